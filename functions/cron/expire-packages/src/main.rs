@@ -1,0 +1,10 @@
+//! Every minute: announces packages whose time is over, and starts waiting ones.
+
+use shared::lambda::{BoxError, schedule};
+use shared::services::cron::TelecomCronExecutor;
+use shared::services::cron::package_expiring::PackageExpiringJob;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    schedule::run::<TelecomCronExecutor, _>(PackageExpiringJob).await
+}

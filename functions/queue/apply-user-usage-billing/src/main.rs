@@ -1,0 +1,9 @@
+//! Applies the billing events of route `telecom.user_usage_billing`.
+
+use shared::lambda::{BoxError, sqs};
+use shared::services::billing::TelecomBillingHook;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    sqs::run::<TelecomBillingHook>().await
+}

@@ -1,0 +1,9 @@
+//! Records the usage reports that collectors send to the usage-report queue.
+
+use shared::lambda::{BoxError, sqs};
+use shared::services::ingest::IngestUsageReports;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    sqs::run::<IngestUsageReports>().await
+}

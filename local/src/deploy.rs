@@ -1,0 +1,120 @@
+//! Deploys `template.yaml` with `sam deploy`, the very command that deploys it to AWS.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::ministack::{FOREIGN_SETTINGS, client_environment, saved_state};
+use crate::process::{output, run_logged};
+use crate::progress::step;
+use crate::python::Environment;
+use crate::settings::{STACK_NAME, Settings};
+use crate::stage;
+
+/// The deployed stack's outputs by name.
+pub type Outputs = BTreeMap<String, String>;
+
+/// One deployment: what goes in, and a stamp to know it by.
+#[derive(Debug)]
+pub struct Deployment<'a> {
+    settings: &'a Settings,
+    parameters: Value,
+    stamp: String,
+}
+
+impl<'a> Deployment<'a> {
+    /// A deployment of the staged functions that use the database at `database_url`, with the template parameters
+    /// `extra` beside those that a local stack always has.
+    pub fn new(settings: &'a Settings, database_url: &str, extra: &BTreeMap<String, String>) -> Result<Self> {
+        let mut parameters = json!({
+            "Deployment": "local",
+            "Architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
+            "DatabaseUrl": database_url,
+            "SubnetIds": "subnet-local",
+            "SecurityGroupIds": "sg-local",
+        });
+        if let Some(object) = parameters.as_object_mut() {
+            object.extend(extra.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
+        }
+        let stamp = make_stamp(settings, &parameters)?;
+        Ok(Self { settings, parameters, stamp })
+    }
+
+    /// Deploys, unless the stack that ministack has loaded is this very one.
+    pub fn ensure(&self, python: &Environment) -> Result<Outputs> {
+        let deployed = fs::read_to_string(stamp_file(self.settings)).is_ok_and(|stamp| stamp == self.stamp);
+        // Until the next orderly stop, what is saved is not what runs.
+        let _ = fs::remove_file(stamp_file(self.settings));
+        if !deployed {
+            let sam = Environment::ensure(self.settings, "sam")?;
+            step("Deploying template.yaml with sam", || self.deploy(&sam))?;
+        }
+        step("Registering load balancer targets", || self.finish(python))
+    }
+
+    /// To be called when ministack has stopped and saved its state: the next start need not deploy again.
+    pub fn remember(&self) -> Result<()> {
+        fs::write(stamp_file(self.settings), &self.stamp).context("Cannot note what is deployed")
+    }
+
+    fn deploy(&self, sam: &Environment) -> Result<()> {
+        let parameters = self.settings.state.join("parameters.yaml");
+        write_private(&parameters, &self.parameters.to_string())?;
+        let samconfig = self.settings.state.join("samconfig.toml");
+        fs::write(&samconfig, "version = 0.1\n")?;
+        let mut command = self.client(sam.program("sam"));
+        command.args(["deploy", "--stack-name", STACK_NAME, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"]);
+        command.args(["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]);
+        command.args(["--no-disable-rollback", "--template-file", "template.yaml", "--config-file"]);
+        // Only what is said here counts, not the environments of the repository's own samconfig.toml.
+        command.arg(&samconfig);
+        command.arg("--parameter-overrides").arg(format!("file://{}", parameters.display()));
+        run_logged(command, &self.settings.log("deploy"), "deploy template.yaml")
+    }
+
+    fn finish(&self, python: &Environment) -> Result<Outputs> {
+        let mut command = self.client(python.program("python"));
+        command.arg(self.settings.root.join("local/python/after_deploy.py")).arg(STACK_NAME);
+        let outputs = output(&mut command, "register the load balancer's targets")?;
+        serde_json::from_str(&outputs).context("The stack's outputs are no JSON")
+    }
+
+    fn client(&self, program: PathBuf) -> Command {
+        let mut command = Command::new(program);
+        for name in FOREIGN_SETTINGS {
+            command.env_remove(name);
+        }
+        command.envs(client_environment(self.settings)).env("SAM_CLI_TELEMETRY", "0");
+        command.current_dir(&self.settings.deploy);
+        command
+    }
+}
+
+fn stamp_file(settings: &Settings) -> PathBuf {
+    saved_state(settings).join("deployed")
+}
+
+/// Names the template, the parameters, the port, and each staged binary by its size and time.
+fn make_stamp(settings: &Settings, parameters: &Value) -> Result<String> {
+    let template = fs::read_to_string(settings.deploy.join("template.yaml")).context("Cannot read template.yaml")?;
+    let mut stamp = format!("{}\n{parameters}\n", settings.endpoint());
+    for name in stage::function_names(&template) {
+        let binary = settings.deploy.join("target/lambda").join(name).join("bootstrap");
+        let data = fs::metadata(&binary).with_context(|| format!("{} is not staged", binary.display()))?;
+        writeln!(stamp, "{name} {} {:?}", data.len(), data.modified()?)?;
+    }
+    Ok(stamp + &template)
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes()).with_context(|| format!("Cannot write {}", path.display()))
+}

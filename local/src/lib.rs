@@ -1,0 +1,19 @@
+//! The whole system on one machine: PostgreSQL, an AWS emulator (ministack) and the deployed `template.yaml`.
+//!
+//! [`stack::Stack`] starts and stops all of it; the program `telecom-local` and the end-to-end tests are its users.
+pub mod banner;
+pub mod database;
+pub mod deploy;
+pub mod hooks;
+pub mod interrupt;
+pub mod invoke;
+pub mod ministack;
+pub mod net;
+pub mod postgres;
+pub mod process;
+pub mod progress;
+pub mod python;
+pub mod session;
+pub mod settings;
+pub mod stack;
+pub mod stage;

@@ -1,0 +1,171 @@
+//! `telecom-local`: the whole system on one machine.
+// A tool whose standard output is its result.
+#![allow(clippy::print_stdout)]
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use local::settings::{GATEWAY_PORT, POSTGRES_PORT, Profile, Settings, repository};
+use local::{banner, database, hooks, interrupt, postgres, python, session, stage};
+
+/// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed template.yaml.
+///
+/// Everything it makes is under .local/ of the repository. Nothing needs Docker or an AWS account.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Options {
+    /// The repository [default: the one this program was built from]
+    #[arg(long, global = true, env = "TELECOM_ROOT", hide_env = true)]
+    root: Option<PathBuf>,
+    /// Port of the AWS endpoint and the API
+    #[arg(long, global = true, env = "TELECOM_PORT", default_value_t = GATEWAY_PORT)]
+    port: u16,
+    /// Port of the database
+    #[arg(long, global = true, env = "TELECOM_PG_PORT", default_value_t = POSTGRES_PORT)]
+    pg_port: u16,
+    /// Database to use instead of an own one
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Which build of the functions to deploy
+    #[arg(long, global = true, value_enum, default_value_t = Build::Release)]
+    build: Build,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Build {
+    Debug,
+    Release,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything and stay until Ctrl-C, which stops everything
+    Run,
+    /// Start everything in the background; return when it is ready
+    Up,
+    /// Stop what runs; return when all of it is gone
+    Down,
+    /// Tell what runs and where (exit status 3 if nothing does)
+    Status,
+    /// Forget all local data: the database, the queues, the logs
+    Clean,
+    /// Put the built functions where template.yaml looks for them, for `sam deploy` by hand
+    Stage,
+    /// Install the Python tools and print the folder of one of them
+    Tool {
+        /// `ministack` or `sam`
+        name: String,
+    },
+    /// Run a command with `DATABASE_URL` naming a throw-away database server
+    WithDatabase {
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().execute() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Cli {
+    fn execute(self) -> Result<ExitCode> {
+        interrupt::listen()?;
+        let settings = self.options.settings()?;
+        match self.command {
+            Command::Run => session::run(&settings, |banner| println!("{banner}"))?,
+            Command::Up => session::up(&settings, &self.options.as_arguments("run"))?,
+            Command::Down => session::down(&settings)?,
+            Command::Status => return status(&settings),
+            Command::Clean => clean(&settings)?,
+            Command::Stage => stage::stage(&settings)?,
+            Command::Tool { name } => {
+                println!("{}", python::Environment::ensure(&settings, &name)?.program("").display());
+            }
+            Command::WithDatabase { command } => {
+                return database::with_database(&settings.root, settings.database_url.as_deref(), &command);
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Options {
+    fn settings(&self) -> Result<Settings> {
+        let root = self.root.clone().unwrap_or_else(repository);
+        let root = fs::canonicalize(&root).with_context(|| format!("There is no repository at {}", root.display()))?;
+        Ok(Settings {
+            gateway_port: self.port,
+            postgres_port: self.pg_port,
+            database_url: self.database_url.clone().filter(|url| !url.is_empty()),
+            profile: match self.build {
+                Build::Debug => Profile::Debug,
+                Build::Release => Profile::Release,
+            },
+            ..Settings::lasting(&root)
+        })
+    }
+
+    /// The same options for another call of this program. The database's URL goes by the environment, where other
+    /// users cannot read it.
+    fn as_arguments(&self, command: &str) -> Vec<String> {
+        let mut arguments =
+            vec![command.to_owned(), format!("--port={}", self.port), format!("--pg-port={}", self.pg_port)];
+        arguments.extend(self.root.iter().map(|root| format!("--root={}", root.display())));
+        arguments.extend(self.build.to_possible_value().map(|build| format!("--build={}", build.get_name())));
+        arguments
+    }
+}
+
+fn status(settings: &Settings) -> Result<ExitCode> {
+    if !session::is_running(settings)? {
+        println!("Nothing is running. `make run` or `make up` starts it.");
+        return Ok(ExitCode::from(3));
+    }
+    match session::read_record(settings).and_then(|record| record.endpoints) {
+        Some(endpoints) => println!("{}", banner::ready(settings, &endpoints, &hooks::banner(&endpoints)?)),
+        None => println!("It is starting or stopping."),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Forgets everything but the Python tools, which hold no data and take long to install.
+fn clean(settings: &Settings) -> Result<()> {
+    if session::is_running(settings)? {
+        bail!("It is running. Stop it first: `make down`.");
+    }
+    let tools = settings.tools();
+    let entries = fs::read_dir(&settings.state).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.path() != tools) {
+        remove(&entry.path())?;
+    }
+    remove(&postgres::fallback_folder(&settings.state))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("Cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

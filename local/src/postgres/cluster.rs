@@ -1,0 +1,227 @@
+//! One database cluster that belongs to this project.
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
+
+use super::account::Account;
+use super::binaries::Binaries;
+use crate::process::{Service, ServiceSpec, output, run_logged};
+use crate::progress;
+use crate::settings::{START_LIMIT, Settings};
+
+/// Name of the database and of its owner.
+const NAME: &str = "telecom";
+
+/// A running cluster, stopped when dropped.
+#[derive(Debug)]
+pub struct Cluster {
+    service: Service,
+    url: String,
+}
+
+impl Cluster {
+    /// Starts the cluster of `settings`, which is created first if there is none.
+    pub fn start(settings: &Settings) -> Result<Self> {
+        let parts = Parts::prepare(settings)?;
+        if !parts.data.join("PG_VERSION").is_file() {
+            progress::step("Creating the database cluster", || parts.create())?;
+        }
+        progress::step(&format!("Starting PostgreSQL {}", parts.binaries.major), || parts.start())
+    }
+
+    /// What programs connect with.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// An error if the server has ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.service.check_alive()
+    }
+
+    /// Stops the server in order.
+    pub fn stop(&mut self) -> bool {
+        self.service.stop()
+    }
+}
+
+/// What a cluster is started from.
+struct Parts<'a> {
+    settings: &'a Settings,
+    binaries: Binaries,
+    account: Account,
+    data: PathBuf,
+    password: String,
+}
+
+impl<'a> Parts<'a> {
+    fn prepare(settings: &'a Settings) -> Result<Self> {
+        settings.create_state()?;
+        let binaries = Binaries::find_or_install(&settings.log("install"))?;
+        let account = Account::choose()?;
+        let data = data_folder(settings, account)?;
+        let binaries = matching_version(binaries, &data)?;
+        let password = password(&settings.state.join("postgres-password"))?;
+        Ok(Self { settings, binaries, account, data, password })
+    }
+
+    /// Creates the data folder under another name first, so that a half-made one is never taken for a cluster.
+    fn create(&self) -> Result<()> {
+        let parent = self.data.parent().context("The data folder has no parent")?;
+        let (unfinished, password_file) = (parent.join("postgres.new"), parent.join("postgres.pw"));
+        remove_folder(&unfinished)?;
+        if self.data.exists() {
+            bail!(
+                "{} holds no usable database cluster. Restore it, or forget the data with `make clean`.",
+                self.data.display()
+            );
+        }
+        fs::DirBuilder::new().mode(0o700).create(&unfinished)?;
+        self.account.own(&unfinished)?;
+        write_secret(&password_file, &self.password)?;
+        self.account.own(&password_file)?;
+        let mut initdb = self.account.command(self.binaries.program("initdb"));
+        initdb.args(["-U", NAME, "-E", "UTF8", "--locale=C", "--auth=scram-sha-256", "-D"]).arg(&unfinished);
+        initdb.arg(format!("--pwfile={}", password_file.display()));
+        if !self.settings.durable {
+            initdb.arg("--no-sync");
+        }
+        let made = run_logged(initdb, &self.settings.log("initdb"), "create the database cluster");
+        fs::remove_file(&password_file)?;
+        made?;
+        fs::rename(&unfinished, &self.data).context("Cannot name the new database cluster")
+    }
+
+    fn start(&self) -> Result<Cluster> {
+        let spec = ServiceSpec {
+            name: "PostgreSQL",
+            stop_with: Signal::INT,
+            grace: Duration::from_secs(30),
+            log: self.settings.log("postgres"),
+        };
+        let mut service = Service::start(spec, self.server())?;
+        service.wait_until(START_LIMIT, || self.is_ready()).with_context(|| {
+            format!("If its data folder {} is broken, `make clean` forgets it and its data.", self.data.display())
+        })?;
+        self.create_database()?;
+        let url = format!("postgres://{NAME}:{}@127.0.0.1:{}/{NAME}", self.password, self.settings.postgres_port);
+        Ok(Cluster { service, url })
+    }
+
+    fn server(&self) -> Command {
+        let mut server = self.account.command(self.binaries.program("postgres"));
+        server.arg("-D").arg(&self.data).arg("-p").arg(self.settings.postgres_port.to_string());
+        let mut options = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        options.extend(["track_io_timing=on", "log_line_prefix=%m [%p] %a "]);
+        if self.binaries.has_library("pg_stat_statements") {
+            options.push("shared_preload_libraries=pg_stat_statements");
+        }
+        if !self.settings.durable {
+            options.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
+        }
+        for option in options {
+            server.args(["-c", option]);
+        }
+        server
+    }
+
+    fn is_ready(&self) -> bool {
+        let mut check = Command::new(self.binaries.program("pg_isready"));
+        check.args(["-q", "-h", "127.0.0.1", "-p"]).arg(self.settings.postgres_port.to_string());
+        check.stdin(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    fn create_database(&self) -> Result<()> {
+        let exists = self.query("postgres", &format!("select 1 from pg_database where datname = '{NAME}'"))?;
+        if exists.trim().is_empty() {
+            self.query("postgres", &format!("create database {NAME}"))?;
+            if self.binaries.has_library("pg_stat_statements") {
+                self.query(NAME, "create extension if not exists pg_stat_statements")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn query(&self, database: &str, sql: &str) -> Result<String> {
+        let mut psql = Command::new(self.binaries.program("psql"));
+        psql.args(["-X", "-tA", "-h", "127.0.0.1", "-U", NAME, "-d", database, "-c", sql]);
+        psql.arg("-p").arg(self.settings.postgres_port.to_string()).env("PGPASSWORD", &self.password);
+        output(&mut psql, "use the database cluster").context(
+            "The cluster does not take this project's password: `make clean` forgets the cluster and its data.",
+        )
+    }
+}
+
+/// The folder with the data: under the state folder if the database's user can get there.
+fn data_folder(settings: &Settings, account: Account) -> Result<PathBuf> {
+    if account.can_enter(&settings.state) {
+        return Ok(settings.state.join("postgres"));
+    }
+    let parent = fallback_folder(&settings.state);
+    fs::DirBuilder::new().recursive(true).mode(0o711).create(&parent)?;
+    progress::note(&format!(
+        "The database's user cannot get into {}; its data is in {}.",
+        settings.state.display(),
+        parent.display()
+    ));
+    Ok(parent.join("postgres"))
+}
+
+/// Where the data of the system at `state` is when the database's user cannot get there.
+#[must_use]
+pub fn fallback_folder(state: &Path) -> PathBuf {
+    let name = state.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    PathBuf::from(format!("/var/tmp/telecom{name}"))
+}
+
+/// A cluster can only be used by the major version that made it.
+fn matching_version(newest: Binaries, data: &Path) -> Result<Binaries> {
+    let Ok(made_by) = fs::read_to_string(data.join("PG_VERSION")) else { return Ok(newest) };
+    let made_by: u32 = made_by.trim().parse().context("The data folder's PG_VERSION is no number")?;
+    if made_by == newest.major {
+        return Ok(newest);
+    }
+    match Binaries::find_major(made_by) {
+        Some(found) => Ok(found),
+        None => bail!(
+            "{} was made by PostgreSQL {made_by}, and this machine has {}. Install version {made_by}, or forget the data with `make clean`.",
+            data.display(),
+            newest.major
+        ),
+    }
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("Cannot remove {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The password kept in `file`, made at the first call.
+fn password(file: &Path) -> Result<String> {
+    if let Ok(kept) = fs::read_to_string(file) {
+        return Ok(kept);
+    }
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    let made = format!("{:032x}", u128::from_ne_bytes(bytes));
+    write_secret(file, &made)?;
+    Ok(made)
+}
+
+fn write_secret(file: &Path, secret: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut opened = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    opened.write_all(secret.as_bytes()).with_context(|| format!("Cannot write {}", file.display()))
+}

@@ -1,0 +1,92 @@
+//! Python virtual environments of this project's own, with pinned packages.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::postgres::AsRoot;
+use crate::process::{find_program, output, run_logged};
+use crate::progress;
+use crate::settings::Settings;
+
+/// What is said when there is no way to a virtual environment.
+const NO_VENV: &str = "Python cannot make a virtual environment. Install what it lacks (Debian, Ubuntu: `sudo apt-get install python3-venv`).";
+
+/// One virtual environment.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    folder: PathBuf,
+}
+
+impl Environment {
+    /// The environment with the packages of `local/requirements-<name>.txt`: made when missing, and made anew when
+    /// that file has changed.
+    pub fn ensure(settings: &Settings, name: &str) -> Result<Self> {
+        let wanted = settings.root.join("local").join(format!("requirements-{name}.txt"));
+        let requirements = fs::read_to_string(&wanted).with_context(|| format!("Cannot read {}", wanted.display()))?;
+        fs::create_dir_all(settings.tools())
+            .with_context(|| format!("Cannot create {}", settings.tools().display()))?;
+        // Another test or terminal may be at it.
+        let lock = File::create(settings.tools().join(format!("{name}.lock")))?;
+        lock.lock().context("Cannot lock the folder of the Python tools")?;
+        let made = Self { folder: settings.tools().join(name) };
+        if fs::read_to_string(made.marker()).is_ok_and(|installed| installed == requirements)
+            && made.program("python").exists()
+        {
+            return Ok(made);
+        }
+        progress::step(&format!("Installing Python tools: {name}"), || made.create(settings, name, &wanted))?;
+        fs::write(made.marker(), requirements)?;
+        Ok(made)
+    }
+
+    /// The path of one of its programs.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+
+    /// Says which requirements are installed; written last.
+    fn marker(&self) -> PathBuf {
+        self.folder.join("installed.txt")
+    }
+
+    fn create(&self, settings: &Settings, name: &str, requirements: &Path) -> Result<()> {
+        let log = settings.log(&format!("tools-{name}"));
+        make_environment(&find_python()?, &self.folder, &log)?;
+        let mut pip = Command::new(self.program("python"));
+        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r"]).arg(requirements);
+        run_logged(pip, &log, "install the Python tools. Is the package index (PyPI) within reach?")
+    }
+}
+
+fn make_environment(python: &Path, folder: &Path, log: &Path) -> Result<()> {
+    let attempt = |module: &str| {
+        let mut make = Command::new(python);
+        make.args(["-m", module, "--clear"]).arg(folder);
+        run_logged(make, log, "make a virtual environment")
+    };
+    if attempt("venv").is_ok() || attempt("virtualenv").is_ok() {
+        return Ok(());
+    }
+    // Debian keeps a part of `venv` in a package of its own.
+    let Some(root) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else { bail!(NO_VENV) };
+    root.install(&["python3-venv"], log).context(NO_VENV)?;
+    attempt("venv").context(NO_VENV)
+}
+
+/// The first Python on the search path that is new enough.
+fn find_python() -> Result<PathBuf> {
+    let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+    let chosen = std::env::var_os("TELECOM_PYTHON").map(PathBuf::from);
+    let candidates = chosen.into_iter().chain(names.iter().filter_map(|name| find_program(name)));
+    let new_enough = |python: &PathBuf| {
+        let check = "import sys; sys.exit(sys.version_info < (3, 10))";
+        output(Command::new(python).args(["-c", check]), "ask for Python's version").is_ok()
+    };
+    candidates.into_iter().find(new_enough).context(
+        "Python 3.10 or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get install python3 python3-venv`), or name it with TELECOM_PYTHON.",
+    )
+}

@@ -1,0 +1,76 @@
+//! Puts the built functions where `template.yaml` looks for them: `target/lambda/<name>/bootstrap`.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::find_program;
+use crate::settings::Settings;
+
+/// Where the template's `CodeUri`s point.
+const CODE_FOLDER: &str = "target/lambda/";
+
+/// Stages every function that the template names, from the build that `settings` names.
+pub fn stage(settings: &Settings) -> Result<()> {
+    let source = settings.root.join("template.yaml");
+    let template = fs::read_to_string(&source).with_context(|| format!("Cannot read {}", source.display()))?;
+    if settings.deploy != settings.root {
+        fs::create_dir_all(&settings.deploy)?;
+        fs::copy(&source, settings.deploy.join("template.yaml"))?;
+    }
+    for name in function_names(&template) {
+        stage_function(settings, name)?;
+    }
+    Ok(())
+}
+
+/// The functions a template deploys, by their package names.
+pub fn function_names(template: &str) -> impl Iterator<Item = &str> {
+    template.lines().filter_map(|line| {
+        let path = line.trim().strip_prefix("CodeUri:")?.trim();
+        Some(path.strip_prefix(CODE_FOLDER)?.trim_end_matches('/'))
+    })
+}
+
+fn stage_function(settings: &Settings, name: &str) -> Result<()> {
+    let built = settings.root.join("target").join(settings.profile.folder()).join(name);
+    let folder = settings.deploy.join(CODE_FOLDER).join(name);
+    let staged = folder.join("bootstrap");
+    if !built.is_file() {
+        bail!("{} is missing. Build the functions first: `make build`.", built.display());
+    }
+    if is_newer(&staged, &built) {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    let unfinished = folder.with_extension("new");
+    fs::copy(&built, &unfinished).with_context(|| format!("Cannot stage {name}"))?;
+    strip(&unfinished);
+    fs::rename(&unfinished, &staged).with_context(|| format!("Cannot stage {name}"))
+}
+
+/// Copies keep no time: a staged file older than its source is out of date.
+fn is_newer(staged: &Path, built: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
+    matches!((modified(staged), modified(built)), (Ok(staged), Ok(built)) if staged >= built)
+}
+
+/// Debug information would make a deployment of debug builds some hundred megabytes. Without `strip`, it stays.
+fn strip(binary: &Path) {
+    if find_program("strip").is_some() {
+        let _ = Command::new("strip").arg(binary).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_those_the_template_names() {
+        let template = "  A:\n    CodeUri: target/lambda/bill-traffic/\n  B:\n    CodeUri: target/lambda/migrate\n  C:\n    CodeUri: elsewhere/\n";
+        assert_eq!(function_names(template).collect::<Vec<_>>(), ["bill-traffic", "migrate"]);
+    }
+}

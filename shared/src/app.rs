@@ -1,0 +1,64 @@
+//! What a function is made of: it takes from here only what it uses, and nothing is opened before it is used.
+
+use aws_config::SdkConfig;
+use sqlx::PgPool;
+use tokio::sync::OnceCell;
+
+use crate::auth::Authenticator;
+use crate::clock::Context;
+use crate::config::{AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, TelecomConfig};
+use crate::db;
+use crate::events::publisher::Publisher;
+
+/// Why a function could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its environment is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Its keys are wrong.
+    #[error("TELECOM_AUTH_JWKS: {0}")]
+    Keys(#[from] jsonwebtoken::errors::Error),
+}
+
+/// A service that a function can be made of.
+pub trait FromApp: Sized {
+    /// Takes what it needs.
+    fn from_app(app: &App) -> impl Future<Output = Result<Self, StartError>> + Send;
+}
+
+/// The parts.
+#[derive(Debug, Default)]
+pub struct App {
+    aws: OnceCell<SdkConfig>,
+}
+
+impl App {
+    /// A pool over `DATABASE_URL`; it connects at its first use.
+    pub fn database(&self) -> Result<PgPool, StartError> {
+        Ok(db::connect(&DatabaseConfig::from_env()?))
+    }
+
+    /// The machine's clock and random ids.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        Context::system()
+    }
+
+    /// The rules of the deployment.
+    pub fn config(&self) -> Result<TelecomConfig, StartError> {
+        Ok(TelecomConfig::from_env()?)
+    }
+
+    /// A publisher to the queues and the bus that the environment names. `AWS_ENDPOINT_URL` and the SDK's other
+    /// variables decide whether those are AWS's or an emulator's.
+    pub async fn publisher(&self) -> Publisher {
+        let aws = self.aws.get_or_init(aws_config::load_from_env).await;
+        Publisher::new(aws, MessagingConfig::from_env())
+    }
+
+    /// The judge of tokens.
+    pub fn authenticator(&self) -> Result<Authenticator, StartError> {
+        Ok(Authenticator::new(AuthConfig::from_env()?, self.context().clock)?)
+    }
+}

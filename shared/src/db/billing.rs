@@ -1,0 +1,150 @@
+//! What `BillTrafficJob` claims and folds, and what `TelecomBillingHook` remembers.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Connection, columns};
+use crate::error::Error;
+
+/// A report claimed for billing by the transaction under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimedReport {
+    /// Order of arrival.
+    pub seq: i64,
+    /// Which server.
+    pub node_server_id: i32,
+    /// When it arrived: names the partition of its rows.
+    pub received_at: DateTime<Utc>,
+    /// Start of the hour that its usage belongs to.
+    pub bucket_start: DateTime<Utc>,
+}
+
+/// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines; those that
+/// another run is at are passed over. Always at least one, however many lines it has.
+pub async fn claim_reports(
+    connection: &mut Connection,
+    billing_run_id: Uuid,
+    max_reports: i64,
+    max_lines: i64,
+) -> Result<Vec<ClaimedReport>, Error> {
+    let rows = sqlx::query_as!(
+        ClaimedReport,
+        r#"/* billing.claim_reports */
+        with candidate as (
+            select seq, report_id, line_count
+            from telecom.usage_report
+            where billing_run_id is null and line_count > 0
+            order by seq
+            limit $2
+            for update skip locked
+        ), bounded as (
+            select report_id, sum(line_count) over (order by seq) - line_count as lines_before from candidate
+        )
+        update telecom.usage_report r
+        set billing_run_id = $1
+        from bounded b
+        where r.report_id = b.report_id and b.lines_before < $3
+        returning r.seq, r.node_server_id, r.received_at,
+            -- The period is half-open: one that ends on the hour belongs to the hour before.
+            date_trunc('hour', greatest(r.period_end - interval '1 microsecond', r.period_start), 'UTC') as "bucket_start!""#,
+        billing_run_id,
+        max_reports,
+        max_lines
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Usage of one user through one client in one hour, folded over a billing run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoldedUsage {
+    /// Whose.
+    pub user_id: Uuid,
+    /// Which server.
+    pub node_server_id: i32,
+    /// Which client.
+    pub node_client_id: Option<i32>,
+    /// Which hour.
+    pub bucket_start: DateTime<Utc>,
+    /// Bytes carried.
+    pub raw_upload: i64,
+    /// Bytes carried.
+    pub raw_download: i64,
+    /// Bytes charged: Σ raw × factor, rounded here and only here, half away from zero.
+    pub billed_upload: i64,
+    /// Bytes charged.
+    pub billed_download: i64,
+}
+
+/// Folds the raw rows of `reports` per user, server, client and hour, sorted by user.
+pub async fn fold_usage(connection: &mut Connection, reports: &[ClaimedReport]) -> Result<Vec<FoldedUsage>, Error> {
+    let (seqs, servers, buckets) = columns!(reports, |r| r.seq, |r| r.node_server_id, |r| r.bucket_start);
+    let rows = sqlx::query_as!(
+        FoldedUsage,
+        r#"/* billing.fold_usage */
+        select u.user_id, r.node_server_id as "node_server_id!", u.node_client_id, r.bucket_start as "bucket_start!",
+            sum(u.upload_bytes)::bigint as "raw_upload!",
+            sum(u.download_bytes)::bigint as "raw_download!",
+            round(sum(u.upload_bytes * u.traffic_factor))::bigint as "billed_upload!",
+            round(sum(u.download_bytes * u.traffic_factor))::bigint as "billed_download!"
+        from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as r (seq, node_server_id, bucket_start)
+        join telecom.traffic_usage u on u.usage_report_seq = r.seq
+        where u.usage_report_seq = any($1) and u.received_at between $4 and $5
+        group by u.user_id, r.node_server_id, u.node_client_id, r.bucket_start
+        order by u.user_id"#,
+        &seqs,
+        &servers,
+        &buckets,
+        reports.iter().map(|r| r.received_at).min(),
+        reports.iter().map(|r| r.received_at).max(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// A billing message's idempotency record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBillingBatch {
+    /// Batch id, event id or message id.
+    pub id: Uuid,
+    /// Of the payload, 32 bytes.
+    pub payload_hash: Vec<u8>,
+    /// Number of events.
+    pub event_count: i32,
+}
+
+/// Inserts those batches that are new and returns their ids. `batches` is sorted by id and holds each once.
+pub async fn insert_new_batches(
+    connection: &mut Connection,
+    batches: &[NewBillingBatch],
+    applied_at: DateTime<Utc>,
+) -> Result<Vec<Uuid>, Error> {
+    let (ids, hashes, counts) = columns!(batches, |b| b.id, |b| b.payload_hash.clone(), |b| b.event_count);
+    let ids = sqlx::query_scalar!(
+        r#"/* billing.insert_new_batches */
+        insert into telecom.billing_batch (id, payload_hash, event_count, applied_at)
+        select *, $4::timestamptz from unnest($1::uuid[], $2::bytea[], $3::int[])
+        on conflict (id) do nothing
+        returning id"#,
+        &ids,
+        &hashes,
+        &counts,
+        applied_at
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
+/// The payload hashes under which batches were applied.
+pub async fn batch_hashes(connection: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<u8>)>, Error> {
+    let rows = sqlx::query!(
+        r#"/* billing.batch_hashes */ select id, payload_hash from telecom.billing_batch where id = any($1)"#,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.payload_hash)).collect())
+}

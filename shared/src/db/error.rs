@@ -1,0 +1,75 @@
+use crate::error::{Error, ErrorKind};
+
+pub(super) const TRANSACTION_CONFLICT: &str = "transaction_conflict";
+pub(super) const NUMBER_OVERFLOW: &str = "number_overflow";
+
+/// Database errors become errors of ours by SQLSTATE and, for a broken rule, by the constraint's name.
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default().into_owned();
+                let constraint = database.constraint().unwrap_or_default().to_owned();
+                from_sqlstate(&code, &constraint, error)
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::unavailable(error),
+            _ => Self::internal(error),
+        }
+    }
+}
+
+fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
+    let permanent = |code, message: &str| Error::new(ErrorKind::InvalidArgument, code, message);
+    match code {
+        "40001" | "40P01" => {
+            Error::new(ErrorKind::Unavailable, TRANSACTION_CONFLICT, "the service is busy; try again later")
+        }
+        // Connections, resources, shutdown or start-up, a statement cancelled, a lock not to be had.
+        _ if ["08", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
+            return Error::unavailable(error);
+        }
+        "22003" => permanent(NUMBER_OVERFLOW, "a sum of bytes exceeds what can be counted"),
+        "23503" | "23514" | "23505" => match constraint {
+            "usage_report_node_server_fk" | "node_server_heartbeat_node_server_fk" => {
+                permanent("unknown_server", "there is no such node server")
+            }
+            "package_queue_counters_check" | "user_package_usage_bytes_check" | "traffic_usage_bytes_check" => {
+                permanent("bytes_out_of_range", "bytes may not be negative")
+            }
+            _ => return Error::internal(error),
+        },
+        _ => return Error::internal(error),
+    }
+    .with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("40P01", "", "transaction_conflict", ErrorKind::Unavailable)]
+    #[case("40001", "", "transaction_conflict", ErrorKind::Unavailable)]
+    #[case("57P01", "", "unavailable", ErrorKind::Unavailable)]
+    #[case("08006", "", "unavailable", ErrorKind::Unavailable)]
+    #[case("22003", "", "number_overflow", ErrorKind::InvalidArgument)]
+    #[case("23503", "usage_report_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]
+    #[case("23505", "package_queue_one_active_per_user_key", "internal", ErrorKind::Internal)]
+    #[case("42P01", "", "internal", ErrorKind::Internal)]
+    fn a_sqlstate_and_a_constraint_name_make_one_error(
+        #[case] sqlstate: &str,
+        #[case] constraint: &str,
+        #[case] code: &str,
+        #[case] kind: ErrorKind,
+    ) {
+        let error = from_sqlstate(sqlstate, constraint, sqlx::Error::RowNotFound);
+        assert_eq!((error.code(), error.kind()), (code, kind));
+    }
+}

@@ -1,0 +1,61 @@
+//! Partitions of the raw rows, and rows past their retention.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use super::Connection;
+use crate::error::Error;
+
+/// Creates the partitions of raw rows for `days` days from `first_day`; answers how many were missing.
+pub async fn create_partitions(connection: &mut Connection, first_day: NaiveDate, days: i32) -> Result<i32, Error> {
+    let created = sqlx::query_scalar!(
+        r#"/* maintenance.create_partitions */ select telecom.create_traffic_usage_partitions($1, $2) as "created!""#,
+        first_day,
+        days
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(created)
+}
+
+/// Drops the partitions of days before `first_kept_day` whose rows are all billed; answers how many.
+pub async fn drop_partitions(connection: &mut Connection, first_kept_day: NaiveDate) -> Result<i32, Error> {
+    let dropped = sqlx::query_scalar!(
+        r#"/* maintenance.drop_partitions */ select telecom.drop_traffic_usage_partitions($1) as "dropped!""#,
+        first_kept_day
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(dropped)
+}
+
+/// Deletes ids of billed reports received before `before`, at most `limit`; answers how many.
+pub async fn delete_reports(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* maintenance.delete_reports */
+        delete from telecom.usage_report where report_id = any(array(
+            select report_id from telecom.usage_report
+            where received_at < $1 and (billing_run_id is not null or line_count = 0)
+            limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes ids of billing messages applied before `before`, at most `limit`; answers how many.
+pub async fn delete_batches(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* maintenance.delete_batches */
+        delete from telecom.billing_batch where id = any(array(
+            select id from telecom.billing_batch where applied_at < $1 limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}

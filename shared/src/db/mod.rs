@@ -1,0 +1,99 @@
+//! All SQL. Every statement is static, starts with its own name as a comment (so that it can be found in
+//! `pg_stat_statements` and in logs) and is checked against the schema at compile time.
+
+#![expect(clippy::as_conversions, reason = "`query!` writes the type of a parameter as a cast")]
+
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnection, PgPoolOptions};
+
+use crate::config::DatabaseConfig;
+use crate::error::{Error, ErrorKind};
+
+pub mod analysis;
+pub mod billing;
+pub mod maintenance;
+pub mod node;
+pub mod outbox;
+pub mod package_queue;
+pub mod usage_report;
+pub mod user_package_usage;
+
+mod error;
+
+/// The migrations, in `migrations/`.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// A transaction under way.
+pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
+/// A connection, inside or outside a transaction.
+pub type Connection = PgConnection;
+
+const CONFLICT_RETRIES: usize = 5;
+
+/// A pool that connects at its first use, not here.
+///
+/// A frozen function reaps nothing and is told of nothing: connections are pinged before use, but only after
+/// they stood idle for long enough to have been cut.
+#[must_use]
+pub fn connect(config: &DatabaseConfig) -> PgPool {
+    const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
+    PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .min_connections(0)
+        .acquire_timeout(Duration::from_secs(5))
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > PING_AFTER_IDLE {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(config.connect.clone())
+}
+
+/// Runs a whole transaction again, a few times, when the database gave it up for another one (serialization
+/// failure or deadlock); any other outcome is returned as it is.
+pub async fn retry_conflicts<T, F, Fut>(name: &'static str, transaction: F) -> Result<T, Error>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(20))
+        .with_max_times(CONFLICT_RETRIES)
+        .with_jitter();
+    transaction
+        .retry(backoff)
+        .when(|error| error.code() == error::TRANSACTION_CONFLICT)
+        .notify(|error, after| tracing::warn!(transaction = name, cause = error.cause(), ?after, "transaction retried"))
+        .await
+}
+
+/// Takes the transaction's share of a job that may run only once at a time; `false`: another one is at it.
+pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Result<bool, Error> {
+    let locked = sqlx::query_scalar!(
+        r#"/* job.lock */ select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,
+        job
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(locked)
+}
+
+/// `unnest` takes a column at a time: this turns rows into columns, each closure one column.
+macro_rules! columns {
+    ($rows:expr, $($field:expr),+ $(,)?) => { ($($rows.iter().map($field).collect::<Vec<_>>()),+) };
+}
+pub(crate) use columns;
+
+/// Whether the error says that the data, not the moment, is at fault.
+#[must_use]
+pub fn is_overflow(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidArgument && error.code() == error::NUMBER_OVERFLOW
+}

@@ -1,0 +1,117 @@
+//! Node servers, their clients and their heartbeats.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+
+use super::{Connection, columns};
+use crate::error::Error;
+use crate::events::usage_report::Metrics;
+
+/// A node client as far as billing is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientFactor {
+    /// The client.
+    pub node_client_id: i32,
+    /// Its billing multiplier now.
+    pub traffic_factor: Decimal,
+}
+
+/// The clients of each of the `servers` that exist, by ascending id; a server that is missing does not exist.
+pub async fn client_factors(
+    connection: &mut Connection,
+    servers: &[i32],
+) -> Result<HashMap<i32, Vec<ClientFactor>>, Error> {
+    let rows = sqlx::query!(
+        r#"/* node.client_factors */
+        select s.id as node_server_id, c.id as "node_client_id?", c.traffic_factor as "traffic_factor?"
+        from telecom.node_server s
+        left join telecom.node_client c on c.node_server_id = s.id
+        where s.id = any($1)
+        order by s.id, c.id"#,
+        servers
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut factors: HashMap<i32, Vec<ClientFactor>> = HashMap::new();
+    for row in rows {
+        let clients = factors.entry(row.node_server_id).or_default();
+        if let (Some(node_client_id), Some(traffic_factor)) = (row.node_client_id, row.traffic_factor) {
+            clients.push(ClientFactor { node_client_id, traffic_factor });
+        }
+    }
+    Ok(factors)
+}
+
+/// A sign of life of a server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heartbeat {
+    /// The server.
+    pub node_server_id: i32,
+    /// When it was alive.
+    pub online_at: DateTime<Utc>,
+    /// Its newest metrics, and the end of the period they describe.
+    pub metrics: Option<(DateTime<Utc>, Metrics)>,
+}
+
+/// Moves servers' last online time and metrics forward, never back. One row a server, sorted by server: the caller
+/// folds.
+pub async fn record_heartbeats(connection: &mut Connection, heartbeats: &[Heartbeat]) -> Result<(), Error> {
+    let (servers, online, metrics_at) =
+        columns!(heartbeats, |h| h.node_server_id, |h| h.online_at, |h| h.metrics.as_ref().map(|(at, _)| *at));
+    let metrics: Vec<Metrics> =
+        heartbeats.iter().map(|h| h.metrics.as_ref().map(|(_, metrics)| metrics.clone()).unwrap_or_default()).collect();
+    let (cpu, memory_used, memory_total, disk_used, disk_total) =
+        columns!(metrics, |m| m.cpu_percent, |m| m.memory_used, |m| m.memory_total, |m| m.disk_used, |m| m.disk_total);
+    let (load1, online_users, uptime, upload_rate, download_rate) =
+        columns!(metrics, |m| m.load1, |m| m.online_users, |m| m.uptime_seconds, |m| m.upload_rate, |m| m
+            .download_rate);
+    sqlx::query!(
+        r#"/* node.record_heartbeats */
+        insert into telecom.node_server_heartbeat as h (
+            node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes,
+            disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second,
+            download_bytes_per_second
+        )
+        select * from unnest(
+            $1::int[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::bigint[], $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::float8[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]
+        )
+        on conflict (node_server_id) do update set
+            last_online_at = greatest(h.last_online_at, excluded.last_online_at),
+            (metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes, disk_total_bytes, load1,
+             online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second) = (
+                select case when newer then excluded.metrics_at else h.metrics_at end,
+                    case when newer then excluded.cpu_percent else h.cpu_percent end,
+                    case when newer then excluded.memory_used_bytes else h.memory_used_bytes end,
+                    case when newer then excluded.memory_total_bytes else h.memory_total_bytes end,
+                    case when newer then excluded.disk_used_bytes else h.disk_used_bytes end,
+                    case when newer then excluded.disk_total_bytes else h.disk_total_bytes end,
+                    case when newer then excluded.load1 else h.load1 end,
+                    case when newer then excluded.online_users else h.online_users end,
+                    case when newer then excluded.uptime_seconds else h.uptime_seconds end,
+                    case when newer then excluded.upload_bytes_per_second else h.upload_bytes_per_second end,
+                    case when newer then excluded.download_bytes_per_second else h.download_bytes_per_second end
+                from (values (coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false))) as v (newer)
+            )
+        where excluded.last_online_at > h.last_online_at
+            or coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false)"#,
+        &servers,
+        &online,
+        &metrics_at as &[Option<DateTime<Utc>>],
+        &cpu as &[Option<f64>],
+        &memory_used as &[Option<i64>],
+        &memory_total as &[Option<i64>],
+        &disk_used as &[Option<i64>],
+        &disk_total as &[Option<i64>],
+        &load1 as &[Option<f64>],
+        &online_users as &[Option<i64>],
+        &uptime as &[Option<i64>],
+        &upload_rate as &[Option<i64>],
+        &download_rate as &[Option<i64>],
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The outbox: what must leave the database, from the commit that intends it until it has left.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Connection, columns};
+use crate::error::Error;
+
+/// Where a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(type_name = "telecom.outbox_destination", rename_all = "snake_case")]
+pub enum Destination {
+    /// The queue of route `telecom.user_usage_billing`.
+    UserUsageBilling,
+    /// The queue of route `telecom.package_expiring`.
+    PackageExpiring,
+    /// The event bus.
+    EventBus,
+}
+
+/// A message on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxMessage {
+    /// Of the row; consumers find it in the body as event or batch id.
+    pub id: Uuid,
+    /// Where it goes.
+    pub destination: Destination,
+    /// The bus entry's type; none for a queue.
+    pub detail_type: Option<String>,
+    /// The body, as it will arrive.
+    pub body: String,
+    /// X-Ray trace header of the invocation that wrote it.
+    pub trace: Option<String>,
+}
+
+/// Writes messages, leased to the caller until `send_after`: after the commit, the caller sends them.
+pub async fn insert(
+    connection: &mut Connection,
+    messages: &[OutboxMessage],
+    created_at: DateTime<Utc>,
+    send_after: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (ids, destinations, types, traces) =
+        columns!(messages, |m| m.id, |m| m.destination, |m| m.detail_type.clone(), |m| m.trace.clone());
+    let bodies: Vec<&str> = messages.iter().map(|m| m.body.as_str()).collect();
+    sqlx::query!(
+        r#"/* outbox.insert */
+        insert into telecom.outbox (id, destination, detail_type, body, trace, created_at, send_after)
+        select *, $6::timestamptz, $7::timestamptz
+        from unnest($1::uuid[], $2::telecom.outbox_destination[], $3::text[], $4::text[], $5::text[])"#,
+        &ids,
+        &destinations as &[Destination],
+        &types as &[Option<String>],
+        &bodies as &[&str],
+        &traces as &[Option<String>],
+        created_at,
+        send_after
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`.
+pub async fn lease(
+    connection: &mut Connection,
+    now: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<OutboxMessage>, Error> {
+    let rows = sqlx::query_as!(
+        OutboxMessage,
+        r#"/* outbox.lease */
+        with due as (
+            select id from telecom.outbox where send_after <= $1 order by send_after limit $3 for update skip locked
+        )
+        update telecom.outbox o set send_after = $2, attempts = o.attempts + 1
+        from due where o.id = due.id
+        returning o.id, o.destination as "destination: Destination", o.detail_type, o.body, o.trace"#,
+        now,
+        lease_until,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Removes messages that have left.
+pub async fn delete(connection: &mut Connection, ids: &[Uuid]) -> Result<(), Error> {
+    sqlx::query!(r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#, ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Remembers why messages did not leave; the sweep tries again.
+pub async fn record_failures(connection: &mut Connection, failures: &[(Uuid, String)]) -> Result<(), Error> {
+    let (ids, errors) = columns!(failures, |f| f.0, |f| f.1.clone());
+    sqlx::query!(
+        r#"/* outbox.record_failures */
+        update telecom.outbox o set last_error = f.error
+        from unnest($1::uuid[], $2::text[]) as f (id, error)
+        where o.id = f.id"#,
+        &ids,
+        &errors
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Reports and their raw rows.
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use sqlx::encode::IsNull;
+use sqlx::postgres::PgArgumentBuffer;
+use sqlx::{Encode, Postgres};
+use uuid::Uuid;
+
+use super::{Connection, columns};
+use crate::error::Error;
+
+/// A report as the database remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUsageReport {
+    /// Made by the collector.
+    pub report_id: Uuid,
+    /// Which server.
+    pub node_server_id: i32,
+    /// Start of the period, inclusive.
+    pub period_start: DateTime<Utc>,
+    /// End of the period, exclusive.
+    pub period_end: DateTime<Utc>,
+    /// Of the payload, 32 bytes.
+    pub payload_hash: Vec<u8>,
+    /// Number of usage lines.
+    pub line_count: i32,
+}
+
+/// Inserts those reports that are new and returns the `(report_id, seq)` of these. Waits for another transaction
+/// that is inserting the same one. `reports` is sorted by id and holds each once.
+pub async fn insert_new(
+    connection: &mut Connection,
+    reports: &[NewUsageReport],
+    received_at: DateTime<Utc>,
+) -> Result<Vec<(Uuid, i64)>, Error> {
+    let (ids, servers, starts, ends, hashes, lines) = columns!(
+        reports,
+        |r| r.report_id,
+        |r| r.node_server_id,
+        |r| r.period_start,
+        |r| r.period_end,
+        |r| r.payload_hash.clone(),
+        |r| r.line_count
+    );
+    let rows = sqlx::query!(
+        r#"/* usage_report.insert_new */
+        insert into telecom.usage_report
+            (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
+        select *, $7::timestamptz
+        from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::int[])
+        on conflict (report_id) do nothing
+        returning report_id, seq"#,
+        &ids,
+        &servers,
+        &starts,
+        &ends,
+        &hashes,
+        &lines,
+        received_at
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.report_id, row.seq)).collect())
+}
+
+/// The payload hashes under which `report_ids` were recorded.
+pub async fn payload_hashes(connection: &mut Connection, report_ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<u8>)>, Error> {
+    let rows = sqlx::query!(
+        r#"/* usage_report.payload_hashes */
+        select report_id, payload_hash from telecom.usage_report where report_id = any($1)"#,
+        report_ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.report_id, row.payload_hash)).collect())
+}
+
+/// A raw row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawUsage {
+    /// The report's `seq`.
+    pub usage_report_seq: i64,
+    /// Whose traffic.
+    pub user_id: Uuid,
+    /// Through which client; none where the server has no client.
+    pub node_client_id: Option<i32>,
+    /// The client's factor now.
+    pub traffic_factor: Decimal,
+    /// Bytes.
+    pub upload_bytes: i64,
+    /// Bytes.
+    pub download_bytes: i64,
+}
+
+/// Appends raw rows by binary `COPY`: no conflict is possible, and nothing is faster.
+pub async fn copy_raw_usage(
+    connection: &mut Connection,
+    rows: impl Iterator<Item = RawUsage>,
+    received_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    const CHUNK_BYTES: usize = 512 << 10;
+    let mut copy = connection
+        .copy_in_raw(
+            "/* usage_report.copy_raw_usage */ copy telecom.traffic_usage (usage_report_seq, received_at, \
+             upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) from stdin with (format binary)",
+        )
+        .await?;
+    let mut buffer = CopyBuffer::start();
+    for row in rows {
+        buffer.row(&row, received_at)?;
+        if buffer.0.len() >= CHUNK_BYTES {
+            copy.send(buffer.0.as_slice()).await?;
+            buffer.0.clear();
+        }
+    }
+    buffer.0.extend_from_slice(&(-1_i16).to_be_bytes());
+    copy.send(buffer.0.as_slice()).await?;
+    copy.finish().await?;
+    Ok(())
+}
+
+/// The binary COPY format: a header, then for each row its number of fields and each field with its length.
+struct CopyBuffer(PgArgumentBuffer);
+
+impl CopyBuffer {
+    fn start() -> Self {
+        let mut buffer = PgArgumentBuffer::default();
+        buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
+        Self(buffer)
+    }
+
+    fn row(&mut self, row: &RawUsage, received_at: DateTime<Utc>) -> Result<(), Error> {
+        self.0.extend_from_slice(&7_i16.to_be_bytes());
+        self.field(row.usage_report_seq)?;
+        self.field(received_at)?;
+        self.field(row.upload_bytes)?;
+        self.field(row.download_bytes)?;
+        self.field(row.user_id)?;
+        self.field(row.node_client_id)?;
+        self.field(row.traffic_factor)
+    }
+
+    fn field<'q>(&mut self, value: impl Encode<'q, Postgres>) -> Result<(), Error> {
+        let start = self.0.len();
+        self.0.extend_from_slice(&(-1_i32).to_be_bytes());
+        if let IsNull::No = value.encode(&mut self.0).map_err(Error::internal)? {
+            let body = start.saturating_add(size_of::<i32>());
+            let length = i32::try_from(self.0.len().saturating_sub(body)).map_err(Error::internal)?;
+            if let Some(slot) = self.0.get_mut(start..body) {
+                slot.copy_from_slice(&length.to_be_bytes());
+            }
+        }
+        Ok(())
+    }
+}

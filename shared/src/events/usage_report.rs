@@ -1,0 +1,199 @@
+//! `UsageReport`: what a collector sends about one node server and one period.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{PayloadHash, parse};
+use crate::error::Error;
+
+/// The `type` of the body.
+pub const TYPE: &str = "usage.report.v1";
+/// A body's greatest length, that of an SQS message.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+/// The greatest number of usage lines in a report.
+pub const MAX_LINES: usize = 10_000;
+/// The greatest upload or download of one line: 1 PiB.
+pub const MAX_LINE_BYTES: i64 = 1 << 50;
+/// The greatest sum over a report: 8 PiB. With the greatest factor, 100, it still fits an `i64`.
+pub const MAX_REPORT_BYTES: i64 = 1 << 53;
+/// How long after its period a report is accepted.
+pub const MAX_AGE_DAYS: i64 = 35;
+/// How far ahead of our clock a collector's clock may be.
+pub const MAX_AHEAD_MINUTES: i64 = 5;
+
+/// What one user moved through one node client in the period. All in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageLine {
+    /// Whose traffic.
+    pub user: Uuid,
+    /// Through which node client. Absent: the server's client with the lowest id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_client_id: Option<i32>,
+    /// Bytes sent by the user.
+    pub upload: i64,
+    /// Bytes received by the user.
+    pub download: i64,
+}
+
+/// How the server was at the end of the period. Every value is optional.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metrics {
+    /// Processor load, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Memory in use, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_used: Option<i64>,
+    /// Memory there is, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_total: Option<i64>,
+    /// Disk in use, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_used: Option<i64>,
+    /// Disk there is, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_total: Option<i64>,
+    /// Load average over one minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load1: Option<f64>,
+    /// Users connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online_users: Option<i64>,
+    /// Seconds since the server started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime_seconds: Option<i64>,
+    /// Bytes per second sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_rate: Option<i64>,
+    /// Bytes per second received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub download_rate: Option<i64>,
+}
+
+/// One report. An empty `usage` is a heartbeat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct UsageReport {
+    /// Always `usage.report.v1`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Made by the collector before the first send and reused on every retry.
+    pub report_id: Uuid,
+    /// The node server that carried the traffic.
+    pub server_id: i32,
+    /// Start of the period, inclusive.
+    pub period_start: DateTime<Utc>,
+    /// End of the period, exclusive.
+    pub period_end: DateTime<Utc>,
+    /// Who moved what.
+    pub usage: Vec<UsageLine>,
+    /// How the server was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+}
+
+impl UsageReport {
+    /// Reads a body and holds it to every limit of this module. `now` is when it arrived.
+    pub fn parse(body: &str, now: DateTime<Utc>) -> Result<Self, Error> {
+        if body.len() > MAX_BODY_BYTES {
+            let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are accepted", body.len());
+            return Err(Error::invalid("body_too_large", ".", message));
+        }
+        let report: Self = parse(body)?;
+        report.check_type()?;
+        report.check_period(now)?;
+        report.check_usage()?;
+        report.check_metrics()?;
+        Ok(report)
+    }
+
+    fn check_type(&self) -> Result<(), Error> {
+        if self.kind == TYPE {
+            return Ok(());
+        }
+        Err(Error::invalid("unsupported_type", "type", format!("is {:?}; accepted is {TYPE:?}", self.kind)))
+    }
+
+    fn check_period(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        if self.period_start > self.period_end {
+            return Err(Error::invalid("period_reversed", "period_start", "is later than period_end"));
+        }
+        if self.period_end > now + TimeDelta::minutes(MAX_AHEAD_MINUTES) {
+            let message = format!("is more than {MAX_AHEAD_MINUTES} minutes ahead; it is now {now}");
+            return Err(Error::invalid("period_in_future", "period_end", message));
+        }
+        if self.period_start < now - TimeDelta::days(MAX_AGE_DAYS) {
+            let message = format!("is more than {MAX_AGE_DAYS} days ago; it is now {now}");
+            return Err(Error::invalid("period_too_old", "period_start", message));
+        }
+        Ok(())
+    }
+
+    fn check_usage(&self) -> Result<(), Error> {
+        if self.usage.len() > MAX_LINES {
+            let message = format!("has {} lines; at most {MAX_LINES} are accepted", self.usage.len());
+            return Err(Error::invalid("too_many_lines", "usage", message));
+        }
+        let mut total = 0_i64;
+        for (index, line) in self.usage.iter().enumerate() {
+            for (name, bytes) in [("upload", line.upload), ("download", line.download)] {
+                if !(0..=MAX_LINE_BYTES).contains(&bytes) {
+                    let message = format!("is {bytes}; accepted are 0 to {MAX_LINE_BYTES} bytes");
+                    return Err(Error::invalid("bytes_out_of_range", format!("usage[{index}].{name}"), message));
+                }
+                // Both are bounded by MAX_LINE_BYTES and the number of lines by MAX_LINES: far below i64::MAX.
+                total = total.saturating_add(bytes);
+            }
+        }
+        if total > MAX_REPORT_BYTES {
+            let message = format!("sums up to {total} bytes; at most {MAX_REPORT_BYTES} are accepted");
+            return Err(Error::invalid("report_bytes_out_of_range", "usage", message));
+        }
+        Ok(())
+    }
+
+    fn check_metrics(&self) -> Result<(), Error> {
+        let Some(metrics) = &self.metrics else { return Ok(()) };
+        let refuse = |name: &str, accepted: &str| {
+            Err(Error::invalid("metric_out_of_range", format!("metrics.{name}"), format!("accepted are {accepted}")))
+        };
+        if metrics.cpu_percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
+            return refuse("cpu_percent", "0 to 100");
+        }
+        if metrics.load1.is_some_and(|load| !(0.0..=1e6).contains(&load)) {
+            return refuse("load1", "0 to 1000000");
+        }
+        let counts = [
+            ("memory_used", metrics.memory_used),
+            ("memory_total", metrics.memory_total),
+            ("disk_used", metrics.disk_used),
+            ("disk_total", metrics.disk_total),
+            ("online_users", metrics.online_users),
+            ("uptime_seconds", metrics.uptime_seconds),
+            ("upload_rate", metrics.upload_rate),
+            ("download_rate", metrics.download_rate),
+        ];
+        match counts.iter().find(|(_, count)| count.is_some_and(|count| count < 0)) {
+            Some((name, _)) => refuse(name, "whole numbers from 0"),
+            None => Ok(()),
+        }
+    }
+
+    /// SHA-256 of what the report says about usage: server, period and lines, in their order. Metrics and the id
+    /// are left out: a retry may carry newer metrics, and the id is the key that the hash belongs to.
+    #[must_use]
+    pub fn payload_hash(&self) -> Vec<u8> {
+        let mut hash = PayloadHash::default();
+        hash.add(self.server_id.to_le_bytes());
+        hash.add(self.period_start.timestamp_micros().to_le_bytes());
+        hash.add(self.period_end.timestamp_micros().to_le_bytes());
+        for line in &self.usage {
+            hash.add(line.user.into_bytes());
+            hash.add_option(line.node_client_id.map(i32::to_le_bytes));
+            hash.add(line.upload.to_le_bytes());
+            hash.add(line.download.to_le_bytes());
+        }
+        hash.finish()
+    }
+}

@@ -1,0 +1,154 @@
+//! `UserUsageBillingEvent` (route `telecom.user_usage_billing`): what a user is to be charged.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{PayloadHash, parse};
+use crate::error::Error;
+
+/// The route's name.
+pub const ROUTE: &str = "telecom.user_usage_billing";
+/// The greatest number of events in one batch.
+pub const MAX_EVENTS: usize = 10_000;
+
+/// One charge. Published by this system's billing job, packed into a [`BillingBatch`], or by anybody else, alone
+/// or packed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserUsageBillingEvent {
+    /// The node server that carried the traffic.
+    pub server_id: i32,
+    /// Who is charged.
+    pub user: Uuid,
+    /// Bytes charged for download.
+    pub billed_download: i64,
+    /// Bytes charged for upload.
+    pub billed_upload: i64,
+    /// When, in Unix seconds: the usage belongs to the UTC hour that holds it.
+    pub time: u64,
+    /// Through which node client, where the publisher knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_client_id: Option<i32>,
+    /// Bytes really downloaded. Absent: as many as were billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_download: Option<i64>,
+    /// Bytes really uploaded. Absent: as many as were billed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_upload: Option<i64>,
+    /// Idempotency key of an event that travels alone. Absent: the queue's message id is the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_id: Option<Uuid>,
+}
+
+/// Events packed into one message: applied together, once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BillingBatch<'a> {
+    /// Idempotency key of the whole batch.
+    pub batch_id: Uuid,
+    /// At least one event.
+    pub events: Cow<'a, [UserUsageBillingEvent]>,
+}
+
+/// A message body: one event or a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserUsageBilling {
+    /// The idempotency key, if the body brings one.
+    pub key: Option<Uuid>,
+    /// The charges.
+    pub events: Vec<UserUsageBillingEvent>,
+}
+
+impl UserUsageBilling {
+    /// Reads a body, one event or a batch, and checks every event.
+    pub fn parse(body: &str) -> Result<Self, Error> {
+        let billing = match serde_json::from_str::<BillingBatch<'_>>(body) {
+            Ok(batch) => Self { key: Some(batch.batch_id), events: batch.events.into_owned() },
+            // Told by its fields, so that a fault in a batch is reported as a batch's.
+            Err(_) if is_batch(body) => return Err(batch_fault(body)),
+            Err(_) => {
+                let event: UserUsageBillingEvent = parse(body)?;
+                Self { key: event.event_id, events: vec![event] }
+            }
+        };
+        if billing.events.is_empty() || billing.events.len() > MAX_EVENTS {
+            let message = format!("has {} events; accepted are 1 to {MAX_EVENTS}", billing.events.len());
+            return Err(Error::invalid("event_count_out_of_range", "events", message));
+        }
+        let is_batch = billing.events.len() > 1;
+        for (index, event) in billing.events.iter().enumerate() {
+            event.check().map_err(|(field, message)| {
+                let path = if is_batch { format!("events[{index}].{field}") } else { field.to_owned() };
+                Error::invalid("bytes_out_of_range", path, message)
+            })?;
+        }
+        Ok(billing)
+    }
+
+    /// SHA-256 of what the message charges.
+    #[must_use]
+    pub fn payload_hash(&self) -> Vec<u8> {
+        let mut hash = PayloadHash::default();
+        for event in &self.events {
+            hash.add(event.server_id.to_le_bytes());
+            hash.add(event.user.into_bytes());
+            hash.add(event.billed_download.to_le_bytes());
+            hash.add(event.billed_upload.to_le_bytes());
+            hash.add(event.time.to_le_bytes());
+            hash.add_option(event.node_client_id.map(i32::to_le_bytes));
+            hash.add_option(event.raw_download.map(i64::to_le_bytes));
+            hash.add_option(event.raw_upload.map(i64::to_le_bytes));
+        }
+        hash.finish()
+    }
+}
+
+fn batch_fault(body: &str) -> Error {
+    parse::<BillingBatch<'_>>(body)
+        .err()
+        .unwrap_or_else(|| Error::invalid("malformed_json", ".", "is neither an event nor a batch of events"))
+}
+
+fn is_batch(body: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Probe {
+        batch_id: Option<serde::de::IgnoredAny>,
+        events: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Probe>(body).is_ok_and(|probe| probe.batch_id.is_some() || probe.events.is_some())
+}
+
+impl UserUsageBillingEvent {
+    /// The moment of the usage.
+    ///
+    /// Checked by [`UserUsageBilling::parse`]; the fallback is never reached by a parsed event.
+    #[must_use]
+    pub fn at(&self) -> DateTime<Utc> {
+        self.checked_at().unwrap_or_default()
+    }
+
+    fn checked_at(&self) -> Option<DateTime<Utc>> {
+        // Until the year 9999: PostgreSQL and RFC 3339 both reach there.
+        let seconds = i64::try_from(self.time).ok().filter(|seconds| *seconds <= 253_402_300_799)?;
+        DateTime::from_timestamp(seconds, 0)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if self.checked_at().is_none() {
+            return Err(("time", format!("is {}; accepted are Unix seconds up to the year 9999", self.time)));
+        }
+        let amounts = [
+            ("billed_download", Some(self.billed_download)),
+            ("billed_upload", Some(self.billed_upload)),
+            ("raw_download", self.raw_download),
+            ("raw_upload", self.raw_upload),
+        ];
+        match amounts.into_iter().find(|(_, bytes)| bytes.is_some_and(i64::is_negative)) {
+            Some((field, bytes)) => {
+                Err((field, format!("is {}; accepted are bytes from 0", bytes.unwrap_or_default())))
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The edges: events of Lambda in, answers out. A *handler* is one of these; the work is a processor's.
+
+pub mod api;
+pub mod schedule;
+pub mod sqs;
+
+use std::time::Duration;
+
+use lambda_runtime::{Context, Diagnostic};
+
+use crate::error::{Error, ErrorKind};
+
+/// What ends a function's process.
+pub type BoxError = lambda_runtime::Error;
+
+/// Time left for saying what happened after the work was given up.
+const ANSWER_MARGIN: Duration = Duration::from_millis(500);
+
+/// How long this invocation may still take; none where the caller states no deadline (an emulator may state one
+/// that is always past).
+fn time_left(context: &Context) -> Option<Duration> {
+    use crate::clock::Clock;
+    let now = u64::try_from(crate::clock::System.now().timestamp_millis()).ok()?;
+    context.deadline.checked_sub(now).filter(|left| *left > 0).map(Duration::from_millis)
+}
+
+/// Gives work up shortly before the invocation's deadline.
+async fn before_deadline<T>(context: &Context, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match time_left(context) {
+        None => work.await,
+        Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_MARGIN), work)
+            .await
+            .unwrap_or_else(|_| Err(Error::deadline_exceeded())),
+    }
+}
+
+/// One line for an error, at the level it deserves: a caller's fault is no fault of ours.
+fn log_error(error: &Error) {
+    let (code, cause, message) = (error.code(), error.cause(), error.to_string());
+    match error.kind() {
+        ErrorKind::Internal => tracing::error!(error_code = code, cause, message),
+        ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => tracing::warn!(error_code = code, cause, message),
+        _ => tracing::info!(error_code = code, cause, message),
+    }
+}
+
+/// What a panic said.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// What the invocation's caller learns of an error; the log has the rest.
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self { error_type: error.code().to_owned(), error_message: error.to_string() }
+    }
+}

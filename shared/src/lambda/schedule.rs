@@ -1,0 +1,43 @@
+//! Functions that EventBridge Scheduler, or a person, invokes: the payload says nothing, the deadline all.
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{BoxError, log_error, time_left};
+use crate::app::{App, FromApp};
+use crate::error::Error;
+use crate::services::Processor;
+use crate::services::cron::Run;
+use crate::telemetry;
+
+/// Runs a job at each invocation; its report is logged, and is the answer.
+pub async fn run<S, J>(job: fn(Run) -> J) -> Result<(), BoxError>
+where
+    S: FromApp + Processor<J>,
+    S::Output: Serialize,
+{
+    telemetry::init();
+    let service = S::from_app(&App::default()).await?;
+    let service = &service;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        let report = handle(service, job(Run::within(time_left(&event.context)))).await;
+        telemetry::flush();
+        report
+    }))
+    .await
+}
+
+async fn handle<S, J>(service: &S, job: J) -> Result<Value, Error>
+where
+    S: Processor<J>,
+    S::Output: Serialize,
+{
+    let report = service.process(job).await.inspect_err(|error| {
+        telemetry::count_labelled("JobsFailed", "ErrorCode", error.code());
+        log_error(error);
+    })?;
+    let report = serde_json::to_value(report).map_err(Error::internal)?;
+    tracing::info!(%report, "job done");
+    Ok(report)
+}

@@ -1,0 +1,133 @@
+//! Queue consumers: partial batch responses, and no message that harms another.
+//!
+//! A body that cannot be read fails alone. What could be read is processed together; should that fail for a reason
+//! that lies in a message, or panic, each message is processed alone, so that only the guilty one fails. A failed
+//! message is received again until the queue moves it to its dead-letter queue: nothing is acknowledged and dropped.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::FutureExt;
+use lambda_runtime::{Context, LambdaEvent, service_fn};
+use uuid::Uuid;
+
+use super::{BoxError, before_deadline, log_error, panic_message};
+use crate::app::{App, FromApp};
+use crate::error::{Disposition, Error};
+use crate::services::{Batch, Consumer, Outcomes};
+use crate::telemetry;
+
+/// Consumes a queue.
+pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
+    telemetry::init();
+    let consumer = C::from_app(&App::default()).await?;
+    let consumer = &consumer;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        let response = handle(consumer, event.payload, &event.context).await;
+        telemetry::flush();
+        response
+    }))
+    .await
+}
+
+/// Handles one delivery. An error fails the invocation, and so every message of it.
+pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Context) -> Result<SqsBatchResponse, Error> {
+    let received = event.records.len();
+    // Lambda reads a missing or empty identifier as "all failed": so must we.
+    let records: Vec<(String, String)> = event.records.into_iter().map(identify).collect::<Result<_, _>>()?;
+    let (ids, bodies): (Vec<String>, Vec<String>) = records.into_iter().unzip();
+    let parsed: Vec<Result<Arc<C::Message>, Error>> =
+        ids.iter().zip(bodies).map(|(id, body)| parse(consumer, id, &body).map(Arc::new)).collect();
+
+    let readable: Batch<C::Message> = parsed.iter().filter_map(|message| message.as_ref().ok().cloned()).collect();
+    let mut outcomes = process(consumer, readable, context).await.into_iter();
+    let mut response = SqsBatchResponse::default();
+    for (id, message) in ids.into_iter().zip(parsed) {
+        let outcome = match message {
+            Ok(_) => outcomes.next().unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            report_failure(&id, &error);
+            response.add_failure(id);
+        }
+    }
+    let failed = response.batch_item_failures.len();
+    telemetry::count("MessagesReceived", received);
+    telemetry::count("MessagesFailed", failed);
+    tracing::info!(received, failed, "delivery handled");
+    Ok(response)
+}
+
+fn identify(message: SqsMessage) -> Result<(String, String), Error> {
+    let id = message.message_id.filter(|id| !id.is_empty());
+    let id = id.ok_or_else(|| Error::internal("a message came without an id"))?;
+    Ok((id, message.body.unwrap_or_default()))
+}
+
+fn parse<C: Consumer>(consumer: &C, id: &str, body: &str) -> Result<C::Message, Error> {
+    // SQS message ids are UUIDs; for an emulator's that are not, the name gives a stable one.
+    let message_id = id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
+    catch_unwind(AssertUnwindSafe(|| consumer.parse(message_id, body)))
+        .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_message(&*panic)))))
+}
+
+async fn process<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &Context) -> Outcomes {
+    if batch.is_empty() {
+        return Vec::new();
+    }
+    let fault = match attempt(consumer, batch.clone(), context).await {
+        Ok(outcomes) => return outcomes,
+        Err(fault) => fault,
+    };
+    if batch.len() == 1 || !fault.may_lie_in_a_message {
+        return fail_all(batch.len(), fault.error);
+    }
+    tracing::warn!(messages = batch.len(), cause = fault.error.cause(), "batch failed; its messages go one by one");
+    let mut outcomes = Outcomes::with_capacity(batch.len());
+    for message in batch {
+        outcomes.push(match attempt(consumer, vec![message], context).await {
+            Ok(mut outcome) => outcome.pop().unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
+            Err(fault) => Err(fault.error),
+        });
+    }
+    outcomes
+}
+
+struct Fault {
+    error: Error,
+    may_lie_in_a_message: bool,
+}
+
+async fn attempt<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &Context) -> Result<Outcomes, Fault> {
+    let work = AssertUnwindSafe(before_deadline(context, consumer.process(batch))).catch_unwind();
+    let error = match work.await {
+        Ok(Ok(outcomes)) => return Ok(outcomes),
+        Ok(Err(error)) => error,
+        Err(panic) => {
+            let error = Error::internal(format!("panic: {}", panic_message(&*panic)));
+            return Err(Fault { error, may_lie_in_a_message: true });
+        }
+    };
+    let may_lie_in_a_message =
+        error.disposition() == Disposition::Reject || error.kind() == crate::error::ErrorKind::Internal;
+    Err(Fault { error, may_lie_in_a_message })
+}
+
+/// The same fault for each: the first carries the cause.
+fn fail_all(messages: usize, error: Error) -> Outcomes {
+    let (kind, code, message) = (error.kind(), error.code(), error.message().to_owned());
+    let mut outcomes = vec![Err(error)];
+    outcomes.resize_with(messages, || Err(Error::new(kind, code, message.clone())));
+    outcomes
+}
+
+fn report_failure(message_id: &str, error: &Error) {
+    let span = tracing::info_span!("message", message_id, disposition = ?error.disposition());
+    let _entered = span.enter();
+    if error.disposition() == Disposition::Reject {
+        telemetry::count_labelled("MessagesRejected", "ErrorCode", error.code());
+    }
+    log_error(error);
+}

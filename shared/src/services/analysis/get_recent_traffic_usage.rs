@@ -1,0 +1,117 @@
+//! `GetRecentTrafficUsage`: a user's traffic over the last day, week or month, as carried and as charged.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Serialize, Serializer};
+use uuid::Uuid;
+
+use super::AnalysisService;
+use crate::db::analysis::usage_by_bucket;
+use crate::domain::bucket::{daily_edges, hourly_edges};
+use crate::domain::traffic::Traffic;
+use crate::error::Error;
+use crate::services::Processor;
+
+/// How far back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecentRange {
+    /// 24 hours, by the hour.
+    Day,
+    /// 7 days, by the day.
+    Week,
+    /// 30 days, by the day.
+    Month,
+}
+
+impl FromStr for RecentRange {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "day" => Ok(Self::Day),
+            "week" => Ok(Self::Week),
+            "month" => Ok(Self::Month),
+            _ => Err(Error::invalid("invalid_range", "range", "accepted are day, week and month")),
+        }
+    }
+}
+
+/// Asks for one user's recent traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetRecentTrafficUsage {
+    /// Whose.
+    pub user_id: Uuid,
+    /// How far back.
+    pub range: RecentRange,
+    /// Whose days; hours are UTC hours everywhere.
+    pub time_zone: Tz,
+}
+
+/// Bytes in the half-open interval `[start, end)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TrafficBucket {
+    /// Inclusive.
+    pub start: DateTime<Utc>,
+    /// Exclusive; for the last bucket it is still to come.
+    pub end: DateTime<Utc>,
+    /// Bytes sent by the user.
+    pub upload: i64,
+    /// Bytes received by the user.
+    pub download: i64,
+}
+
+/// Two series over the same buckets, oldest first, without gaps; the last bucket is the current, partial one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecentTrafficUsage {
+    /// As asked.
+    pub range: RecentRange,
+    /// As asked.
+    #[serde(serialize_with = "zone_name")]
+    pub time_zone: Tz,
+    /// What was carried.
+    pub raw: Vec<TrafficBucket>,
+    /// What was charged: raw × the node client's factor.
+    pub actually_billed: Vec<TrafficBucket>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(zone.name())
+}
+
+impl Processor<GetRecentTrafficUsage> for AnalysisService {
+    type Output = RecentTrafficUsage;
+
+    #[tracing::instrument(name = "get_recent_traffic_usage", skip_all, fields(range = ?input.range))]
+    async fn process(&self, input: GetRecentTrafficUsage) -> Result<RecentTrafficUsage, Error> {
+        let now = self.context.now();
+        let edges = match input.range {
+            RecentRange::Day => hourly_edges(now, 24),
+            RecentRange::Week => daily_edges(now, 7, input.time_zone),
+            RecentRange::Month => daily_edges(now, 30, input.time_zone),
+        };
+        let traffic: HashMap<usize, Traffic> =
+            usage_by_bucket(&self.pool, input.user_id, &edges).await?.into_iter().collect();
+        Ok(RecentTrafficUsage {
+            range: input.range,
+            time_zone: input.time_zone,
+            raw: series(&edges, |bucket| traffic.get(&bucket).map(|t| (t.raw_upload, t.raw_download))),
+            actually_billed: series(&edges, |bucket| {
+                traffic.get(&bucket).map(|t| (t.billed_upload, t.billed_download))
+            }),
+        })
+    }
+}
+
+/// A bucket between each two consecutive edges; one without traffic holds zeros.
+fn series(edges: &[DateTime<Utc>], bytes: impl Fn(usize) -> Option<(i64, i64)>) -> Vec<TrafficBucket> {
+    let bucket = |(index, (&start, &end))| {
+        let (upload, download) = bytes(index).unwrap_or_default();
+        TrafficBucket { start, end, upload, download }
+    };
+    edges.iter().zip(edges.iter().skip(1)).enumerate().map(bucket).collect()
+}

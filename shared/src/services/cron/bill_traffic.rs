@@ -1,0 +1,109 @@
+//! `BillTrafficJob`: claims unbilled reports, folds and bills them, and publishes what users are charged.
+
+use serde::Serialize;
+
+use super::{Run, TelecomCronExecutor};
+use crate::db;
+use crate::db::billing::{self, FoldedUsage};
+use crate::db::outbox::{Destination, OutboxMessage};
+use crate::error::Error;
+use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
+use crate::services::Processor;
+use crate::services::outbox::{self, Outbox};
+
+/// Usage lines folded in one transaction: bounds memory, and how long a claim is held.
+const MAX_LINES: i64 = 50_000;
+/// Reports claimed in one transaction.
+const MAX_REPORTS: i64 = 2_000;
+/// Events packed into one message: SQS bills per 64 KiB and per request, and the consumer's work is per message.
+const EVENTS_PER_MESSAGE: usize = 1_000;
+
+/// The job.
+#[derive(Debug, Clone, Copy)]
+pub struct BillTrafficJob(pub Run);
+
+/// How far the job came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Billed {
+    /// Reports billed.
+    pub reports: usize,
+    /// Events published, or left to the sweep.
+    pub events: usize,
+    /// Messages that hold them.
+    pub messages: usize,
+    /// Nothing was left to bill.
+    pub complete: bool,
+}
+
+impl Processor<BillTrafficJob> for TelecomCronExecutor {
+    type Output = Billed;
+
+    #[tracing::instrument(name = "bill_traffic", skip_all)]
+    async fn process(&self, BillTrafficJob(run): BillTrafficJob) -> Result<Billed, Error> {
+        let mut billed = Billed::default();
+        let mut max_reports = MAX_REPORTS;
+        while !run.deadline_is_near() {
+            let step = match db::retry_conflicts("bill_traffic", || self.bill_some(max_reports)).await {
+                // Together they are more than can be counted. One alone never is: its limits see to that.
+                Err(error) if db::is_overflow(&error) && max_reports > 1 => {
+                    max_reports /= 2;
+                    continue;
+                }
+                step => step?,
+            };
+            if step.reports == 0 {
+                billed.complete = true;
+                break;
+            }
+            billed.reports += step.reports;
+            billed.events += step.events;
+            billed.messages += step.messages.len();
+            outbox::send(&self.pool, &self.publisher, step.messages).await;
+        }
+        Ok(billed)
+    }
+}
+
+struct Step {
+    reports: usize,
+    events: usize,
+    messages: Vec<OutboxMessage>,
+}
+
+impl TelecomCronExecutor {
+    /// One transaction: a claim, its fold, and the messages that say so.
+    async fn bill_some(&self, max_reports: i64) -> Result<Step, Error> {
+        let now = self.context.now();
+        let mut tx = self.pool.begin().await?;
+        let reports = billing::claim_reports(&mut tx, self.context.ids.next_id(), max_reports, MAX_LINES).await?;
+        if reports.is_empty() {
+            return Ok(Step { reports: 0, events: 0, messages: Vec::new() });
+        }
+        let events: Vec<UserUsageBillingEvent> =
+            billing::fold_usage(&mut tx, &reports).await?.iter().map(event).collect::<Result<_, _>>()?;
+        let mut outbox = Outbox::new(&self.context, now);
+        // Sorted by user: the messages of a run share at most a user, and their consumers hardly ever a lock.
+        for events in events.chunks(EVENTS_PER_MESSAGE) {
+            let batch = BillingBatch { batch_id: outbox.next_id(), events: events.into() };
+            let body = serde_json::to_string(&batch).map_err(Error::internal)?;
+            outbox.push(batch.batch_id, Destination::UserUsageBilling, body);
+        }
+        let messages = outbox.write(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Step { reports: reports.len(), events: events.len(), messages })
+    }
+}
+
+fn event(usage: &FoldedUsage) -> Result<UserUsageBillingEvent, Error> {
+    Ok(UserUsageBillingEvent {
+        server_id: usage.node_server_id,
+        user: usage.user_id,
+        billed_download: usage.billed_download,
+        billed_upload: usage.billed_upload,
+        time: u64::try_from(usage.bucket_start.timestamp()).map_err(Error::internal)?,
+        node_client_id: usage.node_client_id,
+        raw_download: Some(usage.raw_download),
+        raw_upload: Some(usage.raw_upload),
+        event_id: None,
+    })
+}

@@ -1,0 +1,65 @@
+//! `MaintainStorageJob`: partitions ahead of time, and rows past their retention.
+
+use chrono::{Days, TimeDelta};
+use serde::Serialize;
+
+use super::{Run, TelecomCronExecutor};
+use crate::db::{Connection, maintenance};
+use crate::error::Error;
+use crate::services::Processor;
+
+/// Days of partitions that there always are, today included: the job may fail for a week before anybody notices.
+pub const DAYS_AHEAD: i32 = 8;
+/// Rows deleted in one statement.
+const BATCH: i64 = 5_000;
+
+/// The job.
+#[derive(Debug, Clone, Copy)]
+pub struct MaintainStorageJob(pub Run);
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Maintained {
+    /// Partitions of raw rows.
+    pub partitions_created: i32,
+    /// Partitions of raw rows.
+    pub partitions_dropped: i32,
+    /// Report ids forgotten.
+    pub reports_deleted: u64,
+    /// Billing message ids forgotten.
+    pub batches_deleted: u64,
+}
+
+impl Processor<MaintainStorageJob> for TelecomCronExecutor {
+    type Output = Maintained;
+
+    #[tracing::instrument(name = "maintain_storage", skip_all)]
+    async fn process(&self, MaintainStorageJob(run): MaintainStorageJob) -> Result<Maintained, Error> {
+        let mut connection = self.pool.acquire().await?;
+        let today = self.context.now().date_naive();
+        let kept = Days::new(u64::try_from(self.config.retention.traffic_usage_days).map_err(Error::internal)?);
+        let mut done = Maintained {
+            partitions_created: maintenance::create_partitions(&mut connection, today, DAYS_AHEAD).await?,
+            partitions_dropped: maintenance::drop_partitions(&mut connection, today - kept).await?,
+            ..Maintained::default()
+        };
+        self.forget_ids(&mut connection, &mut done, run).await?;
+        Ok(done)
+    }
+}
+
+impl TelecomCronExecutor {
+    async fn forget_ids(&self, connection: &mut Connection, done: &mut Maintained, run: Run) -> Result<(), Error> {
+        let before = self.context.now() - TimeDelta::days(self.config.retention.dedup_days.into());
+        while !run.deadline_is_near() {
+            let reports = maintenance::delete_reports(connection, before, BATCH).await?;
+            let batches = maintenance::delete_batches(connection, before, BATCH).await?;
+            done.reports_deleted += reports;
+            done.batches_deleted += batches;
+            if reports == 0 && batches == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

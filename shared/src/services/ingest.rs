@@ -1,0 +1,204 @@
+//! `IngestUsageReports`: raw rows, report ids, heartbeats and metrics of a batch of reports, in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Batch, Consumer, Outcomes, Processor};
+use crate::app::{App, FromApp, StartError};
+use crate::clock::Context;
+use crate::db::node::{self, ClientFactor, Heartbeat};
+use crate::db::usage_report::{self, NewUsageReport, RawUsage};
+use crate::db::{self, Transaction};
+use crate::error::{Error, ErrorKind};
+use crate::events::usage_report::{Metrics, UsageReport};
+
+/// Records usage reports, each once.
+#[derive(Debug, Clone)]
+pub struct IngestUsageReports {
+    pool: PgPool,
+    context: Context,
+}
+
+impl IngestUsageReports {
+    /// Over a database.
+    #[must_use]
+    pub fn new(pool: PgPool, context: Context) -> Self {
+        Self { pool, context }
+    }
+}
+
+impl FromApp for IngestUsageReports {
+    async fn from_app(app: &App) -> Result<Self, StartError> {
+        Ok(Self::new(app.database()?, app.context()))
+    }
+}
+
+/// A report and the hash of its payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HashedReport {
+    /// The report.
+    pub report: UsageReport,
+    /// Of its payload.
+    pub payload_hash: Vec<u8>,
+}
+
+impl Consumer for IngestUsageReports {
+    type Message = HashedReport;
+
+    fn parse(&self, _: Uuid, body: &str) -> Result<HashedReport, Error> {
+        let report = UsageReport::parse(body, self.context.now())?;
+        let payload_hash = report.payload_hash();
+        Ok(HashedReport { report, payload_hash })
+    }
+}
+
+impl Processor<Batch<HashedReport>> for IngestUsageReports {
+    type Output = Outcomes;
+
+    #[tracing::instrument(name = "ingest_usage_reports", skip_all, fields(reports = reports.len()))]
+    async fn process(&self, reports: Batch<HashedReport>) -> Result<Outcomes, Error> {
+        db::retry_conflicts("ingest_usage_reports", || self.record(&reports)).await
+    }
+}
+
+impl IngestUsageReports {
+    async fn record(&self, reports: &Batch<HashedReport>) -> Result<Outcomes, Error> {
+        let now = self.context.now();
+        let mut tx = self.pool.begin().await?;
+        let servers: Vec<i32> = reports.iter().map(|hashed| hashed.report.server_id).collect();
+        let fleet = Fleet(node::client_factors(&mut tx, &servers).await?);
+        let checked: Vec<Result<(), Error>> = reports.iter().map(|hashed| fleet.check(&hashed.report)).collect();
+        let known = reports.iter().zip(&checked).filter(|(_, check)| check.is_ok()).map(|(hashed, _)| &**hashed);
+        let hashes = Recorded::write(&mut tx, known, &fleet, now).await?;
+        tx.commit().await?;
+
+        let outcomes = reports.iter().zip(checked).map(|(hashed, check)| check.and_then(|()| hashes.judge(hashed)));
+        Ok(outcomes.collect())
+    }
+}
+
+/// The servers that the batch names, with their clients.
+struct Fleet(HashMap<i32, Vec<ClientFactor>>);
+
+impl Fleet {
+    fn check(&self, report: &UsageReport) -> Result<(), Error> {
+        let Some(clients) = self.0.get(&report.server_id) else {
+            let message = format!("there is no node server {}", report.server_id);
+            return Err(Error::invalid("unknown_server", "server_id", message));
+        };
+        let foreign = report.usage.iter().enumerate().find_map(|(index, line)| {
+            let id = line.node_client_id?;
+            (!clients.iter().any(|client| client.node_client_id == id)).then_some((index, id))
+        });
+        match foreign {
+            Some((index, id)) => Err(Error::invalid(
+                "unknown_node_client",
+                format!("usage[{index}].node_client_id"),
+                format!("node server {} has no node client {id}", report.server_id),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The client that a line is billed by: the one it names, else the server's oldest; without any, factor 1.
+    fn client(&self, server_id: i32, node_client_id: Option<i32>) -> (Option<i32>, Decimal) {
+        self.0
+            .get(&server_id)
+            .and_then(|clients| {
+                clients.iter().find(|client| node_client_id.is_none_or(|id| client.node_client_id == id))
+            })
+            .map_or((None, Decimal::ONE), |client| (Some(client.node_client_id), client.traffic_factor))
+    }
+}
+
+/// The payload hash that stands recorded under each report id of the batch.
+struct Recorded(HashMap<Uuid, Vec<u8>>);
+
+impl Recorded {
+    async fn write<'r>(
+        tx: &mut Transaction,
+        reports: impl Iterator<Item = &'r HashedReport>,
+        fleet: &Fleet,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
+        // By id: sorted, and each id once. Of two under one id in a batch the first stands.
+        let mut by_id: BTreeMap<Uuid, &HashedReport> = BTreeMap::new();
+        for hashed in reports {
+            by_id.entry(hashed.report.report_id).or_insert(hashed);
+        }
+        let rows = by_id.values().map(|hashed| new_report(hashed)).collect::<Result<Vec<_>, _>>()?;
+        let new = usage_report::insert_new(tx, &rows, now).await?;
+        let ids: Vec<Uuid> = by_id.keys().copied().collect();
+        let hashes = usage_report::payload_hashes(tx, &ids).await?;
+
+        let new: Vec<(&UsageReport, i64)> =
+            new.iter().filter_map(|(id, seq)| by_id.get(id).map(|hashed| (&hashed.report, *seq))).collect();
+        usage_report::copy_raw_usage(tx, raw_usage(&new, fleet), now).await?;
+        node::record_heartbeats(tx, &heartbeats(&new, now)).await?;
+        Ok(Self(hashes.into_iter().collect()))
+    }
+
+    /// A repeat is as good as the first; another payload under a recorded id is not.
+    fn judge(&self, HashedReport { report, payload_hash }: &HashedReport) -> Result<(), Error> {
+        match self.0.get(&report.report_id) {
+            Some(recorded) if recorded == payload_hash => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Conflict,
+                "report_id_reused",
+                format!("report {} was recorded with another payload; a new report needs a new id", report.report_id),
+            )),
+            None => Err(Error::internal(format!("report {} was not recorded", report.report_id))),
+        }
+    }
+}
+
+fn new_report(HashedReport { report, payload_hash }: &HashedReport) -> Result<NewUsageReport, Error> {
+    Ok(NewUsageReport {
+        report_id: report.report_id,
+        node_server_id: report.server_id,
+        period_start: report.period_start,
+        period_end: report.period_end,
+        payload_hash: payload_hash.clone(),
+        line_count: i32::try_from(report.usage.len()).map_err(Error::internal)?,
+    })
+}
+
+fn raw_usage(new: &[(&UsageReport, i64)], fleet: &Fleet) -> impl Iterator<Item = RawUsage> {
+    new.iter().flat_map(move |&(report, usage_report_seq)| {
+        report.usage.iter().map(move |line| {
+            let (node_client_id, traffic_factor) = fleet.client(report.server_id, line.node_client_id);
+            RawUsage {
+                usage_report_seq,
+                user_id: line.user,
+                node_client_id,
+                traffic_factor,
+                upload_bytes: line.upload,
+                download_bytes: line.download,
+            }
+        })
+    })
+}
+
+/// One heartbeat a server, sorted by server: its latest moment, and the metrics of its latest period that has any.
+/// What counts is when the server was seen, never when the report arrived, and never a moment still to come.
+fn heartbeats(new: &[(&UsageReport, i64)], now: DateTime<Utc>) -> Vec<Heartbeat> {
+    let mut by_server: BTreeMap<i32, Heartbeat> = BTreeMap::new();
+    for (report, _) in new {
+        let online_at = report.period_end.min(now);
+        let beat = by_server.entry(report.server_id).or_insert_with(|| Heartbeat {
+            node_server_id: report.server_id,
+            online_at,
+            metrics: None,
+        });
+        beat.online_at = beat.online_at.max(online_at);
+        let newer = |metrics: &Metrics| (online_at, metrics.clone());
+        if beat.metrics.as_ref().is_none_or(|(at, _)| *at < online_at) {
+            beat.metrics = report.metrics.as_ref().map(newer).or(beat.metrics.take());
+        }
+    }
+    by_server.into_values().collect()
+}

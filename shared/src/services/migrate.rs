@@ -1,0 +1,56 @@
+//! `Migrate`: brings the database to the schema that the code expects, at deploy.
+
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::Processor;
+use crate::app::{App, FromApp, StartError};
+use crate::clock::Context;
+use crate::db::{self, maintenance};
+use crate::error::Error;
+use crate::services::cron::Run;
+use crate::services::cron::maintain_storage::DAYS_AHEAD;
+
+/// Applies the migrations and creates the first partitions. A repeat does nothing.
+#[derive(Debug, Clone)]
+pub struct Migrate {
+    pool: PgPool,
+    context: Context,
+}
+
+/// How far the schema is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Migrated {
+    /// Version of the newest migration.
+    pub version: i64,
+    /// Partitions of raw rows that were missing.
+    pub partitions_created: i32,
+}
+
+impl Migrate {
+    /// Over a database; directly, not through a proxy: migrating takes a session lock.
+    #[must_use]
+    pub fn new(pool: PgPool, context: Context) -> Self {
+        Self { pool, context }
+    }
+}
+
+impl FromApp for Migrate {
+    async fn from_app(app: &App) -> Result<Self, StartError> {
+        Ok(Self::new(app.database()?, app.context()))
+    }
+}
+
+impl Processor<Run> for Migrate {
+    type Output = Migrated;
+
+    #[tracing::instrument(name = "migrate", skip_all)]
+    async fn process(&self, _: Run) -> Result<Migrated, Error> {
+        let mut connection = self.pool.acquire().await?;
+        db::MIGRATOR.run_direct(&mut *connection).await.map_err(Error::internal)?;
+        let today = self.context.now().date_naive();
+        let partitions_created = maintenance::create_partitions(&mut connection, today, DAYS_AHEAD).await?;
+        let version = db::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
+        Ok(Migrated { version, partitions_created })
+    }
+}

@@ -1,0 +1,41 @@
+//! The decisions. Every service is a struct that owns what it needs and is a [`Processor`] of each input it takes;
+//! none of them knows a transport.
+
+pub mod analysis;
+pub mod billing;
+pub mod cron;
+pub mod ingest;
+pub mod migrate;
+pub mod outbox;
+pub mod package_expiring;
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::error::Error;
+
+/// Does one thing: takes an input, answers an output or an error.
+pub trait Processor<Input> {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn process(&self, input: Input) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+}
+
+/// Messages of one delivery, in order.
+pub type Batch<T> = Vec<Arc<T>>;
+
+/// What came of each message of a [`Batch`], in the same order. An error of the whole batch is returned instead of
+/// this, and then nothing of the batch took effect.
+pub type Outcomes = Vec<Result<(), Error>>;
+
+/// Consumes a queue: bodies are read one by one, what could be read is processed together.
+pub trait Consumer: Processor<Batch<Self::Message>, Output = Outcomes> {
+    /// A body, read and checked.
+    type Message: Send + Sync;
+
+    /// Reads and checks a body. `message_id` is the queue's: a key where the body brings none.
+    fn parse(&self, message_id: Uuid, body: &str) -> Result<Self::Message, Error>;
+}

@@ -1,0 +1,122 @@
+//! The outbox as services use it: intents are gathered, written in the transaction, and sent right after it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::clock::Context;
+use crate::db::outbox::{self, Destination, OutboxMessage};
+use crate::db::{Connection, Transaction};
+use crate::error::Error;
+use crate::events::facts::{self, Fact, FactDetail};
+use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
+use crate::events::publisher::Publisher;
+use crate::telemetry;
+
+/// How long the writer of a message has to send it before the sweep may.
+pub const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// How long an expiring item is left alone after its event was written.
+const EXPIRING_REPEAT: TimeDelta = TimeDelta::minutes(10);
+
+/// Items marked as expiring before this moment are announced again, should their event have been lost.
+#[must_use]
+pub fn expiring_before(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - EXPIRING_REPEAT
+}
+
+/// What a transaction wants sent.
+#[derive(Debug)]
+pub struct Outbox<'c> {
+    context: &'c Context,
+    now: DateTime<Utc>,
+    trace: Option<String>,
+    messages: Vec<OutboxMessage>,
+}
+
+impl<'c> Outbox<'c> {
+    /// Empty.
+    #[must_use]
+    pub fn new(context: &'c Context, now: DateTime<Utc>) -> Self {
+        Self { context, now, trace: telemetry::trace_header(), messages: Vec::new() }
+    }
+
+    /// An identifier for a message.
+    #[must_use]
+    pub fn next_id(&self) -> Uuid {
+        self.context.ids.next_id()
+    }
+
+    /// A body for a queue, under the id that the body holds.
+    pub fn push(&mut self, id: Uuid, destination: Destination, body: String) {
+        self.messages.push(OutboxMessage { id, destination, detail_type: None, body, trace: self.trace.clone() });
+    }
+
+    /// A `PackageExpiringEvent`.
+    pub fn package_expiring(&mut self, package_queue_id: i64, user: Uuid, reason: ExpiryReason) -> Result<(), Error> {
+        let event_id = self.next_id();
+        let event = PackageExpiringEvent { event_id, package_queue_id, user, reason, time: self.now };
+        let body = serde_json::to_string(&event).map_err(Error::internal)?;
+        self.push(event_id, Destination::PackageExpiring, body);
+        Ok(())
+    }
+
+    /// A fact for the bus.
+    pub fn fact(&mut self, fact: &Fact) -> Result<(), Error> {
+        let event_id = self.next_id();
+        let detail = FactDetail { event_id, version: facts::VERSION, time: self.now, fact };
+        let message = OutboxMessage {
+            id: event_id,
+            destination: Destination::EventBus,
+            detail_type: Some(fact.detail_type().to_owned()),
+            body: serde_json::to_string(&detail).map_err(Error::internal)?,
+            trace: self.trace.clone(),
+        };
+        self.messages.push(message);
+        Ok(())
+    }
+
+    /// Writes the intents, as part of `tx`.
+    pub async fn write(self, tx: &mut Transaction) -> Result<Vec<OutboxMessage>, Error> {
+        outbox::insert(tx, &self.messages, self.now, self.now + LEASE).await?;
+        Ok(self.messages)
+    }
+}
+
+/// Sends what was committed and removes what left. What did not leave stays for the sweep: the caller's work is
+/// done either way, so that is logged and is no error.
+pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMessage>) -> Sent {
+    if messages.is_empty() {
+        return Sent::default();
+    }
+    let outcome = publisher.publish(messages).await;
+    let sent = Sent { sent: outcome.sent.len(), failed: outcome.failed.len() };
+    telemetry::count("OutboxMessagesSent", sent.sent);
+    telemetry::count("OutboxMessagesFailed", sent.failed);
+    if let Some((id, error)) = outcome.failed.first() {
+        tracing::warn!(failed = sent.failed, first = %id, error, "messages stay in the outbox; the sweep sends them");
+    }
+    if let Err(error) = settle(pool, &outcome.sent, &outcome.failed).await {
+        // They were sent and stay in the outbox: the sweep sends them again, and consumers know a repeat.
+        tracing::warn!(error = %error, cause = error.cause(), "sent messages could not be removed from the outbox");
+    }
+    sent
+}
+
+async fn settle(pool: &PgPool, sent: &[Uuid], failed: &[(Uuid, String)]) -> Result<(), Error> {
+    let mut connection = pool.acquire().await?;
+    let connection: &mut Connection = &mut connection;
+    outbox::delete(connection, sent).await?;
+    if !failed.is_empty() {
+        outbox::record_failures(connection, failed).await?;
+    }
+    Ok(())
+}
+
+/// How many messages left and how many stayed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Sent {
+    /// Left.
+    pub sent: usize,
+    /// Stayed.
+    pub failed: usize,
+}

@@ -1,0 +1,57 @@
+//! JSON logs and metrics, as CloudWatch reads them.
+
+use std::sync::OnceLock;
+
+use metrics_cloudwatch_embedded::Collector;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::ChronoUtc;
+
+static METRICS: OnceLock<&'static Collector> = OnceLock::new();
+
+/// Sets up logs (`RUST_LOG`, default `info`) and metrics of this process. Once; a second call does nothing.
+///
+/// The layer is built here because Lambda takes a JSON line without a timestamp and level of its own for INFO.
+pub fn init() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_timer(ChronoUtc::rfc_3339())
+        .with_env_filter(filter)
+        .try_init();
+    let service = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".into());
+    let builder = metrics_cloudwatch_embedded::Builder::new()
+        .cloudwatch_namespace("Telecom")
+        .with_dimension("Service", service)
+        .emit_zeros(false);
+    if let (Ok(()), Ok(collector)) = (logs, builder.init()) {
+        METRICS.get_or_init(|| collector);
+    }
+}
+
+/// Counts something, in this invocation.
+pub fn count(name: &'static str, by: usize) {
+    metrics::counter!(name).increment(u64::try_from(by).unwrap_or(u64::MAX));
+}
+
+/// Counts something under a label of few values.
+pub fn count_labelled(name: &'static str, label: &'static str, value: &'static str) {
+    metrics::counter!(name, label => value).increment(1);
+}
+
+/// Writes this invocation's metrics to the log, in the embedded metric format.
+pub fn flush() {
+    if let Some(metrics) = METRICS.get()
+        && let Err(error) = metrics.flush(std::io::stdout())
+    {
+        tracing::warn!(%error, "metrics could not be written");
+    }
+}
+
+/// The X-Ray trace header of the invocation under way, as the runtime sets it.
+#[must_use]
+pub fn trace_header() -> Option<String> {
+    std::env::var("_X_AMZN_TRACE_ID").ok().filter(|header| !header.is_empty())
+}

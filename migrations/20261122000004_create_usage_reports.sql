@@ -14,7 +14,8 @@ create table telecom.usage_report (
     constraint usage_report_line_count_check check (line_count >= 0)
 );
 
-create index usage_report_unbilled_idx on telecom.usage_report (seq) include (line_count) where billing_run_id is null;
+-- A heartbeat has nothing to bill.
+create index usage_report_unbilled_idx on telecom.usage_report (seq) where billing_run_id is null and line_count > 0;
 create index usage_report_received_at_idx on telecom.usage_report using brin (received_at);
 
 -- Raw rows, append-only, a partition a day of arrival; `maintain-storage` creates and drops the partitions.

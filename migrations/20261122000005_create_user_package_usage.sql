@@ -1,4 +1,5 @@
 -- Hourly usage of a user, by server, node client and the package item that paid for it (none: no active package).
+-- Rows are rewritten during their hour, all of a page in one batch: hence the room.
 create table telecom.user_package_usage (
     user_id               uuid not null,
     bucket_start          timestamptz not null,
@@ -14,4 +15,4 @@ create table telecom.user_package_usage (
     constraint user_package_usage_bytes_check check (
         raw_upload_bytes >= 0 and raw_download_bytes >= 0 and billed_upload_bytes >= 0 and billed_download_bytes >= 0
     )
-) with (fillfactor = 70);
+) with (fillfactor = 45);

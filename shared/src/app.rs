@@ -1,5 +1,6 @@
 //! What a function is made of: it takes from here only what it uses, and nothing is opened before it is used.
 
+use async_trait::async_trait;
 use aws_config::SdkConfig;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
@@ -21,10 +22,11 @@ pub enum StartError {
     Keys(#[from] jsonwebtoken::errors::Error),
 }
 
-/// A service that a function can be made of.
+/// A service that a function can be made of. Boxed for the reason that [`Processor`](crate::services::Processor) is.
+#[async_trait]
 pub trait FromApp: Sized {
     /// Takes what it needs.
-    fn from_app(app: &App) -> impl Future<Output = Result<Self, StartError>> + Send;
+    async fn from_app(app: &App) -> Result<Self, StartError>;
 }
 
 /// The parts.

@@ -77,7 +77,7 @@ pub struct FoldedUsage {
     pub billed_download: i64,
 }
 
-/// Folds the raw rows of `reports` per user, server, client and hour, sorted by user.
+/// Folds the raw rows of `reports` per user, server, client and hour, in no order.
 pub async fn fold_usage(connection: &mut Connection, reports: &[ClaimedReport]) -> Result<Vec<FoldedUsage>, Error> {
     let (seqs, servers, buckets) = columns!(reports, |r| r.seq, |r| r.node_server_id, |r| r.bucket_start);
     let rows = sqlx::query_as!(
@@ -90,9 +90,8 @@ pub async fn fold_usage(connection: &mut Connection, reports: &[ClaimedReport]) 
             round(sum(u.download_bytes * u.traffic_factor))::bigint as "billed_download!"
         from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as r (seq, node_server_id, bucket_start)
         join telecom.traffic_usage u on u.usage_report_seq = r.seq
-        where u.usage_report_seq = any($1) and u.received_at between $4 and $5
-        group by u.user_id, r.node_server_id, u.node_client_id, r.bucket_start
-        order by u.user_id"#,
+        where u.received_at between $4 and $5
+        group by u.user_id, r.node_server_id, u.node_client_id, r.bucket_start"#,
         &seqs,
         &servers,
         &buckets,

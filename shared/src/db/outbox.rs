@@ -7,8 +7,7 @@ use super::{Connection, columns};
 use crate::error::Error;
 
 /// Where a message goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
-#[sqlx(type_name = "telecom.outbox_destination", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Destination {
     /// The queue of route `telecom.user_usage_billing`.
     UserUsageBilling,
@@ -16,6 +15,24 @@ pub enum Destination {
     PackageExpiring,
     /// The event bus.
     EventBus,
+}
+
+impl Destination {
+    /// As the database writes it. It goes over as text: a type of its own would cost look-ups on every new connection.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UserUsageBilling => "user_usage_billing",
+            Self::PackageExpiring => "package_expiring",
+            Self::EventBus => "event_bus",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, Error> {
+        [Self::UserUsageBilling, Self::PackageExpiring, Self::EventBus]
+            .into_iter()
+            .find(|destination| destination.as_str() == text)
+            .ok_or_else(|| Error::internal(format!("unknown outbox destination {text:?}")))
+    }
 }
 
 /// A message on its way out.
@@ -41,15 +58,15 @@ pub async fn insert(
     send_after: DateTime<Utc>,
 ) -> Result<(), Error> {
     let (ids, destinations, types, traces) =
-        columns!(messages, |m| m.id, |m| m.destination, |m| m.detail_type.clone(), |m| m.trace.clone());
+        columns!(messages, |m| m.id, |m| m.destination.as_str(), |m| m.detail_type.clone(), |m| m.trace.clone());
     let bodies: Vec<&str> = messages.iter().map(|m| m.body.as_str()).collect();
     sqlx::query!(
         r#"/* outbox.insert */
         insert into telecom.outbox (id, destination, detail_type, body, trace, created_at, send_after)
-        select *, $6::timestamptz, $7::timestamptz
-        from unnest($1::uuid[], $2::telecom.outbox_destination[], $3::text[], $4::text[], $5::text[])"#,
+        select m.id, m.destination::telecom.outbox_destination, m.detail_type, m.body, m.trace, $6::timestamptz, $7::timestamptz
+        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) as m (id, destination, detail_type, body, trace)"#,
         &ids,
-        &destinations as &[Destination],
+        &destinations as &[&str],
         &types as &[Option<String>],
         &bodies as &[&str],
         &traces as &[Option<String>],
@@ -68,22 +85,32 @@ pub async fn lease(
     lease_until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<OutboxMessage>, Error> {
-    let rows = sqlx::query_as!(
-        OutboxMessage,
+    let rows = sqlx::query!(
         r#"/* outbox.lease */
         with due as (
             select id from telecom.outbox where send_after <= $1 order by send_after limit $3 for update skip locked
         )
         update telecom.outbox o set send_after = $2, attempts = o.attempts + 1
         from due where o.id = due.id
-        returning o.id, o.destination as "destination: Destination", o.detail_type, o.body, o.trace"#,
+        returning o.id, o.destination::text as "destination!", o.detail_type, o.body, o.trace"#,
         now,
         lease_until,
         limit
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows)
+    rows.into_iter()
+        .map(|row| {
+            let destination = Destination::parse(&row.destination)?;
+            Ok(OutboxMessage {
+                id: row.id,
+                destination,
+                detail_type: row.detail_type,
+                body: row.body,
+                trace: row.trace,
+            })
+        })
+        .collect()
 }
 
 /// Removes messages that have left.

@@ -4,77 +4,59 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Connection, columns};
-use crate::domain::package::{ActiveItem, Charge};
+use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Locks the active items of `users`, in the order of users, until the transaction ends. Every writer of items
-/// comes here first.
-///
-/// A statement of its own: the next one sees what a transaction that we waited for has activated instead.
-pub async fn lock_active(connection: &mut Connection, users: &[Uuid]) -> Result<(), Error> {
-    sqlx::query!(
+/// Locks the active items of `users`, in the order of users, until the transaction ends, and answers them in that
+/// order. Every writer of items comes here first. A user without one is missing from the answer.
+pub async fn lock_active(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<ActiveItem>, Error> {
+    let rows = sqlx::query_as!(
+        ActiveItem,
         r#"/* package_queue.lock_active */
-        select id from telecom.package_queue where user_id = any($1) and status = 'active' order by user_id for update"#,
+        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent, q.expiring_event_at,
+            p.traffic_limit_bytes + q.adjust_quota_bytes as "quota_bytes!"
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        where q.user_id = any($1) and q.status = 'active'
+        order by q.user_id
+        for no key update of q"#,
         users
     )
     .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(rows)
 }
 
-/// Adds billed bytes to each user's active item and returns those items, before and after. A user without one is
-/// missing from the answer. `charges` is sorted by user and holds each once.
-///
-/// `expiring_before`: an exhausted item is marked as expiring, unless it was marked after this moment.
-pub async fn charge(
-    connection: &mut Connection,
-    charges: &[Charge],
-    now: DateTime<Utc>,
-    expiring_before: DateTime<Utc>,
-) -> Result<Vec<ActiveItem>, Error> {
-    let (users, uploads, downloads) = columns!(charges, |c| c.user_id, |c| c.upload_bytes, |c| c.download_bytes);
-    let rows = sqlx::query_as!(
-        ActiveItem,
-        r#"/* package_queue.charge */
-        with charged as (
-            select q.id, q.announced_percent, q.expiring_event_at,
-                q.upload_bytes + c.upload as upload_bytes,
-                q.download_bytes + c.download as download_bytes,
-                q.upload_bytes + q.download_bytes + c.upload + c.download as used_bytes,
-                p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
-            from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as c (user_id, upload, download)
-            join telecom.package_queue q on q.user_id = c.user_id and q.status = 'active'
-            join telecom.package p on p.id = q.package_id
-        ), judged as (
-            select *,
-                case
-                    when used_bytes >= quota_bytes * 0.95 then 95
-                    when used_bytes >= quota_bytes * 0.80 then 80
-                    when used_bytes >= quota_bytes * 0.50 then 50
-                    else 0
-                end as percent,
-                used_bytes >= quota_bytes and coalesce(expiring_event_at <= $5, true) as expiring
-            from charged
-        )
+/// Writes back items that [`lock_active`] locked in this transaction.
+pub async fn update_charged(connection: &mut Connection, items: &[ActiveItem]) -> Result<(), Error> {
+    let (ids, uploads, downloads, percents, expiring) = columns!(
+        items,
+        |item| item.id,
+        |item| item.upload_bytes,
+        |item| item.download_bytes,
+        |item| item.announced_percent,
+        |item| item.expiring_event_at
+    );
+    sqlx::query!(
+        r#"/* package_queue.update_charged */
         update telecom.package_queue q set
-            upload_bytes = j.upload_bytes,
-            download_bytes = j.download_bytes,
-            announced_percent = greatest(q.announced_percent, j.percent),
-            expiring_event_at = case when j.expiring then $4 else q.expiring_event_at end
-        from judged j
-        where q.id = j.id
-        returning q.id, q.user_id, j.used_bytes as "used_bytes!", j.quota_bytes as "quota_bytes!",
-            j.announced_percent as "announced_before!", q.announced_percent as "announced_after!", j.expiring as "expiring!""#,
-        &users,
+            upload_bytes = c.upload_bytes,
+            download_bytes = c.download_bytes,
+            announced_percent = c.announced_percent,
+            expiring_event_at = c.expiring_event_at
+        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[])
+            as c (id, upload_bytes, download_bytes, announced_percent, expiring_event_at)
+        where q.id = c.id"#,
+        &ids,
         &uploads,
         &downloads,
-        now,
-        expiring_before
+        &percents,
+        &expiring as &[Option<DateTime<Utc>>]
     )
-    .fetch_all(connection)
+    .execute(connection)
     .await?;
-    Ok(rows)
+    Ok(())
 }
 
 /// An item and its owner.

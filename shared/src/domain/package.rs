@@ -1,5 +1,6 @@
 //! Rules of package items.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 /// Shares of a quota, in percent, that are announced as they are passed.
@@ -16,55 +17,110 @@ pub struct Charge {
     pub download_bytes: i64,
 }
 
-/// A user's active item right after a charge.
+/// A user's active item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveItem {
     /// The item.
     pub id: i64,
     /// Its owner.
     pub user_id: Uuid,
-    /// Upload and download billed so far, bytes.
-    pub used_bytes: i64,
+    /// Billed so far, bytes.
+    pub upload_bytes: i64,
+    /// Billed so far, bytes.
+    pub download_bytes: i64,
     /// `traffic_limit + adjust_quota`, bytes; may be negative.
     pub quota_bytes: i64,
-    /// Highest threshold announced before.
-    pub announced_before: i16,
-    /// Highest threshold announced now.
-    pub announced_after: i16,
-    /// It is exhausted, and nobody has been told of late.
+    /// The highest threshold announced, percent.
+    pub announced_percent: i16,
+    /// When it was last announced as expiring.
+    pub expiring_event_at: Option<DateTime<Utc>>,
+}
+
+/// What a charge brought about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Charged {
+    /// Thresholds passed, percent, ascending.
+    pub thresholds: Vec<i16>,
+    /// Upload and download billed so far, bytes.
+    pub used_bytes: i64,
+    /// It is exhausted, and was not announced as expiring since `expiring_before`.
     pub expiring: bool,
 }
 
 impl ActiveItem {
-    /// The thresholds that this charge passed, ascending.
-    pub fn thresholds_passed(&self) -> impl Iterator<Item = i16> {
-        let (before, after) = (self.announced_before, self.announced_after);
-        QUOTA_THRESHOLDS.into_iter().filter(move |percent| (before < *percent) && (*percent <= after))
+    /// Adds a charge; none where the sum cannot be counted. An item that is exhausted is marked as announced `now`,
+    /// unless it was after `expiring_before`: then its event is on its way.
+    pub fn charge(&mut self, charge: &Charge, now: DateTime<Utc>, expiring_before: DateTime<Utc>) -> Option<Charged> {
+        self.upload_bytes = self.upload_bytes.checked_add(charge.upload_bytes)?;
+        self.download_bytes = self.download_bytes.checked_add(charge.download_bytes)?;
+        let used_bytes = self.upload_bytes.checked_add(self.download_bytes)?;
+        let announced = self.announced_percent;
+        let passed = |percent: &i16| announced < *percent && self.has_used(used_bytes, *percent);
+        let thresholds: Vec<i16> = QUOTA_THRESHOLDS.into_iter().filter(passed).collect();
+        self.announced_percent = thresholds.last().copied().unwrap_or(announced);
+        let expiring = used_bytes >= self.quota_bytes && self.expiring_event_at.is_none_or(|at| at <= expiring_before);
+        if expiring {
+            self.expiring_event_at = Some(now);
+        }
+        Some(Charged { thresholds, used_bytes, expiring })
+    }
+
+    fn has_used(&self, used_bytes: i64, percent: i16) -> bool {
+        i128::from(used_bytes) * 100 >= i128::from(self.quota_bytes) * i128::from(percent)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
     use rstest::rstest;
 
     use super::*;
 
-    #[rstest]
-    #[case(0, 0, &[])]
-    #[case(0, 50, &[50])]
-    #[case(0, 95, &[50, 80, 95])]
-    #[case(50, 95, &[80, 95])]
-    #[case(95, 95, &[])]
-    fn each_threshold_is_announced_once(#[case] before: i16, #[case] after: i16, #[case] passed: &[i16]) {
-        let item = ActiveItem {
+    fn item(used: i64, quota: i64, announced_percent: i16) -> ActiveItem {
+        ActiveItem {
             id: 1,
             user_id: Uuid::nil(),
-            used_bytes: 0,
-            quota_bytes: 0,
-            announced_before: before,
-            announced_after: after,
-            expiring: false,
-        };
-        assert_eq!(item.thresholds_passed().collect::<Vec<_>>(), passed);
+            upload_bytes: used,
+            download_bytes: 0,
+            quota_bytes: quota,
+            announced_percent,
+            expiring_event_at: None,
+        }
+    }
+
+    fn charge(item: &mut ActiveItem, bytes: i64) -> Option<Charged> {
+        let charge = Charge { user_id: Uuid::nil(), upload_bytes: 0, download_bytes: bytes };
+        item.charge(&charge, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH - TimeDelta::minutes(10))
+    }
+
+    #[rstest]
+    #[case(item(0, 1_000, 0), 499, &[], false)]
+    #[case(item(0, 1_000, 0), 500, &[50], false)]
+    #[case(item(0, 1_000, 0), 950, &[50, 80, 95], false)]
+    #[case(item(500, 1_000, 50), 499, &[80, 95], false)]
+    #[case(item(950, 1_000, 95), 50, &[], true)]
+    #[case(item(0, i64::MAX, 0), i64::MAX, &[50, 80, 95], true)]
+    #[case::no_quota_at_all(item(0, -5, 0), 0, &[50, 80, 95], true)]
+    fn each_threshold_is_passed_once_and_the_quota_is_met_by_its_last_byte(
+        #[case] mut item: ActiveItem,
+        #[case] bytes: i64,
+        #[case] thresholds: &[i16],
+        #[case] expiring: bool,
+    ) {
+        let charged = charge(&mut item, bytes).unwrap();
+        assert_eq!((charged.thresholds.as_slice(), charged.expiring), (thresholds, expiring));
+    }
+
+    #[test]
+    fn an_exhausted_item_is_not_announced_again_while_its_event_is_on_its_way() {
+        let mut item = item(0, 10, 95);
+        assert!(charge(&mut item, 10).unwrap().expiring);
+        assert!(!charge(&mut item, 1).unwrap().expiring);
+    }
+
+    #[test]
+    fn a_sum_that_cannot_be_counted_is_no_charge() {
+        assert_eq!(charge(&mut item(i64::MAX, 10, 0), 1), None);
     }
 }

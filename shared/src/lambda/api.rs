@@ -54,5 +54,6 @@ async fn answer<E: Endpoint>(
 ) -> Result<<E::Service as Processor<E::Input>>::Output, Error> {
     let principal: Principal = authenticator.authenticate(request.headers())?;
     let input = E::input(request, &principal)?;
-    before_deadline(&request.lambda_context(), service.process(input)).await
+    let invocation = request.lambda_context_ref().cloned().unwrap_or_default();
+    before_deadline(&invocation, service.process(input)).await
 }

@@ -1,7 +1,8 @@
 //! `TelecomBillingHook`: applies billing events to hourly usage and to active packages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use crate::db::outbox::OutboxMessage;
 use crate::db::user_package_usage::{self, UsageKey, UsageToAdd};
 use crate::db::{self, Transaction, package_queue};
 use crate::domain::bucket::hour_of;
-use crate::domain::package::{ActiveItem, Charge};
+use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::Traffic;
 use crate::error::{Error, ErrorKind};
 use crate::events::facts::Fact;
@@ -50,6 +51,7 @@ impl TelecomBillingHook {
     }
 }
 
+#[async_trait]
 impl FromApp for TelecomBillingHook {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.publisher().await, app.context()))
@@ -66,6 +68,7 @@ impl Consumer for TelecomBillingHook {
     }
 }
 
+#[async_trait]
 impl Processor<Batch<KeyedBilling>> for TelecomBillingHook {
     type Output = Outcomes;
 
@@ -99,10 +102,8 @@ impl TelecomBillingHook {
         usage: &BTreeMap<UsageKey, Traffic>,
         now: DateTime<Utc>,
     ) -> Result<Vec<OutboxMessage>, Error> {
-        let charges = charges(usage)?;
-        let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
-        package_queue::lock_active(tx, &users).await?;
-        let items = package_queue::charge(tx, &charges, now, expiring_before(now)).await?;
+        let mut outbox = Outbox::new(&self.context, now);
+        let items = charge_items(tx, &charges(usage)?, &mut outbox, now).await?;
         let item_of: HashMap<Uuid, i64> = items.iter().map(|item| (item.user_id, item.id)).collect();
 
         let usage: Vec<UsageToAdd> = usage
@@ -110,9 +111,6 @@ impl TelecomBillingHook {
             .map(|(&key, &traffic)| UsageToAdd { key, package_queue_id: item_of.get(&key.user_id).copied(), traffic })
             .collect();
         user_package_usage::add(tx, &usage).await?;
-
-        let mut outbox = Outbox::new(&self.context, now);
-        items.iter().try_for_each(|item| announce(item, &mut outbox))?;
         outbox.write(tx).await
     }
 }
@@ -191,17 +189,47 @@ fn overflow() -> Error {
     Error::new(ErrorKind::InvalidArgument, "number_overflow", "a sum of bytes exceeds what can be counted")
 }
 
-fn announce(item: &ActiveItem, outbox: &mut Outbox<'_>) -> Result<(), Error> {
-    for percent in item.thresholds_passed() {
+/// Charges active items and answers them. `charges` is sorted by user.
+async fn charge_items(
+    tx: &mut Transaction,
+    charges: &[Charge],
+    outbox: &mut Outbox<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<ActiveItem>, Error> {
+    let mut items = lock_items(tx, charges).await?;
+    let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
+    for item in &mut items {
+        if let Some(charge) = charge_of.get(&item.user_id) {
+            let charged = item.charge(charge, now, expiring_before(now)).ok_or_else(overflow)?;
+            announce(item, &charged, outbox)?;
+        }
+    }
+    package_queue::update_charged(tx, &items).await?;
+    Ok(items)
+}
+
+/// Locks twice: where the first time waited for a transaction that moved a user on, only a statement begun after
+/// that one's commit sees the item that is active instead.
+async fn lock_items(tx: &mut Transaction, charges: &[Charge]) -> Result<Vec<ActiveItem>, Error> {
+    let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
+    let mut items = package_queue::lock_active(tx, &users).await?;
+    let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();
+    let missing: Vec<Uuid> = users.into_iter().filter(|user| !found.contains(user)).collect();
+    items.extend(package_queue::lock_active(tx, &missing).await?);
+    Ok(items)
+}
+
+fn announce(item: &ActiveItem, charged: &Charged, outbox: &mut Outbox<'_>) -> Result<(), Error> {
+    for &percent in &charged.thresholds {
         outbox.fact(&Fact::QuotaThresholdReached {
             user: item.user_id,
             package_queue_id: item.id,
             percent,
-            used_bytes: item.used_bytes,
+            used_bytes: charged.used_bytes,
             quota_bytes: item.quota_bytes,
         })?;
     }
-    if item.expiring {
+    if charged.expiring {
         outbox.package_expiring(item.id, item.user_id, ExpiryReason::Traffic)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use sqlx::PgPool;
@@ -31,6 +32,7 @@ impl IngestUsageReports {
     }
 }
 
+#[async_trait]
 impl FromApp for IngestUsageReports {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.context()))
@@ -56,6 +58,7 @@ impl Consumer for IngestUsageReports {
     }
 }
 
+#[async_trait]
 impl Processor<Batch<HashedReport>> for IngestUsageReports {
     type Output = Outcomes;
 

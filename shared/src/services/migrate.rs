@@ -1,5 +1,6 @@
 //! `Migrate`: brings the database to the schema that the code expects, at deploy.
 
+use async_trait::async_trait;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -35,12 +36,14 @@ impl Migrate {
     }
 }
 
+#[async_trait]
 impl FromApp for Migrate {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.context()))
     }
 }
 
+#[async_trait]
 impl Processor<Run> for Migrate {
     type Output = Migrated;
 

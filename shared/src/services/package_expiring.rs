@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -34,6 +35,7 @@ impl HandlePackageExpiring {
     }
 }
 
+#[async_trait]
 impl FromApp for HandlePackageExpiring {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.publisher().await, app.context()))
@@ -48,6 +50,7 @@ impl Consumer for HandlePackageExpiring {
     }
 }
 
+#[async_trait]
 impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
     type Output = Outcomes;
 

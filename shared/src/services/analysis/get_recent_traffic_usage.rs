@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Serialize, Serializer};
@@ -83,6 +84,7 @@ fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error>
     serializer.serialize_str(zone.name())
 }
 
+#[async_trait]
 impl Processor<GetRecentTrafficUsage> for AnalysisService {
     type Output = RecentTrafficUsage;
 

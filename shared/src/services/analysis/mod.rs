@@ -2,6 +2,7 @@
 
 mod get_recent_traffic_usage;
 
+use async_trait::async_trait;
 use sqlx::PgPool;
 
 pub use get_recent_traffic_usage::{GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket};
@@ -24,6 +25,7 @@ impl AnalysisService {
     }
 }
 
+#[async_trait]
 impl FromApp for AnalysisService {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.context()))

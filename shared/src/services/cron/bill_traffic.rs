@@ -1,20 +1,21 @@
 //! `BillTrafficJob`: claims unbilled reports, folds and bills them, and publishes what users are charged.
 
+use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db;
 use crate::db::billing::{self, FoldedUsage};
 use crate::db::outbox::{Destination, OutboxMessage};
+use crate::db::{self, Transaction};
 use crate::error::Error;
 use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
 
 /// Usage lines folded in one transaction: bounds memory, and how long a claim is held.
-const MAX_LINES: i64 = 50_000;
+const MAX_LINES: i64 = 150_000;
 /// Reports claimed in one transaction.
-const MAX_REPORTS: i64 = 2_000;
+const MAX_REPORTS: i64 = 10_000;
 /// Events packed into one message: SQS bills per 64 KiB and per request, and the consumer's work is per message.
 const EVENTS_PER_MESSAGE: usize = 1_000;
 
@@ -35,6 +36,7 @@ pub struct Billed {
     pub complete: bool,
 }
 
+#[async_trait]
 impl Processor<BillTrafficJob> for TelecomCronExecutor {
     type Output = Billed;
 
@@ -73,24 +75,36 @@ struct Step {
 impl TelecomCronExecutor {
     /// One transaction: a claim, its fold, and the messages that say so.
     async fn bill_some(&self, max_reports: i64) -> Result<Step, Error> {
-        let now = self.context.now();
         let mut tx = self.pool.begin().await?;
-        let reports = billing::claim_reports(&mut tx, self.context.ids.next_id(), max_reports, MAX_LINES).await?;
+        match self.claim_and_fold(&mut tx, max_reports).await {
+            Ok(step) => {
+                tx.commit().await?;
+                Ok(step)
+            }
+            Err(error) => {
+                // Now, not when the connection is used next: until then the claim would hide the reports.
+                tx.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn claim_and_fold(&self, tx: &mut Transaction, max_reports: i64) -> Result<Step, Error> {
+        let reports = billing::claim_reports(tx, self.context.ids.next_id(), max_reports, MAX_LINES).await?;
         if reports.is_empty() {
             return Ok(Step { reports: 0, events: 0, messages: Vec::new() });
         }
-        let events: Vec<UserUsageBillingEvent> =
-            billing::fold_usage(&mut tx, &reports).await?.iter().map(event).collect::<Result<_, _>>()?;
-        let mut outbox = Outbox::new(&self.context, now);
-        // Sorted by user: the messages of a run share at most a user, and their consumers hardly ever a lock.
+        let mut usage = billing::fold_usage(tx, &reports).await?;
+        // By user: the messages of a run share at most a user, and their consumers hardly ever a lock.
+        usage.sort_unstable_by_key(|usage| usage.user_id);
+        let events = usage.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+        let mut outbox = Outbox::new(&self.context, self.context.now());
         for events in events.chunks(EVENTS_PER_MESSAGE) {
             let batch = BillingBatch { batch_id: outbox.next_id(), events: events.into() };
             let body = serde_json::to_string(&batch).map_err(Error::internal)?;
             outbox.push(batch.batch_id, Destination::UserUsageBilling, body);
         }
-        let messages = outbox.write(&mut tx).await?;
-        tx.commit().await?;
-        Ok(Step { reports: reports.len(), events: events.len(), messages })
+        Ok(Step { reports: reports.len(), events: events.len(), messages: outbox.write(tx).await? })
     }
 }
 

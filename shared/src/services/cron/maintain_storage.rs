@@ -1,5 +1,6 @@
 //! `MaintainStorageJob`: partitions ahead of time, and rows past their retention.
 
+use async_trait::async_trait;
 use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
@@ -30,6 +31,7 @@ pub struct Maintained {
     pub batches_deleted: u64,
 }
 
+#[async_trait]
 impl Processor<MaintainStorageJob> for TelecomCronExecutor {
     type Output = Maintained;
 

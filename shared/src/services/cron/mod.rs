@@ -10,6 +10,7 @@ pub mod sweep_outbox;
 
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use sqlx::PgPool;
 
 use crate::app::{App, FromApp, StartError};
@@ -57,6 +58,7 @@ impl TelecomCronExecutor {
     }
 }
 
+#[async_trait]
 impl FromApp for TelecomCronExecutor {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.publisher().await, app.context(), app.config()?))

@@ -1,5 +1,6 @@
 //! `PackageExpiringJob`: announces items whose time is over, and starts waiting items of users who have no active one.
 
+use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
@@ -30,6 +31,7 @@ pub struct Expired {
     pub complete: bool,
 }
 
+#[async_trait]
 impl Processor<PackageExpiringJob> for TelecomCronExecutor {
     type Output = Expired;
 

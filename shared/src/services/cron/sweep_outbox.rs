@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::services::Processor;
 use crate::services::outbox::{self, LEASE, Sent};
 use crate::telemetry;
+use async_trait::async_trait;
 
 /// Messages leased at a time; each is at most a few hundred KiB.
 const BATCH: i64 = 100;
@@ -14,6 +15,7 @@ const BATCH: i64 = 100;
 #[derive(Debug, Clone, Copy)]
 pub struct SweepOutboxJob(pub Run);
 
+#[async_trait]
 impl Processor<SweepOutboxJob> for TelecomCronExecutor {
     type Output = Sent;
 

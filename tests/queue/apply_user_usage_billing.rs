@@ -1,0 +1,172 @@
+//! Billing events are applied once, to the active package, whatever their deliveries.
+
+use futures::future::join_all;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use telecom_tests::report::{texts, with};
+use telecom_tests::{CLIENT, GIB, NOW, SERVER, World, at, deliver, failures, message_id, user};
+use uuid::Uuid;
+
+fn event(user: Uuid, upload: i64, download: i64) -> Value {
+    json!({
+        "server_id": SERVER, "user": user, "billed_upload": upload, "billed_download": download,
+        "time": at(NOW).timestamp()
+    })
+}
+
+fn batch(id: u128, events: &[Value]) -> Value {
+    json!({ "batch_id": Uuid::from_u128(id), "events": events })
+}
+
+async fn apply(world: &World, bodies: &[Value]) -> Vec<String> {
+    failures(&deliver(&world.hook(), &texts(bodies)).await)
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_event_of_the_specification_is_charged_to_the_active_package(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.active_item(user(1), world.package(GIB, 30).await).await;
+    assert!(apply(&world, &[event(user(1), 10, 20)]).await.is_empty());
+    assert_eq!(world.items(user(1)).await, [("active".into(), 10, 20)]);
+    // It says nothing of what was carried: that counts as much as what was charged.
+    assert_eq!(world.usage(user(1)).await, [10, 20, 10, 20]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn usage_without_an_active_package_is_recorded_and_charged_to_none(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.waiting_item(user(1), world.package(GIB, 30).await).await;
+    assert!(apply(&world, &[event(user(1), 10, 20), event(user(2), 1, 2)]).await.is_empty());
+    assert_eq!(world.items(user(1)).await, [("in_queue".into(), 0, 0)]);
+    assert_eq!((world.usage(user(1)).await, world.usage(user(2)).await), ([10, 20, 10, 20], [1, 2, 1, 2]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_batch_delivered_twice_and_at_once_counts_once(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.active_item(user(1), world.package(GIB, 30).await).await;
+    let body = [batch(1, &[event(user(1), 10, 20), event(user(1), 1, 2)])];
+    let (first, second) = tokio::join!(apply(&world, &body), apply(&world, &body));
+    assert!(first.is_empty() && second.is_empty() && apply(&world, &body).await.is_empty());
+    assert_eq!(world.items(user(1)).await, [("active".into(), 11, 22)]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_event_without_an_id_goes_by_its_message_and_one_with_an_id_by_that(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (bare, named) = (event(user(1), 1, 0), with(event(user(1), 100, 0), "/event_id", json!(Uuid::from_u128(7))));
+    // Two messages of the same bare event are two charges; the same message again is none.
+    assert!(apply(&world, &[bare.clone(), bare.clone()]).await.is_empty());
+    assert!(apply(&world, &[bare.clone(), bare]).await.is_empty());
+    assert_eq!(world.usage(user(1)).await[0], 2);
+    assert!(apply(&world, &[named.clone(), named]).await.is_empty());
+    assert_eq!(world.usage(user(1)).await[0], 102);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_batch_id_with_other_events_is_refused(pool: PgPool) {
+    let world = World::new(pool).await;
+    let (first, other) = (batch(1, &[event(user(1), 10, 0)]), batch(1, &[event(user(1), 11, 0)]));
+    assert!(apply(&world, std::slice::from_ref(&first)).await.is_empty());
+    assert_eq!(apply(&world, &[first, other, batch(2, &[event(user(1), 1, 0)])]).await, [message_id(1)]);
+    assert_eq!(world.usage(user(1)).await[0], 11);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_sum_that_cannot_be_counted_fails_alone(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.active_item(user(1), world.package(GIB, 30).await).await;
+    let huge = |id| batch(id, &[event(user(1), i64::MAX, 0)]);
+    let bodies = [batch(1, &[event(user(1), 5, 0)]), huge(2), batch(3, &[event(user(2), 7, 0)])];
+    assert_eq!(apply(&world, &bodies).await, [message_id(1)]);
+    assert_eq!((world.usage(user(1)).await[0], world.usage(user(2)).await[0]), (5, 7));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn negative_bytes_and_impossible_times_are_refused(pool: PgPool) {
+    let world = World::new(pool).await;
+    let milliseconds = with(event(user(1), 1, 1), "/time", json!(at(NOW).timestamp_millis()));
+    let bodies = [event(user(1), -1, 0), milliseconds, batch(1, &[]), json!({ "user": user(1) }), event(user(1), 1, 1)];
+    assert_eq!(apply(&world, &bodies).await, (0..4).map(message_id).collect::<Vec<_>>());
+    assert_eq!(world.usage(user(1)).await, [1, 1, 1, 1]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn usage_goes_to_the_hour_and_client_it_names(pool: PgPool) {
+    let world = World::new(pool).await;
+    let at_hour = |time: &str| {
+        let event = with(event(user(1), 1, 0), "/time", json!(at(time).timestamp()));
+        with(event, "/node_client_id", json!(CLIENT))
+    };
+    let bodies = [batch(1, &["2026-03-10T09:00:00Z", "2026-03-10T09:59:59Z", "2026-03-10T10:00:00Z"].map(at_hour))];
+    assert!(apply(&world, &bodies).await.is_empty());
+    let first_hour = "select sum(raw_upload_bytes)::bigint from telecom.user_package_usage
+         where bucket_start = '2026-03-10 09:00Z' and node_client_id = 11";
+    assert_eq!(world.number(first_hour).await, 2);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn each_quota_threshold_is_announced_once(pool: PgPool) {
+    let world = World::new(pool).await;
+    let item = world.active_item(user(1), world.package(100, 30).await).await;
+    for (id, upload) in [(1, 49), (2, 1), (3, 1), (4, 45)] {
+        assert!(apply(&world, &[batch(id, &[event(user(1), upload, 0)])]).await.is_empty());
+    }
+    let announced: Vec<(String, i64, i64)> = world
+        .facts()
+        .await
+        .into_iter()
+        .map(|(kind, detail)| (kind, detail["percent"].as_i64().unwrap(), detail["package_queue_id"].as_i64().unwrap()))
+        .collect();
+    let reached = |percent| ("QuotaThresholdReached".to_owned(), percent, item);
+    assert_eq!(announced, [reached(50), reached(80), reached(95)]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_exhausted_package_is_announced_once_and_keeps_the_overshoot(pool: PgPool) {
+    let world = World::new(pool).await;
+    let item = world.active_item(user(1), world.package(100, 30).await).await;
+    for id in [1, 2] {
+        assert!(apply(&world, &[batch(id, &[event(user(1), 60, 60)])]).await.is_empty());
+    }
+    let expiring = world.take_outbox("package_expiring").await;
+    let expiring: Vec<Value> = expiring.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    assert_eq!(expiring.len(), 1);
+    assert_eq!((&expiring[0]["package_queue_id"], &expiring[0]["reason"]), (&json!(item), &json!("traffic")));
+    assert_eq!(world.items(user(1)).await, [("active".into(), 120, 120)]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_nor_miscount(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(i64::MAX >> 1, 30).await;
+    for n in 0..500 {
+        world.active_item(user(n), package).await;
+    }
+    let workers = (0..8_u64).map(|worker| {
+        let world = world.clone();
+        tokio::spawn(async move {
+            let mut random = ChaCha8Rng::seed_from_u64(worker);
+            let mut users: Vec<u128> = (0..500).collect();
+            for round in 0..10_u128 {
+                users.shuffle(&mut random);
+                let events: Vec<Value> = users.iter().map(|n| event(user(*n), 1, 2)).collect();
+                let bodies = events
+                    .chunks(100)
+                    .enumerate()
+                    .map(|(chunk, events)| batch(u128::from(worker) << 64 | round << 32 | chunk as u128, events));
+                assert!(apply(&world, &bodies.collect::<Vec<_>>()).await.is_empty());
+            }
+        })
+    });
+    for worker in join_all(workers).await {
+        worker.unwrap();
+    }
+    let wrong = "select count(*) from telecom.package_queue where (upload_bytes, download_bytes) <> (80, 160)";
+    assert_eq!(world.number(wrong).await, 0);
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(world.number(deadlocks).await, 0);
+}

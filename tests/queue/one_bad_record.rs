@@ -1,0 +1,115 @@
+//! One bad record never harms its neighbours.
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use shared::error::Error;
+use shared::services::ingest::{HashedReport, IngestUsageReports};
+use shared::services::{Batch, Consumer, Outcomes, Processor};
+use sqlx::PgPool;
+use telecom_tests::report::{report, report_of, texts, with};
+use telecom_tests::{NOW, World, at, deliver, deliver_event, message_id, user};
+use uuid::Uuid;
+
+const RAW_BYTES: &str = "select coalesce(sum(upload_bytes), 0)::bigint from telecom.traffic_usage";
+
+/// A consumer with a bug: it panics at a report of this server, while reading it or while working on its batch.
+struct Buggy {
+    inner: IngestUsageReports,
+    panics_while_reading: bool,
+}
+
+const POISON: i32 = 666;
+
+#[async_trait]
+impl Processor<Batch<HashedReport>> for Buggy {
+    type Output = Outcomes;
+
+    async fn process(&self, batch: Batch<HashedReport>) -> Result<Outcomes, Error> {
+        assert!(!batch.iter().any(|hashed| hashed.report.server_id == POISON), "poison in the batch");
+        self.inner.process(batch).await
+    }
+}
+
+impl Consumer for Buggy {
+    type Message = HashedReport;
+
+    fn parse(&self, message_id: Uuid, body: &str) -> Result<HashedReport, Error> {
+        let report = self.inner.parse(message_id, body)?;
+        assert!(!(self.panics_while_reading && report.report.server_id == POISON), "poison in the body");
+        Ok(report)
+    }
+}
+
+/// Ten bodies: six good ones of one byte each, and at 1, 3, 5 and 8 the four bad ones.
+fn ten() -> Vec<String> {
+    let good = |id| report(id, &[(user(1), 1, 0)]);
+    let overflow = with(good(105), "/usage/0/upload", json!(9_223_372_036_854_775_808_u64));
+    let mut bodies = texts(&[
+        good(100),
+        good(101),
+        good(102),
+        report_of(103, 404, at(NOW), &[(user(1), 1, 0)]),
+        good(104),
+        overflow,
+        good(106),
+        good(107),
+        report_of(108, POISON, at(NOW), &[(user(1), 1, 0)]),
+        good(109),
+    ]);
+    bodies[1].truncate(20);
+    bodies
+}
+
+async fn the_other_six_take_effect(pool: PgPool, panics_while_reading: bool) {
+    let world = World::new(pool).await;
+    world.server(POISON, &[]).await;
+    let consumer = Buggy { inner: world.ingest(), panics_while_reading };
+    let expected: Vec<Value> = [1, 3, 5, 8].map(|index| json!({ "itemIdentifier": message_id(index) })).to_vec();
+    assert_eq!(deliver(&consumer, &ten()).await, json!({ "batchItemFailures": expected }));
+    assert_eq!(world.number(RAW_BYTES).await, 6);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn six_of_ten_take_effect_beside_one_whose_body_panics(pool: PgPool) {
+    the_other_six_take_effect(pool, true).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn six_of_ten_take_effect_beside_one_that_panics_in_the_batch(pool: PgPool) {
+    the_other_six_take_effect(pool, false).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_good_batch_answers_an_empty_list(pool: PgPool) {
+    let world = World::new(pool).await;
+    let answer = deliver(&world.ingest(), &texts(&[report(1, &[])])).await;
+    assert_eq!(answer.to_string(), r#"{"batchItemFailures":[]}"#);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_message_without_an_id_fails_the_invocation(pool: PgPool) {
+    let world = World::new(pool).await;
+    let event = serde_json::from_value(json!({ "Records": [{ "body": "{}" }] })).unwrap();
+    assert!(shared::lambda::sqs::handle(&world.ingest(), event, &lambda_runtime::Context::default()).await.is_err());
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_real_event_of_sqs_is_understood(pool: PgPool) {
+    let world = World::new(pool).await;
+    let event = json!({ "Records": [{
+        "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
+        "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+        "body": report(1, &[(user(1), 5, 0)]).to_string(),
+        "attributes": {
+            "ApproximateReceiveCount": "1", "SentTimestamp": "1545082649183",
+            "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": "1545082649185"
+        },
+        "messageAttributes": {},
+        "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:usage-report",
+        "awsRegion": "us-east-1"
+    }] });
+    assert_eq!(deliver_event(&world.ingest(), event).await, json!({ "batchItemFailures": [] }));
+    assert_eq!(world.number(RAW_BYTES).await, 5);
+}

@@ -1,0 +1,21 @@
+//! The rules of the system, each test on a database of its own.
+#![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used, clippy::as_conversions)]
+
+mod api {
+    mod traffic_usage;
+}
+mod cron {
+    mod bill_traffic;
+    mod expire_packages;
+    mod maintain_storage;
+    mod sweep_outbox;
+}
+mod messages;
+mod queue {
+    mod apply_user_usage_billing;
+    mod handle_package_expiring;
+    mod ingest_usage_report;
+    mod one_bad_record;
+}
+mod properties;
+mod statements;

@@ -1,0 +1,290 @@
+//! What the tests share: a small world with a clock that stands still, on a database of its own.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::indexing_slicing)]
+
+pub mod report;
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_lambda_events::sqs::SqsEvent;
+use chrono::{DateTime, Utc};
+use lambda_runtime::Context as Invocation;
+use serde_json::{Value, json};
+use shared::clock::{Context, Fixed};
+use shared::config::{MessagingConfig, TelecomConfig};
+use shared::db::maintenance;
+use shared::events::publisher::Publisher;
+use shared::lambda::sqs;
+use shared::services::billing::TelecomBillingHook;
+use shared::services::cron::bill_traffic::{BillTrafficJob, Billed};
+use shared::services::cron::{Run, TelecomCronExecutor};
+use shared::services::ingest::IngestUsageReports;
+use shared::services::package_expiring::HandlePackageExpiring;
+use shared::services::{Consumer, Processor};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+/// When the world begins: half past ten.
+pub const NOW: &str = "2026-03-10T10:30:00Z";
+/// A server with one client (11) of factor 1.
+pub const SERVER: i32 = 1;
+/// The client of [`SERVER`].
+pub const CLIENT: i32 = 11;
+/// One GiB.
+pub const GIB: i64 = 1 << 30;
+
+/// A moment.
+#[must_use]
+pub fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a moment")
+}
+
+/// A user.
+#[must_use]
+pub fn user(n: u128) -> Uuid {
+    Uuid::from_u128(0x0fff_0000_0000_0000_0000_0000_0000_0000 + n)
+}
+
+/// The system under test.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// Its database.
+    pub pool: PgPool,
+    /// Its clock.
+    pub clock: Arc<Fixed>,
+}
+
+impl World {
+    /// A world at [`NOW`] with [`SERVER`] and [`CLIENT`].
+    pub async fn new(pool: PgPool) -> Self {
+        let world = Self { pool, clock: Fixed::at(at(NOW)) };
+        let mut connection = world.pool.acquire().await.unwrap();
+        maintenance::create_partitions(&mut connection, at(NOW).date_naive(), 2).await.unwrap();
+        drop(connection);
+        world.server(SERVER, &[(CLIENT, "1")]).await;
+        world
+    }
+
+    /// Clock and ids of the world.
+    #[must_use]
+    pub fn context(&self) -> Context {
+        // The clock stands still; ids must differ between worlds that share a database.
+        Context { clock: Arc::<Fixed>::clone(&self.clock), ids: Arc::new(shared::clock::System) }
+    }
+
+    /// Adds a server with clients `(id, factor)`.
+    pub async fn server(&self, id: i32, clients: &[(i32, &str)]) {
+        self.sql(&format!(
+            "insert into telecom.node_server (id, name, compatibility) values ({id}, 's{id}', 'new_v2b')"
+        ))
+        .await;
+        for (client, factor) in clients {
+            self.sql(&format!(
+                "insert into telecom.node_client (id, node_server_id, name, traffic_factor, country)
+                 values ({client}, {id}, 'c{client}', {factor}, 'DE')"
+            ))
+            .await;
+        }
+    }
+
+    /// Adds a package and answers its id.
+    pub async fn package(&self, traffic_limit_bytes: i64, days: i64) -> i64 {
+        sqlx::query_scalar(
+            "insert into telecom.package
+                (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+             values (gen_random_uuid(), 1, 'p', 1, 3, $1, $2) returning id",
+        )
+        .bind(days * 86_400)
+        .bind(traffic_limit_bytes)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// Puts a package into a user's queue and answers the item's id; later calls come later in the queue.
+    pub async fn waiting_item(&self, user: Uuid, package: i64) -> i64 {
+        sqlx::query_scalar(
+            "insert into telecom.package_queue (user_id, package_id, created_at)
+             select $1, $2, $3 + make_interval(secs => count(*)) from telecom.package_queue where user_id = $1 returning id",
+        )
+        .bind(user)
+        .bind(package)
+        .bind(self.clock_now())
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// As [`Self::waiting_item`], and active since now.
+    pub async fn active_item(&self, user: Uuid, package: i64) -> i64 {
+        let item = self.waiting_item(user, package).await;
+        sqlx::query(
+            "update telecom.package_queue q set status = 'active', activated_at = $2,
+                expires_at = $2 + make_interval(secs => p.expire_duration_seconds)
+             from telecom.package p where p.id = q.package_id and q.id = $1",
+        )
+        .bind(item)
+        .bind(self.clock_now())
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        item
+    }
+
+    fn clock_now(&self) -> DateTime<Utc> {
+        self.context().now()
+    }
+
+    /// The consumer of usage reports.
+    #[must_use]
+    pub fn ingest(&self) -> IngestUsageReports {
+        IngestUsageReports::new(self.pool.clone(), self.context())
+    }
+
+    /// The consumer of billing events; what it publishes stays in the outbox.
+    #[must_use]
+    pub fn hook(&self) -> TelecomBillingHook {
+        TelecomBillingHook::new(self.pool.clone(), unreachable_publisher(), self.context())
+    }
+
+    /// The consumer of expiring packages; what it publishes stays in the outbox.
+    #[must_use]
+    pub fn expiring(&self) -> HandlePackageExpiring {
+        HandlePackageExpiring::new(self.pool.clone(), unreachable_publisher(), self.context())
+    }
+
+    /// The jobs; what they publish stays in the outbox.
+    #[must_use]
+    pub fn cron(&self) -> TelecomCronExecutor {
+        TelecomCronExecutor::new(self.pool.clone(), unreachable_publisher(), self.context(), TelecomConfig::default())
+    }
+
+    /// Delivers report bodies and answers the ids (their positions) that failed.
+    pub async fn report(&self, bodies: &[String]) -> Vec<String> {
+        failures(&deliver(&self.ingest(), bodies).await)
+    }
+
+    /// Runs the billing job.
+    pub async fn bill(&self) -> Billed {
+        self.cron().process(BillTrafficJob(Run::default())).await.unwrap()
+    }
+
+    /// Takes the bodies for `destination` out of the outbox, oldest first.
+    pub async fn take_outbox(&self, destination: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "with taken as (delete from telecom.outbox where destination = $1::telecom.outbox_destination
+                returning id, created_at, body)
+             select body from taken order by created_at, id",
+        )
+        .bind(destination)
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// Runs everything that waits, until nothing does: bills, applies, expires. What it published as facts is left.
+    pub async fn settle(&self) {
+        loop {
+            self.bill().await;
+            let billing = self.take_outbox("user_usage_billing").await;
+            let expiring = self.take_outbox("package_expiring").await;
+            if billing.is_empty() && expiring.is_empty() {
+                return;
+            }
+            assert_eq!(failures(&deliver(&self.hook(), &billing).await), [String::new(); 0]);
+            assert_eq!(failures(&deliver(&self.expiring(), &expiring).await), [String::new(); 0]);
+        }
+    }
+
+    /// The facts on their way to the bus, `(detail-type, detail)`, oldest first.
+    pub async fn facts(&self) -> Vec<(String, Value)> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "select detail_type, body from telecom.outbox where destination = 'event_bus' order by created_at, id",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap();
+        rows.into_iter().map(|(kind, body)| (kind, serde_json::from_str(&body).unwrap())).collect()
+    }
+
+    /// A user's items by id: `(status, upload, download)`.
+    pub async fn items(&self, user: Uuid) -> Vec<(String, i64, i64)> {
+        sqlx::query_as(
+            "select status::text, upload_bytes, download_bytes from telecom.package_queue where user_id = $1 order by id",
+        )
+        .bind(user)
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// A user's usage, all hours: `[raw up, raw down, billed up, billed down]`.
+    pub async fn usage(&self, user: Uuid) -> [i64; 4] {
+        let (a, b, c, d) = sqlx::query_as(
+            "select coalesce(sum(raw_upload_bytes), 0)::bigint, coalesce(sum(raw_download_bytes), 0)::bigint,
+                coalesce(sum(billed_upload_bytes), 0)::bigint, coalesce(sum(billed_download_bytes), 0)::bigint
+             from telecom.user_package_usage where user_id = $1",
+        )
+        .bind(user)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap();
+        [a, b, c, d]
+    }
+
+    /// The one number that a query answers.
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Runs a statement.
+    pub async fn sql(&self, sql: &str) {
+        sqlx::query(sql).execute(&self.pool).await.unwrap();
+    }
+}
+
+/// A publisher whose queues and bus nobody answers for: as in an outage, everything stays in the outbox.
+#[must_use]
+pub fn unreachable_publisher() -> Publisher {
+    let aws = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .endpoint_url("http://127.0.0.1:9")
+        .build();
+    let url = || Some("http://127.0.0.1:9/queue".to_owned());
+    let config = MessagingConfig {
+        user_usage_billing_queue_url: url(),
+        package_expiring_queue_url: url(),
+        event_bus_name: Some("telecom".into()),
+    };
+    Publisher::new(&aws, config)
+}
+
+/// A message's id by its position in a delivery.
+#[must_use]
+pub fn message_id(index: usize) -> String {
+    Uuid::from_u128(index as u128).to_string()
+}
+
+/// Delivers bodies as Lambda would and answers the function's answer, as JSON.
+pub async fn deliver<C: Consumer>(consumer: &C, bodies: &[String]) -> Value {
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(index, body)| json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body }))
+        .collect();
+    deliver_event(consumer, json!({ "Records": records })).await
+}
+
+/// Delivers an event as it is.
+pub async fn deliver_event<C: Consumer>(consumer: &C, event: Value) -> Value {
+    let event: SqsEvent = serde_json::from_value(event).unwrap();
+    serde_json::to_value(sqs::handle(consumer, event, &Invocation::default()).await.unwrap()).unwrap()
+}
+
+/// The identifiers in a partial batch response.
+#[must_use]
+pub fn failures(response: &Value) -> Vec<String> {
+    let failures = response["batchItemFailures"].as_array().unwrap();
+    failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+}

@@ -3,6 +3,7 @@
 //! [`stack::Stack`] starts and stops all of it; the program `telecom-local` and the end-to-end tests are its users.
 pub mod banner;
 pub mod database;
+pub mod demo;
 pub mod deploy;
 pub mod hooks;
 pub mod interrupt;

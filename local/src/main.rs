@@ -6,11 +6,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use local::demo::script::Load;
 use local::settings::{GATEWAY_PORT, POSTGRES_PORT, Profile, Settings, repository};
 use local::{banner, database, hooks, interrupt, postgres, python, session, stage};
+use uuid::Uuid;
 
 /// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed template.yaml.
 ///
@@ -52,9 +55,27 @@ enum Build {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start everything and stay until Ctrl-C, which stops everything
-    Run,
+    Run(Simulation),
     /// Start everything in the background; return when it is ready
-    Up,
+    Up(Simulation),
+    /// Compare, to the byte, what the simulator sent with what was recorded, billed and shown
+    Verify {
+        /// Seconds to wait until all of it has arrived
+        #[arg(long, default_value_t = 240)]
+        wait: u64,
+        /// Users whose traffic history is asked for over the API
+        #[arg(long, default_value_t = 10)]
+        users: usize,
+    },
+    /// Print a token: the demo user's, or another's
+    Token {
+        /// Whose
+        #[arg(long)]
+        user: Option<Uuid>,
+        /// With the administrator's scope
+        #[arg(long)]
+        admin: bool,
+    },
     /// Stop what runs; return when all of it is gone
     Down,
     /// Tell what runs and where (exit status 3 if nothing does)
@@ -68,12 +89,38 @@ enum Command {
         /// `ministack` or `sam`
         name: String,
     },
+    /// Apply the migrations to the database of `DATABASE_URL`
+    Migrate,
     /// Run a command with `DATABASE_URL` naming a throw-away database server
     WithDatabase {
+        /// Let it survive a power cut, as in production: for benchmarks
+        #[arg(long)]
+        durable: bool,
         /// The command and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
     },
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct Simulation {
+    /// Usage reports that the simulator sends a second; 0: none
+    #[arg(long, env = "TELECOM_SIMULATE_RATE", default_value_t = 10)]
+    rate: u32,
+    /// Usage lines in a report, at most
+    #[arg(long, env = "TELECOM_SIMULATE_LINES", default_value_t = 25)]
+    lines: u32,
+}
+
+impl Simulation {
+    fn load(self) -> Option<Load> {
+        let load = Load { reports_per_second: self.rate, lines_per_report: self.lines.max(1), ..Load::default() };
+        (self.rate > 0).then_some(load)
+    }
+
+    fn as_arguments(self) -> [String; 2] {
+        [format!("--rate={}", self.rate), format!("--lines={}", self.lines)]
+    }
 }
 
 fn main() -> ExitCode {
@@ -91,8 +138,13 @@ impl Cli {
         interrupt::listen()?;
         let settings = self.options.settings()?;
         match self.command {
-            Command::Run => session::run(&settings, |banner| println!("{banner}"))?,
-            Command::Up => session::up(&settings, &self.options.as_arguments("run"))?,
+            Command::Run(simulation) => session::run(&settings, simulation.load(), |banner| println!("{banner}"))?,
+            Command::Up(simulation) => {
+                session::up(&settings, &[self.options.as_arguments("run"), simulation.as_arguments().into()].concat())?;
+            }
+            Command::Verify { wait, users } => return verify(&settings, Duration::from_secs(wait), users),
+            Command::Token { user, admin } => println!("{}", hooks::token(&settings, user, admin)?),
+            Command::Migrate => database::migrate(settings.database_url.as_deref())?,
             Command::Down => session::down(&settings)?,
             Command::Status => return status(&settings),
             Command::Clean => clean(&settings)?,
@@ -100,8 +152,8 @@ impl Cli {
             Command::Tool { name } => {
                 println!("{}", python::Environment::ensure(&settings, &name)?.program("").display());
             }
-            Command::WithDatabase { command } => {
-                return database::with_database(&settings.root, settings.database_url.as_deref(), &command);
+            Command::WithDatabase { durable, command } => {
+                return database::with_database(&settings.root, settings.database_url.as_deref(), durable, &command);
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -135,13 +187,21 @@ impl Options {
     }
 }
 
+fn verify(settings: &Settings, wait: Duration, users: usize) -> Result<ExitCode> {
+    let endpoints = session::read_record(settings).and_then(|record| record.endpoints);
+    let endpoints = endpoints.context("Nothing is running. `make run` or `make up` starts it.")?;
+    let outcome = hooks::verify(settings, &endpoints, wait, users)?;
+    println!("{outcome}");
+    Ok(if outcome.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn status(settings: &Settings) -> Result<ExitCode> {
     if !session::is_running(settings)? {
         println!("Nothing is running. `make run` or `make up` starts it.");
         return Ok(ExitCode::from(3));
     }
     match session::read_record(settings).and_then(|record| record.endpoints) {
-        Some(endpoints) => println!("{}", banner::ready(settings, &endpoints, &hooks::banner(&endpoints)?)),
+        Some(endpoints) => println!("{}", banner::ready(settings, &endpoints, &hooks::banner(settings, &endpoints)?)),
         None => println!("It is starting or stopping."),
     }
     Ok(ExitCode::SUCCESS)

@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use crate::demo::script::Load;
 use crate::hooks::{self, Workload};
 use crate::progress::{note, step};
 use crate::settings::Settings;
@@ -31,8 +32,9 @@ pub struct Record {
     pub endpoints: Option<Endpoints>,
 }
 
-/// Runs the system until a stop is asked for or a part of it fails. `banner` gets what to show when it is ready.
-pub fn run(settings: &Settings, show: impl FnOnce(&str)) -> Result<()> {
+/// Runs the system until a stop is asked for or a part of it fails. `load` is what the simulator sends,
+/// if it is to send anything; `show` gets what to print when it is ready.
+pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     settings.create_state()?;
     let lock = open_lock(settings)?;
     match lock.try_lock() {
@@ -41,7 +43,7 @@ pub fn run(settings: &Settings, show: impl FnOnce(&str)) -> Result<()> {
         Err(TryLockError::Error(error)) => return Err(error).context("Cannot lock the state folder"),
     }
     write_record(settings, None)?;
-    let outcome = run_locked(settings, show);
+    let outcome = run_locked(settings, load, show);
     // The lock, not this file, says whether something runs.
     let _ = fs::remove_file(record_file(settings));
     match outcome {
@@ -50,12 +52,12 @@ pub fn run(settings: &Settings, show: impl FnOnce(&str)) -> Result<()> {
     }
 }
 
-fn run_locked(settings: &Settings, show: impl FnOnce(&str)) -> Result<()> {
+fn run_locked(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     let mut stack = Stack::start(settings.clone(), hooks::auth_parameters(settings)?)?;
-    hooks::seed(stack.endpoints())?;
-    let mut workload = hooks::simulate(stack.endpoints())?;
+    let fleet = hooks::seed(stack.endpoints())?;
+    let mut workload = load.map(|load| hooks::simulate(settings, stack.endpoints(), fleet, load)).transpose()?;
     write_record(settings, Some(stack.endpoints()))?;
-    show(&banner::ready(settings, stack.endpoints(), &hooks::banner(stack.endpoints())?));
+    show(&banner::ready(settings, stack.endpoints(), &hooks::banner(settings, stack.endpoints())?));
     let outcome = wait_for_end(&mut stack, workload.as_deref_mut());
     if let Some(mut workload) = workload {
         workload.stop();

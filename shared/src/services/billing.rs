@@ -200,8 +200,8 @@ async fn charge_items(
     let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
     for item in &mut items {
         if let Some(charge) = charge_of.get(&item.user_id) {
-            let charged = item.charge(charge, now, expiring_before(now)).ok_or_else(overflow)?;
-            announce(item, &charged, outbox)?;
+            let effect = item.charge(charge, now, expiring_before(now)).ok_or_else(overflow)?;
+            announce(item, &effect, outbox)?;
         }
     }
     package_queue::update_charged(tx, &items).await?;

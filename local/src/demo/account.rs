@@ -1,0 +1,159 @@
+//! The simulator's account of what it sent: JSON lines, appended before a report's first send and after a send that
+//! was acknowledged. A report without the second mark is *uncertain*: it may or may not have arrived, and the next
+//! run sends it again first.
+//!
+//! The file grows by about 70 bytes a usage line. While a simulator writes it, it holds a lock on it.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::report::Report;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Entry<'a> {
+    Run { seed: u64, started_at: DateTime<Utc> },
+    Intent(std::borrow::Cow<'a, Report>),
+    Sent { at: DateTime<Utc>, ids: Vec<Uuid> },
+}
+
+/// An account, open for writing.
+#[derive(Debug)]
+pub struct Account {
+    file: File,
+}
+
+impl Account {
+    /// Opens the account at `path`, or begins it, and answers the reports that are uncertain, oldest first.
+    ///
+    /// A last line that a crash cut short is removed: its report was never sent.
+    pub fn open(path: &Path) -> Result<(Self, Vec<Report>)> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+        }
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .append(true)
+            .open(path)
+            .with_context(|| format!("Cannot open {}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!("Another simulator is writing {}", path.display()),
+            Err(TryLockError::Error(error)) => return Err(error).context("Cannot lock the account"),
+        }
+        cut_torn_line(&mut file)?;
+        let book = read(path)?;
+        let uncertain = book.reports.into_iter().filter(|report| !book.sent.contains_key(&report.id)).collect();
+        Ok((Self { file }, uncertain))
+    }
+
+    /// A run begins.
+    pub fn begin_run(&mut self, seed: u64, started_at: DateTime<Utc>) -> Result<()> {
+        self.append(&[Entry::Run { seed, started_at }])
+    }
+
+    /// These will be sent for the first time. On disk when this returns.
+    pub fn intend<'r>(&mut self, reports: impl IntoIterator<Item = &'r Report>) -> Result<()> {
+        let entries: Vec<Entry<'_>> =
+            reports.into_iter().map(|report| Entry::Intent(std::borrow::Cow::Borrowed(report))).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        self.append(&entries)?;
+        self.file.sync_data().context("Cannot write the account")
+    }
+
+    /// Sends of these were acknowledged.
+    pub fn sent(&mut self, ids: Vec<Uuid>, at: DateTime<Utc>) -> Result<()> {
+        if ids.is_empty() { Ok(()) } else { self.append(&[Entry::Sent { at, ids }]) }
+    }
+
+    /// In one write: a reader sees whole lines, but for a last one under way.
+    fn append(&mut self, entries: &[Entry<'_>]) -> Result<()> {
+        let mut text = Vec::new();
+        for entry in entries {
+            serde_json::to_writer(&mut text, entry)?;
+            text.push(b'\n');
+        }
+        self.file.write_all(&text).context("Cannot write the account")
+    }
+}
+
+fn cut_torn_line(file: &mut File) -> Result<()> {
+    let end = file.seek(SeekFrom::End(0))?;
+    let mut keep = end;
+    let mut byte = [b'\n'];
+    while keep > 0 {
+        file.seek(SeekFrom::Start(keep.saturating_sub(1)))?;
+        file.read_exact(&mut byte)?;
+        if byte == [b'\n'] {
+            break;
+        }
+        keep = keep.saturating_sub(1);
+    }
+    if keep < end { file.set_len(keep).context("Cannot repair the account") } else { Ok(()) }
+}
+
+/// All that an account says.
+#[derive(Debug, Default)]
+pub struct Book {
+    /// Every report that was sent or was about to be, in the order of their first sends.
+    pub reports: Vec<Report>,
+    /// When the first acknowledged send of a report was.
+    pub sent: HashMap<Uuid, DateTime<Utc>>,
+    /// Number of runs.
+    pub runs: usize,
+}
+
+/// Reads an account; one that does not exist is empty.
+pub fn read(path: &Path) -> Result<Book> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Book::default()),
+        file => file.with_context(|| format!("Cannot open {}", path.display()))?,
+    };
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    let mut book = Book::default();
+    let mut line = String::new();
+    for number in 1_u64.. {
+        line.clear();
+        // A line without its end is being written.
+        if reader.read_line(&mut line)? == 0 || !line.ends_with('\n') {
+            break;
+        }
+        let entry = serde_json::from_str(&line)
+            .with_context(|| format!("Line {number} of {} is not an account entry", path.display()))?;
+        book.enter(entry);
+    }
+    Ok(book)
+}
+
+impl Book {
+    fn enter(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Run { .. } => self.runs = self.runs.saturating_add(1),
+            Entry::Intent(report) => self.reports.push(report.into_owned()),
+            Entry::Sent { at, ids } => {
+                for id in ids {
+                    self.sent.entry(id).or_insert(at);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a simulator is writing the account at `path` now.
+pub fn is_being_written(path: &Path) -> Result<bool> {
+    match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("Cannot open {}", path.display())),
+        Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+    }
+}

@@ -1,0 +1,321 @@
+//! Runs the collectors: sends what the [script](super::script) says, when it says so, and keeps the account.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use chrono::TimeDelta;
+use shared::clock::Clock;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::account::Account;
+use super::collector::{MAX_MESSAGES, MAX_REQUEST_BYTES, Sink};
+use super::fleet::Fleet;
+use super::report::{Metrics, Report};
+use super::script::{Load, Planned, Script};
+
+/// Collectors gather for so long before they send, as a real one would.
+const LINGER: Duration = Duration::from_millis(500);
+/// After a send that failed.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// Sends waiting, at most: a queue that is slower than the rate slows the collectors down.
+const MAX_WAITING: usize = 5_000;
+/// How often a send is tried again after the end.
+const LAST_TRIES: u32 = 5;
+/// How long the sends that are due after the end may take.
+const LAST_SENDS: Duration = Duration::from_secs(5);
+/// How long a send may take; after that its reports are sent again.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
+
+/// How fast time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// As it does.
+    RealTime,
+    /// At once, over the time that ends now: for tests, and to fill a history. Needs a duration.
+    AtOnce,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How much is sent.
+    pub load: Load,
+    /// How long; none: until it is told to stop.
+    pub duration: Option<Duration>,
+    /// How fast.
+    pub pace: Pace,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Reports of which a send was acknowledged.
+    pub sent: u64,
+    /// Their usage lines.
+    pub lines: u64,
+    /// Acknowledged sends of reports sent before.
+    pub duplicates: u64,
+    /// Reports whose period ended minutes to hours before.
+    pub late: u64,
+    /// Reports without usage.
+    pub heartbeats: u64,
+    /// Sends that failed, and were or will be tried again.
+    pub failed: u64,
+    /// Reports of former runs, sent again.
+    pub resent: u64,
+    /// Reports that may or may not have arrived; the next run sends them again.
+    pub uncertain: u64,
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sent, lines, duplicates, late, heartbeats, failed, resent, uncertain } = self;
+        write!(
+            f,
+            "{sent} reports sent with {lines} lines, {heartbeats} heartbeats, {duplicates} duplicates, {late} late"
+        )?;
+        write!(f, ", {failed} sends failed, {resent} of a former run, {uncertain} uncertain")
+    }
+}
+
+/// A report under way.
+struct Flight {
+    report: Report,
+    metrics: Option<Metrics>,
+    late: bool,
+    intended: AtomicBool,
+    sent: AtomicBool,
+    attempts: AtomicI64,
+}
+
+/// Sends that wait for their time, in order.
+#[derive(Default)]
+struct Waiting {
+    sends: BTreeMap<(Duration, u64), Arc<Flight>>,
+    pushed: u64,
+}
+
+impl Waiting {
+    fn push(&mut self, due: Duration, flight: Arc<Flight>) {
+        self.pushed = self.pushed.saturating_add(1);
+        self.sends.insert((due, self.pushed), flight);
+    }
+
+    fn next_due(&self) -> Option<Duration> {
+        self.sends.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn pop_due(&mut self, now: Duration) -> Option<Arc<Flight>> {
+        let entry = self.sends.first_entry().filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
+    }
+}
+
+/// Collectors at work.
+pub struct Simulator<'a, S> {
+    options: Options,
+    account: Account,
+    sink: S,
+    clock: &'a dyn Clock,
+    stop: watch::Receiver<bool>,
+    waiting: Waiting,
+    totals: Totals,
+    began: Instant,
+    passed: Duration,
+}
+
+impl<S> std::fmt::Debug for Simulator<'_, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Simulator").field("totals", &self.totals).finish_non_exhaustive()
+    }
+}
+
+impl<'a, S: Sink> Simulator<'a, S> {
+    /// Ready to run; `uncertain` are the reports that [`Account::open`] answered. `stop` turning true, or its sender
+    /// going away, ends the run in order.
+    pub fn new(
+        options: Options,
+        (account, uncertain): (Account, Vec<Report>),
+        sink: S,
+        clock: &'a dyn Clock,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        let mut waiting = Waiting::default();
+        let mut totals = Totals::default();
+        for report in uncertain {
+            totals.resent = totals.resent.saturating_add(1);
+            waiting.push(Duration::ZERO, Arc::new(Flight::again(report)));
+        }
+        let (began, passed) = (Instant::now(), Duration::ZERO);
+        Self { options, account, sink, clock, stop, waiting, totals, began, passed }
+    }
+
+    /// Runs until the duration is over or it is told to stop, then finishes what is under way. `progress` is called
+    /// after each round of sends.
+    pub async fn run(mut self, fleet: &Fleet, mut progress: impl FnMut(&Totals)) -> Result<Totals> {
+        let started_at = match self.options.pace {
+            Pace::RealTime => self.clock.now(),
+            Pace::AtOnce => {
+                let duration = self.options.duration.context("without a duration, \"at once\" has no end")?;
+                self.clock.now() - TimeDelta::from_std(duration)?
+            }
+        };
+        self.account.begin_run(fleet.seed, started_at)?;
+        let mut script = Script::new(fleet, self.options.load, started_at);
+        self.began = Instant::now();
+        while self.wait(script.next_at()).await {
+            self.plan(&mut script);
+            self.send_due(self.passed).await?;
+            progress(&self.totals);
+        }
+        if self.passed >= self.end() {
+            self.plan(&mut script);
+        }
+        self.finish().await?;
+        progress(&self.totals);
+        Ok(self.totals)
+    }
+
+    fn end(&self) -> Duration {
+        self.options.duration.unwrap_or(Duration::MAX)
+    }
+
+    /// Waits for the next thing to do and the end of the gathering; false: it is over.
+    async fn wait(&mut self, next_report: Duration) -> bool {
+        let next = self.waiting.next_due().map_or(next_report, |due| due.min(next_report));
+        let until = next.max(self.passed.saturating_add(LINGER));
+        let end = self.end();
+        if self.options.pace == Pace::RealTime {
+            let pause = until.min(end).saturating_sub(self.began.elapsed());
+            // Told to stop, or nobody is left to tell.
+            let told = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop)).await.is_ok();
+            self.passed = self.began.elapsed();
+            return !told && self.passed < end;
+        }
+        self.passed = until;
+        until < end && !*self.stop.borrow()
+    }
+
+    fn plan(&mut self, script: &mut Script) {
+        let end = self.end();
+        while script.next_at() <= self.passed && script.next_at() < end && self.waiting.sends.len() < MAX_WAITING {
+            let Planned { report, metrics, sends, late } = script.next_report();
+            let flight = Arc::new(Flight { late, metrics: Some(metrics), ..Flight::again(report) }.not_intended());
+            for due in sends {
+                self.waiting.push(due, Arc::clone(&flight));
+            }
+        }
+    }
+
+    async fn send_due(&mut self, now: Duration) -> Result<()> {
+        loop {
+            let batch = self.next_batch(now)?;
+            if batch.is_empty() || (*self.stop.borrow() && now < Duration::MAX) {
+                for (flight, _) in batch {
+                    self.waiting.push(now, flight);
+                }
+                return Ok(());
+            }
+            self.send(batch).await?;
+        }
+    }
+
+    fn next_batch(&mut self, now: Duration) -> Result<Vec<(Arc<Flight>, String)>> {
+        let mut batch: Vec<(Arc<Flight>, String)> = Vec::new();
+        let mut bytes = 0_usize;
+        while batch.len() < MAX_MESSAGES {
+            let Some(flight) = self.waiting.pop_due(now) else { break };
+            let body = flight.body()?;
+            bytes = bytes.saturating_add(body.len());
+            if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
+                self.waiting.push(Duration::ZERO, flight);
+                break;
+            }
+            batch.push((flight, body));
+        }
+        Ok(batch)
+    }
+
+    /// Intent first, then the send, then the mark.
+    async fn send(&mut self, batch: Vec<(Arc<Flight>, String)>) -> Result<()> {
+        let (flights, bodies): (Vec<Arc<Flight>>, Vec<String>) = batch.into_iter().unzip();
+        let new = flights.iter().filter(|flight| !flight.intended.swap(true, Ordering::Relaxed));
+        self.account.intend(new.map(|flight| &flight.report))?;
+        let all: Vec<usize> = (0..flights.len()).collect();
+        let answer = tokio::time::timeout(SEND_LIMIT, self.sink.send(&bodies)).await;
+        let failed = answer.ok().and_then(Result::ok).unwrap_or(all);
+        let mut acknowledged: Vec<Uuid> = Vec::new();
+        for (position, flight) in flights.into_iter().enumerate() {
+            if failed.contains(&position) {
+                self.totals.failed = self.totals.failed.saturating_add(1);
+                self.waiting.push(self.passed.saturating_add(BACKOFF), flight);
+            } else if flight.sent.swap(true, Ordering::Relaxed) {
+                self.totals.duplicates = self.totals.duplicates.saturating_add(1);
+            } else {
+                self.totals.count(&flight);
+                acknowledged.push(flight.report.id);
+            }
+        }
+        self.account.sent(acknowledged, self.clock.now())
+    }
+
+    /// Sends all that waits, due or not, a few times over if need be.
+    async fn finish(&mut self) -> Result<()> {
+        let began = Instant::now();
+        // What fails from here on goes to the end of the line.
+        self.passed = Duration::MAX;
+        for attempt in 0..LAST_TRIES {
+            if attempt > 0 && self.options.pace == Pace::RealTime {
+                tokio::time::sleep(BACKOFF).await;
+            }
+            let mut left = self.waiting.sends.len();
+            while left > 0 && began.elapsed() < LAST_SENDS {
+                let batch = self.next_batch(Duration::MAX)?;
+                left = left.saturating_sub(batch.len());
+                self.send(batch).await?;
+            }
+            if self.waiting.sends.is_empty() || began.elapsed() >= LAST_SENDS {
+                break;
+            }
+        }
+        let uncertain =
+            |flight: &&Arc<Flight>| flight.intended.load(Ordering::Relaxed) && !flight.sent.load(Ordering::Relaxed);
+        let ids: HashSet<Uuid> = self.waiting.sends.values().filter(uncertain).map(|flight| flight.report.id).collect();
+        self.totals.uncertain = u64::try_from(ids.len())?;
+        Ok(())
+    }
+}
+
+impl Flight {
+    /// A report of a former run.
+    fn again(report: Report) -> Self {
+        let (intended, sent, attempts) = (AtomicBool::new(true), AtomicBool::new(false), AtomicI64::new(0));
+        Self { report, metrics: None, late: false, intended, sent, attempts }
+    }
+
+    fn not_intended(self) -> Self {
+        Self { intended: AtomicBool::new(false), ..self }
+    }
+
+    /// A retry may carry newer metrics; the usage stays.
+    fn body(&self) -> Result<String> {
+        let attempts = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let newer =
+            |metrics: Metrics| Metrics { uptime_seconds: metrics.uptime_seconds.saturating_add(attempts), ..metrics };
+        Ok(self.report.body(self.metrics.map(newer).as_ref())?)
+    }
+}
+
+impl Totals {
+    fn count(&mut self, flight: &Flight) {
+        let lines = u64::try_from(flight.report.lines.len()).unwrap_or(u64::MAX);
+        self.sent = self.sent.saturating_add(1);
+        self.lines = self.lines.saturating_add(lines);
+        self.late = self.late.saturating_add(u64::from(flight.late));
+        self.heartbeats = self.heartbeats.saturating_add(u64::from(lines == 0));
+    }
+}

@@ -1,0 +1,142 @@
+//! What users are shown, asked for over HTTP as they would.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::billing::{Amounts, HourKey, hour_of};
+use super::check::{self, Check, add};
+use crate::demo::fleet::DEMO_USER;
+use crate::demo::token::Issuer;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the asking token is valid.
+const TOKEN_TTL: Duration = Duration::from_mins(10);
+
+/// Where and for whom `GET /v1/traffic-usage` is asked.
+#[derive(Debug)]
+pub struct Api {
+    /// Of the load balancer, without the path.
+    pub base_url: String,
+    /// Whose tokens it accepts.
+    pub issuer: Issuer,
+    /// Users to ask for, the demo user first.
+    pub users: usize,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    raw: Vec<Bucket>,
+    actually_billed: Vec<Bucket>,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    upload: i64,
+    download: i64,
+}
+
+/// User, range, start of the bucket.
+type BucketKey = (Uuid, &'static str, DateTime<Utc>);
+
+impl Api {
+    /// Compares what a sample of users is shown with `hours`.
+    pub(super) async fn compare(&self, hours: &HashMap<HourKey, Amounts>, now: DateTime<Utc>) -> Result<Vec<Check>> {
+        let mut requests = Vec::new();
+        for user in self.sample(hours) {
+            let token = self.issuer.issue(user, None, TOKEN_TTL, now)?;
+            for (range, buckets, length) in [("day", 24, TimeDelta::hours(1)), ("week", 7, TimeDelta::days(1))] {
+                let url = format!("{}/v1/traffic-usage?range={range}", self.base_url);
+                requests.push((Ask { url, token: token.clone(), buckets, length }, user, range));
+            }
+        }
+        let answers = tokio::task::spawn_blocking(move || {
+            let agent = agent();
+            let answer = |(ask, user, range): (Ask, _, _)| Ok((user, range, ask.answer(&agent)?));
+            requests.into_iter().map(answer).collect::<Result<Vec<_>>>()
+        });
+        Ok(match answers.await? {
+            Ok(answers) => judge(&answers, hours),
+            Err(error) => vec![Check::failed("GET /v1/traffic-usage", format!("{error:#}"))],
+        })
+    }
+
+    /// The demo user, and others spread over all that have usage.
+    fn sample(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Uuid> {
+        let users: BTreeSet<Uuid> = hours.keys().map(|key| key.0).filter(|user| *user != DEMO_USER).collect();
+        let others = self.users.saturating_sub(1);
+        let step = users.len().checked_div(others).unwrap_or_default().max(1);
+        std::iter::once(DEMO_USER).chain(users.into_iter().step_by(step).take(others)).collect()
+    }
+}
+
+struct Ask {
+    url: String,
+    token: String,
+    buckets: usize,
+    length: TimeDelta,
+}
+
+fn agent() -> ureq::Agent {
+    // Not through a proxy that the environment may name: it is this machine.
+    ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into()
+}
+
+impl Ask {
+    fn answer(&self, agent: &ureq::Agent) -> Result<Answer> {
+        let request = agent.get(&self.url).header("authorization", format!("Bearer {}", self.token));
+        let answer: Answer =
+            request.call().and_then(|mut response| response.body_mut().read_json()).context(self.url.clone())?;
+        for series in [&answer.raw, &answer.actually_billed] {
+            self.check_buckets(series)?;
+        }
+        Ok(answer)
+    }
+
+    /// As many as there ought to be, each as long, each where the last one ended.
+    fn check_buckets(&self, series: &[Bucket]) -> Result<()> {
+        let lengths = series.iter().all(|bucket| bucket.end - bucket.start == self.length);
+        let gaps = series.iter().zip(series.iter().skip(1)).any(|(bucket, next)| bucket.end != next.start);
+        if series.len() != self.buckets || !lengths || gaps {
+            bail!("{}: expected are {} buckets of {} without gaps", self.url, self.buckets, self.length);
+        }
+        Ok(())
+    }
+}
+
+fn judge(answers: &[(Uuid, &'static str, Answer)], hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
+    let mut of_user: HashMap<Uuid, Vec<(i64, Amounts)>> = HashMap::new();
+    for ((user, _, _, hour), amounts) in hours {
+        of_user.entry(*user).or_default().push((*hour, *amounts));
+    }
+    let mut expected: HashMap<BucketKey, Amounts> = HashMap::new();
+    let mut found: HashMap<BucketKey, Amounts> = HashMap::new();
+    for (user, range, answer) in answers {
+        for (raw, billed) in answer.raw.iter().zip(&answer.actually_billed) {
+            let usage = of_user.get(user).map(Vec::as_slice).unwrap_or_default();
+            let shown = [raw.upload, raw.download, billed.upload, billed.download].map(i128::from);
+            expected.insert((*user, range, raw.start), between(usage, raw.start, raw.end));
+            found.insert((*user, range, raw.start), shown);
+        }
+    }
+    let names = ["API raw upload", "API raw download", "API billed upload", "API billed download"];
+    let mut checks =
+        check::keys(names, &expected, &found, |(user, range, start)| format!("user {user} {range} from {start}"));
+    checks.push(Check::equal("API answers", check::count(answers.len()), check::count(answers.len())));
+    checks
+}
+
+fn between(usage: &[(i64, Amounts)], start: DateTime<Utc>, end: DateTime<Utc>) -> Amounts {
+    let mut sums = Amounts::default();
+    for (_, amounts) in usage.iter().filter(|(hour, _)| (hour_of(start)..hour_of(end)).contains(hour)) {
+        add(&mut sums, *amounts);
+    }
+    sums
+}

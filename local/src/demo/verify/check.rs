@@ -1,0 +1,152 @@
+//! A comparison and how it is shown.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::hash::Hash;
+
+/// Differing keys that are named.
+const NAMED: usize = 5;
+
+/// A comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Of what.
+    pub what: String,
+    /// By the account.
+    pub expected: i128,
+    /// In the system.
+    pub found: i128,
+    /// How many single values differ; there may be some though the sums agree.
+    pub differing: usize,
+    /// The first of them.
+    pub first: Vec<String>,
+}
+
+impl Check {
+    /// Of two numbers.
+    pub(super) fn equal(what: &str, expected: i128, found: i128) -> Self {
+        let differing = usize::from(expected != found);
+        Self { what: what.to_owned(), expected, found, differing, first: Vec::new() }
+    }
+
+    /// `found` things are there, and these are missing.
+    pub(super) fn some_missing(what: &str, found: i128, mut missing: Vec<String>) -> Self {
+        missing.sort_unstable();
+        let differing = missing.len();
+        missing.truncate(NAMED);
+        Self { what: what.to_owned(), expected: found + count(differing), found, differing, first: missing }
+    }
+
+    /// What is missing is missing among what was found.
+    pub(super) fn of_the_same(self) -> Self {
+        Self { expected: self.found, found: self.found - count(self.differing), ..self }
+    }
+
+    /// Something did not work at all.
+    pub(super) fn failed(what: &str, why: String) -> Self {
+        Self { what: what.to_owned(), expected: 1, found: 0, differing: 1, first: vec![why] }
+    }
+
+    /// Whether there is no difference.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.differing == 0 && self.expected == self.found
+    }
+}
+
+/// A number of things.
+pub(super) fn count(things: usize) -> i128 {
+    i128::try_from(things).unwrap_or(i128::MAX)
+}
+
+/// Adds values one by one.
+pub(super) fn add<const N: usize>(sums: &mut [i128; N], values: [i128; N]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+}
+
+/// Compares values under keys, several a key, each kind a check; a missing key is zeros.
+pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
+    names: [&str; N],
+    expected: &HashMap<K, [i128; N]>,
+    found: &HashMap<K, [i128; N]>,
+    label: impl Fn(&K) -> String,
+) -> Vec<Check> {
+    let mut checks = names.map(|name| Check::equal(name, 0, 0));
+    let mut differing = BTreeSet::new();
+    for key in expected.keys().chain(found.keys().filter(|key| !expected.contains_key(key))) {
+        let [expected, found] = [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
+        for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
+            check.expected += expected;
+            check.found += found;
+            check.differing += usize::from(expected != found);
+        }
+        if expected != found {
+            differing.insert(key);
+        }
+    }
+    for key in differing {
+        let [expected, found] = [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
+        for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
+            if expected != found && check.first.len() < NAMED {
+                check.first.push(format!("{}: expected {expected}, found {found}", label(key)));
+            }
+        }
+    }
+    checks.into()
+}
+
+/// Writes a table, and under it the first differing keys of each line that has any.
+pub(super) fn table(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
+    writeln!(f, "{:<44}{:>24}{:>24}{:>20}", "what", "expected", "found", "difference")?;
+    for check in checks {
+        let mark = if check.agrees() { " " } else { "!" };
+        let difference = grouped(check.found - check.expected);
+        writeln!(
+            f,
+            "{mark} {:<42}{:>24}{:>24}{difference:>20}",
+            check.what,
+            grouped(check.expected),
+            grouped(check.found)
+        )?;
+        for key in &check.first {
+            writeln!(f, "      {key}")?;
+        }
+        if check.differing > check.first.len() {
+            writeln!(f, "      differing in all: {}", check.differing)?;
+        }
+    }
+    Ok(())
+}
+
+/// With a comma after each three digits.
+fn grouped(number: i128) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0 { format!("-{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_that_cancel_out_in_the_sum_are_still_differences() {
+        let expected = HashMap::from([("a", [1]), ("b", [2])]);
+        let found = HashMap::from([("a", [2]), ("b", [1])]);
+        let checks = keys(["bytes"], &expected, &found, |key| (*key).to_owned());
+        assert_eq!((checks[0].expected, checks[0].found, checks[0].differing), (3, 3, 2));
+        assert_eq!(checks[0].first, ["a: expected 1, found 2", "b: expected 2, found 1"]);
+        assert!(!checks[0].agrees());
+    }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        assert_eq!([0, 999, -1_000, 1_234_567].map(grouped), ["0", "999", "-1,000", "1,234,567"]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Plain rows of the database, and their comparison with what ought to be there.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::billing::{Amounts, HourKey, hour_of, hour_text};
+use super::check::{self, Check, add};
+use crate::demo::report::Report;
+
+/// A report as it was recorded.
+#[derive(Debug, FromRow)]
+pub(super) struct ReportRow {
+    report_id: Uuid,
+    /// Order of arrival; its raw rows carry it.
+    pub seq: i64,
+    pub node_server_id: i32,
+    pub period_start: DateTime<Utc>,
+    pub period_end: DateTime<Utc>,
+    pub line_count: i32,
+    pub received_at: DateTime<Utc>,
+    /// The billing run that claimed it.
+    #[sqlx(rename = "billing_run_id")]
+    pub run: Option<Uuid>,
+}
+
+impl ReportRow {
+    pub fn is_of(&self, report: &Report) -> bool {
+        (self.node_server_id, self.period_start, self.period_end) == (report.server, report.start, report.end)
+            && usize::try_from(self.line_count).is_ok_and(|lines| lines == report.lines.len())
+    }
+}
+
+#[derive(Debug, FromRow)]
+struct UsageRow {
+    user_id: Uuid,
+    bucket_start: DateTime<Utc>,
+    node_server_id: i32,
+    node_client_id: Option<i32>,
+    package_queue_id: Option<i64>,
+    raw_upload_bytes: i64,
+    raw_download_bytes: i64,
+    billed_upload_bytes: i64,
+    billed_download_bytes: i64,
+}
+
+#[derive(Debug, FromRow)]
+struct ItemRow {
+    id: i64,
+    user_id: Uuid,
+    upload_bytes: i64,
+    download_bytes: i64,
+}
+
+/// All that is compared, but for the raw rows.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub reports: HashMap<Uuid, ReportRow>,
+    /// Clients and factors (in ten-thousandths) of each server, by ascending id.
+    pub clients: HashMap<i32, Vec<(i32, i64)>>,
+    pub outbox: i128,
+    usage: Vec<UsageRow>,
+    items: Vec<ItemRow>,
+}
+
+/// Reads it.
+pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snapshot> {
+    let reports: Vec<ReportRow> = sqlx::query_as(
+        "/* verify.reports */ select report_id, seq, node_server_id, period_start, period_end, line_count, received_at,
+            billing_run_id
+        from telecom.usage_report",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let clients: Vec<(i32, i32, i64)> = sqlx::query_as(
+        "/* verify.clients */ select node_server_id, id, (traffic_factor * 10000)::bigint
+        from telecom.node_client order by id",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let usage =
+        sqlx::query_as("/* verify.usage */ select * from telecom.user_package_usage").fetch_all(&mut **tx).await?;
+    let items = sqlx::query_as(
+        "/* verify.items */ select id, user_id, upload_bytes, download_bytes from telecom.package_queue",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let outbox: i64 =
+        sqlx::query_scalar("/* verify.outbox */ select count(*) from telecom.outbox").fetch_one(&mut **tx).await?;
+    let reports = reports.into_iter().map(|row| (row.report_id, row)).collect();
+    Ok(Snapshot { reports, clients: by_server(clients), outbox: outbox.into(), usage, items })
+}
+
+fn by_server(clients: Vec<(i32, i32, i64)>) -> HashMap<i32, Vec<(i32, i64)>> {
+    let mut by_server: HashMap<i32, Vec<(i32, i64)>> = HashMap::new();
+    for (server, client, factor) in clients {
+        by_server.entry(server).or_default().push((client, factor));
+    }
+    by_server
+}
+
+impl Snapshot {
+    /// Hourly usage, summed over package items.
+    pub fn compare_hours(&self, expected: &HashMap<HourKey, Amounts>) -> Vec<Check> {
+        let mut found: HashMap<HourKey, Amounts> = HashMap::new();
+        for row in &self.usage {
+            let key = (row.user_id, row.node_server_id, row.node_client_id, hour_of(row.bucket_start));
+            add(found.entry(key).or_default(), row.amounts());
+        }
+        let names = ["hourly raw upload", "hourly raw download", "hourly billed upload", "hourly billed download"];
+        check::keys(names, expected, &found, |(user, server, client, hour)| {
+            let client = client.map_or_else(|| "none".to_owned(), |id| id.to_string());
+            format!("user {user} server {server} client {client} hour {}", hour_text(*hour))
+        })
+    }
+
+    /// Counters of package items, and that together with what no package paid for they are all that was billed.
+    pub fn compare_items(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
+        let mut charged: HashMap<Option<i64>, [i128; 2]> = HashMap::new();
+        for row in &self.usage {
+            let [_, _, upload, download] = row.amounts();
+            add(charged.entry(row.package_queue_id).or_default(), [upload, download]);
+        }
+        let unpaid: i128 = charged.remove(&None).unwrap_or_default().iter().sum();
+        let counters =
+            self.items.iter().map(|item| (Some(item.id), [item.upload_bytes.into(), item.download_bytes.into()]));
+        let counters: HashMap<Option<i64>, [i128; 2]> = counters.collect();
+        let names = ["packages' upload counters", "packages' download counters"];
+        let mut checks =
+            check::keys(names, &charged, &counters, |item| format!("package item {}", item.unwrap_or_default()));
+        let billed = hours.values().map(|[_, _, upload, download]| upload + download).sum();
+        let paid: i128 = counters.values().flatten().sum();
+        checks.push(Check::equal("all counters, and usage without package", billed, paid + unpaid));
+        checks.push(self.strangers());
+        checks
+    }
+
+    /// Usage that somebody else's package paid for.
+    fn strangers(&self) -> Check {
+        let owners: HashMap<i64, Uuid> = self.items.iter().map(|item| (item.id, item.user_id)).collect();
+        let foreign = |row: &&UsageRow| row.package_queue_id.is_some_and(|id| owners.get(&id) != Some(&row.user_id));
+        Check::equal("usage paid by another's package", 0, check::count(self.usage.iter().filter(foreign).count()))
+    }
+}
+
+impl UsageRow {
+    fn amounts(&self) -> Amounts {
+        [self.raw_upload_bytes, self.raw_download_bytes, self.billed_upload_bytes, self.billed_download_bytes]
+            .map(i128::from)
+    }
+}

@@ -1,0 +1,180 @@
+//! Raw rows, report by report, against the account; on the way, what each billing run had to bill.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use futures::TryStreamExt;
+use sqlx::{FromRow, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::billing::{Billing, hour_of_period};
+use super::check::{self, Check, add};
+use super::database::{ReportRow, Snapshot};
+use crate::demo::account::Book;
+use crate::demo::report::{Line, Report};
+
+/// Report, user, client.
+type RawKey = (Uuid, Uuid, Option<i32>);
+/// Upload, download, and what both are worth by the frozen factor, in ten-thousandths. Not the number of rows: it is
+/// no promise that lines are not folded.
+type RawSums = [i128; 3];
+
+#[derive(FromRow)]
+struct RawRow {
+    usage_report_seq: i64,
+    user_id: Uuid,
+    node_client_id: Option<i32>,
+    factor: i64,
+    upload_bytes: i64,
+    download_bytes: i64,
+}
+
+/// What came of it.
+pub(super) struct Raw {
+    pub checks: Vec<Check>,
+    /// Reports that are not in the account.
+    pub others: i128,
+}
+
+/// Compares raw rows, and adds to `billing` the lines of every report that is billed: the account's, and of reports
+/// that are not in it the rows as they are.
+pub(super) async fn compare(
+    tx: &mut Transaction<'static, Postgres>,
+    snapshot: &Snapshot,
+    book: &Book,
+    billing: &mut Billing,
+) -> Result<Raw> {
+    let mut walk = Walk::new(snapshot, book, billing);
+    let statement = "/* verify.raw */ select usage_report_seq, user_id, node_client_id,
+            (traffic_factor * 10000)::bigint as factor, upload_bytes, download_bytes
+        from telecom.traffic_usage order by usage_report_seq";
+    let mut rows = sqlx::query_as::<_, RawRow>(statement).fetch(&mut **tx);
+    while let Some(row) = rows.try_next().await? {
+        if walk.seq != Some(row.usage_report_seq) {
+            walk.close_report();
+            walk.seq = Some(row.usage_report_seq);
+        }
+        walk.found(&row);
+    }
+    walk.close_report();
+    Ok(walk.finish())
+}
+
+/// The way through the rows. Only the report at hand, and what differs, is held in memory.
+struct Walk<'a> {
+    snapshot: &'a Snapshot,
+    billing: &'a mut Billing,
+    /// Reports of the account that were recorded and have lines, until their rows were met.
+    expected: HashMap<i64, (&'a Report, &'a ReportRow)>,
+    /// Reports that are not in the account.
+    others: HashMap<i64, &'a ReportRow>,
+    seq: Option<i64>,
+    at_hand: HashMap<RawKey, RawSums>,
+    sums: [RawSums; 2],
+    differing: [HashMap<RawKey, RawSums>; 2],
+}
+
+impl<'a> Walk<'a> {
+    fn new(snapshot: &'a Snapshot, book: &'a Book, billing: &'a mut Billing) -> Self {
+        let mut others: HashMap<i64, &ReportRow> = snapshot.reports.values().map(|row| (row.seq, row)).collect();
+        let mut expected = HashMap::new();
+        for report in &book.reports {
+            if let Some(row) = snapshot.reports.get(&report.id) {
+                others.remove(&row.seq);
+                bill(billing, snapshot, report, row);
+                if !report.lines.is_empty() {
+                    expected.insert(row.seq, (report, row));
+                }
+            }
+        }
+        let (at_hand, sums, differing) = Default::default();
+        Self { snapshot, billing, expected, others, seq: None, at_hand, sums, differing }
+    }
+
+    fn found(&mut self, row: &RawRow) {
+        if let Some(report) = self.others.get(&row.usage_report_seq) {
+            if let Some(run) = report.run {
+                let hour = hour_of_period(report.period_start, report.period_end);
+                let key = (row.user_id, report.node_server_id, row.node_client_id, hour);
+                self.billing.add(run, key, row.upload_bytes, row.download_bytes, row.factor);
+            }
+            return;
+        }
+        // Rows of no report at all are under the nil id.
+        let report = self.expected.get(&row.usage_report_seq).map_or(Uuid::nil(), |(report, _)| report.id);
+        let sums = self.at_hand.entry((report, row.user_id, row.node_client_id)).or_default();
+        add(sums, line_sums(row.upload_bytes, row.download_bytes, row.factor));
+    }
+
+    fn close_report(&mut self) {
+        let found = std::mem::take(&mut self.at_hand);
+        let report = self.seq.and_then(|seq| self.expected.remove(&seq));
+        let expected = report.map(|(report, _)| raw_of(self.snapshot, report)).unwrap_or_default();
+        self.compare(expected, found);
+    }
+
+    fn compare(&mut self, expected: HashMap<RawKey, RawSums>, found: HashMap<RawKey, RawSums>) {
+        let equal = expected == found;
+        for ((sums, differing), side) in self.sums.iter_mut().zip(&mut self.differing).zip([expected, found]) {
+            if equal {
+                for values in side.into_values() {
+                    add(sums, values);
+                }
+            } else {
+                differing.extend(side);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Raw {
+        for (report, _) in std::mem::take(&mut self.expected).into_values() {
+            self.compare(raw_of(self.snapshot, report), HashMap::new());
+        }
+        let names = ["raw upload", "raw download", "raw × factor × 10,000"];
+        let [expected, found] = &self.differing;
+        let mut checks = check::keys(names, expected, found, |(report, user, client)| {
+            let client = client.map_or_else(|| "none".to_owned(), |id| id.to_string());
+            format!("report {report} user {user} client {client}")
+        });
+        let [expected, found] = self.sums;
+        for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
+            check.expected += expected;
+            check.found += found;
+        }
+        Raw { checks, others: check::count(self.others.len()) }
+    }
+}
+
+/// The client that a line is billed by, and its factor: the one that it names, else the server's with the lowest id;
+/// none and one where the server has none.
+fn client_of(snapshot: &Snapshot, server: i32, named: Option<i32>) -> (Option<i32>, i64) {
+    let clients = snapshot.clients.get(&server).map(Vec::as_slice).unwrap_or_default();
+    let client = match named {
+        Some(id) => clients.iter().find(|(client, _)| *client == id),
+        None => clients.iter().min_by_key(|(client, _)| *client),
+    };
+    client.map_or((named, 10_000), |&(client, factor)| (Some(client), factor))
+}
+
+fn raw_of(snapshot: &Snapshot, report: &Report) -> HashMap<RawKey, RawSums> {
+    let mut sums: HashMap<RawKey, RawSums> = HashMap::new();
+    for &Line(user, named, upload, download) in &report.lines {
+        let (client, factor) = client_of(snapshot, report.server, named);
+        add(sums.entry((report.id, user, client)).or_default(), line_sums(upload, download, factor));
+    }
+    sums
+}
+
+fn line_sums(upload: i64, download: i64, factor: i64) -> RawSums {
+    let [upload, download, factor] = [upload, download, factor].map(i128::from);
+    [upload, download, (upload + download) * factor]
+}
+
+fn bill(billing: &mut Billing, snapshot: &Snapshot, report: &Report, row: &ReportRow) {
+    let Some(run) = row.run else { return };
+    let hour = hour_of_period(report.start, report.end);
+    for &Line(user, named, upload, download) in &report.lines {
+        let (client, factor) = client_of(snapshot, report.server, named);
+        billing.add(run, (user, report.server, client, hour), upload, download, factor);
+    }
+}

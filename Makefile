@@ -41,14 +41,13 @@ fmt: ## Format the code
 	@cargo fmt --all
 
 bench: build ## Measure throughput against COPY and against one transaction a row
-	@$(LOCAL) with-database -- cargo bench --package bench
+	@$(LOCAL) with-database --durable -- target/release/telecom-bench
 
 verify: ## Compare what the simulator sent with what was recorded and billed
 	@$(LOCAL) verify
 
-token: ## Print a user's token and an administrator's
+token: ## Print the demo user's token; for others see `telecom-local token --help`
 	@$(LOCAL) token
 
 sqlx: ## Bring the committed query checks (.sqlx) up to date
-	@cargo build --package telecom-local --locked
-	@target/debug/telecom-local with-database -- local/scripts/sqlx prepare
+	@local/scripts/sqlx prepare

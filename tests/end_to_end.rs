@@ -16,7 +16,7 @@ use telecom_tests::report::report_of;
 use telecom_tests::user;
 
 /// How long the pipeline may take for what this test sends.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 #[test]
 fn a_report_becomes_a_bill_and_a_bad_one_a_dead_letter() {

@@ -140,7 +140,7 @@ fn a_report_has_at_most_ten_thousand_lines_eight_pebibytes_and_one_mebibyte() {
     // The lines are counted where the body is short enough for so many of them.
     let short = with(report(1, &[]), "/usage", json!(vec![json!([user(1), 0, 0]); 10_001])).to_string();
     assert!(short.len() < usage_report::MAX_BODY_BYTES);
-    let line = format!(r#"[{:?},0,0]"#, user(1).to_string());
+    let line = format!("[{:?},0,0]", user(1).to_string());
     let short = short.replace(&line, &format!(r#"{{"user":"{}","upload":0,"download":0}}"#, user(1).simple()));
     assert_eq!(UsageReport::parse(&short, at(NOW)).unwrap_err().code(), "too_many_lines");
     let padded = format!("{}{}", report(1, &[]), " ".repeat(usage_report::MAX_BODY_BYTES));

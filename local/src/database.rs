@@ -5,23 +5,10 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use shared::db::MIGRATOR;
-use sqlx::PgPool;
 
 use crate::postgres::{Cluster, check_url};
 use crate::process::wait_interruptibly;
 use crate::settings::Settings;
-
-/// Brings the database at `url` to the schema of `migrations/`, without the rest of the system.
-pub fn migrate(url: Option<&str>) -> Result<()> {
-    let url = url.context("Set DATABASE_URL to the database to migrate.")?;
-    check_url(url)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let pool = PgPool::connect(url).await?;
-        Ok(MIGRATOR.run(&pool).await?)
-    })
-}
 
 /// Runs `command` with `DATABASE_URL` naming a server whose role may create databases, and returns the command's
 /// status. `existing` is a server to use instead of a throw-away one; `durable`: what is committed is on the disk.

@@ -89,8 +89,6 @@ enum Command {
         /// `ministack` or `sam`
         name: String,
     },
-    /// Apply the migrations to the database of `DATABASE_URL`
-    Migrate,
     /// Run a command with `DATABASE_URL` naming a throw-away database server
     WithDatabase {
         /// Let it survive a power cut, as in production: for benchmarks
@@ -144,7 +142,6 @@ impl Cli {
             }
             Command::Verify { wait, users } => return verify(&settings, Duration::from_secs(wait), users),
             Command::Token { user, admin } => println!("{}", hooks::token(&settings, user, admin)?),
-            Command::Migrate => database::migrate(settings.database_url.as_deref())?,
             Command::Down => session::down(&settings)?,
             Command::Status => return status(&settings),
             Command::Clean => clean(&settings)?,

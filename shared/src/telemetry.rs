@@ -16,8 +16,8 @@ pub fn init() {
     let logs = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
+        .with_current_span(false)
+        .with_span_list(true)
         .with_timer(ChronoUtc::rfc_3339())
         .with_env_filter(filter)
         .try_init();

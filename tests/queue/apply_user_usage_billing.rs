@@ -95,6 +95,15 @@ async fn negative_bytes_and_impossible_times_are_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_message_of_an_unknown_server_is_refused_alone(pool: PgPool) {
+    let world = World::new(pool).await;
+    let unknown = with(event(user(1), 1, 1), "/server_id", json!(404));
+    let bodies = [batch(1, &[event(user(1), 1, 1), unknown]), batch(2, &[event(user(1), 2, 2)])];
+    assert_eq!(apply(&world, &bodies).await, [message_id(0)]);
+    assert_eq!(world.usage(user(1)).await, [2, 2, 2, 2]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn usage_goes_to_the_hour_and_client_it_names(pool: PgPool) {
     let world = World::new(pool).await;
     let at_hour = |time: &str| {

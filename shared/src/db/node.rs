@@ -44,6 +44,15 @@ pub async fn client_factors(
     Ok(factors)
 }
 
+/// Those of `servers` that exist.
+pub async fn existing(connection: &mut Connection, servers: &[i32]) -> Result<Vec<i32>, Error> {
+    let ids =
+        sqlx::query_scalar!(r#"/* node.existing */ select id from telecom.node_server where id = any($1)"#, servers)
+            .fetch_all(connection)
+            .await?;
+    Ok(ids)
+}
+
 /// A sign of life of a server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat {

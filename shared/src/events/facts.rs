@@ -44,7 +44,7 @@ pub enum Fact {
         user: Uuid,
         /// The item.
         package_queue_id: i64,
-        /// The highest threshold passed, percent.
+        /// The threshold passed, percent; each one is a fact of its own.
         percent: i16,
         /// Bytes billed so far.
         used_bytes: i64,

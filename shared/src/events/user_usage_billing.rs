@@ -63,24 +63,23 @@ pub struct UserUsageBilling {
 impl UserUsageBilling {
     /// Reads a body, one event or a batch, and checks every event.
     pub fn parse(body: &str) -> Result<Self, Error> {
-        let billing = match serde_json::from_str::<BillingBatch<'_>>(body) {
-            Ok(batch) => Self { key: Some(batch.batch_id), events: batch.events.into_owned() },
+        let (billing, in_batch) = match serde_json::from_str::<BillingBatch<'_>>(body) {
+            Ok(batch) => (Self { key: Some(batch.batch_id), events: batch.events.into_owned() }, true),
             // Told by its fields, so that a fault in a batch is reported as a batch's.
             Err(_) if is_batch(body) => return Err(batch_fault(body)),
             Err(_) => {
                 let event: UserUsageBillingEvent = parse(body)?;
-                Self { key: event.event_id, events: vec![event] }
+                (Self { key: event.event_id, events: vec![event] }, false)
             }
         };
         if billing.events.is_empty() || billing.events.len() > MAX_EVENTS {
             let message = format!("has {} events; accepted are 1 to {MAX_EVENTS}", billing.events.len());
             return Err(Error::invalid("event_count_out_of_range", "events", message));
         }
-        let is_batch = billing.events.len() > 1;
         for (index, event) in billing.events.iter().enumerate() {
-            event.check().map_err(|(field, message)| {
-                let path = if is_batch { format!("events[{index}].{field}") } else { field.to_owned() };
-                Error::invalid("bytes_out_of_range", path, message)
+            event.check().map_err(|(code, field, message)| {
+                let path = if in_batch { format!("events[{index}].{field}") } else { field.to_owned() };
+                Error::invalid(code, path, message)
             })?;
         }
         Ok(billing)
@@ -134,9 +133,13 @@ impl UserUsageBillingEvent {
         DateTime::from_timestamp(seconds, 0)
     }
 
-    fn check(&self) -> Result<(), (&'static str, String)> {
+    fn check(&self) -> Result<(), (&'static str, &'static str, String)> {
         if self.checked_at().is_none() {
-            return Err(("time", format!("is {}; accepted are Unix seconds up to the year 9999", self.time)));
+            return Err((
+                "time_out_of_range",
+                "time",
+                format!("is {}; accepted are Unix seconds up to the year 9999", self.time),
+            ));
         }
         let amounts = [
             ("billed_download", Some(self.billed_download)),
@@ -146,7 +149,8 @@ impl UserUsageBillingEvent {
         ];
         match amounts.into_iter().find(|(_, bytes)| bytes.is_some_and(i64::is_negative)) {
             Some((field, bytes)) => {
-                Err((field, format!("is {}; accepted are bytes from 0", bytes.unwrap_or_default())))
+                let message = format!("is {}; accepted are bytes from 0", bytes.unwrap_or_default());
+                Err(("bytes_out_of_range", field, message))
             }
             None => Ok(()),
         }

@@ -14,7 +14,7 @@ use crate::clock::Context;
 use crate::db::billing::{self, NewBillingBatch};
 use crate::db::outbox::OutboxMessage;
 use crate::db::user_package_usage::{self, UsageKey, UsageToAdd};
-use crate::db::{self, Transaction, package_queue};
+use crate::db::{self, Transaction, node, package_queue};
 use crate::domain::bucket::hour_of;
 use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::Traffic;
@@ -84,7 +84,10 @@ impl TelecomBillingHook {
     async fn apply(&self, batch: &Batch<KeyedBilling>) -> Result<(Outcomes, Vec<OutboxMessage>), Error> {
         let now = self.context.now();
         let mut tx = self.pool.begin().await?;
-        let by_id = by_id(batch);
+        let fleet = Fleet::of(&mut tx, batch).await?;
+        let checked: Vec<Result<(), Error>> = batch.iter().map(|billing| fleet.check(billing)).collect();
+        let known = batch.iter().zip(&checked).filter(|(_, check)| check.is_ok()).map(|(billing, _)| &**billing);
+        let by_id = by_id(known);
         let new = billing::insert_new_batches(&mut tx, &new_batches(&by_id)?, now).await?;
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
         let recorded: HashMap<Uuid, Vec<u8>> = billing::batch_hashes(&mut tx, &ids).await?.into_iter().collect();
@@ -92,7 +95,8 @@ impl TelecomBillingHook {
         let events = new.iter().filter_map(|id| by_id.get(id)).flat_map(|billing| &billing.events);
         let messages = self.charge(&mut tx, &fold(events)?, now).await?;
         tx.commit().await?;
-        Ok((batch.iter().map(|billing| judge(billing, &recorded)).collect(), messages))
+        let outcomes = batch.iter().zip(checked).map(|(billing, check)| check.and_then(|()| judge(billing, &recorded)));
+        Ok((outcomes.collect(), messages))
     }
 
     /// Package items by user, then usage rows by key, then the outbox: every writer takes its locks in this order.
@@ -115,11 +119,34 @@ impl TelecomBillingHook {
     }
 }
 
+/// The servers that the batch names and that exist.
+struct Fleet(HashSet<i32>);
+
+impl Fleet {
+    async fn of(tx: &mut Transaction, batch: &Batch<KeyedBilling>) -> Result<Self, Error> {
+        let named: HashSet<i32> =
+            batch.iter().flat_map(|billing| &billing.events).map(|event| event.server_id).collect();
+        let named: Vec<i32> = named.into_iter().collect();
+        Ok(Self(node::existing(tx, &named).await?.into_iter().collect()))
+    }
+
+    fn check(&self, billing: &KeyedBilling) -> Result<(), Error> {
+        match billing.events.iter().find(|event| !self.0.contains(&event.server_id)) {
+            Some(event) => Err(Error::invalid(
+                "unknown_server",
+                "server_id",
+                format!("there is no node server {}", event.server_id),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
 /// By id: sorted, and each id once. Of two under one id in a batch the first stands.
-fn by_id(batch: &Batch<KeyedBilling>) -> BTreeMap<Uuid, &KeyedBilling> {
+fn by_id<'b>(batch: impl Iterator<Item = &'b KeyedBilling>) -> BTreeMap<Uuid, &'b KeyedBilling> {
     let mut by_id = BTreeMap::new();
     for billing in batch {
-        by_id.entry(billing.id).or_insert(&**billing);
+        by_id.entry(billing.id).or_insert(billing);
     }
     by_id
 }

@@ -1,0 +1,4 @@
+//! `migrate!` reads the migrations when this crate is compiled: a new one must compile it again.
+fn main() {
+    println!("cargo:rerun-if-changed=../migrations");
+}

@@ -1,0 +1,92 @@
+//! The fleet that is metered: servers, clients with every kind of factor, users with packages.
+
+use anyhow::Result;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::database::run;
+
+/// Node servers.
+pub const SERVERS: i32 = 200;
+/// Users connected to each server, all of them in every report of it.
+pub const USERS_PER_SERVER: i32 = 100;
+/// The factors of each server's clients, in halves: 0, 0.5, 1, 1.5 and 2.
+pub const HALVES: [i64; 5] = [0, 1, 2, 3, 4];
+/// Clients of each server.
+const CLIENTS_PER_SERVER: i32 = 5;
+
+/// A user, and the client that they are connected to.
+#[derive(Debug, Clone, Copy)]
+pub struct User {
+    /// Id.
+    pub id: Uuid,
+    /// Server.
+    pub server_id: i32,
+    /// Client of that server.
+    pub client_id: i32,
+    /// The client's factor, in halves.
+    pub halves: i64,
+}
+
+/// Every user, by server. Ids say nothing of the server, as real ones do not.
+pub fn users() -> Vec<User> {
+    (0..SERVERS * USERS_PER_SERVER)
+        .map(|number| {
+            let server_id = number / USERS_PER_SERVER + 1;
+            let client = number % CLIENTS_PER_SERVER;
+            let halves = HALVES.into_iter().cycle().nth(usize::try_from(client).unwrap_or_default());
+            User {
+                id: user_id(number),
+                server_id,
+                client_id: (server_id - 1) * CLIENTS_PER_SERVER + client + 1,
+                halves: halves.unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// As [`SEED`] makes it.
+fn user_id(number: i32) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_be_bytes())
+}
+
+/// Each user has an active package, used to anywhere between none and all of its quota, so that thresholds and
+/// ends come along as they do in life; and none to three more waiting.
+const SEED: &str = "
+insert into telecom.node_server (id, name, compatibility, status)
+select n, 'server ' || n, 'new_v2b', 'online' from generate_series(1, SERVERS) n;
+insert into telecom.node_client (id, node_server_id, name, traffic_factor, country)
+select n, (n - 1) / 5 + 1, 'client ' || n, ((n - 1) % 5) * 0.5, 'DE' from generate_series(1, SERVERS * 5) n;
+insert into telecom.package
+    (id, series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+select n, gen_random_uuid(), 1, true, 'package ' || n, 1, 3, 30 * 86400, n * 50 * 1024::bigint ^ 3
+from generate_series(1, 4) n;
+insert into telecom.package_queue
+    (user_id, package_id, status, upload_bytes, download_bytes, announced_percent, activated_at, expires_at)
+select u.id, u.package_id, 'active', (p.traffic_limit_bytes * u.used * 0.1)::bigint,
+    (p.traffic_limit_bytes * u.used * 0.9)::bigint,
+    case when u.used >= 0.95 then 95 when u.used >= 0.8 then 80 when u.used >= 0.5 then 50 else 0 end,
+    now() - interval '10 days', now() + interval '20 days'
+from (
+    select id, n % 4 + 1 as package_id, (n * 7919 % 10000) / 10001.0 as used
+    from unnest($1::uuid[]) with ordinality as u (id, n)
+) u
+join telecom.package p on p.id = u.package_id;
+insert into telecom.package_queue (user_id, package_id)
+select u.id, n % 4 + 1 from unnest($1::uuid[]) with ordinality as u (id, n), generate_series(1, n % 4);
+";
+
+/// Writes the fleet.
+pub async fn seed(connection: &mut PgConnection, users: &[User]) -> Result<()> {
+    let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+    let seed = SEED.replace("SERVERS", &SERVERS.to_string());
+    for statement in seed.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+        if statement.contains("$1") {
+            sqlx::query(statement).bind(&ids).execute(&mut *connection).await?;
+        } else {
+            run(connection, statement).await?;
+        }
+    }
+    run(connection, "vacuum analyze telecom.package_queue").await?;
+    run(connection, "analyze").await
+}

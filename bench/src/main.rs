@@ -1,0 +1,35 @@
+//! `telecom-bench`: usage rows per second of the pipeline, beside binary `COPY` of the same rows and beside the way
+//! most panels do it, in one run on one machine; and the peak memory of each function.
+// A tool whose standard output is its result.
+#![allow(clippy::print_stdout)]
+
+mod bars;
+mod cli;
+mod database;
+mod fleet;
+mod memory;
+mod pipeline;
+mod profile;
+mod progress;
+mod reference;
+mod results;
+mod run;
+mod standin;
+mod verify;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run::run(&cli::Cli::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(3),
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

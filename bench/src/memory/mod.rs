@@ -1,0 +1,200 @@
+//! Peak memory of each function: its release build, in a process of its own, fed by a stand-in of the runtime API.
+
+mod function;
+mod token;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use hyper::body::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::clock::{Clock, System};
+use sqlx::PgConnection;
+
+use crate::cli::Cli;
+use crate::database::{Database, run};
+use crate::fleet::{self, User};
+use crate::pipeline::MESSAGES_PER_DELIVERY;
+use crate::progress::step;
+use crate::standin::messaging::{BILLING, EXPIRING, Messaging};
+use crate::workload::{Collectors, REPORTS_PER_DELIVERY, Rhythm, delivery, past_hour};
+use function::{Function, Surroundings};
+
+/// One function's.
+#[derive(Debug, Serialize)]
+pub struct Memory {
+    /// Its binary.
+    pub function: &'static str,
+    /// What it was given.
+    pub with: String,
+    /// Greatest resident set (`VmHWM`), in units of 2^20 bytes.
+    pub peak_mb: f64,
+    /// From the process's start to its first answer, milliseconds.
+    pub first_answer_ms: f64,
+    /// Whether the bar of queue functions applies.
+    pub has_bar: bool,
+}
+
+/// Batches of 10,000 rows that a queue function gets, one after another: memory that grows shows.
+const BATCHES: usize = 3;
+/// A delivery's greatest size: Lambda hands over 6 MB at most.
+const LARGEST_DELIVERY_BYTES: usize = 5_800_000;
+
+/// The measuring.
+struct Session<'c> {
+    surroundings: Surroundings<'c>,
+    connection: PgConnection,
+    reports: Vec<String>,
+    results: Vec<Memory>,
+}
+
+/// Measures every function, in the order in which the pipeline calls them.
+pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
+    let database = step("memory: creating the database", Database::create(&cli.database_url, &cli.database)).await?;
+    let users = fleet::users();
+    let mut connection = database.connect().await?;
+    fleet::seed(&mut connection, &users).await?;
+    let surroundings = Surroundings {
+        binaries: Path::new(&cli.functions),
+        database_url: database.url.clone(),
+        messaging: Messaging::start().await?,
+        issuer: token::Issuer::new()?,
+    };
+    let mut session = Session { surroundings, connection, reports: reports(&users)?, results: Vec::new() };
+    step("memory: queue functions and their jobs", session.pipeline()).await?;
+    step("memory: other jobs and the API", session.others(&users)).await?;
+    Ok(session.results)
+}
+
+/// Enough for every delivery below.
+fn reports(users: &[User]) -> Result<Vec<String>> {
+    let rhythm = Rhythm { name: "", period: std::time::Duration::from_secs(10), minutes: 1 };
+    Collectors::new(users, 1, past_hour(System.now())).bodies(&rhythm).map(|(bodies, _)| bodies)
+}
+
+impl Session<'_> {
+    async fn pipeline(&mut self) -> Result<()> {
+        let batches = self.take_reports(BATCHES)?;
+        self.consume("ingest-usage-report", "10,000 usage rows", true, heartbeat()?, batches).await?;
+        self.job("bill-traffic", "30,000 usage rows").await?;
+        let messages = self.surroundings.messaging.take(BILLING);
+        let batches: Vec<Vec<u8>> = messages.chunks(MESSAGES_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
+        self.consume("apply-user-usage-billing", "10,000 billing events", true, charge()?, batches).await?;
+
+        let (largest, rows) = self.largest_delivery()?;
+        self.consume("ingest-usage-report", &format!("{rows} usage rows, 6 MB"), false, heartbeat()?, vec![largest])
+            .await?;
+        self.job("bill-traffic", &format!("{rows} usage rows")).await?;
+        let messages = self.surroundings.messaging.take(BILLING);
+        let largest = vec![delivery(messages.get(..20).unwrap_or(&messages))?];
+        self.consume("apply-user-usage-billing", "20,000 billing events, 5 MB", false, charge()?, largest).await?;
+
+        let expire = "update telecom.package_queue set expires_at = now() where id <= 100";
+        run(&mut self.connection, expire).await?;
+        self.job("expire-packages", "100 items past their time").await?;
+        let events = self.surroundings.messaging.take(EXPIRING);
+        ensure!(events.len() >= 100, "{} packages expired of 100.", events.len());
+        let batches = events.chunks(100).map(delivery).collect::<Result<Vec<_>>>()?;
+        let first = delivery(events.get(..1).unwrap_or_default())?;
+        self.consume("handle-package-expiring", "100 expiring packages", true, first, batches).await
+    }
+
+    async fn others(&mut self, users: &[User]) -> Result<()> {
+        self.job("sweep-outbox", "nothing to send").await?;
+        self.job("maintain-storage", "nothing to drop").await?;
+        self.job("migrate", "nothing to apply").await?;
+        let user = users.get(1).context("The fleet has no users.")?;
+        let token = self.surroundings.issuer.token(user.id)?;
+        let request = serde_json::to_vec(&alb_request("/v1/traffic-usage", "month", &token))?;
+        let mut function = Function::start(&self.surroundings, "get-recent-traffic-usage").await?;
+        let answer: Value = serde_json::from_slice(&function.invoke(request).await?)?;
+        ensure!(answer.get("statusCode") == Some(&json!(200)), "The API answered {answer}.");
+        self.results.push(function.finish("a user's month".to_owned(), false).await?);
+        Ok(())
+    }
+
+    /// Starts a queue function, hands it `first`, then each of `batches`.
+    async fn consume(
+        &mut self,
+        name: &'static str,
+        with: &str,
+        has_bar: bool,
+        first: Vec<u8>,
+        batches: Vec<Vec<u8>>,
+    ) -> Result<()> {
+        let mut function = Function::start(&self.surroundings, name).await?;
+        function.invoke(first).await?;
+        for batch in batches {
+            accepted(name, &function.invoke(batch).await?)?;
+        }
+        self.results.push(function.finish(with.to_owned(), has_bar).await?);
+        Ok(())
+    }
+
+    async fn job(&mut self, name: &'static str, with: &str) -> Result<()> {
+        let mut function = Function::start(&self.surroundings, name).await?;
+        function.invoke(b"{}".to_vec()).await?;
+        self.results.push(function.finish(with.to_owned(), false).await?);
+        Ok(())
+    }
+
+    fn take_reports(&mut self, batches: usize) -> Result<Vec<Vec<u8>>> {
+        let taken: Vec<String> = self.reports.drain(..batches * REPORTS_PER_DELIVERY).collect();
+        taken.chunks(REPORTS_PER_DELIVERY).map(delivery).collect()
+    }
+
+    /// As many reports as fit into 6 MB, and how many rows these are.
+    fn largest_delivery(&mut self) -> Result<(Vec<u8>, usize)> {
+        let mut bytes = 0;
+        let fits = |body: &&String| {
+            bytes += body.len() + body.matches('"').count() + 600;
+            bytes < LARGEST_DELIVERY_BYTES
+        };
+        let bodies: Vec<String> = self.reports.iter().take_while(fits).cloned().collect();
+        let rows = bodies.len() * usize::try_from(fleet::USERS_PER_SERVER)?;
+        Ok((delivery(&bodies)?, rows))
+    }
+}
+
+fn accepted(name: &str, answer: &Bytes) -> Result<()> {
+    let answer: Value = serde_json::from_slice(answer)?;
+    let failures = answer.get("batchItemFailures").and_then(Value::as_array).map(Vec::len);
+    ensure!(failures == Some(0), "{name} refused messages: {answer}");
+    Ok(())
+}
+
+/// A report without usage: the smallest that there is.
+fn heartbeat() -> Result<Vec<u8>> {
+    let now = System.now();
+    let body = json!({
+        "type": "usage.report.v1", "report_id": uuid::Uuid::new_v4(), "server_id": 1,
+        "period_start": now, "period_end": now, "usage": []
+    });
+    delivery(&[body.to_string()])
+}
+
+/// One billing event as other publishers send it, of a user who has no package.
+fn charge() -> Result<Vec<u8>> {
+    let body = json!({
+        "server_id": 1, "user": uuid::Uuid::new_v4(), "billed_download": 1, "billed_upload": 1,
+        "time": System.now().timestamp()
+    });
+    delivery(&[body.to_string()])
+}
+
+/// As the load balancer sends it, multi-value headers on.
+fn alb_request(path: &str, range: &str, token: &str) -> Value {
+    json!({
+        "requestContext": {"elb": {"targetGroupArn":
+            "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/telecom/6d0ecf831eec9f09"}},
+        "httpMethod": "GET", "path": path,
+        "multiValueQueryStringParameters": {"range": [range]},
+        "multiValueHeaders": {
+            "accept": ["application/json"], "authorization": [format!("Bearer {token}")],
+            "host": ["telecom.example.com"], "x-forwarded-for": ["192.0.2.1"], "x-forwarded-port": ["443"],
+            "x-forwarded-proto": ["https"], "x-amzn-trace-id": ["Root=1-5bdb40ca-556d8b0c50dc66f0511bf520"]
+        },
+        "body": "", "isBase64Encoded": false
+    })
+}

@@ -1,0 +1,91 @@
+//! Where the database's time goes, statement by statement: `pg_stat_statements`, by the name that each statement
+//! carries as its leading comment.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use sqlx::{PgConnection, Row as _};
+
+use crate::database::{Database, run};
+
+/// Statements shown for each stage.
+pub const TOP: usize = 8;
+
+/// One statement's work.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub struct Work {
+    /// Executions.
+    pub calls: i64,
+    /// Milliseconds.
+    pub ms: f64,
+    /// Rows returned or changed.
+    pub rows: i64,
+    /// Bytes of write-ahead log.
+    pub wal_bytes: i64,
+}
+
+/// A stage's statements, by name.
+pub type Stage = BTreeMap<String, Work>;
+
+/// The statements of every stage.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Profile {
+    /// Of ingest.
+    pub ingest: Stage,
+    /// Of bill.
+    pub bill: Stage,
+    /// Of apply.
+    pub apply: Stage,
+}
+
+/// Reads and resets the server's statistics between stages.
+#[derive(Debug)]
+pub struct Recorder {
+    connection: PgConnection,
+    /// What was read so far.
+    pub profile: Profile,
+}
+
+impl Recorder {
+    /// Starts from nothing.
+    pub async fn start(database: &Database) -> Result<Self> {
+        let mut connection = database.connect().await?;
+        run(&mut connection, "create extension if not exists pg_stat_statements; select pg_stat_statements_reset()")
+            .await
+            .context("--profile needs shared_preload_libraries=pg_stat_statements and a superuser.")?;
+        Ok(Self { connection, profile: Profile::default() })
+    }
+
+    /// Adds what ran since the last call to a stage.
+    pub async fn record(&mut self, stage: impl FnOnce(&mut Profile) -> &mut Stage) -> Result<()> {
+        const SINCE: &str = "
+            select query, calls, total_exec_time as ms, rows, wal_bytes::bigint from pg_stat_statements
+            where dbid = (select oid from pg_database where datname = current_database())";
+        let rows = sqlx::query(SINCE).fetch_all(&mut self.connection).await?;
+        let stage = stage(&mut self.profile);
+        for row in rows {
+            let Some(name) = name(row.try_get("query")?) else { continue };
+            let work = stage.entry(name).or_default();
+            work.calls += row.try_get::<i64, _>("calls")?;
+            work.ms += row.try_get::<f64, _>("ms")?;
+            work.rows += row.try_get::<i64, _>("rows")?;
+            work.wal_bytes += row.try_get::<i64, _>("wal_bytes")?;
+        }
+        run(&mut self.connection, "select pg_stat_statements_reset()").await
+    }
+}
+
+/// The name in a statement's leading comment; none: not a statement of the system.
+fn name(query: &str) -> Option<String> {
+    let (name, _) = query.trim_start().strip_prefix("/*")?.split_once("*/")?;
+    Some(name.trim().to_owned())
+}
+
+/// The statements that took longest.
+pub fn top(stage: &Stage) -> Vec<(&str, Work)> {
+    let mut works: Vec<(&str, Work)> = stage.iter().map(|(name, work)| (name.as_str(), *work)).collect();
+    works.sort_by(|a, b| b.1.ms.total_cmp(&a.1.ms));
+    works.truncate(TOP);
+    works
+}

@@ -1,0 +1,194 @@
+//! What the pipeline is held against: the fastest way into PostgreSQL, and the usual one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::Row as _;
+use uuid::Uuid;
+
+use crate::database::{Database, checkpoint, run};
+use crate::fleet::User;
+use crate::workload::Row;
+
+/// Rows in one COPY, and in one delivery.
+const ROWS_PER_COMMIT: usize = 10_000;
+/// Connections of the panels' way.
+const PANEL_CONNECTIONS: usize = 8;
+
+/// The columns of `telecom.traffic_usage`; no index, no partition, no constraint.
+const BARE_TABLE: &str = "
+drop table if exists public.bare_usage;
+create table public.bare_usage (
+    usage_report_seq bigint not null, received_at timestamptz not null, upload_bytes bigint not null,
+    download_bytes bigint not null, user_id uuid not null, node_client_id integer, traffic_factor numeric(7, 4) not null
+)";
+
+/// As panels have them: counters in the user's row, a log with its two usual indexes.
+const PANEL_TABLES: &str = "
+drop table if exists public.panel_user, public.panel_traffic_log;
+create table public.panel_user (
+    id integer primary key, uuid uuid not null unique, u bigint not null default 0, d bigint not null default 0,
+    transfer_enable bigint not null default 107374182400, t integer not null default 0, plan_id integer,
+    expired_at timestamptz, updated_at timestamptz not null default now()
+);
+create table public.panel_traffic_log (
+    id bigint generated always as identity primary key, user_id integer not null, server_id integer not null,
+    rate numeric(10, 2) not null, u bigint not null, d bigint not null, log_at timestamptz not null default now()
+);
+create index on public.panel_traffic_log (user_id);
+create index on public.panel_traffic_log (log_at)";
+
+/// Rows and the time they took.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    /// Rows.
+    pub rows: usize,
+    /// Time.
+    pub time: Duration,
+}
+
+/// Copies all rows, binary, one connection, a commit every 10,000 rows. The wire format is made beforehand.
+pub async fn copy(connection: &mut PgConnection, users: &[User], rows: &[Row]) -> Result<Measured> {
+    run(connection, BARE_TABLE).await?;
+    let chunks: Vec<Vec<u8>> = rows.chunks(ROWS_PER_COMMIT).map(|rows| binary(users, rows)).collect::<Result<_>>()?;
+    let began = Instant::now();
+    for chunk in chunks {
+        let mut copy = connection.copy_in_raw("copy public.bare_usage from stdin with (format binary)").await?;
+        copy.send(chunk.as_slice()).await?;
+        copy.finish().await?;
+    }
+    let time = began.elapsed();
+    let sums = "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
+    check(connection, sums, rows).await.context("COPY")?;
+    Ok(Measured { rows: rows.len(), time })
+}
+
+fn binary(users: &[User], rows: &[Row]) -> Result<Vec<u8>> {
+    // Microseconds since 2000-01-01, as the wire has them.
+    let received_at = DateTime::<Utc>::UNIX_EPOCH.timestamp_micros() + 800_000_000_000_000;
+    let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+    for row in rows {
+        let user = users.get(row.user).context("There is no such user.")?;
+        buffer.extend_from_slice(&7_i16.to_be_bytes());
+        field(&mut buffer, &1_i64.to_be_bytes())?;
+        field(&mut buffer, &received_at.to_be_bytes())?;
+        field(&mut buffer, &row.upload.to_be_bytes())?;
+        field(&mut buffer, &row.download.to_be_bytes())?;
+        field(&mut buffer, user.id.as_bytes())?;
+        field(&mut buffer, &user.client_id.to_be_bytes())?;
+        field(&mut buffer, &factor(user.halves)?)?;
+    }
+    buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+    Ok(buffer)
+}
+
+fn field(buffer: &mut Vec<u8>, value: &[u8]) -> Result<()> {
+    buffer.extend_from_slice(&i32::try_from(value.len())?.to_be_bytes());
+    buffer.extend_from_slice(value);
+    Ok(())
+}
+
+/// A `numeric`: number of digits to the base 10,000, weight of the first, sign, decimals, digits.
+fn factor(halves: i64) -> Result<Vec<u8>> {
+    let (whole, rest) = (i16::try_from(halves / 2)?, i16::try_from(halves % 2 * 5_000)?);
+    let (weight, digits) = match (whole, rest) {
+        (0, 0) => (0, vec![]),
+        (0, _) => (-1, vec![rest]),
+        (_, 0) => (0, vec![whole]),
+        _ => (0, vec![whole, rest]),
+    };
+    let head = [i16::try_from(digits.len())?, weight, 0, 4];
+    Ok(head.into_iter().chain(digits).flat_map(i16::to_be_bytes).collect())
+}
+
+/// Each row: begin, add to the user's counters, log it, commit. 8 connections, as many rows as `limit` allows.
+pub async fn panels(database: &Database, users: &Arc<Vec<User>>, rows: &[Row], limit: Duration) -> Result<Measured> {
+    let mut connection = database.connect().await?;
+    run(&mut connection, PANEL_TABLES).await?;
+    let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+    sqlx::query(
+        "insert into public.panel_user (id, uuid) select n - 1, id from unnest($1::uuid[]) with ordinality as u (id, n)",
+    )
+    .bind(&ids)
+    .execute(&mut connection)
+    .await?;
+    run(&mut connection, "vacuum analyze public.panel_user").await?;
+    checkpoint(&mut connection).await?;
+    let mut connections = Vec::new();
+    for _ in 0..PANEL_CONNECTIONS {
+        connections.push(database.connect().await?);
+    }
+    let began = Instant::now();
+    let workers = connections.into_iter().enumerate().map(|(worker, connection)| {
+        let share: Vec<Row> = rows.iter().skip(worker).step_by(PANEL_CONNECTIONS).copied().collect();
+        tokio::spawn(panel_worker(connection, Arc::clone(users), share, began + limit))
+    });
+    let mut done = Vec::new();
+    for worker in workers.collect::<Vec<_>>() {
+        done.extend(worker.await.context("A worker of the panels' way panicked.")??);
+    }
+    let time = began.elapsed();
+    check(&mut connection, "select count(*), sum(u + d)::bigint from public.panel_traffic_log", &done).await?;
+    check(
+        &mut connection,
+        "select (select count(*) from public.panel_traffic_log), sum(u + d)::bigint from public.panel_user",
+        &done,
+    )
+    .await
+    .context("The panels' way")?;
+    Ok(Measured { rows: done.len(), time })
+}
+
+async fn panel_worker(
+    mut connection: PgConnection,
+    users: Arc<Vec<User>>,
+    rows: Vec<Row>,
+    until: Instant,
+) -> Result<Vec<Row>> {
+    let mut done = Vec::new();
+    for row in rows {
+        if Instant::now() >= until {
+            break;
+        }
+        let user = users.get(row.user).context("There is no such user.")?;
+        panel_row(&mut connection, user, &row).await?;
+        done.push(row);
+    }
+    Ok(done)
+}
+
+async fn panel_row(connection: &mut PgConnection, user: &User, row: &Row) -> Result<()> {
+    let mut tx = sqlx::Connection::begin(connection).await?;
+    let id = i32::try_from(row.user)?;
+    sqlx::query("update public.panel_user set u = u + $2, d = d + $3, t = extract(epoch from now())::int, updated_at = now() where id = $1")
+        .bind(id)
+        .bind(row.upload)
+        .bind(row.download)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(
+        "insert into public.panel_traffic_log (user_id, server_id, rate, u, d) values ($1, $2, $3::bigint * 0.5, $4, $5)",
+    )
+    .bind(id)
+    .bind(user.server_id)
+    .bind(user.halves)
+    .bind(row.upload)
+    .bind(row.download)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// `sums` answers the number of rows and their bytes.
+async fn check(connection: &mut PgConnection, sums: &str, rows: &[Row]) -> Result<()> {
+    let found = sqlx::query(sums).fetch_one(connection).await?;
+    let (count, bytes): (i64, i64) = (found.try_get(0)?, found.try_get(1)?);
+    let expected: i64 = rows.iter().map(|row| row.upload + row.download).sum();
+    ensure!(count == i64::try_from(rows.len())?, "{count} rows are recorded of {}.", rows.len());
+    ensure!(bytes == expected, "{bytes} bytes are recorded of {expected}.");
+    Ok(())
+}

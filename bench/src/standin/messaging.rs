@@ -1,0 +1,141 @@
+//! SQS `SendMessageBatch` and EventBridge `PutEvents`: everything is accepted and kept.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result, bail};
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_sqs::config::Credentials;
+use hyper::Request;
+use hyper::body::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+use shared::config::MessagingConfig;
+use shared::events::publisher::Publisher;
+
+use super::{Answer, Server, reply, serve};
+
+/// The region that requests are signed for.
+pub const REGION: &str = "eu-central-1";
+/// Name of the queue of billing events.
+pub const BILLING: &str = "user-usage-billing";
+/// Name of the queue of expiring packages.
+pub const EXPIRING: &str = "package-expiring";
+/// Name of the bus.
+pub const BUS: &str = "telecom";
+
+/// What was sent, by the queue's name.
+#[derive(Debug, Clone, Default)]
+struct Inbox(Arc<Mutex<HashMap<String, Vec<String>>>>);
+
+/// Queues and a bus in memory.
+#[derive(Debug, Clone)]
+pub struct Messaging {
+    address: SocketAddr,
+    inbox: Inbox,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendMessageBatch {
+    queue_url: String,
+    entries: Vec<QueueEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct QueueEntry {
+    id: String,
+    message_body: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutEvents {
+    entries: Vec<BusEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct BusEntry {
+    detail: String,
+}
+
+impl Messaging {
+    /// Starts them.
+    pub async fn start() -> Result<Self> {
+        let inbox = Inbox::default();
+        Ok(Self { address: serve(inbox.clone()).await?, inbox })
+    }
+
+    /// Where AWS's endpoint would be.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// URL of the queue `name`.
+    pub fn queue_url(&self, name: &str) -> String {
+        format!("{}/123456789012/{name}", self.endpoint())
+    }
+
+    /// A publisher as a function has it, signatures included.
+    pub async fn publisher(&self) -> Publisher {
+        let aws = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(self.endpoint())
+            .credentials_provider(Credentials::new("bench", "bench", None, None, "bench"))
+            .load()
+            .await;
+        let config = MessagingConfig {
+            user_usage_billing_queue_url: Some(self.queue_url(BILLING)),
+            package_expiring_queue_url: Some(self.queue_url(EXPIRING)),
+            event_bus_name: Some(BUS.to_owned()),
+        };
+        Publisher::new(&aws, config)
+    }
+
+    /// Takes what was sent to `name`, in order of arrival.
+    pub fn take(&self, name: &str) -> Vec<String> {
+        self.inbox.lock().remove(name).unwrap_or_default()
+    }
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, name: &str, bodies: impl Iterator<Item = String>) {
+        self.lock().entry(name.to_owned()).or_default().extend(bodies);
+    }
+
+    fn send_message_batch(&self, body: &[u8]) -> Result<Answer> {
+        let request: SendMessageBatch = serde_json::from_slice(body).context("SendMessageBatch is malformed.")?;
+        let accepted = |entry: &QueueEntry| json!({"Id": entry.id, "MessageId": entry.id, "MD5OfMessageBody": ""});
+        let answer =
+            json!({"Successful": request.entries.iter().map(accepted).collect::<Vec<_>>(), "Failed": []}).to_string();
+        let name = request.queue_url.rsplit('/').next().unwrap_or_default();
+        self.keep(name, request.entries.into_iter().map(|entry| entry.message_body));
+        reply(200, answer)
+    }
+
+    fn put_events(&self, body: &[u8]) -> Result<Answer> {
+        let request: PutEvents = serde_json::from_slice(body).context("PutEvents is malformed.")?;
+        let accepted = |number: usize| json!({"EventId": number.to_string()});
+        let entries: Vec<_> = (0..request.entries.len()).map(accepted).collect();
+        self.keep(BUS, request.entries.into_iter().map(|entry| entry.detail));
+        reply(200, json!({"FailedEntryCount": 0, "Entries": entries}).to_string())
+    }
+}
+
+impl Server for Inbox {
+    async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
+        let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match target.rsplit('.').next() {
+            Some("SendMessageBatch") => self.send_message_batch(request.body()),
+            Some("PutEvents") => self.put_events(request.body()),
+            _ => bail!("{target:?} is no operation of this stand-in."),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The Lambda runtime API, for one function: it hands out events one by one and takes the answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Method, Request, Response};
+use shared::clock::{Clock, System};
+use tokio::sync::{Mutex, mpsc};
+
+use super::{Answer, Server, reply, serve};
+
+/// How long a function may take to answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// One function's runtime API.
+#[derive(Debug)]
+pub struct RuntimeApi {
+    /// For `AWS_LAMBDA_RUNTIME_API`.
+    pub address: SocketAddr,
+    events: mpsc::UnboundedSender<Bytes>,
+    answers: mpsc::UnboundedReceiver<Outcome>,
+}
+
+/// What a function answered, and when.
+#[derive(Debug)]
+pub struct Outcome {
+    /// When the answer arrived.
+    pub at: Instant,
+    /// The answer, or what went wrong.
+    pub body: Result<Bytes, Bytes>,
+}
+
+#[derive(Debug, Clone)]
+struct Api {
+    events: Arc<Mutex<mpsc::UnboundedReceiver<Bytes>>>,
+    answers: mpsc::UnboundedSender<Outcome>,
+}
+
+impl RuntimeApi {
+    /// Starts it.
+    pub async fn start() -> Result<Self> {
+        let (events, waiting) = mpsc::unbounded_channel();
+        let (given, answers) = mpsc::unbounded_channel();
+        let api = Api { events: Arc::new(Mutex::new(waiting)), answers: given };
+        Ok(Self { address: serve(api).await?, events, answers })
+    }
+
+    /// Hands an event to the function and waits for its answer.
+    pub async fn invoke(&mut self, event: Vec<u8>) -> Result<(Instant, Bytes)> {
+        self.events.send(event.into()).context("The runtime API has ended.")?;
+        let outcome = tokio::time::timeout(PATIENCE, self.answers.recv())
+            .await
+            .context("The function did not answer in a minute.")?
+            .context("The runtime API has ended.")?;
+        match outcome.body {
+            Ok(body) => Ok((outcome.at, body)),
+            Err(error) => bail!("The function failed: {}", String::from_utf8_lossy(&error)),
+        }
+    }
+}
+
+impl Api {
+    async fn next(&self) -> Result<Answer> {
+        let Some(event) = self.events.lock().await.recv().await else { bail!("no further event") };
+        let deadline = System.now() + PATIENCE;
+        Ok(Response::builder()
+            .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+            .header("lambda-runtime-deadline-ms", deadline.timestamp_millis())
+            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:bench")
+            .body(Full::new(event))?)
+    }
+}
+
+impl Server for Api {
+    async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
+        let path = request.uri().path().to_owned();
+        if request.method() == Method::GET && path.ends_with("/invocation/next") {
+            return self.next().await;
+        }
+        let body = request.into_body();
+        let body = if path.ends_with("/response") { Ok(body) } else { Err(body) };
+        self.answers.send(Outcome { at: Instant::now(), body }).context("Nobody waits for the answer.")?;
+        reply(202, "")
+    }
+}

@@ -1,0 +1,152 @@
+//! What the collectors send: reports of every server, minute by minute, as the queue delivers them.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use shared::events::usage_report::{Metrics, TYPE, UsageLine, UsageReport};
+use uuid::Uuid;
+
+use crate::fleet::{SERVERS, USERS_PER_SERVER, User};
+
+/// Reports in one delivery: the `BatchSize` of template.yaml, and 10,000 usage rows.
+pub const REPORTS_PER_DELIVERY: usize = 100;
+
+/// How often a node reports, for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Rhythm {
+    /// Name in the results.
+    pub name: &'static str,
+    /// Between two reports of a server.
+    pub period: Duration,
+    /// Minutes of reports; billing runs once in each.
+    pub minutes: u32,
+}
+
+impl Rhythm {
+    fn reports_per_minute(&self) -> u32 {
+        u32::try_from(60 / self.period.as_secs().max(1)).unwrap_or(1)
+    }
+}
+
+/// Usage of one user in one report.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Index into the fleet's users.
+    pub user: usize,
+    /// Even, so that every factor bills whole bytes and the expected sums need no rounding.
+    pub upload: i64,
+    /// As upload.
+    pub download: i64,
+}
+
+/// One minute of reports.
+#[derive(Debug)]
+pub struct Minute {
+    /// Events as Lambda hands them over, 10,000 usage rows each.
+    pub deliveries: Vec<Vec<u8>>,
+    /// The rows in them, in order.
+    pub rows: Vec<Row>,
+}
+
+/// Makes reports; the same seed makes the same ones.
+#[derive(Debug)]
+pub struct Collectors<'f> {
+    users: &'f [User],
+    random: ChaCha8Rng,
+    start: DateTime<Utc>,
+}
+
+impl<'f> Collectors<'f> {
+    /// Of a fleet; the first period starts at `start`.
+    pub fn new(users: &'f [User], seed: u64, start: DateTime<Utc>) -> Self {
+        Self { users, random: ChaCha8Rng::seed_from_u64(seed), start }
+    }
+
+    /// The next minute.
+    pub fn minute(&mut self, rhythm: &Rhythm) -> Result<Minute> {
+        let (bodies, rows) = self.bodies(rhythm)?;
+        let deliveries = bodies.chunks(REPORTS_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
+        Ok(Minute { deliveries, rows })
+    }
+
+    /// The reports of the next minute, and the rows in them.
+    pub fn bodies(&mut self, rhythm: &Rhythm) -> Result<(Vec<String>, Vec<Row>)> {
+        let (mut bodies, mut rows) = (Vec::new(), Vec::new());
+        for _ in 0..rhythm.reports_per_minute() {
+            for server_id in 1..=SERVERS {
+                bodies.push(self.report(server_id, rhythm.period, &mut rows)?);
+            }
+            self.start += rhythm.period;
+        }
+        Ok((bodies, rows))
+    }
+
+    fn report(&mut self, server_id: i32, period: Duration, rows: &mut Vec<Row>) -> Result<String> {
+        let per_server = usize::try_from(USERS_PER_SERVER)?;
+        let first = usize::try_from(server_id - 1)? * per_server;
+        let mut usage = Vec::with_capacity(per_server);
+        for (index, user) in self.users.iter().enumerate().skip(first).take(per_server) {
+            let row = Row {
+                user: index,
+                upload: self.random.random_range(0..2_000_000_i64) * 2,
+                download: self.random.random_range(0..20_000_000_i64) * 2,
+            };
+            rows.push(row);
+            let (node_client_id, upload, download) = (Some(user.client_id), row.upload, row.download);
+            usage.push(UsageLine { user: user.id, node_client_id, upload, download });
+        }
+        let report = UsageReport {
+            kind: TYPE.to_owned(),
+            report_id: self.uuid(),
+            server_id,
+            period_start: self.start,
+            period_end: self.start + period,
+            usage,
+            metrics: Some(metrics()),
+        };
+        serde_json::to_string(&report).context("A report cannot be written as JSON.")
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.random.random()).into_uuid()
+    }
+}
+
+fn metrics() -> Metrics {
+    Metrics {
+        cpu_percent: Some(12.5),
+        memory_used: Some(1 << 30),
+        memory_total: Some(2 << 30),
+        load1: Some(0.7),
+        online_users: Some(i64::from(USERS_PER_SERVER)),
+        uptime_seconds: Some(86_400),
+        ..Metrics::default()
+    }
+}
+
+/// An event of the queue, as Lambda hands it to a function.
+pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
+    let record = |body: &String| {
+        json!({
+            "messageId": Uuid::new_v4(), "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": body,
+            "attributes": {
+                "ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000",
+                "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": "1700000000001"
+            },
+            "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:telecom", "awsRegion": "eu-central-1"
+        })
+    };
+    let records: Vec<serde_json::Value> = bodies.iter().map(record).collect();
+    serde_json::to_vec(&json!({ "Records": records })).context("An event cannot be written as JSON.")
+}
+
+/// The start of the hour before the one that `now` is in: every period lies in one past hour, whenever this runs.
+pub fn past_hour(now: DateTime<Utc>) -> DateTime<Utc> {
+    let hour = TimeDelta::hours(1);
+    now.duration_trunc(hour).unwrap_or(now) - hour
+}

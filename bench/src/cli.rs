@@ -19,9 +19,10 @@ pub struct Cli {
     /// A tenth of the rows: does everything, measures roughly
     #[arg(long)]
     pub quick: bool,
-    /// Consumers of each queue that run at once (template.yaml allows 10); the panels' way has 8 connections
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub consumers: u8,
+    /// Consumers of each queue that run at once [default: 4; with --profile 1, so that times add up]. template.yaml
+    /// allows 10; the panels' way has 8 connections
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub consumers: Option<u8>,
     /// Tell where the time goes, statement by statement (needs the extension `pg_stat_statements`)
     #[arg(long)]
     pub profile: bool,
@@ -46,4 +47,11 @@ pub struct Cli {
     /// Leave the database there at the end
     #[arg(long)]
     pub keep: bool,
+}
+
+impl Cli {
+    /// How many consumers of each queue run at once.
+    pub fn consumers(&self) -> u8 {
+        self.consumers.unwrap_or(if self.profile { 1 } else { 4 })
+    }
 }

@@ -33,6 +33,8 @@ pub struct Environment {
     pub cores: usize,
     /// One row, committed: median milliseconds.
     pub commit_ms: f64,
+    /// Consumers of each queue that ran at once.
+    pub consumers: u8,
 }
 
 impl Database {
@@ -69,7 +71,7 @@ impl Database {
     }
 
     /// What the numbers depend on.
-    pub async fn environment(&self) -> Result<Environment> {
+    pub async fn environment(&self, consumers: u8) -> Result<Environment> {
         let mut connection = self.connect().await?;
         let postgres: String = sqlx::query_scalar("show server_version").fetch_one(&mut connection).await?;
         let durable: bool = sqlx::query_scalar(
@@ -78,7 +80,7 @@ impl Database {
         .fetch_one(&mut connection)
         .await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Ok(Environment { postgres, durable, cores, commit_ms: commit_ms(&mut connection).await? })
+        Ok(Environment { postgres, durable, cores, commit_ms: commit_ms(&mut connection).await?, consumers })
     }
 
     /// Drops it.

@@ -158,9 +158,11 @@ impl Results {
     }
 
     fn environment_text(&self) -> String {
-        let Environment { postgres, durable, cores, commit_ms } = &self.environment;
+        let Environment { postgres, durable, cores, commit_ms, consumers } = &self.environment;
         let disk = if *durable { "fsync on" } else { "fsync OFF: no such number counts" };
-        format!("PostgreSQL {postgres}, {disk}, {cores} cores, one row and its commit {commit_ms:.2} ms\n\n")
+        format!(
+            "PostgreSQL {postgres}, {disk}, {cores} cores, one row and its commit {commit_ms:.2} ms, {consumers} consumers of each queue at once\n\n"
+        )
     }
 
     fn memory_text(&self, markdown: bool) -> String {

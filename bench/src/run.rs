@@ -33,7 +33,7 @@ const SEED: u64 = 20_261_122;
 pub async fn run(cli: &Cli) -> Result<bool> {
     let database = step("Creating the database", Database::create(&cli.database_url, &cli.database)).await?;
     let mut results = Results {
-        environment: database.environment().await?,
+        environment: database.environment(cli.consumers()).await?,
         workloads: Vec::new(),
         memory: Vec::new(),
         bars: Vec::new(),
@@ -103,7 +103,7 @@ async fn meter(
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection, users).await?;
     let mut account = Account::open(&mut connection).await?;
-    let mut pipeline = Pipeline::new(database, &Messaging::start().await?, cli.consumers.into(), cli.profile).await?;
+    let mut pipeline = Pipeline::new(database, &Messaging::start().await?, cli.consumers().into(), cli.profile).await?;
     account.add(users, &warm_up.rows)?;
     pipeline.warm_up(warm_up).await?;
     checkpoint(&mut connection).await?;

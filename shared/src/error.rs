@@ -65,6 +65,8 @@ impl ErrorKind {
     }
 }
 
+const NUMBER_OVERFLOW: &str = "number_overflow";
+
 /// A fault with a stable `code`, a message fit for the caller, and a source fit for the log only.
 #[derive(Debug)]
 pub struct Error {
@@ -94,6 +96,18 @@ impl Error {
     /// A dependency that is out of reach for now.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Unavailable, "unavailable", "the service is busy; try again later").with_source(source)
+    }
+
+    /// A sum of bytes that an `i64` cannot hold.
+    #[must_use]
+    pub fn overflow() -> Self {
+        Self::new(ErrorKind::InvalidArgument, NUMBER_OVERFLOW, "a sum of bytes exceeds what can be counted")
+    }
+
+    /// Whether it is [`Error::overflow`].
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        self.code == NUMBER_OVERFLOW
     }
 
     /// The invocation's time ran out.

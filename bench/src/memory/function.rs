@@ -1,7 +1,7 @@
 //! A function in a process of its own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
@@ -55,6 +55,7 @@ pub struct Function {
     name: &'static str,
     process: Child,
     runtime: RuntimeApi,
+    log: PathBuf,
     started: Instant,
     first_answer: Option<Instant>,
 }
@@ -64,24 +65,26 @@ impl Function {
     pub async fn start(surroundings: &Surroundings<'_>, name: &'static str) -> Result<Self> {
         let binary = surroundings.binaries.join(name);
         let runtime = RuntimeApi::start().await?;
+        let log = std::env::temp_dir().join(format!("telecom-bench-{name}.log"));
+        let output = fs::File::create(&log).with_context(|| format!("{} cannot be written.", log.display()))?;
         let started = Instant::now();
         let process = Command::new(&binary)
             .env_clear()
             .envs(surroundings.environment(name))
             .env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("{} cannot be started. `make build` builds it.", binary.display()))?;
-        Ok(Self { name, process, runtime, started, first_answer: None })
+        Ok(Self { name, process, runtime, log, started, first_answer: None })
     }
 
     /// Hands it an event and waits for the answer.
     pub async fn invoke(&mut self, event: Vec<u8>) -> Result<Bytes> {
         let (at, body) = tokio::select! {
-            answer = self.runtime.invoke(event) => answer.with_context(|| format!("{} gave no answer.", self.name))?,
-            ended = self.process.wait() => bail!("{} ended by itself: {}", self.name, ended?),
+            answer = self.runtime.invoke(event) => answer.with_context(|| format!("{} gave no answer; its log is {}.", self.name, self.log.display()))?,
+            ended = self.process.wait() => bail!("{} ended by itself ({}); its log is {}.", self.name, ended?, self.log.display()),
         };
         self.first_answer.get_or_insert(at);
         Ok(body)

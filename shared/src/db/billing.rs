@@ -1,9 +1,13 @@
 //! What `BillTrafficJob` claims and folds, and what `TelecomBillingHook` remembers.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
 use uuid::Uuid;
 
 use super::{Connection, columns};
+use crate::domain::traffic::{Traffic, UsageFold, UsageKey};
 use crate::error::Error;
 
 /// A report claimed for billing by the transaction under way.
@@ -56,51 +60,38 @@ pub async fn claim_reports(
     Ok(rows)
 }
 
-/// Usage of one user through one client in one hour, folded over a billing run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FoldedUsage {
-    /// Whose.
-    pub user_id: Uuid,
-    /// Which server.
-    pub node_server_id: i32,
-    /// Which client.
-    pub node_client_id: Option<i32>,
-    /// Which hour.
-    pub bucket_start: DateTime<Utc>,
-    /// Bytes carried.
-    pub raw_upload: i64,
-    /// Bytes carried.
-    pub raw_download: i64,
-    /// Bytes charged: Σ raw × factor, rounded here and only here, half away from zero.
-    pub billed_upload: i64,
-    /// Bytes charged.
-    pub billed_download: i64,
-}
-
 /// Folds the raw rows of `reports` per user, server, client and hour, in no order.
-pub async fn fold_usage(connection: &mut Connection, reports: &[ClaimedReport]) -> Result<Vec<FoldedUsage>, Error> {
-    let (seqs, servers, buckets) = columns!(reports, |r| r.seq, |r| r.node_server_id, |r| r.bucket_start);
-    let rows = sqlx::query_as!(
-        FoldedUsage,
+///
+/// The rows are summed here and not by the database: measured, that halves the time of a billing run, most of which
+/// went into `numeric` arithmetic and sorting. They are streamed: memory holds the sums alone.
+pub async fn fold_usage(
+    connection: &mut Connection,
+    reports: &[ClaimedReport],
+) -> Result<Vec<(UsageKey, Traffic)>, Error> {
+    let by_seq: HashMap<i64, &ClaimedReport> = reports.iter().map(|report| (report.seq, report)).collect();
+    let seqs: Vec<i64> = reports.iter().map(|report| report.seq).collect();
+    let mut rows = sqlx::query!(
         r#"/* billing.fold_usage */
-        select u.user_id, r.node_server_id as "node_server_id!", u.node_client_id, r.bucket_start as "bucket_start!",
-            sum(u.upload_bytes)::bigint as "raw_upload!",
-            sum(u.download_bytes)::bigint as "raw_download!",
-            round(sum(u.upload_bytes * u.traffic_factor))::bigint as "billed_upload!",
-            round(sum(u.download_bytes * u.traffic_factor))::bigint as "billed_download!"
-        from unnest($1::bigint[], $2::int[], $3::timestamptz[]) as r (seq, node_server_id, bucket_start)
-        join telecom.traffic_usage u on u.usage_report_seq = r.seq
-        where u.received_at between $4 and $5
-        group by u.user_id, r.node_server_id, u.node_client_id, r.bucket_start"#,
+        select usage_report_seq, user_id, node_client_id, traffic_factor, upload_bytes, download_bytes
+        from telecom.traffic_usage
+        where usage_report_seq = any($1) and received_at between $2 and $3"#,
         &seqs,
-        &servers,
-        &buckets,
-        reports.iter().map(|r| r.received_at).min(),
-        reports.iter().map(|r| r.received_at).max(),
+        reports.iter().map(|report| report.received_at).min(),
+        reports.iter().map(|report| report.received_at).max(),
     )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
+    .fetch(connection);
+    let mut fold = UsageFold::default();
+    while let Some(row) = rows.try_next().await? {
+        let report = by_seq.get(&row.usage_report_seq).ok_or_else(|| Error::internal("a row of no claimed report"))?;
+        let key = UsageKey {
+            user_id: row.user_id,
+            bucket_start: report.bucket_start,
+            node_server_id: report.node_server_id,
+            node_client_id: row.node_client_id,
+        };
+        fold.add(key, row.upload_bytes, row.download_bytes, row.traffic_factor);
+    }
+    fold.finish().ok_or_else(Error::overflow)
 }
 
 /// A billing message's idempotency record.

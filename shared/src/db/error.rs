@@ -1,7 +1,6 @@
 use crate::error::{Error, ErrorKind};
 
 pub(super) const TRANSACTION_CONFLICT: &str = "transaction_conflict";
-pub(super) const NUMBER_OVERFLOW: &str = "number_overflow";
 
 /// Database errors become errors of ours by SQLSTATE and, for a broken rule, by the constraint's name.
 impl From<sqlx::Error> for Error {
@@ -33,7 +32,7 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         _ if ["08", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
             return Error::unavailable(error);
         }
-        "22003" => permanent(NUMBER_OVERFLOW, "a sum of bytes exceeds what can be counted"),
+        "22003" => Error::overflow(),
         "23503" | "23514" | "23505" => match constraint {
             "usage_report_node_server_fk" | "node_server_heartbeat_node_server_fk" => {
                 permanent("unknown_server", "there is no such node server")

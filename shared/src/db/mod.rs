@@ -11,7 +11,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 
 use crate::config::DatabaseConfig;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 pub mod analysis;
 pub mod billing;
@@ -91,9 +91,3 @@ macro_rules! columns {
     ($rows:expr, $($field:expr),+ $(,)?) => { ($($rows.iter().map($field).collect::<Vec<_>>()),+) };
 }
 pub(crate) use columns;
-
-/// Whether the error says that the data, not the moment, is at fault.
-#[must_use]
-pub fn is_overflow(error: &Error) -> bool {
-    error.kind() == ErrorKind::InvalidArgument && error.code() == error::NUMBER_OVERFLOW
-}

@@ -1,24 +1,8 @@
 //! Hourly usage.
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
 use super::{Connection, columns};
-use crate::domain::traffic::Traffic;
+use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
-
-/// Which row of hourly usage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UsageKey {
-    /// Whose.
-    pub user_id: Uuid,
-    /// Which hour.
-    pub bucket_start: DateTime<Utc>,
-    /// Which server.
-    pub node_server_id: i32,
-    /// Which client, where known.
-    pub node_client_id: Option<i32>,
-}
 
 /// Usage to add to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,24 @@
 //! Amounts of traffic: bytes, exact, never negative.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+/// Which usage: one user's, through one client, in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UsageKey {
+    /// Whose.
+    pub user_id: Uuid,
+    /// Start of the UTC hour.
+    pub bucket_start: DateTime<Utc>,
+    /// Which server.
+    pub node_server_id: i32,
+    /// Which client, where known.
+    pub node_client_id: Option<i32>,
+}
+
 /// Raw and billed bytes, both ways.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -26,11 +45,91 @@ impl Traffic {
     }
 }
 
+/// Sums raw usage and what it costs. Nothing is rounded before the end.
+#[derive(Debug, Default)]
+pub struct UsageFold(HashMap<UsageKey, FoldSums>);
+
+/// Bytes, and bytes × factor in units of 10⁻⁴. No fold has so many rows that an `i128` could overflow.
+#[derive(Debug, Default)]
+struct FoldSums {
+    upload: i128,
+    download: i128,
+    upload_charge: i128,
+    download_charge: i128,
+}
+
+/// Digits of a factor after the point, as `node_client.traffic_factor` has them.
+const FACTOR_SCALE: u32 = 4;
+const FACTOR_UNIT: i128 = 10_000;
+
+impl UsageFold {
+    /// Adds a raw row.
+    pub fn add(&mut self, key: UsageKey, upload_bytes: i64, download_bytes: i64, mut factor: Decimal) {
+        factor.rescale(FACTOR_SCALE);
+        let factor = factor.mantissa();
+        let (upload, download) = (i128::from(upload_bytes), i128::from(download_bytes));
+        let sums = self.0.entry(key).or_default();
+        sums.upload += upload;
+        sums.download += download;
+        sums.upload_charge += upload * factor;
+        sums.download_charge += download * factor;
+    }
+
+    /// The sums, in no order, the charge rounded half away from zero; none where one cannot be counted in an `i64`.
+    #[must_use]
+    pub fn finish(self) -> Option<Vec<(UsageKey, Traffic)>> {
+        let bytes = |sum: i128| i64::try_from(sum).ok();
+        // Never negative: half away from zero is half up.
+        let rounded = |charge: i128| bytes((charge + FACTOR_UNIT / 2) / FACTOR_UNIT);
+        let traffic = |sums: FoldSums| {
+            Some(Traffic {
+                raw_upload: bytes(sums.upload)?,
+                raw_download: bytes(sums.download)?,
+                billed_upload: rounded(sums.upload_charge)?,
+                billed_download: rounded(sums.download_charge)?,
+            })
+        };
+        self.0.into_iter().map(|(key, sums)| Some((key, traffic(sums)?))).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rstest::rstest;
 
     use super::*;
+
+    fn fold(rows: &[(i64, &str)]) -> Option<Traffic> {
+        let key = UsageKey {
+            user_id: Uuid::nil(),
+            bucket_start: DateTime::UNIX_EPOCH,
+            node_server_id: 1,
+            node_client_id: None,
+        };
+        let mut fold = UsageFold::default();
+        for (bytes, factor) in rows {
+            fold.add(key, *bytes, 0, factor.parse().unwrap());
+        }
+        fold.finish().map(|usage| usage[0].1)
+    }
+
+    #[rstest]
+    #[case(&[(1, "0.5")], 1)]
+    #[case(&[(1, "0.4999")], 0)]
+    #[case(&[(3, "1.5")], 5)]
+    #[case(&[(7, "0")], 0)]
+    #[case(&[(1, "0.5"), (1, "0.5")], 1)]
+    #[case(&[(10, "1"), (10, "2.0000"), (1, "0.25")], 30)]
+    fn a_charge_is_rounded_once_at_the_end_half_away_from_zero(#[case] rows: &[(i64, &str)], #[case] billed: i64) {
+        let traffic = fold(rows).unwrap();
+        assert_eq!((traffic.raw_upload, traffic.billed_upload), (rows.iter().map(|row| row.0).sum(), billed));
+    }
+
+    #[test]
+    fn a_charge_that_cannot_be_counted_is_no_charge() {
+        assert_eq!(fold(&[(1 << 60, "100")]), None);
+    }
 
     #[test]
     fn a_sum_that_cannot_be_counted_is_no_sum() {

@@ -13,11 +13,11 @@ use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::billing::{self, NewBillingBatch};
 use crate::db::outbox::OutboxMessage;
-use crate::db::user_package_usage::{self, UsageKey, UsageToAdd};
+use crate::db::user_package_usage::{self, UsageToAdd};
 use crate::db::{self, Transaction, node, package_queue};
 use crate::domain::bucket::hour_of;
 use crate::domain::package::{ActiveItem, Charge, Charged};
-use crate::domain::traffic::Traffic;
+use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::{Error, ErrorKind};
 use crate::events::facts::Fact;
 use crate::events::package_expiring::ExpiryReason;
@@ -191,7 +191,7 @@ fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<B
             billed_download: event.billed_download,
         };
         let sum = usage.entry(key).or_default();
-        *sum = sum.checked_add(traffic).ok_or_else(overflow)?;
+        *sum = sum.checked_add(traffic).ok_or_else(Error::overflow)?;
     }
     Ok(usage)
 }
@@ -203,17 +203,13 @@ fn charges(usage: &BTreeMap<UsageKey, Traffic>) -> Result<Vec<Charge>, Error> {
         let (upload, download) = (traffic.billed_upload, traffic.billed_download);
         match charges.last_mut().filter(|charge| charge.user_id == key.user_id) {
             Some(charge) => {
-                charge.upload_bytes = charge.upload_bytes.checked_add(upload).ok_or_else(overflow)?;
-                charge.download_bytes = charge.download_bytes.checked_add(download).ok_or_else(overflow)?;
+                charge.upload_bytes = charge.upload_bytes.checked_add(upload).ok_or_else(Error::overflow)?;
+                charge.download_bytes = charge.download_bytes.checked_add(download).ok_or_else(Error::overflow)?;
             }
             None => charges.push(Charge { user_id: key.user_id, upload_bytes: upload, download_bytes: download }),
         }
     }
     Ok(charges)
-}
-
-fn overflow() -> Error {
-    Error::new(ErrorKind::InvalidArgument, "number_overflow", "a sum of bytes exceeds what can be counted")
 }
 
 /// Charges active items and answers them. `charges` is sorted by user.
@@ -227,7 +223,7 @@ async fn charge_items(
     let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
     for item in &mut items {
         if let Some(charge) = charge_of.get(&item.user_id) {
-            let effect = item.charge(charge, now, expiring_before(now)).ok_or_else(overflow)?;
+            let effect = item.charge(charge, now, expiring_before(now)).ok_or_else(Error::overflow)?;
             announce(item, &effect, outbox)?;
         }
     }

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::billing::{self, FoldedUsage};
+use crate::db::billing;
 use crate::db::outbox::{Destination, OutboxMessage};
 use crate::db::{self, Transaction};
+use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
 use crate::services::Processor;
@@ -47,7 +48,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
         while !run.deadline_is_near() {
             let step = match db::retry_conflicts("bill_traffic", || self.bill_some(max_reports)).await {
                 // Together they are more than can be counted. One alone never is: its limits see to that.
-                Err(error) if db::is_overflow(&error) && max_reports > 1 => {
+                Err(error) if error.is_overflow() && max_reports > 1 => {
                     max_reports /= 2;
                     continue;
                 }
@@ -96,7 +97,7 @@ impl TelecomCronExecutor {
         }
         let mut usage = billing::fold_usage(tx, &reports).await?;
         // By user: the messages of a run share at most a user, and their consumers hardly ever a lock.
-        usage.sort_unstable_by_key(|usage| usage.user_id);
+        usage.sort_unstable_by_key(|(key, _)| *key);
         let events = usage.iter().map(event).collect::<Result<Vec<_>, _>>()?;
         let mut outbox = Outbox::new(&self.context, self.context.now());
         for events in events.chunks(EVENTS_PER_MESSAGE) {
@@ -108,16 +109,16 @@ impl TelecomCronExecutor {
     }
 }
 
-fn event(usage: &FoldedUsage) -> Result<UserUsageBillingEvent, Error> {
+fn event((key, traffic): &(UsageKey, Traffic)) -> Result<UserUsageBillingEvent, Error> {
     Ok(UserUsageBillingEvent {
-        server_id: usage.node_server_id,
-        user: usage.user_id,
-        billed_download: usage.billed_download,
-        billed_upload: usage.billed_upload,
-        time: u64::try_from(usage.bucket_start.timestamp()).map_err(Error::internal)?,
-        node_client_id: usage.node_client_id,
-        raw_download: Some(usage.raw_download),
-        raw_upload: Some(usage.raw_upload),
+        server_id: key.node_server_id,
+        user: key.user_id,
+        billed_download: traffic.billed_download,
+        billed_upload: traffic.billed_upload,
+        time: u64::try_from(key.bucket_start.timestamp()).map_err(Error::internal)?,
+        node_client_id: key.node_client_id,
+        raw_download: Some(traffic.raw_download),
+        raw_upload: Some(traffic.raw_upload),
         event_id: None,
     })
 }

@@ -8,6 +8,7 @@ mod cron {
     mod bill_traffic;
     mod expire_packages;
     mod maintain_storage;
+    mod migrate;
     mod sweep_outbox;
 }
 mod messages;

@@ -75,6 +75,15 @@ where
         .await
 }
 
+/// Brings the schema up to date.
+///
+/// The list of applied migrations is in `public`, said explicitly: a role of the schema's name would look for it in
+/// the schema first, not find it there, and begin again.
+pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    sqlx::query!("/* migrate.search_path */ set search_path = public").execute(&mut *connection).await?;
+    MIGRATOR.run_direct(connection).await.map_err(Error::internal)
+}
+
 /// Takes the transaction's share of a job that may run only once at a time; `false`: another one is at it.
 pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Result<bool, Error> {
     let locked = sqlx::query_scalar!(

@@ -50,7 +50,7 @@ impl Processor<Run> for Migrate {
     #[tracing::instrument(name = "migrate", skip_all)]
     async fn process(&self, _: Run) -> Result<Migrated, Error> {
         let mut connection = self.pool.acquire().await?;
-        db::MIGRATOR.run_direct(&mut *connection).await.map_err(Error::internal)?;
+        db::migrate(&mut connection).await?;
         let today = self.context.now().date_naive();
         let partitions_created = maintenance::create_partitions(&mut connection, today, DAYS_AHEAD).await?;
         let version = db::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();

@@ -42,7 +42,7 @@ struct Options {
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// Which build of the functions to deploy
-    #[arg(long, global = true, value_enum, default_value_t = Build::Release)]
+    #[arg(long, global = true, value_enum, default_value_t = Build::Debug)]
     build: Build,
 }
 

@@ -1,6 +1,7 @@
 //! `telecom-bench`: usage rows per second of the pipeline, beside binary `COPY` of the same rows and beside the way
 //! most panels do it, in one run on one machine; and the peak memory of each function.
 // A tool whose standard output is its result.
+#![allow(clippy::large_futures, reason = "each of these futures lives once, on the stack of a program of minutes")]
 #![allow(clippy::print_stdout)]
 
 mod bars;

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use sqlx::Row as _;
 use uuid::Uuid;
 
-use crate::database::{Database, checkpoint, run};
+use crate::database::{Database, run};
 use crate::fleet::User;
 use crate::workload::Row;
 
@@ -41,6 +41,9 @@ create table public.panel_traffic_log (
 create index on public.panel_traffic_log (user_id);
 create index on public.panel_traffic_log (log_at)";
 
+const PANEL_USERS: &str =
+    "insert into public.panel_user (id, uuid) select n - 1, id from unnest($1::uuid[]) with ordinality as u (id, n)";
+
 /// Rows and the time they took.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
@@ -50,20 +53,44 @@ pub struct Measured {
     pub time: Duration,
 }
 
-/// Copies all rows, binary, one connection, a commit every 10,000 rows. The wire format is made beforehand.
-pub async fn copy(connection: &mut PgConnection, users: &[User], rows: &[Row]) -> Result<Measured> {
-    run(connection, BARE_TABLE).await?;
-    let chunks: Vec<Vec<u8>> = rows.chunks(ROWS_PER_COMMIT).map(|rows| binary(users, rows)).collect::<Result<_>>()?;
-    let began = Instant::now();
-    for chunk in chunks {
-        let mut copy = connection.copy_in_raw("copy public.bare_usage from stdin with (format binary)").await?;
-        copy.send(chunk.as_slice()).await?;
-        copy.finish().await?;
+/// Binary COPY, one connection, a commit every 10,000 rows. The wire format is made beforehand.
+#[derive(Debug)]
+pub struct Copy {
+    connection: PgConnection,
+    time: Duration,
+    rows: Vec<Row>,
+}
+
+impl Copy {
+    /// Into an empty table.
+    pub async fn start(database: &Database) -> Result<Self> {
+        let mut connection = database.connect().await?;
+        run(&mut connection, BARE_TABLE).await?;
+        Ok(Self { connection, time: Duration::ZERO, rows: Vec::new() })
     }
-    let time = began.elapsed();
-    let sums = "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
-    check(connection, sums, rows).await.context("COPY")?;
-    Ok(Measured { rows: rows.len(), time })
+
+    /// Copies rows.
+    pub async fn add(&mut self, users: &[User], rows: &[Row]) -> Result<()> {
+        let chunks: Vec<Vec<u8>> =
+            rows.chunks(ROWS_PER_COMMIT).map(|rows| binary(users, rows)).collect::<Result<_>>()?;
+        let began = Instant::now();
+        for chunk in chunks {
+            let mut copy =
+                self.connection.copy_in_raw("copy public.bare_usage from stdin with (format binary)").await?;
+            copy.send(chunk.as_slice()).await?;
+            copy.finish().await?;
+        }
+        self.time += began.elapsed();
+        self.rows.extend_from_slice(rows);
+        Ok(())
+    }
+
+    /// Checks what is recorded and answers what it took.
+    pub async fn finish(mut self) -> Result<Measured> {
+        let sums = "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
+        check(&mut self.connection, sums, &self.rows).await.context("COPY")?;
+        Ok(Measured { rows: self.rows.len(), time: self.time })
+    }
 }
 
 fn binary(users: &[User], rows: &[Row]) -> Result<Vec<u8>> {
@@ -104,42 +131,58 @@ fn factor(halves: i64) -> Result<Vec<u8>> {
     Ok(head.into_iter().chain(digits).flat_map(i16::to_be_bytes).collect())
 }
 
-/// Each row: begin, add to the user's counters, log it, commit. 8 connections, as many rows as `limit` allows.
-pub async fn panels(database: &Database, users: &Arc<Vec<User>>, rows: &[Row], limit: Duration) -> Result<Measured> {
-    let mut connection = database.connect().await?;
-    run(&mut connection, PANEL_TABLES).await?;
-    let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
-    sqlx::query(
-        "insert into public.panel_user (id, uuid) select n - 1, id from unnest($1::uuid[]) with ordinality as u (id, n)",
-    )
-    .bind(&ids)
-    .execute(&mut connection)
-    .await?;
-    run(&mut connection, "vacuum analyze public.panel_user").await?;
-    checkpoint(&mut connection).await?;
-    let mut connections = Vec::new();
-    for _ in 0..PANEL_CONNECTIONS {
-        connections.push(database.connect().await?);
+/// Each row: begin, add to the user's counters, log it, commit. 8 connections.
+#[derive(Debug)]
+pub struct Panels {
+    users: Arc<Vec<User>>,
+    connections: Vec<PgConnection>,
+    time: Duration,
+    done: Vec<Row>,
+}
+
+impl Panels {
+    /// Over fresh tables.
+    pub async fn start(database: &Database, users: &Arc<Vec<User>>) -> Result<Self> {
+        let mut connection = database.connect().await?;
+        run(&mut connection, PANEL_TABLES).await?;
+        let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+        sqlx::query(PANEL_USERS).bind(&ids).execute(&mut connection).await?;
+        run(&mut connection, "vacuum analyze public.panel_user").await?;
+        let mut connections = Vec::new();
+        for _ in 0..PANEL_CONNECTIONS {
+            connections.push(database.connect().await?);
+        }
+        Ok(Self { users: Arc::clone(users), connections, time: Duration::ZERO, done: Vec::new() })
     }
-    let began = Instant::now();
-    let workers = connections.into_iter().enumerate().map(|(worker, connection)| {
-        let share: Vec<Row> = rows.iter().skip(worker).step_by(PANEL_CONNECTIONS).copied().collect();
-        tokio::spawn(panel_worker(connection, Arc::clone(users), share, began + limit))
-    });
-    let mut done = Vec::new();
-    for worker in workers.collect::<Vec<_>>() {
-        done.extend(worker.await.context("A worker of the panels' way panicked.")??);
+
+    /// As many rows as `limit` allows.
+    pub async fn add(&mut self, rows: &[Row], limit: Duration) -> Result<()> {
+        let began = Instant::now();
+        let mut workers = Vec::new();
+        for (worker, connection) in self.connections.drain(..).enumerate() {
+            let share: Vec<Row> = rows.iter().skip(worker).step_by(PANEL_CONNECTIONS).copied().collect();
+            let users = Arc::clone(&self.users);
+            workers.push(tokio::spawn(panel_worker(connection, users, share, began + limit)));
+        }
+        for worker in workers {
+            let (connection, done) = worker.await.context("A worker of the panels' way panicked.")??;
+            self.connections.push(connection);
+            self.done.extend(done);
+        }
+        self.time += began.elapsed();
+        Ok(())
     }
-    let time = began.elapsed();
-    check(&mut connection, "select count(*), sum(u + d)::bigint from public.panel_traffic_log", &done).await?;
-    check(
-        &mut connection,
-        "select (select count(*) from public.panel_traffic_log), sum(u + d)::bigint from public.panel_user",
-        &done,
-    )
-    .await
-    .context("The panels' way")?;
-    Ok(Measured { rows: done.len(), time })
+
+    /// Checks what is recorded and answers what it took.
+    pub async fn finish(mut self) -> Result<Measured> {
+        const LOGGED: &str = "select count(*), sum(u + d)::bigint from public.panel_traffic_log";
+        const COUNTED: &str =
+            "select (select count(*) from public.panel_traffic_log), sum(u + d)::bigint from public.panel_user";
+        let connection = self.connections.first_mut().context("The panels' way has no connection.")?;
+        check(connection, LOGGED, &self.done).await.context("The panels' log")?;
+        check(connection, COUNTED, &self.done).await.context("The panels' counters")?;
+        Ok(Measured { rows: self.done.len(), time: self.time })
+    }
 }
 
 async fn panel_worker(
@@ -147,7 +190,7 @@ async fn panel_worker(
     users: Arc<Vec<User>>,
     rows: Vec<Row>,
     until: Instant,
-) -> Result<Vec<Row>> {
+) -> Result<(PgConnection, Vec<Row>)> {
     let mut done = Vec::new();
     for row in rows {
         if Instant::now() >= until {
@@ -157,7 +200,7 @@ async fn panel_worker(
         panel_row(&mut connection, user, &row).await?;
         done.push(row);
     }
-    Ok(done)
+    Ok((connection, done))
 }
 
 async fn panel_row(connection: &mut PgConnection, user: &User, row: &Row) -> Result<()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use shared::clock::{Clock, System};
+use sqlx::PgConnection;
 
 use crate::bars;
 use crate::cli::Cli;
@@ -13,7 +14,7 @@ use crate::fleet::{self, User};
 use crate::memory;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
-use crate::reference::{self, Measured};
+use crate::reference::{Copy, Panels};
 use crate::results::{Results, Workload};
 use crate::standin::messaging::Messaging;
 use crate::verify::Account;
@@ -24,7 +25,7 @@ const RHYTHMS: [Rhythm; 2] = [
     Rhythm { name: "reports each 60 s", period: Duration::from_mins(1), minutes: 15 },
     Rhythm { name: "reports each 10 s", period: Duration::from_secs(10), minutes: 3 },
 ];
-/// How long the panels' way may take; it is slow, and its speed does not change.
+/// How long the panels' way may take in all: it would need minutes for all rows, at the same speed.
 const PANELS_LIMIT: Duration = Duration::from_secs(10);
 /// Makes every run send the same.
 const SEED: u64 = 20_261_122;
@@ -58,7 +59,7 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     Ok(results.bars.iter().all(|bar| bar.met))
 }
 
-/// One workload: the pipeline, and both references over the same rows.
+/// One workload.
 async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
     let mut limit = PANELS_LIMIT;
     if cli.quick {
@@ -68,18 +69,10 @@ async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
     let name = rhythm.name;
     let users = Arc::new(fleet::users());
     let (warm_up, minutes) = step(&format!("{name}: making reports"), make(&users, rhythm)).await?;
-    let database = Database::create(&cli.database_url, &cli.database).await?;
-    let rows: Vec<_> = minutes.iter().flat_map(|minute| minute.rows.iter().copied()).collect();
-
-    let mut connection = database.connect().await?;
-    checkpoint(&mut connection).await?;
-    let copy = step(&format!("{name}: COPY"), reference::copy(&mut connection, &users, &rows)).await?;
-    let panels = reference::panels(&database, &users, &rows, limit);
-    let panels: Measured = step(&format!("{name}: panels"), panels).await?;
-    let metered = meter(cli, &database, &users, &warm_up, &minutes);
-    let pipeline = Box::pin(step(&format!("{name}: pipeline"), metered)).await?;
-    let (totals, profile) = pipeline.finish();
-    Ok(Workload::new(name, &totals, copy, panels, profile))
+    let mut contest = step(&format!("{name}: seeding"), Contest::prepare(cli, &users, &warm_up)).await?;
+    let slice = limit / rhythm.minutes;
+    step(&format!("{name}: measuring"), contest.run(&minutes, slice)).await?;
+    contest.finish(name).await
 }
 
 async fn make(users: &[User], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
@@ -93,24 +86,52 @@ async fn make(users: &[User], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
     Ok((warm_up, minutes))
 }
 
-async fn meter(
-    cli: &Cli,
-    database: &Database,
-    users: &[User],
-    warm_up: &Minute,
-    minutes: &[Minute],
-) -> Result<Pipeline> {
-    let mut connection = database.connect().await?;
-    fleet::seed(&mut connection, users).await?;
-    let mut account = Account::open(&mut connection).await?;
-    let mut pipeline = Pipeline::new(database, &Messaging::start().await?, cli.consumers().into(), cli.profile).await?;
-    account.add(users, &warm_up.rows)?;
-    pipeline.warm_up(warm_up).await?;
-    checkpoint(&mut connection).await?;
-    for minute in minutes {
-        account.add(users, &minute.rows)?;
-        pipeline.minute(minute).await?;
+/// The pipeline and both references on one database, taking turns minute by minute: whatever slows this machine
+/// for a while slows all three.
+struct Contest {
+    users: Arc<Vec<User>>,
+    connection: PgConnection,
+    account: Account,
+    pipeline: Pipeline,
+    copy: Copy,
+    panels: Panels,
+}
+
+impl Contest {
+    async fn prepare(cli: &Cli, users: &Arc<Vec<User>>, warm_up: &Minute) -> Result<Self> {
+        let database = Database::create(&cli.database_url, &cli.database).await?;
+        let mut connection = database.connect().await?;
+        fleet::seed(&mut connection, users).await?;
+        let account = Account::open(&mut connection).await?;
+        let messaging = Messaging::start().await?;
+        let mut contest = Self {
+            users: Arc::clone(users),
+            connection,
+            account,
+            pipeline: Pipeline::new(&database, &messaging, cli.consumers().into(), cli.profile).await?,
+            copy: Copy::start(&database).await?,
+            panels: Panels::start(&database, users).await?,
+        };
+        contest.account.add(users, &warm_up.rows)?;
+        contest.pipeline.warm_up(warm_up).await?;
+        checkpoint(&mut contest.connection).await?;
+        Ok(contest)
     }
-    account.verify(&mut connection).await?;
-    Ok(pipeline)
+
+    async fn run(&mut self, minutes: &[Minute], panels_limit: Duration) -> Result<()> {
+        for minute in minutes {
+            self.copy.add(&self.users, &minute.rows).await?;
+            self.panels.add(&minute.rows, panels_limit).await?;
+            self.account.add(&self.users, &minute.rows)?;
+            self.pipeline.minute(minute).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, name: &'static str) -> Result<Workload> {
+        self.account.verify(&mut self.connection).await?;
+        let (copy, panels) = (self.copy.finish().await?, self.panels.finish().await?);
+        let (totals, profile) = self.pipeline.finish();
+        Ok(Workload::new(name, &totals, copy, panels, profile))
+    }
 }

@@ -8,18 +8,26 @@ use crate::database::run;
 
 /// Node servers.
 pub const SERVERS: i32 = 200;
-/// Users connected to each server, all of them in every report of it.
-pub const USERS_PER_SERVER: i32 = 100;
+/// Lines in every report of a server: the users connected to it.
+pub const LINES_PER_SERVER: i32 = 100;
+/// Users who are connected to each server first; the rest of its lines are other servers' users on a second device.
+const USERS_PER_SERVER: i32 = 75;
+/// Users of packages.
+pub const USERS: i32 = SERVERS * USERS_PER_SERVER;
 /// The factors of each server's clients, in halves: 0, 0.5, 1, 1.5 and 2.
-pub const HALVES: [i64; 5] = [0, 1, 2, 3, 4];
+const HALVES: [i64; 5] = [0, 1, 2, 3, 4];
 /// Clients of each server.
 const CLIENTS_PER_SERVER: i32 = 5;
+/// How many servers lie between a user's first device and the second.
+const SERVERS_APART: i32 = 37;
 
-/// A user, and the client that they are connected to.
+/// A user's device, connected to a client.
 #[derive(Debug, Clone, Copy)]
-pub struct User {
-    /// Id.
-    pub id: Uuid,
+pub struct Device {
+    /// The user's number, from 0.
+    pub user: i32,
+    /// The user's id.
+    pub user_id: Uuid,
     /// Server.
     pub server_id: i32,
     /// Client of that server.
@@ -28,24 +36,29 @@ pub struct User {
     pub halves: i64,
 }
 
-/// Every user, by server. Ids say nothing of the server, as real ones do not.
-pub fn users() -> Vec<User> {
-    (0..SERVERS * USERS_PER_SERVER)
-        .map(|number| {
-            let server_id = number / USERS_PER_SERVER + 1;
-            let client = number % CLIENTS_PER_SERVER;
-            let halves = HALVES.into_iter().cycle().nth(usize::try_from(client).unwrap_or_default());
-            User {
-                id: user_id(number),
-                server_id,
-                client_id: (server_id - 1) * CLIENTS_PER_SERVER + client + 1,
-                halves: halves.unwrap_or_default(),
-            }
+/// Every device, by server. One user in three has two. Ids say nothing of the server, as real ones do not.
+pub fn devices() -> Vec<Device> {
+    let devices = |server: i32| {
+        (0..LINES_PER_SERVER).map(move |line| match line - USERS_PER_SERVER {
+            second @ 0.. => device(((server + SERVERS_APART) % SERVERS) * USERS_PER_SERVER + second, server, line),
+            _ => device(server * USERS_PER_SERVER + line, server, line),
         })
-        .collect()
+    };
+    (0..SERVERS).flat_map(devices).collect()
 }
 
-/// As [`SEED`] makes it.
+fn device(user: i32, server: i32, line: i32) -> Device {
+    let client = line % CLIENTS_PER_SERVER;
+    let halves = HALVES.into_iter().cycle().nth(usize::try_from(client).unwrap_or_default()).unwrap_or_default();
+    let (server_id, client_id) = (server + 1, server * CLIENTS_PER_SERVER + client + 1);
+    Device { user, user_id: user_id(user), server_id, client_id, halves }
+}
+
+/// Ids of all users, by number.
+pub fn user_ids() -> Vec<Uuid> {
+    (0..USERS).map(user_id).collect()
+}
+
 fn user_id(number: i32) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_be_bytes())
 }
@@ -77,8 +90,8 @@ select u.id, n % 4 + 1 from unnest($1::uuid[]) with ordinality as u (id, n), gen
 ";
 
 /// Writes the fleet.
-pub async fn seed(connection: &mut PgConnection, users: &[User]) -> Result<()> {
-    let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
+pub async fn seed(connection: &mut PgConnection) -> Result<()> {
+    let ids = user_ids();
     let seed = SEED.replace("SERVERS", &SERVERS.to_string());
     for statement in seed.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
         if statement.contains("$1") {
@@ -89,4 +102,19 @@ pub async fn seed(connection: &mut PgConnection, users: &[User]) -> Result<()> {
     }
     run(connection, "vacuum analyze telecom.package_queue").await?;
     run(connection, "analyze").await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_user_has_one_device_or_two_on_different_servers() {
+        let devices = devices();
+        let places: HashSet<(i32, i32)> = devices.iter().map(|device| (device.user, device.server_id)).collect();
+        let users: HashSet<i32> = devices.iter().map(|device| device.user).collect();
+        assert_eq!((devices.len(), places.len(), users.len()), (20_000, 20_000, 15_000));
+    }
 }

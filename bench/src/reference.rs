@@ -7,10 +7,9 @@ use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::Row as _;
-use uuid::Uuid;
 
 use crate::database::{Database, run};
-use crate::fleet::User;
+use crate::fleet::{self, Device};
 use crate::workload::Row;
 
 /// Rows in one COPY, and in one delivery.
@@ -70,9 +69,9 @@ impl Copy {
     }
 
     /// Copies rows.
-    pub async fn add(&mut self, users: &[User], rows: &[Row]) -> Result<()> {
+    pub async fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
         let chunks: Vec<Vec<u8>> =
-            rows.chunks(ROWS_PER_COMMIT).map(|rows| binary(users, rows)).collect::<Result<_>>()?;
+            rows.chunks(ROWS_PER_COMMIT).map(|rows| binary(devices, rows)).collect::<Result<_>>()?;
         let began = Instant::now();
         for chunk in chunks {
             let mut copy =
@@ -93,20 +92,20 @@ impl Copy {
     }
 }
 
-fn binary(users: &[User], rows: &[Row]) -> Result<Vec<u8>> {
+fn binary(devices: &[Device], rows: &[Row]) -> Result<Vec<u8>> {
     // Microseconds since 2000-01-01, as the wire has them.
     let received_at = DateTime::<Utc>::UNIX_EPOCH.timestamp_micros() + 800_000_000_000_000;
     let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
     for row in rows {
-        let user = users.get(row.user).context("There is no such user.")?;
+        let device = devices.get(row.device).context("There is no such device.")?;
         buffer.extend_from_slice(&7_i16.to_be_bytes());
         field(&mut buffer, &1_i64.to_be_bytes())?;
         field(&mut buffer, &received_at.to_be_bytes())?;
         field(&mut buffer, &row.upload.to_be_bytes())?;
         field(&mut buffer, &row.download.to_be_bytes())?;
-        field(&mut buffer, user.id.as_bytes())?;
-        field(&mut buffer, &user.client_id.to_be_bytes())?;
-        field(&mut buffer, &factor(user.halves)?)?;
+        field(&mut buffer, device.user_id.as_bytes())?;
+        field(&mut buffer, &device.client_id.to_be_bytes())?;
+        field(&mut buffer, &factor(device.halves)?)?;
     }
     buffer.extend_from_slice(&(-1_i16).to_be_bytes());
     Ok(buffer)
@@ -134,7 +133,7 @@ fn factor(halves: i64) -> Result<Vec<u8>> {
 /// Each row: begin, add to the user's counters, log it, commit. 8 connections.
 #[derive(Debug)]
 pub struct Panels {
-    users: Arc<Vec<User>>,
+    devices: Arc<Vec<Device>>,
     connections: Vec<PgConnection>,
     time: Duration,
     done: Vec<Row>,
@@ -142,17 +141,16 @@ pub struct Panels {
 
 impl Panels {
     /// Over fresh tables.
-    pub async fn start(database: &Database, users: &Arc<Vec<User>>) -> Result<Self> {
+    pub async fn start(database: &Database, devices: &Arc<Vec<Device>>) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(&mut connection, PANEL_TABLES).await?;
-        let ids: Vec<Uuid> = users.iter().map(|user| user.id).collect();
-        sqlx::query(PANEL_USERS).bind(&ids).execute(&mut connection).await?;
+        sqlx::query(PANEL_USERS).bind(fleet::user_ids()).execute(&mut connection).await?;
         run(&mut connection, "vacuum analyze public.panel_user").await?;
         let mut connections = Vec::new();
         for _ in 0..PANEL_CONNECTIONS {
             connections.push(database.connect().await?);
         }
-        Ok(Self { users: Arc::clone(users), connections, time: Duration::ZERO, done: Vec::new() })
+        Ok(Self { devices: Arc::clone(devices), connections, time: Duration::ZERO, done: Vec::new() })
     }
 
     /// As many rows as `limit` allows.
@@ -161,8 +159,8 @@ impl Panels {
         let mut workers = Vec::new();
         for (worker, connection) in self.connections.drain(..).enumerate() {
             let share: Vec<Row> = rows.iter().skip(worker).step_by(PANEL_CONNECTIONS).copied().collect();
-            let users = Arc::clone(&self.users);
-            workers.push(tokio::spawn(panel_worker(connection, users, share, began + limit)));
+            let devices = Arc::clone(&self.devices);
+            workers.push(tokio::spawn(panel_worker(connection, devices, share, began + limit)));
         }
         for worker in workers {
             let (connection, done) = worker.await.context("A worker of the panels' way panicked.")??;
@@ -187,7 +185,7 @@ impl Panels {
 
 async fn panel_worker(
     mut connection: PgConnection,
-    users: Arc<Vec<User>>,
+    devices: Arc<Vec<Device>>,
     rows: Vec<Row>,
     until: Instant,
 ) -> Result<(PgConnection, Vec<Row>)> {
@@ -196,18 +194,17 @@ async fn panel_worker(
         if Instant::now() >= until {
             break;
         }
-        let user = users.get(row.user).context("There is no such user.")?;
-        panel_row(&mut connection, user, &row).await?;
+        let device = devices.get(row.device).context("There is no such device.")?;
+        panel_row(&mut connection, device, &row).await?;
         done.push(row);
     }
     Ok((connection, done))
 }
 
-async fn panel_row(connection: &mut PgConnection, user: &User, row: &Row) -> Result<()> {
+async fn panel_row(connection: &mut PgConnection, device: &Device, row: &Row) -> Result<()> {
     let mut tx = sqlx::Connection::begin(connection).await?;
-    let id = i32::try_from(row.user)?;
     sqlx::query("update public.panel_user set u = u + $2, d = d + $3, t = extract(epoch from now())::int, updated_at = now() where id = $1")
-        .bind(id)
+        .bind(device.user)
         .bind(row.upload)
         .bind(row.download)
         .execute(&mut *tx)
@@ -215,9 +212,9 @@ async fn panel_row(connection: &mut PgConnection, user: &User, row: &Row) -> Res
     sqlx::query(
         "insert into public.panel_traffic_log (user_id, server_id, rate, u, d) values ($1, $2, $3::bigint * 0.5, $4, $5)",
     )
-    .bind(id)
-    .bind(user.server_id)
-    .bind(user.halves)
+    .bind(device.user)
+    .bind(device.server_id)
+    .bind(device.halves)
     .bind(row.upload)
     .bind(row.download)
     .execute(&mut *tx)

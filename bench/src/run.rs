@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use crate::bars;
 use crate::cli::Cli;
 use crate::database::{Database, checkpoint};
-use crate::fleet::{self, User};
+use crate::fleet::{self, Device};
 use crate::memory;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
@@ -67,16 +67,16 @@ async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
         limit /= 10;
     }
     let name = rhythm.name;
-    let users = Arc::new(fleet::users());
-    let (warm_up, minutes) = step(&format!("{name}: making reports"), make(&users, rhythm)).await?;
-    let mut contest = step(&format!("{name}: seeding"), Contest::prepare(cli, &users, &warm_up)).await?;
+    let devices = Arc::new(fleet::devices());
+    let (warm_up, minutes) = step(&format!("{name}: making reports"), make(&devices, rhythm)).await?;
+    let mut contest = step(&format!("{name}: seeding"), Contest::prepare(cli, &devices, &warm_up)).await?;
     let slice = limit / rhythm.minutes;
     step(&format!("{name}: measuring"), contest.run(&minutes, slice)).await?;
     contest.finish(name).await
 }
 
-async fn make(users: &[User], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
-    let mut collectors = Collectors::new(users, SEED, past_hour(System.now()));
+async fn make(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
+    let mut collectors = Collectors::new(devices, SEED, past_hour(System.now()));
     let warm_up = collectors.minute(&rhythm)?;
     let mut minutes = Vec::new();
     for _ in 0..rhythm.minutes {
@@ -89,7 +89,7 @@ async fn make(users: &[User], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
 /// The pipeline and both references on one database, taking turns minute by minute: whatever slows this machine
 /// for a while slows all three.
 struct Contest {
-    users: Arc<Vec<User>>,
+    devices: Arc<Vec<Device>>,
     connection: PgConnection,
     account: Account,
     pipeline: Pipeline,
@@ -98,21 +98,21 @@ struct Contest {
 }
 
 impl Contest {
-    async fn prepare(cli: &Cli, users: &Arc<Vec<User>>, warm_up: &Minute) -> Result<Self> {
+    async fn prepare(cli: &Cli, devices: &Arc<Vec<Device>>, warm_up: &Minute) -> Result<Self> {
         let database = Database::create(&cli.database_url, &cli.database).await?;
         let mut connection = database.connect().await?;
-        fleet::seed(&mut connection, users).await?;
+        fleet::seed(&mut connection).await?;
         let account = Account::open(&mut connection).await?;
         let messaging = Messaging::start().await?;
         let mut contest = Self {
-            users: Arc::clone(users),
+            devices: Arc::clone(devices),
             connection,
             account,
             pipeline: Pipeline::new(&database, &messaging, cli.consumers().into(), cli.profile).await?,
             copy: Copy::start(&database).await?,
-            panels: Panels::start(&database, users).await?,
+            panels: Panels::start(&database, devices).await?,
         };
-        contest.account.add(users, &warm_up.rows)?;
+        contest.account.add(devices, &warm_up.rows)?;
         contest.pipeline.warm_up(warm_up).await?;
         checkpoint(&mut contest.connection).await?;
         Ok(contest)
@@ -120,9 +120,9 @@ impl Contest {
 
     async fn run(&mut self, minutes: &[Minute], panels_limit: Duration) -> Result<()> {
         for minute in minutes {
-            self.copy.add(&self.users, &minute.rows).await?;
+            self.copy.add(&self.devices, &minute.rows).await?;
             self.panels.add(&minute.rows, panels_limit).await?;
-            self.account.add(&self.users, &minute.rows)?;
+            self.account.add(&self.devices, &minute.rows)?;
             self.pipeline.minute(minute).await?;
         }
         Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use crate::fleet::User;
+use crate::fleet::Device;
 use crate::workload::Row;
 
 /// Bytes of every user, up and down.
@@ -28,14 +28,14 @@ impl Account {
     }
 
     /// Adds rows that were sent.
-    pub fn add(&mut self, users: &[User], rows: &[Row]) -> Result<()> {
+    pub fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
         for row in rows {
-            let user = users.get(row.user).context("There is no such user.")?;
+            let device = devices.get(row.device).context("There is no such device.")?;
             self.rows += 1;
             self.raw = (self.raw.0 + row.upload, self.raw.1 + row.download);
-            let billed = self.billed.entry(user.id).or_default();
+            let billed = self.billed.entry(device.user_id).or_default();
             // Bytes are even: factors in halves bill whole bytes.
-            *billed = (billed.0 + row.upload / 2 * user.halves, billed.1 + row.download / 2 * user.halves);
+            *billed = (billed.0 + row.upload / 2 * device.halves, billed.1 + row.download / 2 * device.halves);
         }
         Ok(())
     }

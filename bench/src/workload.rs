@@ -10,7 +10,7 @@ use serde_json::json;
 use shared::events::usage_report::{Metrics, TYPE, UsageLine, UsageReport};
 use uuid::Uuid;
 
-use crate::fleet::{SERVERS, USERS_PER_SERVER, User};
+use crate::fleet::{Device, LINES_PER_SERVER, SERVERS};
 
 /// Reports in one delivery: the `BatchSize` of template.yaml, and 10,000 usage rows.
 pub const REPORTS_PER_DELIVERY: usize = 100;
@@ -35,8 +35,8 @@ impl Rhythm {
 /// Usage of one user in one report.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// Index into the fleet's users.
-    pub user: usize,
+    /// Index into the fleet's devices.
+    pub device: usize,
     /// Even, so that every factor bills whole bytes and the expected sums need no rounding.
     pub upload: i64,
     /// As upload.
@@ -55,15 +55,15 @@ pub struct Minute {
 /// Makes reports; the same seed makes the same ones.
 #[derive(Debug)]
 pub struct Collectors<'f> {
-    users: &'f [User],
+    devices: &'f [Device],
     random: ChaCha8Rng,
     start: DateTime<Utc>,
 }
 
 impl<'f> Collectors<'f> {
     /// Of a fleet; the first period starts at `start`.
-    pub fn new(users: &'f [User], seed: u64, start: DateTime<Utc>) -> Self {
-        Self { users, random: ChaCha8Rng::seed_from_u64(seed), start }
+    pub fn new(devices: &'f [Device], seed: u64, start: DateTime<Utc>) -> Self {
+        Self { devices, random: ChaCha8Rng::seed_from_u64(seed), start }
     }
 
     /// The next minute.
@@ -86,18 +86,18 @@ impl<'f> Collectors<'f> {
     }
 
     fn report(&mut self, server_id: i32, period: Duration, rows: &mut Vec<Row>) -> Result<String> {
-        let per_server = usize::try_from(USERS_PER_SERVER)?;
+        let per_server = usize::try_from(LINES_PER_SERVER)?;
         let first = usize::try_from(server_id - 1)? * per_server;
         let mut usage = Vec::with_capacity(per_server);
-        for (index, user) in self.users.iter().enumerate().skip(first).take(per_server) {
+        for (index, device) in self.devices.iter().enumerate().skip(first).take(per_server) {
             let row = Row {
-                user: index,
+                device: index,
                 upload: self.random.random_range(0..2_000_000_i64) * 2,
                 download: self.random.random_range(0..20_000_000_i64) * 2,
             };
             rows.push(row);
-            let (node_client_id, upload, download) = (Some(user.client_id), row.upload, row.download);
-            usage.push(UsageLine { user: user.id, node_client_id, upload, download });
+            let (node_client_id, upload, download) = (Some(device.client_id), row.upload, row.download);
+            usage.push(UsageLine { user: device.user_id, node_client_id, upload, download });
         }
         let report = UsageReport {
             kind: TYPE.to_owned(),
@@ -122,7 +122,7 @@ fn metrics() -> Metrics {
         memory_used: Some(1 << 30),
         memory_total: Some(2 << 30),
         load1: Some(0.7),
-        online_users: Some(i64::from(USERS_PER_SERVER)),
+        online_users: Some(i64::from(LINES_PER_SERVER)),
         uptime_seconds: Some(86_400),
         ..Metrics::default()
     }

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 
 use crate::cli::Cli;
 use crate::database::{Database, run};
-use crate::fleet::{self, User};
+use crate::fleet::{self, Device};
 use crate::pipeline::MESSAGES_PER_DELIVERY;
 use crate::progress::step;
 use crate::standin::messaging::{BILLING, EXPIRING, Messaging};
@@ -52,25 +52,25 @@ struct Session<'c> {
 /// Measures every function, in the order in which the pipeline calls them.
 pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
     let database = step("memory: creating the database", Database::create(&cli.database_url, &cli.database)).await?;
-    let users = fleet::users();
+    let devices = fleet::devices();
     let mut connection = database.connect().await?;
-    fleet::seed(&mut connection, &users).await?;
+    fleet::seed(&mut connection).await?;
     let surroundings = Surroundings {
         binaries: Path::new(&cli.functions),
         database_url: database.url.clone(),
         messaging: Messaging::start().await?,
         issuer: token::Issuer::new()?,
     };
-    let mut session = Session { surroundings, connection, reports: reports(&users)?, results: Vec::new() };
+    let mut session = Session { surroundings, connection, reports: reports(&devices)?, results: Vec::new() };
     step("memory: queue functions and their jobs", session.pipeline()).await?;
-    step("memory: other jobs and the API", session.others(&users)).await?;
+    step("memory: other jobs and the API", session.others(&devices)).await?;
     Ok(session.results)
 }
 
 /// Enough for every delivery below.
-fn reports(users: &[User]) -> Result<Vec<String>> {
+fn reports(devices: &[Device]) -> Result<Vec<String>> {
     let rhythm = Rhythm { name: "", period: std::time::Duration::from_secs(10), minutes: 1 };
-    Collectors::new(users, 1, past_hour(System.now())).bodies(&rhythm).map(|(bodies, _)| bodies)
+    Collectors::new(devices, 1, past_hour(System.now())).bodies(&rhythm).map(|(bodies, _)| bodies)
 }
 
 impl Session<'_> {
@@ -100,12 +100,12 @@ impl Session<'_> {
         self.consume("handle-package-expiring", "100 expiring packages", true, first, batches).await
     }
 
-    async fn others(&mut self, users: &[User]) -> Result<()> {
+    async fn others(&mut self, devices: &[Device]) -> Result<()> {
         self.job("sweep-outbox", "nothing to send").await?;
         self.job("maintain-storage", "nothing to drop").await?;
         self.job("migrate", "nothing to apply").await?;
-        let user = users.get(1).context("The fleet has no users.")?;
-        let token = self.surroundings.issuer.token(user.id)?;
+        let device = devices.get(1).context("The fleet has no users.")?;
+        let token = self.surroundings.issuer.token(device.user_id)?;
         let request = serde_json::to_vec(&alb_request("/v1/traffic-usage", "month", &token))?;
         let mut function = Function::start(&self.surroundings, "get-recent-traffic-usage").await?;
         let answer: Value = serde_json::from_slice(&function.invoke(request).await?)?;
@@ -152,7 +152,7 @@ impl Session<'_> {
             bytes < LARGEST_DELIVERY_BYTES
         };
         let bodies: Vec<String> = self.reports.iter().take_while(fits).cloned().collect();
-        let rows = bodies.len() * usize::try_from(fleet::USERS_PER_SERVER)?;
+        let rows = bodies.len() * usize::try_from(fleet::LINES_PER_SERVER)?;
         Ok((delivery(&bodies)?, rows))
     }
 }

@@ -221,13 +221,19 @@ async fn charge_items(
 ) -> Result<Vec<ActiveItem>, Error> {
     let mut items = lock_items(tx, charges).await?;
     let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
+    // A charge of nothing (factor 0) leaves an item as it is: nothing to write.
+    let mut changed = Vec::with_capacity(items.len());
     for item in &mut items {
+        let before = *item;
         if let Some(charge) = charge_of.get(&item.user_id) {
             let effect = item.charge(charge, now, expiring_before(now)).ok_or_else(Error::overflow)?;
             announce(item, &effect, outbox)?;
         }
+        if *item != before {
+            changed.push(*item);
+        }
     }
-    package_queue::update_charged(tx, &items).await?;
+    package_queue::update_charged(tx, &changed).await?;
     Ok(items)
 }
 

@@ -2,18 +2,24 @@
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use local::demo::token::Role;
 use local::hooks;
 use local::invoke::invoke;
+use local::process::find_program;
+use local::python::Environment;
 use local::settings::Settings;
 use local::stack::{Endpoints, Stack};
 use serde_json::{Value, json};
 use shared::clock::{Clock, System};
 use sqlx::PgPool;
+use telecom_tests::api::OPERATIONS;
 use telecom_tests::report::report_of;
-use telecom_tests::user;
+use telecom_tests::{grpc, user};
+use tonic::transport::Channel;
 
 /// How long the pipeline may take for what this test sends.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -53,7 +59,7 @@ async fn drive(stack: &Stack) {
         .await;
     system.until("all facts are on the bus", "select count(*) = 0 from telecom.outbox").await;
 
-    let token = hooks::token(stack.settings(), Some(user(1)), false).unwrap();
+    let token = hooks::token(stack.settings(), Some(user(1)), Role::User).unwrap();
     let answer = system.get("/v1/traffic-usage?range=day", Some(&token)).1;
     assert_eq!((sum(&answer["raw"]), sum(&answer["actually_billed"])), ([60, 70], [120, 140]));
     let (status, problem) = system.get("/v1/traffic-usage?range=day", None);
@@ -61,11 +67,52 @@ async fn drive(stack: &Stack) {
     let (status, problem) = system.get("/v1/traffic-usage?range=century", Some(&token));
     assert_eq!((status, &problem["field"]), (400, &json!("range")));
 
+    every_operation_answers(&system, stack).await;
+    run_examples(stack, &token);
+
     let mut dead = system.dead_letters(3).await;
     dead.sort();
     let mut expected = [other_payload.to_string(), unknown_server.to_string(), "{\"type\":".to_owned()];
     expected.sort();
     assert_eq!(dead, expected);
+}
+
+/// Over the load balancer and over gRPC, the two say the same.
+async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
+    let token = hooks::token(stack.settings(), Some(user(1)), Role::Admin).unwrap();
+    let channel = Channel::from_shared(stack.endpoints().grpc.clone()).unwrap().connect().await.unwrap();
+    for operation in OPERATIONS {
+        let path = operation.path.replace("/11", "/1");
+        let (status, answer) = system.get(&format!("{path}?{}", operation.query), Some(&token));
+        assert_eq!(status, 200, "{path}: {answer}");
+        let message = serde_json::from_str(&operation.message.replace("11", "1")).unwrap();
+        let said = grpc::call(&channel, operation.method, message, Some(&token)).await.unwrap();
+        for name in ["total", "server_id", "all"] {
+            assert_eq!(answer[name], said[name], "{path}");
+        }
+        assert_eq!(system.get(&path, None).0, 401, "{path}");
+    }
+    assert_eq!(system.get("/v1/openapi.json", None).1["openapi"], "3.1.0");
+    assert_eq!(system.get("/v1/admin/node-servers/1/..", Some(&token)).0, 404);
+}
+
+/// What the documentation shows, run as it stands.
+fn run_examples(stack: &Stack, token: &str) {
+    let root = &stack.settings().root;
+    let tools = Environment::ensure(stack.settings(), "grpc").unwrap().program("");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    // What this machine may lack is not installed for an example's sake.
+    let foreign = ["curl", "grpcurl"].into_iter().filter(|tool| find_program(tool).is_some());
+    let foreign = foreign.map(|tool| format!("docs/examples/{tool}.sh"));
+    let ours = ["docs/examples/buf-curl.sh", "target/debug/examples/list_nodes"].map(str::to_owned);
+    for example in foreign.chain(ours) {
+        let mut command = Command::new(root.join(&example));
+        command.env("PATH", &path).env("TELECOM_TOKEN", token).env("TELECOM_API", &stack.endpoints().api);
+        command.env("TELECOM_GRPC", stack.endpoints().grpc.trim_start_matches("http://"));
+        let output = command.current_dir(root).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.len() > 20, "{example}: {said}");
+    }
 }
 
 fn sum(series: &Value) -> [i64; 2] {
@@ -100,6 +147,7 @@ impl<'s> Deployed<'s> {
         for statement in [
             "insert into telecom.node_server (id, name, compatibility) values (1, 's', 'ssp')",
             "insert into telecom.node_client (id, node_server_id, name, traffic_factor, country) values (1, 1, 'c', 2, 'DE')",
+            "update telecom.node_client set access_groups = '{1}'",
             "insert into telecom.package (id, series, version, name, available_group, max_client_number,
                 expire_duration_seconds, traffic_limit_bytes) values (1, gen_random_uuid(), 1, 'p', 1, 1, 86400, 200)",
         ] {

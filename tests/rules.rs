@@ -2,6 +2,13 @@
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used, clippy::as_conversions)]
 
 mod api {
+    mod access;
+    mod bad_input;
+    mod differential;
+    mod http;
+    mod openapi;
+    mod plans;
+    mod published_keys;
     mod traffic_usage;
 }
 mod cron {
@@ -10,6 +17,9 @@ mod cron {
     mod maintain_storage;
     mod migrate;
     mod sweep_outbox;
+}
+mod grpc {
+    mod server;
 }
 mod messages;
 mod queue {

@@ -14,6 +14,8 @@ pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> Str
         let _ = writeln!(text, "  {name:<38} {value}");
     };
     line("API", &format!("{}/v1/traffic-usage?range=day", endpoints.api));
+    line("API documentation", &format!("{}/docs", endpoints.api));
+    line("gRPC (telecom.v1, with reflection)", &endpoints.grpc);
     line("AWS endpoint", &endpoints.aws);
     for (name, url) in endpoints.outputs.iter().filter(|(name, _)| name.ends_with("QueueUrl")) {
         line(&spaced(name.trim_end_matches("Url")), url);

@@ -13,7 +13,7 @@ use crate::demo::background::Running;
 use crate::demo::fleet::{self, ADMIN, DEMO_USER, Fleet};
 use crate::demo::script::Load;
 use crate::demo::simulator::{Options, Pace};
-use crate::demo::token::{ADMIN_SCOPE, AUDIENCE, ISSUER, Issuer};
+use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role};
 use crate::demo::verify::{self, Api, Outcome};
 use crate::progress::{note, step};
 use crate::settings::Settings;
@@ -90,10 +90,10 @@ pub fn verify(settings: &Settings, endpoints: &Endpoints, wait: Duration, users:
     })
 }
 
-/// A token for a user; with the administrator's scope where asked for.
-pub fn token(settings: &Settings, user: Option<Uuid>, admin: bool) -> Result<String> {
-    let user = user.unwrap_or(if admin { ADMIN } else { DEMO_USER });
-    issuer(settings)?.issue(user, admin.then_some(ADMIN_SCOPE), TOKEN_TTL, System.now())
+/// A token; for the demo user, or the administrator, unless another user is named.
+pub fn token(settings: &Settings, user: Option<Uuid>, role: Role) -> Result<String> {
+    let user = user.unwrap_or(if role == Role::User { DEMO_USER } else { ADMIN });
+    issuer(settings)?.issue(user, role, TOKEN_TTL, System.now())
 }
 
 /// Lines for the end of the banner: tokens, and commands to copy.
@@ -101,13 +101,17 @@ pub fn banner(settings: &Settings, endpoints: &Endpoints) -> Result<Vec<String>>
     let lines = [
         String::new(),
         format!("  The demo user is {DEMO_USER}. Her token, valid for a day:"),
-        format!("    {}", token(settings, None, false)?),
+        format!("    {}", token(settings, None, Role::User)?),
         "  An administrator's:".to_owned(),
-        format!("    {}", token(settings, None, true)?),
+        format!("    {}", token(settings, None, Role::Admin)?),
         String::new(),
         "  Try (the first bills are written at the next full minute):".to_owned(),
         format!(
             "    curl -sH \"authorization: Bearer $(make -s token)\" '{}/v1/traffic-usage?range=day'",
+            endpoints.api
+        ),
+        format!(
+            "    curl -sH \"authorization: Bearer $(make -s token ARGS=--admin)\" '{}/v1/admin/node-servers?limit=3'",
             endpoints.api
         ),
         format!(

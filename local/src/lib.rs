@@ -5,6 +5,7 @@ pub mod banner;
 pub mod database;
 pub mod demo;
 pub mod deploy;
+pub mod grpc;
 pub mod hooks;
 pub mod interrupt;
 pub mod invoke;

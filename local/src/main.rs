@@ -11,7 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::demo::script::Load;
-use local::settings::{GATEWAY_PORT, POSTGRES_PORT, Profile, Settings, repository};
+use local::demo::token::Role;
+use local::settings::{GATEWAY_PORT, GRPC_PORT, POSTGRES_PORT, Profile, Settings, repository};
 use local::{banner, database, hooks, interrupt, postgres, python, session, stage};
 use uuid::Uuid;
 
@@ -38,6 +39,9 @@ struct Options {
     /// Port of the database
     #[arg(long, global = true, env = "TELECOM_PG_PORT", default_value_t = POSTGRES_PORT)]
     pg_port: u16,
+    /// Port of the gRPC server
+    #[arg(long, global = true, env = "TELECOM_GRPC_PORT", default_value_t = GRPC_PORT)]
+    grpc_port: u16,
     /// Database to use instead of an own one
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
@@ -75,7 +79,12 @@ enum Command {
         /// With the administrator's scope
         #[arg(long)]
         admin: bool,
+        /// With the scopes of an administrator who may see secrets
+        #[arg(long)]
+        secrets: bool,
     },
+    /// Write docs/openapi.json and docs/openapi.html anew
+    Openapi,
     /// Stop what runs; return when all of it is gone
     Down,
     /// Tell what runs and where (exit status 3 if nothing does)
@@ -141,7 +150,17 @@ impl Cli {
                 session::up(&settings, &[self.options.as_arguments("run"), simulation.as_arguments().into()].concat())?;
             }
             Command::Verify { wait, users } => return verify(&settings, Duration::from_secs(wait), users),
-            Command::Token { user, admin } => println!("{}", hooks::token(&settings, user, admin)?),
+            Command::Token { user, admin, secrets } => {
+                let role = if secrets {
+                    Role::AdminWithSecrets
+                } else if admin {
+                    Role::Admin
+                } else {
+                    Role::User
+                };
+                println!("{}", hooks::token(&settings, user, role)?);
+            }
+            Command::Openapi => openapi(&settings.root)?,
             Command::Down => session::down(&settings)?,
             Command::Status => return status(&settings),
             Command::Clean => clean(&settings)?,
@@ -164,6 +183,7 @@ impl Options {
         Ok(Settings {
             gateway_port: self.port,
             postgres_port: self.pg_port,
+            grpc_port: self.grpc_port,
             database_url: self.database_url.clone().filter(|url| !url.is_empty()),
             profile: match self.build {
                 Build::Debug => Profile::Debug,
@@ -176,12 +196,24 @@ impl Options {
     /// The same options for another call of this program. The database's URL goes by the environment, where other
     /// users cannot read it.
     fn as_arguments(&self, command: &str) -> Vec<String> {
-        let mut arguments =
-            vec![command.to_owned(), format!("--port={}", self.port), format!("--pg-port={}", self.pg_port)];
+        let mut arguments = vec![
+            command.to_owned(),
+            format!("--port={}", self.port),
+            format!("--pg-port={}", self.pg_port),
+            format!("--grpc-port={}", self.grpc_port),
+        ];
         arguments.extend(self.root.iter().map(|root| format!("--root={}", root.display())));
         arguments.extend(self.build.to_possible_value().map(|build| format!("--build={}", build.get_name())));
         arguments
     }
+}
+
+/// The test `the_committed_document_is_current` compares with what this writes.
+fn openapi(root: &Path) -> Result<()> {
+    let document = shared::http::openapi::document();
+    fs::write(root.join("docs/openapi.json"), format!("{document:#}\n"))?;
+    fs::write(root.join("docs/openapi.html"), shared::http::page::render(&document))?;
+    Ok(())
 }
 
 fn verify(settings: &Settings, wait: Duration, users: usize) -> Result<ExitCode> {

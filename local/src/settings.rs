@@ -14,6 +14,8 @@ use crate::net;
 pub const GATEWAY_PORT: u16 = 4566;
 /// Port of the database unless another is asked for.
 pub const POSTGRES_PORT: u16 = 54329;
+/// Port of the gRPC server unless another is asked for.
+pub const GRPC_PORT: u16 = 50_051;
 /// Name of the deployed stack, of its load balancer, and the prefix of its functions' names.
 pub const STACK_NAME: &str = "telecom";
 /// How long the slowest single start-up step may take before it is given up.
@@ -52,6 +54,8 @@ pub struct Settings {
     pub gateway_port: u16,
     /// Port of this program's own PostgreSQL.
     pub postgres_port: u16,
+    /// Port of the gRPC server.
+    pub grpc_port: u16,
     /// A database to use instead of an own one.
     pub database_url: Option<String>,
     /// Which build of the functions is deployed.
@@ -70,6 +74,7 @@ impl Settings {
             deploy: root.to_owned(),
             gateway_port: GATEWAY_PORT,
             postgres_port: POSTGRES_PORT,
+            grpc_port: GRPC_PORT,
             database_url: None,
             profile: Profile::Release,
             durable: true,
@@ -87,6 +92,7 @@ impl Settings {
             deploy: folder.path().join("deploy"),
             gateway_port: net::free_port()?,
             postgres_port: net::free_port()?,
+            grpc_port: net::free_port()?,
             profile: Profile::Debug,
             durable: false,
             ..Self::lasting(root)
@@ -104,6 +110,12 @@ impl Settings {
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("{}/_alb/{STACK_NAME}", self.endpoint())
+    }
+
+    /// The gRPC server.
+    #[must_use]
+    pub fn grpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.grpc_port)
     }
 
     /// Where the output of the part called `name` goes.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::deploy::{Deployment, Outputs};
+use crate::grpc::GrpcServer;
 use crate::interrupt;
 use crate::invoke::invoke;
 use crate::ministack::Ministack;
@@ -24,6 +25,8 @@ pub struct Endpoints {
     pub aws: String,
     /// The load balancer, before `/v1/…`.
     pub api: String,
+    /// The gRPC server.
+    pub grpc: String,
     /// The database, password included.
     pub database_url: String,
     /// The stack's outputs, queue URLs among them.
@@ -42,6 +45,7 @@ impl Endpoints {
 pub struct Stack {
     // Declared in the order in which they are stopped: functions before their database.
     ministack: Ministack,
+    grpc: GrpcServer,
     cluster: Option<Cluster>,
     settings: Settings,
     parameters: BTreeMap<String, String>,
@@ -58,9 +62,12 @@ impl Stack {
         interrupt::check()?;
         let ministack = step("Starting ministack", || Ministack::start(&settings, &python))?;
         let outputs = Deployment::new(&settings, &database_url, &parameters)?.ensure(&python)?;
-        let endpoints = Endpoints { aws: settings.endpoint(), api: settings.api_url(), database_url, outputs };
+        let (aws, api, grpc) = (settings.endpoint(), settings.api_url(), settings.grpc_url());
+        let endpoints = Endpoints { aws, api, grpc, database_url, outputs };
         step("Migrating the database", || migrate(&endpoints))?;
-        Ok(Self { ministack, cluster, settings, parameters, endpoints })
+        let grpc =
+            step("Starting the gRPC server", || GrpcServer::start(&settings, &endpoints.database_url, &parameters))?;
+        Ok(Self { ministack, grpc, cluster, settings, parameters, endpoints })
     }
 
     /// Where it is reached.
@@ -78,6 +85,7 @@ impl Stack {
     /// An error if a part of it has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         self.ministack.check_alive()?;
+        self.grpc.check_alive()?;
         self.cluster.as_mut().map_or(Ok(()), Cluster::check_alive)
     }
 
@@ -87,6 +95,7 @@ impl Stack {
         if saved && self.settings.durable {
             Deployment::new(&self.settings, &self.endpoints.database_url, &self.parameters)?.remember()?;
         }
+        step("Stopping the gRPC server", || Ok(self.grpc.stop()))?;
         if let Some(mut cluster) = self.cluster.take() {
             step("Stopping PostgreSQL", || Ok(cluster.stop()))?;
         }
@@ -97,6 +106,7 @@ impl Stack {
 /// Before anything is started, so that nothing has to be undone.
 fn check_ports(settings: &Settings) -> Result<()> {
     net::check_port(settings.gateway_port, "the AWS endpoint", "--port or TELECOM_PORT")?;
+    net::check_port(settings.grpc_port, "the gRPC server", "--grpc-port or TELECOM_GRPC_PORT")?;
     if settings.database_url.is_none() {
         net::check_port(settings.postgres_port, "the database", "--pg-port or TELECOM_PG_PORT")?;
     }

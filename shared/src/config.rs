@@ -4,8 +4,10 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
+use http::HeaderValue;
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::postgres::PgConnectOptions;
+use url::Url;
 
 /// A variable that is missing or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -15,22 +17,31 @@ pub struct ConfigError {
     problem: String,
 }
 
-fn invalid(name: &'static str, problem: impl Into<String>) -> ConfigError {
+/// An error that says what is wrong with a variable.
+pub fn invalid(name: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError { name, problem: problem.into() }
 }
 
-fn required(name: &'static str) -> Result<String, ConfigError> {
-    env::var(name).ok().filter(|value| !value.is_empty()).ok_or_else(|| invalid(name, "is not set"))
+/// A variable that may be absent; an empty one is.
+#[must_use]
+pub fn optional(name: &'static str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn parsed<T: FromStr>(name: &'static str, accepted: &str, default: T) -> Result<T, ConfigError> {
-    match env::var(name).ok().filter(|value| !value.is_empty()) {
+fn required(name: &'static str) -> Result<String, ConfigError> {
+    optional(name).ok_or_else(|| invalid(name, "is not set"))
+}
+
+/// A variable of which an error says what is `accepted`.
+pub fn parsed<T: FromStr>(name: &'static str, accepted: &str, default: T) -> Result<T, ConfigError> {
+    match optional(name) {
         None => Ok(default),
         Some(value) => value.parse().map_err(|_| invalid(name, format!("{value:?} is not {accepted}"))),
     }
 }
 
-fn seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError> {
+/// A variable in seconds.
+pub fn seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError> {
     parsed(name, "a whole number of seconds", default).map(Duration::from_secs)
 }
 
@@ -78,7 +89,6 @@ impl MessagingConfig {
     /// Reads the variables; each may be absent.
     #[must_use]
     pub fn from_env() -> Self {
-        let optional = |name| env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             user_usage_billing_queue_url: optional("TELECOM_USER_USAGE_BILLING_QUEUE_URL"),
             package_expiring_queue_url: optional("TELECOM_PACKAGE_EXPIRING_QUEUE_URL"),
@@ -94,16 +104,77 @@ pub struct AuthConfig {
     pub issuer: String,
     /// `TELECOM_AUTH_AUDIENCE`: must be among the token's `aud`.
     pub audience: String,
-    /// `TELECOM_AUTH_JWKS`: the issuer's public keys, as a JSON Web Key Set.
-    pub jwks: JwkSet,
+    /// The issuer's public keys.
+    pub jwks: JwksConfig,
+}
+
+/// Where the issuer's public keys are; one of the two variables is set.
+#[derive(Debug, Clone)]
+pub enum JwksConfig {
+    /// `TELECOM_AUTH_JWKS`: here, as a JSON Web Key Set.
+    Inline(JwkSet),
+    /// `TELECOM_AUTH_JWKS_URL`: there; `https`, or `http` on this machine.
+    Published(Url),
+}
+
+impl JwksConfig {
+    fn from_env() -> Result<Self, ConfigError> {
+        match (optional("TELECOM_AUTH_JWKS"), optional("TELECOM_AUTH_JWKS_URL")) {
+            (Some(set), None) => serde_json::from_str(&set)
+                .map(Self::Inline)
+                .map_err(|error| invalid("TELECOM_AUTH_JWKS", format!("is not a JSON Web Key Set: {error}"))),
+            (None, Some(url)) => key_url(&url).map(Self::Published),
+            (None, None) => Err(invalid("TELECOM_AUTH_JWKS", "is not set, nor is TELECOM_AUTH_JWKS_URL")),
+            (Some(_), Some(_)) => {
+                Err(invalid("TELECOM_AUTH_JWKS", "and TELECOM_AUTH_JWKS_URL are both set: one is enough"))
+            }
+        }
+    }
+}
+
+/// Who could change the keys on their way could be anybody.
+fn key_url(text: &str) -> Result<Url, ConfigError> {
+    let safe = |url: &Url| match url.host() {
+        Some(url::Host::Domain(name)) => url.scheme() == "https" || name == "localhost",
+        Some(url::Host::Ipv4(ip)) => url.scheme() == "https" || ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => url.scheme() == "https" || ip.is_loopback(),
+        None => false,
+    };
+    Url::parse(text).ok().filter(safe).ok_or_else(|| {
+        invalid("TELECOM_AUTH_JWKS_URL", format!("{text:?} is not an https:// URL (http:// only on this machine)"))
+    })
 }
 
 impl AuthConfig {
     /// Reads the variables.
     pub fn from_env() -> Result<Self, ConfigError> {
-        let jwks = serde_json::from_str(&required("TELECOM_AUTH_JWKS")?)
-            .map_err(|error| invalid("TELECOM_AUTH_JWKS", format!("is not a JSON Web Key Set: {error}")))?;
-        Ok(Self { issuer: required("TELECOM_AUTH_ISSUER")?, audience: required("TELECOM_AUTH_AUDIENCE")?, jwks })
+        let (issuer, audience) = (required("TELECOM_AUTH_ISSUER")?, required("TELECOM_AUTH_AUDIENCE")?);
+        Ok(Self { issuer, audience, jwks: JwksConfig::from_env()? })
+    }
+}
+
+/// From which web pages the API may be called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CorsConfig {
+    /// `TELECOM_CORS_ALLOWED_ORIGINS`: origins such as `https://app.example.com`, separated by commas; `*` for all.
+    /// Default: none.
+    pub allowed_origins: Vec<HeaderValue>,
+}
+
+impl CorsConfig {
+    /// Reads the variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        const NAME: &str = "TELECOM_CORS_ALLOWED_ORIGINS";
+        let list = optional(NAME).unwrap_or_default();
+        let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let origin = |origin: &str| {
+            let known =
+                origin == "*" || Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+            HeaderValue::from_str(origin).ok().filter(|_| known).ok_or_else(|| {
+                invalid(NAME, format!("{origin:?} is not an origin such as https://app.example.com, nor *"))
+            })
+        };
+        Ok(Self { allowed_origins: origins.map(origin).collect::<Result<_, _>>()? })
     }
 }
 

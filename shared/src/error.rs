@@ -88,6 +88,18 @@ impl Error {
         Self { field: Some(field.into()), ..Self::new(ErrorKind::InvalidArgument, code, message) }
     }
 
+    /// A parameter of a request that is not what is `accepted`.
+    #[must_use]
+    pub fn parameter(field: &str, accepted: &str) -> Self {
+        Self::invalid("invalid_parameter", field, format!("accepted are {accepted}"))
+    }
+
+    /// What was asked for does not exist.
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(ErrorKind::NotFound, "not_found", format!("there is no {what}"))
+    }
+
     /// A fault of ours: the caller learns nothing but that it happened.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(ErrorKind::Internal, "internal", "an internal error occurred").with_source(source)

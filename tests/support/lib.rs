@@ -1,9 +1,13 @@
 //! What the tests share: a small world with a clock that stands still, on a database of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::indexing_slicing)]
 
+pub mod api;
+pub mod grpc;
 pub mod report;
+pub mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::sqs::SqsEvent;
@@ -22,6 +26,7 @@ use shared::services::ingest::IngestUsageReports;
 use shared::services::package_expiring::HandlePackageExpiring;
 use shared::services::{Consumer, Processor};
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 /// When the world begins: half past ten.
@@ -63,6 +68,12 @@ impl World {
         drop(connection);
         world.server(SERVER, &[(CLIENT, "1")]).await;
         world
+    }
+
+    /// A world whose database is never reached.
+    #[must_use]
+    pub fn offline() -> Self {
+        Self { pool: unreachable_pool(), clock: Fixed::at(at(NOW)) }
     }
 
     /// Clock and ids of the world.
@@ -241,6 +252,13 @@ impl World {
     pub async fn sql(&self, sql: &str) {
         sqlx::query(sql).execute(&self.pool).await.unwrap();
     }
+}
+
+/// A pool whose database nobody answers for.
+#[must_use]
+pub fn unreachable_pool() -> PgPool {
+    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(20));
+    pool.connect_lazy("postgres://nobody@127.0.0.1:9/none").unwrap()
 }
 
 /// A publisher whose queues and bus nobody answers for: as in an outage, everything stays in the outbox.

@@ -13,28 +13,48 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
+use shared::auth::{ADMIN_SCOPE, SECRETS_SCOPE};
 use uuid::Uuid;
 
 /// The tokens' `iss`.
 pub const ISSUER: &str = "https://issuer.telecom.local";
 /// The tokens' `aud`.
 pub const AUDIENCE: &str = "telecom";
-/// Scope of an administrator's token.
-pub const ADMIN_SCOPE: &str = "telecom:admin";
+
+/// What a token lets its bearer do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Read what is theirs.
+    User,
+    /// Read about the fleet and everybody's packages.
+    Admin,
+    /// See keys and passwords, too.
+    AdminWithSecrets,
+}
+
+impl Role {
+    fn scope(self) -> Option<String> {
+        match self {
+            Self::User => None,
+            Self::Admin => Some(ADMIN_SCOPE.to_owned()),
+            Self::AdminWithSecrets => Some(format!("{ADMIN_SCOPE} {SECRETS_SCOPE}")),
+        }
+    }
+}
 
 const KEY_FILE: &str = "issuer-ed25519.pkcs8";
 /// Room for any Ed25519 key; a file that is longer is none.
 const MAX_KEY_BYTES: u64 = 1_024;
 
 #[derive(Serialize)]
-struct Claims<'a> {
+struct Claims {
     iss: &'static str,
     aud: &'static str,
     sub: Uuid,
     iat: i64,
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
+    scope: Option<String>,
 }
 
 /// Signs tokens with Ed25519.
@@ -79,11 +99,11 @@ impl Issuer {
     }
 
     /// A token for `sub`, valid for `ttl` from `now`.
-    pub fn issue(&self, sub: Uuid, scope: Option<&str>, ttl: Duration, now: DateTime<Utc>) -> Result<String> {
+    pub fn issue(&self, sub: Uuid, role: Role, ttl: Duration, now: DateTime<Utc>) -> Result<String> {
         let iat = now.timestamp();
         let exp = iat.checked_add_unsigned(ttl.as_secs()).context("the token would never expire")?;
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
-        Ok(encode(&header, &Claims { iss: ISSUER, aud: AUDIENCE, sub, iat, exp, scope }, &self.key)?)
+        Ok(encode(&header, &Claims { iss: ISSUER, aud: AUDIENCE, sub, iat, exp, scope: role.scope() }, &self.key)?)
     }
 }
 

@@ -1,16 +1,18 @@
 //! What users are shown.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::{Connection, stored};
+use crate::domain::node::{Node, NodeStatusHour, UsuallyUsedNode};
+use crate::domain::page::Page;
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 
 /// Sums a user's hourly usage between consecutive `edges`, ascending; answers `(bucket, traffic)` for the buckets
 /// that have any, bucket `i` being `[edges[i], edges[i + 1])`.
 pub async fn usage_by_bucket(
-    pool: &PgPool,
+    connection: &mut Connection,
     user_id: Uuid,
     edges: &[DateTime<Utc>],
 ) -> Result<Vec<(usize, Traffic)>, Error> {
@@ -29,7 +31,7 @@ pub async fn usage_by_bucket(
         edges.first().copied(),
         edges.last().copied()
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -42,4 +44,124 @@ pub async fn usage_by_bucket(
             Ok((usize::try_from(row.bucket).map_err(Error::internal)?, traffic))
         })
         .collect()
+}
+
+/// For each hour in `[start, end)` that a status was recorded of, oldest first: how many of the node clients that the
+/// user's active package opens stood on a server in which status.
+pub async fn node_status_hours(
+    connection: &mut Connection,
+    user_id: Uuid,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> Result<Vec<NodeStatusHour>, Error> {
+    let hours = sqlx::query_as!(
+        NodeStatusHour,
+        r#"/* analysis.node_status_hours */
+        with mine as (
+            select c.node_server_id, count(*) as clients
+            from telecom.package_queue q
+            join telecom.package p on p.id = q.package_id
+            join telecom.node_client c on c.access_groups @> array[p.available_group]
+            where q.user_id = $1 and q.status = 'active'
+            group by c.node_server_id
+        )
+        select h.bucket_start as "bucket_start!",
+            coalesce(sum(m.clients) filter (where h.status = 'online'), 0)::bigint as "online_nodes!",
+            coalesce(sum(m.clients) filter (where h.status = 'offline'), 0)::bigint as "offline_nodes!",
+            coalesce(sum(m.clients) filter (where h.status = 'maintenance'), 0)::bigint as "maintenance_nodes!"
+        from telecom.node_status_hourly_mv h
+        join mine m using (node_server_id)
+        where h.bucket_start >= $2 and h.bucket_start < $3
+        group by h.bucket_start
+        order by h.bucket_start"#,
+        user_id,
+        start,
+        end
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(hours)
+}
+
+/// The node clients that carried most for a user in `[start, end)`, by billed, then raw traffic, descending. Usage of no
+/// known client, or of one that is no more, is left out: nobody could choose it.
+pub async fn usually_used_nodes(
+    connection: &mut Connection,
+    user_id: Uuid,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<UsuallyUsedNode>, Error> {
+    let nodes = sqlx::query_as!(
+        UsuallyUsedNode,
+        r#"/* analysis.usually_used_nodes */
+        select c.id as node_client_id, c.name as node_name, u.upload as "upload!", u.download as "download!",
+            u.billed_traffic as "billed_traffic!"
+        from (
+            select node_client_id,
+                sum(raw_upload_bytes)::bigint as upload,
+                sum(raw_download_bytes)::bigint as download,
+                sum(billed_upload_bytes + billed_download_bytes)::bigint as billed_traffic
+            from telecom.user_package_usage
+            where user_id = $1 and bucket_start >= $2 and bucket_start < $3
+            group by node_client_id
+        ) u
+        join telecom.node_client c on c.id = u.node_client_id
+        order by u.billed_traffic desc, u.upload + u.download desc, c.id
+        limit $4"#,
+        user_id,
+        start,
+        end,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(nodes)
+}
+
+/// A page of the node clients that a user's active package opens, by display order, then id; and how many they are.
+pub async fn user_nodes(connection: &mut Connection, user_id: Uuid, page: Page) -> Result<(Vec<Node>, i64), Error> {
+    let rows = sqlx::query!(
+        r#"/* analysis.user_nodes */
+        select c.id, c.name, c.traffic_factor::float8 as "traffic_factor!", c.display_order,
+            c.speed_limit_bits_per_second as speed_limit, s.status::text as "status!", c.country, c.location,
+            c.route_class
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        join telecom.node_client c on c.access_groups @> array[p.available_group]
+        join telecom.node_server s on s.id = c.node_server_id
+        where q.user_id = $1 and q.status = 'active'
+        order by c.display_order, c.id
+        limit $2 offset $3"#,
+        user_id,
+        page.limit,
+        page.offset
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"/* analysis.count_user_nodes */
+        select count(*) as "total!"
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        join telecom.node_client c on c.access_groups @> array[p.available_group]
+        where q.user_id = $1 and q.status = 'active'"#,
+        user_id
+    )
+    .fetch_one(connection)
+    .await?;
+    let nodes = rows.into_iter().map(|row| {
+        Ok(Node {
+            id: row.id,
+            name: row.name,
+            traffic_factor: row.traffic_factor,
+            display_order: row.display_order,
+            speed_limit: row.speed_limit,
+            status: stored(&row.status)?,
+            country: row.country,
+            location: row.location,
+            route_class: row.route_class,
+        })
+    });
+    Ok((nodes.collect::<Result<_, Error>>()?, total))
 }

@@ -28,7 +28,8 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         "40001" | "40P01" => {
             Error::new(ErrorKind::Unavailable, TRANSACTION_CONFLICT, "the service is busy; try again later")
         }
-        // Connections, resources, shutdown or start-up, a statement cancelled, a lock not to be had.
+        "57014" => Error::deadline_exceeded(),
+        // Connections, resources, shutdown or start-up, a lock not to be had.
         _ if ["08", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
             return Error::unavailable(error);
         }
@@ -57,6 +58,7 @@ mod tests {
     #[case("40P01", "", "transaction_conflict", ErrorKind::Unavailable)]
     #[case("40001", "", "transaction_conflict", ErrorKind::Unavailable)]
     #[case("57P01", "", "unavailable", ErrorKind::Unavailable)]
+    #[case("57014", "", "deadline_exceeded", ErrorKind::DeadlineExceeded)]
     #[case("08006", "", "unavailable", ErrorKind::Unavailable)]
     #[case("22003", "", "number_overflow", ErrorKind::InvalidArgument)]
     #[case("23503", "usage_report_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]

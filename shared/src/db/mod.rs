@@ -3,6 +3,7 @@
 
 #![expect(clippy::as_conversions, reason = "`query!` writes the type of a parameter as a cast")]
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -11,14 +12,17 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 
 use crate::config::DatabaseConfig;
+use crate::deadline;
 use crate::error::Error;
 
 pub mod analysis;
 pub mod billing;
+pub mod fleet;
 pub mod maintenance;
 pub mod node;
 pub mod outbox;
 pub mod package_queue;
+pub mod queued_package;
 pub mod usage_report;
 pub mod user_package_usage;
 
@@ -73,6 +77,21 @@ where
         .when(|error| error.code() == error::TRANSACTION_CONFLICT)
         .notify(|error, after| tracing::warn!(transaction = name, cause = error.cause(), ?after, "transaction retried"))
         .await
+}
+
+/// A transaction that reads, all of it from one moment. The database cancels its statement when the time of the
+/// [deadline](crate::deadline) is over: what nobody waits for any more must not go on.
+pub async fn read(pool: &PgPool) -> Result<Transaction, Error> {
+    const BEGIN: &str = "begin isolation level repeatable read, read only";
+    let Some(left) = deadline::left() else { return Ok(pool.begin_with(BEGIN).await?) };
+    // A function call and not `set`, which would tie a connection of RDS Proxy to this client. 0 would mean no limit.
+    let limit_ms = left.as_millis().max(1);
+    Ok(pool.begin_with(format!("{BEGIN}; select set_config('statement_timeout', '{limit_ms}', true)")).await?)
+}
+
+/// One of the names that a column of an enumerated type may hold.
+fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
+    name.parse().map_err(|_| Error::internal(format!("the database holds an unknown {name:?}")))
 }
 
 /// Brings the schema up to date.

@@ -2,18 +2,25 @@
 
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
 
-#[derive(Serialize)]
-struct Problem<'a> {
-    /// No page describes the types: by RFC 9457 the title then is the status's.
+/// What went wrong.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Problem<'a> {
+    /// Always `about:blank`: no page describes the types, and by RFC 9457 the title then is the status's.
     r#type: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status.
     status: u16,
+    /// Stable name of the fault: match on this.
     code: &'static str,
+    /// What is wrong and what is accepted, for people.
     detail: &'a str,
+    /// The parameter at fault, where one is.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
@@ -21,7 +28,19 @@ struct Problem<'a> {
 /// The answer that says what went wrong, with a stable `code`, and nothing of the inside.
 #[must_use]
 pub fn response(error: &Error) -> Response<Body> {
-    let status = error.kind().http_status();
+    with_status(error, error.kind().http_status())
+}
+
+/// The answer to another method than `GET` and `HEAD`.
+#[must_use]
+pub fn method_not_allowed() -> Response<Body> {
+    let error = Error::new(ErrorKind::InvalidArgument, "method_not_allowed", "accepted are GET and HEAD");
+    let mut response = with_status(&error, StatusCode::METHOD_NOT_ALLOWED);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    response
+}
+
+fn with_status(error: &Error, status: StatusCode) -> Response<Body> {
     let problem = Problem {
         r#type: "about:blank",
         title: status.canonical_reason().unwrap_or_default(),

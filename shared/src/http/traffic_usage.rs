@@ -1,35 +1,48 @@
-//! `GET /v1/traffic-usage?range=day|week|month[&time_zone=…]`.
+//! `GET /v1/traffic-usage`.
 
 use chrono_tz::Tz;
-use lambda_http::Request;
+use strum::VariantNames;
 
-use super::Endpoint;
-use super::query::Query;
-use crate::auth::Principal;
+use super::parameter::{Kind, Parameter};
+use super::request::ApiRequest;
+use super::{Endpoint, moment};
 use crate::error::Error;
-use crate::services::analysis::{AnalysisService, GetRecentTrafficUsage};
+use crate::services::analysis::{
+    AnalysisService, GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone,
+};
 
-/// The endpoint.
+/// Traffic over the last day, week or month, as carried and as charged.
 #[derive(Debug)]
 pub struct TrafficUsage;
 
 impl Endpoint for TrafficUsage {
     type Service = AnalysisService;
     type Input = GetRecentTrafficUsage;
-    const OPERATION: &'static str = "GetRecentTrafficUsage";
+    const PATH: &'static str = "/v1/traffic-usage";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::required(
+            "range",
+            "`day`: 24 hours by the hour; `week`: 7 days; `month`: 30 days, by the day.",
+            Kind::OneOf(RecentRange::VARIANTS),
+        ),
+        Parameter::optional("time_zone", "Whose days. Hours are UTC hours everywhere.", Kind::TimeZone),
+    ];
+    const CSV_COLUMNS: Option<&'static [&'static str]> =
+        Some(&["start", "end", "raw_upload", "raw_download", "billed_upload", "billed_download"]);
 
-    fn input(request: &Request, principal: &Principal) -> Result<GetRecentTrafficUsage, Error> {
-        let query = Query::read(request, &["range", "time_zone"])?;
+    fn input(request: &ApiRequest<'_>) -> Result<GetRecentTrafficUsage, Error> {
         Ok(GetRecentTrafficUsage {
-            user_id: principal.user_id,
-            range: query.required("range", "day, week and month")?.parse()?,
-            time_zone: query.get("time_zone").map_or(Ok(Tz::UTC), time_zone)?,
+            user_id: request.user_id(),
+            range: request.one_of("range")?.unwrap_or(RecentRange::Day),
+            time_zone: request.text("time_zone").map_or(Ok(Tz::UTC), time_zone)?,
         })
     }
-}
 
-fn time_zone(name: &str) -> Result<Tz, Error> {
-    name.parse().map_err(|_| {
-        Error::invalid("invalid_time_zone", "time_zone", "accepted are IANA names such as Europe/Berlin, and UTC")
-    })
+    fn csv_rows(usage: &RecentTrafficUsage) -> Vec<Vec<String>> {
+        let row = |(raw, billed): (&TrafficBucket, &TrafficBucket)| {
+            let bytes = [raw.upload, raw.download, billed.upload, billed.download];
+            [moment(raw.start), moment(raw.end)].into_iter().chain(bytes.map(|bytes| bytes.to_string())).collect()
+        };
+        usage.raw.iter().zip(&usage.actually_billed).map(row).collect()
+    }
 }

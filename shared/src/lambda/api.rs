@@ -1,13 +1,21 @@
 //! APIs behind the load balancer.
 
-use lambda_http::{Body, Request, RequestExt, Response, service_fn};
+use std::convert::Infallible;
+
+use http::header::{ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH};
+use http::{HeaderValue, Method};
+use lambda_http::{Body, Request, RequestExt, Response, service_fn, tower};
+use tower::{Layer, Service};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{BoxError, before_deadline, log_error};
 use crate::app::{App, FromApp};
-use crate::auth::{Authenticator, Principal};
+use crate::auth::Authenticator;
+use crate::config::CorsConfig;
 use crate::error::Error;
-use crate::http::{Endpoint, problem};
-use crate::services::Processor;
+use crate::http::request::ApiRequest;
+use crate::http::{Endpoint, Output, problem, response};
+use crate::services::{Operation, Processor};
 use crate::telemetry;
 
 /// Serves one endpoint.
@@ -20,12 +28,36 @@ where
     let app = App::default();
     let (service, authenticator) = (E::Service::from_app(&app).await?, app.authenticator()?);
     let (service, authenticator) = (&service, &authenticator);
-    lambda_http::run(service_fn(move |request: Request| async move {
-        let response = handle::<E>(service, authenticator, request).await;
-        telemetry::flush();
-        Ok::<_, std::convert::Infallible>(response)
+    serve(service_fn(move |request: Request| async move {
+        Ok::<_, Infallible>(handle::<E>(service, authenticator, request).await)
     }))
     .await
+}
+
+/// Serves the documentation of all endpoints, which needs no token.
+pub async fn run_documentation() -> Result<(), BoxError> {
+    telemetry::init();
+    serve(service_fn(|request: Request| async move { Ok::<_, Infallible>(document(&request)) })).await
+}
+
+async fn serve<S>(service: S) -> Result<(), BoxError>
+where
+    S: Service<Request, Response = Response<Body>, Error = Infallible> + Send,
+    S::Future: Send,
+{
+    lambda_http::run(cors(&CorsConfig::from_env()?).layer(service)).await
+}
+
+/// Lets web pages of the configured origins call the API.
+pub fn cors(config: &CorsConfig) -> CorsLayer {
+    let any = config.allowed_origins.iter().any(|origin| origin == "*");
+    let origins = if any { AllowOrigin::any() } else { AllowOrigin::list(config.allowed_origins.clone()) };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::HEAD])
+        .allow_headers([ACCEPT, AUTHORIZATION, IF_NONE_MATCH])
+        .expose_headers([ETAG])
+        .max_age(std::time::Duration::from_mins(10))
 }
 
 /// Answers one request: who asks, what for, the answer; or the problem.
@@ -34,26 +66,60 @@ pub async fn handle<E: Endpoint>(
     authenticator: &Authenticator,
     request: Request,
 ) -> Response<Body> {
-    let response = match answer::<E>(service, authenticator, &request).await {
-        Ok(output) => crate::http::json(&output).unwrap_or_else(|error| problem::response(&error)),
-        Err(error) => {
-            log_error(&error);
-            problem::response(&error)
+    let answered = match only_reads(&request) {
+        Some(refusal) => Ok(refusal),
+        None => {
+            answer::<E>(service, authenticator, &request).await.and_then(|output| response::ok::<E>(&request, &output))
         }
     };
+    let response = answered.unwrap_or_else(|error| {
+        log_error(&error);
+        problem::response(&error)
+    });
     let status = response.status().as_u16();
-    tracing::info!(operation = E::OPERATION, status, "request answered");
+    tracing::info!(operation = E::Input::NAME, status, "request answered");
     telemetry::count(if status < 500 { "RequestsAnswered" } else { "RequestsFailed" }, 1);
+    telemetry::flush();
     response
+}
+
+fn only_reads(request: &Request) -> Option<Response<Body>> {
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    (!reads).then(problem::method_not_allowed)
 }
 
 async fn answer<E: Endpoint>(
     service: &E::Service,
     authenticator: &Authenticator,
     request: &Request,
-) -> Result<<E::Service as Processor<E::Input>>::Output, Error> {
-    let principal: Principal = authenticator.authenticate(request.headers())?;
-    let input = E::input(request, &principal)?;
+) -> Result<Output<E>, Error> {
     let invocation = request.lambda_context_ref().cloned().unwrap_or_default();
-    before_deadline(&invocation, service.process(input)).await
+    before_deadline(&invocation, async {
+        let principal = authenticator.authenticate(request.headers()).await?;
+        // Whoever may not is told so, and nothing of what the endpoint would have accepted.
+        principal.authorize(E::Input::ACCESS)?;
+        let input = E::input(&ApiRequest::read::<E>(request, &principal)?)?;
+        principal.authorize(input.access())?;
+        service.process(input).await
+    })
+    .await
+}
+
+/// The documentation, for people and for programs.
+#[must_use]
+pub fn document(request: &Request) -> Response<Body> {
+    const PAGE: &str = include_str!("../../../docs/openapi.html");
+    const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+    let (content_type, body) = match request.raw_http_path() {
+        _ if only_reads(request).is_some() => return problem::method_not_allowed(),
+        "/docs" => ("text/html; charset=utf-8", PAGE),
+        "/v1/openapi.json" => ("application/json", DOCUMENT),
+        _ => return problem::response(&Error::not_found("such path")),
+    };
+    let mut response = response::tagged(request, content_type, body.to_owned(), "public, max-age=300")
+        .unwrap_or_else(|error| problem::response(&error));
+    // The page has no script and needs nothing from elsewhere; nor may anything be put into it.
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
+    response
 }

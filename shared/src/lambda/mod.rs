@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lambda_runtime::{Context, Diagnostic};
 
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 
 /// What ends a function's process.
@@ -26,12 +27,7 @@ fn time_left(context: &Context) -> Option<Duration> {
 
 /// Gives work up shortly before the invocation's deadline.
 async fn before_deadline<T>(context: &Context, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match time_left(context) {
-        None => work.await,
-        Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_MARGIN), work)
-            .await
-            .unwrap_or_else(|_| Err(Error::deadline_exceeded())),
-    }
+    deadline::within(time_left(context).map(|left| left.saturating_sub(ANSWER_MARGIN)), work).await
 }
 
 /// One line for an error, at the level it deserves: a caller's fault is no fault of ours.

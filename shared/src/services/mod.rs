@@ -5,6 +5,7 @@ pub mod analysis;
 pub mod billing;
 pub mod cron;
 pub mod ingest;
+pub mod manage;
 pub mod migrate;
 pub mod outbox;
 pub mod package_expiring;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use crate::auth::Access;
 use crate::error::Error;
 
 /// Does one thing: takes an input, answers an output or an error.
@@ -27,6 +29,19 @@ pub trait Processor<Input> {
 
     /// Does it.
     async fn process(&self, input: Input) -> Result<Self::Output, Error>;
+}
+
+/// The input of an operation that callers ask for: what it is called, and who may.
+pub trait Operation {
+    /// The name of the RPC, in logs as well.
+    const NAME: &'static str;
+    /// Who may ask for it.
+    const ACCESS: Access;
+
+    /// Who may ask for this one.
+    fn access(&self) -> Access {
+        Self::ACCESS
+    }
 }
 
 /// Messages of one delivery, in order.

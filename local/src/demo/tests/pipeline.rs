@@ -2,7 +2,7 @@
 
 use shared::auth::Authenticator;
 use shared::clock::Context;
-use shared::config::AuthConfig;
+use shared::config::{AuthConfig, JwksConfig};
 use shared::services::Processor;
 use shared::services::analysis::{AnalysisService, GetRecentTrafficUsage};
 use sqlx::PgPool;
@@ -150,7 +150,8 @@ async fn contents(pool: &PgPool) -> Vec<i64> {
 /// `GET /v1/traffic-usage` by the real service, judged by the real authenticator, on a free port.
 async fn serve(pipeline: &Pipeline, folder: &TempDir) -> String {
     let jwks = serde_json::from_str(&Issuer::open(folder.path()).unwrap().jwks().unwrap()).unwrap();
-    let config = AuthConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), jwks };
+    let config =
+        AuthConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), jwks: JwksConfig::Inline(jwks) };
     let context = Context::fixed(&pipeline.clock);
     let authenticator = Authenticator::new(config, context.clock.clone()).unwrap();
     let service = AnalysisService::new(pipeline.pool.clone(), context);
@@ -171,7 +172,7 @@ async fn answer(stream: TcpStream, service: &AnalysisService, authenticator: &Au
     while stream.read_line(&mut head).await.unwrap() > 2 {}
     let between =
         |before: &str, after: &str| head.split_once(before).unwrap().1.split_once(after).unwrap().0.to_owned();
-    let user_id = authenticator.verify(&between("Bearer ", "\r\n")).unwrap().user_id;
+    let user_id = authenticator.verify(&between("Bearer ", "\r\n")).await.unwrap().user_id;
     let input = GetRecentTrafficUsage {
         user_id,
         range: between("range=", " ").parse().unwrap(),

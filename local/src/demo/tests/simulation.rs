@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde_json::Value;
-use shared::auth::{ADMIN_SCOPE, Authenticator};
+use shared::auth::Authenticator;
 use shared::clock::{Clock, Fixed};
-use shared::config::AuthConfig;
+use shared::config::{AuthConfig, JwksConfig};
 use shared::events::usage_report::UsageReport;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::harness::{Memory, account, now, options, simulate};
 use crate::demo::account::{self as book, Account};
 use crate::demo::fleet::{ADMIN, DEMO_USER, Fleet};
 use crate::demo::script::{Load, Script};
-use crate::demo::token::{self, AUDIENCE, ISSUER, Issuer};
+use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role};
 
 fn ids(bodies: &[String]) -> Vec<Uuid> {
     bodies.iter().map(|body| UsageReport::parse(body, now()).unwrap().report_id).collect()
@@ -125,8 +125,8 @@ fn a_report_body_is_what_the_system_takes() {
     }
 }
 
-#[test]
-fn tokens_are_accepted_by_the_system_until_they_expire() {
+#[tokio::test]
+async fn tokens_are_accepted_by_the_system_until_they_expire() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
     let issuer = Issuer::open(&keys).unwrap();
@@ -137,15 +137,17 @@ fn tokens_are_accepted_by_the_system_until_they_expire() {
     }
     let clock = Fixed::at(now());
     let jwks = serde_json::from_str(&issuer.jwks().unwrap()).unwrap();
-    let config = AuthConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), jwks };
+    let config =
+        AuthConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), jwks: JwksConfig::Inline(jwks) };
     let authenticator = Authenticator::new(config, clock.clone()).unwrap();
-    assert_eq!(token::ADMIN_SCOPE, ADMIN_SCOPE);
 
     let hour = Duration::from_hours(1);
-    let user = again.issue(DEMO_USER, None, hour, now()).unwrap();
-    let admin = again.issue(ADMIN, Some(token::ADMIN_SCOPE), hour, now()).unwrap();
-    let principals = [&user, &admin].map(|token| authenticator.verify(token).unwrap());
-    assert_eq!(principals.map(|principal| (principal.user_id, principal.admin)), [(DEMO_USER, false), (ADMIN, true)]);
+    let user = again.issue(DEMO_USER, Role::User, hour, now()).unwrap();
+    let admin = again.issue(ADMIN, Role::Admin, hour, now()).unwrap();
+    for (token, expected) in [(&user, (DEMO_USER, false)), (&admin, (ADMIN, true))] {
+        let principal = authenticator.verify(token).await.unwrap();
+        assert_eq!((principal.user_id, principal.admin), expected);
+    }
     clock.set(clock.now() + TimeDelta::hours(2));
-    assert_eq!(authenticator.verify(&user).unwrap_err().code(), "token_expired");
+    assert_eq!(authenticator.verify(&user).await.unwrap_err().code(), "token_expired");
 }

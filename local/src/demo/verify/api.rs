@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::billing::{Amounts, HourKey, hour_of};
 use super::check::{self, Check, add};
 use crate::demo::fleet::DEMO_USER;
-use crate::demo::token::Issuer;
+use crate::demo::token::{Issuer, Role};
 
 /// How long an answer may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,7 +51,7 @@ impl Api {
     pub(super) async fn compare(&self, hours: &HashMap<HourKey, Amounts>, now: DateTime<Utc>) -> Result<Vec<Check>> {
         let mut requests = Vec::new();
         for user in self.sample(hours) {
-            let token = self.issuer.issue(user, None, TOKEN_TTL, now)?;
+            let token = self.issuer.issue(user, Role::User, TOKEN_TTL, now)?;
             for (range, buckets, length) in [("day", 24, TimeDelta::hours(1)), ("week", 7, TimeDelta::days(1))] {
                 let url = format!("{}/v1/traffic-usage?range={range}", self.base_url);
                 requests.push((Ask { url, token: token.clone(), buckets, length }, user, range));

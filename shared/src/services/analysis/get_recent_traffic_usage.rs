@@ -1,24 +1,28 @@
 //! `GetRecentTrafficUsage`: a user's traffic over the last day, week or month, as carried and as charged.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 use super::AnalysisService;
+use crate::auth::Access;
+use crate::db;
 use crate::db::analysis::usage_by_bucket;
 use crate::domain::bucket::{daily_edges, hourly_edges};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
-use crate::services::Processor;
+use crate::services::{Operation, Processor};
 
 /// How far back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, EnumString, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum RecentRange {
     /// 24 hours, by the hour.
     Day,
@@ -26,19 +30,6 @@ pub enum RecentRange {
     Week,
     /// 30 days, by the day.
     Month,
-}
-
-impl FromStr for RecentRange {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        match text {
-            "day" => Ok(Self::Day),
-            "week" => Ok(Self::Week),
-            "month" => Ok(Self::Month),
-            _ => Err(Error::invalid("invalid_range", "range", "accepted are day, week and month")),
-        }
-    }
 }
 
 /// Asks for one user's recent traffic.
@@ -52,8 +43,18 @@ pub struct GetRecentTrafficUsage {
     pub time_zone: Tz,
 }
 
+impl Operation for GetRecentTrafficUsage {
+    const NAME: &'static str = "GetRecentTrafficUsage";
+    const ACCESS: Access = Access::User;
+}
+
+/// A time zone by its IANA name.
+pub fn time_zone(name: &str) -> Result<Tz, Error> {
+    name.parse().map_err(|_| Error::parameter("time_zone", "IANA names such as Europe/Berlin, and UTC"))
+}
+
 /// Bytes in the half-open interval `[start, end)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TrafficBucket {
     /// Inclusive.
     pub start: DateTime<Utc>,
@@ -66,12 +67,13 @@ pub struct TrafficBucket {
 }
 
 /// Two series over the same buckets, oldest first, without gaps; the last bucket is the current, partial one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecentTrafficUsage {
     /// As asked.
     pub range: RecentRange,
     /// As asked.
     #[serde(serialize_with = "zone_name")]
+    #[schemars(with = "String")]
     pub time_zone: Tz,
     /// What was carried.
     pub raw: Vec<TrafficBucket>,
@@ -96,8 +98,10 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
             RecentRange::Week => daily_edges(now, 7, input.time_zone),
             RecentRange::Month => daily_edges(now, 30, input.time_zone),
         };
+        let mut tx = db::read(&self.pool).await?;
         let traffic: HashMap<usize, Traffic> =
-            usage_by_bucket(&self.pool, input.user_id, &edges).await?.into_iter().collect();
+            usage_by_bucket(&mut tx, input.user_id, &edges).await?.into_iter().collect();
+        tx.commit().await?;
         Ok(RecentTrafficUsage {
             range: input.range,
             time_zone: input.time_zone,

@@ -1,11 +1,17 @@
 //! `AnalysisService`: what users are shown about their traffic and their nodes.
 
 mod get_recent_traffic_usage;
+mod list_user_node_status_history;
+mod list_user_nodes;
+mod list_user_usually_used_nodes;
 
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-pub use get_recent_traffic_usage::{GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket};
+pub use get_recent_traffic_usage::{GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone};
+pub use list_user_node_status_history::{ListUserNodeStatusHistory, MAX_RANGE_DAYS, UserNodeStatusHistory};
+pub use list_user_nodes::{ListUserNodes, UserNodes};
+pub use list_user_usually_used_nodes::{ListUserUsuallyUsedNodes, UserUsuallyUsedNodes};
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;

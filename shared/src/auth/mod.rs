@@ -1,25 +1,37 @@
 //! Who is asking: JSON Web Tokens, signed by the issuer that the deployment trusts.
 
-use std::collections::HashMap;
+mod keys;
+
 use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::{Validation, decode, decode_header};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::config::AuthConfig;
+use crate::config::{AuthConfig, JwksConfig};
 use crate::error::{Error, ErrorKind};
+
+use keys::KeySource;
 
 /// The scope that opens `/v1/admin` and the `*Manage` services.
 pub const ADMIN_SCOPE: &str = "telecom:admin";
+/// The scope that, with [`ADMIN_SCOPE`], lets keys and passwords be seen.
+pub const SECRETS_SCOPE: &str = "telecom:secrets";
 /// How far the issuer's clock and ours may differ, seconds.
 const LEEWAY_SECONDS: i64 = 30;
-/// The accepted algorithms. All are asymmetric: whoever knows the public key must not be able to sign.
-const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+/// Who may ask for an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Every user, for themselves.
+    User,
+    /// Administrators.
+    Admin,
+    /// Administrators who may see secrets.
+    Secrets,
+}
 
 /// An authenticated caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +40,20 @@ pub struct Principal {
     pub user_id: Uuid,
     /// Whether the token's `scope` holds [`ADMIN_SCOPE`].
     pub admin: bool,
+    /// Whether the token's `scope` holds [`SECRETS_SCOPE`].
+    pub secrets: bool,
+}
+
+impl Principal {
+    /// Whether they may do what needs `access`.
+    pub fn authorize(&self, access: Access) -> Result<(), Error> {
+        let missing = match access {
+            Access::Admin | Access::Secrets if !self.admin => ADMIN_SCOPE,
+            Access::Secrets if !self.secrets => SECRETS_SCOPE,
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::PermissionDenied, "scope_missing", format!("the token lacks the scope {missing}")))
+    }
 }
 
 #[derive(Deserialize)]
@@ -42,7 +68,7 @@ struct Claims {
 /// Judges tokens.
 #[derive(Clone)]
 pub struct Authenticator {
-    keys: HashMap<String, (Algorithm, DecodingKey)>,
+    keys: KeySource,
     issuer: String,
     audience: String,
     clock: Arc<dyn Clock>,
@@ -55,14 +81,18 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Trusts the keys of `config`; one of another kind than ours is passed over, as key sets may hold others.
+    /// Trusts the keys that `config` holds or tells the place of.
     pub fn new(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Self, jsonwebtoken::errors::Error> {
         let AuthConfig { issuer, audience, jwks } = config;
-        Ok(Self { keys: keys(&jwks)?, issuer, audience, clock })
+        let keys = match jwks {
+            JwksConfig::Inline(set) => KeySource::fixed(&set)?,
+            JwksConfig::Published(url) => KeySource::published(url, Arc::clone(&clock)),
+        };
+        Ok(Self { keys, issuer, audience, clock })
     }
 
     /// Reads and judges the bearer token of a request.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {
+    pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {
         let header = headers.get(AUTHORIZATION).ok_or_else(|| refuse("token_missing", "a bearer token is needed"))?;
         let token = header
             .to_str()
@@ -71,30 +101,29 @@ impl Authenticator {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| refuse("token_malformed", "the authorization header is not \"Bearer <token>\""))?;
-        self.verify(token)
+        self.verify(token).await
     }
 
     /// Judges a token: signature, issuer, audience, times.
-    pub fn verify(&self, token: &str) -> Result<Principal, Error> {
+    pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let header = decode_header(token)
             .map_err(|error| refuse("token_malformed", "the token cannot be read").with_source(error))?;
-        let (algorithm, key) = header
-            .kid
-            .and_then(|id| self.keys.get(&id))
-            .ok_or_else(|| refuse("token_key_unknown", "the token is signed with a key that is not known"))?;
-        let mut validation = Validation::new(*algorithm);
+        let unknown = || refuse("token_key_unknown", "the token is signed with a key that is not known");
+        let key = self.keys.find(&header.kid.ok_or_else(unknown)?).await?.ok_or_else(unknown)?;
+        let mut validation = Validation::new(key.algorithm);
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         // Times are judged below, by our clock.
         validation.validate_exp = false;
-        let claims: Claims = decode(token, key, &validation)
+        let claims: Claims = decode(token, &key.decoding, &validation)
             .map_err(|error| refuse("token_invalid", "the token is not valid here").with_source(error))?
             .claims;
         self.check_times(&claims)?;
         let user_id =
             claims.sub.parse().map_err(|_| refuse("token_invalid", "the token's subject is not a user id"))?;
-        Ok(Principal { user_id, admin: claims.scope.split(' ').any(|scope| scope == ADMIN_SCOPE) })
+        let has = |wanted: &str| claims.scope.split(' ').any(|scope| scope == wanted);
+        Ok(Principal { user_id, admin: has(ADMIN_SCOPE), secrets: has(SECRETS_SCOPE) })
     }
 
     fn check_times(&self, claims: &Claims) -> Result<(), Error> {
@@ -107,28 +136,6 @@ impl Authenticator {
         }
         Ok(())
     }
-}
-
-fn keys(jwks: &JwkSet) -> Result<HashMap<String, (Algorithm, DecodingKey)>, jsonwebtoken::errors::Error> {
-    let mut keys = HashMap::new();
-    for jwk in &jwks.keys {
-        if let (Some(id), Some(algorithm)) = (&jwk.common.key_id, algorithm(jwk)) {
-            keys.insert(id.clone(), (algorithm, DecodingKey::from_jwk(jwk)?));
-        }
-    }
-    Ok(keys)
-}
-
-/// The one algorithm that a key is for: a token's own word is never asked.
-fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
-    use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve};
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Algorithm::ES256,
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
-        _ => return None,
-    };
-    ALGORITHMS.contains(&algorithm).then_some(algorithm)
 }
 
 fn refuse(code: &'static str, message: &str) -> Error {

@@ -1,0 +1,9 @@
+//! `GET /v1/admin/package-queue`: package items with their whole life.
+
+use shared::http::package_queue::PackageQueue;
+use shared::lambda::{BoxError, api};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    api::run::<PackageQueue>().await
+}

@@ -1,0 +1,8 @@
+//! `GET /docs` and `GET /v1/openapi.json`: the API's documentation.
+
+use shared::lambda::{BoxError, api};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    api::run_documentation().await
+}

@@ -1,0 +1,13 @@
+//! The gRPC edge: the same processors as over HTTP, behind the services of `telecom.v1`.
+
+mod call;
+mod config;
+mod convert;
+pub mod health;
+mod message;
+mod server;
+mod services;
+mod status;
+
+pub use config::{GrpcConfig, TlsFiles};
+pub use server::{Services, serve, serve_until};

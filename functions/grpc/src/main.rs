@@ -1,0 +1,21 @@
+//! `telecom-grpc` serves; `telecom-grpc health` asks a server on this machine whether it does (for container checks).
+
+use std::process::ExitCode;
+
+use shared::app::App;
+use shared::telemetry;
+use telecom_grpc::{GrpcConfig, health, serve};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let config = GrpcConfig::from_env()?;
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            telemetry::init();
+            serve(&App::default(), &config).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some("health") => Ok(if health::ask(&config).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Some(other) => anyhow::bail!("{other:?} is not known: give nothing to serve, or `health` to ask a server"),
+    }
+}

@@ -1,0 +1,261 @@
+//! What services answer, as messages.
+
+use proto::v1;
+use shared::domain::node::{
+    Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails, NodeServerMetrics,
+    NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
+};
+use shared::domain::queued_package::{
+    PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
+};
+use shared::services::analysis::{
+    RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory, UserNodes, UserUsuallyUsedNodes,
+};
+use shared::services::manage::{AdminClients, AdminPackages, AdminServers, QueuedPackageCounts};
+
+use crate::convert::{structure, timestamp};
+
+/// A message that says what a `T` says.
+pub trait Message<T> {
+    /// Says it.
+    fn of(value: T) -> Self;
+}
+
+/// All of them.
+fn all<T, M: Message<T>>(values: Vec<T>) -> Vec<M> {
+    values.into_iter().map(M::of).collect()
+}
+
+impl Message<RecentTrafficUsage> for v1::RecentTrafficUsageResponse {
+    fn of(usage: RecentTrafficUsage) -> Self {
+        let range = match usage.range {
+            RecentRange::Day => v1::RecentRange::Day,
+            RecentRange::Week => v1::RecentRange::Week,
+            RecentRange::Month => v1::RecentRange::Month,
+        };
+        Self {
+            range: range.into(),
+            time_zone: usage.time_zone.name().to_owned(),
+            raw: all(usage.raw),
+            actually_billed: all(usage.actually_billed),
+        }
+    }
+}
+
+impl Message<TrafficBucket> for v1::TrafficBucket {
+    fn of(bucket: TrafficBucket) -> Self {
+        let TrafficBucket { start, end, upload, download } = bucket;
+        Self { start: Some(timestamp(start)), end: Some(timestamp(end)), upload, download }
+    }
+}
+
+impl Message<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
+    fn of(history: UserNodeStatusHistory) -> Self {
+        Self { hours: all(history.hours) }
+    }
+}
+
+impl Message<NodeStatusHour> for v1::NodeStatusHour {
+    fn of(hour: NodeStatusHour) -> Self {
+        let NodeStatusHour { bucket_start, online_nodes, offline_nodes, maintenance_nodes } = hour;
+        Self { bucket_start: Some(timestamp(bucket_start)), online_nodes, offline_nodes, maintenance_nodes }
+    }
+}
+
+impl Message<UserUsuallyUsedNodes> for v1::ListUsuallyUsedNodesResponse {
+    fn of(used: UserUsuallyUsedNodes) -> Self {
+        Self { nodes: all(used.nodes) }
+    }
+}
+
+impl Message<UsuallyUsedNode> for v1::UsuallyUsedNode {
+    fn of(node: UsuallyUsedNode) -> Self {
+        let UsuallyUsedNode { node_client_id, node_name, upload, download, billed_traffic } = node;
+        Self { node_client_id, node_name, upload, download, billed_traffic }
+    }
+}
+
+impl Message<UserNodes> for v1::ListNodesReply {
+    fn of(nodes: UserNodes) -> Self {
+        Self { nodes: all(nodes.nodes), total: nodes.total }
+    }
+}
+
+impl Message<Node> for v1::Node {
+    fn of(node: Node) -> Self {
+        Self {
+            id: node.id,
+            name: node.name,
+            traffic_factor: node.traffic_factor,
+            display_order: node.display_order,
+            speed_limit: node.speed_limit,
+            status: status(node.status),
+            country: node.country,
+            location: node.location,
+            route_class: node.route_class,
+        }
+    }
+}
+
+fn status(status: NodeServerStatus) -> i32 {
+    match status {
+        NodeServerStatus::Online => v1::NodeServerStatus::Online,
+        NodeServerStatus::Offline => v1::NodeServerStatus::Offline,
+        NodeServerStatus::Maintenance => v1::NodeServerStatus::Maintenance,
+    }
+    .into()
+}
+
+impl Message<AdminServers> for v1::ListNodeServersResponse {
+    fn of(page: AdminServers) -> Self {
+        Self { servers: all(page.servers), total: page.total }
+    }
+}
+
+impl Message<NodeServerSummary> for v1::NodeServerSummary {
+    fn of(server: NodeServerSummary) -> Self {
+        let compatibility = match server.compatibility {
+            NodeServerCompatibility::NewV2b => v1::NodeServerCompatibility::NewV2b,
+            NodeServerCompatibility::Ssp => v1::NodeServerCompatibility::Ssp,
+        };
+        Self {
+            id: server.id,
+            name: server.name,
+            compatibility: compatibility.into(),
+            status: status(server.status),
+            last_online_at: server.last_online_at.map(timestamp),
+            client_count: server.client_count,
+        }
+    }
+}
+
+impl Message<NodeServerDetails> for v1::ShowNodeServerResponse {
+    fn of(details: NodeServerDetails) -> Self {
+        Self {
+            server: Some(Message::of(details.server)),
+            server_config: Some(structure(details.server_config)),
+            metrics: details.metrics.map(Message::of),
+            created_at: Some(timestamp(details.created_at)),
+            updated_at: Some(timestamp(details.updated_at)),
+        }
+    }
+}
+
+impl Message<NodeServerMetrics> for v1::NodeServerMetrics {
+    fn of(NodeServerMetrics { measured_at, metrics }: NodeServerMetrics) -> Self {
+        Self {
+            measured_at: Some(timestamp(measured_at)),
+            cpu_percent: metrics.cpu_percent,
+            memory_used: metrics.memory_used,
+            memory_total: metrics.memory_total,
+            disk_used: metrics.disk_used,
+            disk_total: metrics.disk_total,
+            load1: metrics.load1,
+            online_users: metrics.online_users,
+            uptime_seconds: metrics.uptime_seconds,
+            upload_rate: metrics.upload_rate,
+            download_rate: metrics.download_rate,
+        }
+    }
+}
+
+impl Message<AdminClients> for v1::ListNodeClientsResponse {
+    fn of(page: AdminClients) -> Self {
+        Self { clients: all(page.clients), total: page.total }
+    }
+}
+
+impl Message<NodeClient> for v1::NodeClient {
+    fn of(client: NodeClient) -> Self {
+        Self {
+            id: client.id,
+            name: client.name,
+            server_id: client.server_id,
+            server_name: client.server_name,
+            status: status(client.status),
+            traffic_factor: client.traffic_factor,
+            display_order: client.display_order,
+            speed_limit: client.speed_limit,
+            country: client.country,
+            location: client.location,
+            route_class: client.route_class,
+            access_groups: client.access_groups,
+            client_config: Some(structure(client.client_config)),
+            created_at: Some(timestamp(client.created_at)),
+            updated_at: Some(timestamp(client.updated_at)),
+        }
+    }
+}
+
+impl Message<NodeClientDetails> for v1::ShowNodeClientResponse {
+    fn of(details: NodeClientDetails) -> Self {
+        Self {
+            client: Some(Message::of(details.client)),
+            server: Some(Message::of(details.server)),
+            metrics: details.metrics.map(Message::of),
+        }
+    }
+}
+
+impl Message<QueuedPackageCounts> for v1::CountQueuedPackagesResponse {
+    fn of(counts: QueuedPackageCounts) -> Self {
+        Self { series: all(counts.series), all: Some(Message::of(counts.all)) }
+    }
+}
+
+impl Message<PackageSeriesCounts> for v1::PackageSeriesCounts {
+    fn of(series: PackageSeriesCounts) -> Self {
+        Self { series: series.series.to_string(), name: series.name, counts: Some(Message::of(series.counts)) }
+    }
+}
+
+impl Message<PackageQueueCounts> for v1::PackageQueueCounts {
+    fn of(counts: PackageQueueCounts) -> Self {
+        let PackageQueueCounts { in_queue, active, consumed, cancelled, total } = counts;
+        Self { in_queue, active, consumed, cancelled, total }
+    }
+}
+
+impl Message<AdminPackages> for v1::ListQueuedPackagesResponse {
+    fn of(page: AdminPackages) -> Self {
+        Self { packages: all(page.packages), total: page.total }
+    }
+}
+
+impl Message<QueuedPackage> for v1::QueuedPackage {
+    fn of(item: QueuedPackage) -> Self {
+        let status = match item.status {
+            PackageQueueStatus::InQueue => v1::PackageQueueStatus::InQueue,
+            PackageQueueStatus::Active => v1::PackageQueueStatus::Active,
+            PackageQueueStatus::Consumed => v1::PackageQueueStatus::Consumed,
+            PackageQueueStatus::Cancelled => v1::PackageQueueStatus::Cancelled,
+        };
+        let end_reason = match item.end_reason {
+            None => v1::PackageEndReason::Unspecified,
+            Some(PackageEndReason::Time) => v1::PackageEndReason::Time,
+            Some(PackageEndReason::Traffic) => v1::PackageEndReason::Traffic,
+            Some(PackageEndReason::Cancelled) => v1::PackageEndReason::Cancelled,
+        };
+        Self {
+            id: item.id,
+            user: item.user.to_string(),
+            order: item.order.map(|order| order.to_string()).unwrap_or_default(),
+            package_id: item.package_id,
+            package_name: item.package_name,
+            series: item.series.to_string(),
+            version: item.version,
+            status: status.into(),
+            upload: item.upload,
+            download: item.download,
+            used: item.used,
+            quota: item.quota,
+            quota_left: item.quota_left,
+            adjust_quota: item.adjust_quota,
+            created_at: Some(timestamp(item.created_at)),
+            activated_at: item.activated_at.map(timestamp),
+            expires_at: item.expires_at.map(timestamp),
+            ended_at: item.ended_at.map(timestamp),
+            end_reason: end_reason.into(),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The server: limits, what is switched on, and how it stops.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use proto::FILE_DESCRIPTOR_SET;
+use proto::v1::node_client_manage_server::NodeClientManageServer;
+use proto::v1::node_server_manage_server::NodeServerManageServer;
+use proto::v1::package_queue_manage_server::PackageQueueManageServer;
+use proto::v1::telecom_server::TelecomServer;
+use shared::app::{App, FromApp};
+use shared::auth::Authenticator;
+use shared::lambda::api::cors;
+use shared::services::analysis::AnalysisService;
+use shared::services::manage::ManageService;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::service::RoutesBuilder;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, Server, ServerTlsConfig};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use tonic_web::GrpcWebLayer;
+use tower::util::option_layer;
+
+use crate::call::Edge;
+use crate::config::{GrpcConfig, TlsFiles};
+use crate::services::{Analysis, Manage};
+
+/// Longest request message: none has more than a handful of fields.
+const MAX_REQUEST_BYTES: usize = 16 << 10;
+/// Longest answer.
+const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Longest list of headers; a token is the longest of them.
+const MAX_HEADER_BYTES: u32 = 16 << 10;
+/// A silent client is asked whether it is there, and dropped if it does not say so.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection is closed after so long, in good order: clients spread over what instances there are then.
+const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
+/// How long calls under way may take to end, once no new ones are accepted.
+const LAST_CALLS: Duration = Duration::from_secs(15);
+
+/// What is served.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// For users.
+    pub analysis: AnalysisService,
+    /// For administrators.
+    pub manage: ManageService,
+    /// Who is who.
+    pub authenticator: Authenticator,
+}
+
+/// Serves until SIGTERM or SIGINT, then stops in good order.
+pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
+    let services = Services {
+        analysis: AnalysisService::from_app(app).await?,
+        manage: ManageService::from_app(app).await?,
+        authenticator: app.authenticator()?,
+    };
+    let listener = TcpListener::bind(config.address)
+        .await
+        .with_context(|| format!("TELECOM_GRPC_ADDRESS: cannot listen on {}", config.address))?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+    };
+    serve_until(services, config, listener, stop).await
+}
+
+/// Serves on `listener` until `stop`; then tells health checks that it is going, accepts calls for a while longer, and
+/// lets those under way end. No call fails for that.
+pub async fn serve_until(
+    services: Services,
+    config: &GrpcConfig,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let address = listener.local_addr()?;
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let (health, health_service) = tonic_health::server::health_reporter();
+    report(&health, ServingStatus::Serving).await;
+
+    let mut routes = RoutesBuilder::default();
+    routes.add_service(health_service);
+    add_services(&mut routes, services, config);
+    if config.reflection {
+        // Both versions: many clients know the older one only.
+        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    let mut server = Server::builder()
+        .accept_http1(config.web.is_some())
+        .timeout(config.call_timeout + Duration::from_secs(1))
+        .max_concurrent_streams(u32::try_from(config.max_calls).unwrap_or(u32::MAX))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_connection_age(MAX_CONNECTION_AGE);
+    if let Some(tls) = &config.tls {
+        server = server.tls_config(ServerTlsConfig::new().identity(identity(tls)?)).context("The certificate")?;
+    }
+    let (ending, ended) = tokio::sync::oneshot::channel();
+    let drain = config.drain;
+    let stop = async move {
+        stop.await;
+        tracing::info!(?drain, "stopping: calls are accepted a while longer");
+        report(&health, ServingStatus::NotServing).await;
+        tokio::time::sleep(drain).await;
+        let _ = ending.send(());
+    };
+    tracing::info!(%address, tls = config.tls.is_some(), reflection = config.reflection, "serving");
+    let serving = server
+        .layer(option_layer(config.web.as_ref().map(cors)))
+        .layer(option_layer(config.web.as_ref().map(|_| GrpcWebLayer::new())))
+        .add_routes(routes.routes())
+        .serve_with_incoming_shutdown(incoming, stop);
+    let too_long = async {
+        let _ = ended.await;
+        tokio::time::sleep(LAST_CALLS).await;
+    };
+    tokio::select! {
+        outcome = serving => outcome?,
+        () = too_long => tracing::warn!("calls were still under way and are given up"),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcConfig) {
+    let edge = Edge::new(services.authenticator, config.max_calls, config.call_timeout);
+    let analysis = Analysis { edge: edge.clone(), service: services.analysis };
+    let manage = Manage { edge, service: services.manage };
+    // A macro, since the four generated types share no trait that has these settings.
+    macro_rules! add {
+        ($server:ident, $service:expr) => {
+            routes.add_service(
+                $server::new($service)
+                    .accept_compressed(Gzip)
+                    .send_compressed(Gzip)
+                    .max_decoding_message_size(MAX_REQUEST_BYTES)
+                    .max_encoding_message_size(MAX_ANSWER_BYTES),
+            )
+        };
+    }
+    add!(TelecomServer, analysis);
+    add!(NodeServerManageServer, manage.clone());
+    add!(NodeClientManageServer, manage.clone());
+    add!(PackageQueueManageServer, manage);
+}
+
+/// Of the server as a whole and of each service.
+async fn report(health: &HealthReporter, status: ServingStatus) {
+    for service in [
+        "",
+        "telecom.v1.Telecom",
+        "telecom.v1.NodeServerManage",
+        "telecom.v1.NodeClientManage",
+        "telecom.v1.PackageQueueManage",
+    ] {
+        health.set_service_status(service, status).await;
+    }
+}
+
+fn identity(files: &TlsFiles) -> Result<Identity> {
+    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("Cannot read {}", path.display()));
+    Ok(Identity::from_pem(read(&files.certificate)?, read(&files.key)?))
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

@@ -1,0 +1,171 @@
+//! The four services: for each call, how a request becomes a processor's input.
+
+use chrono_tz::Tz;
+use proto::v1;
+use proto::v1::node_client_manage_server::NodeClientManage;
+use proto::v1::node_server_manage_server::NodeServerManage;
+use proto::v1::package_queue_manage_server::PackageQueueManage;
+use proto::v1::telecom_server::Telecom;
+use shared::auth::Principal;
+use shared::db::queued_package::Filter;
+use shared::domain::one_of;
+use shared::services::analysis::{
+    AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes, ListUserUsuallyUsedNodes,
+    time_zone,
+};
+use shared::services::manage::{
+    AdminListClients, AdminListPackages, AdminListServers, AdminShowClient, AdminShowServer, CountQueuedPackages,
+    ManageService,
+};
+use tonic::{Request, Response, Status, async_trait};
+
+use crate::call::Edge;
+use crate::convert::{given, moment, named, uuid};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// For users.
+#[derive(Debug, Clone)]
+pub struct Analysis {
+    /// The edge.
+    pub edge: Edge,
+    /// The work.
+    pub service: AnalysisService,
+}
+
+/// For administrators.
+#[derive(Debug, Clone)]
+pub struct Manage {
+    /// The edge.
+    pub edge: Edge,
+    /// The work.
+    pub service: ManageService,
+}
+
+#[async_trait]
+impl Telecom for Analysis {
+    async fn get_recent_traffic_usage(
+        &self,
+        request: Request<v1::GetRecentTrafficUsageRequest>,
+    ) -> Answer<v1::RecentTrafficUsageResponse> {
+        let input = |caller: &Principal, asked: v1::GetRecentTrafficUsageRequest| {
+            let range = named("range", asked.range, |range: v1::RecentRange| range.as_str_name(), "RECENT_RANGE_")?;
+            Ok(GetRecentTrafficUsage {
+                user_id: caller.user_id,
+                // Not given: refused like any other word that is no range.
+                range: range.map_or_else(|| one_of("range", ""), Ok)?,
+                time_zone: Some(asked.time_zone.as_str())
+                    .filter(|name| !name.is_empty())
+                    .map_or(Ok(Tz::UTC), time_zone)?,
+            })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn list_node_status_history(
+        &self,
+        request: Request<v1::ListNodeStatusHistoryRequest>,
+    ) -> Answer<v1::ListNodeStatusHistoryReply> {
+        let input = |caller: &Principal, asked: v1::ListNodeStatusHistoryRequest| {
+            Ok(ListUserNodeStatusHistory {
+                user_id: caller.user_id,
+                start: moment("start", asked.start)?,
+                end: moment("end", asked.end)?,
+            })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn list_usually_used_nodes(
+        &self,
+        request: Request<v1::ListUsuallyUsedNodesRequest>,
+    ) -> Answer<v1::ListUsuallyUsedNodesResponse> {
+        let input = |caller: &Principal, asked: v1::ListUsuallyUsedNodesRequest| {
+            Ok(ListUserUsuallyUsedNodes { user_id: caller.user_id, limit: given(asked.limit) })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn list_nodes(&self, request: Request<v1::ListNodesRequest>) -> Answer<v1::ListNodesReply> {
+        let input = |caller: &Principal, asked: v1::ListNodesRequest| {
+            Ok(ListUserNodes { user_id: caller.user_id, limit: given(asked.limit), offset: given(asked.offset) })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+}
+
+#[async_trait]
+impl NodeServerManage for Manage {
+    async fn list_node_servers(
+        &self,
+        request: Request<v1::ListNodeServersRequest>,
+    ) -> Answer<v1::ListNodeServersResponse> {
+        let input = |_: &_, asked: v1::ListNodeServersRequest| {
+            let name = |status: v1::NodeServerStatus| status.as_str_name();
+            let filter_status = named("filter_status", asked.filter_status, name, "NODE_SERVER_STATUS_")?;
+            Ok(AdminListServers { limit: given(asked.limit), offset: given(asked.offset), filter_status })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn show_node_server(
+        &self,
+        request: Request<v1::ShowNodeServerRequest>,
+    ) -> Answer<v1::ShowNodeServerResponse> {
+        let input = |_: &_, asked: v1::ShowNodeServerRequest| {
+            Ok(AdminShowServer { id: asked.id, reveal_secrets: asked.reveal_secrets })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+}
+
+#[async_trait]
+impl NodeClientManage for Manage {
+    async fn list_node_clients(
+        &self,
+        request: Request<v1::ListNodeClientsRequest>,
+    ) -> Answer<v1::ListNodeClientsResponse> {
+        let input = |_: &_, asked: v1::ListNodeClientsRequest| {
+            Ok(AdminListClients { limit: given(asked.limit), offset: given(asked.offset), server_id: asked.server_id })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn show_node_client(
+        &self,
+        request: Request<v1::ShowNodeClientRequest>,
+    ) -> Answer<v1::ShowNodeClientResponse> {
+        let input = |_: &_, asked: v1::ShowNodeClientRequest| {
+            Ok(AdminShowClient { id: asked.id, reveal_secrets: asked.reveal_secrets })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+}
+
+#[async_trait]
+impl PackageQueueManage for Manage {
+    async fn count_queued_packages(
+        &self,
+        request: Request<v1::CountQueuedPackagesRequest>,
+    ) -> Answer<v1::CountQueuedPackagesResponse> {
+        let input = |_: &_, _: v1::CountQueuedPackagesRequest| Ok(CountQueuedPackages);
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn list_queued_packages(
+        &self,
+        request: Request<v1::ListQueuedPackagesRequest>,
+    ) -> Answer<v1::ListQueuedPackagesResponse> {
+        let input = |_: &_, asked: v1::ListQueuedPackagesRequest| {
+            let name = |status: v1::PackageQueueStatus| status.as_str_name();
+            let filter = Filter {
+                user: uuid("user", &asked.user)?,
+                order: uuid("order", &asked.order)?,
+                package: asked.package,
+                status: named("status", asked.status, name, "PACKAGE_QUEUE_STATUS_")?,
+            };
+            Ok(AdminListPackages { limit: given(asked.limit), offset: given(asked.offset), filter })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+}

@@ -1,0 +1,77 @@
+//! The gRPC server, run as its container runs it.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use rustix::process::Signal;
+
+use crate::ministack::FOREIGN_SETTINGS;
+use crate::process::{Service, ServiceSpec, dying_with_parent};
+use crate::settings::{START_LIMIT, Settings};
+
+/// The template parameters that the server takes, and the variables that it takes them as.
+const AUTH_VARIABLES: [(&str, &str); 3] = [
+    ("AuthIssuer", "TELECOM_AUTH_ISSUER"),
+    ("AuthAudience", "TELECOM_AUTH_AUDIENCE"),
+    ("AuthJwks", "TELECOM_AUTH_JWKS"),
+];
+
+/// A running server, stopped when dropped.
+#[derive(Debug)]
+pub struct GrpcServer {
+    service: Service,
+}
+
+impl GrpcServer {
+    /// Starts it over the database at `database_url`; `parameters` are the stack's.
+    pub fn start(settings: &Settings, database_url: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
+        let program = settings.root.join("target").join(settings.profile.folder()).join("telecom-grpc");
+        if !program.is_file() {
+            bail!("{} is missing. Build it first: `make build`.", program.display());
+        }
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
+        let mut command = dying_with_parent(&program, "TERM", None);
+        environment(&mut command, address, database_url, parameters);
+        let spec = ServiceSpec {
+            name: "the gRPC server",
+            stop_with: Signal::TERM,
+            grace: Duration::from_secs(20),
+            log: settings.log("grpc"),
+        };
+        let mut service = Service::start(spec, command)?;
+        let mut health = || {
+            let mut ask = Command::new(&program);
+            environment(&mut ask, address, database_url, parameters);
+            ask.arg("health").output().is_ok_and(|answer| answer.status.success())
+        };
+        service.wait_until(START_LIMIT, &mut health)?;
+        Ok(Self { service })
+    }
+
+    /// An error if it has ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.service.check_alive()
+    }
+
+    /// Stops it, calls under way first.
+    pub fn stop(&mut self) -> bool {
+        self.service.stop()
+    }
+}
+
+fn environment(command: &mut Command, address: SocketAddr, database_url: &str, parameters: &BTreeMap<String, String>) {
+    for name in FOREIGN_SETTINGS {
+        command.env_remove(name);
+    }
+    command.env("DATABASE_URL", database_url).env("DATABASE_MAX_CONNECTIONS", "5");
+    command.env("TELECOM_GRPC_ADDRESS", address.to_string());
+    command.env("TELECOM_GRPC_REFLECTION", "true").env("TELECOM_GRPC_WEB", "true");
+    // Nobody spreads calls over several servers here: there is nothing to wait for.
+    command.env("TELECOM_GRPC_DRAIN_SECONDS", "0");
+    for (parameter, variable) in AUTH_VARIABLES {
+        command.env(variable, parameters.get(parameter).map(String::as_str).unwrap_or_default());
+    }
+}

@@ -1,0 +1,179 @@
+//! The fleet as administrators see it.
+
+use serde_json::Value;
+
+use super::{Connection, stored};
+use crate::domain::node::{NodeClient, NodeServerDetails, NodeServerMetrics, NodeServerStatus, NodeServerSummary};
+use crate::domain::page::Page;
+use crate::error::Error;
+use crate::events::usage_report::Metrics;
+
+/// A page of node servers by id, all or those in one status; and how many they are.
+///
+/// Here and below, what belongs to a row is looked up by row: a plan that does not know the limit would rather read the
+/// other table whole.
+pub async fn list_servers(
+    connection: &mut Connection,
+    status: Option<NodeServerStatus>,
+    page: Page,
+) -> Result<(Vec<NodeServerSummary>, i64), Error> {
+    let status: Option<&'static str> = status.map(Into::into);
+    let rows = sqlx::query!(
+        r#"/* fleet.list_servers */
+        select s.id, s.name, s.compatibility::text as "compatibility!", s.status::text as "status!",
+            (select last_online_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_online_at,
+            (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
+        from (
+            select * from telecom.node_server
+            where $1::text is null or status = $1::text::telecom.node_server_status
+            order by id
+            limit $2 offset $3
+        ) s
+        order by s.id"#,
+        status,
+        page.limit,
+        page.offset
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"/* fleet.count_servers */
+        select count(*) as "total!" from telecom.node_server
+        where $1::text is null or status = $1::text::telecom.node_server_status"#,
+        status
+    )
+    .fetch_one(connection)
+    .await?;
+    let servers = rows.into_iter().map(|row| {
+        Ok(NodeServerSummary {
+            id: row.id,
+            name: row.name,
+            compatibility: stored(&row.compatibility)?,
+            status: stored(&row.status)?,
+            last_online_at: row.last_online_at,
+            client_count: row.client_count,
+        })
+    });
+    Ok((servers.collect::<Result<_, Error>>()?, total))
+}
+
+/// All there is about a node server, secrets included.
+pub async fn show_server(connection: &mut Connection, id: i32) -> Result<Option<NodeServerDetails>, Error> {
+    let row = sqlx::query!(
+        r#"/* fleet.show_server */
+        select s.id, s.name, s.compatibility::text as "compatibility!", s.status::text as "status!", s.server_config,
+            s.created_at, s.updated_at, h.last_online_at as "last_online_at?", h.metrics_at as "metrics_at?",
+            h.cpu_percent, h.memory_used_bytes, h.memory_total_bytes, h.disk_used_bytes, h.disk_total_bytes, h.load1,
+            h.online_users, h.uptime_seconds, h.upload_bytes_per_second, h.download_bytes_per_second,
+            (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
+        from telecom.node_server s
+        left join telecom.node_server_heartbeat h on h.node_server_id = s.id
+        where s.id = $1"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let metrics = Metrics {
+        cpu_percent: row.cpu_percent,
+        memory_used: row.memory_used_bytes,
+        memory_total: row.memory_total_bytes,
+        disk_used: row.disk_used_bytes,
+        disk_total: row.disk_total_bytes,
+        load1: row.load1,
+        online_users: row.online_users,
+        uptime_seconds: row.uptime_seconds,
+        upload_rate: row.upload_bytes_per_second,
+        download_rate: row.download_bytes_per_second,
+    };
+    Ok(Some(NodeServerDetails {
+        server: NodeServerSummary {
+            id: row.id,
+            name: row.name,
+            compatibility: stored(&row.compatibility)?,
+            status: stored(&row.status)?,
+            last_online_at: row.last_online_at,
+            client_count: row.client_count,
+        },
+        server_config: row.server_config,
+        metrics: row.metrics_at.map(|measured_at| NodeServerMetrics { measured_at, metrics }),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
+    }))
+}
+
+/// Which node clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// All of the fleet.
+    All,
+    /// Those of a server.
+    OfServer(i32),
+    /// One.
+    One(i32),
+}
+
+/// A page of node clients by id, secrets included; and how many they are.
+pub async fn list_clients(
+    connection: &mut Connection,
+    which: Clients,
+    page: Page,
+) -> Result<(Vec<NodeClient>, i64), Error> {
+    let (server, client) = match which {
+        Clients::All => (None, None),
+        Clients::OfServer(id) => (Some(id), None),
+        Clients::One(id) => (None, Some(id)),
+    };
+    let rows = sqlx::query!(
+        r#"/* fleet.list_clients */
+        select c.id as "id!", c.name as "name!", c.node_server_id as "node_server_id!", s.name as server_name,
+            s.status::text as "status!", c.traffic_factor::float8 as "traffic_factor!",
+            c.display_order as "display_order!", c.speed_limit_bits_per_second as speed_limit, c.country as "country!",
+            c.location as "location!", c.route_class as "route_class!", c.access_groups as "access_groups!",
+            c.client_config as "client_config!: Value", c.created_at as "created_at!", c.updated_at as "updated_at!"
+        from (
+            (select * from telecom.node_client where $1::int is null and $2::int is null order by id limit $3 offset $4)
+            union all
+            (select * from telecom.node_client where node_server_id = $1 order by id limit $3 offset $4)
+            union all
+            (select * from telecom.node_client where id = $2 limit $3 offset $4)
+        ) c
+        cross join lateral (select name, status from telecom.node_server where id = c.node_server_id limit 1) s
+        order by c.id"#,
+        server,
+        client,
+        page.limit,
+        page.offset
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let total = sqlx::query_scalar!(
+        r#"/* fleet.count_clients */
+        select count(*) as "total!" from telecom.node_client
+        where ($1::int is null or node_server_id = $1) and ($2::int is null or id = $2)"#,
+        server,
+        client
+    )
+    .fetch_one(connection)
+    .await?;
+    let clients = rows.into_iter().map(|row| {
+        Ok(NodeClient {
+            id: row.id,
+            name: row.name,
+            server_id: row.node_server_id,
+            server_name: row.server_name,
+            status: stored(&row.status)?,
+            traffic_factor: row.traffic_factor,
+            display_order: row.display_order,
+            speed_limit: row.speed_limit,
+            country: row.country,
+            location: row.location,
+            route_class: row.route_class,
+            access_groups: row.access_groups,
+            client_config: row.client_config,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        })
+    });
+    Ok((clients.collect::<Result<_, Error>>()?, total))
+}

@@ -1,0 +1,153 @@
+//! Package queue items as administrators see them.
+
+use uuid::Uuid;
+
+use super::{Connection, stored};
+use crate::domain::page::Page;
+use crate::domain::queued_package::{PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage};
+use crate::error::Error;
+
+/// Which items; all that are given must hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this user.
+    pub user: Option<Uuid>,
+    /// Bought by this order.
+    pub order: Option<Uuid>,
+    /// Of this package.
+    pub package: Option<i64>,
+    /// In this status.
+    pub status: Option<PackageQueueStatus>,
+}
+
+/// The ids of a page of items, newest first, and how many there are in all, counted up to `max_total`.
+///
+/// One arm of the union runs, that of the filter with the best index; in the others a condition without a column is
+/// false, which is decided once. Each status is read by its own, in order: no arm reads more than `max_total` items.
+pub async fn find(
+    connection: &mut Connection,
+    filter: Filter,
+    page: Page,
+    max_total: i64,
+) -> Result<(Vec<i64>, i64), Error> {
+    let status: Option<&'static str> = filter.status.map(Into::into);
+    let found = sqlx::query!(
+        r#"/* queued_package.find */
+        with status as (
+            select s from unnest(enum_range(null::telecom.package_queue_status)) s
+            where $4::text is null or s = $4::text::telecom.package_queue_status
+        ), match as materialized (
+            select id from (
+                select q.id from telecom.package_queue q
+                where $1::uuid is not null and q.user_id = $1 and ($2::uuid is null or q.by_order = $2)
+                    and ($3::bigint is null or q.package_id = $3) and q.status in (select s from status)
+                union all
+                select q.id from telecom.package_queue q
+                where $1::uuid is null and q.by_order = $2::uuid
+                    and ($3::bigint is null or q.package_id = $3) and q.status in (select s from status)
+                union all
+                select q.id from status
+                cross join lateral (
+                    select id from telecom.package_queue q
+                    where q.package_id = $3 and q.status = s order by id desc limit $5
+                ) q
+                where $1::uuid is null and $2::uuid is null and $3::bigint is not null
+                union all
+                select q.id from status
+                cross join lateral (
+                    select id from telecom.package_queue q where q.status = s order by id desc limit $5
+                ) q
+                where $1::uuid is null and $2::uuid is null and $3::bigint is null
+            ) q
+            order by id desc
+            limit $5
+        )
+        select (select count(*) from match) as "total!",
+            array(select id from match order by id desc limit $6 offset $7) as "ids!""#,
+        filter.user,
+        filter.order,
+        filter.package,
+        status,
+        max_total,
+        page.limit,
+        page.offset
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((found.ids, found.total))
+}
+
+/// Items with their packages, newest first.
+pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
+    let rows = sqlx::query!(
+        r#"/* queued_package.show */
+        select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version, q.status::text as "status!",
+            q.upload_bytes, q.download_bytes, q.upload_bytes + q.download_bytes as "used!",
+            p.traffic_limit_bytes + q.adjust_quota_bytes as "quota!", q.adjust_quota_bytes, q.created_at,
+            q.activated_at, q.expires_at, q.ended_at, q.end_reason::text
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        where q.id = any($1)
+        order by q.id desc"#,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    let packages = rows.into_iter().map(|row| {
+        Ok(QueuedPackage {
+            id: row.id,
+            user: row.user_id,
+            order: row.by_order,
+            package_id: row.package_id,
+            package_name: row.name,
+            series: row.series,
+            version: row.version,
+            status: stored(&row.status)?,
+            upload: row.upload_bytes,
+            download: row.download_bytes,
+            used: row.used,
+            quota: row.quota,
+            quota_left: row.quota.saturating_sub(row.used).max(0),
+            adjust_quota: row.adjust_quota_bytes,
+            created_at: row.created_at,
+            activated_at: row.activated_at,
+            expires_at: row.expires_at,
+            ended_at: row.ended_at,
+            end_reason: row.end_reason.map(|reason| stored(&reason)).transpose()?,
+        })
+    });
+    packages.collect()
+}
+
+/// How many items there are of each series that has a package, by status.
+///
+/// Counts index entries, of all items there are: a second for some millions.
+pub async fn count_by_series(connection: &mut Connection) -> Result<Vec<PackageSeriesCounts>, Error> {
+    let rows = sqlx::query!(
+        r#"/* queued_package.count_by_series */
+        with counted as (
+            select package_id,
+                count(*) filter (where status = 'in_queue') as in_queue,
+                count(*) filter (where status = 'active') as active,
+                count(*) filter (where status = 'consumed') as consumed,
+                count(*) filter (where status = 'cancelled') as cancelled
+            from telecom.package_queue
+            group by package_id
+        )
+        select p.series, (array_agg(p.name order by p.is_master desc, p.version desc))[1] as "name!",
+            coalesce(sum(c.in_queue), 0)::bigint as "in_queue!", coalesce(sum(c.active), 0)::bigint as "active!",
+            coalesce(sum(c.consumed), 0)::bigint as "consumed!", coalesce(sum(c.cancelled), 0)::bigint as "cancelled!"
+        from telecom.package p
+        left join counted c on c.package_id = p.id
+        group by p.series
+        order by 2, p.series"#
+    )
+    .fetch_all(connection)
+    .await?;
+    let counts = rows.into_iter().map(|row| PackageSeriesCounts {
+        series: row.series,
+        name: row.name,
+        counts: PackageQueueCounts::of(row.in_queue, row.active, row.consumed, row.cancelled),
+    });
+    Ok(counts.collect())
+}

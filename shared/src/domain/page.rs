@@ -1,0 +1,71 @@
+//! Pages of lists.
+
+use crate::error::Error;
+
+/// What a list allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageBounds {
+    /// The limit where none is asked for.
+    pub default_limit: i64,
+    /// The greatest limit.
+    pub max_limit: i64,
+    /// The greatest offset.
+    pub max_offset: i64,
+}
+
+/// What administrators' lists of the fleet allow.
+pub const FLEET_PAGES: PageBounds = PageBounds { default_limit: 50, max_limit: 200, max_offset: 1_000_000 };
+
+/// Which part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// At most so many.
+    pub limit: i64,
+    /// After leaving out so many.
+    pub offset: i64,
+}
+
+impl PageBounds {
+    /// The part that is asked for, if it is allowed.
+    pub fn page(&self, limit: Option<i64>, offset: Option<i64>) -> Result<Page, Error> {
+        Ok(Page {
+            limit: within("limit", limit.unwrap_or(self.default_limit), 1, self.max_limit)?,
+            offset: within("offset", offset.unwrap_or(0), 0, self.max_offset)?,
+        })
+    }
+}
+
+fn within(field: &str, value: i64, least: i64, most: i64) -> Result<i64, Error> {
+    if (least..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::parameter(field, &format!("whole numbers from {least} to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const BOUNDS: PageBounds = PageBounds { default_limit: 5, max_limit: 10, max_offset: 100 };
+
+    #[rstest]
+    #[case(None, None, Ok((5, 0)))]
+    #[case(Some(1), Some(100), Ok((1, 100)))]
+    #[case(Some(10), Some(0), Ok((10, 0)))]
+    #[case(Some(0), None, Err("limit"))]
+    #[case(Some(11), None, Err("limit"))]
+    #[case(Some(-1), None, Err("limit"))]
+    #[case(None, Some(-1), Err("offset"))]
+    #[case(None, Some(101), Err("offset"))]
+    fn a_page_is_within_its_bounds_or_names_what_is_not(
+        #[case] limit: Option<i64>,
+        #[case] offset: Option<i64>,
+        #[case] expected: Result<(i64, i64), &str>,
+    ) {
+        let page = BOUNDS.page(limit, offset);
+        let page = page.as_ref().map(|page| (page.limit, page.offset)).map_err(|error| error.field().unwrap());
+        assert_eq!(page, expected);
+    }
+}

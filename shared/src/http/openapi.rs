@@ -1,0 +1,124 @@
+//! The OpenAPI document, made of the very types and tables that answer requests.
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::parameter::{ID, Parameter};
+use super::problem::Problem;
+use super::{
+    Endpoint, Output, node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage,
+    usually_used_nodes,
+};
+use crate::auth::Access;
+use crate::services::Operation;
+
+const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call needs a bearer token; the user is \
+its subject, never a parameter. All amounts of traffic are bytes, all moments are UTC, all intervals are half-open. \
+Lists and series can be had as CSV (`accept: text/csv`). Answers carry an `etag`: send it back as `if-none-match`, and \
+what has not changed is answered by 304 without a body. Faults are `application/problem+json` with a stable `code`.";
+
+/// The document (OpenAPI 3.1) of all endpoints.
+#[must_use]
+pub fn document() -> Value {
+    let mut document = Document::new();
+    document.add::<traffic_usage::TrafficUsage>("Get recent traffic usage");
+    document.add::<node_status_history::NodeStatusHistory>("List node status history");
+    document.add::<usually_used_nodes::UsuallyUsedNodes>("List usually used nodes");
+    document.add::<nodes::Nodes>("List nodes");
+    document.add::<node_servers::NodeServers>("List node servers");
+    document.add::<node_servers::NodeServer>("Show a node server");
+    document.add::<node_clients::NodeClients>("List node clients");
+    document.add::<node_clients::NodeClient>("Show a node client");
+    document.add::<package_queue::PackageQueueCounts>("Count queued packages");
+    document.add::<package_queue::PackageQueue>("List queued packages");
+    document.finish()
+}
+
+struct Document {
+    schemas: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+impl Document {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        Self { schemas: settings.into_generator(), paths: Map::new() }
+    }
+
+    fn add<E: Endpoint>(&mut self, summary: &str) {
+        let (tag, scopes) = match E::Input::ACCESS {
+            Access::User => ("User", json!([])),
+            Access::Admin | Access::Secrets => ("Administrator", json!(["telecom:admin"])),
+        };
+        let operation = json!({
+            "operationId": E::Input::NAME,
+            "summary": summary,
+            "tags": [tag],
+            "security": [{ "token": scopes }],
+            "parameters": parameters::<E>(),
+            "responses": self.responses::<E>(),
+        });
+        self.paths.insert(E::PATH.to_owned(), json!({ "get": operation }));
+    }
+
+    fn responses<E: Endpoint>(&mut self) -> Value {
+        let mut content = Map::new();
+        content.insert("application/json".into(), json!({ "schema": self.schemas.subschema_for::<Output<E>>() }));
+        if let Some(columns) = E::CSV_COLUMNS {
+            let about = format!("RFC 4180, with a header: {}", columns.join(","));
+            content.insert("text/csv".into(), json!({ "schema": { "type": "string", "description": about } }));
+        }
+        let mut responses = Map::new();
+        responses.insert("200".into(), json!({ "description": "The answer", "content": content }));
+        let unchanged = json!({ "description": "Nothing has changed since the `etag` in `if-none-match`" });
+        responses.insert("304".into(), unchanged);
+        let problems = [
+            ("400", "A parameter is missing, unknown, repeated or not what is accepted", true),
+            ("401", "No token, or one that is not valid here and now", true),
+            ("403", "The token lacks a scope", E::Input::ACCESS != Access::User),
+            ("404", "There is no such thing", E::PATH.contains("{id}")),
+            ("503", "The database is out of reach or busy: try again", true),
+            ("504", "It took too long: try again", true),
+        ];
+        for (status, about, _) in problems.into_iter().filter(|(_, _, possible)| *possible) {
+            let schema = self.schemas.subschema_for::<Problem<'_>>();
+            let content = json!({ "application/problem+json": { "schema": schema } });
+            let response = json!({ "description": about, "content": content });
+            responses.insert(status.to_owned(), response);
+        }
+        Value::Object(responses)
+    }
+
+    fn finish(mut self) -> Value {
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Telecom",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": ABOUT,
+                "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+            },
+            "servers": [{ "url": "/" }],
+            "paths": self.paths,
+            "components": {
+                "schemas": self.schemas.take_definitions(true),
+                "securitySchemes": {
+                    "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                },
+            },
+        })
+    }
+}
+
+fn parameters<E: Endpoint>() -> Vec<Value> {
+    let in_path = E::PATH.contains("{id}").then(
+        || json!({ "name": "id", "in": "path", "required": true, "description": "Its id.", "schema": ID.schema() }),
+    );
+    let in_query = E::PARAMETERS.iter().map(|Parameter { name, about, kind, required }| {
+        json!({ "name": name, "in": "query", "required": required, "description": about, "schema": kind.schema() })
+    });
+    in_path.into_iter().chain(in_query).collect()
+}

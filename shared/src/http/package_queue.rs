@@ -1,0 +1,117 @@
+//! `GET /v1/admin/package-queue` and `GET /v1/admin/package-queue/counts`.
+
+use strum::VariantNames;
+
+use super::parameter::{Kind, Parameter};
+use super::request::ApiRequest;
+use super::{Endpoint, cell, moment};
+use crate::db::queued_package::Filter;
+use crate::domain::queued_package::{PackageQueueStatus, PackageSeriesCounts, QueuedPackage};
+use crate::error::Error;
+use crate::services::manage::{
+    AdminListPackages, AdminPackages, CountQueuedPackages, ManageService, QueuedPackageCounts,
+};
+
+/// How many package items there are, by series and status.
+#[derive(Debug)]
+pub struct PackageQueueCounts;
+
+impl Endpoint for PackageQueueCounts {
+    type Service = ManageService;
+    type Input = CountQueuedPackages;
+    const PATH: &'static str = "/v1/admin/package-queue/counts";
+    const CSV_COLUMNS: Option<&'static [&'static str]> =
+        Some(&["series", "name", "in_queue", "active", "consumed", "cancelled", "total"]);
+
+    fn input(_: &ApiRequest<'_>) -> Result<CountQueuedPackages, Error> {
+        Ok(CountQueuedPackages)
+    }
+
+    fn csv_rows(counts: &QueuedPackageCounts) -> Vec<Vec<String>> {
+        let row = |PackageSeriesCounts { series, name, counts }: &PackageSeriesCounts| {
+            let counts = [counts.in_queue, counts.active, counts.consumed, counts.cancelled, counts.total];
+            [series.to_string(), name.clone()].into_iter().chain(counts.map(|count| count.to_string())).collect()
+        };
+        counts.series.iter().map(row).collect()
+    }
+}
+
+/// Package items, newest first, with their whole life.
+#[derive(Debug)]
+pub struct PackageQueue;
+
+impl Endpoint for PackageQueue {
+    type Service = ManageService;
+    type Input = AdminListPackages;
+    const PATH: &'static str = "/v1/admin/package-queue";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::optional("user", "Only this user's.", Kind::Uuid),
+        Parameter::optional("order", "Only those bought by this order.", Kind::Uuid),
+        Parameter::optional(
+            "package",
+            "Only those of this package.",
+            Kind::Integer { least: 1, most: i64::MAX, default: None },
+        ),
+        Parameter::optional("status", "Only those in this status.", Kind::OneOf(PackageQueueStatus::VARIANTS)),
+        Parameter::limit(AdminListPackages::BOUNDS),
+        Parameter::offset(AdminListPackages::BOUNDS),
+    ];
+    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
+        "id",
+        "user",
+        "order",
+        "package_id",
+        "package_name",
+        "series",
+        "version",
+        "status",
+        "upload",
+        "download",
+        "used",
+        "quota",
+        "quota_left",
+        "adjust_quota",
+        "created_at",
+        "activated_at",
+        "expires_at",
+        "ended_at",
+        "end_reason",
+    ]);
+
+    fn input(request: &ApiRequest<'_>) -> Result<AdminListPackages, Error> {
+        let filter = Filter {
+            user: request.get("user")?,
+            order: request.get("order")?,
+            package: request.get("package")?,
+            status: request.one_of("status")?,
+        };
+        Ok(AdminListPackages { limit: request.get("limit")?, offset: request.get("offset")?, filter })
+    }
+
+    fn csv_rows(page: &AdminPackages) -> Vec<Vec<String>> {
+        let row = |item: &QueuedPackage| {
+            vec![
+                item.id.to_string(),
+                item.user.to_string(),
+                cell(item.order),
+                item.package_id.to_string(),
+                item.package_name.clone(),
+                item.series.to_string(),
+                item.version.to_string(),
+                <&str>::from(item.status).to_owned(),
+                item.upload.to_string(),
+                item.download.to_string(),
+                item.used.to_string(),
+                item.quota.to_string(),
+                item.quota_left.to_string(),
+                item.adjust_quota.to_string(),
+                moment(item.created_at),
+                cell(item.activated_at.map(moment)),
+                cell(item.expires_at.map(moment)),
+                cell(item.ended_at.map(moment)),
+                cell(item.end_reason.map(<&str>::from)),
+            ]
+        };
+        page.packages.iter().map(row).collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! What was asked for: the path as it came, and each parameter known and given at most once.
+
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use lambda_http::{Request, RequestExt};
+use strum::VariantNames;
+use uuid::Uuid;
+
+use super::Endpoint;
+use super::parameter::{ID, Kind, Parameter};
+use crate::auth::Principal;
+use crate::domain;
+use crate::error::Error;
+
+/// A request of an authenticated caller to an endpoint.
+#[derive(Debug)]
+pub struct ApiRequest<'r> {
+    principal: &'r Principal,
+    id: Option<&'r str>,
+    parameters: &'static [Parameter],
+    values: Vec<(String, String)>,
+}
+
+impl<'r> ApiRequest<'r> {
+    /// Reads a request to `E`. A parameter that it does not know, or that comes twice, is an error: a typing mistake
+    /// must not silently mean the default.
+    pub fn read<E: Endpoint>(request: &'r Request, principal: &'r Principal) -> Result<Self, Error> {
+        let id = path_id(E::PATH, request.raw_http_path())?;
+        let query = request.query_string_parameters_ref();
+        let values: Vec<(String, String)> = query
+            .map(|query| query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+            .unwrap_or_default();
+        check_names(E::PARAMETERS, &values)?;
+        Ok(Self { principal, id, parameters: E::PARAMETERS, values })
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn user_id(&self) -> Uuid {
+        self.principal.user_id
+    }
+
+    /// The id in the path.
+    pub fn id(&self) -> Result<i32, Error> {
+        self.id.and_then(|id| id.parse().ok()).ok_or_else(|| Error::parameter("id", &ID.accepted()))
+    }
+
+    /// A parameter's value, read; none: it was not given.
+    pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Error> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let known = self.parameters.iter().find(|parameter| parameter.name == name);
+            Error::parameter(name, &known.map(|parameter| parameter.kind.accepted()).unwrap_or_default())
+        })
+    }
+
+    /// A parameter that is a moment. `lambda_http` reads the load balancer's queries as forms, twice, so that the plus
+    /// of an offset, escaped or not, arrives as a space; RFC 3339 as this API takes it has none.
+    pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
+        let read =
+            |text: &str| text.replace(' ', "+").parse().map_err(|_| Error::parameter(name, &Kind::Time.accepted()));
+        self.text(name).map(read).transpose()
+    }
+
+    /// A parameter that is one of a type's names.
+    pub fn one_of<T: FromStr + VariantNames>(&self, name: &str) -> Result<Option<T>, Error> {
+        self.text(name).map(|text| domain::one_of(name, text)).transpose()
+    }
+
+    /// A parameter's value, as it came.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+    }
+}
+
+fn check_names(known: &[Parameter], values: &[(String, String)]) -> Result<(), Error> {
+    for (index, (name, _)) in values.iter().enumerate() {
+        if !known.iter().any(|parameter| parameter.name == name) {
+            let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+            let accepted = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(Error::invalid("unknown_parameter", name, format!("is no parameter; accepted are {accepted}")));
+        }
+        if values.iter().take(index).any(|(earlier, _)| earlier == name) {
+            return Err(Error::invalid("repeated_parameter", name, "is given more than once"));
+        }
+    }
+    let missing =
+        known.iter().find(|parameter| parameter.required && !values.iter().any(|(name, _)| name == parameter.name));
+    match missing {
+        Some(Parameter { name, kind, .. }) => {
+            Err(Error::invalid("missing_parameter", *name, format!("is missing; accepted are {}", kind.accepted())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Compares a path, exactly as it came, with an endpoint's, and answers what stands for `{id}`. What differs in case,
+/// has an escape, a dot segment or a slash too many is another path, and there is nothing there.
+fn path_id<'p>(template: &str, path: &'p str) -> Result<Option<&'p str>, Error> {
+    let (mut wanted, mut given) = (template.split('/'), path.split('/'));
+    let mut id = None;
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Ok(id),
+            (Some("{id}"), Some(segment)) if !segment.is_empty() => id = Some(segment),
+            (Some(wanted), Some(given)) if wanted == given => {}
+            _ => return Err(Error::not_found("such path")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("/v1/nodes", "/v1/nodes", Some(""))]
+    #[case("/v1/a/{id}", "/v1/a/7", Some("7"))]
+    #[case("/v1/a/{id}", "/v1/a/%37", Some("%37"))]
+    #[case("/v1/a/{id}", "/v1/a/", None)]
+    #[case("/v1/a/{id}", "/v1/a/7/", None)]
+    #[case("/v1/nodes", "/v1/nodes/", None)]
+    #[case("/v1/nodes", "/v1//nodes", None)]
+    #[case("/v1/nodes", "/V1/nodes", None)]
+    #[case("/v1/nodes", "/v1/x/../nodes", None)]
+    #[case("/v1/nodes", "/v1/x/%2e%2e/nodes", None)]
+    #[case("/v1/nodes", "/v1%2fnodes", None)]
+    fn a_path_is_an_endpoints_to_the_letter(#[case] template: &str, #[case] path: &str, #[case] id: Option<&str>) {
+        assert_eq!(path_id(template, path).ok().map(Option::unwrap_or_default), id);
+    }
+}

@@ -1,0 +1,59 @@
+//! `ListUserNodes`: the nodes that a user's active package opens.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::AnalysisService;
+use crate::auth::Access;
+use crate::db;
+use crate::db::analysis::user_nodes;
+use crate::domain::node::Node;
+use crate::domain::page::PageBounds;
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+/// Asks for a user's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListUserNodes {
+    /// Whose.
+    pub user_id: Uuid,
+    /// At most so many, see [`Self::BOUNDS`].
+    pub limit: Option<i64>,
+    /// After leaving out so many.
+    pub offset: Option<i64>,
+}
+
+impl ListUserNodes {
+    /// What the list allows. An app shows all nodes: hardly a fleet needs a second page.
+    pub const BOUNDS: PageBounds = PageBounds { default_limit: 1_000, max_limit: 1_000, max_offset: 1_000_000 };
+}
+
+impl Operation for ListUserNodes {
+    const NAME: &'static str = "ListNodes";
+    const ACCESS: Access = Access::User;
+}
+
+/// Nodes by display order, then id. Without an active package there are none.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct UserNodes {
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// How many there are in all.
+    pub total: i64,
+}
+
+#[async_trait]
+impl Processor<ListUserNodes> for AnalysisService {
+    type Output = UserNodes;
+
+    #[tracing::instrument(name = "list_user_nodes", skip_all)]
+    async fn process(&self, input: ListUserNodes) -> Result<UserNodes, Error> {
+        let page = ListUserNodes::BOUNDS.page(input.limit, input.offset)?;
+        let mut tx = db::read(&self.pool).await?;
+        let (nodes, total) = user_nodes(&mut tx, input.user_id, page).await?;
+        tx.commit().await?;
+        Ok(UserNodes { nodes, total })
+    }
+}

@@ -1,0 +1,62 @@
+//! `ListUserUsuallyUsedNodes`: the nodes that carried most of a user's traffic in the last 30 days.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use schemars::JsonSchema;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::AnalysisService;
+use crate::auth::Access;
+use crate::db;
+use crate::db::analysis::usually_used_nodes;
+use crate::domain::bucket::hour_of;
+use crate::domain::node::UsuallyUsedNode;
+use crate::domain::page::PageBounds;
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+const WINDOW: TimeDelta = TimeDelta::days(30);
+
+/// Asks for a user's most used nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListUserUsuallyUsedNodes {
+    /// Whose.
+    pub user_id: Uuid,
+    /// At most so many, see [`Self::BOUNDS`].
+    pub limit: Option<i64>,
+}
+
+impl ListUserUsuallyUsedNodes {
+    /// What the list allows; it has one page.
+    pub const BOUNDS: PageBounds = PageBounds { default_limit: 20, max_limit: 100, max_offset: 0 };
+}
+
+impl Operation for ListUserUsuallyUsedNodes {
+    const NAME: &'static str = "ListUsuallyUsedNodes";
+    const ACCESS: Access = Access::User;
+}
+
+/// Nodes by billed, then by carried traffic, descending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UserUsuallyUsedNodes {
+    /// The nodes.
+    pub nodes: Vec<UsuallyUsedNode>,
+}
+
+#[async_trait]
+impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
+    type Output = UserUsuallyUsedNodes;
+
+    #[tracing::instrument(name = "list_user_usually_used_nodes", skip_all)]
+    async fn process(&self, input: ListUserUsuallyUsedNodes) -> Result<UserUsuallyUsedNodes, Error> {
+        let page = ListUserUsuallyUsedNodes::BOUNDS.page(input.limit, None)?;
+        // Usage is kept by the hour: the current one is in, and so is the one of 30 days ago.
+        let end = hour_of(self.context.now()) + TimeDelta::hours(1);
+        let start = end - TimeDelta::hours(1) - WINDOW;
+        let mut tx = db::read(&self.pool).await?;
+        let nodes = usually_used_nodes(&mut tx, input.user_id, start, end, page.limit).await?;
+        tx.commit().await?;
+        Ok(UserUsuallyUsedNodes { nodes })
+    }
+}

@@ -1,0 +1,58 @@
+//! `AdminListClients`: node clients by id.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ManageService;
+use crate::auth::Access;
+use crate::db;
+use crate::db::fleet::{self, Clients};
+use crate::domain::node::NodeClient;
+use crate::domain::page::FLEET_PAGES;
+use crate::domain::secret;
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+/// Asks for node clients.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AdminListClients {
+    /// At most so many, see [`FLEET_PAGES`].
+    pub limit: Option<i64>,
+    /// After leaving out so many.
+    pub offset: Option<i64>,
+    /// Only those of this server.
+    pub server_id: Option<i32>,
+}
+
+impl Operation for AdminListClients {
+    const NAME: &'static str = "ListNodeClients";
+    const ACCESS: Access = Access::Admin;
+}
+
+/// A page of node clients.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AdminClients {
+    /// By ascending id.
+    pub clients: Vec<NodeClient>,
+    /// How many match in all.
+    pub total: i64,
+}
+
+#[async_trait]
+impl Processor<AdminListClients> for ManageService {
+    type Output = AdminClients;
+
+    #[tracing::instrument(name = "admin_list_clients", skip_all)]
+    async fn process(&self, input: AdminListClients) -> Result<AdminClients, Error> {
+        let page = FLEET_PAGES.page(input.limit, input.offset)?;
+        let which = input.server_id.map_or(Clients::All, Clients::OfServer);
+        let mut tx = db::read(&self.pool).await?;
+        let (mut clients, total) = fleet::list_clients(&mut tx, which, page).await?;
+        tx.commit().await?;
+        for client in &mut clients {
+            secret::mask(&mut client.client_config);
+        }
+        Ok(AdminClients { clients, total })
+    }
+}

@@ -1,0 +1,52 @@
+//! `AdminListServers`: node servers by id.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ManageService;
+use crate::auth::Access;
+use crate::db::{self, fleet};
+use crate::domain::node::{NodeServerStatus, NodeServerSummary};
+use crate::domain::page::FLEET_PAGES;
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+/// Asks for node servers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AdminListServers {
+    /// At most so many, see [`FLEET_PAGES`].
+    pub limit: Option<i64>,
+    /// After leaving out so many.
+    pub offset: Option<i64>,
+    /// Only those in this status.
+    pub filter_status: Option<NodeServerStatus>,
+}
+
+impl Operation for AdminListServers {
+    const NAME: &'static str = "ListNodeServers";
+    const ACCESS: Access = Access::Admin;
+}
+
+/// A page of node servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AdminServers {
+    /// By ascending id.
+    pub servers: Vec<NodeServerSummary>,
+    /// How many match in all.
+    pub total: i64,
+}
+
+#[async_trait]
+impl Processor<AdminListServers> for ManageService {
+    type Output = AdminServers;
+
+    #[tracing::instrument(name = "admin_list_servers", skip_all)]
+    async fn process(&self, input: AdminListServers) -> Result<AdminServers, Error> {
+        let page = FLEET_PAGES.page(input.limit, input.offset)?;
+        let mut tx = db::read(&self.pool).await?;
+        let (servers, total) = fleet::list_servers(&mut tx, input.filter_status, page).await?;
+        tx.commit().await?;
+        Ok(AdminServers { servers, total })
+    }
+}

@@ -1,0 +1,46 @@
+//! `CountQueuedPackages`: how many package items there are, by series and status.
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ManageService;
+use crate::auth::Access;
+use crate::db;
+use crate::db::queued_package::count_by_series;
+use crate::domain::queued_package::{PackageQueueCounts, PackageSeriesCounts};
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+/// Asks for counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CountQueuedPackages;
+
+impl Operation for CountQueuedPackages {
+    const NAME: &'static str = "CountQueuedPackages";
+    const ACCESS: Access = Access::Admin;
+}
+
+/// Counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct QueuedPackageCounts {
+    /// By series: those with a package, by name, then series.
+    pub series: Vec<PackageSeriesCounts>,
+    /// All series together.
+    pub all: PackageQueueCounts,
+}
+
+#[async_trait]
+impl Processor<CountQueuedPackages> for ManageService {
+    type Output = QueuedPackageCounts;
+
+    #[tracing::instrument(name = "count_queued_packages", skip_all)]
+    async fn process(&self, _: CountQueuedPackages) -> Result<QueuedPackageCounts, Error> {
+        let mut tx = db::read(&self.pool).await?;
+        let series = count_by_series(&mut tx).await?;
+        tx.commit().await?;
+        let all =
+            series.iter().map(|series| series.counts).fold(PackageQueueCounts::default(), PackageQueueCounts::plus);
+        Ok(QueuedPackageCounts { series, all })
+    }
+}

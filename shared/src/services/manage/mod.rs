@@ -1,0 +1,41 @@
+//! `ManageService`: what administrators are shown about the fleet and about users' packages.
+
+mod admin_list_clients;
+mod admin_list_packages;
+mod admin_list_servers;
+mod admin_show_client;
+mod admin_show_server;
+mod count_queued_packages;
+
+use async_trait::async_trait;
+use sqlx::PgPool;
+
+pub use admin_list_clients::{AdminClients, AdminListClients};
+pub use admin_list_packages::{AdminListPackages, AdminPackages};
+pub use admin_list_servers::{AdminListServers, AdminServers};
+pub use admin_show_client::AdminShowClient;
+pub use admin_show_server::AdminShowServer;
+pub use count_queued_packages::{CountQueuedPackages, QueuedPackageCounts};
+
+use crate::app::{App, FromApp, StartError};
+
+/// Answers administrators.
+#[derive(Debug, Clone)]
+pub struct ManageService {
+    pool: PgPool,
+}
+
+impl ManageService {
+    /// Over a database.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+#[async_trait]
+impl FromApp for ManageService {
+    async fn from_app(app: &App) -> Result<Self, StartError> {
+        Ok(Self::new(app.database()?))
+    }
+}

@@ -1,0 +1,184 @@
+//! Who may read what: roles × operations × transports, over events of the load balancer and over a gRPC socket.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use rstest::rstest;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use telecom_tests::api::{Api, OPERATIONS, event};
+use telecom_tests::token::{AUDIENCE, Issuer, claims};
+use telecom_tests::{NOW, World, at, user};
+use tonic::Code;
+use tonic_types::StatusExt;
+
+/// What a caller of no user's and of administrators' operations is told: an HTTP status and a stable code.
+type Cells = [(u16, &'static str); 2];
+
+const GRANTED: (u16, &str) = (200, "");
+const NO_TOKEN: Cells = [(401, "token_missing"); 2];
+const NOT_VALID: Cells = [(401, "token_invalid"); 2];
+
+/// Every caller, and what is documented for them.
+fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
+    let with = |name: &str, value: Value| {
+        let mut claims = claims(user(1), "telecom:admin");
+        claims[name] = value;
+        Some(issuer.sign(&claims))
+    };
+    let now = at(NOW).timestamp();
+    let mut endless = claims(user(1), "telecom:admin");
+    endless.as_object_mut().unwrap().remove("exp");
+    let part = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+    let unsigned =
+        format!("{}.{}.", part(json!({ "alg": "none", "kid": "k0" })), part(claims(user(1), "telecom:admin")));
+    vec![
+        ("nobody", None, NO_TOKEN),
+        ("expired", with("exp", json!(now - 31)), [(401, "token_expired"); 2]),
+        ("expired, within the leeway", with("exp", json!(now - 29)), [GRANTED; 2]),
+        ("not yet valid", with("nbf", json!(now + 31)), [(401, "token_not_yet_valid"); 2]),
+        ("not yet valid, within the leeway", with("nbf", json!(now + 29)), [GRANTED; 2]),
+        ("another issuer's claim", with("iss", json!("https://other.test")), NOT_VALID),
+        ("another audience's", with("aud", json!("shop")), NOT_VALID),
+        ("several audiences, ours among them", with("aud", json!(["shop", AUDIENCE])), [GRANTED; 2]),
+        ("no user's", with("sub", json!("admin")), NOT_VALID),
+        ("without an end", Some(issuer.sign(&endless)), NOT_VALID),
+        ("signed by a stranger under a known key's id", Some(Issuer::default().admin()), NOT_VALID),
+        ("alg: none", Some(unsigned), [(401, "token_malformed"); 2]),
+        ("signed with the public key as a secret", Some(confused(issuer)), NOT_VALID),
+        ("signed with a key that is not known", Some(unknown_key()), [(401, "token_key_unknown"); 2]),
+        ("nonsense", Some("x".into()), [(401, "token_malformed"); 2]),
+        ("a user", Some(issuer.user(user(1))), [GRANTED, (403, "scope_missing")]),
+        (
+            "a user with a scope that only begins like ours",
+            with("scope", json!("telecom:administrator")),
+            [GRANTED, (403, "scope_missing")],
+        ),
+        ("an administrator", Some(issuer.admin()), [GRANTED; 2]),
+        ("an RS256 administrator", Some(issuer.sign_with(1, &claims(user(1), "telecom:admin"))), [GRANTED; 2]),
+        ("an ES256 administrator", Some(issuer.sign_with(2, &claims(user(1), "telecom:admin"))), [GRANTED; 2]),
+    ]
+}
+
+/// HS256 with the public key's bytes, under its id.
+fn confused(issuer: &Issuer) -> String {
+    let public = serde_json::to_value(&issuer.jwks().keys[0]).unwrap()["x"].as_str().unwrap().to_owned();
+    let header = Header { kid: Some("k0".into()), ..Header::new(Algorithm::HS256) };
+    let secret = EncodingKey::from_secret(&BASE64_URL_SAFE_NO_PAD.decode(public).unwrap());
+    encode(&header, &claims(user(1), "telecom:admin"), &secret).unwrap()
+}
+
+fn unknown_key() -> String {
+    Issuer::new(&[Algorithm::EdDSA, Algorithm::EdDSA, Algorithm::EdDSA, Algorithm::EdDSA])
+        .sign_with(3, &claims(user(1), "telecom:admin"))
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_caller_is_granted_or_refused_as_documented_on_both_transports(pool: PgPool) {
+    let issuer = Issuer::new(&[Algorithm::EdDSA, Algorithm::RS256, Algorithm::ES256]);
+    let api = Api::over_both(World::new(pool).await, issuer).await;
+    let callers = callers(&api.issuer);
+    for operation in OPERATIONS {
+        for (caller, token, cells) in &callers {
+            let what = format!("{caller}: {}", operation.method);
+            let (status, code) = cells[usize::from(operation.admin)];
+            let (answered, body) = api.get(operation.path, operation.query, token.as_deref()).await;
+            assert_eq!((answered, body["code"].as_str().unwrap_or_default()), (status, code), "HTTP, {what}");
+            let message = serde_json::from_str(operation.message).unwrap();
+            let (answered, reason) = match api.grpc(operation.method, message, token.as_deref()).await {
+                Ok(_) => (Code::Ok, String::new()),
+                Err(status) => (status.code(), status.get_details_error_info().unwrap().reason),
+            };
+            let expected = match status {
+                200 => Code::Ok,
+                401 => Code::Unauthenticated,
+                _ => Code::PermissionDenied,
+            };
+            assert_eq!((answered, reason.as_str()), (expected, code), "gRPC, {what}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_user_sees_only_what_is_theirs(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(telecom_tests::GIB, 30).await;
+    world.active_item(user(1), package).await;
+    world.sql("update telecom.node_client set access_groups = '{1}'").await;
+    world.sql("insert into telecom.node_status_history (node_server_id, status, created_at) values (1, 'online', '2026-03-10T10:00:00Z')").await;
+    world.sql("refresh materialized view telecom.node_status_hourly_mv").await;
+    let body = telecom_tests::report::report_of(1, 1, at(NOW), &[(user(1), 10, 20)]);
+    assert!(world.report(&[body.to_string()]).await.is_empty());
+    world.settle().await;
+    let api = Api::over_both(world, Issuer::default()).await;
+    for operation in OPERATIONS.into_iter().filter(|operation| !operation.admin) {
+        let mine = api.get(operation.path, operation.query, Some(&api.issuer.user(user(1)))).await.1;
+        let theirs = api.get(operation.path, operation.query, Some(&api.issuer.user(user(2)))).await.1;
+        assert_ne!(mine, theirs, "{}", operation.path);
+        for key in ["nodes", "hours"] {
+            assert_eq!(theirs[key].as_array().map_or(0, Vec::len), 0, "{}", operation.path);
+        }
+        let message: Value = serde_json::from_str(operation.message).unwrap();
+        let mine = api.grpc(operation.method, message.clone(), Some(&api.issuer.user(user(1)))).await.unwrap();
+        let theirs = api.grpc(operation.method, message, Some(&api.issuer.user(user(2)))).await.unwrap();
+        assert_ne!(mine, theirs, "{}", operation.method);
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql(r#"update telecom.node_server set server_config = '{"port": 443, "server_key": "s3cret"}'"#).await;
+    world.sql(r#"update telecom.node_client set client_config = '{"tls": {"private_key": "s3cret"}}'"#).await;
+    let api = Api::over_both(world, Issuer::default()).await;
+    let (admin, keeper) = (api.issuer.admin(), api.issuer.admin_with_secrets());
+    let only_secrets = api.issuer.sign(&claims(user(1), "telecom:secrets"));
+    for (path, method, id) in [
+        ("/v1/admin/node-servers/1", "telecom.v1.NodeServerManage/ShowNodeServer", 1),
+        ("/v1/admin/node-clients/11", "telecom.v1.NodeClientManage/ShowNodeClient", 11),
+    ] {
+        for (token, query, status, shown) in [
+            (&admin, "", 200, false),
+            (&keeper, "", 200, false),
+            (&keeper, "reveal_secrets=true", 200, true),
+            (&admin, "reveal_secrets=true", 403, false),
+            (&only_secrets, "reveal_secrets=true", 403, false),
+        ] {
+            let (answered, body) = api.get(path, query, Some(token)).await;
+            assert_eq!((answered, body.to_string().contains("s3cret")), (status, shown), "{path} {query}");
+            let message = json!({ "id": id, "reveal_secrets": !query.is_empty() });
+            let answer = api.grpc(method, message, Some(token)).await;
+            assert_eq!(answer.is_ok(), status == 200, "{method}");
+            assert_eq!(answer.is_ok_and(|body| body.to_string().contains("s3cret")), shown, "{method}");
+        }
+    }
+    let list = api.get("/v1/admin/node-clients", "", Some(&keeper)).await.1;
+    assert!(!list.to_string().contains("s3cret"), "{list}");
+}
+
+/// No spelling of an administrator's path gets a user further, nor does one of a user's path serve another.
+#[rstest]
+#[case("/v1/nodes/%2e%2e/admin/node-servers")]
+#[case("/v1/nodes/../admin/node-servers")]
+#[case("/v1//admin/node-servers")]
+#[case("//v1/admin/node-servers")]
+#[case("/v1/Admin/node-servers")]
+#[case("/V1/admin/node-servers")]
+#[case("/v1/admin/node-servers/")]
+#[case("/v1%2fadmin%2fnode-servers")]
+#[case("/v1/admin/node-servers/1/")]
+#[case("/v1/admin/node-servers/1%2f..")]
+#[case("/v1/admin/node-servers/..%2f..%2fnodes")]
+#[case("/v1/admin/node-clients/../node-servers/1")]
+#[case("/v1/nodes;x=1")]
+#[case("/v1/nodes%00")]
+#[case("/v1/node%73")]
+#[tokio::test]
+async fn a_trick_with_the_path_crosses_no_boundary(#[case] path: &str) {
+    let api = Api::over_http(World::offline());
+    for token in [api.issuer.user(user(1)), api.issuer.admin()] {
+        let response = api.send(event("GET", path, "", Some(&token), &[])).await;
+        let status = response.status().as_u16();
+        assert!([400, 403, 404].contains(&status), "{path}: {status}");
+    }
+}

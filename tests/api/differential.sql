@@ -1,0 +1,221 @@
+-- Generated data, and for each API a function that answers what it should, as JSON: written from the documentation, in
+-- the plainest SQL. Arguments: the user, now, and up to four words of the question.
+select setseed(0.42);
+
+insert into telecom.node_server (id, name, compatibility, status, server_config, created_at, updated_at)
+select n, 'server ' || n, (array['new_v2b', 'ssp'])[1 + n % 2]::telecom.node_server_compatibility,
+    (array['online', 'offline', 'maintenance', 'online'])[1 + n % 4]::telecom.node_server_status,
+    jsonb_build_object('port', 8000 + n, 'server_key', md5(n::text), 'nested', jsonb_build_object('list', array[1, 2.5, n])),
+    timestamptz '2026-01-01 00:00:00.123456Z' + n * interval '1 hour', timestamptz '2026-02-01Z'
+from generate_series(2, 20) n;
+
+insert into telecom.node_server_heartbeat (node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, load1, online_users)
+select n, timestamptz '2026-03-10 10:00:00Z' - n * interval '7 minutes',
+    case when n % 3 > 0 then timestamptz '2026-03-10 09:00:00Z' end, case when n % 3 > 0 then n * 1.5 end,
+    case when n % 3 > 0 then n * 1000000::bigint end, case when n % 6 > 3 then n / 10.0 end, case when n % 3 > 0 then n end
+from generate_series(1, 15) n;
+
+insert into telecom.node_client (id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second,
+    country, location, route_class, access_groups, client_config, created_at, updated_at)
+select 100 + n, 1 + (random() * 14)::int, 'client ' || n, (array[0, 0.5, 1, 1.5, 2.0001])[1 + n % 5], (random() * 9)::int,
+    case when n % 3 = 0 then n * 1000000 end, (array['DE', 'NL', 'JP'])[1 + n % 3], case when n % 4 > 0 then 'town ' || n else '' end,
+    case when n % 2 = 0 then 'relay' else '' end, (array['{1}', '{1,2}', '{2,3}', '{3}'])[1 + n % 4]::int[],
+    jsonb_build_object('path', '/' || n, 'password', 'p' || n), timestamptz '2026-01-05Z', timestamptz '2026-01-06Z'
+from generate_series(1, 40) n;
+
+insert into telecom.package (series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+select md5('series ' || s)::uuid, v, v = 2 and s <> 3, 'package ' || s || '.' || v, s, 3, 86400 * 30, 1000000::bigint * s * v
+from generate_series(1, 4) s, generate_series(1, 3) v;
+
+create schema oracle;
+create table oracle.users as select n, md5('user ' || n)::uuid as user_id from generate_series(1, 12) n;
+
+-- Users 1 to 8 have an active item and others; 9 and 10 only ended ones; 11 only waiting ones; 12 nothing.
+insert into telecom.package_queue (user_id, package_id, by_order, status, end_reason, upload_bytes, download_bytes,
+    adjust_quota_bytes, created_at, activated_at, expires_at, ended_at)
+select u.user_id, 1 + (u.n * 5 + i * 7) % 12, case when i % 3 > 0 then md5('order ' || u.n % 3)::uuid end,
+    s.status::telecom.package_queue_status,
+    case s.status when 'consumed' then (array['time', 'traffic'])[1 + (u.n + i) % 2] when 'cancelled' then 'cancelled' end::telecom.package_end_reason,
+    case when s.status <> 'in_queue' then (random() * 900000)::bigint else 0 end,
+    case when s.status <> 'in_queue' then (random() * 900000)::bigint else 0 end,
+    case when i % 4 = 0 then (random() * 2000000 - 1500000)::bigint else 0 end,
+    timestamptz '2026-02-01Z' + (u.n * 10 + i) * interval '1 minute',
+    case when s.status in ('active', 'consumed') then timestamptz '2026-02-10Z' end,
+    case when s.status in ('active', 'consumed') then timestamptz '2026-03-12Z' end,
+    case when s.status in ('consumed', 'cancelled') then timestamptz '2026-02-20 12:34:56.789Z' end
+from oracle.users u, generate_series(1, 6) i,
+    lateral (select case when i = 3 and u.n <= 8 then 'active' when i < 3 and u.n <= 10 then 'consumed'
+        when i = 4 and u.n <= 10 then 'cancelled' when i > 4 and u.n <= 8 or u.n = 11 then 'in_queue' end as status) s
+where s.status is not null;
+
+insert into telecom.user_package_usage
+select u.user_id, timestamptz '2026-03-10 10:00:00Z' - h * interval '5 hours', 1 + (h + u.n) % 15,
+    case when h % 7 > 0 then 101 + (h * u.n) % 45 end, null, (random() * 10000)::bigint, (random() * 100000)::bigint,
+    (random() * 10000)::bigint, (random() * 100000)::bigint
+from oracle.users u, generate_series(0, 160) h
+where u.n < 10;
+
+-- Every hour of ten days, but for some that were missed.
+insert into telecom.node_status_history (node_server_id, status, created_at)
+select s.id, (array['online', 'online', 'offline', 'maintenance'])[1 + (random() * 3)::int]::telecom.node_server_status,
+    timestamptz '2026-02-28 00:00:30Z' + h * interval '1 hour'
+from telecom.node_server s, generate_series(0, 250) h
+where h % 11 <> 0;
+refresh materialized view telecom.node_status_hourly_mv;
+analyze;
+
+create function oracle.group_of(u uuid) returns integer language sql as $$
+    select p.available_group from telecom.package_queue q join telecom.package p on p.id = q.package_id
+    where q.user_id = u and q.status = 'active'
+$$;
+
+create function oracle.traffic(u uuid, now timestamptz, range text, step text, count text, zone text) returns json language plpgsql as $$
+declare
+    raw    json[] := '{}';
+    billed json[] := '{}';
+    -- Hours are UTC hours, whatever the zone.
+    tz     text := case when step = 'hour' then 'UTC' else zone end;
+    i      integer;
+    a      timestamptz;
+    b      timestamptz;
+    t      record;
+begin
+    for i in reverse count::int - 1 .. 0 loop
+        a := (date_trunc(step, now at time zone tz) - i * ('1 ' || step)::interval) at time zone tz;
+        b := (date_trunc(step, now at time zone tz) - (i - 1) * ('1 ' || step)::interval) at time zone tz;
+        select coalesce(sum(raw_upload_bytes), 0) ru, coalesce(sum(raw_download_bytes), 0) rd,
+            coalesce(sum(billed_upload_bytes), 0) bu, coalesce(sum(billed_download_bytes), 0) bd
+        into t from telecom.user_package_usage where user_id = u and bucket_start >= a and bucket_start < b;
+        raw := raw || json_build_object('start', a, 'end', b, 'upload', t.ru, 'download', t.rd);
+        billed := billed || json_build_object('start', a, 'end', b, 'upload', t.bu, 'download', t.bd);
+    end loop;
+    return json_build_object('range', range, 'time_zone', zone, 'raw', raw, 'actually_billed', billed);
+end $$;
+
+create function oracle.history(u uuid, now timestamptz, a text, b text, text, text) returns json language sql as $$
+    select json_build_object('hours', coalesce(json_agg(h order by h.bucket_start), '[]')) from (
+        select date_trunc('hour', h.created_at) as bucket_start,
+            count(*) filter (where h.status = 'online') as online_nodes,
+            count(*) filter (where h.status = 'offline') as offline_nodes,
+            count(*) filter (where h.status = 'maintenance') as maintenance_nodes
+        from telecom.node_status_history h, telecom.node_client c
+        where c.node_server_id = h.node_server_id and oracle.group_of(u) = any (c.access_groups)
+            and date_trunc('hour', h.created_at) >= a::timestamptz and date_trunc('hour', h.created_at) < b::timestamptz
+        group by 1
+    ) h
+$$;
+
+create function oracle.used(u uuid, now timestamptz, n text, text, text, text) returns json language sql as $$
+    select json_build_object('nodes', coalesce(json_agg(json_build_object('node_client_id', id, 'node_name', name,
+        'upload', upload, 'download', download, 'billed_traffic', billed) order by rank), '[]'))
+    from (
+        select c.id, c.name, sum(raw_upload_bytes) as upload, sum(raw_download_bytes) as download,
+            sum(billed_upload_bytes + billed_download_bytes) as billed,
+            row_number() over (order by sum(billed_upload_bytes + billed_download_bytes) desc,
+                sum(raw_upload_bytes + raw_download_bytes) desc, c.id) as rank
+        from telecom.user_package_usage x, telecom.node_client c
+        where c.id = x.node_client_id and x.user_id = u and x.bucket_start >= date_trunc('hour', now) - interval '30 days'
+        group by c.id, c.name
+    ) used where rank <= n::int
+$$;
+
+create function oracle.nodes(u uuid, now timestamptz, n text, skip text, text, text) returns json language sql as $$
+    with mine as (
+        select c.*, s.status, row_number() over (order by c.display_order, c.id) as rank
+        from telecom.node_client c, telecom.node_server s
+        where s.id = c.node_server_id and oracle.group_of(u) = any (c.access_groups)
+    )
+    select json_build_object('total', (select count(*) from mine), 'nodes', coalesce(json_agg(json_build_object(
+        'id', id, 'name', name, 'traffic_factor', traffic_factor, 'display_order', display_order,
+        'speed_limit', speed_limit_bits_per_second, 'status', status, 'country', country, 'location', location,
+        'route_class', route_class) order by rank), '[]'))
+    from mine where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.summary(server integer) returns json language sql as $$
+    select json_build_object('id', id, 'name', name, 'compatibility', compatibility, 'status', status,
+        'last_online_at', (select last_online_at from telecom.node_server_heartbeat where node_server_id = id),
+        'client_count', (select count(*) from telecom.node_client where node_server_id = telecom.node_server.id))
+    from telecom.node_server where id = server
+$$;
+
+create function oracle.metrics(server integer) returns json language sql as $$
+    select json_build_object('measured_at', metrics_at, 'cpu_percent', cpu_percent, 'memory_used', memory_used_bytes,
+        'load1', load1, 'online_users', online_users)
+    from telecom.node_server_heartbeat where node_server_id = server and metrics_at is not null
+$$;
+
+create function oracle.servers(u uuid, now timestamptz, n text, skip text, wanted text, text) returns json language sql as $$
+    with matching as (
+        select id, row_number() over (order by id) as rank from telecom.node_server where wanted = '' or status::text = wanted
+    )
+    select json_build_object('total', (select count(*) from matching),
+        'servers', coalesce(json_agg(oracle.summary(id) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.server(u uuid, now timestamptz, wanted text, text, text, text) returns json language sql as $$
+    select json_build_object('server', oracle.summary(id), 'server_config', server_config, 'metrics', oracle.metrics(id),
+        'created_at', created_at, 'updated_at', updated_at)
+    from telecom.node_server where id = wanted::int
+$$;
+
+create function oracle.one_client(wanted integer, masked boolean) returns json language sql as $$
+    select json_build_object('id', c.id, 'name', c.name, 'server_id', s.id, 'server_name', s.name, 'status', s.status,
+        'traffic_factor', c.traffic_factor, 'display_order', c.display_order, 'speed_limit', c.speed_limit_bits_per_second,
+        'country', c.country, 'location', c.location, 'route_class', c.route_class, 'access_groups', c.access_groups,
+        'client_config', case when masked and c.client_config ? 'password'
+            then c.client_config || '{"password": "********"}' else c.client_config end,
+        'created_at', c.created_at, 'updated_at', c.updated_at)
+    from telecom.node_client c, telecom.node_server s where s.id = c.node_server_id and c.id = wanted
+$$;
+
+create function oracle.clients(u uuid, now timestamptz, n text, skip text, wanted text, text) returns json language sql as $$
+    with matching as (
+        select id, row_number() over (order by id) as rank from telecom.node_client where wanted = '' or node_server_id::text = wanted
+    )
+    select json_build_object('total', (select count(*) from matching),
+        'clients', coalesce(json_agg(oracle.one_client(id, true) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.client(u uuid, now timestamptz, wanted text, text, text, text) returns json language sql as $$
+    select json_build_object('client', oracle.one_client(id, false), 'server', oracle.summary(node_server_id),
+        'metrics', oracle.metrics(node_server_id))
+    from telecom.node_client where id = wanted::int
+$$;
+
+create function oracle.tally(items text[]) returns json language sql as $$
+    select json_build_object('in_queue', count(*) filter (where s = 'in_queue'), 'active', count(*) filter (where s = 'active'),
+        'consumed', count(*) filter (where s = 'consumed'), 'cancelled', count(*) filter (where s = 'cancelled'), 'total', count(*))
+    from unnest(items) s
+$$;
+
+create function oracle.counts(u uuid, now timestamptz, text, text, text, text) returns json language sql as $$
+    with series as (
+        select p.series, coalesce(max(p.name) filter (where p.is_master), max(p.name)) as name,
+            array(select q.status::text from telecom.package_queue q, telecom.package x where x.id = q.package_id and x.series = p.series) as items
+        from telecom.package p group by p.series
+    )
+    select json_build_object('all', oracle.tally(array(select status::text from telecom.package_queue)),
+        'series', json_agg(json_build_object('series', series, 'name', name, 'counts', oracle.tally(items)) order by name, series))
+    from series
+$$;
+
+create function oracle.packages(u uuid, now timestamptz, n text, skip text, wanted text, filter text) returns json language sql as $$
+    with matching as (
+        select q.*, p.name, p.series, p.version, p.traffic_limit_bytes + q.adjust_quota_bytes as quota,
+            row_number() over (order by q.id desc) as rank
+        from telecom.package_queue q, telecom.package p
+        where p.id = q.package_id and case split_part(filter, '=', 1) when 'user' then q.user_id::text = wanted
+            when 'order' then q.by_order::text = wanted when 'package' then q.package_id::text = wanted
+            when 'status' then q.status::text = wanted else true end
+    )
+    select json_build_object('total', (select count(*) from matching), 'packages', coalesce(json_agg(json_build_object(
+        'id', id, 'user', user_id, 'order', by_order, 'package_id', package_id, 'package_name', name, 'series', series,
+        'version', version, 'status', status, 'upload', upload_bytes, 'download', download_bytes,
+        'used', upload_bytes + download_bytes, 'quota', quota, 'quota_left', greatest(quota - upload_bytes - download_bytes, 0),
+        'adjust_quota', adjust_quota_bytes, 'created_at', created_at, 'activated_at', activated_at, 'expires_at', expires_at,
+        'ended_at', ended_at, 'end_reason', end_reason) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;

@@ -1,0 +1,62 @@
+//! The committed document is the one that the types make, and answers are what it says.
+
+use serde_json::{Value, json};
+use shared::http::{openapi, page};
+use sqlx::PgPool;
+use telecom_tests::api::{Api, OPERATIONS};
+use telecom_tests::{World, user};
+
+#[test]
+fn the_committed_document_is_current() {
+    let document = openapi::document();
+    let current = include_str!("../../docs/openapi.json") == format!("{document:#}\n")
+        && include_str!("../../docs/openapi.html") == page::render(&document);
+    assert!(current, "docs/openapi.json or docs/openapi.html is out of date: run `make openapi` and commit them");
+}
+
+#[test]
+fn the_document_describes_every_operation_once_under_its_path() {
+    let document = openapi::document();
+    let paths = document["paths"].as_object().unwrap();
+    let described: Vec<&str> = paths.values().map(|path| path["get"]["operationId"].as_str().unwrap()).collect();
+    assert_eq!(described.len(), OPERATIONS.len());
+    for operation in OPERATIONS {
+        assert!(described.contains(&operation.method.rsplit('/').next().unwrap()), "{}", operation.method);
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_answer_is_as_the_document_says(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(100, 30).await;
+    world.active_item(user(1), package).await;
+    world.waiting_item(user(1), package).await;
+    world.sql("update telecom.node_client set access_groups = '{1}', client_config = '{\"a\": 1}'").await;
+    let mut body = telecom_tests::report::report_of(1, 1, telecom_tests::at(telecom_tests::NOW), &[(user(1), 10, 20)]);
+    body["metrics"] = json!({ "cpu_percent": 1.5, "online_users": 3 });
+    assert!(world.report(&[body.to_string()]).await.is_empty());
+    world.settle().await;
+    let api = Api::over_http(world);
+    let document = openapi::document();
+    for operation in OPERATIONS {
+        let token = if operation.admin { api.issuer.admin() } else { api.issuer.user(user(1)) };
+        check(&document, operation.path, "200", &api.get(operation.path, operation.query, Some(&token)).await);
+        check(&document, operation.path, "401", &api.get(operation.path, operation.query, None).await);
+        check(&document, operation.path, "400", &api.get(operation.path, "nonsense=1", Some(&token)).await);
+    }
+}
+
+/// Holds an answer against the schema of its status.
+fn check(document: &Value, path: &str, status: &str, (answered, body): &(u16, Value)) {
+    assert_eq!(answered.to_string(), status, "{path}: {body}");
+    let described = path.replace("/11", "/{id}").replace("/1", "/{id}");
+    let described = &document["paths"][described.as_str()]["get"]["responses"][status]["content"];
+    let content = described.as_object().unwrap_or_else(|| panic!("{path} {status} is not described"));
+    let media = if status == "200" { "application/json" } else { "application/problem+json" };
+    // The schema with the components that it refers to.
+    let mut schema = content[media]["schema"].clone();
+    schema["components"] = document["components"].clone();
+    let errors: Vec<String> =
+        jsonschema::validator_for(&schema).unwrap().iter_errors(body).map(|error| error.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new(), "{path}: {body}");
+}

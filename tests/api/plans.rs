@@ -1,0 +1,103 @@
+//! The APIs read by index and by page: what the planner chooses on a data set large enough for it to care.
+
+use serde_json::Value;
+use sqlx::PgPool;
+use telecom_tests::World;
+
+/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items and 200,000 rows of usage, 300,000 of status.
+const DATA: &str = "
+    insert into telecom.node_server (name, compatibility, status)
+        select 's', 'ssp', case when n % 50 = 0 then 'maintenance' else 'online' end::telecom.node_server_status from generate_series(1, 3000) n;
+    insert into telecom.node_client (node_server_id, name, country, access_groups)
+        select 1 + n % 3000, 'c', 'DE', array[n % 100] from generate_series(1, 9000) n;
+    insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id, now() from telecom.node_server where id > 1;
+    insert into telecom.package (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        select md5((n % 50)::text)::uuid, n, 'p', n % 100, 1, 86400, 1000 from generate_series(1, 200) n;
+    insert into telecom.package_queue (user_id, package_id, by_order, status, activated_at, expires_at, ended_at, end_reason)
+        select md5((n % 40000)::text)::uuid, 1 + n % 200, md5('o' || n)::uuid,
+            (array['active', 'consumed', 'in_queue'])[1 + n / 40000]::telecom.package_queue_status,
+            case when n < 80000 then now() end, case when n < 80000 then now() end,
+            case when n between 40000 and 79999 then now() end, case when n between 40000 and 79999 then 'time'::telecom.package_end_reason end
+        from generate_series(0, 119999) n;
+    insert into telecom.user_package_usage
+        select md5((n % 40000)::text)::uuid, timestamptz '2026-03-01Z' + n / 40000 * interval '1 hour', 1, 1 + n % 9000, null, 1, 1, 1, 1
+        from generate_series(0, 199999) n;
+    insert into telecom.node_status_history (node_server_id, status, created_at)
+        select s, 'online', timestamptz '2026-03-01Z' + h * interval '1 hour' from generate_series(1, 3000) s, generate_series(0, 99) h;
+    refresh materialized view telecom.node_status_hourly_mv;";
+
+/// Statements as the code sends them, found by name in `pg_stat_statements`, with arguments; the most rows that any step
+/// of their plan may touch; and the tables that they may not read whole.
+const STATEMENTS: [(&str, &str, f64, &[&str]); 12] = [
+    ("analysis.usage_by_bucket", "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'", 100.0, &BIG),
+    ("analysis.node_status_hours", "'USER', '2026-03-01Z', '2026-03-01 03:00Z'", 9_100.0, &BIG),
+    ("analysis.usually_used_nodes", "'USER', '2026-03-01Z', '2026-03-31Z', 20", 100.0, &BIG),
+    ("analysis.user_nodes", "'USER', 1000, 0", 400.0, &BIG),
+    ("analysis.count_user_nodes", "'USER'", 400.0, &BIG),
+    ("fleet.list_servers", "null, 50, 100", 200.0, &BIG),
+    ("fleet.show_server", "7", 10.0, &BIG),
+    ("fleet.list_clients", "null, null, 50, 100", 200.0, &BIG),
+    ("queued_package.find", "'USER', null, null, null, 10000, 50, 0", 100.0, &BIG),
+    ("queued_package.find", "null, md5('o7')::uuid, null, null, 10000, 50, 0", 100.0, &BIG),
+    ("queued_package.find", "null, null, 7, null, 10000, 50, 0", 1_000.0, &BIG),
+    ("queued_package.show", "'{1,2,3,70000}'", 300.0, &BIG),
+];
+const BIG: [&str; 5] =
+    ["package_queue", "user_package_usage", "node_client", "node_status_history", "node_status_hourly_mv"];
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
+    let world = World { pool, ..World::offline() };
+    sqlx::raw_sql(DATA).execute(&world.pool).await.unwrap();
+    sqlx::raw_sql("vacuum analyze").execute(&world.pool).await.unwrap();
+    for (name, arguments, most_rows, whole) in STATEMENTS {
+        let arguments = arguments.replace("USER", "098f6bcd-4621-3373-8ade-4e832627b4f6");
+        let plan = plan(&world, name, &arguments).await;
+        check(name, &arguments, &plan, most_rows, whole);
+    }
+    // Of an administrator's lists without a filter no step reads further than the total is counted.
+    let all = plan(&world, "queued_package.find", "null, null, null, null, 10000, 50, 0").await;
+    check("queued_package.find", "all", &all, 40_000.0, &BIG);
+    let counts = plan(&world, "queued_package.count_by_series", "").await;
+    assert!(counts.to_string().contains("Index Only Scan"), "{counts:#}");
+}
+
+/// Prepares a statement as the code has it, and answers its plan with what was really read. A generic plan is asked for:
+/// it is what a connection settles on, and it must not need to know the arguments.
+async fn plan(world: &World, name: &str, arguments: &str) -> Value {
+    let sql = statement(name);
+    let mut connection = world.pool.acquire().await.unwrap();
+    let execute = if arguments.is_empty() { "execute s".to_owned() } else { format!("execute s ({arguments})") };
+    let setup = format!("set plan_cache_mode = force_generic_plan; prepare s as {sql}");
+    sqlx::raw_sql(&setup).execute(&mut *connection).await.unwrap();
+    let explain = format!("explain (analyze, format json) {execute}");
+    let plan: Value = sqlx::query_scalar(&explain).persistent(false).fetch_one(&mut *connection).await.unwrap();
+    sqlx::raw_sql("deallocate s; reset plan_cache_mode").execute(&mut *connection).await.unwrap();
+    plan[0]["Plan"].clone()
+}
+
+/// The text of the statement that names itself `name`, among the committed query checks.
+fn statement(name: &str) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
+    let queries = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let queries =
+        queries.map(|text| serde_json::from_str::<Value>(&text).unwrap()["query"].as_str().unwrap().to_owned());
+    let comment = format!("/* {name} */");
+    queries
+        .into_iter()
+        .find(|query| query.starts_with(&comment))
+        .unwrap_or_else(|| panic!("no statement is named {name}"))
+}
+
+/// No step of a plan reads a big table from end to end or touches more rows than it may.
+fn check(name: &str, arguments: &str, node: &Value, most_rows: f64, whole: &[&str]) {
+    let rows = node["Actual Rows"].as_f64().unwrap() * node["Actual Loops"].as_f64().unwrap();
+    let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or_default() * node["Actual Loops"].as_f64().unwrap();
+    assert!(rows + filtered <= most_rows, "{name} ({arguments}) touches {rows} + {filtered} rows: {node:#}");
+    let scans = node["Node Type"] == "Seq Scan" && node["Actual Loops"].as_i64() > Some(0);
+    let table = node["Relation Name"].as_str().unwrap_or_default();
+    assert!(!(scans && whole.contains(&table)), "{name} ({arguments}) reads all of {table}: {node:#}");
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        check(name, arguments, child, most_rows, whole);
+    }
+}

@@ -1,0 +1,131 @@
+//! Keys that the issuer publishes: fetched when needed, anew when one is not known, and never as often as tokens come.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::TimeDelta;
+use serde_json::json;
+use shared::auth::Authenticator;
+use shared::clock::{Clock, Fixed};
+use shared::config::{AuthConfig, JwksConfig};
+use telecom_tests::token::{AUDIENCE, ISSUER, Issuer, claims};
+use telecom_tests::{NOW, at, user};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// An issuer's web server: what it publishes, and how often it was asked.
+#[derive(Clone, Default)]
+struct Publisher {
+    body: Arc<Mutex<String>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Publisher {
+    /// Starts it, and answers a judge that believes it.
+    async fn start(&self, clock: &Arc<Fixed>) -> Authenticator {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap()).parse().unwrap();
+        let publisher = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                publisher.asked.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 4096]).await;
+                let body = publisher.body.lock().unwrap().clone();
+                let status = if body.is_empty() { "503 Service Unavailable" } else { "200 OK" };
+                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all((head + &body).as_bytes()).await;
+            }
+        });
+        let jwks = JwksConfig::Published(url);
+        let config = AuthConfig { issuer: ISSUER.into(), audience: AUDIENCE.into(), jwks };
+        Authenticator::new(config, clock.clone()).unwrap()
+    }
+
+    fn publish(&self, issuer: &Issuer) {
+        *self.body.lock().unwrap() = serde_json::to_string(&issuer.jwks()).unwrap();
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+fn later(clock: &Arc<Fixed>, time: TimeDelta) {
+    clock.set(clock.now() + time);
+}
+
+async fn verdict(judge: &Authenticator, clock: &Arc<Fixed>, issuer: &Issuer, key: usize) -> &'static str {
+    let mut claims = claims(user(1), "");
+    claims["exp"] = json!(clock.now().timestamp() + 60);
+    judge.verify(&issuer.sign_with(key, &claims)).await.map_or_else(|error| error.code(), |_| "valid")
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_once_more_for_a_key_that_is_not_known() {
+    use jsonwebtoken::Algorithm::EdDSA;
+    let (publisher, clock) = (Publisher::default(), Fixed::at(at(NOW)));
+    let issuer = Issuer::new(&[EdDSA, EdDSA]);
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    assert_eq!(publisher.asked(), 0, "nothing is fetched before it is needed");
+    for _ in 0..3 {
+        assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+        assert_eq!(verdict(&judge, &clock, &issuer, 1).await, "valid");
+    }
+    assert_eq!(publisher.asked(), 1);
+
+    // The issuer rotates: what it has now is k0 to k2.
+    let rotated = Issuer::new(&[EdDSA, EdDSA, EdDSA]);
+    publisher.publish(&rotated);
+    later(&clock, TimeDelta::seconds(31));
+    assert_eq!(verdict(&judge, &clock, &rotated, 2).await, "valid");
+    assert_eq!(publisher.asked(), 2);
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "token_invalid", "a key that was replaced is not believed");
+}
+
+#[tokio::test]
+async fn made_up_key_ids_cause_no_storm_of_fetches() {
+    use jsonwebtoken::Algorithm::EdDSA;
+    let (publisher, clock) = (Publisher::default(), Fixed::at(at(NOW)));
+    let (issuer, stranger) = (Issuer::default(), Issuer::new(&[EdDSA, EdDSA]));
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    let all = (0..50).map(|_| verdict(&judge, &clock, &stranger, 1));
+    assert!(futures::future::join_all(all).await.iter().all(|code| *code == "token_key_unknown"));
+    assert_eq!(publisher.asked(), 1);
+    later(&clock, TimeDelta::seconds(30));
+    assert_eq!(verdict(&judge, &clock, &stranger, 1).await, "token_key_unknown");
+    assert_eq!(publisher.asked(), 2);
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_out_of_reach_old_keys_serve_and_without_any_nobody_is_judged() {
+    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    let judge = publisher.start(&clock).await;
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "unavailable");
+    publisher.publish(&issuer);
+    later(&clock, TimeDelta::seconds(30));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    publisher.body.lock().unwrap().clear();
+    later(&clock, TimeDelta::hours(2));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    *publisher.body.lock().unwrap() = "x".repeat(300 << 10);
+    later(&clock, TimeDelta::hours(2));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid", "nonsense does not replace what is known");
+}
+
+#[tokio::test]
+async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_at_most() {
+    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    *publisher.body.lock().unwrap() = r#"{"keys":[]}"#.to_owned();
+    later(&clock, TimeDelta::minutes(59));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    later(&clock, TimeDelta::minutes(1));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "token_key_unknown");
+}

@@ -1,0 +1,159 @@
+//! The APIs under test, over events of the load balancer and over a gRPC socket.
+
+use lambda_http::{Body, Request, Response};
+use serde_json::{Value, json};
+use shared::http::{
+    node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage, usually_used_nodes,
+};
+use shared::lambda::api;
+use shared::services::analysis::AnalysisService;
+use shared::services::manage::ManageService;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::World;
+use crate::grpc::{self, GrpcServer};
+use crate::token::Issuer;
+
+/// An operation on both transports, with a question that has an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation {
+    /// The RPC's full name.
+    pub method: &'static str,
+    /// The endpoint.
+    pub path: &'static str,
+    /// A good query of it.
+    pub query: &'static str,
+    /// The same as a message.
+    pub message: &'static str,
+    /// Whether it is for administrators.
+    pub admin: bool,
+}
+
+const fn operation(
+    method: &'static str,
+    path: &'static str,
+    query: &'static str,
+    message: &'static str,
+    admin: bool,
+) -> Operation {
+    Operation { method, path, query, message, admin }
+}
+
+/// All ten.
+pub const OPERATIONS: [Operation; 10] = [
+    operation(
+        "telecom.v1.Telecom/GetRecentTrafficUsage",
+        "/v1/traffic-usage",
+        "range=day",
+        r#"{"range":"RECENT_RANGE_DAY"}"#,
+        false,
+    ),
+    operation("telecom.v1.Telecom/ListNodeStatusHistory", "/v1/node-status-history", "", "{}", false),
+    operation("telecom.v1.Telecom/ListUsuallyUsedNodes", "/v1/usually-used-nodes", "", "{}", false),
+    operation("telecom.v1.Telecom/ListNodes", "/v1/nodes", "", "{}", false),
+    operation("telecom.v1.NodeServerManage/ListNodeServers", "/v1/admin/node-servers", "", "{}", true),
+    operation("telecom.v1.NodeServerManage/ShowNodeServer", "/v1/admin/node-servers/1", "", r#"{"id":1}"#, true),
+    operation("telecom.v1.NodeClientManage/ListNodeClients", "/v1/admin/node-clients", "", "{}", true),
+    operation("telecom.v1.NodeClientManage/ShowNodeClient", "/v1/admin/node-clients/11", "", r#"{"id":11}"#, true),
+    operation("telecom.v1.PackageQueueManage/CountQueuedPackages", "/v1/admin/package-queue/counts", "", "{}", true),
+    operation("telecom.v1.PackageQueueManage/ListQueuedPackages", "/v1/admin/package-queue", "", "{}", true),
+];
+
+/// The APIs of a world.
+#[derive(Debug)]
+pub struct Api {
+    /// The world.
+    pub world: World,
+    /// Whose tokens are believed.
+    pub issuer: Issuer,
+    server: Option<(GrpcServer, Channel)>,
+}
+
+impl Api {
+    /// Over HTTP alone.
+    #[must_use]
+    pub fn over_http(world: World) -> Self {
+        Self { world, issuer: Issuer::default(), server: None }
+    }
+
+    /// Over both.
+    pub async fn over_both(world: World, issuer: Issuer) -> Self {
+        let server = GrpcServer::start(&world, &issuer, grpc::config()).await;
+        let channel = server.connect().await;
+        Self { world, issuer, server: Some((server, channel)) }
+    }
+
+    /// Calls a method with a message given as JSON.
+    pub async fn grpc(&self, method: &str, message: Value, token: Option<&str>) -> Result<Value, Status> {
+        let (_, channel) = self.server.as_ref().expect("an API over both");
+        grpc::call(channel, method, message, token).await
+    }
+
+    /// Asks for `path` and answers status and body.
+    pub async fn get(&self, path: &str, query: &str, token: Option<&str>) -> (u16, Value) {
+        let response = self.send(event("GET", path, query, token, &[])).await;
+        let body = response.body().to_vec();
+        (response.status().as_u16(), serde_json::from_slice(&body).unwrap_or(Value::Null))
+    }
+
+    /// Hands an event to the function that the load balancer's rules choose for its path.
+    pub async fn send(&self, event: Value) -> Response<Body> {
+        let path = event["path"].as_str().unwrap().to_owned();
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        self.route(&path, request).await
+    }
+
+    async fn route(&self, path: &str, request: Request) -> Response<Body> {
+        let authenticator = self.issuer.authenticator(self.world.context());
+        let analysis = AnalysisService::new(self.world.pool.clone(), self.world.context());
+        let manage = ManageService::new(self.world.pool.clone());
+        macro_rules! handle {
+            ($endpoint:ty, $service:expr) => {
+                api::handle::<$endpoint>($service, &authenticator, request).await
+            };
+        }
+        match path {
+            "/v1/traffic-usage" => handle!(traffic_usage::TrafficUsage, &analysis),
+            "/v1/node-status-history" => handle!(node_status_history::NodeStatusHistory, &analysis),
+            "/v1/usually-used-nodes" => handle!(usually_used_nodes::UsuallyUsedNodes, &analysis),
+            "/v1/admin/node-servers" => handle!(node_servers::NodeServers, &manage),
+            "/v1/admin/node-clients" => handle!(node_clients::NodeClients, &manage),
+            "/v1/admin/package-queue/counts" => handle!(package_queue::PackageQueueCounts, &manage),
+            "/v1/admin/package-queue" => handle!(package_queue::PackageQueue, &manage),
+            path if path.starts_with("/v1/admin/node-servers/") => handle!(node_servers::NodeServer, &manage),
+            path if path.starts_with("/v1/admin/node-clients/") => handle!(node_clients::NodeClient, &manage),
+            // The path of a trick may reach any function: this one asks for the least.
+            _ => handle!(nodes::Nodes, &analysis),
+        }
+    }
+}
+
+/// An event as a target group with multi-value headers makes it: the query's values are as they came, escaped.
+#[must_use]
+pub fn event(method: &str, path: &str, query: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Value {
+    let mut all = json!({ "accept": ["*/*"], "host": ["api.test"], "x-forwarded-proto": ["https"] });
+    if let Some(token) = token {
+        all["authorization"] = json!([format!("Bearer {token}")]);
+    }
+    for (name, value) in headers {
+        all[name] = json!([value]);
+    }
+    let mut parameters = json!({});
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match parameters[name].as_array_mut() {
+            Some(values) => values.push(json!(value)),
+            None => parameters[name] = json!([value]),
+        }
+    }
+    json!({
+        "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/t/1" } },
+        "httpMethod": method,
+        "path": path,
+        "multiValueQueryStringParameters": parameters,
+        "multiValueHeaders": all,
+        "body": "",
+        "isBase64Encoded": false
+    })
+}

@@ -1,0 +1,147 @@
+//! A real gRPC server on a socket, and a client that knows of it only what the descriptor set says.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Buf, BufMut};
+use prost_reflect::prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
+use serde_json::Value;
+use shared::services::analysis::AnalysisService;
+use shared::services::manage::ManageService;
+use telecom_grpc::{GrpcConfig, Services, serve_until};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+use crate::World;
+use crate::token::Issuer;
+
+/// A server under test.
+#[derive(Debug)]
+pub struct GrpcServer {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<anyhow::Result<()>>,
+}
+
+/// A server's configuration: everything on, quick to stop.
+#[must_use]
+pub fn config() -> GrpcConfig {
+    GrpcConfig {
+        address: ([127, 0, 0, 1], 0).into(),
+        tls: None,
+        reflection: true,
+        web: None,
+        max_calls: 64,
+        call_timeout: Duration::from_secs(10),
+        drain: Duration::ZERO,
+    }
+}
+
+impl GrpcServer {
+    /// Serves a world to whom `issuer` vouches for.
+    pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
+        let services = Services {
+            analysis: AnalysisService::new(world.pool.clone(), world.context()),
+            manage: ManageService::new(world.pool.clone()),
+            authenticator: issuer.authenticator(world.context()),
+        };
+        let listener = TcpListener::bind(config.address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        let serving = tokio::spawn(async move { serve_until(services, &config, listener, stopped).await });
+        Self { address, stop: Some(stop), serving }
+    }
+
+    /// A connection.
+    pub async fn connect(&self) -> Channel {
+        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+    }
+
+    /// Tells it to stop; it does so in good order.
+    pub fn stop(&mut self) {
+        let _ = self.stop.take().map(|stop| stop.send(()));
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(self) {
+        self.serving.await.unwrap().unwrap();
+    }
+}
+
+/// Calls `method`, such as `telecom.v1.Telecom/ListNodes`, with a message given as JSON; answers it as JSON.
+pub async fn call(channel: &Channel, method: &str, message: Value, token: Option<&str>) -> Result<Value, Status> {
+    let mut request = Request::new(message);
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    call_with(channel, method, request).await
+}
+
+/// As [`call`], with the metadata of `request`.
+pub async fn call_with(channel: &Channel, method: &str, request: Request<Value>) -> Result<Value, Status> {
+    let descriptor = method_descriptor(method);
+    let message = |json: Value| DynamicMessage::deserialize(descriptor.input(), json).unwrap();
+    let (metadata, extensions, json) = request.into_parts();
+    let request = Request::from_parts(metadata, extensions, message(json));
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    let path = format!("/{method}").parse().unwrap();
+    let answer = client.unary(request, path, JsonCodec(descriptor.output())).await?.into_inner();
+    let options =
+        SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false).skip_default_fields(false);
+    Ok(answer.serialize_with_options(serde_json::value::Serializer, &options).unwrap())
+}
+
+fn method_descriptor(method: &str) -> MethodDescriptor {
+    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    let (service, name) = method.split_once('/').unwrap();
+    pool.get_service_by_name(service).unwrap().methods().find(|known| known.name() == name).unwrap()
+}
+
+/// Writes and reads messages by their descriptors.
+#[derive(Debug, Clone)]
+struct JsonCodec(MessageDescriptor);
+
+impl Codec for JsonCodec {
+    type Encode = DynamicMessage;
+    type Decode = DynamicMessage;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        self.clone()
+    }
+
+    fn decoder(&mut self) -> Self {
+        self.clone()
+    }
+}
+
+impl Encoder for JsonCodec {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message.encode_to_vec().as_slice());
+        Ok(())
+    }
+}
+
+impl Decoder for JsonCodec {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
+        let bytes = buffer.copy_to_bytes(buffer.remaining());
+        Ok(Some(DynamicMessage::decode(self.0.clone(), bytes).map_err(|error| Status::internal(error.to_string()))?))
+    }
+}

@@ -1,0 +1,120 @@
+//! An issuer of tokens with a key of every accepted kind, and one of a kind that is not.
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use shared::auth::Authenticator;
+use shared::clock::Context;
+use shared::config::{AuthConfig, JwksConfig};
+use uuid::Uuid;
+
+use crate::{NOW, at};
+
+/// The only `iss` that is believed.
+pub const ISSUER: &str = "https://issuer.test";
+/// What `aud` must hold.
+pub const AUDIENCE: &str = "telecom";
+
+/// Signs tokens.
+#[derive(Clone)]
+pub struct Issuer {
+    keys: Vec<(Algorithm, EncodingKey, Jwk)>,
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issuer")
+    }
+}
+
+impl Default for Issuer {
+    fn default() -> Self {
+        Self::new(&[Algorithm::EdDSA])
+    }
+}
+
+impl Issuer {
+    /// With a key of each of `algorithms`, whose ids are `k0`, `k1` and so on.
+    #[must_use]
+    pub fn new(algorithms: &[Algorithm]) -> Self {
+        let key = |(index, &algorithm): (usize, &Algorithm)| {
+            let key = new_key(algorithm);
+            let mut public = Jwk::from_encoding_key(&key, algorithm).unwrap();
+            public.common.key_id = Some(format!("k{index}"));
+            (algorithm, key, public)
+        };
+        Self { keys: algorithms.iter().enumerate().map(key).collect() }
+    }
+
+    /// The public keys.
+    #[must_use]
+    pub fn jwks(&self) -> JwkSet {
+        JwkSet { keys: self.keys.iter().map(|(_, _, public)| public.clone()).collect() }
+    }
+
+    /// A judge that trusts these keys.
+    #[must_use]
+    pub fn authenticator(&self, context: Context) -> Authenticator {
+        let jwks = JwksConfig::Inline(self.jwks());
+        let config = AuthConfig { issuer: ISSUER.into(), audience: AUDIENCE.into(), jwks };
+        Authenticator::new(config, context.clock).unwrap()
+    }
+
+    /// Claims, signed by the first key.
+    #[must_use]
+    pub fn sign(&self, claims: &Value) -> String {
+        self.sign_with(0, claims)
+    }
+
+    /// Claims, signed by a key of its number.
+    #[must_use]
+    pub fn sign_with(&self, key: usize, claims: &Value) -> String {
+        let (algorithm, key, public) = &self.keys[key];
+        let header = Header { kid: public.common.key_id.clone(), ..Header::new(*algorithm) };
+        encode(&header, claims, key).unwrap()
+    }
+
+    /// A user's token.
+    #[must_use]
+    pub fn user(&self, user: Uuid) -> String {
+        self.sign(&claims(user, ""))
+    }
+
+    /// An administrator's token.
+    #[must_use]
+    pub fn admin(&self) -> String {
+        self.sign(&claims(Uuid::from_u128(1), "openid telecom:admin"))
+    }
+
+    /// The token of an administrator who may see secrets.
+    #[must_use]
+    pub fn admin_with_secrets(&self) -> String {
+        self.sign(&claims(Uuid::from_u128(1), "telecom:admin telecom:secrets"))
+    }
+}
+
+/// Good claims: valid for ten minutes.
+#[must_use]
+pub fn claims(user: Uuid, scope: &str) -> Value {
+    json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": at(NOW).timestamp() + 600, "scope": scope })
+}
+
+fn new_key(algorithm: Algorithm) -> EncodingKey {
+    let random = SystemRandom::new();
+    match algorithm {
+        Algorithm::EdDSA => EncodingKey::from_ed_der(Ed25519KeyPair::generate_pkcs8v1(&random).unwrap().as_ref()),
+        Algorithm::ES256 => {
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+            EncodingKey::from_ec_der(pkcs8.as_ref())
+        }
+        _ => {
+            let pkcs8 = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
+            // jsonwebtoken takes PKCS#1, which is what PKCS#8 wraps in 26 bytes for a key of this size.
+            EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..])
+        }
+    }
+}

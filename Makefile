@@ -1,6 +1,6 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx
+.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
@@ -10,7 +10,7 @@ PROGRAM := $(firstword $(LOCAL))
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
-	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329). DATABASE_URL: a database to use instead of an own one.\n'
+	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051). DATABASE_URL: a database to use instead of an own one.\n'
 
 run: build ## Start everything on this machine; Ctrl-C stops it
 	@exec $(LOCAL) run
@@ -54,6 +54,9 @@ verify: ## Compare what the simulator sent with what was recorded and billed
 
 token: ## Print the demo user's token; for others see `telecom-local token --help`
 	@$(LOCAL) token $(ARGS)
+
+openapi: build ## Bring the committed API documentation up to date
+	@$(LOCAL) openapi
 
 sqlx: ## Bring the committed query checks (.sqlx) up to date
 	@local/scripts/sqlx prepare

@@ -92,6 +92,9 @@ async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
         }
         assert_eq!(system.get(&path, None).0, 401, "{path}");
     }
+    let log = std::fs::read_to_string(stack.settings().log("grpc")).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(lines.filter(|line| line["message"] == "call answered").count(), OPERATIONS.len());
     assert_eq!(system.get("/v1/openapi.json", None).1["openapi"], "3.1.0");
     assert_eq!(system.get("/v1/admin/node-servers/1/..", Some(&token)).0, 404);
 }

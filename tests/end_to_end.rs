@@ -16,7 +16,7 @@ use local::stack::{Endpoints, Stack};
 use serde_json::{Value, json};
 use shared::clock::{Clock, System};
 use sqlx::PgPool;
-use telecom_tests::api::OPERATIONS;
+use telecom_tests::api::{OPERATIONS, Operation};
 use telecom_tests::report::report_of;
 use telecom_tests::{grpc, user};
 use tonic::transport::Channel;
@@ -83,14 +83,14 @@ async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
     let channel = Channel::from_shared(stack.endpoints().grpc.clone()).unwrap().connect().await.unwrap();
     for operation in OPERATIONS {
         let path = operation.path.replace("/11", "/1");
-        let (status, answer) = system.get(&format!("{path}?{}", operation.query), Some(&token));
+        let (status, answer) = system.ask(&operation, &format!("{path}?{}", operation.query), Some(&token));
         assert_eq!(status, 200, "{path}: {answer}");
         let message = serde_json::from_str(&operation.message.replace("11", "1")).unwrap();
         let said = grpc::call(&channel, operation.method, message, Some(&token)).await.unwrap();
         for name in ["total", "server_id", "all"] {
             assert_eq!(answer[name], said[name], "{path}");
         }
-        assert_eq!(system.get(&path, None).0, 401, "{path}");
+        assert_eq!(system.ask(&operation, &path, None).0, 401, "{path}");
     }
     let log = std::fs::read_to_string(stack.settings().log("grpc")).unwrap();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -187,12 +187,21 @@ impl<'s> Deployed<'s> {
     }
 
     fn get(&self, path: &str, token: Option<&str>) -> (u16, Value) {
+        self.send_http("GET", path, "", token)
+    }
+
+    fn ask(&self, operation: &Operation, path: &str, token: Option<&str>) -> (u16, Value) {
+        self.send_http(operation.body.map_or("GET", |_| "PUT"), path, operation.body.unwrap_or_default(), token)
+    }
+
+    fn send_http(&self, method: &str, path: &str, body: &str, token: Option<&str>) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut request = agent.get(format!("{}{path}", self.endpoints.api));
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.endpoints.api));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let mut answer = request.call().unwrap();
+        let request = request.body(body.to_owned()).unwrap();
+        let mut answer = agent.run(request).unwrap();
         (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
     }
 

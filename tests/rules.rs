@@ -6,6 +6,7 @@ mod api {
     mod bad_input;
     mod differential;
     mod http;
+    mod maintenance;
     mod openapi;
     mod plans;
     mod published_keys;
@@ -14,8 +15,12 @@ mod api {
 mod cron {
     mod bill_traffic;
     mod expire_packages;
+    mod fleet_simulation;
     mod maintain_storage;
     mod migrate;
+    mod node_status_history;
+    mod refresh_server_status;
+    mod retention;
     mod sweep_outbox;
 }
 mod grpc {

@@ -183,6 +183,21 @@ impl CorsConfig {
 pub struct NodeHealthCheck {
     /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300): silence after which a server is offline.
     pub offline_timeout: Duration,
+    /// `TELECOM_NODE_RECOVERY_WINDOW_SECONDS` (default 120, less than the timeout): an offline server is online again
+    /// when it was heard so recently.
+    pub recovery_window: Duration,
+}
+
+impl NodeHealthCheck {
+    fn from_env(default: Self) -> Result<Self, ConfigError> {
+        const WINDOW: &str = "TELECOM_NODE_RECOVERY_WINDOW_SECONDS";
+        let offline_timeout = seconds("TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS", default.offline_timeout.as_secs())?;
+        let recovery_window = seconds(WINDOW, default.recovery_window.as_secs())?;
+        if recovery_window >= offline_timeout {
+            return Err(invalid(WINDOW, "is not less than TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS (default 300)"));
+        }
+        Ok(Self { offline_timeout, recovery_window })
+    }
 }
 
 /// How long rows are kept, in days.
@@ -193,6 +208,10 @@ pub struct Retention {
     /// `TELECOM_DEDUP_RETENTION_DAYS` (default 45, at least 36): report and batch ids. A report is accepted for
     /// [35 days](crate::events::usage_report::MAX_AGE_DAYS); its id must be remembered longer than that.
     pub dedup_days: i32,
+    /// `TELECOM_USAGE_RETENTION_DAYS` (default 400, at least 31): hourly usage of users.
+    pub usage_days: i32,
+    /// `TELECOM_NODE_STATUS_RETENTION_DAYS` (default 400, at least 93): hourly status of servers, and the log of it.
+    pub node_status_days: i32,
 }
 
 /// The rules of this deployment.
@@ -207,8 +226,11 @@ pub struct TelecomConfig {
 impl Default for TelecomConfig {
     fn default() -> Self {
         Self {
-            node_health_check: NodeHealthCheck { offline_timeout: Duration::from_mins(5) },
-            retention: Retention { traffic_usage_days: 45, dedup_days: 45 },
+            node_health_check: NodeHealthCheck {
+                offline_timeout: Duration::from_mins(5),
+                recovery_window: Duration::from_mins(2),
+            },
+            retention: Retention { traffic_usage_days: 45, dedup_days: 45, usage_days: 400, node_status_days: 400 },
         }
     }
 }
@@ -218,12 +240,7 @@ impl TelecomConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         Ok(Self {
-            node_health_check: NodeHealthCheck {
-                offline_timeout: seconds(
-                    "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
-                    default.node_health_check.offline_timeout.as_secs(),
-                )?,
-            },
+            node_health_check: NodeHealthCheck::from_env(default.node_health_check)?,
             retention: Retention {
                 traffic_usage_days: days(
                     "TELECOM_TRAFFIC_USAGE_RETENTION_DAYS",
@@ -231,6 +248,8 @@ impl TelecomConfig {
                     1,
                 )?,
                 dedup_days: days("TELECOM_DEDUP_RETENTION_DAYS", default.retention.dedup_days, 36)?,
+                usage_days: days("TELECOM_USAGE_RETENTION_DAYS", default.retention.usage_days, 31)?,
+                node_status_days: days("TELECOM_NODE_STATUS_RETENTION_DAYS", default.retention.node_status_days, 93)?,
             },
         })
     }

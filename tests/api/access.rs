@@ -82,7 +82,7 @@ async fn every_caller_is_granted_or_refused_as_documented_on_both_transports(poo
         for (caller, token, cells) in &callers {
             let what = format!("{caller}: {}", operation.method);
             let (status, code) = cells[usize::from(operation.admin)];
-            let (answered, body) = api.get(operation.path, operation.query, token.as_deref()).await;
+            let (answered, body) = api.ask(&operation, operation.query, token.as_deref()).await;
             assert_eq!((answered, body["code"].as_str().unwrap_or_default()), (status, code), "HTTP, {what}");
             let message = serde_json::from_str(operation.message).unwrap();
             let (answered, reason) = match api.grpc(operation.method, message, token.as_deref()).await {
@@ -115,7 +115,7 @@ async fn a_user_sees_only_what_is_theirs(pool: PgPool) {
         let mine = api.get(operation.path, operation.query, Some(&api.issuer.user(user(1)))).await.1;
         let theirs = api.get(operation.path, operation.query, Some(&api.issuer.user(user(2)))).await.1;
         assert_ne!(mine, theirs, "{}", operation.path);
-        for key in ["nodes", "hours"] {
+        for key in ["nodes", "hours", "availability"] {
             assert_eq!(theirs[key].as_array().map_or(0, Vec::len), 0, "{}", operation.path);
         }
         let message: Value = serde_json::from_str(operation.message).unwrap();

@@ -141,6 +141,18 @@ async fn admin_questions(world: &World) -> Vec<Question> {
             question(&path, "reveal_secrets=true", "NodeServerManage/ShowNodeServer", message, "server").with([&id]),
         );
     }
+    for (id, start, end) in
+        [(1, "2026-03-01T00:00:00Z", "2026-03-31T00:00:00Z"), (5, "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")]
+    {
+        let path = format!("/v1/admin/node-servers/{id}/availability");
+        let message = json!({ "id": id, "start": start, "end": end });
+        let id = id.to_string();
+        let method = "NodeServerManage/GetNodeServerAvailability";
+        questions.push(
+            question(&path, &format!("start={start}&end={end}"), method, message, "availability")
+                .with([&id, start, end]),
+        );
+    }
     for id in column::<i32>(world, "select id from telecom.node_client order by id limit 10").await {
         let message = json!({ "id": id, "reveal_secrets": true });
         let path = format!("/v1/admin/node-clients/{id}");
@@ -160,16 +172,17 @@ async fn compare(api: &Api, token: &str, user: Uuid, question: &Question) {
     let grpc = api.grpc(&method, question.message.clone(), Some(token)).await;
     let grpc = grpc.unwrap_or_else(|status| panic!("{what}: {status}"));
     let [a, b, c, d] = &question.arguments;
-    let expected: Value = sqlx::query_scalar(&format!("select oracle.{}($1, $2, $3, $4, $5, $6)", question.oracle))
-        .bind(user)
-        .bind(telecom_tests::at(NOW))
-        .bind(a)
-        .bind(b)
-        .bind(c)
-        .bind(d)
-        .fetch_one(&api.world.pool)
-        .await
-        .unwrap();
+    let expected: Value =
+        sqlx::query_scalar(&format!("select oracle.{}($1, $2, $3, $4, $5, $6)::jsonb", question.oracle))
+            .bind(user)
+            .bind(telecom_tests::at(NOW))
+            .bind(a)
+            .bind(b)
+            .bind(c)
+            .bind(d)
+            .fetch_one(&api.world.pool)
+            .await
+            .unwrap();
     let (http, grpc, expected) = (plain(http), plain(grpc), plain(expected));
     assert_eq!(http, expected, "HTTP and SQL, {what}");
     assert_eq!(grpc, expected, "gRPC and SQL, {what}");

@@ -27,6 +27,21 @@ insert into telecom.package (series, version, is_master, name, available_group, 
 select md5('series ' || s)::uuid, v, v = 2 and s <> 3, 'package ' || s || '.' || v, s, 3, 86400 * 30, 1000000::bigint * s * v
 from generate_series(1, 4) s, generate_series(1, 3) v;
 
+-- Four spells each, the last one open, and an outage of the collection across some of them.
+insert into telecom.node_status_transition (node_server_id, from_status, to_status, since, until, detected_at)
+select s.id, (array[null, 'online', 'offline', 'maintenance'])[i]::telecom.node_server_status,
+    (array['online', 'offline', 'maintenance', 'online'])[i]::telecom.node_server_status,
+    b.edges[i], b.edges[i + 1], b.edges[i]
+from telecom.node_server s
+cross join lateral (
+    select array_agg(e order by e) || null::timestamptz as edges
+    from (select date_trunc('second', timestamptz '2026-02-27Z' + s.id * 0 * interval '1s' + random() * interval '11 days') as e from generate_series(1, 4)) x
+) b
+cross join generate_series(1, 4) i
+where s.id <> 5;
+insert into telecom.collection_outage (since, until) values ('2026-03-01 05:00Z', '2026-03-01 09:30:15Z'),
+    ('2026-03-09 23:00:30Z', null);
+
 create schema oracle;
 create table oracle.users as select n, md5('user ' || n)::uuid as user_id from generate_series(1, 12) n;
 
@@ -61,6 +76,8 @@ select s.id, (array['online', 'online', 'offline', 'maintenance'])[1 + (random()
     timestamptz '2026-02-28 00:00:30Z' + h * interval '1 hour'
 from telecom.node_server s, generate_series(0, 250) h
 where h % 11 <> 0;
+-- Some hours are sealed, some are in the view.
+update telecom.node_status_seal set open_from = '2026-03-05';
 refresh materialized view telecom.node_status_hourly_mv;
 analyze;
 
@@ -92,8 +109,39 @@ begin
     return json_build_object('range', range, 'time_zone', zone, 'raw', raw, 'actually_billed', billed);
 end $$;
 
+-- Seconds of a server in a status: each spell's overlap with the range, less its overlaps with outages of the collection.
+create function oracle.seconds(server integer, wanted text, a timestamptz, b timestamptz) returns bigint language sql as $$
+    select (extract(epoch from coalesce(sum(upper_end - lower_end - coalesce((
+        select sum(least(coalesce(o.until, 'infinity'), upper_end) - greatest(o.since, lower_end))
+        from telecom.collection_outage o
+        where o.since < upper_end and coalesce(o.until, 'infinity') > lower_end
+    ), '0')), '0')))::bigint
+    from (
+        select greatest(since, a) as lower_end, least(coalesce(until, 'infinity'), b) as upper_end
+        from telecom.node_status_transition where node_server_id = server and to_status::text = wanted
+    ) spell
+    where lower_end < upper_end
+$$;
+
+create function oracle.times(server integer, a timestamptz, b timestamptz) returns jsonb language sql as $$
+    select jsonb_build_object('online_seconds', u, 'offline_seconds', d, 'maintenance_seconds', m,
+        'unknown_seconds', extract(epoch from b - a)::bigint - u - d - m,
+        'availability', u::float8 / nullif(u + d, 0))
+    from (select oracle.seconds(server, 'online', a, b) as u, oracle.seconds(server, 'offline', a, b) as d,
+        oracle.seconds(server, 'maintenance', a, b) as m) t
+$$;
+
+create function oracle.availability(u uuid, now timestamptz, wanted text, a text, b text, text) returns jsonb language sql as $$
+    select jsonb_build_object('id', wanted::int, 'start', a::timestamptz, 'end', least(b::timestamptz, now))
+        || oracle.times(wanted::int, a::timestamptz, least(b::timestamptz, now))
+$$;
+
 create function oracle.history(u uuid, now timestamptz, a text, b text, text, text) returns json language sql as $$
-    select json_build_object('hours', coalesce(json_agg(h order by h.bucket_start), '[]')) from (
+    select json_build_object('availability', (
+        select coalesce(json_agg(jsonb_build_object('node_client_id', c.id)
+            || oracle.times(c.node_server_id, a::timestamptz, least(b::timestamptz, now)) order by c.display_order, c.id), '[]')
+        from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
+    ), 'hours', coalesce(json_agg(h order by h.bucket_start), '[]')) from (
         select date_trunc('hour', h.created_at) as bucket_start,
             count(*) filter (where h.status = 'online') as online_nodes,
             count(*) filter (where h.status = 'offline') as offline_nodes,

@@ -45,11 +45,11 @@ async fn lists_and_series_can_be_had_as_csv_with_a_header_even_when_empty(pool: 
     world.sql("update telecom.node_client set name = 'a, \"b\"'").await;
     let api = Api::over_http(world);
     let token = api.issuer.admin();
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.into_iter().filter(|operation| operation.body.is_none()) {
         let ask = |accept| event("GET", operation.path, operation.query, Some(&token), &[("accept", accept)]);
         let csv = api.send(ask("text/csv")).await;
         let json: Value = serde_json::from_str(&text(&api.send(ask("application/json")).await)).unwrap();
-        if operation.method.contains("/Show") {
+        if operation.method.contains("/Show") || operation.path.ends_with("/availability") {
             assert_eq!(header(&csv, "content-type"), "application/json", "{}", operation.path);
             continue;
         }

@@ -24,17 +24,24 @@ const DATA: &str = "
         from generate_series(0, 199999) n;
     insert into telecom.node_status_history (node_server_id, status, created_at)
         select s, 'online', timestamptz '2026-03-01Z' + h * interval '1 hour' from generate_series(1, 3000) s, generate_series(0, 99) h;
+    insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
+        select s, 'online', timestamptz '2026-03-01Z' + i * interval '1 hour', timestamptz '2026-03-01Z' + (i + 1) * interval '1 hour', now()
+        from generate_series(1, 3000) s, generate_series(0, 49) i;
+    update telecom.node_status_seal set open_from = '2026-03-04';
     refresh materialized view telecom.node_status_hourly_mv;";
 
 /// Statements as the code sends them, found by name in `pg_stat_statements`, with arguments; the most rows that any step
 /// of their plan may touch; and the tables that they may not read whole.
-const STATEMENTS: [(&str, &str, f64, &[&str]); 12] = [
+const STATEMENTS: [(&str, &str, f64, &[&str]); 15] = [
     ("analysis.usage_by_bucket", "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'", 100.0, &BIG),
     ("analysis.node_status_hours", "'USER', '2026-03-01Z', '2026-03-01 03:00Z'", 9_100.0, &BIG),
     ("analysis.usually_used_nodes", "'USER', '2026-03-01Z', '2026-03-31Z', 20", 100.0, &BIG),
     ("analysis.user_nodes", "'USER', 1000, 0", 400.0, &BIG),
     ("analysis.count_user_nodes", "'USER'", 400.0, &BIG),
     ("fleet.list_servers", "null, 50, 100", 200.0, &BIG),
+    ("node_status_history.user_clients", "'USER', 1000", 400.0, &BIG),
+    ("node_status_history.status_times", "7, null, '2026-03-01Z', '2026-03-31Z'", 200.0, &BIG),
+    ("node_status_history.status_times", "null, 'USER', '2026-03-01Z', '2026-03-31Z'", 6_000.0, &BIG),
     ("fleet.show_server", "7", 10.0, &BIG),
     ("fleet.list_clients", "null, null, 50, 100", 200.0, &BIG),
     ("queued_package.find", "'USER', null, null, null, 10000, 50, 0", 100.0, &BIG),
@@ -42,8 +49,14 @@ const STATEMENTS: [(&str, &str, f64, &[&str]); 12] = [
     ("queued_package.find", "null, null, 7, null, 10000, 50, 0", 1_000.0, &BIG),
     ("queued_package.show", "'{1,2,3,70000}'", 300.0, &BIG),
 ];
-const BIG: [&str; 5] =
-    ["package_queue", "user_package_usage", "node_client", "node_status_history", "node_status_hourly_mv"];
+const BIG: [&str; 6] = [
+    "package_queue",
+    "node_status_transition",
+    "user_package_usage",
+    "node_client",
+    "node_status_history",
+    "node_status_hourly_mv",
+];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn every_api_reads_by_index_and_by_page(pool: PgPool) {

@@ -2,6 +2,7 @@
 
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use shared::config::TelecomConfig;
 use shared::http::{
     node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage, usually_used_nodes,
 };
@@ -28,7 +29,19 @@ pub struct Operation {
     pub message: &'static str,
     /// Whether it is for administrators.
     pub admin: bool,
+    /// The body of its `PUT`; none: it is a `GET`.
+    pub body: Option<&'static str>,
 }
+
+/// One that changes something; asked for as here, it changes nothing.
+pub const MAINTENANCE: Operation = Operation {
+    method: "telecom.v1.NodeServerManage/SetNodeServerMaintenance",
+    path: "/v1/admin/node-servers/1/maintenance",
+    query: "",
+    message: r#"{"id":1,"maintenance":false,"reason":"a test"}"#,
+    admin: true,
+    body: Some(r#"{"maintenance":false,"reason":"a test"}"#),
+};
 
 const fn operation(
     method: &'static str,
@@ -37,11 +50,11 @@ const fn operation(
     message: &'static str,
     admin: bool,
 ) -> Operation {
-    Operation { method, path, query, message, admin }
+    Operation { method, path, query, message, admin, body: None }
 }
 
-/// All ten.
-pub const OPERATIONS: [Operation; 10] = [
+/// All of them.
+pub const OPERATIONS: [Operation; 12] = [
     operation(
         "telecom.v1.Telecom/GetRecentTrafficUsage",
         "/v1/traffic-usage",
@@ -58,6 +71,14 @@ pub const OPERATIONS: [Operation; 10] = [
     operation("telecom.v1.NodeClientManage/ShowNodeClient", "/v1/admin/node-clients/11", "", r#"{"id":11}"#, true),
     operation("telecom.v1.PackageQueueManage/CountQueuedPackages", "/v1/admin/package-queue/counts", "", "{}", true),
     operation("telecom.v1.PackageQueueManage/ListQueuedPackages", "/v1/admin/package-queue", "", "{}", true),
+    operation(
+        "telecom.v1.NodeServerManage/GetNodeServerAvailability",
+        "/v1/admin/node-servers/1/availability",
+        "",
+        r#"{"id":1}"#,
+        true,
+    ),
+    MAINTENANCE,
 ];
 
 /// The APIs of a world.
@@ -97,6 +118,20 @@ impl Api {
         (response.status().as_u16(), serde_json::from_slice(&body).unwrap_or(Value::Null))
     }
 
+    /// Asks for an operation's path, by its method, and answers status and body.
+    pub async fn ask(&self, operation: &Operation, query: &str, token: Option<&str>) -> (u16, Value) {
+        let Some(body) = operation.body else { return self.get(operation.path, query, token).await };
+        self.put(operation.path, query, body, token).await
+    }
+
+    /// Sends `body` to `path` and answers status and body.
+    pub async fn put(&self, path: &str, query: &str, body: &str, token: Option<&str>) -> (u16, Value) {
+        let mut event = event("PUT", path, query, token, &[("content-type", "application/json")]);
+        event["body"] = json!(body);
+        let response = self.send(event).await;
+        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+    }
+
     /// Hands an event to the function that the load balancer's rules choose for its path.
     pub async fn send(&self, event: Value) -> Response<Body> {
         let path = event["path"].as_str().unwrap().to_owned();
@@ -107,7 +142,7 @@ impl Api {
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
         let authenticator = self.issuer.authenticator(self.world.context());
         let analysis = AnalysisService::new(self.world.pool.clone(), self.world.context());
-        let manage = ManageService::new(self.world.pool.clone());
+        let manage = ManageService::new(self.world.pool.clone(), self.world.context(), TelecomConfig::default());
         macro_rules! handle {
             ($endpoint:ty, $service:expr) => {
                 api::handle::<$endpoint>($service, &authenticator, request).await
@@ -121,6 +156,8 @@ impl Api {
             "/v1/admin/node-clients" => handle!(node_clients::NodeClients, &manage),
             "/v1/admin/package-queue/counts" => handle!(package_queue::PackageQueueCounts, &manage),
             "/v1/admin/package-queue" => handle!(package_queue::PackageQueue, &manage),
+            path if path.ends_with("/availability") => handle!(node_servers::NodeServerAvailability, &manage),
+            path if path.ends_with("/maintenance") => handle!(node_servers::NodeServerMaintenance, &manage),
             path if path.starts_with("/v1/admin/node-servers/") => handle!(node_servers::NodeServer, &manage),
             path if path.starts_with("/v1/admin/node-clients/") => handle!(node_clients::NodeClient, &manage),
             // The path of a trick may reach any function: this one asks for the least.

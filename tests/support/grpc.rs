@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut};
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
+use shared::config::TelecomConfig;
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use telecom_grpc::{GrpcConfig, Services, serve_until};
@@ -48,7 +49,7 @@ impl GrpcServer {
     pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
         let services = Services {
             analysis: AnalysisService::new(world.pool.clone(), world.context()),
-            manage: ManageService::new(world.pool.clone()),
+            manage: ManageService::new(world.pool.clone(), world.context(), TelecomConfig::default()),
             authenticator: issuer.authenticator(world.context()),
         };
         let listener = TcpListener::bind(config.address).await.unwrap();

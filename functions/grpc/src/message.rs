@@ -5,13 +5,17 @@ use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails, NodeServerMetrics,
     NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
+use shared::domain::node_status::StatusTimes;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
 use shared::services::analysis::{
-    RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory, UserNodes, UserUsuallyUsedNodes,
+    NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory, UserNodes,
+    UserUsuallyUsedNodes,
 };
-use shared::services::manage::{AdminClients, AdminPackages, AdminServers, QueuedPackageCounts};
+use shared::services::manage::{
+    AdminClients, AdminPackages, AdminServers, NodeServerAvailability, NodeServerMaintenance, QueuedPackageCounts,
+};
 
 use crate::convert::{structure, timestamp};
 
@@ -51,7 +55,21 @@ impl Message<TrafficBucket> for v1::TrafficBucket {
 
 impl Message<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
     fn of(history: UserNodeStatusHistory) -> Self {
-        Self { hours: all(history.hours) }
+        Self { hours: all(history.hours), availability: all(history.availability) }
+    }
+}
+
+impl Message<NodeAvailability> for v1::NodeAvailability {
+    fn of(node: NodeAvailability) -> Self {
+        let StatusTimes { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds } = node.times;
+        Self {
+            node_client_id: node.node_client_id,
+            online_seconds,
+            offline_seconds,
+            maintenance_seconds,
+            unknown_seconds,
+            availability: node.availability,
+        }
     }
 }
 
@@ -156,6 +174,28 @@ impl Message<NodeServerMetrics> for v1::NodeServerMetrics {
             upload_rate: metrics.upload_rate,
             download_rate: metrics.download_rate,
         }
+    }
+}
+
+impl Message<NodeServerAvailability> for v1::GetNodeServerAvailabilityResponse {
+    fn of(server: NodeServerAvailability) -> Self {
+        let StatusTimes { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds } = server.times;
+        Self {
+            id: server.id,
+            start: Some(timestamp(server.start)),
+            end: Some(timestamp(server.end)),
+            online_seconds,
+            offline_seconds,
+            maintenance_seconds,
+            unknown_seconds,
+            availability: server.availability,
+        }
+    }
+}
+
+impl Message<NodeServerMaintenance> for v1::SetNodeServerMaintenanceResponse {
+    fn of(server: NodeServerMaintenance) -> Self {
+        Self { id: server.id, status: status(server.status), changed: server.changed }
     }
 }
 

@@ -15,7 +15,7 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdminListClients, AdminListPackages, AdminListServers, AdminShowClient, AdminShowServer, CountQueuedPackages,
-    ManageService,
+    GetNodeServerAvailability, ManageService, SetNodeServerMaintenance,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -114,6 +114,28 @@ impl NodeServerManage for Manage {
     ) -> Answer<v1::ShowNodeServerResponse> {
         let input = |_: &_, asked: v1::ShowNodeServerRequest| {
             Ok(AdminShowServer { id: asked.id, reveal_secrets: asked.reveal_secrets })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn get_node_server_availability(
+        &self,
+        request: Request<v1::GetNodeServerAvailabilityRequest>,
+    ) -> Answer<v1::GetNodeServerAvailabilityResponse> {
+        let input = |_: &_, asked: v1::GetNodeServerAvailabilityRequest| {
+            let (start, end) = (moment("start", asked.start)?, moment("end", asked.end)?);
+            Ok(GetNodeServerAvailability { id: asked.id, start, end })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn set_node_server_maintenance(
+        &self,
+        request: Request<v1::SetNodeServerMaintenanceRequest>,
+    ) -> Answer<v1::SetNodeServerMaintenanceResponse> {
+        let input = |caller: &Principal, asked: v1::SetNodeServerMaintenanceRequest| {
+            let (id, maintenance, reason) = (asked.id, asked.maintenance, asked.reason);
+            Ok(SetNodeServerMaintenance { id, maintenance, reason, actor: caller.user_id })
         };
         self.edge.call(&self.service, request, input).await
     }

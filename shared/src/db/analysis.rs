@@ -65,15 +65,15 @@ pub async fn node_status_hours(
             where q.user_id = $1 and q.status = 'active'
             group by c.node_server_id
         )
-        select h.bucket_start as "bucket_start!",
+        select h.hour at time zone 'UTC' as "bucket_start!",
             coalesce(sum(m.clients) filter (where h.status = 'online'), 0)::bigint as "online_nodes!",
             coalesce(sum(m.clients) filter (where h.status = 'offline'), 0)::bigint as "offline_nodes!",
             coalesce(sum(m.clients) filter (where h.status = 'maintenance'), 0)::bigint as "maintenance_nodes!"
-        from telecom.node_status_hourly_mv h
+        from telecom.node_status_hourly h
         join mine m using (node_server_id)
-        where h.bucket_start >= $2 and h.bucket_start < $3
-        group by h.bucket_start
-        order by h.bucket_start"#,
+        where h.hour >= $2::timestamptz at time zone 'UTC' and h.hour < $3::timestamptz at time zone 'UTC'
+        group by h.hour
+        order by h.hour"#,
         user_id,
         start,
         end

@@ -45,6 +45,21 @@ pub async fn delete_reports(connection: &mut Connection, before: DateTime<Utc>, 
     Ok(done.rows_affected())
 }
 
+/// Deletes hourly usage of hours before `before`, at most about `limit` rows; answers how many.
+pub async fn delete_usage(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* maintenance.delete_usage */
+        delete from telecom.user_package_usage where ctid = any(array(
+            select ctid from telecom.user_package_usage where bucket_start < $1 limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Deletes ids of billing messages applied before `before`, at most `limit`; answers how many.
 pub async fn delete_batches(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query!(

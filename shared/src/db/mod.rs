@@ -20,6 +20,8 @@ pub mod billing;
 pub mod fleet;
 pub mod maintenance;
 pub mod node;
+pub mod node_status;
+pub mod node_status_history;
 pub mod outbox;
 pub mod package_queue;
 pub mod queued_package;

@@ -2,10 +2,12 @@
 
 pub mod bucket;
 pub mod node;
+pub mod node_status;
 pub mod package;
 pub mod page;
 pub mod queued_package;
 pub mod secret;
+pub mod time_range;
 pub mod traffic;
 
 use std::str::FromStr;

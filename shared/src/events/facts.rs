@@ -5,13 +5,15 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::package_expiring::ExpiryReason;
+use crate::domain::node::NodeServerStatus;
+use crate::domain::node_status::Edge;
 
 /// The bus entries' `source`.
 pub const SOURCE: &str = "telecom";
 /// The version of every detail below.
 pub const VERSION: u32 = 1;
 
-/// Something that happened to a user's packages.
+/// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Fact {
@@ -51,9 +53,52 @@ pub enum Fact {
         /// Bytes allowed.
         quota_bytes: i64,
     },
+    /// A server is silent, or was taken back into service while it was.
+    NodeServerWentOffline {
+        /// The server.
+        node_server_id: i32,
+        /// Its name.
+        name: String,
+        /// What it was before.
+        from: NodeServerStatus,
+        /// The last sign of life.
+        since: DateTime<Utc>,
+    },
+    /// A server is heard again, or was taken back into service while it was.
+    NodeServerCameOnline {
+        /// The server.
+        node_server_id: i32,
+        /// Its name.
+        name: String,
+        /// What it was before.
+        from: NodeServerStatus,
+        /// The sign of life that says so.
+        since: DateTime<Utc>,
+    },
+    /// No server at all is heard: the collection is broken, and nothing is known of the servers.
+    CollectionStopped {
+        /// The last sign of life of any server.
+        since: DateTime<Utc>,
+    },
+    /// Servers are heard again.
+    CollectionResumed {
+        /// As in the fact that it had stopped.
+        since: DateTime<Utc>,
+    },
 }
 
 impl Fact {
+    /// What is said of a change of a server's status; nothing of one that an administrator took out of service.
+    #[must_use]
+    pub fn of_edge(edge: &Edge) -> Option<Self> {
+        let (node_server_id, name, from, since) = (edge.node_server_id, edge.name.clone(), edge.from, edge.since);
+        match edge.to {
+            NodeServerStatus::Online => Some(Self::NodeServerCameOnline { node_server_id, name, from, since }),
+            NodeServerStatus::Offline => Some(Self::NodeServerWentOffline { node_server_id, name, from, since }),
+            NodeServerStatus::Maintenance => None,
+        }
+    }
+
     /// The bus entry's `detail-type`.
     #[must_use]
     pub fn detail_type(&self) -> &'static str {
@@ -62,6 +107,10 @@ impl Fact {
             Self::PackageExpired { .. } => "PackageExpired",
             Self::PackageQueueEmptied { .. } => "PackageQueueEmptied",
             Self::QuotaThresholdReached { .. } => "QuotaThresholdReached",
+            Self::NodeServerWentOffline { .. } => "NodeServerWentOffline",
+            Self::NodeServerCameOnline { .. } => "NodeServerCameOnline",
+            Self::CollectionStopped { .. } => "CollectionStopped",
+            Self::CollectionResumed { .. } => "CollectionResumed",
         }
     }
 }

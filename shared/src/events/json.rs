@@ -14,7 +14,7 @@ pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
             // Read to its end without a fault: what follows the value is the fault.
             Ok(_) => (String::from("."), first),
         };
-        let code = if error.is_data() { "invalid_field" } else { "malformed_json" };
+        let (code, path) = if error.is_data() { ("invalid_field", path) } else { ("malformed_json", ".".to_owned()) };
         Error::invalid(code, path, error.to_string())
     })
 }

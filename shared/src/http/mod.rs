@@ -16,7 +16,8 @@ pub mod response;
 pub mod traffic_usage;
 pub mod usually_used_nodes;
 
-use schemars::JsonSchema;
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -27,16 +28,20 @@ use request::ApiRequest;
 /// What an endpoint answers.
 pub type Output<E> = <<E as Endpoint>::Service as Processor<<E as Endpoint>::Input>>::Output;
 
-/// One operation over HTTP, always a `GET`: how a request becomes a processor's input.
+/// One operation over HTTP: how a request becomes a processor's input.
 pub trait Endpoint {
     /// Who does the work.
     type Service: Processor<Self::Input, Output: Serialize + JsonSchema + Send + Sync> + Send + Sync;
     /// What it takes.
     type Input: Operation + Send;
+    /// The method.
+    const METHOD: Method = Method::GET;
     /// The path; `{id}` stands for an id.
     const PATH: &'static str;
     /// The parameters of the query; others are refused.
     const PARAMETERS: &'static [Parameter] = &[];
+    /// The schema of the JSON body; none: there is no body.
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = None;
     /// The columns as which the answer is given to those who ask for `text/csv`; none: it has no such form.
     const CSV_COLUMNS: Option<&'static [&'static str]> = None;
 

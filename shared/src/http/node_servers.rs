@@ -1,5 +1,8 @@
-//! `GET /v1/admin/node-servers` and `GET /v1/admin/node-servers/{id}`.
+//! `/v1/admin/node-servers` and what is below it.
 
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
 use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter, REVEAL_SECRETS};
@@ -8,7 +11,9 @@ use super::{Endpoint, cell, moment};
 use crate::domain::node::{NodeServerStatus, NodeServerSummary};
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
-use crate::services::manage::{AdminListServers, AdminServers, AdminShowServer, ManageService};
+use crate::services::manage::{
+    AdminListServers, AdminServers, AdminShowServer, GetNodeServerAvailability, ManageService, SetNodeServerMaintenance,
+};
 
 /// Node servers by id.
 #[derive(Debug)]
@@ -61,5 +66,54 @@ impl Endpoint for NodeServer {
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowServer, Error> {
         Ok(AdminShowServer { id: request.id()?, reveal_secrets: request.get("reveal_secrets")?.unwrap_or(false) })
+    }
+}
+
+/// How long a node server was in which status.
+#[derive(Debug)]
+pub struct NodeServerAvailability;
+
+impl Endpoint for NodeServerAvailability {
+    type Service = ManageService;
+    type Input = GetNodeServerAvailability;
+    const PATH: &'static str = "/v1/admin/node-servers/{id}/availability";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::optional("start", "From when on. Default: 24 hours before `end`.", Kind::Time),
+        Parameter::optional(
+            "end",
+            "Until before when. Default: now. At most 92 days after `start`; what is still to come is left out.",
+            Kind::Time,
+        ),
+    ];
+
+    fn input(request: &ApiRequest<'_>) -> Result<GetNodeServerAvailability, Error> {
+        Ok(GetNodeServerAvailability { id: request.id()?, start: request.time("start")?, end: request.time("end")? })
+    }
+}
+
+/// What to do about a server's maintenance.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct MaintenanceBody {
+    /// Out of service, or back.
+    maintenance: bool,
+    /// Why: 1 to 500 characters, kept in the log.
+    #[schemars(length(min = 1, max = 500))]
+    reason: String,
+}
+
+/// Take a node server out of service, or back.
+#[derive(Debug)]
+pub struct NodeServerMaintenance;
+
+impl Endpoint for NodeServerMaintenance {
+    type Service = ManageService;
+    type Input = SetNodeServerMaintenance;
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/admin/node-servers/{id}/maintenance";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = Some(SchemaGenerator::subschema_for::<MaintenanceBody>);
+
+    fn input(request: &ApiRequest<'_>) -> Result<SetNodeServerMaintenance, Error> {
+        let MaintenanceBody { maintenance, reason } = request.body()?;
+        Ok(SetNodeServerMaintenance { id: request.id()?, maintenance, reason, actor: request.user_id() })
     }
 }

@@ -27,6 +27,8 @@ pub fn document() -> Value {
     document.add::<nodes::Nodes>("List nodes");
     document.add::<node_servers::NodeServers>("List node servers");
     document.add::<node_servers::NodeServer>("Show a node server");
+    document.add::<node_servers::NodeServerAvailability>("Get a node server's availability");
+    document.add::<node_servers::NodeServerMaintenance>("Set a node server's maintenance");
     document.add::<node_clients::NodeClients>("List node clients");
     document.add::<node_clients::NodeClient>("Show a node client");
     document.add::<package_queue::PackageQueueCounts>("Count queued packages");
@@ -53,7 +55,7 @@ impl Document {
             Access::User => ("User", json!([])),
             Access::Admin | Access::Secrets => ("Administrator", json!(["telecom:admin"])),
         };
-        let operation = json!({
+        let mut operation = json!({
             "operationId": E::Input::NAME,
             "summary": summary,
             "tags": [tag],
@@ -61,7 +63,12 @@ impl Document {
             "parameters": parameters::<E>(),
             "responses": self.responses::<E>(),
         });
-        self.paths.insert(E::PATH.to_owned(), json!({ "get": operation }));
+        if let (Some(body), Some(fields)) = (E::BODY, operation.as_object_mut()) {
+            let content = json!({ "application/json": { "schema": body(&mut self.schemas) } });
+            fields.insert("requestBody".into(), json!({ "required": true, "content": content }));
+        }
+        let item = Map::from_iter([(E::METHOD.as_str().to_lowercase(), operation)]);
+        self.paths.insert(E::PATH.to_owned(), Value::Object(item));
     }
 
     fn responses<E: Endpoint>(&mut self) -> Value {

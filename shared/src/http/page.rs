@@ -23,8 +23,10 @@ pub fn render(document: &Value) -> String {
     let empty = serde_json::Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
     let schemas = document["components"]["schemas"].as_object().unwrap_or(&empty);
-    let links: String = paths.iter().map(|(path, item)| link(path, &item["get"])).collect();
-    let operations: String = paths.iter().map(|(path, item)| operation(path, &item["get"])).collect();
+    let all =
+        || paths.iter().flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |found| (path, found)));
+    let links: String = all().map(|(path, (_, found))| link(path, found)).collect();
+    let operations: String = all().map(|(path, (method, found))| operation(method, path, found)).collect();
     let types: String = schemas.iter().map(|(name, schema)| schema_section(name, schema)).collect();
     // Writing to a string cannot fail.
     let _ = write!(
@@ -45,20 +47,23 @@ fn link(path: &str, operation: &Value) -> String {
     )
 }
 
-fn operation(path: &str, operation: &Value) -> String {
+fn operation(method: &str, path: &str, operation: &Value) -> String {
     let parameters: String = items(&operation["parameters"]).map(parameter).collect();
     let parameters = if parameters.is_empty() {
         String::new()
     } else {
         format!("<table><tr><th>Parameter<th>Values<th>Meaning</tr>\n{parameters}</table>\n")
     };
+    let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+    let body = if body.is_null() { String::new() } else { format!("<p>Body: {}</p>\n", values(body)) };
     let answers: String = operation["responses"].as_object().into_iter().flatten().map(answer).collect();
     format!(
-        "<h2 id=\"{}\">{}<span class=\"tag\">{}</span></h2>\n<p class=\"path\">GET {path}</p>\n{parameters}\
+        "<h2 id=\"{}\">{}<span class=\"tag\">{}</span></h2>\n<p class=\"path\">{} {path}</p>\n{body}{parameters}\
          <table><tr><th>Status<th>Answer<th>Type</tr>\n{answers}</table>\n",
         escape(&operation["operationId"]),
         escape(&operation["summary"]),
         escape(&operation["tags"][0]),
+        method.to_uppercase(),
     )
 }
 

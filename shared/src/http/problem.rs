@@ -31,12 +31,13 @@ pub fn response(error: &Error) -> Response<Body> {
     with_status(error, error.kind().http_status())
 }
 
-/// The answer to another method than `GET` and `HEAD`.
+/// The answer to another method than those `allowed`, separated by commas.
 #[must_use]
-pub fn method_not_allowed() -> Response<Body> {
-    let error = Error::new(ErrorKind::InvalidArgument, "method_not_allowed", "accepted are GET and HEAD");
+pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let message = format!("accepted are {allowed}");
+    let error = Error::new(ErrorKind::InvalidArgument, "method_not_allowed", message);
     let mut response = with_status(&error, StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 

@@ -3,15 +3,16 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use lambda_http::{Request, RequestExt};
+use lambda_http::{Body, Request, RequestExt};
+use serde::de::DeserializeOwned;
 use strum::VariantNames;
 use uuid::Uuid;
 
 use super::Endpoint;
 use super::parameter::{ID, Kind, Parameter};
 use crate::auth::Principal;
-use crate::domain;
 use crate::error::Error;
+use crate::{domain, events};
 
 /// A request of an authenticated caller to an endpoint.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub struct ApiRequest<'r> {
     id: Option<&'r str>,
     parameters: &'static [Parameter],
     values: Vec<(String, String)>,
+    body: &'r Body,
 }
 
 impl<'r> ApiRequest<'r> {
@@ -32,7 +34,7 @@ impl<'r> ApiRequest<'r> {
             .map(|query| query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
             .unwrap_or_default();
         check_names(E::PARAMETERS, &values)?;
-        Ok(Self { principal, id, parameters: E::PARAMETERS, values })
+        Ok(Self { principal, id, parameters: E::PARAMETERS, values, body: request.body() })
     }
 
     /// Who asks.
@@ -44,6 +46,12 @@ impl<'r> ApiRequest<'r> {
     /// The id in the path.
     pub fn id(&self) -> Result<i32, Error> {
         self.id.and_then(|id| id.parse().ok()).ok_or_else(|| Error::parameter("id", &ID.accepted()))
+    }
+
+    /// The JSON body.
+    pub fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let text = std::str::from_utf8(self.body.as_ref());
+        events::parse(text.map_err(|_| Error::invalid("malformed_json", ".", "is not UTF-8"))?)
     }
 
     /// A parameter's value, read; none: it was not given.

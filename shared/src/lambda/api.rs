@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use http::header::{ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Method};
 use lambda_http::{Body, Request, RequestExt, Response, service_fn, tower};
 use tower::{Layer, Service};
@@ -54,8 +54,8 @@ pub fn cors(config: &CorsConfig) -> CorsLayer {
     let origins = if any { AllowOrigin::any() } else { AllowOrigin::list(config.allowed_origins.clone()) };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD])
-        .allow_headers([ACCEPT, AUTHORIZATION, IF_NONE_MATCH])
+        .allow_methods([Method::GET, Method::HEAD, Method::PUT])
+        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH])
         .expose_headers([ETAG])
         .max_age(std::time::Duration::from_mins(10))
 }
@@ -66,7 +66,7 @@ pub async fn handle<E: Endpoint>(
     authenticator: &Authenticator,
     request: Request,
 ) -> Response<Body> {
-    let answered = match only_reads(&request) {
+    let answered = match other_method(&request, &E::METHOD) {
         Some(refusal) => Ok(refusal),
         None => {
             answer::<E>(service, authenticator, &request).await.and_then(|output| response::ok::<E>(&request, &output))
@@ -83,9 +83,11 @@ pub async fn handle<E: Endpoint>(
     response
 }
 
-fn only_reads(request: &Request) -> Option<Response<Body>> {
-    let reads = [Method::GET, Method::HEAD].contains(request.method());
-    (!reads).then(problem::method_not_allowed)
+/// The refusal of a request by another method than an endpoint has.
+fn other_method(request: &Request, method: &Method) -> Option<Response<Body>> {
+    let allowed = if method == Method::PUT { "PUT, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+    let known = request.method() == method || method == Method::GET && request.method() == Method::HEAD;
+    (!known).then(|| problem::method_not_allowed(allowed))
 }
 
 async fn answer<E: Endpoint>(
@@ -110,8 +112,10 @@ async fn answer<E: Endpoint>(
 pub fn document(request: &Request) -> Response<Body> {
     const PAGE: &str = include_str!("../../../docs/openapi.html");
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+    if let Some(refusal) = other_method(request, &Method::GET) {
+        return refusal;
+    }
     let (content_type, body) = match request.raw_http_path() {
-        _ if only_reads(request).is_some() => return problem::method_not_allowed(),
         "/docs" => ("text/html; charset=utf-8", PAGE),
         "/v1/openapi.json" => ("application/json", DOCUMENT),
         _ => return problem::response(&Error::not_found("such path")),

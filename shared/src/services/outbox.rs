@@ -29,6 +29,7 @@ pub fn expiring_before(now: DateTime<Utc>) -> DateTime<Utc> {
 pub struct Outbox<'c> {
     context: &'c Context,
     now: DateTime<Utc>,
+    lease: TimeDelta,
     trace: Option<String>,
     messages: Vec<OutboxMessage>,
 }
@@ -37,7 +38,13 @@ impl<'c> Outbox<'c> {
     /// Empty.
     #[must_use]
     pub fn new(context: &'c Context, now: DateTime<Utc>) -> Self {
-        Self { context, now, trace: telemetry::trace_header(), messages: Vec::new() }
+        Self { context, now, lease: LEASE, trace: telemetry::trace_header(), messages: Vec::new() }
+    }
+
+    /// Empty, and its messages are the sweep's at once: for a writer that reaches no queue.
+    #[must_use]
+    pub fn for_the_sweep(context: &'c Context, now: DateTime<Utc>) -> Self {
+        Self { lease: TimeDelta::zero(), ..Self::new(context, now) }
     }
 
     /// An identifier for a message.
@@ -77,7 +84,7 @@ impl<'c> Outbox<'c> {
 
     /// Writes the intents, as part of `tx`.
     pub async fn write(self, tx: &mut Transaction) -> Result<Vec<OutboxMessage>, Error> {
-        outbox::insert(tx, &self.messages, self.now, self.now + LEASE).await?;
+        outbox::insert(tx, &self.messages, self.now, self.now + self.lease).await?;
         Ok(self.messages)
     }
 }

@@ -1,7 +1,9 @@
 //! `ListUserNodeStatusHistory`: for each hour, how many of a user's nodes were online, offline and in maintenance.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
@@ -10,13 +12,15 @@ use super::AnalysisService;
 use crate::auth::Access;
 use crate::db;
 use crate::db::analysis::node_status_hours;
+use crate::db::node_status_history::{Servers, status_times, user_clients};
 use crate::domain::node::NodeStatusHour;
+use crate::domain::node_status::StatusTimes;
+use crate::domain::time_range::TimeRange;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// The longest range.
-pub const MAX_RANGE_DAYS: i64 = 92;
-const DEFAULT_RANGE: TimeDelta = TimeDelta::hours(24);
+/// Node clients whose availability is shown, at most.
+const MAX_CLIENTS: i64 = 1_000;
 
 /// Asks for the hours that begin in `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +39,25 @@ impl Operation for ListUserNodeStatusHistory {
 }
 
 /// Hours, oldest first. One of which no status was recorded is missing: nobody knows what it was like.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UserNodeStatusHistory {
     /// The hours.
     pub hours: Vec<NodeStatusHour>,
+    /// Of each of the nodes, by display order, then id: how long it was in which status, to the second, in the part of
+    /// the range that is over.
+    pub availability: Vec<NodeAvailability>,
+}
+
+/// How long a node was in which status.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct NodeAvailability {
+    /// The node client.
+    pub node_client_id: i32,
+    /// The times.
+    #[serde(flatten)]
+    pub times: StatusTimes,
+    /// Online / (online + offline), from 0 to 1; none where neither is known.
+    pub availability: Option<f64>,
 }
 
 #[async_trait]
@@ -47,22 +66,24 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
 
     #[tracing::instrument(name = "list_user_node_status_history", skip_all)]
     async fn process(&self, input: ListUserNodeStatusHistory) -> Result<UserNodeStatusHistory, Error> {
-        let (start, end) = range(&input, self.context.now())?;
+        let now = self.context.now();
+        let range = TimeRange::asked(input.start, input.end, now)?;
+        let past = range.past(now);
         let mut tx = db::read(&self.pool).await?;
-        let hours = node_status_hours(&mut tx, input.user_id, start, end).await?;
+        let hours = node_status_hours(&mut tx, input.user_id, range.start, range.end).await?;
+        let clients = user_clients(&mut tx, input.user_id, MAX_CLIENTS).await?;
+        let times = status_times(&mut tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
         tx.commit().await?;
-        Ok(UserNodeStatusHistory { hours })
+        Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times) })
     }
 }
 
-fn range(input: &ListUserNodeStatusHistory, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Error> {
-    let end = input.end.unwrap_or(now);
-    let start = input.start.or_else(|| end.checked_sub_signed(DEFAULT_RANGE)).unwrap_or(end);
-    if start >= end {
-        return Err(Error::parameter("start", "times before `end`"));
-    }
-    if end - start > TimeDelta::days(MAX_RANGE_DAYS) {
-        return Err(Error::parameter("start", &format!("times at most {MAX_RANGE_DAYS} days before `end`")));
-    }
-    Ok((start, end))
+/// A client is as available as its server.
+fn by_client(clients: &[(i32, i32)], times: &[(i32, StatusTimes)]) -> Vec<NodeAvailability> {
+    let of_server: HashMap<i32, StatusTimes> = times.iter().copied().collect();
+    let of_client = |&(node_client_id, server): &(i32, i32)| {
+        let times = *of_server.get(&server)?;
+        Some(NodeAvailability { node_client_id, times, availability: times.availability() })
+    };
+    clients.iter().filter_map(of_client).collect()
 }

@@ -29,6 +29,8 @@ pub struct Maintained {
     pub reports_deleted: u64,
     /// Billing message ids forgotten.
     pub batches_deleted: u64,
+    /// Rows of hourly usage.
+    pub usage_deleted: u64,
 }
 
 #[async_trait]
@@ -52,13 +54,17 @@ impl Processor<MaintainStorageJob> for TelecomCronExecutor {
 
 impl TelecomCronExecutor {
     async fn forget_ids(&self, connection: &mut Connection, done: &mut Maintained, run: Run) -> Result<(), Error> {
-        let before = self.context.now() - TimeDelta::days(self.config.retention.dedup_days.into());
+        let now = self.context.now();
+        let before = now - TimeDelta::days(self.config.retention.dedup_days.into());
+        let usage_before = now - TimeDelta::days(self.config.retention.usage_days.into());
         while !run.deadline_is_near() {
             let reports = maintenance::delete_reports(connection, before, BATCH).await?;
             let batches = maintenance::delete_batches(connection, before, BATCH).await?;
+            let usage = maintenance::delete_usage(connection, usage_before, BATCH).await?;
             done.reports_deleted += reports;
             done.batches_deleted += batches;
-            if reports == 0 && batches == 0 {
+            done.usage_deleted += usage;
+            if reports == 0 && batches == 0 && usage == 0 {
                 break;
             }
         }

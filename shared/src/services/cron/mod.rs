@@ -6,6 +6,9 @@
 pub mod bill_traffic;
 pub mod maintain_storage;
 pub mod package_expiring;
+pub mod record_node_status_history;
+pub mod refresh_node_status_view;
+pub mod refresh_server_status;
 pub mod sweep_outbox;
 
 use std::time::{Duration, Instant};

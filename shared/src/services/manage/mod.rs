@@ -6,6 +6,8 @@ mod admin_list_servers;
 mod admin_show_client;
 mod admin_show_server;
 mod count_queued_packages;
+mod get_node_server_availability;
+mod set_node_server_maintenance;
 
 use async_trait::async_trait;
 use sqlx::PgPool;
@@ -16,26 +18,32 @@ pub use admin_list_servers::{AdminListServers, AdminServers};
 pub use admin_show_client::AdminShowClient;
 pub use admin_show_server::AdminShowServer;
 pub use count_queued_packages::{CountQueuedPackages, QueuedPackageCounts};
+pub use get_node_server_availability::{GetNodeServerAvailability, NodeServerAvailability};
+pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMaintenance};
 
 use crate::app::{App, FromApp, StartError};
+use crate::clock::Context;
+use crate::config::TelecomConfig;
 
 /// Answers administrators.
 #[derive(Debug, Clone)]
 pub struct ManageService {
     pool: PgPool,
+    context: Context,
+    config: TelecomConfig,
 }
 
 impl ManageService {
     /// Over a database.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn new(pool: PgPool, context: Context, config: TelecomConfig) -> Self {
+        Self { pool, context, config }
     }
 }
 
 #[async_trait]
 impl FromApp for ManageService {
     async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(app.database()?))
+        Ok(Self::new(app.database()?, app.context(), app.config()?))
     }
 }

@@ -1,0 +1,187 @@
+//! Hourly snapshots of servers' status, and how long servers were in which status.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Connection;
+use crate::domain::node_status::StatusTimes;
+use crate::error::Error;
+
+/// Records the status of all servers for the hour of `now`; what is recorded of that hour already stays. Answers how
+/// many rows are new.
+pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* node_status_history.record */
+        insert into telecom.node_status_history (node_server_id, status, created_at)
+        select id, status, $1 from telecom.node_server
+        on conflict (date_trunc('hour', created_at at time zone 'UTC'), node_server_id) do nothing"#,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Seals the hours before `open_from`: the view leaves them out from its next refresh on, and readers at once.
+pub async fn seal(connection: &mut Connection, open_from: DateTime<Utc>) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* node_status_history.seal */
+        update telecom.node_status_seal set open_from = date_trunc('hour', $1::timestamptz at time zone 'UTC')
+        where open_from < date_trunc('hour', $1::timestamptz at time zone 'UTC')"#,
+        open_from
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Refreshes the view of the open hours; readers go on meanwhile.
+pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* node_status_history.refresh_view */ refresh materialized view concurrently telecom.node_status_hourly_mv"#
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Tells the planner what there is.
+pub async fn analyze(connection: &mut Connection) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* node_status_history.analyze */ analyze telecom.node_status_history, telecom.node_status_hourly_mv"#
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes snapshots of before `before`, at most `limit`; answers how many.
+pub async fn delete_snapshots(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* node_status_history.delete_snapshots */
+        delete from telecom.node_status_history where id = any(array(
+            select id from telecom.node_status_history
+            where date_trunc('hour', created_at at time zone 'UTC')
+                < date_trunc('hour', $1::timestamptz at time zone 'UTC')
+            order by date_trunc('hour', created_at at time zone 'UTC')
+            limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Deletes intervals and outages of the collection that ended before `before`, at most `limit` of each; answers how
+/// many.
+pub async fn delete_transitions(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* node_status_history.delete_transitions */
+        with outages as (
+            delete from telecom.collection_outage where id = any(array(
+                select id from telecom.collection_outage where until < $1 limit $2
+            ))
+            returning id
+        ), transitions as (
+            delete from telecom.node_status_transition where id = any(array(
+                select id from telecom.node_status_transition where until < $1 limit $2
+            ))
+            returning id
+        )
+        select (select count(*) from outages) + (select count(*) from transitions) as "deleted!""#,
+        before,
+        limit
+    )
+    .fetch_one(connection)
+    .await?;
+    u64::try_from(done.deleted).map_err(Error::internal)
+}
+
+/// Of which servers.
+#[derive(Debug, Clone, Copy)]
+pub enum Servers {
+    /// One.
+    One(i32),
+    /// Those behind the node clients that a user's active package opens.
+    OfUser(Uuid),
+}
+
+/// How long each of the servers was in which status in `[start, end)`, by server.
+pub async fn status_times(
+    connection: &mut Connection,
+    servers: Servers,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> Result<Vec<(i32, StatusTimes)>, Error> {
+    let (server, user) = match servers {
+        Servers::One(id) => (Some(id), None),
+        Servers::OfUser(user) => (None, Some(user)),
+    };
+    let rows = sqlx::query!(
+        r#"/* node_status_history.status_times */
+        with server as (
+            select id from telecom.node_server where id = $1
+            union
+            select c.node_server_id
+            from telecom.package_queue q
+            join telecom.package p on p.id = q.package_id
+            join telecom.node_client c on c.access_groups @> array[p.available_group]
+            where q.user_id = $2 and q.status = 'active'
+        ), known as materialized (
+            -- The range, without what nobody could know.
+            select tstzmultirange(tstzrange($3, $4)) - coalesce(range_agg(tstzrange(since, until)), '{}') as times
+            from telecom.collection_outage
+            where since < $4 and coalesce(until, 'infinity') > $3
+        ), spell as (
+            select t.node_server_id, t.to_status, upper(r) - lower(r) as length
+            from server
+            join telecom.node_status_transition t on t.node_server_id = server.id
+            cross join known
+            cross join unnest(known.times * tstzmultirange(tstzrange(t.since, t.until))) r
+            where t.since < $4 and (t.until is null or t.until > $3)
+        )
+        select server.id as "id!",
+            coalesce(extract(epoch from sum(length) filter (where to_status = 'online')), 0)::bigint as "online!",
+            coalesce(extract(epoch from sum(length) filter (where to_status = 'offline')), 0)::bigint as "offline!",
+            coalesce(extract(epoch from sum(length) filter (where to_status = 'maintenance')), 0)::bigint as "maintenance!"
+        from server
+        left join spell on spell.node_server_id = server.id
+        group by server.id
+        order by server.id"#,
+        server,
+        user,
+        start,
+        end
+    )
+    .fetch_all(connection)
+    .await?;
+    let range = (end - start).num_seconds();
+    let times = rows.into_iter().map(|row| {
+        let (online_seconds, offline_seconds, maintenance_seconds) = (row.online, row.offline, row.maintenance);
+        let known = [offline_seconds, maintenance_seconds].into_iter().fold(online_seconds, i64::saturating_add);
+        let unknown_seconds = range.saturating_sub(known).max(0);
+        (row.id, StatusTimes { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds })
+    });
+    Ok(times.collect())
+}
+
+/// The node clients that a user's active package opens, `(client, server)`, by display order, then id; at most `limit`.
+pub async fn user_clients(connection: &mut Connection, user_id: Uuid, limit: i64) -> Result<Vec<(i32, i32)>, Error> {
+    let rows = sqlx::query!(
+        r#"/* node_status_history.user_clients */
+        select c.id, c.node_server_id
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        join telecom.node_client c on c.access_groups @> array[p.available_group]
+        where q.user_id = $1 and q.status = 'active'
+        order by c.display_order, c.id
+        limit $2"#,
+        user_id,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.node_server_id)).collect())
+}

@@ -1,0 +1,39 @@
+//! Ranges of time that a caller asks about.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::error::Error;
+
+/// The longest range.
+pub const MAX_RANGE_DAYS: i64 = 92;
+const DEFAULT_RANGE: TimeDelta = TimeDelta::hours(24);
+
+/// Half-open: `[start, end)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Inclusive.
+    pub start: DateTime<Utc>,
+    /// Exclusive.
+    pub end: DateTime<Utc>,
+}
+
+impl TimeRange {
+    /// What is asked for; without an end until `now`, without a start 24 hours.
+    pub fn asked(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Self, Error> {
+        let end = end.unwrap_or(now);
+        let start = start.or_else(|| end.checked_sub_signed(DEFAULT_RANGE)).unwrap_or(end);
+        if start >= end {
+            return Err(Error::parameter("start", "times before `end`"));
+        }
+        if end - start > TimeDelta::days(MAX_RANGE_DAYS) {
+            return Err(Error::parameter("start", &format!("times at most {MAX_RANGE_DAYS} days before `end`")));
+        }
+        Ok(Self { start, end })
+    }
+
+    /// The part of it that is over; nothing of it is an empty range.
+    #[must_use]
+    pub fn past(self, now: DateTime<Utc>) -> Self {
+        Self { start: self.start.min(now), end: self.end.min(now) }
+    }
+}

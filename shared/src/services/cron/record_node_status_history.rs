@@ -1,0 +1,38 @@
+//! `RecordNodeStatusHistoryJob`: the status of every server, once an hour.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{Run, TelecomCronExecutor};
+use crate::db::{node_status, node_status_history};
+use crate::error::Error;
+use crate::services::Processor;
+
+/// The job.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordNodeStatusHistoryJob(pub Run);
+
+/// What was recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Servers recorded that were not yet in this hour.
+    pub servers: u64,
+    /// No server is heard: the hour stays missing, since what servers are now nobody knows.
+    pub collection_stopped: bool,
+}
+
+#[async_trait]
+impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
+    type Output = Recorded;
+
+    #[tracing::instrument(name = "record_node_status_history", skip_all)]
+    async fn process(&self, _: RecordNodeStatusHistoryJob) -> Result<Recorded, Error> {
+        let mut connection = self.pool.acquire().await?;
+        let outage = node_status::heard(&mut connection).await?.outage;
+        if outage.is_some_and(|outage| outage.until.is_none()) {
+            return Ok(Recorded { servers: 0, collection_stopped: true });
+        }
+        let servers = node_status_history::record(&mut connection, self.context.now()).await?;
+        Ok(Recorded { servers, collection_stopped: false })
+    }
+}

@@ -1,0 +1,60 @@
+//! `RefreshNodeStatusViewJob`: the view of the open hours, and what is past its retention.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use serde::Serialize;
+
+use super::{Run, TelecomCronExecutor};
+use crate::db::{Connection, node_status_history};
+use crate::error::Error;
+use crate::services::Processor;
+
+/// Hours that stay open. A snapshot is never changed: more than one would do; these let a person see what the view holds.
+const OPEN: TimeDelta = TimeDelta::hours(48);
+/// Rows deleted in one statement.
+const BATCH: i64 = 5_000;
+
+/// The job.
+#[derive(Debug, Clone, Copy)]
+pub struct RefreshNodeStatusViewJob(pub Run);
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ViewRefreshed {
+    /// Hourly snapshots past their retention.
+    pub snapshots_deleted: u64,
+    /// Intervals of the log past their retention.
+    pub transitions_deleted: u64,
+    /// Nothing past its retention is left.
+    pub complete: bool,
+}
+
+#[async_trait]
+impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
+    type Output = ViewRefreshed;
+
+    #[tracing::instrument(name = "refresh_node_status_view", skip_all)]
+    async fn process(&self, RefreshNodeStatusViewJob(run): RefreshNodeStatusViewJob) -> Result<ViewRefreshed, Error> {
+        let mut connection = self.pool.acquire().await?;
+        node_status_history::seal(&mut connection, self.context.now() - OPEN).await?;
+        node_status_history::refresh_view(&mut connection).await?;
+        let done = self.forget_statuses(&mut connection, run).await?;
+        node_status_history::analyze(&mut connection).await?;
+        Ok(done)
+    }
+}
+
+impl TelecomCronExecutor {
+    async fn forget_statuses(&self, connection: &mut Connection, run: Run) -> Result<ViewRefreshed, Error> {
+        let before = self.context.now() - TimeDelta::days(self.config.retention.node_status_days.into());
+        let mut done = ViewRefreshed::default();
+        while !done.complete && !run.deadline_is_near() {
+            let snapshots = node_status_history::delete_snapshots(connection, before, BATCH).await?;
+            let transitions = node_status_history::delete_transitions(connection, before, BATCH).await?;
+            done.snapshots_deleted += snapshots;
+            done.transitions_deleted += transitions;
+            done.complete = snapshots == 0 && transitions == 0;
+        }
+        Ok(done)
+    }
+}

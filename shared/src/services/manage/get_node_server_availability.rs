@@ -1,0 +1,64 @@
+//! `GetNodeServerAvailability`: how long a server was in which status.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ManageService;
+use crate::auth::Access;
+use crate::db;
+use crate::db::node_status_history::{Servers, status_times};
+use crate::domain::node_status::StatusTimes;
+use crate::domain::time_range::TimeRange;
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+/// Asks about `[start, end)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GetNodeServerAvailability {
+    /// Which server.
+    pub id: i32,
+    /// Default: 24 hours before the end.
+    pub start: Option<DateTime<Utc>>,
+    /// Default: now; what is still to come is left out.
+    pub end: Option<DateTime<Utc>>,
+}
+
+impl Operation for GetNodeServerAvailability {
+    const NAME: &'static str = "GetNodeServerAvailability";
+    const ACCESS: Access = Access::Admin;
+}
+
+/// How long a server was in which status.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct NodeServerAvailability {
+    /// The server.
+    pub id: i32,
+    /// Inclusive.
+    pub start: DateTime<Utc>,
+    /// Exclusive; not later than now.
+    pub end: DateTime<Utc>,
+    /// The times.
+    #[serde(flatten)]
+    pub times: StatusTimes,
+    /// Online / (online + offline), from 0 to 1; none where neither is known.
+    pub availability: Option<f64>,
+}
+
+#[async_trait]
+impl Processor<GetNodeServerAvailability> for ManageService {
+    type Output = NodeServerAvailability;
+
+    #[tracing::instrument(name = "get_node_server_availability", skip_all, fields(id = input.id))]
+    async fn process(&self, input: GetNodeServerAvailability) -> Result<NodeServerAvailability, Error> {
+        let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
+        let mut tx = db::read(&self.pool).await?;
+        let times = status_times(&mut tx, Servers::One(input.id), range.start, range.end).await?;
+        tx.commit().await?;
+        let (id, times) =
+            times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
+        let availability = times.availability();
+        Ok(NodeServerAvailability { id, start: range.start, end: range.end, times, availability })
+    }
+}

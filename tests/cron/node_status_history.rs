@@ -1,0 +1,91 @@
+//! Hourly snapshots, the view over them, and how they are shown.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use shared::services::Processor;
+use shared::services::cron::Run;
+use shared::services::cron::record_node_status_history::{RecordNodeStatusHistoryJob, Recorded};
+use shared::services::cron::refresh_node_status_view::{RefreshNodeStatusViewJob, ViewRefreshed};
+use sqlx::PgPool;
+use telecom_tests::api::Api;
+use telecom_tests::token::claims;
+use telecom_tests::{GIB, NOW, World, at, user};
+
+async fn record(world: &World) -> Recorded {
+    world.cron().process(RecordNodeStatusHistoryJob(Run::default())).await.unwrap()
+}
+
+async fn refresh(world: &World) -> ViewRefreshed {
+    world.cron().process(RefreshNodeStatusViewJob(Run::default())).await.unwrap()
+}
+
+/// What a user is shown of `query`, by the world's clock.
+async fn shown(world: &World, query: &str) -> Value {
+    let api = Api::over_http(world.clone());
+    let mut claims = claims(user(1), "");
+    claims["exp"] = json!(world.context().now().timestamp() + 60);
+    let (status, answer) = api.get("/v1/node-status-history", query, Some(&api.issuer.sign(&claims))).await;
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.server(2, &[(21, "1"), (22, "1")]).await;
+    world.sql("update telecom.node_client set access_groups = '{1}'").await;
+    world.sql("update telecom.node_server set status = 'online' where id = 2").await;
+    let package = world.package(GIB, 30).await;
+    world.active_item(user(1), package).await;
+    assert_eq!(record(&world).await.servers, 2);
+    world.sql("update telecom.node_server set status = 'maintenance'").await;
+    assert_eq!(record(&world).await.servers, 0, "within the hour a repeat adds nothing");
+    // An hour is missed.
+    world.clock.set(at(NOW) + TimeDelta::hours(2));
+    assert_eq!(record(&world).await.servers, 2);
+    refresh(&world).await;
+    let hours = shown(&world, "start=2026-03-10T10:00:00Z&end=2026-03-10T13:00:00Z").await["hours"].clone();
+    let hour = |start: &str, online, offline, maintenance| json!({ "bucket_start": start, "online_nodes": online, "offline_nodes": offline, "maintenance_nodes": maintenance });
+    assert_eq!(hours, json!([hour("2026-03-10T10:00:00Z", 2, 1, 0), hour("2026-03-10T12:00:00Z", 0, 0, 3)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("insert into telecom.collection_outage (since) values (now())").await;
+    assert_eq!(record(&world).await, Recorded { servers: 0, collection_stopped: true });
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_ones_alone(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("update telecom.node_client set access_groups = '{1}'").await;
+    let package = world.package(GIB, 60).await;
+    world.active_item(user(1), package).await;
+    for hour in 0..100 {
+        world.clock.set(at(NOW) + TimeDelta::hours(hour));
+        assert_eq!(record(&world).await.servers, 1);
+        if hour % 7 == 0 {
+            refresh(&world).await;
+        }
+    }
+    refresh(&world).await;
+    let hours = shown(&world, "start=2026-03-10T10:00:00Z&end=2026-03-14T14:00:00Z").await["hours"].clone();
+    assert_eq!(hours.as_array().unwrap().len(), 100);
+    assert_eq!(world.number("select count(*) from telecom.node_status_hourly").await, 100);
+    assert_eq!(world.number("select count(*) from telecom.node_status_hourly_mv").await, 49);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_reader_is_not_locked_out_by_a_refresh(pool: PgPool) {
+    let world = World::new(pool).await;
+    record(&world).await;
+    refresh(&world).await;
+    let mut reader = world.pool.begin().await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from telecom.node_status_hourly").fetch_one(&mut *reader).await.unwrap();
+    // The reader's transaction is still open, with its locks.
+    refresh(&world).await;
+    assert_eq!(rows, 1);
+    reader.commit().await.unwrap();
+}

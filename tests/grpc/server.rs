@@ -202,6 +202,18 @@ async fn a_page_in_a_browser_may_call_if_its_origin_is_allowed(pool: PgPool) {
     let (_world, issuer, server) = serve(pool, GrpcConfig { web: Some(cors), ..config() }).await;
     let url = format!("http://{}/{SERVERS}", server.address);
     let token = format!("Bearer {}", issuer.admin());
+    let preflight = http::Request::options(&url)
+        .header("origin", "https://app.test")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization,content-type,x-grpc-web,grpc-timeout")
+        .body(())
+        .unwrap();
+    let allowed = tokio::task::spawn_blocking(move || ureq::run(preflight).unwrap().headers().clone()).await.unwrap();
+    let allows = |name: &str| allowed[name].to_str().unwrap().to_lowercase();
+    assert!(allows("access-control-allow-methods").contains("post"));
+    for header in ["authorization", "content-type", "x-grpc-web", "grpc-timeout"] {
+        assert!(allows("access-control-allow-headers").contains(header), "{header}");
+    }
     let answer = tokio::task::spawn_blocking(move || {
         // An empty message: no flags, length 0.
         let request =

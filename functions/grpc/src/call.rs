@@ -113,17 +113,17 @@ impl CallLine {
     fn end(&mut self, error: Option<&Error>) {
         self.ended = true;
         let code = error.map_or(Code::Ok, |error| status::code(error.kind()));
-        let (error_code, message) = (error.map(Error::code), error.map(ToString::to_string));
+        let (error_code, said) = (error.map(Error::code), error.map(ToString::to_string));
         let cause = error.map(Error::cause);
         let (operation, took_ms) = (self.operation, self.took_ms());
         match error.map(Error::kind) {
             Some(ErrorKind::Internal) => {
-                tracing::error!(operation, ?code, took_ms, error_code, message, cause, "call answered");
+                tracing::error!(operation, ?code, took_ms, error_code, error = said, cause, "call answered");
             }
             Some(ErrorKind::Unavailable | ErrorKind::DeadlineExceeded) => {
-                tracing::warn!(operation, ?code, took_ms, error_code, message, cause, "call answered");
+                tracing::warn!(operation, ?code, took_ms, error_code, error = said, cause, "call answered");
             }
-            _ => tracing::info!(operation, ?code, took_ms, error_code, message, "call answered"),
+            _ => tracing::info!(operation, ?code, took_ms, error_code, error = said, "call answered"),
         }
     }
 

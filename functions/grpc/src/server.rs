@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use http::{HeaderName, Method};
 use proto::FILE_DESCRIPTOR_SET;
 use proto::v1::node_client_manage_server::NodeClientManageServer;
 use proto::v1::node_server_manage_server::NodeServerManageServer;
@@ -10,6 +11,7 @@ use proto::v1::package_queue_manage_server::PackageQueueManageServer;
 use proto::v1::telecom_server::TelecomServer;
 use shared::app::{App, FromApp};
 use shared::auth::Authenticator;
+use shared::config::CorsConfig;
 use shared::lambda::api::cors;
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
@@ -23,6 +25,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::util::option_layer;
+use tower_http::cors::CorsLayer;
 
 use crate::call::Edge;
 use crate::config::{GrpcConfig, TlsFiles};
@@ -112,7 +115,7 @@ pub async fn serve_until(
     };
     tracing::info!(%address, tls = config.tls.is_some(), reflection = config.reflection, "serving");
     let serving = server
-        .layer(option_layer(config.web.as_ref().map(cors)))
+        .layer(option_layer(config.web.as_ref().map(web_cors)))
         .layer(option_layer(config.web.as_ref().map(|_| GrpcWebLayer::new())))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(incoming, stop);
@@ -148,6 +151,16 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     add!(NodeServerManageServer, manage.clone());
     add!(NodeClientManageServer, manage.clone());
     add!(PackageQueueManageServer, manage);
+}
+
+/// Lets pages of the configured origins call by gRPC-Web.
+fn web_cors(config: &CorsConfig) -> CorsLayer {
+    let headers = ["authorization", "content-type", "grpc-timeout", "x-grpc-web", "x-user-agent"];
+    let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
+    cors(config)
+        .allow_methods([Method::POST])
+        .allow_headers(headers.map(HeaderName::from_static))
+        .expose_headers(exposed.map(HeaderName::from_static))
 }
 
 /// Of the server as a whole and of each service.

@@ -113,12 +113,8 @@ pub enum Clients {
     One(i32),
 }
 
-/// A page of node clients by id, secrets included; and how many they are.
-pub async fn list_clients(
-    connection: &mut Connection,
-    which: Clients,
-    page: Page,
-) -> Result<(Vec<NodeClient>, i64), Error> {
+/// A page of node clients by id, secrets included.
+pub async fn list_clients(connection: &mut Connection, which: Clients, page: Page) -> Result<Vec<NodeClient>, Error> {
     let (server, client) = match which {
         Clients::All => (None, None),
         Clients::OfServer(id) => (Some(id), None),
@@ -145,16 +141,7 @@ pub async fn list_clients(
         page.limit,
         page.offset
     )
-    .fetch_all(&mut *connection)
-    .await?;
-    let total = sqlx::query_scalar!(
-        r#"/* fleet.count_clients */
-        select count(*) as "total!" from telecom.node_client
-        where ($1::int is null or node_server_id = $1) and ($2::int is null or id = $2)"#,
-        server,
-        client
-    )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
     let clients = rows.into_iter().map(|row| {
         Ok(NodeClient {
@@ -175,5 +162,17 @@ pub async fn list_clients(
             updated_at: row.updated_at,
         })
     });
-    Ok((clients.collect::<Result<_, Error>>()?, total))
+    clients.collect()
+}
+
+/// How many node clients there are, in all or of a server.
+pub async fn count_clients(connection: &mut Connection, server: Option<i32>) -> Result<i64, Error> {
+    let total = sqlx::query_scalar!(
+        r#"/* fleet.count_clients */
+        select count(*) as "total!" from telecom.node_client where $1::int is null or node_server_id = $1"#,
+        server
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(total)
 }

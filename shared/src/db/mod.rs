@@ -86,7 +86,7 @@ where
 pub async fn read(pool: &PgPool) -> Result<Transaction, Error> {
     const BEGIN: &str = "begin isolation level repeatable read, read only";
     let Some(left) = deadline::left() else { return Ok(pool.begin_with(BEGIN).await?) };
-    // A function call and not `set`, which would tie a connection of RDS Proxy to this client. 0 would mean no limit.
+    // For this transaction alone: a proxy may give the connection to somebody else after it. 0 would mean no limit.
     let limit_ms = left.as_millis().max(1);
     Ok(pool.begin_with(format!("{BEGIN}; select set_config('statement_timeout', '{limit_ms}', true)")).await?)
 }

@@ -23,7 +23,7 @@ pub struct Filter {
 /// The ids of a page of items, newest first, and how many there are in all, counted up to `max_total`.
 ///
 /// One arm of the union runs, that of the filter with the best index; in the others a condition without a column is
-/// false, which is decided once. Each status is read by its own, in order: no arm reads more than `max_total` items.
+/// false, which is decided once. Each status is read by its own, in order: no arm reads more than `max_total` items of a status.
 pub async fn find(
     connection: &mut Connection,
     filter: Filter,

@@ -33,7 +33,7 @@ pub fn render(document: &Value) -> String {
         page,
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{title} API</title>\n<style>{STYLE}</style>\n<h1>{title} API <small>{version}</small></h1>\n<p>{about}</p>\n\
-         <p>The same for programs: <a href=\"/v1/openapi.json\">/v1/openapi.json</a></p>\n<nav><ul>{links}</ul></nav>\n\
+         <p>The same for programs: <a href=\"v1/openapi.json\">/v1/openapi.json</a></p>\n<nav><ul>{links}</ul></nav>\n\
          {operations}<h2>Types</h2>\n{types}</html>\n"
     );
     page

@@ -79,6 +79,15 @@ impl Parameter {
 }
 
 impl Kind {
+    /// Whether a number is within its limits; all else is judged by whoever reads it.
+    #[must_use]
+    pub fn allows(&self, text: &str) -> bool {
+        match self {
+            Self::Integer { least, most, .. } => text.parse().is_ok_and(|number: i64| (*least..=*most).contains(&number)),
+            _ => true,
+        }
+    }
+
     /// What is accepted, as the end of a sentence.
     #[must_use]
     pub fn accepted(&self) -> String {

@@ -45,7 +45,7 @@ impl<'r> ApiRequest<'r> {
 
     /// The id in the path.
     pub fn id(&self) -> Result<i32, Error> {
-        self.id.and_then(|id| id.parse().ok()).ok_or_else(|| Error::parameter("id", &ID.accepted()))
+        self.id.filter(|id| ID.allows(id)).and_then(|id| id.parse().ok()).ok_or_else(|| Error::parameter("id", &ID.accepted()))
     }
 
     /// The JSON body.
@@ -57,14 +57,16 @@ impl<'r> ApiRequest<'r> {
     /// A parameter's value, read; none: it was not given.
     pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Error> {
         let Some(text) = self.text(name) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| {
-            let known = self.parameters.iter().find(|parameter| parameter.name == name);
+        let known = self.parameters.iter().find(|parameter| parameter.name == name);
+        let allowed = known.is_some_and(|parameter| parameter.kind.allows(text));
+        let value = text.parse().ok().filter(|_| allowed);
+        value.map(Some).ok_or_else(|| {
             Error::parameter(name, &known.map(|parameter| parameter.kind.accepted()).unwrap_or_default())
         })
     }
 
-    /// A parameter that is a moment. `lambda_http` reads the load balancer's queries as forms, twice, so that the plus
-    /// of an offset, escaped or not, arrives as a space; RFC 3339 as this API takes it has none.
+    /// A parameter that is a moment. Queries are read as forms, in which the plus of an offset may arrive as a space; a
+    /// moment as this API takes it has none.
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
         let read =
             |text: &str| text.replace(' ', "+").parse().map_err(|_| Error::parameter(name, &Kind::Time.accepted()));

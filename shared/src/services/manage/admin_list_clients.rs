@@ -48,7 +48,8 @@ impl Processor<AdminListClients> for ManageService {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
         let which = input.server_id.map_or(Clients::All, Clients::OfServer);
         let mut tx = db::read(&self.pool).await?;
-        let (mut clients, total) = fleet::list_clients(&mut tx, which, page).await?;
+        let mut clients = fleet::list_clients(&mut tx, which, page).await?;
+        let total = fleet::count_clients(&mut tx, input.server_id).await?;
         tx.commit().await?;
         for client in &mut clients {
             secret::mask(&mut client.client_config);

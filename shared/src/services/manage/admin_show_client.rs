@@ -48,7 +48,7 @@ impl Processor<AdminShowClient> for ManageService {
 }
 
 async fn details(connection: &mut Connection, id: i32) -> Result<Option<NodeClientDetails>, Error> {
-    let (clients, _) = fleet::list_clients(connection, Clients::One(id), Page { limit: 1, offset: 0 }).await?;
+    let clients = fleet::list_clients(connection, Clients::One(id), Page { limit: 1, offset: 0 }).await?;
     let Some(client) = clients.into_iter().next() else { return Ok(None) };
     let server = fleet::show_server(connection, client.server_id).await?;
     Ok(server.map(|details| NodeClientDetails { client, server: details.server, metrics: details.metrics }))

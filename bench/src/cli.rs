@@ -32,6 +32,10 @@ pub struct Cli {
     /// Print Markdown tables, as docs/BENCHMARKS.md has them
     #[arg(long)]
     pub markdown: bool,
+    /// Measure the watching of a fleet of 1,000 servers instead: heartbeats, and the refresh of the status view with two
+    /// years of history (takes some minutes and 3 GB)
+    #[arg(long)]
+    pub fleet: bool,
     /// Leave the memory of the functions out
     #[arg(long)]
     pub no_memory: bool,

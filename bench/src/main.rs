@@ -17,6 +17,7 @@ mod results;
 mod run;
 mod standin;
 mod verify;
+mod watch;
 mod workload;
 
 use std::process::ExitCode;

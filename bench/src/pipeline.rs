@@ -152,7 +152,7 @@ where
 }
 
 /// Hands a delivery to a consumer as the runtime does, from its bytes to the bytes of the response.
-async fn consume<C: Consumer>(consumer: &C, event: &[u8]) -> Result<()> {
+pub async fn consume<C: Consumer>(consumer: &C, event: &[u8]) -> Result<()> {
     let event = serde_json::from_slice(event).context("The delivery is no SqsEvent.")?;
     let response = sqs::handle(consumer, event, &Invocation::default()).await.map_err(fault)?;
     let answer = serde_json::to_vec(&response)?;

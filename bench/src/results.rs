@@ -153,7 +153,7 @@ impl Results {
             text.push_str(&workload.text(markdown));
         }
         text.push_str(&self.memory_text(markdown));
-        text.push_str(&self.bars_text(markdown));
+        text.push_str(&bar_table(&self.bars, markdown));
         text
     }
 
@@ -176,15 +176,16 @@ impl Results {
         }
         format!("{}\n", table.write(markdown))
     }
+}
 
-    fn bars_text(&self, markdown: bool) -> String {
-        let mut table = Table::new(&["bar", "least or most", "measured", ""]);
-        for bar in &self.bars {
-            let met = if bar.met { "met" } else { "MISSED" };
-            table.0.push(vec![bar.name.clone(), bar.bound.clone(), bar.measured.clone(), met.to_owned()]);
-        }
-        table.write(markdown)
+/// What has to be met, and whether it is.
+pub fn bar_table(bars: &[Bar], markdown: bool) -> String {
+    let mut table = Table::new(&["bar", "least or most", "measured", ""]);
+    for bar in bars {
+        let met = if bar.met { "met" } else { "MISSED" };
+        table.0.push(vec![bar.name.clone(), bar.bound.clone(), bar.measured.clone(), met.to_owned()]);
     }
+    table.write(markdown)
 }
 
 impl Workload {

@@ -15,9 +15,10 @@ use crate::memory;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::reference::{Copy, Panels};
-use crate::results::{Results, Workload};
+use crate::results::{self, Results, Workload};
 use crate::standin::messaging::Messaging;
 use crate::verify::Account;
+use crate::watch;
 use crate::workload::{Collectors, Minute, Rhythm, past_hour};
 
 /// The first is what panels' nodes do unless told otherwise: the bars apply to it.
@@ -33,6 +34,9 @@ const SEED: u64 = 20_261_122;
 /// Runs all that was asked for and prints it; `false`: a bar was missed.
 pub async fn run(cli: &Cli) -> Result<bool> {
     let database = step("Creating the database", Database::create(&cli.database_url, &cli.database)).await?;
+    if cli.fleet {
+        return watch(cli, &database).await;
+    }
     let mut results = Results {
         environment: database.environment(cli.consumers()).await?,
         workloads: Vec::new(),
@@ -57,6 +61,21 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         println!("\n{}", results.text(cli.markdown));
     }
     Ok(results.bars.iter().all(|bar| bar.met))
+}
+
+/// The watching of a fleet, on its own.
+async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
+    let watch = Box::pin(watch::measure(database)).await?;
+    if !cli.keep {
+        database.drop().await?;
+    }
+    let bars = watch.bars();
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(&(&watch, &bars))?);
+    } else {
+        println!("\n{}\n{}", watch.text(), results::bar_table(&bars, cli.markdown));
+    }
+    Ok(bars.iter().all(|bar| bar.met))
 }
 
 /// One workload.

@@ -83,7 +83,9 @@ impl Kind {
     #[must_use]
     pub fn allows(&self, text: &str) -> bool {
         match self {
-            Self::Integer { least, most, .. } => text.parse().is_ok_and(|number: i64| (*least..=*most).contains(&number)),
+            Self::Integer { least, most, .. } => {
+                text.parse().is_ok_and(|number: i64| (*least..=*most).contains(&number))
+            }
             _ => true,
         }
     }

@@ -45,7 +45,10 @@ impl<'r> ApiRequest<'r> {
 
     /// The id in the path.
     pub fn id(&self) -> Result<i32, Error> {
-        self.id.filter(|id| ID.allows(id)).and_then(|id| id.parse().ok()).ok_or_else(|| Error::parameter("id", &ID.accepted()))
+        self.id
+            .filter(|id| ID.allows(id))
+            .and_then(|id| id.parse().ok())
+            .ok_or_else(|| Error::parameter("id", &ID.accepted()))
     }
 
     /// The JSON body.

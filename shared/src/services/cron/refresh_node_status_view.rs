@@ -39,7 +39,7 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
         node_status_history::seal(&mut connection, self.context.now() - OPEN).await?;
         node_status_history::refresh_view(&mut connection).await?;
         let done = self.forget_statuses(&mut connection, run).await?;
-        node_status_history::analyze(&mut connection).await?;
+        node_status_history::analyze_view(&mut connection).await?;
         Ok(done)
     }
 }

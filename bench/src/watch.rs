@@ -1,0 +1,246 @@
+//! Watching a fleet of 1,000 servers: what a minute of heartbeats costs, and what refreshing the view of their status costs
+//! after two days and after two years.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::json;
+use shared::clock::{Clock, Context, Fixed, System};
+use shared::config::TelecomConfig;
+use shared::services::Processor;
+use shared::services::cron::refresh_node_status_view::RefreshNodeStatusViewJob;
+use shared::services::cron::{Run, TelecomCronExecutor};
+use shared::services::ingest::IngestUsageReports;
+use sqlx::{Connection as _, PgConnection};
+use uuid::Uuid;
+
+use crate::bars::Bar;
+use crate::database::{Database, checkpoint, fault, run};
+use crate::pipeline::consume;
+use crate::progress::step;
+use crate::standin::messaging::Messaging;
+use crate::workload::delivery;
+
+const SERVERS: i64 = 1_000;
+const MINUTES: i64 = 60;
+const REPORTS_PER_DELIVERY: usize = 100;
+const DAYS_FEW: i64 = 2;
+const DAYS_MANY: i64 = 730;
+/// Refreshes measured; the median counts.
+const REFRESHES: usize = 5;
+
+/// Updates of the heartbeat table that stay heap-only.
+const LEAST_HOT: f64 = 0.95;
+/// Refreshing after years, times refreshing after days.
+const MOST_GROWTH: f64 = 1.2;
+
+const UPDATES: &str = "select n_tup_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
+const HOT_UPDATES: &str = "select n_tup_hot_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Watch {
+    /// Servers.
+    pub servers: i64,
+    /// Heartbeats recorded.
+    pub heartbeats: i64,
+    /// Share of the heartbeat table's updates that stayed heap-only.
+    pub hot: f64,
+    /// Write-ahead log of the heartbeat's own statement, bytes a heartbeat.
+    pub heartbeat_wal_bytes: f64,
+    /// All write-ahead log, the report's id among it, bytes a heartbeat.
+    pub wal_bytes: f64,
+    /// A refresh with two days of history, milliseconds.
+    pub refresh_few_ms: f64,
+    /// A refresh with two years of history, milliseconds.
+    pub refresh_many_ms: f64,
+    /// The longest that a reader waited beside those refreshes, milliseconds.
+    pub reader_ms: f64,
+    /// The same reader without a refresh beside it, milliseconds.
+    pub reader_alone_ms: f64,
+}
+
+/// Measures on a database of its own.
+pub async fn measure(database: &Database) -> Result<Watch> {
+    let mut connection = database.connect().await?;
+    let servers = format!(
+        "insert into telecom.node_server (name, compatibility, status) select 's', 'ssp', 'online' from generate_series(1, {SERVERS})"
+    );
+    run(&mut connection, &servers).await?;
+    run(&mut connection, "create extension if not exists pg_stat_statements").await?;
+    let (hot, heartbeat_wal_bytes, wal_bytes) = step("1,000 servers, 60 minutes of heartbeats", beat(database)).await?;
+    let clock = Fixed::at(System.now());
+    step("two days of hourly history", fill(&mut connection, &*clock, DAYS_FEW)).await?;
+    let few = step("refreshing", refresh(database, &clock)).await?;
+    step("two years of hourly history", fill(&mut connection, &*clock, DAYS_MANY)).await?;
+    let many = step("refreshing", refresh(database, &clock)).await?;
+    connection.close().await?;
+    Ok(Watch {
+        servers: SERVERS,
+        heartbeats: SERVERS * MINUTES,
+        hot,
+        heartbeat_wal_bytes,
+        wal_bytes,
+        refresh_few_ms: few.median,
+        refresh_many_ms: many.median,
+        reader_ms: many.reader,
+        reader_alone_ms: many.reader_alone,
+    })
+}
+
+/// Empty reports of all servers, each minute; answers the share of heap-only updates, and WAL bytes a heartbeat.
+#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts far below 2^52")]
+async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
+    let mut connection = database.connect().await?;
+    let start = System.now() - TimeDelta::minutes(MINUTES + 1);
+    let ingest = IngestUsageReports::new(database.pool(1), Context::system());
+    minute(&ingest, start).await?;
+    run(&mut connection, "vacuum telecom.node_server_heartbeat").await?;
+    checkpoint(&mut connection).await?;
+    run(&mut connection, "select pg_stat_statements_reset(), pg_stat_reset()").await?;
+    let before: i64 = number(&mut connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").await?;
+    for passed in 1..=MINUTES {
+        minute(&ingest, start + TimeDelta::minutes(passed)).await?;
+    }
+    let after: i64 = number(&mut connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").await?;
+    let of_statement = "select wal_bytes::bigint from pg_stat_statements where query like '/* node.record_heartbeats%'";
+    let statement: i64 = number(&mut connection, of_statement).await?;
+    run(&mut connection, "select pg_stat_force_next_flush()").await?;
+    // The consumer's connection tells its counts when it has been idle for a while.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (updates, hot) = (number(&mut connection, UPDATES).await?, number(&mut connection, HOT_UPDATES).await?);
+    ensure!(updates >= SERVERS * (MINUTES - 1), "Only {updates} updates were counted.");
+    let beats = (SERVERS * MINUTES) as f64;
+    Ok((hot as f64 / updates as f64, statement as f64 / beats, (after - before) as f64 / beats))
+}
+
+async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
+    let report = |server: i64| {
+        json!({
+            "type": "usage.report.v1", "report_id": Uuid::new_v4(), "server_id": server,
+            "period_start": end - TimeDelta::minutes(1), "period_end": end, "usage": [],
+            "metrics": { "cpu_percent": 12.5, "memory_used": 1_000_000_000_i64, "load1": 0.5, "online_users": server % 100 },
+        })
+        .to_string()
+    };
+    let bodies: Vec<String> = (1..=SERVERS).map(report).collect();
+    for bodies in bodies.chunks(REPORTS_PER_DELIVERY) {
+        consume(ingest, &delivery(bodies)?).await?;
+    }
+    Ok(())
+}
+
+/// Hourly snapshots of all servers over the last `days` days, where there are none.
+async fn fill(connection: &mut PgConnection, clock: &dyn Clock, days: i64) -> Result<()> {
+    let now = clock.now();
+    let rows = format!(
+        "insert into telecom.node_status_history (node_server_id, status, created_at)
+         select s, 'online', timestamptz '{now}' - h * interval '1 hour'
+         from generate_series(0, {days} * 24 - 1) h, generate_series(1, {SERVERS}) s
+         on conflict do nothing"
+    );
+    run(connection, &rows).await?;
+    run(connection, "vacuum analyze telecom.node_status_history").await?;
+    checkpoint(connection).await
+}
+
+/// Milliseconds.
+struct Refreshed {
+    median: f64,
+    reader: f64,
+    reader_alone: f64,
+}
+
+/// The job, several times, with a reader beside it.
+async fn refresh(database: &Database, clock: &Arc<Fixed>) -> Result<Refreshed> {
+    let mut config = TelecomConfig::default();
+    config.retention.node_status_days = i32::try_from(DAYS_MANY + 30)?;
+    let publisher = Messaging::start().await?.publisher().await;
+    let job = TelecomCronExecutor::new(database.pool(1), publisher, Context::fixed(clock), config);
+    let refresh = || async { job.process(RefreshNodeStatusViewJob(Run::default())).await.map_err(fault) };
+    // The first one seals what the others find sealed.
+    refresh().await?;
+    let reader_alone = longest_read(database, tokio::time::sleep(Duration::from_millis(500))).await?;
+    let mut times = Vec::new();
+    let reader = longest_read(database, async {
+        for _ in 0..REFRESHES {
+            let began = Instant::now();
+            if refresh().await.is_ok() {
+                times.push(began.elapsed().as_secs_f64() * 1e3);
+            }
+        }
+    })
+    .await?;
+    ensure!(times.len() == REFRESHES, "A refresh failed.");
+    times.sort_by(f64::total_cmp);
+    let median = times.get(REFRESHES / 2).copied().context("no refresh")?;
+    Ok(Refreshed { median, reader, reader_alone })
+}
+
+/// Reads a day of one server again and again while `work` goes on; answers the longest time of one read.
+async fn longest_read(database: &Database, work: impl Future<Output = ()>) -> Result<f64> {
+    let mut connection = database.connect().await?;
+    let over = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&over);
+    let reader = tokio::spawn(async move {
+        let mut longest = Duration::ZERO;
+        while !until.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            sqlx::query("select count(*) from telecom.node_status_hourly where node_server_id = 7 and hour >= now() - interval '1 day'")
+                .execute(&mut connection)
+                .await?;
+            longest = longest.max(began.elapsed());
+        }
+        anyhow::Ok(longest)
+    });
+    work.await;
+    over.store(true, Ordering::Relaxed);
+    Ok(reader.await.context("The reader panicked.")??.as_secs_f64() * 1e3)
+}
+
+async fn number(connection: &mut PgConnection, sql: &'static str) -> Result<i64> {
+    sqlx::query_scalar(sql).fetch_one(connection).await.with_context(|| format!("This failed: {sql}"))
+}
+
+impl Watch {
+    /// Judges what was measured.
+    pub fn bars(&self) -> Vec<Bar> {
+        let growth = self.refresh_many_ms / self.refresh_few_ms;
+        vec![
+            Bar {
+                name: "heartbeats that stay heap-only".into(),
+                bound: format!("> {LEAST_HOT}"),
+                measured: format!("{:.3}", self.hot),
+                met: self.hot > LEAST_HOT,
+            },
+            Bar {
+                name: "refresh, 2 years × refresh, 2 days".into(),
+                bound: format!("<= {MOST_GROWTH}"),
+                measured: format!("{growth:.3}"),
+                met: growth <= MOST_GROWTH,
+            },
+        ]
+    }
+
+    /// In lines.
+    pub fn text(&self) -> String {
+        format!(
+            "{} servers, {} heartbeats: {:.1} % of the updates heap-only, {:.0} bytes of WAL a heartbeat, {:.0} with the \
+             report's id and commit\nrefresh: {:.1} ms with 2 days of history, {:.1} ms with 2 years; a reader beside it \
+             waited at most {:.1} ms, without it {:.1} ms\n",
+            self.servers,
+            self.heartbeats,
+            self.hot * 100.0,
+            self.heartbeat_wal_bytes,
+            self.wal_bytes,
+            self.refresh_few_ms,
+            self.refresh_many_ms,
+            self.reader_ms,
+            self.reader_alone_ms,
+        )
+    }
+}

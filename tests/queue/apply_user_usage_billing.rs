@@ -118,6 +118,26 @@ async fn usage_goes_to_the_hour_and_client_it_names(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn rows_that_are_new_or_known_of_an_item_or_of_nobody_add_up_side_by_side(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 30).await;
+    for n in [1, 2] {
+        world.active_item(user(n), package).await;
+    }
+    let through_client = with(event(user(1), 100, 0), "/node_client_id", json!(CLIENT));
+    let everybody =
+        [event(user(1), 10, 0), through_client, event(user(2), 10, 0), event(user(3), 10, 0), event(user(4), 10, 0)];
+    assert!(apply(&world, &[batch(1, &[event(user(1), 1, 0), event(user(3), 1, 0)])]).await.is_empty());
+    assert!(apply(&world, &[batch(2, &everybody)]).await.is_empty());
+    assert!(apply(&world, &[batch(3, &everybody)]).await.is_empty());
+    for (n, bytes) in [(1, 221), (2, 20), (3, 21), (4, 20)] {
+        assert_eq!(world.usage(user(n)).await, [bytes, 0, bytes, 0]);
+    }
+    let rows = "select count(*) * 10 + count(package_queue_id) from telecom.user_package_usage";
+    assert_eq!(world.number(rows).await, 53);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn each_quota_threshold_is_announced_once(pool: PgPool) {
     let world = World::new(pool).await;
     let item = world.active_item(user(1), world.package(100, 30).await).await;

@@ -1,5 +1,8 @@
 //! Hourly usage.
 
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
 use super::{Connection, columns};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
@@ -15,22 +18,76 @@ pub struct UsageToAdd {
     pub traffic: Traffic,
 }
 
-/// Adds usage. `usage` is sorted by key and holds each once: locks are taken in one order.
+/// Adds usage. `usage` is sorted by key and holds each once: locks are taken in one order. The transaction holds the
+/// lock of every item in it.
+///
+/// Nobody else is at an item's rows while its lock is held: without a conflict to fear, a plain update does what an
+/// `on conflict` does in three quarters of the time. That remains for new rows, which each hour has once, and for rows
+/// that no item pays for, which are anybody's.
 pub async fn add(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<(), Error> {
-    let (users, buckets, servers, clients, items) = columns!(
-        usage,
-        |u| u.key.user_id,
-        |u| u.key.bucket_start,
-        |u| u.key.node_server_id,
-        |u| u.key.node_client_id,
-        |u| u.package_queue_id
-    );
-    let (raw_upload, raw_download, billed_upload, billed_download) =
-        columns!(usage, |u| u.traffic.raw_upload, |u| u.traffic.raw_download, |u| u.traffic.billed_upload, |u| u
-            .traffic
-            .billed_download);
-    sqlx::query!(
-        r#"/* user_package_usage.add */
+    let (of_items, of_nobody): (Vec<UsageToAdd>, Vec<UsageToAdd>) =
+        usage.iter().partition(|usage| usage.package_queue_id.is_some());
+    let updated = update_of_items(connection, &of_items).await?;
+    let left = u64::try_from(usage.len()).map_err(Error::internal)?.saturating_sub(updated);
+    if left == 0 {
+        return Ok(());
+    }
+    let all_items_updated = updated == u64::try_from(of_items.len()).map_err(Error::internal)?;
+    let added = add_left(connection, if all_items_updated { &of_nobody } else { usage }).await?;
+    if added != left {
+        // Somebody was at an item's row after all, and what was to be added to it would be lost.
+        return Err(Error::internal("hourly usage of an item changed while the item was locked"));
+    }
+    Ok(())
+}
+
+/// Compared with equality but for the client, which may be null: `is not distinct from` is a filter on the few rows
+/// that the index finds by the other four columns. The plan is that for every size of batch: sqlx prepares, and from
+/// the sixth time on PostgreSQL plans without the arrays, for ten rows. Before, it may hash a small table.
+async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
+    if usage.is_empty() {
+        return Ok(0);
+    }
+    let columns = UsageColumns::of(usage);
+    let done = sqlx::query!(
+        r#"/* user_package_usage.update_of_items */
+        update telecom.user_package_usage u set
+            raw_upload_bytes = u.raw_upload_bytes + n.raw_upload_bytes,
+            raw_download_bytes = u.raw_download_bytes + n.raw_download_bytes,
+            billed_upload_bytes = u.billed_upload_bytes + n.billed_upload_bytes,
+            billed_download_bytes = u.billed_download_bytes + n.billed_download_bytes
+        from unnest(
+            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::bigint[]
+        ) as n (
+            user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+        )
+        where u.user_id = n.user_id
+            and u.bucket_start = n.bucket_start
+            and u.node_server_id = n.node_server_id
+            and u.node_client_id is not distinct from n.node_client_id
+            and u.package_queue_id = n.package_queue_id"#,
+        &columns.users,
+        &columns.buckets,
+        &columns.servers,
+        &columns.clients as &[Option<i32>],
+        &columns.items as &[Option<i64>],
+        &columns.raw_upload,
+        &columns.raw_download,
+        &columns.billed_upload,
+        &columns.billed_download,
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Inserts rows that are not there, adds to nobody's that are, and leaves an item's alone: that one was updated.
+async fn add_left(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
+    let columns = UsageColumns::of(usage);
+    let done = sqlx::query!(
+        r#"/* user_package_usage.add_left */
         insert into telecom.user_package_usage as u (
             user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
             raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
@@ -43,18 +100,50 @@ pub async fn add(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<()
             raw_upload_bytes = u.raw_upload_bytes + excluded.raw_upload_bytes,
             raw_download_bytes = u.raw_download_bytes + excluded.raw_download_bytes,
             billed_upload_bytes = u.billed_upload_bytes + excluded.billed_upload_bytes,
-            billed_download_bytes = u.billed_download_bytes + excluded.billed_download_bytes"#,
-        &users,
-        &buckets,
-        &servers,
-        &clients as &[Option<i32>],
-        &items as &[Option<i64>],
-        &raw_upload,
-        &raw_download,
-        &billed_upload,
-        &billed_download,
+            billed_download_bytes = u.billed_download_bytes + excluded.billed_download_bytes
+        where u.package_queue_id is null"#,
+        &columns.users,
+        &columns.buckets,
+        &columns.servers,
+        &columns.clients as &[Option<i32>],
+        &columns.items as &[Option<i64>],
+        &columns.raw_upload,
+        &columns.raw_download,
+        &columns.billed_upload,
+        &columns.billed_download,
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(done.rows_affected())
+}
+
+/// [`UsageToAdd`], column by column.
+struct UsageColumns {
+    users: Vec<Uuid>,
+    buckets: Vec<DateTime<Utc>>,
+    servers: Vec<i32>,
+    clients: Vec<Option<i32>>,
+    items: Vec<Option<i64>>,
+    raw_upload: Vec<i64>,
+    raw_download: Vec<i64>,
+    billed_upload: Vec<i64>,
+    billed_download: Vec<i64>,
+}
+
+impl UsageColumns {
+    fn of(usage: &[UsageToAdd]) -> Self {
+        let (users, buckets, servers, clients, items) = columns!(
+            usage,
+            |u| u.key.user_id,
+            |u| u.key.bucket_start,
+            |u| u.key.node_server_id,
+            |u| u.key.node_client_id,
+            |u| u.package_queue_id
+        );
+        let (raw_upload, raw_download, billed_upload, billed_download) =
+            columns!(usage, |u| u.traffic.raw_upload, |u| u.traffic.raw_download, |u| u.traffic.billed_upload, |u| u
+                .traffic
+                .billed_download);
+        Self { users, buckets, servers, clients, items, raw_upload, raw_download, billed_upload, billed_download }
+    }
 }

@@ -244,7 +244,9 @@ async fn lock_items(tx: &mut Transaction, charges: &[Charge]) -> Result<Vec<Acti
     let mut items = package_queue::lock_active(tx, &users).await?;
     let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();
     let missing: Vec<Uuid> = users.into_iter().filter(|user| !found.contains(user)).collect();
-    items.extend(package_queue::lock_active(tx, &missing).await?);
+    if !missing.is_empty() {
+        items.extend(package_queue::lock_active(tx, &missing).await?);
+    }
     Ok(items)
 }
 

@@ -233,6 +233,8 @@ async fn charge_items(
             changed.push(*item);
         }
     }
+    // Locked by now: they may be written in the order in which they lie, which is the cheapest.
+    changed.sort_unstable_by_key(|item| item.id);
     package_queue::update_charged(tx, &changed).await?;
     Ok(items)
 }

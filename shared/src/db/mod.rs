@@ -28,6 +28,7 @@ pub mod queued_package;
 pub mod usage_report;
 pub mod user_package_usage;
 
+mod copy;
 mod error;
 
 /// The migrations, in `migrations/`.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::copy::Copy;
 use super::{Connection, columns};
 use crate::error::Error;
 
@@ -50,32 +51,34 @@ pub struct OutboxMessage {
     pub trace: Option<String>,
 }
 
-/// Writes messages, leased to the caller until `send_after`: after the commit, the caller sends them.
+/// Writes messages as they are made, leased to the caller until `send_after`: after the commit, the caller sends them.
+///
+/// By `COPY`: bodies are large, and the database stores one while the next is made.
 pub async fn insert(
     connection: &mut Connection,
-    messages: &[OutboxMessage],
+    messages: impl Iterator<Item = Result<OutboxMessage, Error>>,
     created_at: DateTime<Utc>,
     send_after: DateTime<Utc>,
-) -> Result<(), Error> {
-    let (ids, destinations, types, traces) =
-        columns!(messages, |m| m.id, |m| m.destination.as_str(), |m| m.detail_type.clone(), |m| m.trace.clone());
-    let bodies: Vec<&str> = messages.iter().map(|m| m.body.as_str()).collect();
-    sqlx::query!(
-        r#"/* outbox.insert */
-        insert into telecom.outbox (id, destination, detail_type, body, trace, created_at, send_after)
-        select m.id, m.destination::telecom.outbox_destination, m.detail_type, m.body, m.trace, $6::timestamptz, $7::timestamptz
-        from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[]) as m (id, destination, detail_type, body, trace)"#,
-        &ids,
-        &destinations as &[&str],
-        &types as &[Option<String>],
-        &bodies as &[&str],
-        &traces as &[Option<String>],
-        created_at,
-        send_after
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+) -> Result<Vec<OutboxMessage>, Error> {
+    const STATEMENT: &str = "/* outbox.insert */ copy telecom.outbox (id, destination, detail_type, body, trace, \
+         created_at, send_after) from stdin with (format binary)";
+    let mut copy = Copy::start(connection, STATEMENT).await?;
+    let mut written = Vec::with_capacity(messages.size_hint().0);
+    for message in messages {
+        let message = message?;
+        copy.row(7)
+            .await?
+            .field(message.id)?
+            .field(message.destination.as_str())?
+            .field(message.detail_type.as_deref())?
+            .field(message.body.as_str())?
+            .field(message.trace.as_deref())?
+            .field(created_at)?
+            .field(send_after)?;
+        written.push(message);
+    }
+    copy.finish().await?;
+    Ok(written)
 }
 
 /// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`.

@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use sqlx::encode::IsNull;
-use sqlx::postgres::PgArgumentBuffer;
-use sqlx::{Encode, Postgres};
 use uuid::Uuid;
 
+use super::copy::Copy;
 use super::{Connection, columns};
 use crate::error::Error;
 
@@ -93,64 +91,26 @@ pub struct RawUsage {
     pub download_bytes: i64,
 }
 
-/// Appends raw rows by binary `COPY`: no conflict is possible, and nothing is faster.
+/// Appends raw rows.
 pub async fn copy_raw_usage(
     connection: &mut Connection,
     rows: impl Iterator<Item = RawUsage>,
     received_at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    const CHUNK_BYTES: usize = 512 << 10;
-    let mut copy = connection
-        .copy_in_raw(
-            "/* usage_report.copy_raw_usage */ copy telecom.traffic_usage (usage_report_seq, received_at, \
-             upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) from stdin with (format binary)",
-        )
-        .await?;
-    let mut buffer = CopyBuffer::start();
+    const STATEMENT: &str = "/* usage_report.copy_raw_usage */ copy telecom.traffic_usage (usage_report_seq, \
+         received_at, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) \
+         from stdin with (format binary)";
+    let mut copy = Copy::start(connection, STATEMENT).await?;
     for row in rows {
-        buffer.row(&row, received_at)?;
-        if buffer.0.len() >= CHUNK_BYTES {
-            copy.send(buffer.0.as_slice()).await?;
-            buffer.0.clear();
-        }
+        copy.row(7)
+            .await?
+            .field(row.usage_report_seq)?
+            .field(received_at)?
+            .field(row.upload_bytes)?
+            .field(row.download_bytes)?
+            .field(row.user_id)?
+            .field(row.node_client_id)?
+            .field(row.traffic_factor)?;
     }
-    buffer.0.extend_from_slice(&(-1_i16).to_be_bytes());
-    copy.send(buffer.0.as_slice()).await?;
-    copy.finish().await?;
-    Ok(())
-}
-
-/// The binary COPY format: a header, then for each row its number of fields and each field with its length.
-struct CopyBuffer(PgArgumentBuffer);
-
-impl CopyBuffer {
-    fn start() -> Self {
-        let mut buffer = PgArgumentBuffer::default();
-        buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-        Self(buffer)
-    }
-
-    fn row(&mut self, row: &RawUsage, received_at: DateTime<Utc>) -> Result<(), Error> {
-        self.0.extend_from_slice(&7_i16.to_be_bytes());
-        self.field(row.usage_report_seq)?;
-        self.field(received_at)?;
-        self.field(row.upload_bytes)?;
-        self.field(row.download_bytes)?;
-        self.field(row.user_id)?;
-        self.field(row.node_client_id)?;
-        self.field(row.traffic_factor)
-    }
-
-    fn field<'q>(&mut self, value: impl Encode<'q, Postgres>) -> Result<(), Error> {
-        let start = self.0.len();
-        self.0.extend_from_slice(&(-1_i32).to_be_bytes());
-        if let IsNull::No = value.encode(&mut self.0).map_err(Error::internal)? {
-            let body = start.saturating_add(size_of::<i32>());
-            let length = i32::try_from(self.0.len().saturating_sub(body)).map_err(Error::internal)?;
-            if let Some(slot) = self.0.get_mut(start..body) {
-                slot.copy_from_slice(&length.to_be_bytes());
-            }
-        }
-        Ok(())
-    }
+    copy.finish().await
 }

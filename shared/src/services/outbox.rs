@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::events::facts::{self, Fact, FactDetail};
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
 use crate::events::publisher::Publisher;
+use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
 use crate::telemetry;
 
 /// How long the writer of a message has to send it before the sweep may.
@@ -47,15 +48,13 @@ impl<'c> Outbox<'c> {
         Self { lease: TimeDelta::zero(), ..Self::new(context, now) }
     }
 
-    /// An identifier for a message.
-    #[must_use]
-    pub fn next_id(&self) -> Uuid {
+    fn next_id(&self) -> Uuid {
         self.context.ids.next_id()
     }
 
-    /// A body for a queue, under the id that the body holds.
-    pub fn push(&mut self, id: Uuid, destination: Destination, body: String) {
-        self.messages.push(OutboxMessage { id, destination, detail_type: None, body, trace: self.trace.clone() });
+    /// A message for a queue, under the id that the body holds.
+    fn message(&self, id: Uuid, destination: Destination, body: String) -> OutboxMessage {
+        OutboxMessage { id, destination, detail_type: None, body, trace: self.trace.clone() }
     }
 
     /// A `PackageExpiringEvent`.
@@ -63,7 +62,7 @@ impl<'c> Outbox<'c> {
         let event_id = self.next_id();
         let event = PackageExpiringEvent { event_id, package_queue_id, user, reason, time: self.now };
         let body = serde_json::to_string(&event).map_err(Error::internal)?;
-        self.push(event_id, Destination::PackageExpiring, body);
+        self.messages.push(self.message(event_id, Destination::PackageExpiring, body));
         Ok(())
     }
 
@@ -82,10 +81,26 @@ impl<'c> Outbox<'c> {
         Ok(())
     }
 
+    /// Writes batches of billing events, as part of `tx`: each while the one after it is made.
+    pub async fn write_billing(
+        &self,
+        tx: &mut Transaction,
+        batches: impl Iterator<Item = &[UserUsageBillingEvent]>,
+    ) -> Result<Vec<OutboxMessage>, Error> {
+        let messages = batches.map(|events| {
+            let batch = BillingBatch { batch_id: self.next_id(), events: events.into() };
+            let body = serde_json::to_string(&batch).map_err(Error::internal)?;
+            Ok(self.message(batch.batch_id, Destination::UserUsageBilling, body))
+        });
+        outbox::insert(tx, messages, self.now, self.now + self.lease).await
+    }
+
     /// Writes the intents, as part of `tx`.
     pub async fn write(self, tx: &mut Transaction) -> Result<Vec<OutboxMessage>, Error> {
-        outbox::insert(tx, &self.messages, self.now, self.now + self.lease).await?;
-        Ok(self.messages)
+        if self.messages.is_empty() {
+            return Ok(self.messages);
+        }
+        outbox::insert(tx, self.messages.into_iter().map(Ok), self.now, self.now + self.lease).await
     }
 }
 

@@ -5,11 +5,11 @@ use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
 use crate::db::billing;
-use crate::db::outbox::{Destination, OutboxMessage};
+use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Transaction};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
-use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
+use crate::events::user_usage_billing::UserUsageBillingEvent;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
 
@@ -99,13 +99,9 @@ impl TelecomCronExecutor {
         // By user: the messages of a run share at most a user, and their consumers hardly ever a lock.
         usage.sort_unstable_by_key(|(key, _)| *key);
         let events = usage.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let mut outbox = Outbox::new(&self.context, self.context.now());
-        for events in events.chunks(EVENTS_PER_MESSAGE) {
-            let batch = BillingBatch { batch_id: outbox.next_id(), events: events.into() };
-            let body = serde_json::to_string(&batch).map_err(Error::internal)?;
-            outbox.push(batch.batch_id, Destination::UserUsageBilling, body);
-        }
-        Ok(Step { reports: reports.len(), events: events.len(), messages: outbox.write(tx).await? })
+        let outbox = Outbox::new(&self.context, self.context.now());
+        let messages = outbox.write_billing(tx, events.chunks(EVENTS_PER_MESSAGE)).await?;
+        Ok(Step { reports: reports.len(), events: events.len(), messages })
     }
 }
 

@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use uuid::Uuid;
 
 use super::{Connection, columns};
-use crate::domain::traffic::{Traffic, UsageFold, UsageKey};
+use crate::domain::traffic::{Factor, Traffic, UsageFold, UsageKey};
 use crate::error::Error;
 
 /// A report claimed for billing by the transaction under way.
@@ -72,7 +72,8 @@ pub async fn fold_usage(
     let seqs: Vec<i64> = reports.iter().map(|report| report.seq).collect();
     let mut rows = sqlx::query!(
         r#"/* billing.fold_usage */
-        select usage_report_seq, user_id, node_client_id, traffic_factor, upload_bytes, download_bytes
+        select usage_report_seq, user_id, node_client_id, traffic_factor as "traffic_factor: Factor", upload_bytes,
+            download_bytes
         from telecom.traffic_usage
         where usage_report_seq = any($1) and received_at between $2 and $3"#,
         &seqs,

@@ -30,6 +30,7 @@ pub mod user_package_usage;
 
 mod copy;
 mod error;
+mod factor;
 
 /// The migrations, in `migrations/`.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 
 use super::{Connection, columns};
+use crate::domain::traffic::Factor;
 use crate::error::Error;
 use crate::events::usage_report::Metrics;
 
@@ -15,7 +15,7 @@ pub struct ClientFactor {
     /// The client.
     pub node_client_id: i32,
     /// Its billing multiplier now.
-    pub traffic_factor: Decimal,
+    pub traffic_factor: Factor,
 }
 
 /// The clients of each of the `servers` that exist, by ascending id; a server that is missing does not exist.
@@ -25,7 +25,7 @@ pub async fn client_factors(
 ) -> Result<HashMap<i32, Vec<ClientFactor>>, Error> {
     let rows = sqlx::query!(
         r#"/* node.client_factors */
-        select s.id as node_server_id, c.id as "node_client_id?", c.traffic_factor as "traffic_factor?"
+        select s.id as node_server_id, c.id as "node_client_id?", c.traffic_factor as "traffic_factor?: Factor"
         from telecom.node_server s
         left join telecom.node_client c on c.node_server_id = s.id
         where s.id = any($1)

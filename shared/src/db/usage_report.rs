@@ -1,11 +1,11 @@
 //! Reports and their raw rows.
 
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::copy::Copy;
 use super::{Connection, columns};
+use crate::domain::traffic::Factor;
 use crate::error::Error;
 
 /// A report as the database remembers it.
@@ -84,7 +84,7 @@ pub struct RawUsage {
     /// Through which client; none where the server has no client.
     pub node_client_id: Option<i32>,
     /// The client's factor now.
-    pub traffic_factor: Decimal,
+    pub traffic_factor: Factor,
     /// Bytes.
     pub upload_bytes: i64,
     /// Bytes.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use rust_decimal::Decimal;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -14,6 +13,7 @@ use crate::clock::Context;
 use crate::db::node::{self, ClientFactor, Heartbeat};
 use crate::db::usage_report::{self, NewUsageReport, RawUsage};
 use crate::db::{self, Transaction};
+use crate::domain::traffic::Factor;
 use crate::error::{Error, ErrorKind};
 use crate::events::usage_report::{Metrics, UsageReport};
 
@@ -108,13 +108,13 @@ impl Fleet {
     }
 
     /// The client that a line is billed by: the one it names, else the server's oldest; without any, factor 1.
-    fn client(&self, server_id: i32, node_client_id: Option<i32>) -> (Option<i32>, Decimal) {
+    fn client(&self, server_id: i32, node_client_id: Option<i32>) -> (Option<i32>, Factor) {
         self.0
             .get(&server_id)
             .and_then(|clients| {
                 clients.iter().find(|client| node_client_id.is_none_or(|id| client.node_client_id == id))
             })
-            .map_or((None, Decimal::ONE), |client| (Some(client.node_client_id), client.traffic_factor))
+            .map_or((None, Factor::ONE), |client| (Some(client.node_client_id), client.traffic_factor))
     }
 }
 

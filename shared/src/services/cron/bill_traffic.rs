@@ -113,8 +113,13 @@ fn event((key, traffic): &(UsageKey, Traffic)) -> Result<UserUsageBillingEvent, 
         billed_upload: traffic.billed_upload,
         time: u64::try_from(key.bucket_start.timestamp()).map_err(Error::internal)?,
         node_client_id: key.node_client_id,
-        raw_download: Some(traffic.raw_download),
-        raw_upload: Some(traffic.raw_upload),
+        raw_download: unless(traffic.billed_download, traffic.raw_download),
+        raw_upload: unless(traffic.billed_upload, traffic.raw_upload),
         event_id: None,
     })
+}
+
+/// Absent, raw bytes count as many as billed ones: most clients have a factor of one.
+fn unless(billed: i64, raw: i64) -> Option<i64> {
+    (raw != billed).then_some(raw)
 }

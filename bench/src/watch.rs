@@ -97,7 +97,8 @@ pub async fn measure(database: &Database) -> Result<Watch> {
 async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
     let mut connection = database.connect().await?;
     let start = System.now() - TimeDelta::minutes(MINUTES + 1);
-    let ingest = IngestUsageReports::new(database.pool(1), Context::system());
+    let pool = database.pool(1);
+    let ingest = IngestUsageReports::new(pool.clone(), Context::system());
     minute(&ingest, start).await?;
     run(&mut connection, "vacuum telecom.node_server_heartbeat").await?;
     checkpoint(&mut connection).await?;
@@ -109,9 +110,9 @@ async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
     let after: i64 = number(&mut connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").await?;
     let of_statement = "select wal_bytes::bigint from pg_stat_statements where query like '/* node.record_heartbeats%'";
     let statement: i64 = number(&mut connection, of_statement).await?;
-    run(&mut connection, "select pg_stat_force_next_flush()").await?;
-    // The consumer's connection tells its counts when it has been idle for a while.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // A connection tells the last of its counts when it ends.
+    pool.close().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let (updates, hot) = (number(&mut connection, UPDATES).await?, number(&mut connection, HOT_UPDATES).await?);
     ensure!(updates >= SERVERS * (MINUTES - 1), "Only {updates} updates were counted.");
     let beats = (SERVERS * MINUTES) as f64;

@@ -1,0 +1,288 @@
+//! The rules. Each answers what breaks it, in words.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use shared::http::openapi;
+
+/// What the smallest database that OPERATIONS.md speaks of allows, less what people and migrations need.
+const CONNECTIONS: i64 = 180;
+
+pub fn violations(template: &Value) -> Vec<String> {
+    let rules =
+        [queues, alarms, consumers, permissions, wildcards, functions, apis, connections, schedules, logs, secrets];
+    rules.iter().flat_map(|rule| rule(template)).collect()
+}
+
+/// The resources of a type: name and properties.
+fn of_type<'t>(template: &'t Value, kind: &'t str) -> impl Iterator<Item = (&'t String, &'t Value)> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources
+        .filter(move |(_, resource)| resource["Type"] == kind)
+        .map(|(name, resource)| (name, &resource["Properties"]))
+}
+
+fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    of_type(template, "AWS::Serverless::Function")
+}
+
+/// The resource that `!GetAtt Name.Attribute` or `!Ref Name` means.
+fn resource(reference: &Value) -> Option<&str> {
+    let name = reference["Fn::GetAtt"].as_str().or_else(|| reference["Ref"].as_str())?;
+    name.split('.').next()
+}
+
+/// All values under a name, at any depth.
+fn under<'t>(value: &'t Value, name: &str, found: &mut Vec<&'t Value>) {
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                if field == name {
+                    found.push(value);
+                }
+                under(value, name, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| under(value, name, found)),
+        _ => {}
+    }
+}
+
+fn events<'t>(function: &'t Value, kind: &'t str) -> impl Iterator<Item = &'t Value> {
+    let events = function["Events"].as_object().into_iter().flat_map(Map::values);
+    events.filter(move |event| event["Type"] == kind).map(|event| &event["Properties"])
+}
+
+/// The queues that other queues or schedules put dead letters into.
+fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
+    let mut targets = Vec::new();
+    under(template, "deadLetterTargetArn", &mut targets);
+    under(template, "DeadLetterConfig", &mut targets);
+    targets.into_iter().filter_map(|target| resource(target).or_else(|| resource(&target["Arn"]))).collect()
+}
+
+fn queues(template: &Value) -> Vec<String> {
+    let dead = dead_letter_queues(template);
+    let mut found = Vec::new();
+    for (name, queue) in of_type(template, "AWS::SQS::Queue") {
+        if queue["SqsManagedSseEnabled"] != true {
+            found.push(format!("{name} is not encrypted"));
+        }
+        if dead.contains(name.as_str()) {
+            continue;
+        }
+        let target = resource(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
+        let Some(target) = target else {
+            found.push(format!("{name} has no dead-letter queue"));
+            continue;
+        };
+        let retention = |queue: &Value| queue["MessageRetentionPeriod"].as_i64().unwrap_or(345_600);
+        let dead_letters = &template["Resources"][target]["Properties"];
+        if retention(dead_letters) <= retention(queue) {
+            found.push(format!("{target} keeps messages no longer than {name}"));
+        }
+        if dead_letters["RedriveAllowPolicy"].is_null() {
+            found.push(format!("{target} takes dead letters of any queue"));
+        }
+    }
+    found
+}
+
+fn alarms(template: &Value) -> Vec<String> {
+    let dead = dead_letter_queues(template);
+    let watched: BTreeSet<(String, &str)> = of_type(template, "AWS::CloudWatch::Alarm")
+        .filter_map(|(_, alarm)| {
+            Some((resource(&alarm["Dimensions"][0]["Value"])?.to_owned(), alarm["MetricName"].as_str()?))
+        })
+        .collect();
+    let missing = of_type(template, "AWS::SQS::Queue").filter_map(|(name, _)| {
+        let metric = if dead.contains(name.as_str()) {
+            "ApproximateNumberOfMessagesVisible"
+        } else {
+            "ApproximateAgeOfOldestMessage"
+        };
+        (!watched.contains(&(name.clone(), metric))).then(|| format!("{name} has no alarm on {metric}"))
+    });
+    missing.collect()
+}
+
+fn consumers(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, function) in lambdas(template) {
+        for event in events(function, "SQS") {
+            if event["FunctionResponseTypes"] != serde_json::json!(["ReportBatchItemFailures"]) {
+                found.push(format!("{name} does not answer with ReportBatchItemFailures"));
+            }
+            if event["BatchSize"].as_i64() > Some(10) && event["MaximumBatchingWindowInSeconds"].as_i64() < Some(1) {
+                found.push(format!("{name} has batches of more than 10 without a window"));
+            }
+            let queue = resource(&event["Queue"]).unwrap_or_default();
+            let key = &template["Resources"][queue]["Properties"]["VisibilityTimeout"]["Fn::FindInMap"][2];
+            let visibility = template["Mappings"]["Retry"]["aws"][key.as_str().unwrap_or_default()].as_i64();
+            if visibility < timeout(template, function).map(|timeout| timeout * 6) {
+                found.push(format!("{queue}: a visibility of {visibility:?} s is less than six timeouts of {name}"));
+            }
+        }
+    }
+    found
+}
+
+fn timeout(template: &Value, function: &Value) -> Option<i64> {
+    function["Timeout"].as_i64().or_else(|| template["Globals"]["Function"]["Timeout"].as_i64())
+}
+
+/// Who is told where to send may send there.
+fn permissions(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, function) in lambdas(template) {
+        let policies: Vec<&Value> = function["Policies"].as_array().into_iter().flatten().collect();
+        for (variable, target) in function["Environment"]["Variables"].as_object().into_iter().flatten() {
+            let (policy, field) = match variable.as_str() {
+                "TELECOM_EVENT_BUS_NAME" => ("EventBridgePutEventsPolicy", "EventBusName"),
+                variable if variable.ends_with("_QUEUE_URL") => ("SQSSendMessagePolicy", "QueueName"),
+                _ => continue,
+            };
+            if !policies.iter().any(|given| resource(&given[policy][field]) == resource(target)) {
+                found.push(format!("{name} is told of {variable} and has no {policy} for it"));
+            }
+        }
+    }
+    found
+}
+
+/// A denial may be as wide as it likes.
+fn wildcards(template: &Value) -> Vec<String> {
+    let mut statements = Vec::new();
+    under(template, "Statement", &mut statements);
+    let statements = statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
+    let wide = statements.filter(|statement| statement["Effect"] != "Deny").filter(|statement| {
+        let mut values = Vec::new();
+        under(statement, "Action", &mut values);
+        under(statement, "Resource", &mut values);
+        values.iter().any(|value| value.to_string().contains('*'))
+    });
+    wide.map(|statement| format!("a wildcard is allowed: {statement}")).collect()
+}
+
+fn functions(template: &Value) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("functions");
+    let folders = ["api", "cron", "queue"].into_iter().flat_map(|kind| fs::read_dir(root.join(kind)).unwrap());
+    let mut written: BTreeSet<String> =
+        folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    written.insert("migrate".to_owned());
+    let deployed: BTreeSet<String> = lambdas(template)
+        .filter_map(|(_, function)| {
+            Some(function["CodeUri"].as_str()?.trim_end_matches('/').rsplit('/').next()?.to_owned())
+        })
+        .collect();
+    let mut found: Vec<String> =
+        written.difference(&deployed).map(|name| format!("functions/*/{name} is not in the template")).collect();
+    found.extend(deployed.difference(&written).map(|name| format!("there is no functions/*/{name}")));
+    if template["Globals"]["Function"]["MemorySize"].is_null() {
+        found.push("MemorySize is not stated".to_owned());
+    }
+    found.extend(
+        lambdas(template)
+            .filter(|(_, function)| timeout(template, function).is_none())
+            .map(|(name, _)| format!("{name} has no Timeout")),
+    );
+    found
+}
+
+/// Every path of the OpenAPI document, and the two of the documentation, has a rule, a target group and a permission.
+fn apis(template: &Value) -> Vec<String> {
+    let document = openapi::document();
+    let mut wanted: BTreeSet<String> =
+        document["paths"].as_object().unwrap().keys().map(|path| path.replace("{id}", "*")).collect();
+    wanted.extend(["/docs".to_owned(), "/v1/openapi.json".to_owned()]);
+    let mut found = Vec::new();
+    for (name, rule) in of_type(template, "AWS::ElasticLoadBalancingV2::ListenerRule") {
+        for path in rule["Conditions"][0]["PathPatternConfig"]["Values"].as_array().into_iter().flatten() {
+            wanted.remove(path.as_str().unwrap_or_default());
+        }
+        let targets = resource(&rule["Actions"][0]["TargetGroupArn"]).unwrap_or_default();
+        let group = &template["Resources"][targets]["Properties"];
+        if !group["TargetGroupAttributes"].to_string().contains("lambda.multi_value_headers.enabled") {
+            found.push(format!("{targets} has no lambda.multi_value_headers"));
+        }
+        let function = resource(&group["Targets"][0]["Id"]);
+        let permitted = |(_, permission): (&String, &Value)| resource(&permission["FunctionName"]) == function;
+        if function.is_none() || !of_type(template, "AWS::Lambda::Permission").any(permitted) {
+            found.push(format!("{name} leads to a function that the load balancer may not invoke"));
+        }
+    }
+    found.extend(wanted.into_iter().map(|path| format!("no rule leads to {path}")));
+    found
+}
+
+/// Every copy of a function holds a connection.
+fn connections(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut all = 0;
+    for (name, function) in lambdas(template) {
+        if function["CodeUri"].as_str().is_some_and(|code| code.contains("documentation")) {
+            continue;
+        }
+        let of_queue =
+            events(function, "SQS").filter_map(|event| event["ScalingConfig"]["MaximumConcurrency"].as_i64()).max();
+        // One run at a time, and one more that is late; the migration is invoked by hand.
+        let of_schedule = events(function, "ScheduleV2").next().map(|_| 2);
+        let reserved = &function["ReservedConcurrentExecutions"];
+        let reserved = reserved.as_i64().or_else(|| template["Parameters"][resource(reserved)?]["Default"].as_i64());
+        let by_hand = function["CodeUri"].as_str().is_some_and(|code| code.contains("migrate")).then_some(1);
+        match of_queue.or(of_schedule).or(reserved).or(by_hand) {
+            Some(copies) => all += copies,
+            None => found.push(format!("{name} has no bound on how many copies run at once")),
+        }
+    }
+    if all > CONNECTIONS {
+        found.push(format!("{all} connections are more than {CONNECTIONS}"));
+    }
+    found
+}
+
+fn schedules(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, function) in lambdas(template) {
+        for event in events(function, "ScheduleV2") {
+            let missing = ["RetryPolicy", "DeadLetterConfig"].into_iter().filter(|field| event[field].is_null());
+            found.extend(missing.map(|field| format!("the schedule of {name} has no {field}")));
+            if function["EventInvokeConfig"].is_null() {
+                found.push(format!("{name} has no EventInvokeConfig"));
+            }
+        }
+    }
+    found
+}
+
+fn logs(template: &Value) -> Vec<String> {
+    let groups = of_type(template, "AWS::Logs::LogGroup");
+    let mut found: Vec<String> = groups
+        .filter(|(_, group)| group["RetentionInDays"].is_null())
+        .map(|(name, _)| format!("{name} has no RetentionInDays"))
+        .collect();
+    let logged = |function: &Value| {
+        resource(&function["LoggingConfig"]["LogGroup"]).is_some_and(|group| template["Resources"][group].is_object())
+    };
+    found.extend(
+        lambdas(template)
+            .filter(|(_, function)| !logged(function))
+            .map(|(name, _)| format!("{name} has no log group of its own")),
+    );
+    found
+}
+
+/// The database's URL holds a password: it is not shown, and leaves by no output.
+fn secrets(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if template["Parameters"]["DatabaseUrl"]["NoEcho"] != true {
+        found.push("DatabaseUrl has no NoEcho".to_owned());
+    }
+    if template["Outputs"].to_string().contains("DatabaseUrl") {
+        found.push("an output shows a secret".to_owned());
+    }
+    found
+}

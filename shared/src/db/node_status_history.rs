@@ -35,8 +35,12 @@ pub async fn seal(connection: &mut Connection, open_from: DateTime<Utc>) -> Resu
     Ok(())
 }
 
-/// Refreshes the view of the open hours; readers go on meanwhile.
+/// Refreshes the view of the open hours, in a transaction; readers go on meanwhile. Of a long history the planner expects
+/// more than there is to do, and would compile the query for longer than it runs.
 pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
+    sqlx::query!(r#"/* node_status_history.no_jit */ select set_config('jit', 'off', true)"#)
+        .fetch_one(&mut *connection)
+        .await?;
     sqlx::query!(
         r#"/* node_status_history.refresh_view */ refresh materialized view concurrently telecom.node_status_hourly_mv"#
     )

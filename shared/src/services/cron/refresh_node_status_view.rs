@@ -35,9 +35,11 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
 
     #[tracing::instrument(name = "refresh_node_status_view", skip_all)]
     async fn process(&self, RefreshNodeStatusViewJob(run): RefreshNodeStatusViewJob) -> Result<ViewRefreshed, Error> {
+        let mut tx = self.pool.begin().await?;
+        node_status_history::seal(&mut tx, self.context.now() - OPEN).await?;
+        node_status_history::refresh_view(&mut tx).await?;
+        tx.commit().await?;
         let mut connection = self.pool.acquire().await?;
-        node_status_history::seal(&mut connection, self.context.now() - OPEN).await?;
-        node_status_history::refresh_view(&mut connection).await?;
         let done = self.forget_statuses(&mut connection, run).await?;
         node_status_history::analyze_view(&mut connection).await?;
         Ok(done)

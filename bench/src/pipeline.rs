@@ -87,7 +87,7 @@ impl Pipeline {
         let billed = self.bill.process(BillTrafficJob(Run::within(None))).await.map_err(fault)?;
         self.totals.bill += began.elapsed();
         self.record(|profile| &mut profile.bill).await?;
-        let bodies = self.messaging.take(BILLING);
+        let bodies = self.messaging.take(BILLING)?;
         ensure!(
             bodies.len() == billed.messages,
             "{} messages were billed, {} published.",

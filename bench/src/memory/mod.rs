@@ -78,7 +78,7 @@ impl Session<'_> {
         let batches = self.take_reports(BATCHES)?;
         self.consume("ingest-usage-report", "10,000 usage rows", true, heartbeat()?, batches).await?;
         self.job("bill-traffic", "30,000 usage rows").await?;
-        let messages = self.surroundings.messaging.take(BILLING);
+        let messages = self.surroundings.messaging.take(BILLING)?;
         let batches: Vec<Vec<u8>> = messages.chunks(MESSAGES_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
         self.consume("apply-user-usage-billing", "10,000 billing events", true, charge()?, batches).await?;
 
@@ -86,14 +86,14 @@ impl Session<'_> {
         self.consume("ingest-usage-report", &format!("{rows} usage rows, 6 MB"), false, heartbeat()?, vec![largest])
             .await?;
         self.job("bill-traffic", &format!("{rows} usage rows")).await?;
-        let messages = self.surroundings.messaging.take(BILLING);
+        let messages = self.surroundings.messaging.take(BILLING)?;
         let largest = vec![delivery(messages.get(..20).unwrap_or(&messages))?];
         self.consume("apply-user-usage-billing", "20,000 billing events, 5 MB", false, charge()?, largest).await?;
 
         let expire = "update telecom.package_queue set expires_at = now() where id <= 100";
         run(&mut self.connection, expire).await?;
         self.job("expire-packages", "100 items past their time").await?;
-        let events = self.surroundings.messaging.take(EXPIRING);
+        let events = self.surroundings.messaging.take(EXPIRING)?;
         ensure!(events.len() >= 100, "{} packages expired of 100.", events.len());
         let batches = events.chunks(100).map(delivery).collect::<Result<Vec<_>>>()?;
         let first = delivery(events.get(..1).unwrap_or_default())?;

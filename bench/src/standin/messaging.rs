@@ -1,4 +1,7 @@
 //! SQS `SendMessageBatch` and EventBridge `PutEvents`: everything is accepted and kept.
+//!
+//! What is sent to queues is read when it is taken, not while the sender waits: reading it is the service's work, which
+//! in life is done on other machines.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -25,9 +28,17 @@ pub const EXPIRING: &str = "package-expiring";
 /// Name of the bus.
 pub const BUS: &str = "telecom";
 
-/// What was sent, by the queue's name.
+/// What was sent.
 #[derive(Debug, Clone, Default)]
-struct Inbox(Arc<Mutex<HashMap<String, Vec<String>>>>);
+struct Inbox(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// Requests to queues, unread.
+    unread: Vec<Bytes>,
+    /// Bodies, by the queue's name.
+    read: HashMap<String, Vec<String>>,
+}
 
 /// Queues and a bus in memory.
 #[derive(Debug, Clone)]
@@ -46,7 +57,6 @@ struct SendMessageBatch {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct QueueEntry {
-    id: String,
     message_body: String,
 }
 
@@ -96,45 +106,45 @@ impl Messaging {
     }
 
     /// Takes what was sent to `name`, in order of arrival.
-    pub fn take(&self, name: &str) -> Vec<String> {
-        self.inbox.lock().remove(name).unwrap_or_default()
+    pub fn take(&self, name: &str) -> Result<Vec<String>> {
+        let mut kept = self.inbox.lock();
+        for request in std::mem::take(&mut kept.unread) {
+            let request: SendMessageBatch = serde_json::from_slice(&request).context("SendMessageBatch is malformed.")?;
+            let name = request.queue_url.rsplit('/').next().unwrap_or_default().to_owned();
+            kept.read.entry(name).or_default().extend(request.entries.into_iter().map(|entry| entry.message_body));
+        }
+        Ok(kept.read.remove(name).unwrap_or_default())
     }
 }
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<String>>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, name: &str, bodies: impl Iterator<Item = String>) {
-        self.lock().entry(name.to_owned()).or_default().extend(bodies);
-    }
-
-    fn send_message_batch(&self, body: &[u8]) -> Result<Answer> {
-        let request: SendMessageBatch = serde_json::from_slice(body).context("SendMessageBatch is malformed.")?;
-        let accepted = |entry: &QueueEntry| json!({"Id": entry.id, "MessageId": entry.id, "MD5OfMessageBody": ""});
-        let answer =
-            json!({"Successful": request.entries.iter().map(accepted).collect::<Vec<_>>(), "Failed": []}).to_string();
-        let name = request.queue_url.rsplit('/').next().unwrap_or_default();
-        self.keep(name, request.entries.into_iter().map(|entry| entry.message_body));
-        reply(200, answer)
+    /// What a sender looks at in the answer is what failed.
+    fn send_message_batch(&self, body: Bytes) -> Result<Answer> {
+        self.lock().unread.push(body);
+        reply(200, r#"{"Successful":[],"Failed":[]}"#)
     }
 
     fn put_events(&self, body: &[u8]) -> Result<Answer> {
         let request: PutEvents = serde_json::from_slice(body).context("PutEvents is malformed.")?;
         let accepted = |number: usize| json!({"EventId": number.to_string()});
         let entries: Vec<_> = (0..request.entries.len()).map(accepted).collect();
-        self.keep(BUS, request.entries.into_iter().map(|entry| entry.detail));
+        let details = request.entries.into_iter().map(|entry| entry.detail);
+        self.lock().read.entry(BUS.to_owned()).or_default().extend(details);
         reply(200, json!({"FailedEntryCount": 0, "Entries": entries}).to_string())
     }
 }
 
 impl Server for Inbox {
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
-        let target = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (head, body) = request.into_parts();
+        let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
         match target.rsplit('.').next() {
-            Some("SendMessageBatch") => self.send_message_batch(request.body()),
-            Some("PutEvents") => self.put_events(request.body()),
+            Some("SendMessageBatch") => self.send_message_batch(body),
+            Some("PutEvents") => self.put_events(&body),
             _ => bail!("{target:?} is no operation of this stand-in."),
         }
     }

@@ -41,8 +41,8 @@ pub async fn add(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<()
     Ok(())
 }
 
-/// Compared with equality but for the client, which may be null: `is not distinct from` is a filter on the few rows
-/// that the index finds by the other four columns. The plan is that for every size of batch: sqlx prepares, and from
+/// An item is one user's: its rows are found by the item, which is cheaper to compare than the user. The client, which
+/// may be null, is a filter on the few rows found. The plan is that for every size of batch: sqlx prepares, and from
 /// the sixth time on PostgreSQL plans without the arrays, for ten rows. Before, it may hash a small table.
 async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
     if usage.is_empty() {
@@ -57,18 +57,15 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
             billed_upload_bytes = u.billed_upload_bytes + n.billed_upload_bytes,
             billed_download_bytes = u.billed_download_bytes + n.billed_download_bytes
         from unnest(
-            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-            $9::bigint[]
+            $1::timestamptz[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]
         ) as n (
-            user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
+            bucket_start, node_server_id, node_client_id, package_queue_id,
             raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
         )
-        where u.user_id = n.user_id
+        where u.package_queue_id = n.package_queue_id
             and u.bucket_start = n.bucket_start
             and u.node_server_id = n.node_server_id
-            and u.node_client_id is not distinct from n.node_client_id
-            and u.package_queue_id = n.package_queue_id"#,
-        &columns.users,
+            and u.node_client_id is not distinct from n.node_client_id"#,
         &columns.buckets,
         &columns.servers,
         &columns.clients as &[Option<i32>],

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 /// Measures usage rows per second of ingest, bill, apply and end to end, beside COPY and beside one transaction a
-/// row, and the peak memory of each function.
+/// row; the API over gRPC, beside pgbench; and the peak memory and the first answer of each function.
 ///
 /// It creates a database on the server of `DATABASE_URL` and drops it at the end. Exit status: 0 when every bar is
 /// met, 3 when one is missed, 1 when something could not be measured or a sum is wrong.
@@ -39,6 +39,9 @@ pub struct Cli {
     /// Leave the memory of the functions out
     #[arg(long)]
     pub no_memory: bool,
+    /// Leave the API out
+    #[arg(long)]
+    pub no_api: bool,
     /// Leave the throughput out
     #[arg(long)]
     pub no_throughput: bool,

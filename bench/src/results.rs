@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::api::Api;
 use crate::bars::Bar;
 use crate::database::Environment;
 use crate::memory::Memory;
@@ -20,6 +21,8 @@ pub struct Results {
     pub workloads: Vec<Workload>,
     /// Peak memory, by function.
     pub memory: Vec<Memory>,
+    /// The API over gRPC, if asked for.
+    pub api: Option<Api>,
     /// What has to be met.
     pub bars: Vec<Bar>,
 }
@@ -153,6 +156,7 @@ impl Results {
             text.push_str(&workload.text(markdown));
         }
         text.push_str(&self.memory_text(markdown));
+        text.push_str(&self.api.as_ref().map(|api| api_text(api, markdown)).unwrap_or_default());
         text.push_str(&bar_table(&self.bars, markdown));
         text
     }
@@ -176,6 +180,29 @@ impl Results {
         }
         format!("{}\n", table.write(markdown))
     }
+}
+
+fn api_text(api: &Api, markdown: bool) -> String {
+    let Api { clients, calls_per_second: calls, selects_per_second: selects, .. } = api;
+    let mut contest =
+        Table::new(&["clients, server and database on the same processors", "clients", "calls/s", "× pgbench"]);
+    let mut row = |what: &str, rate: f64| {
+        contest.0.push(vec![
+            what.to_owned(),
+            clients.to_string(),
+            format!("{rate:.0}"),
+            format!("{:.3}", rate / selects),
+        ]);
+    };
+    row("GetRecentTrafficUsage of a month, gRPC", *calls);
+    row("pgbench -S -M prepared", *selects);
+    let mut table = Table::new(&["RPC", "clients", "calls/s", "p50 ms", "p99 ms"]);
+    for latency in &api.latencies {
+        let (rate, clients) = (format!("{:.0}", latency.calls_per_second), latency.clients.to_string());
+        let (p50, p99) = (format!("{:.2}", latency.p50_ms), format!("{:.2}", latency.p99_ms));
+        table.0.push(vec![latency.rpc.to_owned(), clients, rate, p50, p99]);
+    }
+    format!("{}\n{}\n", contest.write(markdown), table.write(markdown))
 }
 
 /// What has to be met, and whether it is.

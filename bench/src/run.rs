@@ -7,6 +7,7 @@ use anyhow::Result;
 use shared::clock::{Clock, System};
 use sqlx::PgConnection;
 
+use crate::api;
 use crate::bars;
 use crate::cli::Cli;
 use crate::database::{Database, checkpoint};
@@ -41,6 +42,7 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         environment: database.environment(cli.consumers()).await?,
         workloads: Vec::new(),
         memory: Vec::new(),
+        api: None,
         bars: Vec::new(),
     };
     if !cli.no_throughput {
@@ -51,10 +53,13 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     if !cli.no_memory {
         results.memory = memory::measure(cli).await?;
     }
+    if !cli.no_api {
+        results.api = Some(Box::pin(api::measure(cli)).await?);
+    }
     if !cli.keep {
         database.drop().await?;
     }
-    results.bars = bars::judge(&results.workloads, &results.memory);
+    results.bars = bars::judge(&results.workloads, &results.memory, results.api.as_ref());
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&results)?);
     } else {

@@ -9,9 +9,11 @@ use anyhow::{Context as _, Result, bail};
 use hyper::body::Bytes;
 use tokio::process::{Child, Command};
 
-use super::{Memory, token};
+use super::{Bound, Memory};
+use crate::peak::peak_mb;
 use crate::standin::messaging::{BILLING, BUS, EXPIRING, Messaging, REGION};
 use crate::standin::runtime::RuntimeApi;
+use crate::token;
 
 /// What a function finds around it.
 pub struct Surroundings<'c> {
@@ -91,32 +93,10 @@ impl Function {
     }
 
     /// Reads its peak memory and ends it.
-    pub async fn finish(mut self, with: String, has_bar: bool) -> Result<Memory> {
-        let id = self.process.id().with_context(|| format!("{} has ended.", self.name))?;
-        let peak_mb = peak_mb(&fs::read_to_string(format!("/proc/{id}/status"))?)?;
+    pub async fn finish(mut self, with: String, bound: Bound) -> Result<Memory> {
+        let peak_mb = peak_mb(&self.process)?;
         self.process.kill().await?;
         let first_answer = self.first_answer.unwrap_or(self.started).duration_since(self.started);
-        Ok(Memory { function: self.name, with, peak_mb, first_answer_ms: first_answer.as_secs_f64() * 1e3, has_bar })
-    }
-}
-
-/// `VmHWM` of a process, which the kernel states in KiB.
-fn peak_mb(status: &str) -> Result<f64> {
-    let kib: u32 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|value| value.split_whitespace().next())
-        .and_then(|value| value.parse().ok())
-        .context("/proc tells no VmHWM.")?;
-    Ok(f64::from(kib) / 1024.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_peak_is_read_from_the_kernels_status() {
-        assert_eq!(peak_mb("Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t   1536 kB\n").unwrap().to_string(), "1.5");
+        Ok(Memory { function: self.name, with, peak_mb, first_answer_ms: first_answer.as_secs_f64() * 1e3, bound })
     }
 }

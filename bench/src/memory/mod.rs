@@ -1,7 +1,7 @@
-//! Peak memory of each function: its release build, in a process of its own, fed by a stand-in of the runtime API.
+//! Peak memory of each function, and its first answer: its release build, in a process of its own, fed by a stand-in of the runtime API.
 
+mod apis;
 mod function;
-mod token;
 
 use std::path::Path;
 
@@ -18,6 +18,7 @@ use crate::fleet::{self, Device};
 use crate::pipeline::MESSAGES_PER_DELIVERY;
 use crate::progress::step;
 use crate::standin::messaging::{BILLING, EXPIRING, Messaging};
+use crate::token;
 use crate::workload::{Collectors, REPORTS_PER_DELIVERY, Rhythm, delivery, past_hour};
 use function::{Function, Surroundings};
 
@@ -32,8 +33,20 @@ pub struct Memory {
     pub peak_mb: f64,
     /// From the process's start to its first answer, milliseconds.
     pub first_answer_ms: f64,
-    /// Whether the bar of queue functions applies.
-    pub has_bar: bool,
+    /// What applies.
+    pub bound: Bound,
+}
+
+/// What a function is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Nothing.
+    None,
+    /// The memory of a queue function.
+    Memory,
+    /// The first answer of an API function.
+    FirstAnswer,
 }
 
 /// Batches of 10,000 rows that a queue function gets, one after another: memory that grows shows.
@@ -76,19 +89,26 @@ fn reports(devices: &[Device]) -> Result<Vec<String>> {
 impl Session<'_> {
     async fn pipeline(&mut self) -> Result<()> {
         let batches = self.take_reports(BATCHES)?;
-        self.consume("ingest-usage-report", "10,000 usage rows", true, heartbeat()?, batches).await?;
+        self.consume("ingest-usage-report", "10,000 usage rows", Bound::Memory, heartbeat()?, batches).await?;
         self.job("bill-traffic", "30,000 usage rows").await?;
         let messages = self.surroundings.messaging.take(BILLING)?;
         let batches: Vec<Vec<u8>> = messages.chunks(MESSAGES_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
-        self.consume("apply-user-usage-billing", "10,000 billing events", true, charge()?, batches).await?;
+        self.consume("apply-user-usage-billing", "10,000 billing events", Bound::Memory, charge()?, batches).await?;
 
         let (largest, rows) = self.largest_delivery()?;
-        self.consume("ingest-usage-report", &format!("{rows} usage rows, 6 MB"), false, heartbeat()?, vec![largest])
-            .await?;
+        self.consume(
+            "ingest-usage-report",
+            &format!("{rows} usage rows, 6 MB"),
+            Bound::None,
+            heartbeat()?,
+            vec![largest],
+        )
+        .await?;
         self.job("bill-traffic", &format!("{rows} usage rows")).await?;
         let messages = self.surroundings.messaging.take(BILLING)?;
         let largest = vec![delivery(messages.get(..20).unwrap_or(&messages))?];
-        self.consume("apply-user-usage-billing", "20,000 billing events, 5 MB", false, charge()?, largest).await?;
+        self.consume("apply-user-usage-billing", "20,000 billing events, 5 MB", Bound::None, charge()?, largest)
+            .await?;
 
         let expire = "update telecom.package_queue set expires_at = now() where id <= 100";
         run(&mut self.connection, expire).await?;
@@ -97,7 +117,7 @@ impl Session<'_> {
         ensure!(events.len() >= 100, "{} packages expired of 100.", events.len());
         let batches = events.chunks(100).map(delivery).collect::<Result<Vec<_>>>()?;
         let first = delivery(events.get(..1).unwrap_or_default())?;
-        self.consume("handle-package-expiring", "100 expiring packages", true, first, batches).await
+        self.consume("handle-package-expiring", "100 expiring packages", Bound::Memory, first, batches).await
     }
 
     async fn others(&mut self, devices: &[Device]) -> Result<()> {
@@ -105,12 +125,14 @@ impl Session<'_> {
         self.job("maintain-storage", "nothing to drop").await?;
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;
-        let token = self.surroundings.issuer.token(device.user_id)?;
-        let request = serde_json::to_vec(&alb_request("/v1/traffic-usage", "month", &token))?;
-        let mut function = Function::start(&self.surroundings, "get-recent-traffic-usage").await?;
-        let answer: Value = serde_json::from_slice(&function.invoke(request).await?)?;
-        ensure!(answer.get("statusCode") == Some(&json!(200)), "The API answered {answer}.");
-        self.results.push(function.finish("a user's month".to_owned(), false).await?);
+        let token = self.surroundings.issuer.admin_token(device.user_id)?;
+        for api in apis::APIS {
+            let mut function = Function::start(&self.surroundings, api.function).await?;
+            let answer = function.invoke(serde_json::to_vec(&api.event(&token))?).await?;
+            let answer: Value = serde_json::from_slice(&answer)?;
+            ensure!(answer.get("statusCode") == Some(&json!(200)), "{} answered {answer}.", api.function);
+            self.results.push(function.finish(api.what(), Bound::FirstAnswer).await?);
+        }
         Ok(())
     }
 
@@ -119,7 +141,7 @@ impl Session<'_> {
         &mut self,
         name: &'static str,
         with: &str,
-        has_bar: bool,
+        bound: Bound,
         first: Vec<u8>,
         batches: Vec<Vec<u8>>,
     ) -> Result<()> {
@@ -128,14 +150,14 @@ impl Session<'_> {
         for batch in batches {
             accepted(name, &function.invoke(batch).await?)?;
         }
-        self.results.push(function.finish(with.to_owned(), has_bar).await?);
+        self.results.push(function.finish(with.to_owned(), bound).await?);
         Ok(())
     }
 
     async fn job(&mut self, name: &'static str, with: &str) -> Result<()> {
         let mut function = Function::start(&self.surroundings, name).await?;
         function.invoke(b"{}".to_vec()).await?;
-        self.results.push(function.finish(with.to_owned(), false).await?);
+        self.results.push(function.finish(with.to_owned(), Bound::None).await?);
         Ok(())
     }
 
@@ -181,20 +203,4 @@ fn charge() -> Result<Vec<u8>> {
         "time": System.now().timestamp()
     });
     delivery(&[body.to_string()])
-}
-
-/// As the load balancer sends it, multi-value headers on.
-fn alb_request(path: &str, range: &str, token: &str) -> Value {
-    json!({
-        "requestContext": {"elb": {"targetGroupArn":
-            "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/telecom/6d0ecf831eec9f09"}},
-        "httpMethod": "GET", "path": path,
-        "multiValueQueryStringParameters": {"range": [range]},
-        "multiValueHeaders": {
-            "accept": ["application/json"], "authorization": [format!("Bearer {token}")],
-            "host": ["telecom.example.com"], "x-forwarded-for": ["192.0.2.1"], "x-forwarded-port": ["443"],
-            "x-forwarded-proto": ["https"], "x-amzn-trace-id": ["Root=1-5bdb40ca-556d8b0c50dc66f0511bf520"]
-        },
-        "body": "", "isBase64Encoded": false
-    })
 }

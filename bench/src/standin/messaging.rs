@@ -109,7 +109,8 @@ impl Messaging {
     pub fn take(&self, name: &str) -> Result<Vec<String>> {
         let mut kept = self.inbox.lock();
         for request in std::mem::take(&mut kept.unread) {
-            let request: SendMessageBatch = serde_json::from_slice(&request).context("SendMessageBatch is malformed.")?;
+            let request: SendMessageBatch =
+                serde_json::from_slice(&request).context("SendMessageBatch is malformed.")?;
             let name = request.queue_url.rsplit('/').next().unwrap_or_default().to_owned();
             kept.read.entry(name).or_default().extend(request.entries.into_iter().map(|entry| entry.message_body));
         }

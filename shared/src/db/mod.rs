@@ -85,12 +85,14 @@ where
 
 /// A transaction that reads, all of it from one moment. The database cancels its statement when the time of the
 /// [deadline](crate::deadline) is over: what nobody waits for any more must not go on.
+///
+/// Nobody commits it: there is nothing to keep, and the rollback goes with the ping that the pool sends anyway.
 pub async fn read(pool: &PgPool) -> Result<Transaction, Error> {
     const BEGIN: &str = "begin isolation level repeatable read, read only";
     let Some(left) = deadline::left() else { return Ok(pool.begin_with(BEGIN).await?) };
     // For this transaction alone: a proxy may give the connection to somebody else after it. 0 would mean no limit.
     let limit_ms = left.as_millis().max(1);
-    Ok(pool.begin_with(format!("{BEGIN}; select set_config('statement_timeout', '{limit_ms}', true)")).await?)
+    Ok(pool.begin_with(format!("{BEGIN}; set local statement_timeout = {limit_ms}")).await?)
 }
 
 /// One of the names that a column of an enumerated type may hold.

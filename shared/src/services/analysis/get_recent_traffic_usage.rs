@@ -101,7 +101,6 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
         let mut tx = db::read(&self.pool).await?;
         let traffic: HashMap<usize, Traffic> =
             usage_by_bucket(&mut tx, input.user_id, &edges).await?.into_iter().collect();
-        tx.commit().await?;
         Ok(RecentTrafficUsage {
             range: input.range,
             time_zone: input.time_zone,

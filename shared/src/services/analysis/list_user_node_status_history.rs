@@ -73,7 +73,6 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
         let hours = node_status_hours(&mut tx, input.user_id, range.start, range.end).await?;
         let clients = user_clients(&mut tx, input.user_id, MAX_CLIENTS).await?;
         let times = status_times(&mut tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
-        tx.commit().await?;
         Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times) })
     }
 }

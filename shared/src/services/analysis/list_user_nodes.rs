@@ -53,7 +53,6 @@ impl Processor<ListUserNodes> for AnalysisService {
         let page = ListUserNodes::BOUNDS.page(input.limit, input.offset)?;
         let mut tx = db::read(&self.pool).await?;
         let (nodes, total) = user_nodes(&mut tx, input.user_id, page).await?;
-        tx.commit().await?;
         Ok(UserNodes { nodes, total })
     }
 }

@@ -56,7 +56,6 @@ impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
         let start = end - TimeDelta::hours(1) - WINDOW;
         let mut tx = db::read(&self.pool).await?;
         let nodes = usually_used_nodes(&mut tx, input.user_id, start, end, page.limit).await?;
-        tx.commit().await?;
         Ok(UserUsuallyUsedNodes { nodes })
     }
 }

@@ -50,7 +50,6 @@ impl Processor<AdminListClients> for ManageService {
         let mut tx = db::read(&self.pool).await?;
         let mut clients = fleet::list_clients(&mut tx, which, page).await?;
         let total = fleet::count_clients(&mut tx, input.server_id).await?;
-        tx.commit().await?;
         for client in &mut clients {
             secret::mask(&mut client.client_config);
         }

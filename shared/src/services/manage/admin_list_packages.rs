@@ -55,7 +55,6 @@ impl Processor<AdminListPackages> for ManageService {
         let mut tx = db::read(&self.pool).await?;
         let (ids, total) = queued_package::find(&mut tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
         let packages = queued_package::show(&mut tx, &ids).await?;
-        tx.commit().await?;
         Ok(AdminPackages { packages, total })
     }
 }

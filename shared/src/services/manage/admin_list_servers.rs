@@ -46,7 +46,6 @@ impl Processor<AdminListServers> for ManageService {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
         let mut tx = db::read(&self.pool).await?;
         let (servers, total) = fleet::list_servers(&mut tx, input.filter_status, page).await?;
-        tx.commit().await?;
         Ok(AdminServers { servers, total })
     }
 }

@@ -38,7 +38,6 @@ impl Processor<AdminShowClient> for ManageService {
     async fn process(&self, input: AdminShowClient) -> Result<NodeClientDetails, Error> {
         let mut tx = db::read(&self.pool).await?;
         let details = details(&mut tx, input.id).await?;
-        tx.commit().await?;
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node client {}", input.id)))?;
         if !input.reveal_secrets {
             secret::mask(&mut details.client.client_config);

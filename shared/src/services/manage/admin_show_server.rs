@@ -36,7 +36,6 @@ impl Processor<AdminShowServer> for ManageService {
     async fn process(&self, input: AdminShowServer) -> Result<NodeServerDetails, Error> {
         let mut tx = db::read(&self.pool).await?;
         let details = fleet::show_server(&mut tx, input.id).await?;
-        tx.commit().await?;
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         if !input.reveal_secrets {
             secret::mask(&mut details.server_config);

@@ -38,7 +38,6 @@ impl Processor<CountQueuedPackages> for ManageService {
     async fn process(&self, _: CountQueuedPackages) -> Result<QueuedPackageCounts, Error> {
         let mut tx = db::read(&self.pool).await?;
         let series = count_by_series(&mut tx).await?;
-        tx.commit().await?;
         let all =
             series.iter().map(|series| series.counts).fold(PackageQueueCounts::default(), PackageQueueCounts::plus);
         Ok(QueuedPackageCounts { series, all })

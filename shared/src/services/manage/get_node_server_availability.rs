@@ -55,7 +55,6 @@ impl Processor<GetNodeServerAvailability> for ManageService {
         let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
         let mut tx = db::read(&self.pool).await?;
         let times = status_times(&mut tx, Servers::One(input.id), range.start, range.end).await?;
-        tx.commit().await?;
         let (id, times) =
             times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         let availability = times.availability();

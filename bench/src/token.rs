@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
+use shared::auth::ADMIN_SCOPE;
 use shared::clock::{Clock, System};
 use uuid::Uuid;
 
@@ -40,8 +41,18 @@ impl Issuer {
 
     /// A token of `user`, good for an hour.
     pub fn token(&self, user: Uuid) -> Result<String> {
+        self.with_scope(user, "")
+    }
+
+    /// A token of `user` as an administrator, good for an hour.
+    pub fn admin_token(&self, user: Uuid) -> Result<String> {
+        self.with_scope(user, ADMIN_SCOPE)
+    }
+
+    fn with_scope(&self, user: Uuid, scope: &str) -> Result<String> {
         let now = System.now().timestamp();
-        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + 3600});
+        let claims =
+            json!({"iss": ISSUER, "aud": AUDIENCE, "sub": user, "scope": scope, "iat": now, "exp": now + 3600});
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &claims, &self.key).context("The token could not be signed.")
     }

@@ -16,6 +16,7 @@ mod cron {
     mod bill_traffic;
     mod expire_packages;
     mod fleet_simulation;
+    mod late_reports;
     mod maintain_storage;
     mod migrate;
     mod node_status_history;

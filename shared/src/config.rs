@@ -183,20 +183,12 @@ impl CorsConfig {
 pub struct NodeHealthCheck {
     /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300): silence after which a server is offline.
     pub offline_timeout: Duration,
-    /// `TELECOM_NODE_RECOVERY_WINDOW_SECONDS` (default 120, less than the timeout): an offline server is online again
-    /// when it was heard so recently.
-    pub recovery_window: Duration,
 }
 
 impl NodeHealthCheck {
     fn from_env(default: Self) -> Result<Self, ConfigError> {
-        const WINDOW: &str = "TELECOM_NODE_RECOVERY_WINDOW_SECONDS";
         let offline_timeout = seconds("TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS", default.offline_timeout.as_secs())?;
-        let recovery_window = seconds(WINDOW, default.recovery_window.as_secs())?;
-        if recovery_window >= offline_timeout {
-            return Err(invalid(WINDOW, "is not less than TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS (default 300)"));
-        }
-        Ok(Self { offline_timeout, recovery_window })
+        Ok(Self { offline_timeout })
     }
 }
 
@@ -226,10 +218,7 @@ pub struct TelecomConfig {
 impl Default for TelecomConfig {
     fn default() -> Self {
         Self {
-            node_health_check: NodeHealthCheck {
-                offline_timeout: Duration::from_mins(5),
-                recovery_window: Duration::from_mins(2),
-            },
+            node_health_check: NodeHealthCheck { offline_timeout: Duration::from_mins(5) },
             retention: Retention { traffic_usage_days: 45, dedup_days: 45, usage_days: 400, node_status_days: 400 },
         }
     }

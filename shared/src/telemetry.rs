@@ -36,6 +36,11 @@ pub fn count(name: &'static str, by: usize) {
     metrics::counter!(name).increment(u64::try_from(by).unwrap_or(u64::MAX));
 }
 
+/// Tells how much of something there is, in this invocation.
+pub fn gauge(name: &'static str, value: i64) {
+    metrics::gauge!(name).set(f64::from(i32::try_from(value).unwrap_or(i32::MAX)));
+}
+
 /// Counts something under a label of few values.
 pub fn count_labelled(name: &'static str, label: &'static str, value: &'static str) {
     metrics::counter!(name, label => value).increment(1);

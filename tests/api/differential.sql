@@ -110,11 +110,12 @@ begin
 end $$;
 
 -- Seconds of a server in a status: each spell's overlap with the range, less its overlaps with outages of the collection.
+-- Maintenance is known throughout.
 create function oracle.seconds(server integer, wanted text, a timestamptz, b timestamptz) returns bigint language sql as $$
     select (extract(epoch from coalesce(sum(upper_end - lower_end - coalesce((
         select sum(least(coalesce(o.until, 'infinity'), upper_end) - greatest(o.since, lower_end))
         from telecom.collection_outage o
-        where o.since < upper_end and coalesce(o.until, 'infinity') > lower_end
+        where wanted <> 'maintenance' and o.since < upper_end and coalesce(o.until, 'infinity') > lower_end
     ), '0')), '0')))::bigint
     from (
         select greatest(since, a) as lower_end, least(coalesce(until, 'infinity'), b) as upper_end
@@ -141,6 +142,7 @@ create function oracle.history(u uuid, now timestamptz, a text, b text, text, te
         select coalesce(json_agg(jsonb_build_object('node_client_id', c.id)
             || oracle.times(c.node_server_id, a::timestamptz, least(b::timestamptz, now)) order by c.display_order, c.id), '[]')
         from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
+    ), 'node_count', (select count(*) from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
     ), 'hours', coalesce(json_agg(h order by h.bucket_start), '[]')) from (
         select date_trunc('hour', h.created_at) as bucket_start,
             count(*) filter (where h.status = 'online') as online_nodes,
@@ -162,7 +164,8 @@ create function oracle.used(u uuid, now timestamptz, n text, text, text, text) r
             row_number() over (order by sum(billed_upload_bytes + billed_download_bytes) desc,
                 sum(raw_upload_bytes + raw_download_bytes) desc, c.id) as rank
         from telecom.user_package_usage x, telecom.node_client c
-        where c.id = x.node_client_id and x.user_id = u and x.bucket_start >= date_trunc('hour', now) - interval '30 days'
+        where c.id = x.node_client_id and oracle.group_of(u) = any (c.access_groups) and x.user_id = u
+            and x.bucket_start >= date_trunc('hour', now) - interval '30 days'
         group by c.id, c.name
     ) used where rank <= n::int
 $$;

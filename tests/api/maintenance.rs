@@ -62,6 +62,20 @@ impl Story {
         self.api.put(PATH, "", &body, Some(&self.admin())).await
     }
 
+    /// A server's log: status and since when, in minutes.
+    async fn log(&self) -> Vec<(String, i64)> {
+        let log: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
+            "select to_status::text, extract(epoch from since - $1)::bigint / 60, extract(epoch from until - $1)::bigint / 60
+             from telecom.node_status_transition where node_server_id = 1 order by since, until nulls last",
+        )
+        .bind(at(NOW))
+        .fetch_all(&self.api.world.pool)
+        .await
+        .unwrap();
+        assert!(log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)), "a log without a gap: {log:?}");
+        log.into_iter().map(|(to, since, _)| (to, since)).collect()
+    }
+
     /// Seconds online, offline, in maintenance and unknown, and the availability, over all minutes of the story.
     async fn availability(&self, path: &str, token: &str) -> Value {
         let end = self.api.world.context().now().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
@@ -87,17 +101,15 @@ async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_no
     assert_eq!(story.set(false, "done").await, (200, json!({ "id": 1, "status": "offline", "changed": true })));
     story.pass(1, &[1, 2]).await;
     let log: Vec<(String, Option<Uuid>, Option<String>)> = sqlx::query_as(
-        "select to_status::text, actor_user_id, reason from telecom.node_status_transition where node_server_id = 1 order by id",
+        "select to_status::text, actor_user_id, reason from telecom.node_status_transition where node_server_id = 1
+         order by since, until nulls last",
     )
     .fetch_all(&story.api.world.pool)
     .await
     .unwrap();
     let by = |to: &str, reason: &str| (to.to_owned(), Some(Uuid::from_u128(7)), Some(reason.to_owned()));
     let itself = |to: &str| (to.to_owned(), None, None);
-    assert_eq!(
-        log,
-        [itself("offline"), itself("online"), by("maintenance", "new disk"), by("offline", "done"), itself("online")]
-    );
+    assert_eq!(log, [itself("online"), by("maintenance", "new disk"), by("offline", "done"), itself("online")]);
     let facts: Vec<String> = story.api.world.facts().await.into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(facts[2..], ["NodeServerWentOffline", "NodeServerCameOnline"]);
 }
@@ -138,6 +150,76 @@ async fn maintenance_and_what_nobody_could_know_are_apart(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn while_nobody_is_heard_maintenance_is_known_and_a_server_out_of_it_is_not_taken_for_offline(pool: PgPool) {
+    let mut story = Story::begin(pool).await;
+    story.pass(10, &[1, 2]).await;
+    // Nobody is heard from 10:40 on; maintenance lasts from 10:50 to 11:00.
+    story.pass(10, &[]).await;
+    story.set(true, "move").await;
+    story.pass(10, &[]).await;
+    assert_eq!(story.set(false, "moved").await.1["status"], "online");
+    story.pass(10, &[]).await;
+    let path = "/v1/admin/node-servers/1/availability";
+    assert_eq!(story.availability(path, &story.admin()).await, json!([10 * 60, 0, 10 * 60, 20 * 60, 1.0]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn out_of_maintenance_a_server_is_offline_only_after_a_silence_longer_than_the_timeout(pool: PgPool) {
+    let mut story = Story::begin(pool).await;
+    story.set(true, "a restart").await;
+    story.pass(5, &[2]).await;
+    assert_eq!(story.set(false, "done").await.1["status"], "online");
+    story.pass(1, &[2]).await;
+    let entries = ["online", "maintenance", "online", "offline"].map(str::to_owned);
+    let log: Vec<String> = story.log().await.into_iter().map(|(to, _)| to).collect();
+    assert_eq!(log, entries);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenance(pool: PgPool) {
+    let mut story = Story::begin(pool).await;
+    story.pass(5, &[2]).await;
+    assert_eq!(story.log().await, [("online".to_owned(), 0)]);
+    story.api.world.clock.set(at(NOW) + TimeDelta::seconds(301));
+    story.set(true, "new disk").await;
+    let entries = [("online", 0), ("offline", 0), ("maintenance", 5)].map(|(to, since)| (to.to_owned(), since));
+    assert_eq!(story.log().await, entries);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn who_changed_it_is_logged_though_the_status_was_changed_past_the_log(pool: PgPool) {
+    let story = Story::begin(pool).await;
+    story.set(true, "new disk").await;
+    story.api.world.sql("update telecom.node_server set status = 'online' where id = 1").await;
+    assert_eq!(story.set(true, "once more").await.1["changed"], true);
+    let reasons: Vec<String> = sqlx::query_scalar(
+        "select reason from telecom.node_status_transition where actor_user_id is not null order by id",
+    )
+    .fetch_all(&story.api.world.pool)
+    .await
+    .unwrap();
+    assert_eq!(reasons, ["new disk", "once more"]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn of_many_at_once_each_change_is_logged_once(pool: PgPool) {
+    let story = Story::begin(pool).await;
+    let all = futures::future::join_all((0..8).map(|_| story.set(true, "at once"))).await;
+    assert_eq!(all.iter().filter(|(_, answer)| answer["changed"] == true).count(), 1, "{all:?}");
+    let refresh = || async { story.api.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap() };
+    let change = async |round: usize| {
+        let (answer, _) = tokio::join!(story.set(round % 2 == 1, "in turns"), refresh());
+        answer
+    };
+    let all = futures::future::join_all((0..24).map(change)).await;
+    assert!(all.iter().all(|(status, _)| *status == 200), "{all:?}");
+    let changed = all.iter().filter(|(_, answer)| answer["changed"] == true).count();
+    let by_hand = "select count(*) from telecom.node_status_transition where actor_user_id is not null";
+    assert_eq!(story.api.world.number(by_hand).await, 1 + i64::try_from(changed).unwrap());
+    assert!(!story.log().await.is_empty());
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
     let admin = api.issuer.admin();
@@ -148,6 +230,7 @@ async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
         (r#"{"maintenance": true}"#, "invalid_field", "."),
         (r#"{"maintenance": "yes", "reason": "x"}"#, "invalid_field", "maintenance"),
         (r#"{"maintenance": true, "reason": ""}"#, "invalid_parameter", "reason"),
+        (r#"{"maintenance": true, "reason": " \u2003 "}"#, "invalid_parameter", "reason"),
         ("{\"maintenance\": true, \"reason\": \"a\\u0000b\"}", "invalid_parameter", "reason"),
     ] {
         let (status, problem) = api.put(PATH, "", body, Some(&admin)).await;
@@ -173,27 +256,54 @@ async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
     assert_eq!((&done["status"], &done["changed"]), (&json!("NODE_SERVER_STATUS_MAINTENANCE"), &json!(true)));
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn with_another_package_a_user_sees_other_nodes(pool: PgPool) {
-    let mut story = Story::begin(pool).await;
-    story.api.world.server(3, &[(31, "1")]).await;
-    story.api.world.sql("update telecom.node_client set access_groups = '{2}' where id = 31").await;
-    story.pass(1, &[1, 2, 3]).await;
-    let ids = async |story: &Story| {
-        let mut claims = claims(user(1), "");
-        claims["exp"] = json!(story.api.world.context().now().timestamp() + 60);
-        let token = story.api.issuer.sign(&claims);
-        let nodes = story.api.get("/v1/nodes", "", Some(&token)).await.1["nodes"][0]["id"].clone();
-        let history = story.api.get("/v1/node-status-history", "", Some(&token)).await.1;
-        (nodes, history["availability"][0]["node_client_id"].clone())
+/// What a user is shown of their nodes: by the list, by the availability, and of those used.
+async fn nodes_of(story: &Story) -> [Vec<i64>; 3] {
+    let mut claims = claims(user(1), "");
+    claims["exp"] = json!(story.api.world.context().now().timestamp() + 60);
+    let token = story.api.issuer.sign(&claims);
+    let ids = async |path: &str, list: &str, id: &str| -> Vec<i64> {
+        let (_, answer) = story.api.get(path, "", Some(&token)).await;
+        answer[list].as_array().unwrap().iter().map(|node| node[id].as_i64().unwrap()).collect()
     };
-    assert_eq!(ids(&story).await, (json!(11), json!(11)));
-    story.api.world.sql("update telecom.package set available_group = 2").await;
-    assert_eq!(ids(&story).await, (json!(31), json!(31)));
-    story
-        .api
-        .world
-        .sql("update telecom.package_queue set status = 'cancelled', ended_at = now(), end_reason = 'cancelled'")
-        .await;
-    assert_eq!(ids(&story).await, (Value::Null, Value::Null));
+    [
+        ids("/v1/nodes", "nodes", "id").await,
+        ids("/v1/node-status-history", "availability", "node_client_id").await,
+        ids("/v1/usually-used-nodes", "nodes", "node_client_id").await,
+    ]
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn with_the_next_package_a_user_sees_its_nodes_alone(pool: PgPool) {
+    let mut story = Story::begin(pool).await;
+    let world = story.api.world.clone();
+    world.server(3, &[(31, "1"), (32, "1")]).await;
+    world.sql("update telecom.node_client set access_groups = '{2}' where id = 31").await;
+    world.sql("update telecom.node_client set access_groups = '{1,2}' where id = 32").await;
+    let next = world.package(GIB, 30).await;
+    world.sql(&format!("update telecom.package set available_group = 2 where id = {next}")).await;
+    world.waiting_item(user(1), next).await;
+    for (server, client) in [(1, 11), (3, 31), (3, 32)] {
+        let mut body = report_of(client, server, at(NOW), &[(user(1), 1_000, 0)]);
+        body["usage"][0]["node_client_id"] = json!(client);
+        assert!(world.report(&[body.to_string()]).await.is_empty());
+    }
+    world.settle().await;
+    assert_eq!(nodes_of(&story).await, [vec![11, 32], vec![11, 32], vec![11, 32]]);
+    // The first package is used up, and the waiting one follows.
+    assert!(world.report(&[report_of(9, 1, at(NOW), &[(user(1), 2 * GIB, 0)]).to_string()]).await.is_empty());
+    world.settle().await;
+    assert_eq!(nodes_of(&story).await, [vec![31, 32], vec![31, 32], vec![31, 32]]);
+    story.pass(1, &[1, 2, 3]).await;
+    world.sql("update telecom.package_queue set status = 'cancelled', ended_at = now(), end_reason = 'cancelled' where status = 'active'").await;
+    assert!(nodes_of(&story).await.iter().all(Vec::is_empty));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn of_more_nodes_than_are_shown_the_number_is_told(pool: PgPool) {
+    let story = Story::begin(pool).await;
+    let clients = "insert into telecom.node_client (id, node_server_id, name, country, access_groups)
+        select 1000 + n, 2, 'c', 'DE', '{1}' from generate_series(1, 1000) n";
+    story.api.world.sql(clients).await;
+    let (_, history) = story.api.get("/v1/node-status-history", "", Some(&story.api.issuer.user(user(1)))).await;
+    assert_eq!((history["availability"].as_array().unwrap().len(), &history["node_count"]), (1_000, &json!(1_001)));
 }

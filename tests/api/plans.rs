@@ -114,3 +114,38 @@ fn check(name: &str, arguments: &str, node: &Value, most_rows: f64, whole: &[&st
         check(name, arguments, child, most_rows, whole);
     }
 }
+
+/// 200 servers over 92 days, each with a snapshot an hour and ten intervals a day; four are behind a user's clients.
+const HISTORY: &str = "
+    insert into telecom.node_server (name, compatibility) select 's', 'ssp' from generate_series(1, 200);
+    insert into telecom.node_client (node_server_id, name, country, access_groups)
+        select id, 'c', 'DE', array[case when id % 50 = 0 then 1 else 2 end] from telecom.node_server;
+    insert into telecom.package (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        values (gen_random_uuid(), 1, 'p', 1, 1, 86400, 1000);
+    insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at)
+        select '098f6bcd-4621-3373-8ade-4e832627b4f6', id, 'active', now(), now() from telecom.package;
+    insert into telecom.node_status_history (node_server_id, status, created_at)
+        select s, 'online', timestamptz '2026-01-01Z' + h * interval '1 hour' from generate_series(0, 92 * 24 - 1) h, generate_series(1, 200) s;
+    insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
+        select s, 'online', timestamptz '2026-01-01Z' + i * interval '144 minutes', timestamptz '2026-01-01Z' + (i + 1) * interval '144 minutes', now()
+        from generate_series(0, 919) i, generate_series(1, 200) s;
+    update telecom.node_status_seal set open_from = '2026-04-01';
+    refresh materialized view telecom.node_status_hourly_mv;";
+
+const GROWING: [&str; 3] = ["node_status_transition", "node_status_history", "node_status_hourly_mv"];
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) {
+    let world = World { pool, ..World::offline() };
+    sqlx::raw_sql(HISTORY).execute(&world.pool).await.unwrap();
+    sqlx::raw_sql("vacuum analyze").execute(&world.pool).await.unwrap();
+    let arguments = |who: &str| format!("{who}'098f6bcd-4621-3373-8ade-4e832627b4f6', '2026-01-01Z', '2026-04-03Z'");
+    let hours = plan(&world, "analysis.node_status_hours", &arguments("")).await;
+    check("analysis.node_status_hours", "92 days", &hours, 4.0 * 92.0 * 24.0, &GROWING);
+    let times = plan(&world, "node_status_history.status_times", &arguments("null, ")).await;
+    check("node_status_history.status_times", "92 days", &times, 4.0 * 920.0, &GROWING);
+    // Of a single day no step reads more than there are clients.
+    let day = arguments("null, ").replace("2026-01-01Z", "2026-04-02Z");
+    let times = plan(&world, "node_status_history.status_times", &day).await;
+    check("node_status_history.status_times", "a day", &times, 200.0, &GROWING);
+}

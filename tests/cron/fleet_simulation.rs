@@ -1,138 +1,274 @@
-//! Ninety days of a fleet of 200 servers with random outages and reports that come late, twice and from the future: what
-//! was recorded in the end is what happened.
+//! Ninety days of a fleet to which everything happens that may (`tests/support/fleet.rs`): what was
+//! recorded in the end is what happened, and nobody cried wolf.
 //!
-//! An hour here is what a minute is by default: each server reports once an hour, the job runs once an hour, and the
-//! timeout and the window are 5 and 2 hours.
+//! The rules alone take a few servers by the minute, with the default timeout, and 200 by the hour: there an hour is what
+//! a minute is by default. The job on the database takes some hours by the minute, and fewer servers by the hour.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use proptest::prelude::*;
 use serde_json::json;
 use shared::config::{NodeHealthCheck, TelecomConfig};
+use shared::domain::node::NodeServerStatus;
+use shared::domain::node_log::{ByHand, ServerLog, Signs, Spell};
+use shared::domain::node_status::{Heard, Judgement, Patience, Verdict, judge};
+use shared::domain::node_watch::{self, Logged, Watched};
 use shared::services::Processor;
 use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
 use shared::services::cron::{Run, TelecomCronExecutor};
+use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
+use telecom_tests::fleet::{Fleet, Life, Report, Seconds, Span};
 use telecom_tests::report::report_of;
 use telecom_tests::{NOW, World, at, unreachable_publisher};
 use uuid::Uuid;
 
-const SERVERS: i32 = 200;
-const HOURS: i64 = 90 * 24;
-const TIMEOUT_HOURS: i64 = 5;
+fn moment(seconds: Seconds) -> DateTime<Utc> {
+    at(NOW) + TimeDelta::seconds(seconds)
+}
 
-type Minutes = i64;
+fn seconds(moment: DateTime<Utc>) -> Seconds {
+    (moment - at(NOW)).num_seconds()
+}
 
-/// An outage: the minutes of the last report before it and of the first one after it.
-type Outage = (Minutes, Minutes);
+/// The rules, without a database: what the job does, in a few lines.
+struct Rules {
+    patience: Patience,
+    heard: Heard,
+    servers: Vec<(Watched, ServerLog)>,
+    alarms: usize,
+}
 
-/// When a server was down, `[from, to)`, in hours: short outages that nobody should notice, and long ones; none of a
-/// length of which only chance decides whether a run of the job sees it.
-fn downtimes(rng: &mut ChaCha8Rng) -> Vec<(i64, i64)> {
-    let mut downtimes = Vec::new();
-    let mut hour = rng.random_range(6..200);
-    while hour < HOURS - 100 {
-        let length = if rng.random_bool(0.4) { rng.random_range(1..=2) } else { rng.random_range(9..60) };
-        downtimes.push((hour, hour + length));
-        hour += length + rng.random_range(12..300);
+impl Rules {
+    fn new(fleet: &Fleet) -> Self {
+        let server = |node_server_id| {
+            let (name, status) = (String::new(), NodeServerStatus::Offline);
+            let server = Watched { node_server_id, name, status, last_online_at: None, logged: None };
+            (server, ServerLog { node_server_id, spells: Vec::new() })
+        };
+        let patience = Patience { offline_timeout: TimeDelta::seconds(fleet.timeout()) };
+        Self { patience, heard: Heard::default(), servers: (1..=fleet.life.servers).map(server).collect(), alarms: 0 }
     }
-    downtimes
-}
 
-/// What a server sends, `(arrives, period's end, report id)` in minutes, and the outages that it has.
-fn script(server: i32, rng: &mut ChaCha8Rng) -> (Vec<(Minutes, Minutes, Uuid)>, Vec<Outage>) {
-    let (phase, downtimes) = (rng.random_range(0..60), downtimes(rng));
-    let is_up = |hour: i64| !downtimes.iter().any(|&(from, to)| (from..to).contains(&hour));
-    let mut sent = Vec::new();
-    let mut outages = Vec::new();
-    let mut last: Option<Minutes> = None;
-    for hour in (0..HOURS).filter(|&hour| is_up(hour)) {
-        let end = hour * 60 + phase;
-        // The first report after an outage comes at once: it is what the outage's end is measured by.
-        let back = last.is_none_or(|last| end - last > 60);
-        let delay = if !back && rng.random_bool(0.02) { rng.random_range(60..1_440) } else { rng.random_range(0..3) };
-        let ahead = if rng.random_bool(0.02) { 4 } else { 0 };
-        let id = Uuid::from_u64_pair(u64::try_from(server).unwrap(), u64::try_from(hour).unwrap());
-        sent.push((end + delay, end + ahead.min(delay + 4), id));
-        if rng.random_bool(0.03) {
-            sent.push((end + delay + rng.random_range(0..600), end + ahead.min(delay + 4), id));
+    /// Takes reports; answers the late ones among them: signs of life within outages, by server.
+    fn ingest(&mut self, reports: &[Report], late: &mut Vec<(i32, DateTime<Utc>)>) {
+        for report in reports {
+            let (server, log) = &mut self.servers[usize::try_from(report.server - 1).unwrap()];
+            let seen_at = moment(report.period_end.min(report.sent_at));
+            let falls_into = |spell: &&Spell| spell.since < seen_at && spell.until.is_none_or(|until| until > seen_at);
+            if log.spells.iter().rev().find(falls_into).is_some_and(|spell| spell.to == NodeServerStatus::Offline) {
+                late.push((report.server, seen_at));
+            }
+            server.last_online_at = server.last_online_at.max(Some(seen_at));
+            self.heard.last = self.heard.last.max(Some(seen_at));
         }
-        if let Some(last) = last.filter(|last| end - last > TIMEOUT_HOURS * 60) {
-            outages.push((last, end));
-        }
-        last = Some(end);
     }
-    (sent, outages)
+
+    fn refresh(&mut self, now: DateTime<Utc>, late: &mut Vec<(i32, DateTime<Utc>)>) {
+        let is_online = |(server, _): &&(Watched, ServerLog)| server.status == NodeServerStatus::Online;
+        self.heard.online = i64::try_from(self.servers.iter().filter(is_online).count()).unwrap();
+        let judgement = self.judgement(now);
+        late.sort_unstable();
+        late.dedup();
+        for (server, log) in &mut self.servers {
+            let signs: Vec<Signs> =
+                late.iter().filter(|(id, _)| *id == server.node_server_id).map(|(_, sign)| (*sign, *sign)).collect();
+            let is_quiet = judgement.is_none_or(|judgement| server.judge(&judgement).is_none());
+            if is_quiet && signs.is_empty() && !server.is_news_to_the_log() {
+                continue;
+            }
+            let times = (self.patience.offline_timeout, now);
+            if let Some(edge) = node_watch::refresh(server, log, judgement.as_ref(), &signs, times) {
+                server.status = edge.to;
+                self.alarms += usize::from(edge.to == NodeServerStatus::Offline);
+            }
+            server.logged = logged(log);
+        }
+        late.clear();
+        self.heard.ran_at = Some(now);
+    }
+
+    fn judgement(&mut self, now: DateTime<Utc>) -> Option<Judgement> {
+        match judge(&self.heard, &self.patience, now) {
+            Verdict::CollectionStopped { since, .. } => {
+                self.heard.outage_since = Some(since);
+                None
+            }
+            Verdict::Judge { judgement, .. } => {
+                self.heard.outage_since = None;
+                self.heard.heard_from = judgement.heard_from;
+                Some(judgement)
+            }
+        }
+    }
+
+    fn set_maintenance(&mut self, id: i32, maintenance: bool, now: DateTime<Utc>) {
+        let is_silent = match judge(&self.heard, &self.patience, now) {
+            Verdict::CollectionStopped { .. } => false,
+            Verdict::Judge { judgement, .. } => self.servers[usize::try_from(id - 1).unwrap()]
+                .0
+                .last_online_at
+                .is_none_or(|at| judgement.is_silence(at)),
+        };
+        let (server, log) = &mut self.servers[usize::try_from(id - 1).unwrap()];
+        let to = match (maintenance, is_silent) {
+            (true, _) => NodeServerStatus::Maintenance,
+            (false, true) => NodeServerStatus::Offline,
+            (false, false) => NodeServerStatus::Online,
+        };
+        let by = ByHand { actor: Uuid::nil(), reason: "a disk".to_owned() };
+        log.change((server.status, to), now, now, Some(by));
+        self.alarms += usize::from(to == NodeServerStatus::Offline);
+        server.status = to;
+        server.logged = logged(log);
+    }
 }
 
-fn minute(at_minutes: Minutes) -> DateTime<Utc> {
-    at(NOW) + TimeDelta::minutes(at_minutes)
+fn logged(log: &ServerLog) -> Option<Logged> {
+    let &Spell { to: status, since, detected_at, .. } = log.last()?;
+    Some(Logged { status, since, detected_at })
 }
 
-fn job(world: &World) -> TelecomCronExecutor {
-    let hours = |hours: u64| Duration::from_secs(hours * 3_600);
-    let node_health_check = NodeHealthCheck { offline_timeout: hours(5), recovery_window: hours(2) };
-    let config = TelecomConfig { node_health_check, ..TelecomConfig::default() };
-    TelecomCronExecutor::new(world.pool.clone(), unreachable_publisher(), world.context(), config)
+/// The maintenance that begins or ends in a step.
+fn maintenance_of(fleet: &Fleet, step: i64) -> Vec<(i32, bool)> {
+    let seconds = fleet.life.step_seconds;
+    let step_of = |moment: Seconds| moment.div_euclid(seconds) + 1;
+    let begins = fleet.events.maintenance.iter().filter(|(span, _)| step_of(span.0) == step).map(|(_, id)| (*id, true));
+    let ends = fleet.events.maintenance.iter().filter(|(span, _)| step_of(span.1) == step).map(|(_, id)| (*id, false));
+    begins.chain(ends).collect()
 }
 
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_is_recorded_of_90_days_of_outages_is_what_happened(pool: PgPool) {
+fn live_by_the_rules(life: Life) -> (Fleet, Rules) {
+    let mut fleet = Fleet::new(life);
+    let mut rules = Rules::new(&fleet);
+    let mut late = Vec::new();
+    for step in 1..=life.steps {
+        let now = moment(step * life.step_seconds);
+        rules.ingest(&fleet.pass(step), &mut late);
+        for (id, maintenance) in maintenance_of(&fleet, step) {
+            rules.set_maintenance(id, maintenance, now);
+        }
+        if fleet.job_runs(step) {
+            rules.refresh(now, &mut late);
+        }
+    }
+    (fleet, rules)
+}
+
+fn check_rules(fleet: &Fleet, rules: &Rules) {
+    for (server, log) in &rules.servers {
+        let offline = log.spells.iter().filter(|spell| spell.to == NodeServerStatus::Offline);
+        let recorded: Vec<Span> =
+            offline.filter_map(|spell| Some((seconds(spell.since), seconds(spell.until?)))).collect();
+        fleet.check(server.node_server_id, &recorded);
+        assert!(log.spells.windows(2).all(|pair| pair[0].until == Some(pair[1].since)), "a log without a gap");
+    }
+    assert!(rules.alarms <= fleet.most_alarms(), "{} alarms, in truth {}", rules.alarms, fleet.most_alarms());
+}
+
+#[test]
+fn by_the_rules_90_days_of_200_servers_by_the_hour_are_recorded_as_they_were() {
+    let life = Life { seed: 2, servers: 200, steps: 90 * 24, step_seconds: 3_600, longest_up: 900 };
+    let (fleet, rules) = live_by_the_rules(life);
+    check_rules(&fleet, &rules);
+}
+
+#[test]
+fn by_the_rules_90_days_by_the_minute_are_recorded_as_they_were() {
+    let life = Life { seed: 4, servers: 12, steps: 90 * 24 * 60, step_seconds: 60, longest_up: 2_000 };
+    let (fleet, rules) = live_by_the_rules(life);
+    check_rules(&fleet, &rules);
+    assert!(rules.alarms > 500, "{} outages are not worth a test", rules.alarms);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn by_the_rules_any_days_are_recorded_as_they_were(seed: u64, longest_up in 60_i64..2_000) {
+        let life = Life { seed, servers: 24, steps: 2 * 24 * 60, step_seconds: 60, longest_up };
+        let (fleet, rules) = live_by_the_rules(life);
+        check_rules(&fleet, &rules);
+    }
+}
+
+fn body(report: &Report) -> (String, DateTime<Utc>) {
+    let mut body = report_of(report.id, report.server, moment(report.period_end), &[]);
+    // The period's beginning is not what the rules go by.
+    body["period_start"] = json!(moment(report.period_end - 1));
+    (body.to_string(), moment(report.sent_at))
+}
+
+async fn live_on_the_database(pool: PgPool, life: Life) {
     let world = World::new(pool).await;
-    world.sql("insert into telecom.node_server (id, name, compatibility) select n, 's', 'ssp' from generate_series(2, 200) n").await;
-    let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let mut arrivals: BTreeMap<i64, Vec<String>> = BTreeMap::new();
-    let mut truth: Vec<Vec<Outage>> = Vec::new();
-    for server in 1..=SERVERS {
-        let (sent, outages) = script(server, &mut rng);
-        for (arrives, end, id) in sent {
-            let mut body = report_of(0, server, minute(end), &[]);
-            body["report_id"] = json!(id);
-            arrivals.entry(arrives.div_euclid(60) + 1).or_default().push(body.to_string());
+    let servers =
+        "insert into telecom.node_server (id, name, compatibility) select n, 's', 'ssp' from generate_series(2, $1) n";
+    sqlx::query(servers).bind(life.servers).execute(&world.pool).await.unwrap();
+    let mut fleet = Fleet::new(life);
+    let offline_timeout = Duration::from_secs(fleet.timeout().try_into().unwrap());
+    let config = TelecomConfig { node_health_check: NodeHealthCheck { offline_timeout }, ..TelecomConfig::default() };
+    let admin = ManageService::new(world.pool.clone(), world.context(), config);
+    let job = TelecomCronExecutor::new(world.pool.clone(), unreachable_publisher(), world.context(), config);
+    let run = || async { job.process(RefreshServerStatus(Run::default())).await.unwrap() };
+    for step in 1..=life.steps {
+        world.clock.set(moment(step * life.step_seconds));
+        let messages: Vec<_> = fleet.pass(step).iter().map(body).collect();
+        if !messages.is_empty() {
+            assert_eq!(world.report_sent(&messages).await, Vec::<String>::new());
         }
-        truth.push(outages);
-    }
-    let mut said = 0;
-    for hour in 1..=HOURS {
-        world.clock.set(minute(hour * 60));
-        let bodies = arrivals.remove(&hour).unwrap_or_default();
-        assert_eq!(world.report(&bodies).await, Vec::<String>::new());
-        let run = || async { job(&world).process(RefreshServerStatus(Run::default())).await.unwrap() };
-        // Now and then two run at once; what either says is in the outbox.
-        let (one, other) =
-            if hour % 50 == 0 { tokio::join!(run(), run()) } else { (run().await, Refreshed::default()) };
-        said += one.online + one.offline + other.online + other.offline;
-    }
-    let mut expected = usize::try_from(SERVERS).unwrap();
-    for (server, outages) in (1..).zip(&truth) {
-        let recorded = recorded(&world, server).await;
-        assert_eq!(recorded.len(), outages.len(), "server {server}: {recorded:?} is not {outages:?}");
-        for (&(since, until), &(last, first)) in recorded.iter().zip(outages) {
-            // A report is at most 4 minutes ahead; the last one before an outage may come after it, which is then too late;
-            // the end is seen at the next run.
-            assert!((-60..=4).contains(&(since - last)), "server {server}: since {since}, in truth {last}");
-            assert!((0..=60).contains(&(until - first)), "server {server}: until {until}, in truth {first}");
+        for (id, maintenance) in maintenance_of(&fleet, step) {
+            let reason = "a disk".to_owned();
+            admin.process(SetNodeServerMaintenance { id, maintenance, reason, actor: Uuid::nil() }).await.unwrap();
         }
-        expected += 2 * outages.len();
+        // Now and then two run at once.
+        let twice = || async { if step % 50 == 0 { run().await } else { Refreshed::default() } };
+        if fleet.job_runs(step) {
+            tokio::join!(run(), twice());
+        }
     }
-    assert!(expected > 2_000, "{expected} edges are not worth a test");
-    let facts = world.number("select count(*) from telecom.outbox where detail_type like 'NodeServer%'").await;
-    assert_eq!((said, facts), (expected, i64::try_from(expected).unwrap()), "each edge is said once");
+    check_database(&world, &fleet).await;
 }
 
-/// A server's outages as the log has them, without the time before it was first heard.
-async fn recorded(world: &World, server: i32) -> Vec<Outage> {
-    let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(
-        "select since, until from telecom.node_status_transition
-         where node_server_id = $1 and to_status = 'offline' and from_status is not null order by id",
+async fn check_database(world: &World, fleet: &Fleet) {
+    for server in 1..=fleet.life.servers {
+        let log: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
+            "select to_status::text, since, until from telecom.node_status_transition where node_server_id = $1
+             order by since, until nulls last",
+        )
+        .bind(server)
+        .fetch_all(&world.pool)
+        .await
+        .unwrap();
+        assert!(log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)), "a log without a gap: {log:?}");
+        let offline = log.iter().filter(|(to, ..)| to == "offline");
+        let recorded: Vec<Span> =
+            offline.filter_map(|(_, since, until)| Some((seconds(*since), seconds((*until)?)))).collect();
+        fleet.check(server, &recorded);
+    }
+    // Each edge is said once: of each server by turns that it went and that it came.
+    let kinds: Vec<(String, i32)> = sqlx::query_as(
+        "select detail_type, (body::jsonb ->> 'node_server_id')::int from telecom.outbox where detail_type like 'NodeServer%'
+         order by 2, created_at, id",
     )
-    .bind(server)
     .fetch_all(&world.pool)
     .await
     .unwrap();
-    let minutes = |moment: DateTime<Utc>| (moment - at(NOW)).num_minutes();
-    rows.into_iter().map(|(since, until)| (minutes(since), minutes(until))).collect()
+    let maintained: Vec<i32> = fleet.events.maintenance.iter().map(|(_, id)| *id).collect();
+    let repeats = kinds.windows(2).filter(|pair| pair[0] == pair[1] && !maintained.contains(&pair[0].1)).count();
+    assert_eq!(repeats, 0, "each edge is said once");
+    let alarms = kinds.iter().filter(|(kind, _)| kind == "NodeServerWentOffline").count();
+    assert!(alarms <= fleet.most_alarms(), "{alarms} alarms, in truth {}", fleet.most_alarms());
+    assert!(alarms > 40, "{alarms} outages are not worth a test");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn on_the_database_hours_by_the_minute_are_recorded_as_they_were(pool: PgPool) {
+    let life = Life { seed: 1, servers: 40, steps: 12 * 60, step_seconds: 60, longest_up: 200 };
+    live_on_the_database(pool, life).await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn on_the_database_90_days_by_the_hour_are_recorded_as_they_were(pool: PgPool) {
+    let life = Life { seed: 2, servers: 50, steps: 90 * 24, step_seconds: 3_600, longest_up: 900 };
+    live_on_the_database(pool, life).await;
 }

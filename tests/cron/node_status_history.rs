@@ -2,11 +2,12 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use shared::db::node_status_history::refresh_view;
 use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::cron::record_node_status_history::{RecordNodeStatusHistoryJob, Recorded};
 use shared::services::cron::refresh_node_status_view::{RefreshNodeStatusViewJob, ViewRefreshed};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use telecom_tests::api::Api;
 use telecom_tests::token::claims;
 use telecom_tests::{GIB, NOW, World, at, user};
@@ -35,6 +36,8 @@ async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
     world.server(2, &[(21, "1"), (22, "1")]).await;
     world.sql("update telecom.node_client set access_groups = '{1}'").await;
     world.sql("update telecom.node_server set status = 'online' where id = 2").await;
+    // The first was heard once, and is offline.
+    world.sql("insert into telecom.node_server_heartbeat (node_server_id, last_online_at) values (1, now())").await;
     let package = world.package(GIB, 30).await;
     world.active_item(user(1), package).await;
     assert_eq!(record(&world).await.servers, 2);
@@ -60,6 +63,7 @@ async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
 async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_ones_alone(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("update telecom.node_client set access_groups = '{1}'").await;
+    world.sql("update telecom.node_server set status = 'online'").await;
     let package = world.package(GIB, 60).await;
     world.active_item(user(1), package).await;
     for hour in 0..100 {
@@ -77,15 +81,45 @@ async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_reader_is_not_locked_out_by_a_refresh(pool: PgPool) {
+async fn a_reader_and_a_refresh_do_not_wait_for_each_other(pool: PgPool) {
     let world = World::new(pool).await;
+    world.sql("update telecom.node_server set status = 'online'").await;
     record(&world).await;
     refresh(&world).await;
+    let read = async |connection: &mut PgConnection| -> i64 {
+        sqlx::raw_sql("set lock_timeout = '1s'").execute(&mut *connection).await.unwrap();
+        sqlx::query_scalar("select count(*) from telecom.node_status_hourly").fetch_one(connection).await.unwrap()
+    };
+    // A reader whose transaction is still open, with its locks, while the view is refreshed.
     let mut reader = world.pool.begin().await.unwrap();
-    let rows: i64 =
-        sqlx::query_scalar("select count(*) from telecom.node_status_hourly").fetch_one(&mut *reader).await.unwrap();
-    // The reader's transaction is still open, with its locks.
+    assert_eq!(read(&mut reader).await, 1);
+    world.clock.set(at(NOW) + TimeDelta::hours(1));
+    record(&world).await;
     refresh(&world).await;
-    assert_eq!(rows, 1);
     reader.commit().await.unwrap();
+    // A refresh that has yet to commit while somebody reads.
+    let mut refresher = world.pool.begin().await.unwrap();
+    refresh_view(&mut refresher).await.unwrap();
+    assert_eq!(read(&mut *world.pool.acquire().await.unwrap()).await, 2);
+    refresher.commit().await.unwrap();
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn of_a_server_that_was_never_heard_no_hour_is_recorded(pool: PgPool) {
+    let world = World::new(pool).await;
+    assert_eq!(record(&world).await.servers, 0);
+    world.sql("update telecom.node_server set status = 'maintenance'").await;
+    assert_eq!(record(&world).await.servers, 1, "what an administrator said is known");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn what_is_no_longer_kept_is_unknown(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("insert into telecom.node_status_transition (node_server_id, to_status, since, detected_at) values (1, 'online', '2020-01-01Z', now())").await;
+    refresh(&world).await;
+    let api = Api::over_http(world);
+    // 400 days before are 2025-02-03T10:30.
+    let query = "start=2025-02-03T09:30:00Z&end=2025-02-03T12:30:00Z";
+    let (_, answer) = api.get("/v1/admin/node-servers/1/availability", query, Some(&api.issuer.admin())).await;
+    assert_eq!([&answer["online_seconds"], &answer["unknown_seconds"]], [&json!(7_200), &json!(3_600)], "{answer}");
 }

@@ -1,193 +1,198 @@
-//! Servers are marked by their silence: quick to see an outage, slow to cry wolf, exact in hindsight.
+//! Servers are marked by their silence: quick to see an outage, slow to cry wolf.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use shared::services::Processor;
-use shared::services::cron::Run;
-use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
+use shared::services::cron::refresh_server_status::Refreshed;
 use sqlx::PgPool;
-use telecom_tests::report::report_of;
-use telecom_tests::{NOW, World, at};
+use telecom_tests::watch::{Watch, after, log_of};
 
-/// A world of servers 1, 2 and 3.
-async fn fleet(pool: PgPool) -> World {
-    let world = World::new(pool).await;
-    world.server(2, &[]).await;
-    world.server(3, &[]).await;
-    world
-}
-
-/// A moment so many seconds after the world began.
-fn after(seconds: i64) -> DateTime<Utc> {
-    at(NOW) + TimeDelta::seconds(seconds)
-}
-
-/// Heartbeats of `servers` for a period that ends `end` seconds after the beginning, delivered now.
-async fn beat(world: &World, servers: &[i32], end: i64) {
-    let bodies: Vec<String> = servers
-        .iter()
-        .map(|&server| {
-            let mut body = report_of(0, server, after(end), &[]);
-            body["report_id"] = json!(uuid::Uuid::new_v4());
-            body.to_string()
-        })
-        .collect();
-    assert!(world.report(&bodies).await.is_empty());
-}
-
-/// Runs the job so many seconds after the beginning.
-async fn refresh(world: &World, seconds: i64) -> Refreshed {
-    world.clock.set(after(seconds));
-    world.cron().process(RefreshServerStatus(Run::default())).await.unwrap()
-}
-
-async fn statuses(world: &World) -> Vec<String> {
-    sqlx::query_scalar("select status::text from telecom.node_server order by id").fetch_all(&world.pool).await.unwrap()
-}
-
-/// The log of a server: `to` and since when, in seconds after the beginning.
-async fn log(world: &World, server: i32) -> Vec<(String, i64)> {
-    let rows: Vec<(String, DateTime<Utc>)> = sqlx::query_as(
-        "select to_status::text, since from telecom.node_status_transition where node_server_id = $1 order by id",
-    )
-    .bind(server)
-    .fetch_all(&world.pool)
-    .await
-    .unwrap();
-    rows.into_iter().map(|(to, since)| (to, (since - at(NOW)).num_seconds())).collect()
-}
-
-async fn fact_kinds(world: &World) -> Vec<String> {
-    world.facts().await.into_iter().map(|(kind, _)| kind).collect()
-}
+const NOTHING: Refreshed = Refreshed { online: 0, offline: 0, mended: 0, collection_stopped: false };
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_server_is_offline_when_it_was_silent_for_longer_than_the_timeout_and_online_when_it_is_heard_again(
     pool: PgPool,
 ) {
-    let world = fleet(pool).await;
-    beat(&world, &[1, 2, 3], 0).await;
-    assert_eq!(refresh(&world, 0).await, Refreshed { online: 3, ..Refreshed::default() });
-    world.clock.set(after(300));
-    beat(&world, &[2, 3], 300).await;
-    assert_eq!(refresh(&world, 300).await, Refreshed::default(), "at the limit it is not longer");
-    assert_eq!(refresh(&world, 301).await, Refreshed { offline: 1, ..Refreshed::default() });
-    assert_eq!(statuses(&world).await, ["offline", "online", "online"]);
-    assert_eq!(refresh(&world, 330).await, Refreshed::default());
-    beat(&world, &[1], 325).await;
-    assert_eq!(refresh(&world, 330).await, Refreshed { online: 1, ..Refreshed::default() });
+    let watch = Watch::over(pool, 3).await;
+    watch.beat(&[1, 2, 3], 0).await;
+    assert_eq!(watch.refresh(0).await, Refreshed { online: 3, ..NOTHING });
+    watch.beat_at(&[2, 3], 300).await;
+    assert_eq!(watch.refresh(300).await, NOTHING, "at the limit it is not longer");
+    assert_eq!(watch.refresh(301).await, Refreshed { offline: 1, ..NOTHING });
+    assert_eq!(watch.statuses().await, ["offline", "online", "online"]);
+    assert_eq!(watch.refresh(330).await, NOTHING);
+    watch.beat(&[1], 325).await;
+    assert_eq!(watch.refresh(330).await, Refreshed { online: 1, ..NOTHING });
     // Exact in hindsight: the outage began with the last sign of life, and ended with the next.
-    let expected = [("offline", 0), ("online", 0), ("offline", 0), ("online", 325)];
-    assert_eq!(log(&world, 1).await, expected.map(|(to, since)| (to.to_owned(), since)));
-    assert_eq!(fact_kinds(&world).await.iter().filter(|kind| *kind == "NodeServerWentOffline").count(), 1);
-    let (_, fact) = world.facts().await.pop().unwrap();
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0), ("online", 325)]));
+    assert_eq!(watch.fact_kinds().await.iter().filter(|kind| *kind == "NodeServerWentOffline").count(), 1);
+    let (_, fact) = watch.world.facts().await.pop().unwrap();
     let told: Value = json!([fact["node_server_id"], fact["from"], fact["since"], fact["version"]]);
     assert_eq!(told, json!([1, "offline", "2026-03-10T10:35:25Z", 1]));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_single_late_report_of_a_server_that_is_gone_does_not_bring_it_back(pool: PgPool) {
-    let world = fleet(pool).await;
-    beat(&world, &[1, 2, 3], 0).await;
-    refresh(&world, 0).await;
-    world.clock.set(after(310));
-    beat(&world, &[2, 3], 310).await;
-    assert_eq!(refresh(&world, 310).await.offline, 1);
-    // Of a period within the timeout, but not within the window in which a server counts as back.
-    beat(&world, &[1], 60).await;
-    assert_eq!(refresh(&world, 310).await, Refreshed::default());
-    assert_eq!(statuses(&world).await[0], "offline");
-    world.clock.set(after(361));
-    beat(&world, &[2, 3], 361).await;
-    assert_eq!(refresh(&world, 361).await, Refreshed::default());
+async fn a_report_from_before_a_server_was_marked_does_not_bring_it_back(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.beat_at(&[2, 3], 310).await;
+    assert_eq!(watch.refresh(310).await.offline, 1);
+    // Each within the timeout when it comes.
+    for end in [60, 200, 309] {
+        watch.beat(&[1], end).await;
+        assert_eq!(watch.run(310).await, Refreshed { mended: 1, ..NOTHING });
+        assert_eq!(watch.statuses().await[0], "offline");
+    }
     // It was alive until then, says the log now.
-    assert_eq!(log(&world, 1).await.last().unwrap(), &("offline".to_owned(), 60));
-    assert_eq!(world.number("select count(*) from telecom.node_status_transition where until < since").await, 0);
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_whose_reports_are_always_late_comes_back_when_it_has_been_heard_for_a_while(pool: PgPool) {
-    let world = fleet(pool).await;
-    beat(&world, &[1, 2, 3], 0).await;
-    refresh(&world, 0).await;
-    world.clock.set(after(310));
-    beat(&world, &[2, 3], 310).await;
-    assert_eq!(refresh(&world, 310).await.offline, 1);
-    let mut back = Vec::new();
-    // Each report is four minutes old when it arrives.
-    for minute in 6..=10 {
-        world.clock.set(after(minute * 60));
-        beat(&world, &[2, 3], minute * 60).await;
-        beat(&world, &[1], (minute - 4) * 60).await;
-        if refresh(&world, minute * 60).await.online == 1 {
-            back.push(minute);
-        }
-    }
-    assert_eq!((back, statuses(&world).await[0].as_str()), (vec![7], "online"));
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn when_no_server_is_heard_it_is_the_collection_and_not_the_servers(pool: PgPool) {
-    let world = fleet(pool).await;
-    beat(&world, &[1, 2, 3], 0).await;
-    refresh(&world, 0).await;
-    for seconds in [301, 361, 900] {
-        assert!(refresh(&world, seconds).await.collection_stopped);
-    }
-    assert_eq!(statuses(&world).await, ["online", "online", "online"]);
-    // It comes back, one server first: the others get their time.
-    beat(&world, &[2], 895).await;
-    assert_eq!(refresh(&world, 905).await, Refreshed::default());
-    world.clock.set(after(1_195));
-    beat(&world, &[2, 3], 1_195).await;
-    assert_eq!(refresh(&world, 1_195).await, Refreshed::default());
-    assert_eq!(refresh(&world, 1_196).await, Refreshed { offline: 1, ..Refreshed::default() });
-    let facts = fact_kinds(&world).await;
-    assert_eq!(facts[3..], ["CollectionStopped", "CollectionResumed", "NodeServerWentOffline"]);
-    let outage: Vec<(DateTime<Utc>, DateTime<Utc>)> =
-        sqlx::query_as("select since, until from telecom.collection_outage").fetch_all(&world.pool).await.unwrap();
-    assert_eq!(outage, [(after(0), after(895))]);
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn jobs_at_once_and_again_say_each_edge_once(pool: PgPool) {
-    let world = fleet(pool).await;
-    beat(&world, &[1, 2, 3], 0).await;
-    world.clock.set(after(1));
-    let run = || async { world.cron().process(RefreshServerStatus(Run::default())).await.unwrap() };
-    let all = futures::future::join_all((0..8).map(|_| run())).await;
-    assert_eq!(all.iter().map(|refreshed| refreshed.online).sum::<usize>(), 3);
-    run().await;
-    // Nothing could be sent: as after a crash between commit and publishing, the facts wait in the outbox, once each.
-    assert_eq!(fact_kinds(&world).await, ["NodeServerCameOnline"; 3]);
-    assert_eq!(world.number("select count(*) from telecom.node_status_transition where until is null").await, 3);
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_fleet_of_one_has_outages_of_its_own(pool: PgPool) {
-    let world = World::new(pool).await;
-    beat(&world, &[1], 0).await;
-    refresh(&world, 0).await;
-    assert_eq!(refresh(&world, 301).await, Refreshed { offline: 1, ..Refreshed::default() });
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 309)]));
+    watch.beat(&[1], 310).await;
+    assert_eq!(watch.run(311).await.online, 1);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_from_the_future_keeps_no_server_alive_longer(pool: PgPool) {
-    let world = fleet(pool).await;
-    beat(&world, &[1], 299).await;
-    beat(&world, &[2, 3], 0).await;
-    refresh(&world, 0).await;
-    world.clock.set(after(301));
-    beat(&world, &[2, 3], 301).await;
-    assert_eq!(refresh(&world, 301).await.offline, 1);
+    let watch = Watch::over(pool, 3).await;
+    watch.beat(&[1], 299).await;
+    watch.beat(&[2, 3], 0).await;
+    watch.refresh(0).await;
+    watch.beat_at(&[2, 3], 301).await;
+    // One that is late besides: what counts is when it was sent.
+    watch.beat_sent(1, 290, 0).await;
+    assert_eq!(watch.refresh(301).await.offline, 1);
+    watch.beat_sent(1, 400, 290).await;
+    assert_eq!(watch.refresh(302).await.online, 0);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_status_that_was_changed_past_the_log_does_not_stop_the_job(pool: PgPool) {
-    let world = fleet(pool).await;
-    beat(&world, &[1, 2, 3], 0).await;
-    refresh(&world, 0).await;
-    world.sql("update telecom.node_server set status = 'offline' where id = 1").await;
-    assert_eq!(refresh(&world, 1).await, Refreshed { online: 1, ..Refreshed::default() });
-    assert_eq!(log(&world, 1).await.last().unwrap().0, "online");
+async fn a_server_whose_reports_are_always_late_comes_back_with_one_from_after_it_was_marked(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.beat_at(&[2, 3], 310).await;
+    assert_eq!(watch.refresh(310).await.offline, 1);
+    let mut back = Vec::new();
+    // Each report is four minutes old when it arrives.
+    for minute in 6..=10 {
+        watch.beat_at(&[2, 3], minute * 60).await;
+        watch.beat(&[1], (minute - 4) * 60).await;
+        if watch.refresh(minute * 60).await.online == 1 {
+            back.push(minute);
+        }
+    }
+    assert_eq!((back, watch.statuses().await[0].as_str()), (vec![10], "online"));
+    // It was never gone.
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn when_no_server_is_heard_it_is_the_collection_and_not_the_servers(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    for seconds in [301, 361, 900] {
+        assert!(watch.refresh(seconds).await.collection_stopped);
+    }
+    assert_eq!(watch.statuses().await, ["online", "online", "online"]);
+    // It comes back, one server first: the others get their time.
+    watch.beat(&[2], 895).await;
+    assert_eq!(watch.refresh(905).await, NOTHING);
+    watch.beat_at(&[2, 3], 1_205).await;
+    assert_eq!(watch.refresh(1_205).await, NOTHING);
+    assert_eq!(watch.refresh(1_206).await, Refreshed { offline: 1, ..NOTHING });
+    let facts = watch.fact_kinds().await;
+    assert_eq!(facts[3..], ["CollectionStopped", "CollectionResumed", "NodeServerWentOffline"]);
+    let outage: Vec<(DateTime<Utc>, DateTime<Utc>)> =
+        sqlx::query_as("select since, until from telecom.collection_outage")
+            .fetch_all(&watch.world.pool)
+            .await
+            .unwrap();
+    assert_eq!(outage, [(after(0), after(895))]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn after_a_pause_of_the_job_silence_counts_from_its_next_run(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    // The database was out of reach for an hour; of what waits in the queue one server's reports come first.
+    watch.beat_at(&[2], 3_600).await;
+    assert_eq!(watch.run(3_600).await, NOTHING);
+    watch.beat_at(&[2, 3], 3_900).await;
+    assert_eq!(watch.refresh(3_900).await, NOTHING);
+    assert_eq!(watch.refresh(3_901).await, Refreshed { offline: 1, ..NOTHING });
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_missed_run_delays_nothing(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.refresh(180).await;
+    watch.beat_at(&[2, 3], 300).await;
+    assert_eq!(watch.run(301).await.offline, 1);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_last_server_that_could_be_heard_has_outages_of_its_own(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    // Of the others one is offline, one in maintenance, and one was put down as online and never heard.
+    watch.world.server(4, &[]).await;
+    watch.world.sql("update telecom.node_server set status = 'maintenance' where id = 3").await;
+    watch.beat_at(&[1], 301).await;
+    assert_eq!(watch.refresh(301).await.offline, 1);
+    watch.world.sql("update telecom.node_server set status = 'online' where id = 4").await;
+    let last = watch.refresh(602).await;
+    assert_eq!((last.offline, last.collection_stopped), (1, false));
+    assert_eq!(watch.statuses().await, ["offline", "offline", "maintenance", "online"]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_server_put_down_as_online_that_never_reports_is_marked(pool: PgPool) {
+    let watch = Watch::online(pool, 2).await;
+    watch.world.server(3, &[]).await;
+    watch.world.sql("update telecom.node_server set status = 'online' where id = 3").await;
+    assert_eq!(watch.refresh(60).await, NOTHING);
+    watch.beat_at(&[1, 2], 350).await;
+    assert_eq!(watch.refresh(360).await, NOTHING);
+    assert_eq!(watch.refresh(361).await, Refreshed { offline: 1, ..NOTHING });
+    assert_eq!(watch.log(3).await, log_of(&[("online", 60), ("offline", 60)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn of_a_server_that_was_never_heard_nothing_is_logged(pool: PgPool) {
+    let watch = Watch::over(pool, 2).await;
+    watch.beat(&[1], 0).await;
+    watch.refresh(60).await;
+    assert!(watch.log(2).await.is_empty());
+    watch.beat_at(&[2], 90).await;
+    watch.refresh(120).await;
+    assert_eq!(watch.log(2).await, log_of(&[("online", 90)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn jobs_at_once_and_again_say_each_edge_once(pool: PgPool) {
+    let watch = Watch::over(pool, 3).await;
+    watch.beat(&[1, 2, 3], 0).await;
+    let all = futures::future::join_all((0..8).map(|_| watch.run(1))).await;
+    assert_eq!(all.iter().map(|refreshed| refreshed.online).sum::<usize>(), 3);
+    watch.run(1).await;
+    assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3]);
+    assert_eq!(watch.world.number("select count(*) from telecom.node_status_transition where until is null").await, 3);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_status_that_was_changed_past_the_log_is_logged_and_judged(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.world.sql("update telecom.node_server set status = 'offline' where id = 1").await;
+    watch.world.sql("update telecom.node_server set status = 'maintenance' where id = 2").await;
+    watch.beat_at(&[1, 2, 3], 50).await;
+    assert_eq!(watch.refresh(60).await, Refreshed { online: 1, ..NOTHING });
+    assert_eq!(watch.statuses().await, ["online", "maintenance", "online"]);
+    assert_eq!(watch.log(2).await, log_of(&[("online", 0), ("maintenance", 60)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_heartbeat_leaves_the_servers_own_row_as_it_is(pool: PgPool) {
+    let watch = Watch::online(pool, 2).await;
+    // Where the row is, who wrote it, and who locked it last.
+    let rows = async || -> Vec<(String, String, String)> {
+        let rows = "select ctid::text, xmin::text, xmax::text from telecom.node_server order by id";
+        sqlx::query_as(rows).fetch_all(&watch.world.pool).await.unwrap()
+    };
+    let before = rows().await;
+    for minute in 1..4 {
+        watch.beat_at(&[1, 2], minute * 60).await;
+    }
+    assert_eq!(rows().await, before);
 }

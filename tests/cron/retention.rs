@@ -1,8 +1,9 @@
 //! No table grows for ever without a reason: each has a line in the documentation, and the jobs do what it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
+use shared::db::maintenance::create_partitions;
 use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::cron::maintain_storage::MaintainStorageJob;
@@ -10,13 +11,19 @@ use shared::services::cron::refresh_node_status_view::RefreshNodeStatusViewJob;
 use sqlx::PgPool;
 use telecom_tests::{NOW, World, at};
 
-/// The tables named in the first column of the table of retention.
-fn documented() -> BTreeSet<String> {
+/// The table of retention in the documentation: of each table, what its second column says.
+fn documented() -> BTreeMap<&'static str, &'static str> {
     let page = include_str!("../../docs/OPERATIONS.md");
     let (_, section) = page.split_once("\n## Retention\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    rows.map(str::to_owned).collect()
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    rows.map(|(table, rest)| (table, rest.split(" |").next().unwrap())).collect()
+}
+
+/// The tables that are kept for days, and for how many.
+fn kept_days() -> BTreeMap<&'static str, i64> {
+    let days = |kept: &'static str| kept.split_once(" days")?.0.parse().ok();
+    documented().into_iter().filter_map(|(table, kept)| Some((table, days(kept)?))).collect()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -28,41 +35,59 @@ async fn every_table_is_in_the_documentation_of_retention(pool: PgPool) {
     .fetch_all(&pool)
     .await
     .unwrap();
-    assert_eq!(documented(), tables.into_iter().collect());
+    assert_eq!(documented().into_keys().map(str::to_owned).collect::<BTreeSet<_>>(), tables.into_iter().collect());
 }
 
-/// A row each that is older than any retention, and one that is not.
-const ROWS: &str = "
-    insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
-        select gen_random_uuid(), 1, t, t, '', 0, t from t;
-    insert into telecom.billing_batch (id, payload_hash, event_count, applied_at) select gen_random_uuid(), '', 1, t from t;
-    insert into telecom.user_package_usage select gen_random_uuid(), t, 1, null, null, 1, 1, 1, 1 from t;
-    insert into telecom.node_status_history (node_server_id, status, created_at) select 1, 'online', t from t;
-    insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at) select 1, 'online', t, t, t from t;
-    insert into telecom.collection_outage (since, until) select t, t from t;";
-const CLEANED: [&str; 6] = [
-    "usage_report",
-    "billing_batch",
-    "user_package_usage",
-    "node_status_history",
-    "node_status_transition",
-    "collection_outage",
+/// How a row of a table comes to be that is as old as `$1` says.
+const ROWS: [(&str, &str); 7] = [
+    (
+        "traffic_usage",
+        "insert into telecom.traffic_usage (usage_report_seq, received_at, upload_bytes, download_bytes, user_id, traffic_factor)
+         values (1, $1, 1, 1, gen_random_uuid(), 1)",
+    ),
+    (
+        "usage_report",
+        "insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
+         values (gen_random_uuid(), 1, $1, $1, '', 0, $1)",
+    ),
+    (
+        "billing_batch",
+        "insert into telecom.billing_batch (id, payload_hash, event_count, applied_at) values (gen_random_uuid(), '', 1, $1)",
+    ),
+    (
+        "user_package_usage",
+        "insert into telecom.user_package_usage values (gen_random_uuid(), $1, 1, null, null, 1, 1, 1, 1)",
+    ),
+    (
+        "node_status_history",
+        "insert into telecom.node_status_history (node_server_id, status, created_at) values (1, 'online', $1)",
+    ),
+    (
+        "node_status_transition",
+        "insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
+         values (1, 'online', '2020-01-01Z', $1, $1)",
+    ),
+    ("collection_outage", "insert into telecom.collection_outage (since, until) values ('2020-01-01Z', $1)"),
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_jobs_forget_what_is_past_its_retention_and_nothing_else(pool: PgPool) {
+async fn each_table_is_kept_for_as_long_as_is_documented_and_no_longer(pool: PgPool) {
     let world = World::new(pool).await;
-    let moments = format!(
-        "create table public.t as select unnest(array['{NOW}', '{}']::timestamptz[]) as t",
-        at(NOW) - TimeDelta::days(401)
-    );
-    world.sql(&moments).await;
-    sqlx::raw_sql(&ROWS.replace("from t;", "from public.t;")).execute(&world.pool).await.unwrap();
-    let maintained = world.cron().process(MaintainStorageJob(Run::default())).await.unwrap();
+    let kept = kept_days();
+    assert_eq!(ROWS.map(|(table, _)| table).into_iter().collect::<BTreeSet<_>>(), kept.keys().copied().collect());
+    for (table, row) in ROWS {
+        // A day less, and a day more.
+        for days in [kept[table] - 1, kept[table] + 1] {
+            let moment = at(NOW) - TimeDelta::days(days);
+            let mut connection = world.pool.acquire().await.unwrap();
+            create_partitions(&mut connection, moment.date_naive(), 1).await.unwrap();
+            sqlx::query(row).bind(moment).execute(&mut *connection).await.unwrap();
+        }
+    }
+    world.cron().process(MaintainStorageJob(Run::default())).await.unwrap();
     let refreshed = world.cron().process(RefreshNodeStatusViewJob(Run::default())).await.unwrap();
-    assert_eq!((maintained.reports_deleted, maintained.batches_deleted, maintained.usage_deleted), (1, 1, 1));
-    assert_eq!((refreshed.snapshots_deleted, refreshed.transitions_deleted, refreshed.complete), (1, 2, true));
-    for table in CLEANED {
+    assert!(refreshed.complete);
+    for (table, _) in ROWS {
         let left: i64 =
             sqlx::query_scalar(&format!("select count(*) from telecom.{table}")).fetch_one(&world.pool).await.unwrap();
         assert_eq!(left, 1, "{table}");

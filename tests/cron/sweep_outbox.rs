@@ -2,9 +2,15 @@
 
 use chrono::TimeDelta;
 use shared::db::outbox;
+use shared::services::Processor;
+use shared::services::cron::Run;
+use shared::services::cron::refresh_server_status::RefreshServerStatus;
+use shared::services::cron::sweep_outbox::SweepOutboxJob;
 use sqlx::PgPool;
+use telecom_tests::bus::Bus;
 use telecom_tests::report::{report, texts};
-use telecom_tests::{NOW, World, at, user};
+use telecom_tests::{NOW, World, at, publisher_to, user};
+use tokio::net::TcpListener;
 
 async fn lease(world: &World) -> usize {
     let now = world.context().now();
@@ -24,4 +30,28 @@ async fn a_message_is_its_writers_for_a_minute_and_then_the_sweeps(pool: PgPool)
     world.clock.set(at(NOW) + TimeDelta::seconds(120));
     assert_eq!(lease(&world).await, 1);
     assert_eq!(world.number("select attempts::bigint from telecom.outbox").await, 2);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_published_once_under_its_id(pool: PgPool) {
+    let world = World::new(pool).await;
+    assert!(world.report(&texts(&[report(1, &[])])).await.is_empty());
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let job = world.cron_to(publisher_to(&format!("http://{}", nobody.local_addr().unwrap())));
+    tokio::select! {
+        _ = job.process(RefreshServerStatus(Run::default())) => panic!("nobody answers"),
+        // The commit is behind it, the request under way: here it is killed.
+        _ = nobody.accept() => {}
+    }
+    let (_, fact) = world.facts().await.remove(0);
+    let bus = Bus::start().await;
+    let job = world.cron_to(publisher_to(bus.endpoint()));
+    world.clock.set(at(NOW) + TimeDelta::seconds(60));
+    job.process(RefreshServerStatus(Run::default())).await.unwrap();
+    for _ in 0..2 {
+        job.process(SweepOutboxJob(Run::default())).await.unwrap();
+    }
+    assert_eq!(fact["node_server_id"], 1);
+    assert_eq!(bus.details(), [fact]);
+    assert!(world.facts().await.is_empty());
 }

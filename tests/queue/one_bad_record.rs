@@ -4,11 +4,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use shared::error::Error;
 use shared::services::ingest::{HashedReport, IngestUsageReports};
-use shared::services::{Batch, Consumer, Outcomes, Processor};
+use shared::services::{Batch, Consumer, Outcomes, Processor, Received};
 use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts, with};
 use telecom_tests::{NOW, World, at, deliver, deliver_event, message_id, user};
-use uuid::Uuid;
 
 const RAW_BYTES: &str = "select coalesce(sum(upload_bytes), 0)::bigint from telecom.traffic_usage";
 
@@ -33,8 +32,8 @@ impl Processor<Batch<HashedReport>> for Buggy {
 impl Consumer for Buggy {
     type Message = HashedReport;
 
-    fn parse(&self, message_id: Uuid, body: &str) -> Result<HashedReport, Error> {
-        let report = self.inner.parse(message_id, body)?;
+    fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
+        let report = self.inner.parse(received, body)?;
         assert!(!(self.panics_while_reading && report.report.server_id == POISON), "poison in the body");
         Ok(report)
     }

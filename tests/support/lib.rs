@@ -2,15 +2,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::indexing_slicing)]
 
 pub mod api;
+pub mod bus;
+pub mod fleet;
 pub mod grpc;
 pub mod report;
 pub mod token;
+pub mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::sqs::SqsEvent;
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use chrono::{DateTime, Utc};
 use lambda_runtime::Context as Invocation;
 use serde_json::{Value, json};
@@ -167,12 +171,28 @@ impl World {
     /// The jobs; what they publish stays in the outbox.
     #[must_use]
     pub fn cron(&self) -> TelecomCronExecutor {
-        TelecomCronExecutor::new(self.pool.clone(), unreachable_publisher(), self.context(), TelecomConfig::default())
+        self.cron_to(unreachable_publisher())
+    }
+
+    /// The jobs, and where they publish.
+    #[must_use]
+    pub fn cron_to(&self, publisher: Publisher) -> TelecomCronExecutor {
+        TelecomCronExecutor::new(self.pool.clone(), publisher, self.context(), TelecomConfig::default())
     }
 
     /// Delivers report bodies and answers the ids (their positions) that failed.
     pub async fn report(&self, bodies: &[String]) -> Vec<String> {
         failures(&deliver(&self.ingest(), bodies).await)
+    }
+
+    /// As [`Self::report`], of messages that the queue got at other moments.
+    pub async fn report_sent(&self, messages: &[(String, DateTime<Utc>)]) -> Vec<String> {
+        let record = |(index, (body, sent_at)): (usize, &(String, DateTime<Utc>))| {
+            let attributes = json!({ "SentTimestamp": sent_at.timestamp_millis().to_string() });
+            json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body, "attributes": attributes })
+        };
+        let records: Vec<Value> = messages.iter().enumerate().map(record).collect();
+        failures(&deliver_event(&self.ingest(), json!({ "Records": records })).await)
     }
 
     /// Runs the billing job.
@@ -261,21 +281,36 @@ pub fn unreachable_pool() -> PgPool {
     pool.connect_lazy("postgres://nobody@127.0.0.1:9/none").unwrap()
 }
 
-/// A publisher whose queues and bus nobody answers for: as in an outage, everything stays in the outbox.
+/// A publisher that has no credentials: as in an outage, everything stays in the outbox, and no time is lost on trying.
 #[must_use]
 pub fn unreachable_publisher() -> Publisher {
-    let aws = SdkConfig::builder()
+    publisher(&aws("http://127.0.0.1:9"), "http://127.0.0.1:9")
+}
+
+/// A publisher whose queues and bus are at `endpoint`.
+#[must_use]
+pub fn publisher_to(endpoint: &str) -> Publisher {
+    let credentials = Credentials::new("test", "test", None, None, "test");
+    let credentials = SharedCredentialsProvider::new(credentials);
+    publisher(&aws(endpoint).into_builder().credentials_provider(credentials).build(), endpoint)
+}
+
+fn aws(endpoint: &str) -> SdkConfig {
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
-        .endpoint_url("http://127.0.0.1:9")
-        .build();
-    let url = || Some("http://127.0.0.1:9/queue".to_owned());
+        .endpoint_url(endpoint)
+        .build()
+}
+
+fn publisher(aws: &SdkConfig, endpoint: &str) -> Publisher {
+    let url = || Some(format!("{endpoint}/queue"));
     let config = MessagingConfig {
         user_usage_billing_queue_url: url(),
         package_expiring_queue_url: url(),
         event_bus_name: Some("telecom".into()),
     };
-    Publisher::new(&aws, config)
+    Publisher::new(aws, config)
 }
 
 /// A message's id by its position in a delivery.

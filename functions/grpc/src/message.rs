@@ -55,7 +55,8 @@ impl Message<TrafficBucket> for v1::TrafficBucket {
 
 impl Message<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
     fn of(history: UserNodeStatusHistory) -> Self {
-        Self { hours: all(history.hours), availability: all(history.availability) }
+        let UserNodeStatusHistory { hours, availability, node_count } = history;
+        Self { hours: all(hours), availability: all(availability), node_count }
     }
 }
 

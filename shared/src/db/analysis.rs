@@ -48,6 +48,8 @@ pub async fn usage_by_bucket(
 
 /// For each hour in `[start, end)` that a status was recorded of, oldest first: how many of the node clients that the
 /// user's active package opens stood on a server in which status.
+///
+/// The hours are read server by server (which the `offset` holds the planner to): others' are left alone.
 pub async fn node_status_hours(
     connection: &mut Connection,
     user_id: Uuid,
@@ -69,9 +71,13 @@ pub async fn node_status_hours(
             coalesce(sum(m.clients) filter (where h.status = 'online'), 0)::bigint as "online_nodes!",
             coalesce(sum(m.clients) filter (where h.status = 'offline'), 0)::bigint as "offline_nodes!",
             coalesce(sum(m.clients) filter (where h.status = 'maintenance'), 0)::bigint as "maintenance_nodes!"
-        from telecom.node_status_hourly h
-        join mine m using (node_server_id)
-        where h.hour >= $2::timestamptz at time zone 'UTC' and h.hour < $3::timestamptz at time zone 'UTC'
+        from mine m
+        cross join lateral (
+            select hour, status from telecom.node_status_hourly
+            where node_server_id = m.node_server_id
+                and hour >= $2::timestamptz at time zone 'UTC' and hour < $3::timestamptz at time zone 'UTC'
+            offset 0
+        ) h
         group by h.hour
         order by h.hour"#,
         user_id,
@@ -83,8 +89,8 @@ pub async fn node_status_hours(
     Ok(hours)
 }
 
-/// The node clients that carried most for a user in `[start, end)`, by billed, then raw traffic, descending. Usage of no
-/// known client, or of one that is no more, is left out: nobody could choose it.
+/// The node clients that carried most for a user in `[start, end)`, by billed, then raw traffic, descending; of those that
+/// the user's active package opens: others, and those that are no more, nobody could choose.
 pub async fn usually_used_nodes(
     connection: &mut Connection,
     user_id: Uuid,
@@ -107,6 +113,8 @@ pub async fn usually_used_nodes(
             group by node_client_id
         ) u
         join telecom.node_client c on c.id = u.node_client_id
+        join telecom.package_queue q on q.user_id = $1 and q.status = 'active'
+        join telecom.package p on p.id = q.package_id and c.access_groups @> array[p.available_group]
         order by u.billed_traffic desc, u.upload + u.download desc, c.id
         limit $4"#,
         user_id,

@@ -35,9 +35,7 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         }
         "22003" => Error::overflow(),
         "23503" | "23514" | "23505" => match constraint {
-            "usage_report_node_server_fk" | "node_server_heartbeat_node_server_fk" => {
-                permanent("unknown_server", "there is no such node server")
-            }
+            "node_server_heartbeat_node_server_fk" => permanent("unknown_server", "there is no such node server"),
             "package_queue_counters_check" | "user_package_usage_bytes_check" | "traffic_usage_bytes_check" => {
                 permanent("bytes_out_of_range", "bytes may not be negative")
             }
@@ -61,7 +59,7 @@ mod tests {
     #[case("57014", "", "deadline_exceeded", ErrorKind::DeadlineExceeded)]
     #[case("08006", "", "unavailable", ErrorKind::Unavailable)]
     #[case("22003", "", "number_overflow", ErrorKind::InvalidArgument)]
-    #[case("23503", "usage_report_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]
+    #[case("23503", "node_server_heartbeat_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]
     #[case("23505", "package_queue_one_active_per_user_key", "internal", ErrorKind::Internal)]
     #[case("42P01", "", "internal", ErrorKind::Internal)]
     fn a_sqlstate_and_a_constraint_name_make_one_error(

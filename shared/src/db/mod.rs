@@ -20,6 +20,7 @@ pub mod billing;
 pub mod fleet;
 pub mod maintenance;
 pub mod node;
+pub mod node_log;
 pub mod node_status;
 pub mod node_status_history;
 pub mod outbox;

@@ -7,13 +7,17 @@ use super::Connection;
 use crate::domain::node_status::StatusTimes;
 use crate::error::Error;
 
-/// Records the status of all servers for the hour of `now`; what is recorded of that hour already stays. Answers how
-/// many rows are new.
+/// Records the status of all servers for the hour of `now`, in the order of their ids; what is recorded of that hour already
+/// stays. Of a server that was never heard, and that nobody said anything else of, nothing is known. Answers how many rows
+/// are new.
 pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* node_status_history.record */
         insert into telecom.node_status_history (node_server_id, status, created_at)
-        select id, status, $1 from telecom.node_server
+        select id, status, $1 from telecom.node_server s
+        where status <> 'offline'
+            or exists (select from telecom.node_server_heartbeat h where h.node_server_id = s.id)
+        order by id
         on conflict (date_trunc('hour', created_at at time zone 'UTC'), node_server_id) do nothing"#,
         now
     )
@@ -22,13 +26,20 @@ pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u
     Ok(done.rows_affected())
 }
 
-/// Seals the hours before `open_from`: the view leaves them out from its next refresh on, and readers at once.
-pub async fn seal(connection: &mut Connection, open_from: DateTime<Utc>) -> Result<(), Error> {
+/// Seals the hours before `open_from`: the view leaves them out from its next refresh on, and readers at once. What was
+/// before `kept_from` may be deleted from now on, and is known to nobody.
+pub async fn seal(
+    connection: &mut Connection,
+    open_from: DateTime<Utc>,
+    kept_from: DateTime<Utc>,
+) -> Result<(), Error> {
     sqlx::query!(
         r#"/* node_status_history.seal */
-        update telecom.node_status_seal set open_from = date_trunc('hour', $1::timestamptz at time zone 'UTC')
-        where open_from < date_trunc('hour', $1::timestamptz at time zone 'UTC')"#,
-        open_from
+        update telecom.node_status_seal
+        set open_from = greatest(open_from, date_trunc('hour', $1::timestamptz at time zone 'UTC')),
+            kept_from = greatest(kept_from, $2)"#,
+        open_from,
+        kept_from
     )
     .execute(connection)
     .await?;
@@ -111,7 +122,10 @@ pub enum Servers {
     OfUser(Uuid),
 }
 
-/// How long each of the servers was in which status in `[start, end)`, by server.
+/// How long each of the servers was in which status in `[start, end)`, by server. What an administrator set is known
+/// throughout; the rest only while servers could be heard, and as far back as it is kept.
+///
+/// Of each server's log the intervals are read that begin in the range, and the one that it begins in.
 pub async fn status_times(
     connection: &mut Connection,
     servers: Servers,
@@ -133,24 +147,37 @@ pub async fn status_times(
             join telecom.node_client c on c.access_groups @> array[p.available_group]
             where q.user_id = $2 and q.status = 'active'
         ), known as materialized (
-            -- The range, without what nobody could know.
-            select tstzmultirange(tstzrange($3, $4)) - coalesce(range_agg(tstzrange(since, until)), '{}') as times
-            from telecom.collection_outage
-            where since < $4 and coalesce(until, 'infinity') > $3
+            select k.kept, k.kept - coalesce((
+                select range_agg(tstzrange(since, until)) from telecom.collection_outage
+                where since < $4 and coalesce(until, 'infinity') > $3
+            ), '{}') as heard
+            from (
+                select tstzmultirange(tstzrange($3, $4) * tstzrange(kept_from, 'infinity')) as kept
+                from telecom.node_status_seal
+            ) k
         ), spell as (
-            select t.node_server_id, t.to_status, upper(r) - lower(r) as length
+            select server.id, t.to_status, upper(r) - lower(r) as length
             from server
-            join telecom.node_status_transition t on t.node_server_id = server.id
+            cross join lateral (
+                (select to_status, since, until from telecom.node_status_transition
+                 where node_server_id = server.id and since > $3 and since < $4)
+                union all
+                (select to_status, since, until from telecom.node_status_transition
+                 where node_server_id = server.id and since <= $3 and (until is null or until > $3)
+                 order by since desc limit 1)
+            ) t
             cross join known
-            cross join unnest(known.times * tstzmultirange(tstzrange(t.since, t.until))) r
-            where t.since < $4 and (t.until is null or t.until > $3)
+            cross join unnest(
+                case t.to_status when 'maintenance' then known.kept else known.heard end
+                * tstzmultirange(tstzrange(t.since, t.until))
+            ) r
         )
         select server.id as "id!",
             coalesce(extract(epoch from sum(length) filter (where to_status = 'online')), 0)::bigint as "online!",
             coalesce(extract(epoch from sum(length) filter (where to_status = 'offline')), 0)::bigint as "offline!",
             coalesce(extract(epoch from sum(length) filter (where to_status = 'maintenance')), 0)::bigint as "maintenance!"
         from server
-        left join spell on spell.node_server_id = server.id
+        left join spell on spell.id = server.id
         group by server.id
         order by server.id"#,
         server,
@@ -170,11 +197,16 @@ pub async fn status_times(
     Ok(times.collect())
 }
 
-/// The node clients that a user's active package opens, `(client, server)`, by display order, then id; at most `limit`.
-pub async fn user_clients(connection: &mut Connection, user_id: Uuid, limit: i64) -> Result<Vec<(i32, i32)>, Error> {
+/// The node clients that a user's active package opens, `(client, server)`, by display order, then id, at most `limit`;
+/// and how many there are.
+pub async fn user_clients(
+    connection: &mut Connection,
+    user_id: Uuid,
+    limit: i64,
+) -> Result<(Vec<(i32, i32)>, i64), Error> {
     let rows = sqlx::query!(
         r#"/* node_status_history.user_clients */
-        select c.id, c.node_server_id
+        select c.id, c.node_server_id, count(*) over () as "count!"
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
         join telecom.node_client c on c.access_groups @> array[p.available_group]
@@ -186,5 +218,6 @@ pub async fn user_clients(connection: &mut Connection, user_id: Uuid, limit: i64
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.node_server_id)).collect())
+    let count = rows.first().map_or(0, |row| row.count);
+    Ok((rows.into_iter().map(|row| (row.id, row.node_server_id)).collect(), count))
 }

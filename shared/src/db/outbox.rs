@@ -116,6 +116,14 @@ pub async fn lease(
         .collect()
 }
 
+/// When the oldest message that waits was written; none: none waits.
+pub async fn oldest(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
+    let oldest = sqlx::query_scalar!(r#"/* outbox.oldest */ select min(created_at) from telecom.outbox"#)
+        .fetch_one(connection)
+        .await?;
+    Ok(oldest)
+}
+
 /// Removes messages that have left.
 pub async fn delete(connection: &mut Connection, ids: &[Uuid]) -> Result<(), Error> {
     sqlx::query!(r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#, ids)

@@ -19,6 +19,8 @@ pub struct NewUsageReport {
     pub period_start: DateTime<Utc>,
     /// End of the period, exclusive.
     pub period_end: DateTime<Utc>,
+    /// When it shows the server alive.
+    pub seen_at: DateTime<Utc>,
     /// Of the payload, 32 bytes.
     pub payload_hash: Vec<u8>,
     /// Number of usage lines.
@@ -32,21 +34,22 @@ pub async fn insert_new(
     reports: &[NewUsageReport],
     received_at: DateTime<Utc>,
 ) -> Result<Vec<(Uuid, i64)>, Error> {
-    let (ids, servers, starts, ends, hashes, lines) = columns!(
+    let (ids, servers, starts, ends, hashes, lines, seen) = columns!(
         reports,
         |r| r.report_id,
         |r| r.node_server_id,
         |r| r.period_start,
         |r| r.period_end,
         |r| r.payload_hash.clone(),
-        |r| r.line_count
+        |r| r.line_count,
+        |r| r.seen_at
     );
     let rows = sqlx::query!(
         r#"/* usage_report.insert_new */
         insert into telecom.usage_report
-            (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
-        select *, $7::timestamptz
-        from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::int[])
+            (report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, received_at)
+        select *, $8::timestamptz
+        from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::int[], $7::timestamptz[])
         on conflict (report_id) do nothing
         returning report_id, seq"#,
         &ids,
@@ -55,6 +58,7 @@ pub async fn insert_new(
         &ends,
         &hashes,
         &lines,
+        &seen,
         received_at
     )
     .fetch_all(connection)

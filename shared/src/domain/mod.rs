@@ -2,7 +2,9 @@
 
 pub mod bucket;
 pub mod node;
+pub mod node_log;
 pub mod node_status;
+pub mod node_watch;
 pub mod package;
 pub mod page;
 pub mod queued_package;

@@ -4,27 +4,21 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::node::NodeServerStatus;
 use crate::config::NodeHealthCheck;
 
-/// An outage of the collection: nobody was heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CollectionOutage {
-    /// The last sign of life of any server.
-    pub since: DateTime<Utc>,
-    /// The first one after it; none: it lasts.
-    pub until: Option<DateTime<Utc>>,
-}
-
 /// What is known when servers are to be judged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Heard {
-    /// Servers there are.
-    pub servers: i64,
-    /// The latest sign of life of any of them.
+    /// Servers that are online and were heard: those whose silence would say something.
+    pub online: i64,
+    /// The latest sign of life of any server.
     pub last: Option<DateTime<Utc>>,
-    /// The latest outage of the collection.
-    pub outage: Option<CollectionOutage>,
+    /// Since when nobody is heard, if that is known to be so.
+    pub outage_since: Option<DateTime<Utc>>,
+    /// When servers were last judged, or found to be all silent.
+    pub ran_at: Option<DateTime<Utc>>,
+    /// Silence counts from here at the earliest: until then nobody could be heard.
+    pub heard_from: Option<DateTime<Utc>>,
 }
 
 /// How long silence may last.
@@ -32,82 +26,84 @@ pub struct Heard {
 pub struct Patience {
     /// A server that was silent for longer is offline.
     pub offline_timeout: TimeDelta,
-    /// An offline server is online again when it was heard so recently; or, heard within the timeout, when it has been
-    /// heard for longer than the difference of the two, so that reports that are always late count as well. The
-    /// difference is more than the time between two reports: a single late report of a server that is gone does not
-    /// bring it back for a moment.
-    pub recovery_window: TimeDelta,
+}
+
+impl Patience {
+    /// Runs of the job, one a minute, that may be missed whatever the timeout.
+    const FEW_RUNS: TimeDelta = TimeDelta::seconds(150);
+
+    /// When the job did not run for longer, silence meanwhile says nothing: reports may wait in the queue.
+    #[must_use]
+    pub fn longest_pause(&self) -> TimeDelta {
+        (self.offline_timeout / 2).max(Self::FEW_RUNS)
+    }
 }
 
 impl From<NodeHealthCheck> for Patience {
     fn from(check: NodeHealthCheck) -> Self {
         let time = |time: Duration| TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
-        Self { offline_timeout: time(check.offline_timeout), recovery_window: time(check.recovery_window) }
+        Self { offline_timeout: time(check.offline_timeout) }
     }
 }
 
 /// By which moments servers are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Judgement {
-    /// An online server last heard before this is offline.
+    /// A server last heard before this is silent.
     pub offline_before: DateTime<Utc>,
-    /// An offline server heard since this is online.
-    pub online_from: DateTime<Utc>,
-    /// So is one that was heard since [`Self::offline_before`], and so long after its outage began.
-    pub heard_for: TimeDelta,
-    /// Silence counts from here at the earliest: until then nobody could be heard.
+    /// Silence counts from here at the earliest.
     pub heard_from: Option<DateTime<Utc>>,
+}
+
+impl Judgement {
+    /// Whether a server that was last heard at `last` was silent for too long.
+    #[must_use]
+    pub fn is_silence(&self, last: DateTime<Utc>) -> bool {
+        self.heard_from.map_or(last, |from| last.max(from)) < self.offline_before
+    }
 }
 
 /// What to do about the fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// No server was heard for longer than the timeout: the collection is broken, and no server is judged. `begins`: it
-    /// was not known before.
+    /// No server was heard for longer than the timeout: the collection is broken, and no server is judged.
     CollectionStopped {
         /// The last sign of life of any server.
         since: DateTime<Utc>,
-        /// This is news.
+        /// It was not known before.
         begins: bool,
     },
     /// Servers are judged one by one.
     Judge {
-        /// An outage of the collection is over.
-        ended: Option<CollectionOutage>,
+        /// An outage of the collection is over, which began then.
+        resumed: Option<DateTime<Utc>>,
         /// By which moments.
         judgement: Judgement,
     },
 }
 
-/// Judges. Of a fleet of one, silence is that server's outage: nobody else could be heard.
+impl Verdict {
+    /// By which moments servers are judged; none: by none.
+    #[must_use]
+    pub fn judgement(&self) -> Option<Judgement> {
+        match self {
+            Self::Judge { judgement, .. } => Some(*judgement),
+            Self::CollectionStopped { .. } => None,
+        }
+    }
+}
+
+/// Judges. Where a single server is online, silence is that server's outage: nobody else could be heard.
 #[must_use]
 pub fn judge(heard: &Heard, patience: &Patience, now: DateTime<Utc>) -> Verdict {
     let offline_before = now - patience.offline_timeout;
-    let open = heard.outage.filter(|outage| outage.until.is_none());
-    if let Some(since) = heard.last.filter(|last| heard.servers > 1 && *last < offline_before) {
-        return Verdict::CollectionStopped { since, begins: open.is_none() };
+    let silent = heard.last.filter(|last| *last < offline_before);
+    if let Some(since) = silent.filter(|_| heard.online > 1 || heard.outage_since.is_some()) {
+        return Verdict::CollectionStopped { since, begins: heard.outage_since.is_none() };
     }
-    let ended = open.map(|outage| CollectionOutage { until: heard.last.or(Some(now)), ..outage });
-    let heard_from = ended.or(heard.outage).and_then(|outage| outage.until);
-    let (online_from, heard_for) =
-        (now - patience.recovery_window, patience.offline_timeout - patience.recovery_window);
-    let judgement = Judgement { offline_before, online_from, heard_for, heard_from };
-    Verdict::Judge { ended, judgement }
-}
-
-/// A change of a server's status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edge {
-    /// The server.
-    pub node_server_id: i32,
-    /// Its name.
-    pub name: String,
-    /// What it was.
-    pub from: NodeServerStatus,
-    /// What it is.
-    pub to: NodeServerStatus,
-    /// Since when: of an outage, the last sign of life.
-    pub since: DateTime<Utc>,
+    let paused = heard.ran_at.is_none_or(|ran_at| now - ran_at > patience.longest_pause());
+    let heard_from = if paused || heard.outage_since.is_some() { Some(now) } else { heard.heard_from };
+    Verdict::Judge { resumed: heard.outage_since, judgement: Judgement { offline_before, heard_from } }
 }
 
 /// How long a server was in which status within a range, seconds. What was not recorded, or fell into an outage of the
@@ -140,33 +136,38 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Patience =
-        Patience { offline_timeout: TimeDelta::minutes(5), recovery_window: TimeDelta::minutes(2) };
+    const PATIENCE: Patience = Patience { offline_timeout: TimeDelta::minutes(5) };
 
     fn at(text: &str) -> DateTime<Utc> {
         format!("2026-03-10T{text}Z").parse().unwrap()
     }
 
-    fn heard(servers: i64, last: &str) -> Heard {
-        Heard { servers, last: Some(at(last)), outage: None }
+    fn heard(online: i64, last: &str) -> Heard {
+        Heard { online, last: Some(at(last)), ran_at: Some(at("10:04:00")), ..Heard::default() }
     }
 
     #[rstest]
     #[case::at_the_very_limit(heard(2, "10:00:00"), false)]
     #[case::a_moment_later(heard(2, "09:59:59"), true)]
-    #[case::a_fleet_of_one(heard(1, "08:00:00"), false)]
-    #[case::never_heard(Heard { servers: 5, last: None, outage: None }, false)]
+    #[case::only_one_could_be_heard(heard(1, "08:00:00"), false)]
+    #[case::never_heard(Heard { online: 5, ..Heard::default() }, false)]
     fn when_nobody_is_heard_the_collection_is_broken(#[case] heard: Heard, #[case] stopped: bool) {
         let verdict = judge(&heard, &PATIENCE, at("10:05:00"));
         assert_eq!(matches!(verdict, Verdict::CollectionStopped { begins: true, .. }), stopped);
     }
 
-    #[test]
-    fn after_an_outage_of_the_collection_silence_counts_from_its_end() {
-        let outage = CollectionOutage { since: at("09:00:00"), until: None };
-        let heard = Heard { outage: Some(outage), ..heard(2, "10:04:50") };
-        let Verdict::Judge { ended, judgement } = judge(&heard, &PATIENCE, at("10:05:00")) else { panic!() };
-        let until = Some(at("10:04:50"));
-        assert_eq!((ended, judgement.heard_from), (Some(CollectionOutage { until, ..outage }), until));
+    #[rstest]
+    #[case::every_minute(heard(2, "10:04:50"), None)]
+    #[case::a_missed_run(Heard { ran_at: Some(at("10:02:30")), ..heard(2, "10:04:50") }, None)]
+    #[case::a_pause(Heard { ran_at: Some(at("10:02:29")), ..heard(2, "10:04:50") }, Some(at("10:05:00")))]
+    #[case::the_first_run(Heard { ran_at: None, ..heard(2, "10:04:50") }, Some(at("10:05:00")))]
+    #[case::collection_resumed(Heard { outage_since: Some(at("09:00:00")), ..heard(2, "10:04:50") }, Some(at("10:05:00")))]
+    #[case::a_while_after(Heard { heard_from: Some(at("10:01:00")), ..heard(2, "10:04:50") }, Some(at("10:01:00")))]
+    fn silence_counts_from_when_servers_could_be_heard_again(
+        #[case] heard: Heard,
+        #[case] from: Option<DateTime<Utc>>,
+    ) {
+        let Verdict::Judge { judgement, .. } = judge(&heard, &PATIENCE, at("10:05:00")) else { panic!() };
+        assert_eq!(judgement.heard_from, from);
     }
 }

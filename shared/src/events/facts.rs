@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::package_expiring::ExpiryReason;
 use crate::domain::node::NodeServerStatus;
-use crate::domain::node_status::Edge;
+use crate::domain::node_watch::Edge;
 
 /// The bus entries' `source`.
 pub const SOURCE: &str = "telecom";

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use chrono::DateTime;
 use futures::FutureExt;
 use lambda_runtime::{Context, LambdaEvent, service_fn};
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use super::{BoxError, before_deadline, log_error, panic_message};
 use crate::app::{App, FromApp};
 use crate::error::{Disposition, Error};
-use crate::services::{Batch, Consumer, Outcomes};
+use crate::services::{Batch, Consumer, Outcomes, Received};
 use crate::telemetry;
 
 /// Consumes a queue.
@@ -35,10 +36,9 @@ pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
 pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Context) -> Result<SqsBatchResponse, Error> {
     let received = event.records.len();
     // Lambda reads a missing or empty identifier as "all failed": so must we.
-    let records: Vec<(String, String)> = event.records.into_iter().map(identify).collect::<Result<_, _>>()?;
-    let (ids, bodies): (Vec<String>, Vec<String>) = records.into_iter().unzip();
-    let parsed: Vec<Result<Arc<C::Message>, Error>> =
-        ids.iter().zip(bodies).map(|(id, body)| parse(consumer, id, &body).map(Arc::new)).collect();
+    let records: Vec<Record> = event.records.into_iter().map(identify).collect::<Result<_, _>>()?;
+    let (ids, parsed): (Vec<String>, Vec<Parsed<C>>) =
+        records.into_iter().map(|record| parse(consumer, record)).unzip();
 
     let readable: Batch<C::Message> = parsed.iter().filter_map(|message| message.as_ref().ok().cloned()).collect();
     let mut outcomes = process(consumer, readable, context).await.into_iter();
@@ -60,17 +60,32 @@ pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Contex
     Ok(response)
 }
 
-fn identify(message: SqsMessage) -> Result<(String, String), Error> {
-    let id = message.message_id.filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| Error::internal("a message came without an id"))?;
-    Ok((id, message.body.unwrap_or_default()))
+/// What became of a body.
+type Parsed<C> = Result<Arc<<C as Consumer>::Message>, Error>;
+
+/// What counts of a message.
+struct Record {
+    id: String,
+    received: Received,
+    body: String,
 }
 
-fn parse<C: Consumer>(consumer: &C, id: &str, body: &str) -> Result<C::Message, Error> {
+fn identify(message: SqsMessage) -> Result<Record, Error> {
+    let id = message.message_id.filter(|id| !id.is_empty());
+    let id = id.ok_or_else(|| Error::internal("a message came without an id"))?;
+    let sent_at = message.attributes.get("SentTimestamp").and_then(|ms| ms.parse().ok());
+    let sent_at = sent_at.and_then(DateTime::from_timestamp_millis);
     // SQS message ids are UUIDs; for an emulator's that are not, the name gives a stable one.
     let message_id = id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
-    catch_unwind(AssertUnwindSafe(|| consumer.parse(message_id, body)))
-        .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_message(&*panic)))))
+    Ok(Record { id, received: Received { message_id, sent_at }, body: message.body.unwrap_or_default() })
+}
+
+/// Reads a message, of which no more than its id is kept beside what was read.
+fn parse<C: Consumer>(consumer: &C, record: Record) -> (String, Parsed<C>) {
+    let Record { id, received, body } = record;
+    let message = catch_unwind(AssertUnwindSafe(|| consumer.parse(&received, &body)))
+        .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_message(&*panic)))));
+    (id, message.map(Arc::new))
 }
 
 async fn process<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &Context) -> Outcomes {

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::outbox::{self, Outbox, expiring_before};
-use super::{Batch, Consumer, Outcomes, Processor};
+use super::{Batch, Consumer, Outcomes, Processor, Received};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::billing::{self, NewBillingBatch};
@@ -61,10 +61,10 @@ impl FromApp for TelecomBillingHook {
 impl Consumer for TelecomBillingHook {
     type Message = KeyedBilling;
 
-    fn parse(&self, message_id: Uuid, body: &str) -> Result<KeyedBilling, Error> {
+    fn parse(&self, received: &Received, body: &str) -> Result<KeyedBilling, Error> {
         let billing = UserUsageBilling::parse(body)?;
         let payload_hash = billing.payload_hash();
-        Ok(KeyedBilling { id: billing.key.unwrap_or(message_id), payload_hash, events: billing.events })
+        Ok(KeyedBilling { id: billing.key.unwrap_or(received.message_id), payload_hash, events: billing.events })
     }
 }
 

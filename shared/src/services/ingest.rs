@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Batch, Consumer, Outcomes, Processor};
+use super::{Batch, Consumer, Outcomes, Processor, Received};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::node::{self, ClientFactor, Heartbeat};
@@ -15,7 +15,7 @@ use crate::db::usage_report::{self, NewUsageReport, RawUsage};
 use crate::db::{self, Transaction};
 use crate::domain::traffic::Factor;
 use crate::error::{Error, ErrorKind};
-use crate::events::usage_report::{Metrics, UsageReport};
+use crate::events::usage_report::UsageReport;
 
 /// Records usage reports, each once.
 #[derive(Debug, Clone)]
@@ -39,11 +39,14 @@ impl FromApp for IngestUsageReports {
     }
 }
 
-/// A report and the hash of its payload.
+/// A report, when it shows its server alive, and the hash of its payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedReport {
     /// The report.
     pub report: UsageReport,
+    /// The end of its period, but not after it was sent, nor a moment still to come: what counts is when the server was
+    /// seen, never when the report arrived.
+    pub seen_at: DateTime<Utc>,
     /// Of its payload.
     pub payload_hash: Vec<u8>,
 }
@@ -51,10 +54,12 @@ pub struct HashedReport {
 impl Consumer for IngestUsageReports {
     type Message = HashedReport;
 
-    fn parse(&self, _: Uuid, body: &str) -> Result<HashedReport, Error> {
-        let report = UsageReport::parse(body, self.context.now())?;
+    fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
+        let now = self.context.now();
+        let report = UsageReport::parse(body, now)?;
+        let seen_at = report.period_end.min(received.sent_at.unwrap_or(now)).min(now);
         let payload_hash = report.payload_hash();
-        Ok(HashedReport { report, payload_hash })
+        Ok(HashedReport { report, seen_at, payload_hash })
     }
 }
 
@@ -138,15 +143,15 @@ impl Recorded {
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
         let hashes = usage_report::payload_hashes(tx, &ids).await?;
 
-        let new: Vec<(&UsageReport, i64)> =
-            new.iter().filter_map(|(id, seq)| by_id.get(id).map(|hashed| (&hashed.report, *seq))).collect();
+        let new: Vec<(&HashedReport, i64)> =
+            new.iter().filter_map(|(id, seq)| by_id.get(id).map(|hashed| (*hashed, *seq))).collect();
         usage_report::copy_raw_usage(tx, raw_usage(&new, fleet), now).await?;
-        node::record_heartbeats(tx, &heartbeats(&new, now)).await?;
+        node::record_heartbeats(tx, &heartbeats(&new)).await?;
         Ok(Self(hashes.into_iter().collect()))
     }
 
     /// A repeat is as good as the first; another payload under a recorded id is not.
-    fn judge(&self, HashedReport { report, payload_hash }: &HashedReport) -> Result<(), Error> {
+    fn judge(&self, HashedReport { report, payload_hash, .. }: &HashedReport) -> Result<(), Error> {
         match self.0.get(&report.report_id) {
             Some(recorded) if recorded == payload_hash => Ok(()),
             Some(_) => Err(Error::new(
@@ -159,19 +164,20 @@ impl Recorded {
     }
 }
 
-fn new_report(HashedReport { report, payload_hash }: &HashedReport) -> Result<NewUsageReport, Error> {
+fn new_report(HashedReport { report, seen_at, payload_hash }: &HashedReport) -> Result<NewUsageReport, Error> {
     Ok(NewUsageReport {
         report_id: report.report_id,
         node_server_id: report.server_id,
         period_start: report.period_start,
         period_end: report.period_end,
+        seen_at: *seen_at,
         payload_hash: payload_hash.clone(),
         line_count: i32::try_from(report.usage.len()).map_err(Error::internal)?,
     })
 }
 
-fn raw_usage(new: &[(&UsageReport, i64)], fleet: &Fleet) -> impl Iterator<Item = RawUsage> {
-    new.iter().flat_map(move |&(report, usage_report_seq)| {
+fn raw_usage(new: &[(&HashedReport, i64)], fleet: &Fleet) -> impl Iterator<Item = RawUsage> {
+    new.iter().flat_map(move |&(HashedReport { report, .. }, usage_report_seq)| {
         report.usage.iter().map(move |line| {
             let (node_client_id, traffic_factor) = fleet.client(report.server_id, line.node_client_id);
             RawUsage {
@@ -186,22 +192,18 @@ fn raw_usage(new: &[(&UsageReport, i64)], fleet: &Fleet) -> impl Iterator<Item =
     })
 }
 
-/// One heartbeat a server, sorted by server: its latest moment, and the metrics of its latest period that has any.
-/// What counts is when the server was seen, never when the report arrived, and never a moment still to come.
-fn heartbeats(new: &[(&UsageReport, i64)], now: DateTime<Utc>) -> Vec<Heartbeat> {
+/// One heartbeat a server, sorted by server: when it was last seen, and the newest metrics there are. Of two reports that
+/// were seen at the same moment, as those from the future may be, the one of the later period is newer.
+fn heartbeats(new: &[(&HashedReport, i64)]) -> Vec<Heartbeat> {
+    let mut reports: Vec<&HashedReport> = new.iter().map(|(hashed, _)| *hashed).collect();
+    reports.sort_by_key(|hashed| (hashed.seen_at, hashed.report.period_end));
     let mut by_server: BTreeMap<i32, Heartbeat> = BTreeMap::new();
-    for (report, _) in new {
-        let online_at = report.period_end.min(now);
-        let beat = by_server.entry(report.server_id).or_insert_with(|| Heartbeat {
-            node_server_id: report.server_id,
-            online_at,
-            metrics: None,
-        });
-        beat.online_at = beat.online_at.max(online_at);
-        let newer = |metrics: &Metrics| (online_at, metrics.clone());
-        if beat.metrics.as_ref().is_none_or(|(at, _)| *at < online_at) {
-            beat.metrics = report.metrics.as_ref().map(newer).or(beat.metrics.take());
-        }
+    for HashedReport { report, seen_at, .. } in reports {
+        let new = Heartbeat { node_server_id: report.server_id, online_at: *seen_at, metrics: None };
+        let beat = by_server.entry(report.server_id).or_insert(new);
+        beat.online_at = *seen_at;
+        let metrics = report.metrics.clone().map(|metrics| (*seen_at, metrics));
+        beat.metrics = metrics.or(beat.metrics.take());
     }
     by_server.into_values().collect()
 }

@@ -13,6 +13,7 @@ pub mod package_expiring;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::auth::Access;
@@ -51,11 +52,20 @@ pub type Batch<T> = Vec<Arc<T>>;
 /// this, and then nothing of the batch took effect.
 pub type Outcomes = Vec<Result<(), Error>>;
 
+/// What the queue says of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// The queue's id of it: a key where the body brings none.
+    pub message_id: Uuid,
+    /// When it was sent; none: the queue does not say.
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
 /// Consumes a queue: bodies are read one by one, what could be read is processed together.
 pub trait Consumer: Processor<Batch<Self::Message>, Output = Outcomes> {
     /// A body, read and checked.
     type Message: Send + Sync;
 
-    /// Reads and checks a body. `message_id` is the queue's: a key where the body brings none.
-    fn parse(&self, message_id: Uuid, body: &str) -> Result<Self::Message, Error>;
+    /// Reads and checks a body.
+    fn parse(&self, received: &Received, body: &str) -> Result<Self::Message, Error>;
 }

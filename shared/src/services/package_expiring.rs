@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::outbox::{self, Outbox};
-use super::{Batch, Consumer, Outcomes, Processor};
+use super::{Batch, Consumer, Outcomes, Processor, Received};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::outbox::OutboxMessage;
@@ -45,7 +45,7 @@ impl FromApp for HandlePackageExpiring {
 impl Consumer for HandlePackageExpiring {
     type Message = PackageExpiringEvent;
 
-    fn parse(&self, _: Uuid, body: &str) -> Result<PackageExpiringEvent, Error> {
+    fn parse(&self, _: &Received, body: &str) -> Result<PackageExpiringEvent, Error> {
         PackageExpiringEvent::parse(body)
     }
 }

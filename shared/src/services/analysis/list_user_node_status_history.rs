@@ -46,6 +46,8 @@ pub struct UserNodeStatusHistory {
     /// Of each of the nodes, by display order, then id: how long it was in which status, to the second, in the part of
     /// the range that is over.
     pub availability: Vec<NodeAvailability>,
+    /// How many nodes there are. Of more than 1,000 the first are in `availability`.
+    pub node_count: i64,
 }
 
 /// How long a node was in which status.
@@ -71,9 +73,9 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
         let past = range.past(now);
         let mut tx = db::read(&self.pool).await?;
         let hours = node_status_hours(&mut tx, input.user_id, range.start, range.end).await?;
-        let clients = user_clients(&mut tx, input.user_id, MAX_CLIENTS).await?;
+        let (clients, node_count) = user_clients(&mut tx, input.user_id, MAX_CLIENTS).await?;
         let times = status_times(&mut tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
-        Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times) })
+        Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times), node_count })
     }
 }
 

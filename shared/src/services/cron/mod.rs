@@ -14,12 +14,17 @@ pub mod sweep_outbox;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use backon::{ExponentialBuilder, Retryable};
 use sqlx::PgPool;
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
+use crate::error::{Error, ErrorKind};
 use crate::events::publisher::Publisher;
+
+/// How often a job is tried again in one run.
+const MOST_RETRIES: usize = 12;
 
 /// One run of a job: until when it may work.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,6 +40,23 @@ impl Run {
     #[must_use]
     pub fn within(time: Option<Duration>) -> Self {
         Self { deadline: time.and_then(|time| Instant::now().checked_add(time.saturating_sub(Self::MARGIN))) }
+    }
+
+    /// Does `work` again while the database is out of reach or busy, after a pause that grows, until the deadline is near:
+    /// for a job whose next run does not make up for this one.
+    pub async fn retry_outages<T, F, Fut>(self, name: &'static str, work: F) -> Result<T, Error>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, Error>>,
+    {
+        let backoff = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(250))
+            .with_max_delay(Duration::from_secs(4))
+            .with_max_times(MOST_RETRIES);
+        work.retry(backoff)
+            .when(|error| error.kind() == ErrorKind::Unavailable && !self.deadline_is_near())
+            .notify(|error, after| tracing::warn!(job = name, cause = error.cause(), ?after, "job retried"))
+            .await
     }
 
     /// Whether another step might not finish in time.
@@ -65,5 +87,29 @@ impl TelecomCronExecutor {
 impl FromApp for TelecomCronExecutor {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.publisher().await, app.context(), app.config()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How often work is tried that fails so often.
+    async fn tries(run: Run, failures: usize, error: fn() -> Error) -> usize {
+        let mut tries = 0;
+        let work = || {
+            tries += 1;
+            std::future::ready(if tries <= failures { Err(error()) } else { Ok(()) })
+        };
+        let _ = run.retry_outages("a job", work).await;
+        tries
+    }
+
+    #[tokio::test]
+    async fn a_job_is_tried_again_after_an_outage_but_not_when_the_deadline_is_near() {
+        let outage = || Error::unavailable("out of reach");
+        assert_eq!(tries(Run::default(), 1, outage).await, 2);
+        assert_eq!(tries(Run::within(Some(Duration::ZERO)), 1, outage).await, 1);
+        assert_eq!(tries(Run::default(), 1, || Error::internal("a fault of ours")).await, 1);
     }
 }

@@ -15,7 +15,7 @@ pub struct RecordNodeStatusHistoryJob(pub Run);
 /// What was recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Recorded {
-    /// Servers recorded that were not yet in this hour.
+    /// Servers recorded that were not yet in this hour. One that was never heard is not recorded.
     pub servers: u64,
     /// No server is heard: the hour stays missing, since what servers are now nobody knows.
     pub collection_stopped: bool,
@@ -26,10 +26,16 @@ impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
     type Output = Recorded;
 
     #[tracing::instrument(name = "record_node_status_history", skip_all)]
-    async fn process(&self, _: RecordNodeStatusHistoryJob) -> Result<Recorded, Error> {
+    async fn process(&self, RecordNodeStatusHistoryJob(run): RecordNodeStatusHistoryJob) -> Result<Recorded, Error> {
+        // An hour that is not recorded now is missing for ever.
+        run.retry_outages("record_node_status_history", || self.record_hour()).await
+    }
+}
+
+impl TelecomCronExecutor {
+    async fn record_hour(&self) -> Result<Recorded, Error> {
         let mut connection = self.pool.acquire().await?;
-        let outage = node_status::heard(&mut connection).await?.outage;
-        if outage.is_some_and(|outage| outage.until.is_none()) {
+        if node_status::heard(&mut connection).await?.outage_since.is_some() {
             return Ok(Recorded { servers: 0, collection_stopped: true });
         }
         let servers = node_status_history::record(&mut connection, self.context.now()).await?;

@@ -1,11 +1,11 @@
 //! `RefreshNodeStatusViewJob`: the view of the open hours, and what is past its retention.
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{Connection, node_status_history};
+use crate::db::{self, Connection, node_status_history};
 use crate::error::Error;
 use crate::services::Processor;
 
@@ -36,27 +36,29 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
     #[tracing::instrument(name = "refresh_node_status_view", skip_all)]
     async fn process(&self, RefreshNodeStatusViewJob(run): RefreshNodeStatusViewJob) -> Result<ViewRefreshed, Error> {
         let mut tx = self.pool.begin().await?;
-        node_status_history::seal(&mut tx, self.context.now() - OPEN).await?;
+        if !db::try_job_lock(&mut tx, "refresh_node_status_view").await? {
+            return Ok(ViewRefreshed::default());
+        }
+        let now = self.context.now();
+        let kept_from = now - TimeDelta::days(self.config.retention.node_status_days.into());
+        node_status_history::seal(&mut tx, now - OPEN, kept_from).await?;
         node_status_history::refresh_view(&mut tx).await?;
         tx.commit().await?;
         let mut connection = self.pool.acquire().await?;
-        let done = self.forget_statuses(&mut connection, run).await?;
+        let done = forget_statuses(&mut connection, kept_from, run).await?;
         node_status_history::analyze_view(&mut connection).await?;
         Ok(done)
     }
 }
 
-impl TelecomCronExecutor {
-    async fn forget_statuses(&self, connection: &mut Connection, run: Run) -> Result<ViewRefreshed, Error> {
-        let before = self.context.now() - TimeDelta::days(self.config.retention.node_status_days.into());
-        let mut done = ViewRefreshed::default();
-        while !done.complete && !run.deadline_is_near() {
-            let snapshots = node_status_history::delete_snapshots(connection, before, BATCH).await?;
-            let transitions = node_status_history::delete_transitions(connection, before, BATCH).await?;
-            done.snapshots_deleted += snapshots;
-            done.transitions_deleted += transitions;
-            done.complete = snapshots == 0 && transitions == 0;
-        }
-        Ok(done)
+async fn forget_statuses(connection: &mut Connection, before: DateTime<Utc>, run: Run) -> Result<ViewRefreshed, Error> {
+    let mut done = ViewRefreshed::default();
+    while !done.complete && !run.deadline_is_near() {
+        let snapshots = node_status_history::delete_snapshots(connection, before, BATCH).await?;
+        let transitions = node_status_history::delete_transitions(connection, before, BATCH).await?;
+        done.snapshots_deleted += snapshots;
+        done.transitions_deleted += transitions;
+        done.complete = snapshots == 0 && transitions == 0;
     }
+    Ok(done)
 }

@@ -1,17 +1,28 @@
-//! `RefreshServerStatus`: marks servers that went silent or came back, and says so once.
+//! `RefreshServerStatus`: marks servers that went silent or came back, says so once, and corrects the log by what came
+//! late.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
+use crate::db::node_log::{self, LateSigns};
 use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Transaction, node_status};
-use crate::domain::node_status::{Judgement, Patience, Verdict, judge};
+use crate::domain::node_status::{Heard, Judgement, Patience, Verdict, judge};
+use crate::domain::node_watch::{self, Edge, Watched};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
 use crate::telemetry;
+
+/// The log is corrected so far back.
+const MENDED: TimeDelta = TimeDelta::hours(48);
+/// A report is committed so soon after the moment of its arrival.
+const COMMIT: TimeDelta = TimeDelta::minutes(2);
 
 /// The job.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +35,8 @@ pub struct Refreshed {
     pub online: usize,
     /// Servers that went offline.
     pub offline: usize,
+    /// Other servers whose log was corrected.
+    pub mended: usize,
     /// No server is heard: nothing is known of any.
     pub collection_stopped: bool,
 }
@@ -49,49 +62,105 @@ impl TelecomCronExecutor {
         if !db::try_job_lock(&mut tx, "refresh_server_status").await? {
             return Ok((Refreshed::default(), Vec::new()));
         }
-        let patience = Patience::from(self.config.node_health_check);
         let mut outbox = Outbox::new(&self.context, now);
-        node_status::begin_log(&mut tx, now).await?;
-        let refreshed = match judge(&node_status::heard(&mut tx).await?, &patience, now) {
-            Verdict::CollectionStopped { since, begins } => {
-                if begins {
-                    node_status::open_collection_outage(&mut tx, since).await?;
-                    outbox.fact(&Fact::CollectionStopped { since })?;
-                }
-                Refreshed { collection_stopped: true, ..Refreshed::default() }
+        let heard = node_status::heard(&mut tx).await?;
+        let judgement = self.judge_collection(&mut tx, &heard, &mut outbox).await?;
+        let (mended, edges) = self.judge_servers(&mut tx, &heard, judgement).await?;
+        let mut refreshed = Refreshed { mended, collection_stopped: judgement.is_none(), ..Refreshed::default() };
+        for fact in edges.iter().filter_map(Fact::of_edge) {
+            match &fact {
+                Fact::NodeServerCameOnline { .. } => refreshed.online += 1,
+                _ => refreshed.offline += 1,
             }
-            Verdict::Judge { ended, judgement } => {
-                if let Some(outage) = ended {
-                    node_status::close_collection_outage(&mut tx, outage.until).await?;
-                    outbox.fact(&Fact::CollectionResumed { since: outage.since })?;
-                }
-                self.mark(&mut tx, judgement, &mut outbox).await?
-            }
-        };
+            outbox.fact(&fact)?;
+        }
+        let heard_from = judgement.map_or(heard.heard_from, |judgement| judgement.heard_from);
+        node_status::save_watch(&mut tx, now, heard_from).await?;
         let messages = outbox.write(&mut tx).await?;
         tx.commit().await?;
         Ok((refreshed, messages))
     }
 
-    async fn mark(
+    /// By what servers are judged; none: the collection is broken.
+    async fn judge_collection(
         &self,
         tx: &mut Transaction,
-        judgement: Judgement,
+        heard: &Heard,
         outbox: &mut Outbox<'_>,
-    ) -> Result<Refreshed, Error> {
-        node_status::shorten_outages(tx, judgement.offline_before).await?;
-        let edges = node_status::mark(tx, judgement).await?;
-        node_status::log_edges(tx, &edges, self.context.now(), None).await?;
-        let mut refreshed = Refreshed::default();
-        for edge in &edges {
-            let fact = Fact::of_edge(edge);
-            match &fact {
-                Some(Fact::NodeServerCameOnline { .. }) => refreshed.online += 1,
-                Some(Fact::NodeServerWentOffline { .. }) => refreshed.offline += 1,
-                _ => {}
+    ) -> Result<Option<Judgement>, Error> {
+        let now = self.context.now();
+        match judge(heard, &Patience::from(self.config.node_health_check), now) {
+            Verdict::CollectionStopped { since, begins } => {
+                if begins {
+                    node_status::open_collection_outage(tx, since).await?;
+                    outbox.fact(&Fact::CollectionStopped { since })?;
+                }
+                Ok(None)
             }
-            fact.map_or(Ok(()), |fact| outbox.fact(&fact))?;
+            Verdict::Judge { resumed, judgement } => {
+                if let Some(since) = resumed {
+                    node_status::close_collection_outage(tx, heard.last.unwrap_or(now)).await?;
+                    outbox.fact(&Fact::CollectionResumed { since })?;
+                }
+                Ok(Some(judgement))
+            }
         }
-        Ok(refreshed)
     }
+
+    /// Marks servers and brings their logs up to date; answers how many logs late signs of life changed, and the edges.
+    async fn judge_servers(
+        &self,
+        tx: &mut Transaction,
+        heard: &Heard,
+        judgement: Option<Judgement>,
+    ) -> Result<(usize, Vec<Edge>), Error> {
+        let now = self.context.now();
+        let timeout = Patience::from(self.config.node_health_check).offline_timeout;
+        let oldest = now - MENDED;
+        let arrived_from = heard.ran_at.map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
+        let late = node_log::late_signs(tx, arrived_from, oldest, timeout).await?;
+        let concerned = concerned(&node_status::watched(tx, None).await?, judgement.as_ref(), &late);
+        if concerned.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        // Whoever had them locked may have changed them, and reports may have come: they are looked at again.
+        node_status::lock(tx, &concerned).await?;
+        let servers = node_status::watched(tx, Some(&concerned)).await?;
+        let before = node_log::logs(tx, &beginnings(&servers, &late, now)).await?;
+        let mut after = before.clone();
+        let edges: Vec<Edge> = servers
+            .iter()
+            .filter_map(|server| {
+                let log = after.get_mut(&server.node_server_id)?;
+                let late = late.get(&server.node_server_id).map_or(&[][..], |late| &late.signs);
+                node_watch::refresh(server, log, judgement.as_ref(), late, (timeout, now))
+            })
+            .collect();
+        node_log::write(tx, &before, &after).await?;
+        if !edges.is_empty() {
+            node_status::set_statuses(tx, &edges).await?;
+        }
+        let is_edge = |id: &i32| edges.iter().any(|edge| edge.node_server_id == *id);
+        let mended = late.keys().filter(|id| before.get(id) != after.get(id) && !is_edge(id)).count();
+        Ok((mended, edges))
+    }
+}
+
+/// The servers of which something changes, by id.
+fn concerned(servers: &[Watched], judgement: Option<&Judgement>, late: &BTreeMap<i32, LateSigns>) -> Vec<i32> {
+    let changes = |server: &&Watched| {
+        server.is_news_to_the_log() || judgement.is_some_and(|judgement| server.judge(judgement).is_some())
+    };
+    let changing = servers.iter().filter(changes).map(|server| server.node_server_id);
+    changing.chain(late.keys().copied()).collect::<BTreeSet<i32>>().into_iter().collect()
+}
+
+/// From when on the servers' logs may change.
+fn beginnings(servers: &[Watched], late: &BTreeMap<i32, LateSigns>, now: DateTime<Utc>) -> Vec<(i32, DateTime<Utc>)> {
+    let beginning = |server: &Watched| {
+        let open = server.logged.map_or(now, |logged| logged.since);
+        let late = late.get(&server.node_server_id).map_or(open, |late| late.since);
+        (server.node_server_id, open.min(late))
+    };
+    servers.iter().map(beginning).collect()
 }

@@ -32,6 +32,8 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
             swept.failed += sent.failed;
         }
         telemetry::count("OutboxMessagesSwept", swept.sent);
+        let oldest = rows::oldest(&mut *self.pool.acquire().await?).await?;
+        telemetry::gauge("OutboxAgeSeconds", oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()));
         Ok(swept)
     }
 }

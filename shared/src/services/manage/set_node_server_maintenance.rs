@@ -8,10 +8,11 @@ use uuid::Uuid;
 
 use super::ManageService;
 use crate::auth::Access;
-use crate::db::node_status::{self, ByHand, LockedServer};
-use crate::db::{self, Transaction};
+use crate::db::{self, Transaction, node_log, node_status};
 use crate::domain::node::NodeServerStatus;
-use crate::domain::node_status::{Edge, Patience};
+use crate::domain::node_log::ByHand;
+use crate::domain::node_status::{Judgement, Patience, judge};
+use crate::domain::node_watch::{Edge, Watched};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::services::outbox::Outbox;
@@ -56,11 +57,14 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
 
     #[tracing::instrument(name = "set_node_server_maintenance", skip_all, fields(id = input.id, maintenance = input.maintenance))]
     async fn process(&self, input: SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
-        let length = input.reason.chars().count();
-        if length == 0 || length > MAX_REASON || input.reason.chars().any(char::is_control) {
-            let accepted = format!("1 to {MAX_REASON} characters without line ends and other controls");
+        let reason = input.reason.trim();
+        let length = reason.chars().count();
+        if length == 0 || length > MAX_REASON || reason.chars().any(char::is_control) {
+            let accepted =
+                format!("1 to {MAX_REASON} characters, not blanks alone, without line ends and other controls");
             return Err(Error::parameter("reason", &accepted));
         }
+        let input = SetNodeServerMaintenance { reason: reason.to_owned(), ..input };
         // What it publishes is left to the sweep: an administrator's call needs no queue.
         db::retry_conflicts("set_node_server_maintenance", || self.set_maintenance(&input)).await
     }
@@ -70,30 +74,27 @@ impl ManageService {
     async fn set_maintenance(&self, input: &SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
         let now = self.context.now();
         let mut tx = self.pool.begin().await?;
-        let server = node_status::lock_server(&mut tx, input.id).await?;
+        node_status::lock(&mut tx, &[input.id]).await?;
+        let server = node_status::watched(&mut tx, Some(&[input.id])).await?.pop();
         let server = server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         if (server.status == NodeServerStatus::Maintenance) == input.maintenance {
             return Ok(NodeServerMaintenance { id: input.id, status: server.status, changed: false });
         }
-        let status = if input.maintenance { NodeServerStatus::Maintenance } else { self.judged(&server, now) };
-        node_status::begin_log(&mut tx, now).await?;
-        node_status::set_status(&mut tx, input.id, status).await?;
+        let patience = Patience::from(self.config.node_health_check);
+        let judgement = judge(&node_status::heard(&mut tx).await?, &patience, now).judgement();
+        let status = if input.maintenance {
+            NodeServerStatus::Maintenance
+        } else {
+            server.after_maintenance(judgement.as_ref())
+        };
+        let by = ByHand { actor: input.actor, reason: input.reason.clone() };
+        log(&mut tx, &server, judgement.as_ref(), (status, now), by).await?;
         let edge = Edge { node_server_id: input.id, name: server.name, from: server.status, to: status, since: now };
-        let by = ByHand { actor: input.actor, reason: &input.reason };
-        node_status::log_edges(&mut tx, std::slice::from_ref(&edge), now, Some(by)).await?;
+        node_status::set_statuses(&mut tx, std::slice::from_ref(&edge)).await?;
         self.announce(&mut tx, &edge, now).await?;
         tx.commit().await?;
         tracing::info!(id = input.id, actor = %input.actor, ?status, "maintenance changed");
         Ok(NodeServerMaintenance { id: input.id, status, changed: true })
-    }
-
-    /// What its heartbeats say of a server.
-    fn judged(&self, server: &LockedServer, now: DateTime<Utc>) -> NodeServerStatus {
-        let online_from = now - Patience::from(self.config.node_health_check).recovery_window;
-        match server.last_online_at {
-            Some(at) if at >= online_from => NodeServerStatus::Online,
-            _ => NodeServerStatus::Offline,
-        }
     }
 
     async fn announce(&self, tx: &mut Transaction, edge: &Edge, now: DateTime<Utc>) -> Result<(), Error> {
@@ -104,4 +105,26 @@ impl ManageService {
         outbox.write(tx).await?;
         Ok(())
     }
+}
+
+/// Begins an interval now. What the job had yet to notice of the time before is logged first.
+async fn log(
+    tx: &mut Transaction,
+    server: &Watched,
+    judgement: Option<&Judgement>,
+    (status, now): (NodeServerStatus, DateTime<Utc>),
+    by: ByHand,
+) -> Result<(), Error> {
+    let open_since = server.logged.map_or(now, |logged| logged.since);
+    let before = node_log::logs(tx, &[(server.node_server_id, open_since)]).await?;
+    let mut after = before.clone();
+    for log in after.values_mut() {
+        let unnoticed = judgement.and_then(|judgement| server.judge(judgement));
+        if let Some((to, since)) = unnoticed {
+            log.change((server.status, to), since, now, None);
+        }
+        let from = unnoticed.map_or(server.status, |(to, _)| to);
+        log.change((from, status), now, now, Some(by.clone()));
+    }
+    node_log::write(tx, &before, &after).await
 }

@@ -1,0 +1,115 @@
+//! What becomes of a server, by when it was heard.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::node::NodeServerStatus;
+use super::node_log::{ServerLog, Signs};
+use super::node_status::Judgement;
+use NodeServerStatus::{Offline, Online};
+
+/// A server, when it is to be judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// The server.
+    pub node_server_id: i32,
+    /// Its name.
+    pub name: String,
+    /// Its status.
+    pub status: NodeServerStatus,
+    /// Its last sign of life.
+    pub last_online_at: Option<DateTime<Utc>>,
+    /// What its log says last.
+    pub logged: Option<Logged>,
+}
+
+/// The open interval of a server's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logged {
+    /// The status.
+    pub status: NodeServerStatus,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// When that was noticed.
+    pub detected_at: DateTime<Utc>,
+}
+
+impl Watched {
+    /// What the server becomes, and since when.
+    ///
+    /// A server that was marked offline comes back with a sign of life from after it was marked. Reports of a server that
+    /// is gone are all from before that, however many are late: they do not bring it back. Of one that an operator put
+    /// down as online and that was never heard silence counts since that was noticed.
+    #[must_use]
+    pub fn judge(&self, judgement: &Judgement) -> Option<(NodeServerStatus, DateTime<Utc>)> {
+        match (self.status, self.last_online_at) {
+            (Online, last) => {
+                let last = last.or(self.logged.map(|logged| logged.since))?;
+                judgement.is_silence(last).then_some((Offline, last))
+            }
+            (Offline, Some(last)) => {
+                let is_recent = last >= judgement.offline_before;
+                let is_news = self.logged.is_none_or(|logged| last >= logged.detected_at);
+                (is_recent && is_news).then_some((Online, last))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the server is when it comes out of maintenance. While nobody can be heard, silence says nothing: it is online
+    /// until there is a judgement.
+    #[must_use]
+    pub fn after_maintenance(&self, judgement: Option<&Judgement>) -> NodeServerStatus {
+        let is_silence = |last| judgement.is_some_and(|judgement| judgement.is_silence(last));
+        if self.last_online_at.is_none_or(is_silence) { Offline } else { Online }
+    }
+
+    /// Whether the log has to learn what the server is: it was changed past the log, or the log has not begun. The log of
+    /// a server that is simply new begins when it is first heard: until then nothing is known of it.
+    #[must_use]
+    pub fn is_news_to_the_log(&self) -> bool {
+        let is_new = self.status == Offline && self.last_online_at.is_none();
+        self.logged.map_or(!is_new, |logged| logged.status != self.status)
+    }
+}
+
+/// Judges a server, tells its log, and mends that by signs of life that came late. Without a judgement the server stays
+/// what it is.
+pub fn refresh(
+    server: &Watched,
+    log: &mut ServerLog,
+    judgement: Option<&Judgement>,
+    late: &[Signs],
+    (timeout, now): (TimeDelta, DateTime<Utc>),
+) -> Option<Edge> {
+    let judged = judgement.and_then(|judgement| server.judge(judgement));
+    match judged {
+        Some((to, since)) => log.change((server.status, to), since, now, None),
+        None if server.is_news_to_the_log() => {
+            let from = server.logged.map_or(server.status, |logged| logged.status);
+            log.change((from, server.status), now, now, None);
+        }
+        None => {}
+    }
+    log.mend(late, timeout, now);
+    let (to, noticed) = judged?;
+    // Of an outage that in hindsight was none, the end is the sign of life that said so.
+    let began = server.logged.map(|logged| logged.since);
+    let first = log.last().map(|spell| spell.since).filter(|since| to == Online && began < Some(*since));
+    let (node_server_id, name, from) = (server.node_server_id, server.name.clone(), server.status);
+    Some(Edge { node_server_id, name, from, to, since: first.unwrap_or(noticed) })
+}
+
+/// A change of a server's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edge {
+    /// The server.
+    pub node_server_id: i32,
+    /// Its name.
+    pub name: String,
+    /// What it was.
+    pub from: NodeServerStatus,
+    /// What it is.
+    pub to: NodeServerStatus,
+    /// Since when: of an outage, the last sign of life; of its end, the first one.
+    pub since: DateTime<Utc>,
+}

@@ -1,0 +1,78 @@
+//! The log is exact in hindsight: reports that come late correct what it says of the time that they are about.
+
+use serde_json::json;
+use shared::services::cron::refresh_server_status::Refreshed;
+use sqlx::PgPool;
+use telecom_tests::watch::{Watch, log_of};
+
+/// Three servers of which the first was offline from 0 to 1200, as far as anybody knows.
+async fn after_an_outage(pool: PgPool) -> Watch {
+    let watch = Watch::online(pool, 3).await;
+    for minute in 1..20 {
+        watch.beat_at(&[2, 3], minute * 60).await;
+        watch.refresh(minute * 60).await;
+    }
+    watch.beat_at(&[1, 2, 3], 1_200).await;
+    assert_eq!(watch.refresh(1_200).await.online, 1);
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0), ("online", 1_200)]));
+    watch
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
+    let watch = after_an_outage(pool).await;
+    // The collector was cut off; what it kept comes now, in disorder.
+    for end in [1_140, 240, 540, 780, 960] {
+        watch.beat(&[1], end).await;
+    }
+    assert_eq!(watch.refresh(1_260).await, Refreshed { mended: 1, ..Refreshed::default() });
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
+    // What was said stays said, and nothing more is.
+    assert_eq!(watch.fact_kinds().await[3..], ["NodeServerWentOffline", "NodeServerCameOnline"]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_outage_keeps_what_no_report_denies(pool: PgPool) {
+    let watch = after_an_outage(pool).await;
+    for end in [60, 120, 1_000, 1_100] {
+        watch.beat(&[1], end).await;
+    }
+    watch.refresh(1_260).await;
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 120), ("online", 1_000)]));
+    assert_eq!(watch.refresh(1_320).await.mended, 0, "once is enough");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_repeat_of_a_report_corrects_nothing(pool: PgPool) {
+    let watch = after_an_outage(pool).await;
+    watch.beat(&[1], 0).await;
+    watch.beat(&[1], 1_200).await;
+    assert_eq!(watch.refresh(1_260).await, Refreshed::default());
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_outage_that_began_with_an_old_sign_of_life_ends_with_the_first_new_one(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.beat_at(&[2, 3], 310).await;
+    watch.refresh(310).await;
+    // It is back at 620, and its first reports are slow.
+    watch.beat_at(&[2, 3], 800).await;
+    watch.refresh(800).await;
+    watch.beat(&[1], 620).await;
+    watch.beat(&[1], 680).await;
+    watch.beat(&[1], 740).await;
+    assert_eq!(watch.refresh(801).await.online, 1);
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0), ("online", 620)]));
+    assert_eq!(watch.world.facts().await.pop().unwrap().1["since"], json!("2026-03-10T10:40:20Z"));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn what_is_two_days_old_is_no_longer_corrected(pool: PgPool) {
+    let watch = after_an_outage(pool).await;
+    watch.beat_at(&[1, 2, 3], 48 * 3_600 + 700).await;
+    watch.beat(&[1], 600).await;
+    watch.beat(&[1], 800).await;
+    assert_eq!(watch.run(48 * 3_600 + 700).await.mended, 1);
+    let log = watch.log(1).await;
+    assert_eq!(log[..4], log_of(&[("online", 0), ("offline", 0), ("online", 800), ("offline", 800)]));
+}

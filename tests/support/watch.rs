@@ -1,0 +1,118 @@
+//! A fleet that is watched: its servers report when a test says so, and the job runs every minute. Times are seconds
+//! since the world began.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use shared::services::Processor;
+use shared::services::cron::Run;
+use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::report::report_of;
+use crate::{NOW, World, at};
+
+/// So many seconds after the world began.
+#[must_use]
+pub fn after(seconds: i64) -> DateTime<Utc> {
+    at(NOW) + TimeDelta::seconds(seconds)
+}
+
+/// A watched fleet.
+#[derive(Debug)]
+pub struct Watch {
+    /// Where it is.
+    pub world: World,
+}
+
+impl Watch {
+    /// Servers from 1 on, of which none was ever heard.
+    pub async fn over(pool: PgPool, servers: i32) -> Self {
+        let world = World::new(pool).await;
+        for server in 2..=servers {
+            world.server(server, &[]).await;
+        }
+        Self { world }
+    }
+
+    /// As [`Self::over`], and all of them are online from the beginning.
+    pub async fn online(pool: PgPool, servers: i32) -> Self {
+        let watch = Self::over(pool, servers).await;
+        watch.beat(&(1..=servers).collect::<Vec<_>>(), 0).await;
+        watch.refresh(0).await;
+        watch
+    }
+
+    /// Lets reports come now, without usage, of periods that ended at `end`.
+    pub async fn beat(&self, servers: &[i32], end: i64) {
+        let bodies: Vec<String> = servers.iter().map(|&server| heartbeat(server, end)).collect();
+        assert!(self.world.report(&bodies).await.is_empty());
+    }
+
+    /// Lets reports come at `seconds`, of periods that end then.
+    pub async fn beat_at(&self, servers: &[i32], seconds: i64) {
+        self.world.clock.set(after(seconds));
+        self.beat(servers, seconds).await;
+    }
+
+    /// Lets a report come now that the queue got at `sent`.
+    pub async fn beat_sent(&self, server: i32, end: i64, sent: i64) {
+        assert!(self.world.report_sent(&[(heartbeat(server, end), after(sent))]).await.is_empty());
+    }
+
+    /// Runs the job every minute since it last ran, and at `seconds`; answers what came of that one.
+    pub async fn refresh(&self, seconds: i64) -> Refreshed {
+        let last = "select extract(epoch from ran_at)::bigint from telecom.node_status_watch";
+        let last: Option<i64> = sqlx::query_scalar(last).fetch_one(&self.world.pool).await.unwrap();
+        let mut next = last.map_or(seconds, |last| last - at(NOW).timestamp() + 60);
+        while next < seconds {
+            self.run(next).await;
+            next += 60;
+        }
+        self.run(seconds).await
+    }
+
+    /// Runs the job at `seconds`, whenever it last ran.
+    pub async fn run(&self, seconds: i64) -> Refreshed {
+        self.world.clock.set(after(seconds));
+        self.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap()
+    }
+
+    /// Statuses by server.
+    pub async fn statuses(&self) -> Vec<String> {
+        let statuses = "select status::text from telecom.node_server order by id";
+        sqlx::query_scalar(statuses).fetch_all(&self.world.pool).await.unwrap()
+    }
+
+    /// The log of a server: its statuses and since when. It has no gap, and only its last interval is open.
+    pub async fn log(&self, server: i32) -> Vec<(String, i64)> {
+        let log: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
+            "select to_status::text, since, until from telecom.node_status_transition where node_server_id = $1
+             order by since, until nulls last, id",
+        )
+        .bind(server)
+        .fetch_all(&self.world.pool)
+        .await
+        .unwrap();
+        assert!(log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)), "{log:?}");
+        assert!(log.last().is_none_or(|last| last.2.is_none()), "{log:?}");
+        log.into_iter().map(|(to, since, _)| (to, (since - at(NOW)).num_seconds())).collect()
+    }
+
+    /// What kinds of facts were said, in order.
+    pub async fn fact_kinds(&self) -> Vec<String> {
+        self.world.facts().await.into_iter().map(|(kind, _)| kind).collect()
+    }
+}
+
+/// A log as [`Watch::log`] answers it.
+#[must_use]
+pub fn log_of(intervals: &[(&str, i64)]) -> Vec<(String, i64)> {
+    intervals.iter().map(|&(to, since)| (to.to_owned(), since)).collect()
+}
+
+fn heartbeat(server: i32, end: i64) -> String {
+    let mut body = report_of(0, server, after(end), &[]);
+    body["report_id"] = json!(Uuid::new_v4());
+    body.to_string()
+}

@@ -6,6 +6,7 @@ mod api {
     mod bad_input;
     mod differential;
     mod http;
+    mod load_balancer;
     mod maintenance;
     mod openapi;
     mod plans;

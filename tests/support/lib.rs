@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod grpc;
+pub mod log;
 pub mod report;
 pub mod token;
 

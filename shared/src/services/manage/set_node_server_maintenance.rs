@@ -11,6 +11,7 @@ use crate::auth::Access;
 use crate::db::node_status::{self, ByHand, LockedServer};
 use crate::db::{self, Transaction};
 use crate::domain::node::NodeServerStatus;
+use crate::domain::node_id;
 use crate::domain::node_status::{Edge, Patience};
 use crate::error::Error;
 use crate::events::facts::Fact;
@@ -56,6 +57,7 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
 
     #[tracing::instrument(name = "set_node_server_maintenance", skip_all, fields(id = input.id, maintenance = input.maintenance))]
     async fn process(&self, input: SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
+        node_id("id", input.id)?;
         let length = input.reason.chars().count();
         if length == 0 || length > MAX_REASON || input.reason.chars().any(char::is_control) {
             let accepted = format!("1 to {MAX_REASON} characters without line ends and other controls");
@@ -69,7 +71,7 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
 impl ManageService {
     async fn set_maintenance(&self, input: &SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
         let now = self.context.now();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = db::write(&self.pool).await?;
         let server = node_status::lock_server(&mut tx, input.id).await?;
         let server = server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         if (server.status == NodeServerStatus::Maintenance) == input.maintenance {

@@ -25,7 +25,9 @@ mod cron {
     mod sweep_outbox;
 }
 mod grpc {
+    mod refusals;
     mod server;
+    mod tls;
 }
 mod messages;
 mod queue {

@@ -6,6 +6,7 @@ mod api {
     mod bad_input;
     mod differential;
     mod http;
+    mod load_balancer;
     mod maintenance;
     mod openapi;
     mod plans;
@@ -25,7 +26,9 @@ mod cron {
     mod sweep_outbox;
 }
 mod grpc {
+    mod refusals;
     mod server;
+    mod tls;
 }
 mod messages;
 mod queue {

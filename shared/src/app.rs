@@ -1,5 +1,7 @@
 //! What a function is made of: it takes from here only what it uses, and nothing is opened before it is used.
 
+use std::sync::OnceLock;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use sqlx::PgPool;
@@ -17,9 +19,9 @@ pub enum StartError {
     /// Its environment is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Its keys are wrong.
-    #[error("TELECOM_AUTH_JWKS: {0}")]
-    Keys(#[from] jsonwebtoken::errors::Error),
+    /// Nothing can be fetched over TLS here.
+    #[error("TELECOM_AUTH_JWKS_URL: {0}")]
+    Keys(#[from] reqwest::Error),
 }
 
 /// A service that a function can be made of. Boxed for the reason that [`Processor`](crate::services::Processor) is.
@@ -30,15 +32,30 @@ pub trait FromApp: Sized {
 }
 
 /// The parts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct App {
     aws: OnceCell<SdkConfig>,
+    database: OnceLock<PgPool>,
+    max_connections: u32,
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self::with_connections(1)
+    }
 }
 
 impl App {
-    /// A pool over `DATABASE_URL`; it connects at its first use.
+    /// An app that opens at most `max_connections` to the database, unless the environment says otherwise.
+    #[must_use]
+    pub fn with_connections(max_connections: u32) -> Self {
+        Self { aws: OnceCell::new(), database: OnceLock::new(), max_connections }
+    }
+
+    /// The pool over `DATABASE_URL`, one for all services of the process; it connects at its first use.
     pub fn database(&self) -> Result<PgPool, StartError> {
-        Ok(db::connect(&DatabaseConfig::from_env()?))
+        let config = DatabaseConfig::from_env(self.max_connections)?;
+        Ok(self.database.get_or_init(|| db::connect(&config)).clone())
     }
 
     /// The machine's clock and random ids.

@@ -9,6 +9,8 @@ use jsonwebtoken::jwk::JwkSet;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+use crate::auth;
+
 /// A variable that is missing or cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[error("environment variable {name}: {problem}")]
@@ -40,6 +42,16 @@ pub fn parsed<T: FromStr>(name: &'static str, accepted: &str, default: T) -> Res
     }
 }
 
+/// A variable that is a number from 1 on: none of what is so counted does anything without any.
+pub fn positive<T: FromStr + PartialOrd + Default>(
+    name: &'static str,
+    accepted: &str,
+    default: T,
+) -> Result<T, ConfigError> {
+    let number = parsed(name, accepted, default)?;
+    if number > T::default() { Ok(number) } else { Err(invalid(name, format!("is not {accepted}: at least 1"))) }
+}
+
 /// A variable in seconds.
 pub fn seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError> {
     parsed(name, "a whole number of seconds", default).map(Duration::from_secs)
@@ -53,8 +65,8 @@ fn days(name: &'static str, default: i32, least: i32) -> Result<i32, ConfigError
     Ok(days)
 }
 
-/// Where the database is. `DATABASE_URL`, and `DATABASE_MAX_CONNECTIONS` (default 1: a Lambda runs one
-/// invocation at a time).
+/// Where the database is: `DATABASE_URL`; and `DATABASE_MAX_CONNECTIONS`, at least 1 (default 1 in a function, which
+/// runs one invocation at a time).
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
     /// How to connect.
@@ -64,13 +76,14 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
-    /// Reads the variables.
-    pub fn from_env() -> Result<Self, ConfigError> {
+    /// Reads the variables; `max_connections` where nothing else is said.
+    pub fn from_env(max_connections: u32) -> Result<Self, ConfigError> {
         let url = required("DATABASE_URL")?;
         // The URL may hold a password: it is never repeated in the error.
         let connect = PgConnectOptions::from_str(&url)
             .map_err(|_| invalid("DATABASE_URL", "is not a URL such as postgres://user@host:5432/name"))?;
-        Ok(Self { connect, max_connections: parsed("DATABASE_MAX_CONNECTIONS", "a whole number", 1)? })
+        let max_connections = positive("DATABASE_MAX_CONNECTIONS", "a whole number", max_connections)?;
+        Ok(Self { connect, max_connections })
     }
 }
 
@@ -120,7 +133,7 @@ pub enum JwksConfig {
 impl JwksConfig {
     fn from_env() -> Result<Self, ConfigError> {
         match (optional("TELECOM_AUTH_JWKS"), optional("TELECOM_AUTH_JWKS_URL")) {
-            (Some(set), None) => serde_json::from_str(&set)
+            (Some(set), None) => auth::read_set(&set)
                 .map(Self::Inline)
                 .map_err(|error| invalid("TELECOM_AUTH_JWKS", format!("is not a JSON Web Key Set: {error}"))),
             (None, Some(url)) => key_url(&url).map(Self::Published),

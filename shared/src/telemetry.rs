@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use http::HeaderMap;
 use metrics_cloudwatch_embedded::Collector;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::ChronoUtc;
@@ -52,6 +53,28 @@ pub fn flush() {
         && let Err(error) = metrics.flush(std::io::stdout())
     {
         tracing::warn!(%error, "metrics could not be written");
+    }
+}
+
+/// What a request is called by those who handled it before: by these a line in the log is found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestIds {
+    /// `x-request-id`.
+    pub request_id: Option<String>,
+    /// `traceparent` (W3C), else `x-amzn-trace-id`, which the load balancer adds.
+    pub trace_id: Option<String>,
+}
+
+impl RequestIds {
+    /// Those in a request's headers, if they are as short as names.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        let named = |name: &str| {
+            let text = headers.get(name)?.to_str().ok()?;
+            (1..=128).contains(&text.len()).then(|| text.to_owned())
+        };
+        let trace_id = named("traceparent").or_else(|| named("x-amzn-trace-id"));
+        Self { request_id: named("x-request-id"), trace_id }
     }
 }
 

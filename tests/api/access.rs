@@ -7,10 +7,12 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use telecom_tests::api::{Api, OPERATIONS, event};
+use telecom_tests::log::Log;
 use telecom_tests::token::{AUDIENCE, Issuer, claims};
 use telecom_tests::{NOW, World, at, user};
 use tonic::Code;
 use tonic_types::StatusExt;
+use uuid::Uuid;
 
 /// What a caller of no user's and of administrators' operations is told: an HTTP status and a stable code.
 type Cells = [(u16, &'static str); 2];
@@ -133,6 +135,7 @@ async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPo
     let api = Api::over_both(world, Issuer::default()).await;
     let (admin, keeper) = (api.issuer.admin(), api.issuer.admin_with_secrets());
     let only_secrets = api.issuer.sign(&claims(user(1), "telecom:secrets"));
+    let log = Log::begin();
     for (path, method, id) in [
         ("/v1/admin/node-servers/1", "telecom.v1.NodeServerManage/ShowNodeServer", 1),
         ("/v1/admin/node-clients/11", "telecom.v1.NodeClientManage/ShowNodeClient", 11),
@@ -152,6 +155,14 @@ async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPo
             assert_eq!(answer.is_ok_and(|body| body.to_string().contains("s3cret")), shown, "{method}");
         }
     }
+    // Whoever saw them is known, and what they saw is not in the log.
+    let seen = log.take("");
+    assert!(!seen.iter().any(|line| line.to_string().contains("s3cret")), "{seen:?}");
+    let seen = seen.iter().filter(|line| line["message"] == "secrets shown");
+    let seen: Vec<_> =
+        seen.map(|line| (line["operation"].clone(), line["id"].clone(), line["actor"].clone())).collect();
+    let by_keeper = |operation, id| vec![(json!(operation), json!(id), json!(Uuid::from_u128(1))); 2];
+    assert_eq!(seen, [by_keeper("ShowNodeServer", 1), by_keeper("ShowNodeClient", 11)].concat());
     let list = api.get("/v1/admin/node-clients", "", Some(&keeper)).await.1;
     assert!(!list.to_string().contains("s3cret"), "{list}");
 }

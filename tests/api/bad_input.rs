@@ -1,13 +1,21 @@
 //! Bad input is refused with the field named and what is accepted said, on both transports; nothing breaks.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use prost_types::Timestamp;
+use proto::v1::ListNodeStatusHistoryRequest;
+use proto::v1::telecom_client::TelecomClient;
 use rstest::rstest;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use telecom_tests::api::{Api, OPERATIONS};
+use telecom_tests::api::{Api, OPERATIONS, event};
+use telecom_tests::grpc::{GrpcServer, config};
 use telecom_tests::token::Issuer;
 use telecom_tests::{World, user};
-use tonic::Code;
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 const TRAFFIC: &str = "/v1/traffic-usage";
@@ -32,6 +40,10 @@ const PACKAGES: &str = "/v1/admin/package-queue";
 #[case(HISTORY, "start=yesterday", "invalid_parameter", "start", "RFC 3339")]
 #[case(HISTORY, "end=2026-02-30T00:00:00Z", "invalid_parameter", "end", "RFC 3339")]
 #[case(HISTORY, "start=2026-03-10", "invalid_parameter", "start", "RFC 3339")]
+#[case(HISTORY, "start=-5000-01-01T00:00:00Z", "invalid_parameter", "start", "years 1 to 9999")]
+#[case(HISTORY, "start=0000-12-31T23:59:59Z", "invalid_parameter", "start", "years 1 to 9999")]
+#[case(HISTORY, "end=%2B10000-01-01T00:00:00Z", "invalid_parameter", "end", "years 1 to 9999")]
+#[case(HISTORY, "end=9999-12-31T23:59:59-01:00", "invalid_parameter", "end", "years 1 to 9999")]
 #[case(HISTORY, "start=2026-03-10T00:00:00Z&end=2026-03-10T00:00:00Z", "invalid_parameter", "start", "before `end`")]
 #[case(HISTORY, "start=2026-03-11T00:00:00Z&end=2026-03-10T00:00:00Z", "invalid_parameter", "start", "before `end`")]
 #[case(HISTORY, "start=2025-12-08T09:59:59Z&end=2026-03-10T10:00:00Z", "invalid_parameter", "start", "92 days")]
@@ -76,39 +88,74 @@ async fn a_bad_parameter_is_named_and_what_is_accepted_is_said(
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn over_grpc_the_same_faults_have_the_same_codes_and_fields(pool: PgPool) {
+    const IDS: &str = "whole numbers from 1 to 2147483647";
+    const HOURS: &str = "Telecom/ListNodeStatusHistory";
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
-    let moment = |seconds: &str| json!(seconds);
     let cases = [
-        ("Telecom/GetRecentTrafficUsage", json!({}), "range"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": 9 }), "range"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": 1, "time_zone": "Mars/Olympus" }), "time_zone"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": 1, "time_zone": "UTC\u{0}" }), "time_zone"),
-        (
-            "Telecom/ListNodeStatusHistory",
-            json!({ "start": moment("2026-03-10T00:00:00Z"), "end": moment("2026-03-10T00:00:00Z") }),
-            "start",
-        ),
-        ("Telecom/ListNodeStatusHistory", json!({ "start": moment("2025-01-01T00:00:00Z") }), "start"),
-        ("Telecom/ListUsuallyUsedNodes", json!({ "limit": 101 }), "limit"),
-        ("Telecom/ListUsuallyUsedNodes", json!({ "limit": -1 }), "limit"),
-        ("Telecom/ListNodes", json!({ "limit": 1001 }), "limit"),
-        ("Telecom/ListNodes", json!({ "offset": -1 }), "offset"),
-        ("NodeServerManage/ListNodeServers", json!({ "filter_status": 4 }), "filter_status"),
-        ("NodeServerManage/ListNodeServers", json!({ "limit": 201 }), "limit"),
-        ("NodeClientManage/ListNodeClients", json!({ "offset": 1_000_001 }), "offset"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "user": "me" }), "user"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "order": "\u{0}" }), "order"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "status": 7 }), "status"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "offset": 10_001 }), "offset"),
+        ("Telecom/GetRecentTrafficUsage", json!({}), "range", "RECENT_RANGE_DAY (1)"),
+        ("Telecom/GetRecentTrafficUsage", json!({ "range": 9 }), "range", "RECENT_RANGE_MONTH (3)"),
+        ("Telecom/GetRecentTrafficUsage", json!({ "range": -1 }), "range", "RECENT_RANGE_WEEK (2)"),
+        ("Telecom/GetRecentTrafficUsage", json!({ "range": 1, "time_zone": "Mars/Olympus" }), "time_zone", "IANA"),
+        ("Telecom/GetRecentTrafficUsage", json!({ "range": 1, "time_zone": "UTC\u{0}" }), "time_zone", "IANA"),
+        (HOURS, json!({ "start": "2026-03-10T00:00:00Z", "end": "2026-03-10T00:00:00Z" }), "start", "before `end`"),
+        (HOURS, json!({ "start": "2025-01-01T00:00:00Z" }), "start", "92 days"),
+        ("Telecom/ListUsuallyUsedNodes", json!({ "limit": 101 }), "limit", "1 to 100"),
+        ("Telecom/ListUsuallyUsedNodes", json!({ "limit": -1 }), "limit", "1 to 100"),
+        ("Telecom/ListNodes", json!({ "limit": 1001 }), "limit", "1 to 1000"),
+        ("Telecom/ListNodes", json!({ "offset": -1 }), "offset", "0 to 1000000"),
+        ("NodeServerManage/ListNodeServers", json!({ "filter_status": 4 }), "filter_status", "_STATUS_ONLINE (1)"),
+        ("NodeServerManage/ListNodeServers", json!({ "limit": 201 }), "limit", "1 to 200"),
+        ("NodeServerManage/ShowNodeServer", json!({}), "id", IDS),
+        ("NodeServerManage/ShowNodeServer", json!({ "id": -1 }), "id", IDS),
+        ("NodeServerManage/GetNodeServerAvailability", json!({ "id": 0 }), "id", IDS),
+        ("NodeServerManage/SetNodeServerMaintenance", json!({ "id": -7, "reason": "x" }), "id", IDS),
+        ("NodeClientManage/ShowNodeClient", json!({ "id": 0 }), "id", IDS),
+        ("NodeClientManage/ListNodeClients", json!({ "server_id": 0 }), "server_id", IDS),
+        ("NodeClientManage/ListNodeClients", json!({ "server_id": -1 }), "server_id", IDS),
+        ("NodeClientManage/ListNodeClients", json!({ "offset": 1_000_001 }), "offset", "0 to 1000000"),
+        ("PackageQueueManage/ListQueuedPackages", json!({ "user": "me" }), "user", "UUIDs"),
+        ("PackageQueueManage/ListQueuedPackages", json!({ "order": "\u{0}" }), "order", "UUIDs"),
+        ("PackageQueueManage/ListQueuedPackages", json!({ "package": 0 }), "package", "whole numbers from 1 to"),
+        ("PackageQueueManage/ListQueuedPackages", json!({ "package": -5 }), "package", "whole numbers from 1 to"),
+        ("PackageQueueManage/ListQueuedPackages", json!({ "status": 7 }), "status", "_STATUS_CONSUMED (3)"),
+        ("PackageQueueManage/ListQueuedPackages", json!({ "offset": 10_001 }), "offset", "0 to 10000"),
     ];
-    for (method, message, field) in cases {
+    for (method, message, field, accepted) in cases {
         let what = format!("{method} {message}");
         let status = api.grpc(&format!("telecom.v1.{method}"), message, Some(&api.issuer.admin())).await.unwrap_err();
-        assert_eq!(status.code(), Code::InvalidArgument, "{what}");
-        assert_eq!(status.get_details_error_info().unwrap().reason, "invalid_parameter", "{what}");
-        let violation = status.get_details_bad_request().unwrap().field_violations.remove(0);
-        assert_eq!(violation.field, field, "{what}");
-        assert!(violation.description.contains("accepted are"), "{what}: {}", violation.description);
+        assert_names(&status, field, accepted, &what);
+    }
+}
+
+fn assert_names(status: &Status, field: &str, accepted: &str, what: &str) {
+    assert_eq!(status.code(), Code::InvalidArgument, "{what}");
+    assert_eq!(status.get_details_error_info().unwrap().reason, "invalid_parameter", "{what}");
+    let violation = status.get_details_bad_request().unwrap().field_violations.remove(0);
+    assert_eq!(violation.field, field, "{what}");
+    let said = violation.description;
+    assert!(said.contains("accepted are") && said.contains(accepted), "{what}: {said}");
+}
+
+/// Timestamps that JSON cannot even write.
+#[rstest]
+#[case(-62_135_596_801, 0, "of the years 1 to 9999")]
+#[case(253_402_300_800, 0, "of the years 1 to 9999")]
+#[case(i64::MAX, 0, "of the years 1 to 9999")]
+#[case(i64::MIN, i32::MIN, "nanos from 0")]
+#[case(0, 1_000_000_000, "nanos from 0")]
+#[case(0, -1, "nanos from 0")]
+#[tokio::test]
+async fn a_timestamp_that_is_none_is_refused(#[case] seconds: i64, #[case] nanos: i32, #[case] accepted: &str) {
+    let issuer = Issuer::default();
+    let server = GrpcServer::start(&World::offline(), &issuer, config()).await;
+    let mut client = TelecomClient::new(server.connect().await);
+    for (field, start, end) in [("start", true, false), ("end", false, true)] {
+        let at = |given: bool| given.then_some(Timestamp { seconds, nanos });
+        let message = ListNodeStatusHistoryRequest { start: at(start), end: at(end) };
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin()).parse().unwrap());
+        let status = client.list_node_status_history(request).await.unwrap_err();
+        assert_names(&status, field, accepted, &format!("{field} {seconds} {nanos}"));
     }
 }
 
@@ -146,7 +193,7 @@ proptest! {
         let (status, body) = runtime().block_on(async {
             let api = Api::over_http(World::offline());
             let method = operation.body.map_or("GET", |_| "PUT");
-            let mut event = telecom_tests::api::event(method, operation.path, operation.query, Some(&api.issuer.admin()), &[]);
+            let mut event = event(method, operation.path, operation.query, Some(&api.issuer.admin()), &[]);
             event["body"] = json!(operation.body.unwrap_or_default());
             event["multiValueQueryStringParameters"][&name] = json!([value]);
             event["path"] = json!(format!("{}{suffix}", operation.path));
@@ -157,6 +204,80 @@ proptest! {
         prop_assert!([400, 404, 405, 503].contains(&status), "{status} {body}");
         prop_assert!(body["code"].is_string() && body["code"] != "internal", "{body}");
     }
+}
+
+/// What is accepted has an answer: limits, times and ids as they come, against a real database.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn whatever_is_accepted_the_database_can_answer(pool: PgPool) {
+    let api = Api::over_http(World::new(pool).await);
+    let token = api.issuer.admin();
+    let mut runner = TestRunner::deterministic();
+    let number = || prop_oneof![any::<i64>(), 0_i64..300].prop_map(|number| number.to_string());
+    let time = || {
+        (-62_135_596_800_i64..=253_402_300_799, 0..1_000_000_000_u32)
+            .prop_map(|(seconds, nanos)| chrono::DateTime::from_timestamp(seconds, nanos).unwrap().to_rfc3339())
+    };
+    let id = || any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string());
+    let word =
+        || prop::sample::select(vec!["day", "month", "online", "active", "Asia/Kathmandu"]).prop_map(str::to_owned);
+    let kinds = [
+        (vec!["limit", "offset", "package", "server_id"], number().boxed()),
+        (vec!["start", "end"], time().boxed()),
+        (vec!["user", "order"], id().boxed()),
+        (vec!["range", "time_zone", "status"], word().boxed()),
+        (vec!["limit", "start", "user", "time_zone", "status"], "\\PC{0,20}".boxed()),
+    ];
+    let mut accepted = 0;
+    for _ in 0..5_000 {
+        let operation = OPERATIONS[(0..OPERATIONS.len()).new_tree(&mut runner).unwrap().current()];
+        let (names, value) = prop::sample::select(kinds.to_vec()).new_tree(&mut runner).unwrap().current();
+        let name = prop::sample::select(names).new_tree(&mut runner).unwrap().current();
+        let value = value.new_tree(&mut runner).unwrap().current();
+        let mut asked =
+            event(operation.body.map_or("GET", |_| "PUT"), operation.path, operation.query, Some(&token), &[]);
+        asked["body"] = json!(operation.body.unwrap_or_default());
+        asked["multiValueQueryStringParameters"][name] = json!([value.replace('%', "%25").replace('+', "%2B")]);
+        let answer = api.invoke(asked).await;
+        let status = answer["statusCode"].as_u64().unwrap();
+        assert!([200, 400, 404].contains(&status), "{} {name}={value}: {answer}", operation.path);
+        accepted += usize::from(status == 200);
+    }
+    assert!(accepted > 100, "{accepted} of 5000 were accepted");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is no token of ours is refused as such, whatever it looks like.
+    #[test]
+    fn no_token_breaks_an_endpoint(
+        scheme in prop_oneof![Just("Bearer "), Just("bearer "), Just(""), Just("Basic ")],
+        token in prop_oneof![
+            "[ -~]{0,120}",
+            "[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,60}",
+            (any::<[u8; 24]>(), any::<[u8; 24]>()).prop_map(|(a, b)| {
+                let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+                format!("{}.{}.{}", part(br#"{"alg":"EdDSA","kid":"k0"}"#), part(&a), part(&b))
+            }),
+            (0_usize..400, any::<char>()).prop_map(|(at, with)| changed(at, with)),
+        ],
+    ) {
+        let answer = runtime().block_on(async {
+            let api = Api::over_http(World::offline());
+            let headers = [("authorization", &*format!("{scheme}{token}"))];
+            api.invoke(event("GET", "/v1/nodes", "", None, &headers)).await
+        });
+        prop_assert!([400, 401].contains(&answer["statusCode"].as_u64().unwrap()), "{answer}");
+    }
+}
+
+/// A good token with one character changed to another one.
+fn changed(at: usize, with: char) -> String {
+    let mut token: Vec<char> = Issuer::default().admin().chars().collect();
+    // The last characters hold bits that mean nothing.
+    let at = at % (token.len() - 2);
+    token[at] = if token[at] == with { '.' } else { with };
+    token.into_iter().collect()
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -82,6 +82,23 @@ async fn head_is_get_without_a_body_and_other_methods_are_refused(pool: PgPool) 
     }
 }
 
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn what_was_changed_is_said_whatever_tag_is_sent_along(pool: PgPool) {
+    let api = Api::over_http(World::new(pool).await);
+    let token = api.issuer.admin();
+    for tag in ["*", "\"x\""] {
+        let path = "/v1/admin/node-servers/1/maintenance";
+        let mut change = event("PUT", path, "", Some(&token), &[("if-none-match", tag)]);
+        change["body"] = json!(r#"{"maintenance":true,"reason":"x"}"#);
+        let done = api.send(change).await;
+        assert_eq!(
+            (done.status(), header(&done, "cache-control"), header(&done, "etag")),
+            (StatusCode::OK, "no-store", "")
+        );
+        assert!(text(&done).contains("maintenance"), "{}", text(&done));
+    }
+}
+
 /// The answers to a preflight and to a request of a page of `origin`: `access-control-allow-origin` of each.
 async fn origins(allowed: &[&str], origin: &str) -> [Option<String>; 2] {
     let config = CorsConfig { allowed_origins: allowed.iter().map(|origin| origin.parse().unwrap()).collect() };
@@ -125,10 +142,16 @@ async fn an_outage_of_the_database_is_a_503_that_tells_nothing_of_the_inside() {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_answer_that_the_load_balancer_could_not_carry_is_refused_with_what_to_do(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("update telecom.node_client set client_config = jsonb_build_object('x', repeat('y', 900000))").await;
+    // On its way every quote is two bytes.
+    world.sql(r#"update telecom.node_client set client_config = jsonb_build_object('x', repeat('"', 320000))"#).await;
     let api = Api::over_http(world);
-    let (status, problem) = api.get("/v1/admin/node-clients", "", Some(&api.issuer.admin())).await;
-    assert_eq!((status, &problem["code"], &problem["field"]), (400, &json!("answer_too_large"), &json!("limit")));
+    for path in ["/v1/admin/node-clients", "/v1/admin/node-clients/11"] {
+        let (status, problem) = api.get(path, "", Some(&api.issuer.admin())).await;
+        assert_eq!((status, &problem["code"]), (400, &json!("answer_too_large")));
+        assert!(problem["detail"].as_str().unwrap().contains("over gRPC"), "{problem}");
+    }
+    api.world.sql("update telecom.node_client set client_config = jsonb_build_object('x', repeat('y', 900000))").await;
+    assert_eq!(api.get("/v1/admin/node-clients", "", Some(&api.issuer.admin())).await.0, 200);
 }
 
 #[tokio::test]

@@ -18,29 +18,44 @@ use tokio::net::TcpListener;
 #[derive(Clone, Default)]
 struct Publisher {
     body: Arc<Mutex<String>>,
+    /// Where it publishes.
+    url: Arc<Mutex<String>>,
+    /// Whither it sends who asks; empty: it answers itself.
+    moved_to: Arc<Mutex<String>>,
     asked: Arc<AtomicUsize>,
+    /// While somebody holds it, nobody is answered.
+    answering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Publisher {
     /// Starts it, and answers a judge that believes it.
     async fn start(&self, clock: &Arc<Fixed>) -> Authenticator {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap()).parse().unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        self.url.lock().unwrap().clone_from(&url);
         let publisher = self.clone();
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 publisher.asked.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.read(&mut [0; 4096]).await;
-                let body = publisher.body.lock().unwrap().clone();
-                let status = if body.is_empty() { "503 Service Unavailable" } else { "200 OK" };
-                let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-                let _ = stream.write_all((head + &body).as_bytes()).await;
+                let _answering = publisher.answering.lock().await;
+                let _ = stream.write_all(publisher.answer().as_bytes()).await;
             }
         });
-        let jwks = JwksConfig::Published(url);
+        let jwks = JwksConfig::Published(url.parse().unwrap());
         let config = AuthConfig { issuer: ISSUER.into(), audience: AUDIENCE.into(), jwks };
         Authenticator::new(config, clock.clone()).unwrap()
+    }
+
+    fn answer(&self) -> String {
+        let (body, moved_to) = (self.body.lock().unwrap().clone(), self.moved_to.lock().unwrap().clone());
+        let status = match (moved_to.is_empty(), body.is_empty()) {
+            (false, _) => format!("302 Found\r\nlocation: {moved_to}"),
+            (true, true) => "503 Service Unavailable".to_owned(),
+            (true, false) => "200 OK".to_owned(),
+        };
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
     }
 
     fn publish(&self, issuer: &Issuer) {
@@ -115,6 +130,55 @@ async fn while_the_issuer_is_out_of_reach_old_keys_serve_and_without_any_nobody_
     *publisher.body.lock().unwrap() = "x".repeat(300 << 10);
     later(&clock, TimeDelta::hours(2));
     assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid", "nonsense does not replace what is known");
+}
+
+#[tokio::test]
+async fn nobody_with_a_known_key_waits_behind_the_one_who_fetches() {
+    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    later(&clock, TimeDelta::hours(2));
+    let silent = publisher.answering.clone().lock_owned().await;
+    let mut first = Box::pin(verdict(&judge, &clock, &issuer, 0));
+    while publisher.asked() < 2 {
+        assert!(futures::poll!(&mut first).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let others = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
+    assert!(futures::future::join_all(others).await.iter().all(|code| *code == "valid"));
+    assert!(futures::poll!(&mut first).is_pending(), "the issuer has not answered yet");
+    drop(silent);
+    assert_eq!((first.await, publisher.asked()), ("valid", 2));
+}
+
+#[tokio::test]
+async fn keys_are_trusted_for_a_day_at_most_while_the_issuer_is_out_of_reach() {
+    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    publisher.body.lock().unwrap().clear();
+    later(&clock, TimeDelta::hours(24) - TimeDelta::seconds(1));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    later(&clock, TimeDelta::seconds(1));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "unavailable");
+    publisher.publish(&issuer);
+    later(&clock, TimeDelta::seconds(29));
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+}
+
+#[tokio::test]
+async fn keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else() {
+    let (publisher, other) = (Publisher::default(), Publisher::default());
+    let (clock, issuer) = (Fixed::at(at(NOW)), Issuer::default());
+    other.publish(&issuer);
+    other.start(&clock).await;
+    publisher.publish(&issuer);
+    *publisher.moved_to.lock().unwrap() = other.url.lock().unwrap().clone();
+    let judge = publisher.start(&clock).await;
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "unavailable");
+    assert_eq!((publisher.asked(), other.asked()), (1, 0));
 }
 
 #[tokio::test]

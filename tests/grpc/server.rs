@@ -9,13 +9,12 @@ use local::settings::Settings;
 use proto::v1;
 use proto::v1::node_server_manage_client::NodeServerManageClient;
 use proto::v1::telecom_client::TelecomClient;
-use rcgen::CertifiedKey;
 use serde_json::{Map, Value, json};
 use shared::config::CorsConfig;
 use sqlx::{PgPool, Postgres, Transaction};
-use telecom_grpc::{GrpcConfig, health};
+use telecom_grpc::GrpcConfig;
 use telecom_tests::api::OPERATIONS;
-use telecom_tests::grpc::{GrpcServer, call, config};
+use telecom_tests::grpc::{GrpcServer, config};
 use telecom_tests::token::Issuer;
 use telecom_tests::{World, user};
 use tonic::codec::CompressionEncoding::Gzip;
@@ -149,15 +148,18 @@ async fn more_calls_than_allowed_are_told_to_come_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_message_that_is_too_large_or_no_message_is_the_callers_fault(pool: PgPool) {
-    let (_world, issuer, server) = serve(pool, config()).await;
-    let channel = server.connect().await;
-    let large = json!({ "range": 1, "time_zone": "x".repeat(20_000) });
-    let status =
-        call(&channel, "telecom.v1.Telecom/GetRecentTrafficUsage", large, Some(&issuer.admin())).await.unwrap_err();
-    assert!([Code::OutOfRange, Code::ResourceExhausted].contains(&status.code()), "{status:?}");
-    // The channel is as good as before.
-    assert!(call(&channel, SERVERS, json!({}), Some(&issuer.admin())).await.is_ok());
+async fn a_change_that_nobody_waits_for_any_more_is_given_up_in_the_database(pool: PgPool) {
+    let (world, issuer, server) = serve(pool, config()).await;
+    let lock = lock_servers(&world.pool).await;
+    let change = v1::SetNodeServerMaintenanceRequest { id: 1, maintenance: true, reason: "x".into() };
+    let mut request = Request::new(change);
+    request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin()).parse().unwrap());
+    request.set_timeout(Duration::from_millis(300));
+    let mut client = NodeServerManageClient::new(server.connect().await);
+    assert_eq!(client.set_node_server_maintenance(request).await.unwrap_err().code(), Code::DeadlineExceeded);
+    until("the statement is cancelled", async || waiting(&world.pool).await == 0).await;
+    drop(lock);
+    assert_eq!(world.number("select count(*) from telecom.node_server where status = 'maintenance'").await, 0);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -230,24 +232,4 @@ async fn a_page_in_a_browser_may_call_if_its_origin_is_allowed(pool: PgPool) {
     assert!(text.contains("s1") && text.contains("grpc-status:0"), "{text}");
     // The same server still speaks plain gRPC.
     assert!(list(server.connect().await, issuer.admin()).await.is_ok());
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn with_a_certificate_only_tls_is_spoken_and_the_binary_can_ask_how_it_is(pool: PgPool) {
-    let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: String| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    };
-    let (certificate, key) = (write("cert.pem", cert.pem()), write("key.pem", signing_key.serialize_pem()));
-    let tls = Some(telecom_grpc::TlsFiles { certificate, key });
-    let (_world, _, mut server) = serve(pool, GrpcConfig { tls: tls.clone(), ..config() }).await;
-    let asked = GrpcConfig { address: server.address, tls, ..config() };
-    assert!(health::ask(&asked).await);
-    assert!(!health::ask(&GrpcConfig { tls: None, ..asked.clone() }).await);
-    server.stop();
-    server.stopped().await;
-    assert!(!health::ask(&asked).await);
 }

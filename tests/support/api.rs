@@ -1,12 +1,16 @@
 //! The APIs under test, over events of the load balancer and over a gRPC socket.
 
-use lambda_http::{Body, Request, Response};
+use std::convert::Infallible;
+
+use lambda_http::tower::Layer;
+use lambda_http::{Body, Context, LambdaEvent, Request, Response, service_fn};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::config::TelecomConfig;
+use shared::config::{CorsConfig, TelecomConfig};
 use shared::http::{
     node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage, usually_used_nodes,
 };
-use shared::lambda::api;
+use shared::lambda::{alb, api};
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use tonic::Status;
@@ -139,6 +143,17 @@ impl Api {
         self.route(&path, request).await
     }
 
+    /// Hands an event to the whole function, pages of `https://app.test` allowed, and answers what the load balancer gets.
+    pub async fn invoke(&self, event: Value) -> Value {
+        let path = event["path"].as_str().unwrap_or_default().to_owned();
+        let allowed_origins = vec!["https://app.test".parse().unwrap()];
+        let service = service_fn(|request: Request| async { Ok::<_, Infallible>(self.route(&path, request).await) });
+        let service = api::cors(&CorsConfig { allowed_origins }).layer(service);
+        let payload = RawValue::from_string(event.to_string()).unwrap();
+        let answer = alb::answer(service, LambdaEvent::new(payload, Context::default())).await;
+        serde_json::to_value(answer).unwrap()
+    }
+
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
         let authenticator = self.issuer.authenticator(self.world.context());
         let analysis = AnalysisService::new(self.world.pool.clone(), self.world.context());
@@ -160,6 +175,7 @@ impl Api {
             path if path.ends_with("/maintenance") => handle!(node_servers::NodeServerMaintenance, &manage),
             path if path.starts_with("/v1/admin/node-servers/") => handle!(node_servers::NodeServer, &manage),
             path if path.starts_with("/v1/admin/node-clients/") => handle!(node_clients::NodeClient, &manage),
+            "/docs" | "/v1/openapi.json" => api::document(&request),
             // The path of a trick may reach any function: this one asks for the least.
             _ => handle!(nodes::Nodes, &analysis),
         }

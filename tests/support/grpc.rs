@@ -102,10 +102,55 @@ pub async fn call_with(channel: &Channel, method: &str, request: Request<Value>)
     Ok(answer.serialize_with_options(serde_json::value::Serializer, &options).unwrap())
 }
 
+/// Calls `method` with the bytes of a message, whatever they are; answers bytes.
+pub async fn call_raw(channel: &Channel, method: &str, request: Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    Ok(client.unary(request, format!("/{method}").parse().unwrap(), BytesCodec).await?.into_inner())
+}
+
 fn method_descriptor(method: &str) -> MethodDescriptor {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
     let (service, name) = method.split_once('/').unwrap();
     pool.get_service_by_name(service).unwrap().methods().find(|known| known.name() == name).unwrap()
+}
+
+/// Messages as they travel.
+#[derive(Debug, Clone, Copy)]
+struct BytesCodec;
+
+impl Codec for BytesCodec {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for BytesCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message.as_slice());
+        Ok(())
+    }
+}
+
+impl Decoder for BytesCodec {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining()).to_vec()))
+    }
 }
 
 /// Writes and reads messages by their descriptors.

@@ -5,6 +5,7 @@ pub mod api;
 pub mod bus;
 pub mod fleet;
 pub mod grpc;
+pub mod log;
 pub mod report;
 pub mod token;
 pub mod watch;

@@ -1,8 +1,8 @@
-//! One call, whichever: who asks, whether they may, the work within its deadline, the answer, one line in the log.
+//! One call, whichever: who asks, whether they may, the work within its deadline, the answer.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use http::HeaderMap;
@@ -11,10 +11,13 @@ use shared::deadline;
 use shared::error::{Error, ErrorKind};
 use shared::services::{Operation, Processor};
 use tokio::sync::Semaphore;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
+use crate::call_log::Fault;
 use crate::message::Message;
-use crate::status;
+
+/// Longest answer.
+pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 /// What all calls share.
 #[derive(Debug, Clone)]
@@ -41,39 +44,49 @@ impl Edge {
         I: Operation + Send,
         S: Processor<I> + Sync,
         M: Send,
-        R: Message<S::Output>,
+        R: Message<S::Output> + prost::Message,
     {
-        let mut line = CallLine::begin(I::NAME);
+        let fault = request.extensions().get::<Fault>().cloned().unwrap_or_default();
         let work = AssertUnwindSafe(self.answer(service, request, read)).catch_unwind();
         let outcome = work.await.unwrap_or_else(|_| Err(Error::internal("the call panicked")));
-        line.end(outcome.as_ref().err());
-        outcome.map(|output| Response::new(R::of(output))).map_err(|error| status::of(&error))
+        outcome.map(Response::new).map_err(|error| fault.keep(error))
     }
 
-    async fn answer<I, S, M>(
+    async fn answer<I, S, M, R>(
         &self,
         service: &S,
         request: Request<M>,
         read: impl FnOnce(&Principal, M) -> Result<I, Error> + Send,
-    ) -> Result<S::Output, Error>
+    ) -> Result<R, Error>
     where
         I: Operation + Send,
         S: Processor<I> + Sync,
         M: Send,
+        R: Message<S::Output> + prost::Message,
     {
         let _slot = self.slots.try_acquire().map_err(|_| overloaded())?;
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
         let time = client_timeout(&headers).map_or(self.longest, |asked| asked.min(self.longest));
-        deadline::within(Some(time), async {
+        let output = deadline::within(Some(time), async {
             let principal = self.authenticator.authenticate(&headers).await?;
             principal.authorize(I::ACCESS)?;
             let input = read(&principal, message)?;
             principal.authorize(input.access())?;
             service.process(input).await
-        })
-        .await
+        });
+        fitting(R::of(output.await?))
     }
+}
+
+/// An answer that is not longer than may be sent. The transport would find that out after it said that all went well.
+fn fitting<R: prost::Message>(answer: R) -> Result<R, Error> {
+    let bytes = answer.encoded_len();
+    if bytes <= MAX_ANSWER_BYTES {
+        return Ok(answer);
+    }
+    let message = format!("the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried");
+    Err(Error::new(ErrorKind::InvalidArgument, "answer_too_large", message + "; ask for fewer at a time"))
 }
 
 fn overloaded() -> Error {
@@ -96,48 +109,6 @@ fn client_timeout(headers: &HeaderMap) -> Option<Duration> {
         _ => return None,
     };
     Some(time.saturating_sub((time / 10).min(Duration::from_millis(20))))
-}
-
-/// The call's line in the log; one that the client gave up is logged as well.
-struct CallLine {
-    operation: &'static str,
-    began: Instant,
-    ended: bool,
-}
-
-impl CallLine {
-    fn begin(operation: &'static str) -> Self {
-        Self { operation, began: Instant::now(), ended: false }
-    }
-
-    fn end(&mut self, error: Option<&Error>) {
-        self.ended = true;
-        let code = error.map_or(Code::Ok, |error| status::code(error.kind()));
-        let (error_code, said) = (error.map(Error::code), error.map(ToString::to_string));
-        let cause = error.map(Error::cause);
-        let (operation, took_ms) = (self.operation, self.took_ms());
-        match error.map(Error::kind) {
-            Some(ErrorKind::Internal) => {
-                tracing::error!(operation, ?code, took_ms, error_code, error = said, cause, "call answered");
-            }
-            Some(ErrorKind::Unavailable | ErrorKind::DeadlineExceeded) => {
-                tracing::warn!(operation, ?code, took_ms, error_code, error = said, cause, "call answered");
-            }
-            _ => tracing::info!(operation, ?code, took_ms, error_code, error = said, "call answered"),
-        }
-    }
-
-    fn took_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-impl Drop for CallLine {
-    fn drop(&mut self) {
-        if !self.ended {
-            tracing::info!(operation = self.operation, code = ?Code::Cancelled, took_ms = self.took_ms(), "call given up");
-        }
-    }
 }
 
 #[cfg(test)]

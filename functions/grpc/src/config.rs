@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::config::{ConfigError, CorsConfig, invalid, optional, parsed, seconds};
+use shared::config::{ConfigError, CorsConfig, invalid, optional, parsed, positive, seconds};
 
 /// How the server listens, and what it allows.
 #[derive(Debug, Clone)]
@@ -44,8 +44,9 @@ impl GrpcConfig {
             tls: tls_files()?,
             reflection: parsed("TELECOM_GRPC_REFLECTION", "true or false", false)?,
             web: parsed("TELECOM_GRPC_WEB", "true or false", false)?.then(CorsConfig::from_env).transpose()?,
-            max_calls: parsed("TELECOM_GRPC_MAX_CALLS", "a whole number", 256)?,
-            call_timeout: seconds("TELECOM_GRPC_CALL_TIMEOUT_SECONDS", 10)?,
+            max_calls: positive("TELECOM_GRPC_MAX_CALLS", "a whole number", 256)?,
+            call_timeout: positive("TELECOM_GRPC_CALL_TIMEOUT_SECONDS", "a whole number of seconds", 10)
+                .map(Duration::from_secs)?,
             drain: seconds("TELECOM_GRPC_DRAIN_SECONDS", 5)?,
         })
     }

@@ -1,10 +1,13 @@
 //! Single values, from messages and into messages.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value};
+use proto::v1;
+use shared::domain::time_range::{YEARS, in_years};
 use shared::error::Error;
-use strum::VariantNames;
 use uuid::Uuid;
 
 /// A moment.
@@ -17,12 +20,10 @@ pub fn timestamp(at: DateTime<Utc>) -> Timestamp {
 pub fn moment(field: &str, timestamp: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, Error> {
     let read = |at: Timestamp| {
         let nanos = u32::try_from(at.nanos).ok()?;
-        // What google.protobuf.Timestamp allows: the years 1 to 9999.
-        let seconds = Some(at.seconds).filter(|seconds| (-62_135_596_800..=253_402_300_799).contains(seconds))?;
-        DateTime::from_timestamp(seconds, nanos).filter(|_| nanos < 1_000_000_000)
+        DateTime::from_timestamp(at.seconds, nanos).filter(|_| nanos < 1_000_000_000).and_then(in_years)
     };
-    let accepted = || Error::parameter(field, "moments from year 1 to 9999, nanos from 0 to 999999999");
-    timestamp.map(|at| read(at).ok_or_else(accepted)).transpose()
+    let refused = || Error::parameter(field, &format!("times {YEARS}, with nanos from 0 to 999999999"));
+    timestamp.map(|at| read(at).ok_or_else(refused)).transpose()
 }
 
 /// A number of which 0 means that it is not given, as proto3 has it.
@@ -36,18 +37,41 @@ pub fn uuid(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
     Some(text).filter(|text| !text.is_empty()).map(read).transpose()
 }
 
-/// The value of an enumeration, by the name that the rest of the system has for it; none where it is not given.
-pub fn named<E, T>(field: &str, number: i32, name: impl Fn(E) -> &'static str, prefix: &str) -> Result<Option<T>, Error>
-where
-    E: TryFrom<i32>,
-    T: std::str::FromStr + VariantNames,
-{
-    if number == 0 {
-        return Ok(None);
-    }
-    let known = E::try_from(number).ok().map(name).and_then(|name| name.strip_prefix(prefix));
-    let known = known.and_then(|name| name.to_lowercase().parse().ok());
-    known.map(Some).ok_or_else(|| Error::parameter(field, &T::VARIANTS.join(", ")))
+/// An enumeration whose names begin with its own.
+pub trait Enumeration: TryFrom<i32> {
+    /// How its names begin.
+    const PREFIX: &'static str;
+
+    /// The whole name.
+    fn name(self) -> &'static str;
+}
+
+macro_rules! enumeration {
+    ($type:ty, $prefix:literal) => {
+        impl Enumeration for $type {
+            const PREFIX: &'static str = $prefix;
+
+            fn name(self) -> &'static str {
+                self.as_str_name()
+            }
+        }
+    };
+}
+enumeration!(v1::RecentRange, "RECENT_RANGE_");
+enumeration!(v1::NodeServerStatus, "NODE_SERVER_STATUS_");
+enumeration!(v1::PackageQueueStatus, "PACKAGE_QUEUE_STATUS_");
+
+/// The value of an enumeration that must be given, by the name that the rest of the system has for it.
+pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, Error> {
+    let name = |number| Some(E::try_from(number).ok().filter(|_| number != 0)?.name());
+    let known = name(number).and_then(|name| name.strip_prefix(E::PREFIX)?.to_lowercase().parse().ok());
+    let accepted = || (1..).map_while(|number| Some(format!("{} ({number})", name(number)?)));
+    known.ok_or_else(|| Error::parameter(field, &accepted().collect::<Vec<_>>().join(", ")))
+}
+
+/// The same of one that need not be given: 0 is none.
+pub fn named_or_none<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<Option<T>, Error> {
+    (number != 0).then(|| named::<E, T>(field, number)).transpose()
 }
 
 /// A JSON object; anything else becomes an object without fields, as configuration is always an object.

@@ -3,16 +3,22 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use anyhow::anyhow;
+use http::Uri;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tower::service_fn;
 
 use crate::config::GrpcConfig;
+use crate::pinned;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Whether the server of `config` serves. A certificate of its own must be valid for `localhost`.
+/// Whether the server of `config` serves.
 pub async fn ask(config: &GrpcConfig) -> bool {
     match check(config).await {
         Ok(ServingStatus::Serving) => true,
@@ -38,11 +44,11 @@ async fn connect(config: &GrpcConfig) -> anyhow::Result<Channel> {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let mut endpoint: Endpoint = format!("{scheme}://{address}").parse()?;
-    if let Some(tls) = &config.tls {
-        let certificate = Certificate::from_pem(tokio::fs::read(&tls.certificate).await?);
-        endpoint = endpoint.tls_config(ClientTlsConfig::new().ca_certificate(certificate).domain_name("localhost"))?;
-    }
-    Ok(endpoint.connect_timeout(TIMEOUT).timeout(TIMEOUT).connect().await?)
+    let endpoint = Endpoint::try_from(format!("http://{address}"))?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
+    let Some(tls) = &config.tls else { return Ok(endpoint.connect().await?) };
+    // It is asked on this machine, by no name: what it must prove is that it has the key of its certificate.
+    let certificate = CertificateDer::from_pem_file(&tls.certificate)
+        .map_err(|error| anyhow!("{}: {error}", tls.certificate.display()))?;
+    let connector = service_fn(move |_: Uri| pinned::connect(address, certificate.clone()));
+    Ok(endpoint.connect_with_connector(connector).await?)
 }

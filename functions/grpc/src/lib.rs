@@ -1,10 +1,12 @@
 //! The gRPC edge: the same processors as over HTTP, behind the services of `telecom.v1`.
 
 mod call;
+mod call_log;
 mod config;
 mod convert;
 pub mod health;
 mod message;
+mod pinned;
 mod server;
 mod services;
 mod status;

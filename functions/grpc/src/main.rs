@@ -6,13 +6,16 @@ use shared::app::App;
 use shared::telemetry;
 use telecom_grpc::{GrpcConfig, health, serve};
 
+/// One process answers many calls at once, unlike a Lambda; `DATABASE_MAX_CONNECTIONS` says otherwise.
+const MAX_CONNECTIONS: u32 = 10;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let config = GrpcConfig::from_env()?;
     match std::env::args().nth(1).as_deref() {
         None => {
             telemetry::init();
-            serve(&App::default(), &config).await?;
+            serve(&App::with_connections(MAX_CONNECTIONS), &config).await?;
             Ok(ExitCode::SUCCESS)
         }
         Some("health") => Ok(if health::ask(&config).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

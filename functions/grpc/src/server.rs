@@ -24,17 +24,17 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
+use tower::layer::layer_fn;
 use tower::util::option_layer;
 use tower_http::cors::CorsLayer;
 
-use crate::call::Edge;
+use crate::call::{Edge, MAX_ANSWER_BYTES};
+use crate::call_log::CallLog;
 use crate::config::{GrpcConfig, TlsFiles};
 use crate::services::{Analysis, Manage};
 
 /// Longest request message: none has more than a handful of fields.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
-/// Longest answer.
-const MAX_ANSWER_BYTES: usize = 4 << 20;
 /// Longest list of headers; a token is the longest of them.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// A silent client is asked whether it is there, and dropped if it does not say so.
@@ -117,6 +117,7 @@ pub async fn serve_until(
     let serving = server
         .layer(option_layer(config.web.as_ref().map(web_cors)))
         .layer(option_layer(config.web.as_ref().map(|_| GrpcWebLayer::new())))
+        .layer(layer_fn(CallLog))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(incoming, stop);
     let too_long = async {

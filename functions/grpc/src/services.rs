@@ -8,7 +8,6 @@ use proto::v1::package_queue_manage_server::PackageQueueManage;
 use proto::v1::telecom_server::Telecom;
 use shared::auth::Principal;
 use shared::db::queued_package::Filter;
-use shared::domain::one_of;
 use shared::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes, ListUserUsuallyUsedNodes,
     time_zone,
@@ -20,7 +19,7 @@ use shared::services::manage::{
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::call::Edge;
-use crate::convert::{given, moment, named, uuid};
+use crate::convert::{given, moment, named, named_or_none, uuid};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -49,11 +48,9 @@ impl Telecom for Analysis {
         request: Request<v1::GetRecentTrafficUsageRequest>,
     ) -> Answer<v1::RecentTrafficUsageResponse> {
         let input = |caller: &Principal, asked: v1::GetRecentTrafficUsageRequest| {
-            let range = named("range", asked.range, |range: v1::RecentRange| range.as_str_name(), "RECENT_RANGE_")?;
             Ok(GetRecentTrafficUsage {
                 user_id: caller.user_id,
-                // Not given: refused like any other word that is no range.
-                range: range.map_or_else(|| one_of("range", ""), Ok)?,
+                range: named::<v1::RecentRange, _>("range", asked.range)?,
                 time_zone: Some(asked.time_zone.as_str())
                     .filter(|name| !name.is_empty())
                     .map_or(Ok(Tz::UTC), time_zone)?,
@@ -101,8 +98,7 @@ impl NodeServerManage for Manage {
         request: Request<v1::ListNodeServersRequest>,
     ) -> Answer<v1::ListNodeServersResponse> {
         let input = |_: &_, asked: v1::ListNodeServersRequest| {
-            let name = |status: v1::NodeServerStatus| status.as_str_name();
-            let filter_status = named("filter_status", asked.filter_status, name, "NODE_SERVER_STATUS_")?;
+            let filter_status = named_or_none::<v1::NodeServerStatus, _>("filter_status", asked.filter_status)?;
             Ok(AdminListServers { limit: given(asked.limit), offset: given(asked.offset), filter_status })
         };
         self.edge.call(&self.service, request, input).await
@@ -112,8 +108,9 @@ impl NodeServerManage for Manage {
         &self,
         request: Request<v1::ShowNodeServerRequest>,
     ) -> Answer<v1::ShowNodeServerResponse> {
-        let input = |_: &_, asked: v1::ShowNodeServerRequest| {
-            Ok(AdminShowServer { id: asked.id, reveal_secrets: asked.reveal_secrets })
+        let input = |caller: &Principal, asked: v1::ShowNodeServerRequest| {
+            let (id, reveal_secrets) = (asked.id, asked.reveal_secrets);
+            Ok(AdminShowServer { id, reveal_secrets, actor: caller.user_id })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -157,8 +154,9 @@ impl NodeClientManage for Manage {
         &self,
         request: Request<v1::ShowNodeClientRequest>,
     ) -> Answer<v1::ShowNodeClientResponse> {
-        let input = |_: &_, asked: v1::ShowNodeClientRequest| {
-            Ok(AdminShowClient { id: asked.id, reveal_secrets: asked.reveal_secrets })
+        let input = |caller: &Principal, asked: v1::ShowNodeClientRequest| {
+            let (id, reveal_secrets) = (asked.id, asked.reveal_secrets);
+            Ok(AdminShowClient { id, reveal_secrets, actor: caller.user_id })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -179,12 +177,11 @@ impl PackageQueueManage for Manage {
         request: Request<v1::ListQueuedPackagesRequest>,
     ) -> Answer<v1::ListQueuedPackagesResponse> {
         let input = |_: &_, asked: v1::ListQueuedPackagesRequest| {
-            let name = |status: v1::PackageQueueStatus| status.as_str_name();
             let filter = Filter {
                 user: uuid("user", &asked.user)?,
                 order: uuid("order", &asked.order)?,
                 package: asked.package,
-                status: named("status", asked.status, name, "PACKAGE_QUEUE_STATUS_")?,
+                status: named_or_none::<v1::PackageQueueStatus, _>("status", asked.status)?,
             };
             Ok(AdminListPackages { limit: given(asked.limit), offset: given(asked.offset), filter })
         };

@@ -41,6 +41,25 @@ pub fn of(error: &Error) -> Status {
     Status::with_error_details(code(error.kind()), message, details)
 }
 
+/// The status of a call that the transport refused by itself, before any service saw it: with a code of its own, as those
+/// of the services have.
+pub fn of_refusal(status: Status) -> Status {
+    let (code, reason) = match status.code() {
+        _ if status.get_details_error_info().is_some() => return status,
+        // By gRPC's own rules this would be a fault of the server. It is the client that sent it.
+        Code::Internal => (Code::InvalidArgument, "malformed_message"),
+        Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, "message_too_large"),
+        Code::Unimplemented => (Code::Unimplemented, "unimplemented"),
+        _ => return status,
+    };
+    let message = match (code, status.message()) {
+        (Code::Unimplemented, "") => "there is no such method",
+        (_, message) => message,
+    };
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

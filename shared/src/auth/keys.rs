@@ -5,8 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use http::StatusCode;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use reqwest::redirect::Policy;
+use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::{Mutex, RwLock};
 use url::Url;
 
@@ -15,6 +19,9 @@ use crate::error::Error;
 
 /// Fetched keys are fetched anew after so long: a key that the issuer withdrew is not trusted for ever.
 const MAX_AGE: TimeDelta = TimeDelta::hours(1);
+/// While the issuer is out of reach its keys are trusted for so long, and not for ever: it may be out of reach because
+/// somebody wants a key trusted that it withdrew.
+const MAX_STALE: TimeDelta = TimeDelta::hours(24);
 /// Least time between two fetches, so that tokens with made-up key ids cannot make us hammer the issuer.
 const MIN_PAUSE: TimeDelta = TimeDelta::seconds(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
@@ -61,16 +68,18 @@ struct Held {
 }
 
 impl KeySource {
-    /// The keys of a set; one of another kind than ours is passed over, as key sets may hold others.
-    pub fn fixed(set: &JwkSet) -> Result<Self, jsonwebtoken::errors::Error> {
-        Ok(Self::Fixed(Arc::new(keys(set)?)))
+    /// The keys of a set.
+    #[must_use]
+    pub fn fixed(set: &JwkSet) -> Self {
+        Self::Fixed(Arc::new(keys(set)))
     }
 
-    /// The keys published at `url`. Nothing is fetched here.
-    #[must_use]
-    pub fn published(url: Url, clock: Arc<dyn Clock>) -> Self {
-        let (client, held, fetching) = (reqwest::Client::new(), RwLock::default(), Mutex::default());
-        Self::Published(Arc::new(Published { url, client, clock, held, fetching }))
+    /// The keys published at `url`. Nothing is fetched here, and no redirect is followed later: it could lead to where
+    /// anybody can change what is answered.
+    pub fn published(url: Url, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
+        let (held, fetching) = (RwLock::default(), Mutex::default());
+        Ok(Self::Published(Arc::new(Published { url, client, clock, held, fetching })))
     }
 
     /// A key by its id. An error means that it cannot be known whether there is one.
@@ -85,33 +94,42 @@ impl KeySource {
 impl Published {
     async fn find(&self, id: &str) -> Result<Option<Key>, Error> {
         let now = self.clock.now();
-        if let Some(key) = self.held.read().await.fresh(id, now) {
-            return Ok(Some(key));
-        }
-        let _one_at_a_time = self.fetching.lock().await;
-        if let Some(key) = self.held.read().await.fresh(id, now) {
-            return Ok(Some(key));
-        }
-        if self.held.read().await.may_fetch(now) {
-            self.refresh(now).await;
-        }
+        let known = self.held.read().await.key(id, now);
+        let fetching = match known {
+            Some((key, Age::Fresh)) => return Ok(Some(key)),
+            // One caller fetches; to the others the old key is good until it has.
+            Some((key, Age::Stale)) => match self.fetching.try_lock() {
+                Ok(fetching) => fetching,
+                Err(_) => return Ok(Some(key)),
+            },
+            None => self.fetching.lock().await,
+        };
+        self.refresh(id, now).await;
+        drop(fetching);
         let held = self.held.read().await;
-        match held.fetched_at {
-            // Old keys are better than none while the issuer is out of reach.
+        match held.age(now) {
             Some(_) => Ok(held.keys.get(id).cloned()),
             None => Err(Error::unavailable(format!("the key set at {} could not be fetched", self.url))),
         }
     }
 
-    async fn refresh(&self, now: DateTime<Utc>) {
-        let fetched = self.fetch().await;
-        let mut held = self.held.write().await;
-        held.tried_at = Some(now);
-        match fetched {
+    /// Fetches, unless it is too early for that, or somebody has done so while this caller waited.
+    async fn refresh(&self, id: &str, now: DateTime<Utc>) {
+        {
+            let mut held = self.held.write().await;
+            let done = matches!(held.key(id, now), Some((_, Age::Fresh)));
+            if done || held.tried_at.is_some_and(|at| now - at < MIN_PAUSE) {
+                return;
+            }
+            // Said before it is tried: a caller whose time runs out meanwhile must not have the next one try at once.
+            held.tried_at = Some(now);
+        }
+        match self.fetch().await {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "key set fetched");
+                let mut held = self.held.write().await;
                 held.keys = keys;
-                held.fetched_at = held.tried_at;
+                held.fetched_at = Some(now);
             }
             Err(error) => tracing::warn!(error, "key set not fetched; the keys known before stay"),
         }
@@ -119,7 +137,10 @@ impl Published {
 
     async fn fetch(&self) -> Result<Keys, String> {
         let request = self.client.get(self.url.clone()).timeout(FETCH_TIMEOUT).send();
-        let mut response = request.await.and_then(reqwest::Response::error_for_status).map_err(|e| describe(&e))?;
+        let mut response = request.await.map_err(|e| describe(&e))?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("the answer is {}", response.status()));
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| describe(&e))? {
             body.extend_from_slice(&chunk);
@@ -127,18 +148,33 @@ impl Published {
                 return Err(format!("the key set is larger than {MAX_SET_BYTES} bytes"));
             }
         }
-        let set = serde_json::from_slice(&body).map_err(|e| format!("it is not a JSON Web Key Set: {e}"))?;
-        keys(&set).map_err(|e| e.to_string())
+        let set = std::str::from_utf8(&body)
+            .map_err(|e| e.to_string())
+            .and_then(|text| read_set(text).map_err(|e| format!("it is not a JSON Web Key Set: {e}")));
+        Ok(keys(&set?))
     }
 }
 
+/// How old held keys are.
+enum Age {
+    /// They need not be fetched.
+    Fresh,
+    /// They should be; they serve while that fails.
+    Stale,
+}
+
 impl Held {
-    fn fresh(&self, id: &str, now: DateTime<Utc>) -> Option<Key> {
-        self.fetched_at.filter(|at| now - at < MAX_AGE).and_then(|_| self.keys.get(id).cloned())
+    /// None: there are none that are trusted.
+    fn age(&self, now: DateTime<Utc>) -> Option<Age> {
+        match now - self.fetched_at? {
+            age if age < MAX_AGE => Some(Age::Fresh),
+            age if age < MAX_STALE => Some(Age::Stale),
+            _ => None,
+        }
     }
 
-    fn may_fetch(&self, now: DateTime<Utc>) -> bool {
-        self.tried_at.is_none_or(|at| now - at >= MIN_PAUSE)
+    fn key(&self, id: &str, now: DateTime<Utc>) -> Option<(Key, Age)> {
+        Some((self.keys.get(id)?.clone(), self.age(now)?))
     }
 }
 
@@ -148,22 +184,96 @@ fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
-fn keys(set: &JwkSet) -> Result<Keys, jsonwebtoken::errors::Error> {
-    let mut keys = Keys::new();
-    for jwk in &set.keys {
-        if let (Some(id), Some(algorithm)) = (&jwk.common.key_id, algorithm(jwk)) {
-            keys.insert(id.clone(), Key { algorithm, decoding: DecodingKey::from_jwk(jwk)? });
-        }
+/// Reads a set. A key that cannot be read, of a kind still to be invented perhaps, is no reason to lose the others.
+pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Value>,
     }
-    Ok(keys)
+    let readable = |key: Value| match serde_json::from_value(key) {
+        Ok(jwk) => Some(jwk),
+        Err(error) => {
+            tracing::warn!(%error, "a key of the set cannot be read, and is left out");
+            None
+        }
+    };
+    let Set { keys } = serde_json::from_str(text)?;
+    Ok(JwkSet { keys: keys.into_iter().filter_map(readable).collect() })
 }
 
-/// The accepted algorithms, all asymmetric: whoever knows the public key must not be able to sign.
+/// Those of a set that are for signatures of a kind that is accepted.
+fn keys(set: &JwkSet) -> Keys {
+    let mut keys = Keys::new();
+    for jwk in &set.keys {
+        let (Some(id), Some(algorithm)) = (&jwk.common.key_id, algorithm(jwk)) else { continue };
+        match DecodingKey::from_jwk(jwk) {
+            Ok(decoding) => drop(keys.insert(id.clone(), Key { algorithm, decoding })),
+            Err(error) => tracing::warn!(id, %error, "a key of the set is not well formed, and is left out"),
+        }
+    }
+    keys
+}
+
+/// What a key is for, none: for nothing here. The accepted algorithms are asymmetric: whoever knows the public key must
+/// not be able to sign.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
-    match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Some(Algorithm::RS256),
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Some(Algorithm::ES256),
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Some(Algorithm::EdDSA),
-        _ => None,
+    let (algorithm, said) = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            (Algorithm::ES256, KeyAlgorithm::ES256)
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
+        }
+        _ => return None,
+    };
+    let common = &jwk.common;
+    let signs = common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
+    (signs && common.key_algorithm.is_none_or(|named| named == said)).then_some(algorithm)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(change: &Value) -> Vec<String> {
+        let mut key = json!({
+            "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        });
+        for (name, value) in change.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        let good = json!({
+            "kty": "OKP", "crv": "Ed25519", "kid": "good", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+        });
+        let set = json!({ "keys": [key, good] }).to_string();
+        let mut found: Vec<String> = keys(&read_set(&set).unwrap()).into_keys().collect();
+        found.sort();
+        found
+    }
+
+    #[rstest]
+    #[case(json!({}))]
+    #[case(json!({ "use": "sig" }))]
+    #[case(json!({ "use": "sig", "alg": "EdDSA" }))]
+    fn a_key_for_signatures_is_taken(#[case] change: Value) {
+        assert_eq!(found(&change), ["a", "good"]);
+    }
+
+    #[rstest]
+    #[case::for_encryption(json!({ "use": "enc" }))]
+    #[case::of_another_algorithm(json!({ "alg": "ES256" }))]
+    #[case::of_an_unknown_algorithm(json!({ "alg": "ML-DSA-44" }))]
+    #[case::of_an_unknown_kind(json!({ "kty": "AKP" }))]
+    #[case::on_another_curve(json!({ "crv": "Ed448" }))]
+    #[case::that_is_not_well_formed(json!({ "x": "!" }))]
+    #[case::without_a_key(json!({ "x": null }))]
+    #[case::symmetric(json!({ "kty": "oct", "k": "c2VjcmV0" }))]
+    #[case::elliptic_that_is_not_well_formed(json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": 7 }))]
+    fn one_that_is_not_for_us_is_left_out_and_harms_no_other(#[case] change: Value) {
+        assert_eq!(found(&change), ["good"]);
     }
 }

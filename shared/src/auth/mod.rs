@@ -15,6 +15,7 @@ use crate::config::{AuthConfig, JwksConfig};
 use crate::error::{Error, ErrorKind};
 
 use keys::KeySource;
+pub use keys::read_set;
 
 /// The scope that opens `/v1/admin` and the `*Manage` services.
 pub const ADMIN_SCOPE: &str = "telecom:admin";
@@ -82,11 +83,11 @@ impl std::fmt::Debug for Authenticator {
 
 impl Authenticator {
     /// Trusts the keys that `config` holds or tells the place of.
-    pub fn new(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Self, jsonwebtoken::errors::Error> {
+    pub fn new(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let AuthConfig { issuer, audience, jwks } = config;
         let keys = match jwks {
-            JwksConfig::Inline(set) => KeySource::fixed(&set)?,
-            JwksConfig::Published(url) => KeySource::published(url, Arc::clone(&clock)),
+            JwksConfig::Inline(set) => KeySource::fixed(&set),
+            JwksConfig::Published(url) => KeySource::published(url, Arc::clone(&clock))?,
         };
         Ok(Self { keys, issuer, audience, clock })
     }

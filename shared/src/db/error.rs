@@ -34,6 +34,8 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             return Error::unavailable(error);
         }
         "22003" => Error::overflow(),
+        // Every edge knows the limits of time; should one let a moment pass, it is still the caller's.
+        "22007" | "22008" => permanent("time_out_of_range", "a time is outside of what can be stored"),
         "23503" | "23514" | "23505" => match constraint {
             "node_server_heartbeat_node_server_fk" => permanent("unknown_server", "there is no such node server"),
             "package_queue_counters_check" | "user_package_usage_bytes_check" | "traffic_usage_bytes_check" => {
@@ -58,6 +60,8 @@ mod tests {
     #[case("57P01", "", "unavailable", ErrorKind::Unavailable)]
     #[case("57014", "", "deadline_exceeded", ErrorKind::DeadlineExceeded)]
     #[case("08006", "", "unavailable", ErrorKind::Unavailable)]
+    #[case("22007", "", "time_out_of_range", ErrorKind::InvalidArgument)]
+    #[case("22008", "", "time_out_of_range", ErrorKind::InvalidArgument)]
     #[case("22003", "", "number_overflow", ErrorKind::InvalidArgument)]
     #[case("23503", "node_server_heartbeat_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]
     #[case("23505", "package_queue_one_active_per_user_key", "internal", ErrorKind::Internal)]

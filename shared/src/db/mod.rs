@@ -89,11 +89,20 @@ where
 ///
 /// Nobody commits it: there is nothing to keep, and the rollback goes with the ping that the pool sends anyway.
 pub async fn read(pool: &PgPool) -> Result<Transaction, Error> {
-    const BEGIN: &str = "begin isolation level repeatable read, read only";
-    let Some(left) = deadline::left() else { return Ok(pool.begin_with(BEGIN).await?) };
+    begin(pool, "/* db.read */ begin isolation level repeatable read, read only").await
+}
+
+/// A transaction that writes for somebody who waits for it; bounded as [`read`] is.
+pub async fn write(pool: &PgPool) -> Result<Transaction, Error> {
+    begin(pool, "/* db.write */ begin").await
+}
+
+/// Begins, and sets the limit, in one message: a number cannot be a parameter there.
+async fn begin(pool: &PgPool, begin: &'static str) -> Result<Transaction, Error> {
+    let Some(left) = deadline::left() else { return Ok(pool.begin_with(begin).await?) };
     // For this transaction alone: a proxy may give the connection to somebody else after it. 0 would mean no limit.
     let limit_ms = left.as_millis().max(1);
-    Ok(pool.begin_with(format!("{BEGIN}; set local statement_timeout = {limit_ms}")).await?)
+    Ok(pool.begin_with(format!("{begin}; set local statement_timeout = {limit_ms}")).await?)
 }
 
 /// One of the names that a column of an enumerated type may hold.

@@ -1,5 +1,6 @@
 //! Pages of lists.
 
+use super::within;
 use crate::error::Error;
 
 /// What a list allows.
@@ -33,13 +34,6 @@ impl PageBounds {
             offset: within("offset", offset.unwrap_or(0), 0, self.max_offset)?,
         })
     }
-}
-
-fn within(field: &str, value: i64, least: i64, most: i64) -> Result<i64, Error> {
-    if (least..=most).contains(&value) {
-        return Ok(value);
-    }
-    Err(Error::parameter(field, &format!("whole numbers from {least} to {most}")))
 }
 
 #[cfg(test)]

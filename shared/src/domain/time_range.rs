@@ -1,8 +1,18 @@
 //! Ranges of time that a caller asks about.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use crate::error::Error;
+
+/// The moments that a caller may name, as the end of a sentence begins: those of `google.protobuf.Timestamp`, which the
+/// database knows all of.
+pub const YEARS: &str = "of the years 1 to 9999";
+
+/// A moment that a caller may name; none: it is before or after [`YEARS`].
+#[must_use]
+pub fn in_years(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (1..=9_999).contains(&at.year()).then_some(at)
+}
 
 /// The longest range.
 pub const MAX_RANGE_DAYS: i64 = 92;

@@ -14,9 +14,23 @@ pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
             // Read to its end without a fault: what follows the value is the fault.
             Ok(_) => (String::from("."), first),
         };
-        let (code, path) = if error.is_data() { ("invalid_field", path) } else { ("malformed_json", ".".to_owned()) };
-        Error::invalid(code, path, error.to_string())
+        if !error.is_data() {
+            return Error::invalid("malformed_json", ".", error.to_string());
+        }
+        let said = error.to_string();
+        Error::invalid("invalid_field", named(path, &said), said)
     })
+}
+
+/// The path of the field at fault. That of one that is missing or not known ends at what should hold it; its name is
+/// only in what serde says.
+fn named(path: String, said: &str) -> String {
+    let after = ["missing field `", "unknown field `"].iter().find_map(|begin| said.strip_prefix(begin));
+    match after.and_then(|rest| rest.split_once('`')) {
+        Some((name, _)) if path == "." || path == name => name.to_owned(),
+        Some((name, _)) if !path.ends_with(&format!(".{name}")) => format!("{path}.{name}"),
+        _ => path,
+    }
 }
 
 /// SHA-256 over what a payload means, to tell a repeat from another payload under the same id.

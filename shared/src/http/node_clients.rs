@@ -83,6 +83,7 @@ impl Endpoint for NodeClient {
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowClient, Error> {
-        Ok(AdminShowClient { id: request.id()?, reveal_secrets: request.get("reveal_secrets")?.unwrap_or(false) })
+        let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
+        Ok(AdminShowClient { id: request.id()?, reveal_secrets, actor: request.user_id() })
     }
 }

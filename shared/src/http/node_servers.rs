@@ -65,7 +65,8 @@ impl Endpoint for NodeServer {
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowServer, Error> {
-        Ok(AdminShowServer { id: request.id()?, reveal_secrets: request.get("reveal_secrets")?.unwrap_or(false) })
+        let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
+        Ok(AdminShowServer { id: request.id()?, reveal_secrets, actor: request.user_id() })
     }
 }
 
@@ -93,6 +94,7 @@ impl Endpoint for NodeServerAvailability {
 
 /// What to do about a server's maintenance.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct MaintenanceBody {
     /// Out of service, or back.
     maintenance: bool,

@@ -1,21 +1,28 @@
 //! The OpenAPI document, made of the very types and tables that answer requests.
 
+use http::Method;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::parameter::{ID, Parameter};
+use super::parameter::{ID, Parameter, REVEAL_SECRETS};
 use super::problem::Problem;
 use super::{
     Endpoint, Output, node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage,
     usually_used_nodes,
 };
-use crate::auth::Access;
+use crate::auth::{ADMIN_SCOPE, Access, SECRETS_SCOPE};
 use crate::services::Operation;
 
 const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call needs a bearer token; the user is \
 its subject, never a parameter. All amounts of traffic are bytes, all moments are UTC, all intervals are half-open. \
 Lists and series can be had as CSV (`accept: text/csv`). Answers carry an `etag`: send it back as `if-none-match`, and \
 what has not changed is answered by 304 without a body. Faults are `application/problem+json` with a stable `code`.";
+
+const TOKEN: &str = "Signed by the issuer that the deployment trusts; `sub` is the user. Scopes, in `scope`: `telecom:admin` \
+opens the administrators' operations; `telecom:secrets`, besides, lets keys and passwords be seen (`reveal_secrets`).";
+const ETAG: &str = "Names this answer; send it back as `if-none-match`.";
+const CONDITION: &str =
+    "The `etag` of an answer that the caller has: while nothing has changed, it is answered by 304.";
 
 /// The document (OpenAPI 3.1) of all endpoints.
 #[must_use]
@@ -52,14 +59,18 @@ impl Document {
 
     fn add<E: Endpoint>(&mut self, summary: &str) {
         let (tag, scopes) = match E::Input::ACCESS {
-            Access::User => ("User", json!([])),
-            Access::Admin | Access::Secrets => ("Administrator", json!(["telecom:admin"])),
+            Access::User => ("User", vec![]),
+            Access::Admin | Access::Secrets => ("Administrator", vec![ADMIN_SCOPE]),
         };
+        let mut security = vec![json!({ "token": scopes })];
+        if E::PARAMETERS.iter().any(|parameter| parameter.name == REVEAL_SECRETS.name) {
+            security.push(json!({ "token": [ADMIN_SCOPE, SECRETS_SCOPE] }));
+        }
         let mut operation = json!({
             "operationId": E::Input::NAME,
             "summary": summary,
             "tags": [tag],
-            "security": [{ "token": scopes }],
+            "security": security,
             "parameters": parameters::<E>(),
             "responses": self.responses::<E>(),
         });
@@ -79,14 +90,23 @@ impl Document {
             content.insert("text/csv".into(), json!({ "schema": { "type": "string", "description": about } }));
         }
         let mut responses = Map::new();
-        responses.insert("200".into(), json!({ "description": "The answer", "content": content }));
-        let unchanged = json!({ "description": "Nothing has changed since the `etag` in `if-none-match`" });
-        responses.insert("304".into(), unchanged);
+        let mut answer = Map::new();
+        answer.insert("description".into(), "The answer".into());
+        answer.insert("content".into(), content.into());
+        if E::METHOD == Method::GET {
+            let tag = json!({ "ETag": { "description": ETAG, "schema": { "type": "string" } } });
+            answer.insert("headers".into(), tag.clone());
+            let about = "Nothing has changed since the `etag` in `if-none-match`";
+            responses.insert("304".into(), json!({ "description": about, "headers": tag }));
+        }
+        responses.insert("200".into(), answer.into());
         let problems = [
-            ("400", "A parameter is missing, unknown, repeated or not what is accepted", true),
+            ("400", "A parameter or the body is not what is accepted, or the answer is too large", true),
             ("401", "No token, or one that is not valid here and now", true),
             ("403", "The token lacks a scope", E::Input::ACCESS != Access::User),
             ("404", "There is no such thing", E::PATH.contains("{id}")),
+            ("405", "Another method than those in `allow`", true),
+            ("500", "A fault of ours, of which no more is told", true),
             ("503", "The database is out of reach or busy: try again", true),
             ("504", "It took too long: try again", true),
         ];
@@ -113,7 +133,7 @@ impl Document {
             "components": {
                 "schemas": self.schemas.take_definitions(true),
                 "securitySchemes": {
-                    "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" },
+                    "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": TOKEN },
                 },
             },
         })
@@ -127,5 +147,9 @@ fn parameters<E: Endpoint>() -> Vec<Value> {
     let in_query = E::PARAMETERS.iter().map(|Parameter { name, about, kind, required }| {
         json!({ "name": name, "in": "query", "required": required, "description": about, "schema": kind.schema() })
     });
-    in_path.into_iter().chain(in_query).collect()
+    let in_header = (E::METHOD == Method::GET).then(|| {
+        let schema = json!({ "type": "string", "examples": ["\"0123456789abcdef0123456789abcdef\""] });
+        json!({ "name": "If-None-Match", "in": "header", "required": false, "description": CONDITION, "schema": schema })
+    });
+    in_path.into_iter().chain(in_query).chain(in_header).collect()
 }

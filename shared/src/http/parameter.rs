@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::domain;
 use crate::domain::page::PageBounds;
+use crate::domain::time_range::YEARS;
 
 /// A parameter of a query or a path.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ pub enum Kind {
 }
 
 /// The id of a server or a client.
-pub const ID: Kind = Kind::Integer { least: 1, most: 2_147_483_647, default: None };
+pub const ID: Kind = Kind::Integer { least: 1, most: domain::MAX_NODE_ID, default: None };
 /// Shows secrets as they are.
 pub const REVEAL_SECRETS: Parameter = Parameter::optional(
     "reveal_secrets",
@@ -94,10 +96,12 @@ impl Kind {
     #[must_use]
     pub fn accepted(&self) -> String {
         match self {
-            Self::Integer { least, most, .. } => format!("whole numbers from {least} to {most}"),
+            Self::Integer { least, most, .. } => domain::whole_numbers(*least, *most),
             Self::OneOf(words) => words.join(", "),
             Self::Uuid => "UUIDs".to_owned(),
-            Self::Time => "times such as 2026-03-01T00:00:00Z and 2026-03-01T01:00:00+01:00 (RFC 3339)".to_owned(),
+            Self::Time => {
+                format!("times {YEARS} such as 2026-03-01T00:00:00Z and 2026-03-01T01:00:00+01:00 (RFC 3339)")
+            }
             Self::TimeZone => "IANA names such as Europe/Berlin, and UTC".to_owned(),
             Self::Flag => "true and false".to_owned(),
         }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Endpoint;
 use super::parameter::{ID, Kind, Parameter};
 use crate::auth::Principal;
+use crate::domain::time_range::in_years;
 use crate::error::Error;
 use crate::{domain, events};
 
@@ -71,14 +72,19 @@ impl<'r> ApiRequest<'r> {
     /// A parameter that is a moment. Queries are read as forms, in which the plus of an offset may arrive as a space; a
     /// moment as this API takes it has none.
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
-        let read =
-            |text: &str| text.replace(' ', "+").parse().map_err(|_| Error::parameter(name, &Kind::Time.accepted()));
-        self.text(name).map(read).transpose()
+        let read = |text: &str| text.replace(' ', "+").parse().ok().and_then(in_years);
+        let refused = || Error::parameter(name, &Kind::Time.accepted());
+        self.text(name).map(|text| read(text).ok_or_else(refused)).transpose()
     }
 
     /// A parameter that is one of a type's names.
     pub fn one_of<T: FromStr + VariantNames>(&self, name: &str) -> Result<Option<T>, Error> {
         self.text(name).map(|text| domain::one_of(name, text)).transpose()
+    }
+
+    /// A parameter that is one of a type's names, and is required: without it no request is read.
+    pub fn one_of_required<T: FromStr + VariantNames>(&self, name: &str) -> Result<T, Error> {
+        domain::one_of(name, self.text(name).unwrap_or_default())
     }
 
     /// A parameter's value, as it came.

@@ -6,25 +6,53 @@ use lambda_http::{Body, Request, Response};
 use sha2::{Digest, Sha256};
 
 use super::{Endpoint, Output};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
-/// The load balancer answers 502 for what is larger than 1 MB, escaped and with its headers.
-const MAX_BODY_BYTES: usize = 800 << 10;
-const JSON: &str = "application/json";
-const CSV: &str = "text/csv";
+/// What the load balancer carries of a function's answer, 1 MB, less room for the headers; it answers 502 for more.
+const MAX_ANSWER_BYTES: usize = 960_000;
+const JSON: (&str, &str) = ("application", "json");
+const CSV: (&str, &str) = ("text", "csv");
 
-/// The answer in the form that the request asks for; 304 without a body where the caller has it already.
+/// The answer in the form that the request asks for; 304 without a body where a reader has it already.
 pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response<Body>, Error> {
     let columns = E::CSV_COLUMNS.filter(|_| prefers_csv(request.headers()));
     let (content_type, body) = match columns {
         Some(columns) => ("text/csv; charset=utf-8; header=present", csv(columns, E::csv_rows(output))?),
-        None => (JSON, serde_json::to_string(output).map_err(Error::internal)?),
+        None => ("application/json", serde_json::to_string(output).map_err(Error::internal)?),
     };
-    if body.len() > MAX_BODY_BYTES {
-        let message = format!("the answer would be {} bytes long; ask for fewer at a time", body.len());
-        return Err(Error::invalid("answer_too_large", "limit", message));
+    let bytes = carried_bytes(&body);
+    if bytes > MAX_ANSWER_BYTES {
+        let message = format!(
+            "the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried; ask for fewer \
+             at a time, for a shorter range, or over gRPC"
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument, "answer_too_large", message));
     }
-    tagged(request, content_type, body, "private, no-cache")
+    if E::METHOD == Method::GET {
+        tagged(request, content_type, body, "private, no-cache")
+    } else {
+        // What was done is no state that a caller could hold: it has no tag, and a condition on one says nothing.
+        Ok(respond(content_type, Body::Text(body), "no-store"))
+    }
+}
+
+/// How long a body is inside the function's answer, which is JSON.
+fn carried_bytes(body: &str) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    body.bytes().map(escaped).sum()
+}
+
+fn respond(content_type: &'static str, body: Body, cache: &'static str) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(VARY, HeaderValue::from_static("authorization, accept"));
+    response
 }
 
 /// A body under its tag, which is what a caller may send back as `if-none-match`.
@@ -39,11 +67,8 @@ pub fn tagged(
     let tag = HeaderValue::try_from(format!("\"{tag:032x}\"")).map_err(Error::internal)?;
     let known = is_known(request.headers(), &tag);
     let body = if known || request.method() == Method::HEAD { Body::Empty } else { Body::Text(body) };
-    let mut response = Response::new(body);
+    let mut response = respond(content_type, body, cache);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
-    headers.insert(VARY, HeaderValue::from_static("authorization, accept"));
     headers.insert(ETAG, tag);
     if known {
         headers.remove(CONTENT_TYPE);
@@ -62,21 +87,37 @@ fn csv(columns: &[&str], rows: Vec<Vec<String>>) -> Result<String, Error> {
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     writer.write_record(columns).map_err(Error::internal)?;
     for row in rows {
-        writer.write_record(row).map_err(Error::internal)?;
+        writer.write_record(row.into_iter().map(harmless)).map_err(Error::internal)?;
     }
     let bytes = writer.into_inner().map_err(|error| Error::internal(error.to_string()))?;
     String::from_utf8(bytes).map_err(Error::internal)
 }
 
-/// CSV is for those who name it and would not rather have JSON.
+/// A text that a spreadsheet would take for a formula is led by an apostrophe, which says that it is a text. Whoever
+/// names a node or a package must not compute on the machine of whoever opens the table.
+fn harmless(cell: String) -> String {
+    let begins_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if begins_formula && cell.parse::<f64>().is_err() { format!("'{cell}") } else { cell }
+}
+
+/// CSV is for those who would rather have it than JSON; of two equal wishes the one said more exactly counts.
 fn prefers_csv(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let ranges: Vec<(&str, f32)> = accepted.flat_map(|value| value.split(',')).map(weighted).collect();
-    let weight = |wanted: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(wanted)).map(|(_, q)| *q);
-    match weight(CSV) {
-        Some(csv) if csv > 0.0 => weight(JSON).is_none_or(|json| csv > json),
-        _ => false,
-    }
+    let (csv, json) = (wish(&ranges, CSV), wish(&ranges, JSON));
+    csv.0 > 0.0 && csv > json
+}
+
+/// How much a form is wanted: the weight of the most exact range that holds it, and how exact that is (RFC 9110, 12.5.1).
+fn wish(ranges: &[(&str, f32)], (kind, form): (&str, &str)) -> (f32, u8) {
+    let exactness = |range: &str| match range.split_once('/') {
+        Some(("*", "*")) => Some(0),
+        Some((k, "*")) if k.eq_ignore_ascii_case(kind) => Some(1),
+        Some((k, f)) if k.eq_ignore_ascii_case(kind) && f.eq_ignore_ascii_case(form) => Some(2),
+        _ => None,
+    };
+    let held = ranges.iter().filter_map(|(range, weight)| Some((exactness(range)?, *weight)));
+    held.max_by_key(|(exactness, _)| *exactness).map_or((0.0, 0), |(exactness, weight)| (weight, exactness))
 }
 
 /// A media range and its weight, `q`.
@@ -100,6 +141,14 @@ mod tests {
     #[case("application/json, text/csv", false)]
     #[case("text/csv;q=0", false)]
     #[case("*/*", false)]
+    #[case("text/csv;q=0.5, */*", false)]
+    #[case("text/csv;q=0.5, application/*;q=0.4, */*", true)]
+    #[case("text/csv, */*", true)]
+    #[case("text/*", true)]
+    #[case("text/*, */*;q=0.1", true)]
+    #[case("text/*;q=0.9, text/csv;q=0.1, */*;q=0.5", false)]
+    #[case("application/json, text/plain, */*", false)]
+    #[case("text/html, application/xhtml+xml, */*;q=0.8", false)]
     #[case("", false)]
     fn csv_is_for_those_who_would_rather_have_it(#[case] accept: &'static str, #[case] csv: bool) {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
@@ -110,5 +159,27 @@ mod tests {
     fn cells_with_commas_quotes_and_line_ends_are_quoted() {
         let text = csv(&["a", "b"], vec![vec!["x,\"y\"".into(), "1\n2".into()]]).unwrap();
         assert_eq!(text, "a,b\r\n\"x,\"\"y\"\"\",\"1\n2\"\r\n");
+    }
+
+    #[rstest]
+    #[case("=HYPERLINK(\"http://x\")", "'=HYPERLINK(\"http://x\")")]
+    #[case("+cmd", "'+cmd")]
+    #[case("-cmd", "'-cmd")]
+    #[case("@SUM(A1)", "'@SUM(A1)")]
+    #[case("\t=1", "'\t=1")]
+    #[case("\r=1", "'\r=1")]
+    #[case("-5", "-5")]
+    #[case("+1.5", "+1.5")]
+    #[case("a=b", "a=b")]
+    #[case("", "")]
+    fn a_cell_is_no_formula(#[case] cell: &str, #[case] shown: &str) {
+        assert_eq!(harmless(cell.to_owned()), shown);
+    }
+
+    #[test]
+    fn a_body_is_measured_as_it_travels() {
+        for body in ["", "plain", "{\"a\":\"\\n\"}", "a,b\r\n\t\u{8}\u{c}\u{1}\u{1f}", "ü€😀\u{7f}"] {
+            assert_eq!(carried_bytes(body), serde_json::to_string(body).unwrap().len() - 2, "{body:?}");
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Endpoint for TrafficUsage {
     fn input(request: &ApiRequest<'_>) -> Result<GetRecentTrafficUsage, Error> {
         Ok(GetRecentTrafficUsage {
             user_id: request.user_id(),
-            range: request.one_of("range")?.unwrap_or(RecentRange::Day),
+            range: request.one_of_required("range")?,
             time_zone: request.text("time_zone").map_or(Ok(Tz::UTC), time_zone)?,
         })
     }

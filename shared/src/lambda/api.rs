@@ -1,6 +1,7 @@
 //! APIs behind the load balancer.
 
 use std::convert::Infallible;
+use std::time::Instant;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderValue, Method};
@@ -8,7 +9,7 @@ use lambda_http::{Body, Request, RequestExt, Response, service_fn, tower};
 use tower::{Layer, Service};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{BoxError, before_deadline, log_error};
+use super::{BoxError, alb, before_deadline, log_error};
 use crate::app::{App, FromApp};
 use crate::auth::Authenticator;
 use crate::config::CorsConfig;
@@ -16,7 +17,7 @@ use crate::error::Error;
 use crate::http::request::ApiRequest;
 use crate::http::{Endpoint, Output, problem, response};
 use crate::services::{Operation, Processor};
-use crate::telemetry;
+use crate::telemetry::{self, RequestIds};
 
 /// Serves one endpoint.
 pub async fn run<E>() -> Result<(), BoxError>
@@ -42,10 +43,10 @@ pub async fn run_documentation() -> Result<(), BoxError> {
 
 async fn serve<S>(service: S) -> Result<(), BoxError>
 where
-    S: Service<Request, Response = Response<Body>, Error = Infallible> + Send,
+    S: Service<Request, Response = Response<Body>, Error = Infallible> + Clone + Send,
     S::Future: Send,
 {
-    lambda_http::run(cors(&CorsConfig::from_env()?).layer(service)).await
+    alb::run(cors(&CorsConfig::from_env()?).layer(service)).await
 }
 
 /// Lets web pages of the configured origins call the API.
@@ -66,6 +67,7 @@ pub async fn handle<E: Endpoint>(
     authenticator: &Authenticator,
     request: Request,
 ) -> Response<Body> {
+    let began = Instant::now();
     let answered = match other_method(&request, &E::METHOD) {
         Some(refusal) => Ok(refusal),
         None => {
@@ -77,7 +79,9 @@ pub async fn handle<E: Endpoint>(
         problem::response(&error)
     });
     let status = response.status().as_u16();
-    tracing::info!(operation = E::Input::NAME, status, "request answered");
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let RequestIds { request_id, trace_id } = RequestIds::of(request.headers());
+    tracing::info!(operation = E::Input::NAME, status, took_ms, request_id, trace_id, "request answered");
     telemetry::count(if status < 500 { "RequestsAnswered" } else { "RequestsFailed" }, 1);
     telemetry::flush();
     response

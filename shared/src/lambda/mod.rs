@@ -1,5 +1,6 @@
 //! The edges: events of Lambda in, answers out. A *handler* is one of these; the work is a processor's.
 
+pub mod alb;
 pub mod api;
 pub mod schedule;
 pub mod sqs;

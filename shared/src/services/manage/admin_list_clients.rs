@@ -9,6 +9,7 @@ use crate::auth::Access;
 use crate::db;
 use crate::db::fleet::{self, Clients};
 use crate::domain::node::NodeClient;
+use crate::domain::node_id;
 use crate::domain::page::FLEET_PAGES;
 use crate::domain::secret;
 use crate::error::Error;
@@ -46,10 +47,11 @@ impl Processor<AdminListClients> for ManageService {
     #[tracing::instrument(name = "admin_list_clients", skip_all)]
     async fn process(&self, input: AdminListClients) -> Result<AdminClients, Error> {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
-        let which = input.server_id.map_or(Clients::All, Clients::OfServer);
+        let server_id = input.server_id.map(|id| node_id("server_id", id)).transpose()?;
+        let which = server_id.map_or(Clients::All, Clients::OfServer);
         let mut tx = db::read(&self.pool).await?;
         let mut clients = fleet::list_clients(&mut tx, which, page).await?;
-        let total = fleet::count_clients(&mut tx, input.server_id).await?;
+        let total = fleet::count_clients(&mut tx, server_id).await?;
         for client in &mut clients {
             secret::mask(&mut client.client_config);
         }

@@ -10,6 +10,7 @@ use crate::db;
 use crate::db::queued_package::{self, Filter};
 use crate::domain::page::PageBounds;
 use crate::domain::queued_package::QueuedPackage;
+use crate::domain::within;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
@@ -52,6 +53,9 @@ impl Processor<AdminListPackages> for ManageService {
     #[tracing::instrument(name = "admin_list_packages", skip_all)]
     async fn process(&self, input: AdminListPackages) -> Result<AdminPackages, Error> {
         let page = AdminListPackages::BOUNDS.page(input.limit, input.offset)?;
+        if let Some(package) = input.filter.package {
+            within("package", package, 1, i64::MAX)?;
+        }
         let mut tx = db::read(&self.pool).await?;
         let (ids, total) = queued_package::find(&mut tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
         let packages = queued_package::show(&mut tx, &ids).await?;

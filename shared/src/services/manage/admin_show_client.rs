@@ -1,12 +1,14 @@
 //! `AdminShowClient`: all there is about a node client, and about the server behind it.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::ManageService;
 use crate::auth::Access;
 use crate::db::fleet::{self, Clients};
 use crate::db::{self, Connection};
 use crate::domain::node::NodeClientDetails;
+use crate::domain::node_id;
 use crate::domain::page::Page;
 use crate::domain::secret;
 use crate::error::Error;
@@ -19,6 +21,8 @@ pub struct AdminShowClient {
     pub id: i32,
     /// Show keys and passwords of the configuration as they are.
     pub reveal_secrets: bool,
+    /// Who asks: whoever sees secrets is named in the log.
+    pub actor: Uuid,
 }
 
 impl Operation for AdminShowClient {
@@ -36,10 +40,13 @@ impl Processor<AdminShowClient> for ManageService {
 
     #[tracing::instrument(name = "admin_show_client", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowClient) -> Result<NodeClientDetails, Error> {
+        let id = node_id("id", input.id)?;
         let mut tx = db::read(&self.pool).await?;
-        let details = details(&mut tx, input.id).await?;
-        let mut details = details.ok_or_else(|| Error::not_found(&format!("node client {}", input.id)))?;
-        if !input.reveal_secrets {
+        let details = details(&mut tx, id).await?;
+        let mut details = details.ok_or_else(|| Error::not_found(&format!("node client {id}")))?;
+        if input.reveal_secrets {
+            tracing::info!(operation = AdminShowClient::NAME, id, actor = %input.actor, "secrets shown");
+        } else {
             secret::mask(&mut details.client.client_config);
         }
         Ok(details)

@@ -1,11 +1,13 @@
 //! `AdminShowServer`: all there is about a node server.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::ManageService;
 use crate::auth::Access;
 use crate::db::{self, fleet};
 use crate::domain::node::NodeServerDetails;
+use crate::domain::node_id;
 use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
@@ -17,6 +19,8 @@ pub struct AdminShowServer {
     pub id: i32,
     /// Show keys and passwords of the configuration as they are.
     pub reveal_secrets: bool,
+    /// Who asks: whoever sees secrets is named in the log.
+    pub actor: Uuid,
 }
 
 impl Operation for AdminShowServer {
@@ -34,10 +38,13 @@ impl Processor<AdminShowServer> for ManageService {
 
     #[tracing::instrument(name = "admin_show_server", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowServer) -> Result<NodeServerDetails, Error> {
+        let id = node_id("id", input.id)?;
         let mut tx = db::read(&self.pool).await?;
-        let details = fleet::show_server(&mut tx, input.id).await?;
-        let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
-        if !input.reveal_secrets {
+        let details = fleet::show_server(&mut tx, id).await?;
+        let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
+        if input.reveal_secrets {
+            tracing::info!(operation = AdminShowServer::NAME, id, actor = %input.actor, "secrets shown");
+        } else {
             secret::mask(&mut details.server_config);
         }
         Ok(details)

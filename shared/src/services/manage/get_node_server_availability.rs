@@ -9,6 +9,7 @@ use super::ManageService;
 use crate::auth::Access;
 use crate::db;
 use crate::db::node_status_history::{Servers, status_times};
+use crate::domain::node_id;
 use crate::domain::node_status::StatusTimes;
 use crate::domain::time_range::TimeRange;
 use crate::error::Error;
@@ -52,11 +53,11 @@ impl Processor<GetNodeServerAvailability> for ManageService {
 
     #[tracing::instrument(name = "get_node_server_availability", skip_all, fields(id = input.id))]
     async fn process(&self, input: GetNodeServerAvailability) -> Result<NodeServerAvailability, Error> {
+        let id = node_id("id", input.id)?;
         let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
         let mut tx = db::read(&self.pool).await?;
-        let times = status_times(&mut tx, Servers::One(input.id), range.start, range.end).await?;
-        let (id, times) =
-            times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
+        let times = status_times(&mut tx, Servers::One(id), range.start, range.end).await?;
+        let (_, times) = times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         let availability = times.availability();
         Ok(NodeServerAvailability { id, start: range.start, end: range.end, times, availability })
     }

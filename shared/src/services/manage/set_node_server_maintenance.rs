@@ -10,6 +10,7 @@ use super::ManageService;
 use crate::auth::Access;
 use crate::db::{self, Transaction, node_log, node_status};
 use crate::domain::node::NodeServerStatus;
+use crate::domain::node_id;
 use crate::domain::node_log::ByHand;
 use crate::domain::node_status::{Judgement, Patience, judge};
 use crate::domain::node_watch::{Edge, Watched};
@@ -57,6 +58,7 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
 
     #[tracing::instrument(name = "set_node_server_maintenance", skip_all, fields(id = input.id, maintenance = input.maintenance))]
     async fn process(&self, input: SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
+        node_id("id", input.id)?;
         let reason = input.reason.trim();
         let length = reason.chars().count();
         if length == 0 || length > MAX_REASON || reason.chars().any(char::is_control) {
@@ -73,7 +75,7 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
 impl ManageService {
     async fn set_maintenance(&self, input: &SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
         let now = self.context.now();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = db::write(&self.pool).await?;
         node_status::lock(&mut tx, &[input.id]).await?;
         let server = node_status::watched(&mut tx, Some(&[input.id])).await?.pop();
         let server = server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;

@@ -1,0 +1,155 @@
+//! One line in the log for each call, whoever answers it: the services, or the transport that refuses it before them.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::{HeaderMap, Request, Response};
+use shared::error::{Error, ErrorKind};
+use shared::telemetry::RequestIds;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use tower::Service;
+
+use crate::status;
+
+/// The error of a call, for the log: the client is told less of it. Travels with the request.
+#[derive(Debug, Clone, Default)]
+pub struct Fault(Arc<Mutex<Option<Error>>>);
+
+impl Fault {
+    /// Keeps an error, and answers what the client is told of it.
+    pub fn keep(&self, error: Error) -> Status {
+        let status = status::of(&error);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        status
+    }
+
+    fn take(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Logs the calls that a service answers, and gives a code to those that the transport refuses.
+#[derive(Debug, Clone)]
+pub struct CallLog<S>(pub S);
+
+impl<S, B, R> Service<Request<B>> for CallLog<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let (mut line, fault) = (Line::begin(&request), Fault::default());
+        request.extensions_mut().insert(fault.clone());
+        let answering = self.0.call(request);
+        Box::pin(async move {
+            let mut response = answering.await?;
+            line.end(fault.take(), response.headers_mut());
+            Ok(response)
+        })
+    }
+}
+
+/// The line of a call; one that the client gave up has one as well.
+struct Line {
+    operation: String,
+    ours: bool,
+    ids: RequestIds,
+    began: Instant,
+    ended: bool,
+}
+
+impl Line {
+    fn begin<B>(request: &Request<B>) -> Self {
+        let path = request.uri().path();
+        Self {
+            operation: path.rsplit('/').next().unwrap_or_default().chars().take(64).collect(),
+            ours: path.starts_with("/telecom.v1."),
+            ids: RequestIds::of(request.headers()),
+            began: Instant::now(),
+            ended: false,
+        }
+    }
+
+    fn end(&mut self, fault: Option<Error>, headers: &mut HeaderMap) {
+        self.ended = true;
+        if let Some(error) = fault {
+            return self.failed(&error);
+        }
+        match Status::from_header_map(headers).filter(|status| status.code() != Code::Ok) {
+            Some(status) => self.refused(&status::of_refusal(status), headers),
+            // How the server is is asked every few seconds: that it is well is no news.
+            None if self.ours => self.answered(Code::Ok, None, None),
+            None => {}
+        }
+    }
+
+    fn refused(&self, status: &Status, headers: &mut HeaderMap) {
+        let reason = status.get_details_error_info().map(|info| info.reason);
+        self.answered(status.code(), reason.as_deref(), Some(status.message()));
+        if let Err(status) = status.add_header(headers) {
+            tracing::warn!(%status, "a refusal could not be told as it should");
+        }
+    }
+
+    fn failed(&self, error: &Error) {
+        let Self { operation, ids: RequestIds { request_id, trace_id }, .. } = self;
+        let (code, took_ms) = (status::code(error.kind()), self.took_ms());
+        let (error_code, said, cause) = (error.code(), error.to_string(), error.cause());
+        match error.kind() {
+            ErrorKind::Internal => tracing::error!(
+                operation,
+                ?code,
+                took_ms,
+                request_id,
+                trace_id,
+                error_code,
+                error = said,
+                cause,
+                "call answered"
+            ),
+            ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => tracing::warn!(
+                operation,
+                ?code,
+                took_ms,
+                request_id,
+                trace_id,
+                error_code,
+                error = said,
+                cause,
+                "call answered"
+            ),
+            _ => self.answered(code, Some(error_code), Some(&said)),
+        }
+    }
+
+    fn answered(&self, code: Code, error_code: Option<&str>, error: Option<&str>) {
+        let Self { operation, ids: RequestIds { request_id, trace_id }, .. } = self;
+        let took_ms = self.took_ms();
+        tracing::info!(operation, ?code, took_ms, request_id, trace_id, error_code, error, "call answered");
+    }
+
+    fn took_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.ended {
+            let took_ms = self.took_ms();
+            let Self { operation, ids: RequestIds { request_id, trace_id }, .. } = self;
+            tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id, "call given up");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Events of the load balancer in, answers that it takes out. No client may make a function fail: what cannot be read is
+//! a 400 as well.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use aws_lambda_events::alb::AlbTargetGroupResponse;
+use lambda_http::tower::{Service, ServiceExt};
+use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+
+use super::{BoxError, log_error, panic_message};
+use crate::error::{Error, ErrorKind};
+use crate::http::problem;
+
+/// Serves the events of a function.
+pub async fn run<S>(service: S) -> Result<(), BoxError>
+where
+    S: Service<Request, Response = Response<Body>, Error = Infallible> + Clone + Send,
+    S::Future: Send,
+{
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(answer(service, event).await) }
+    }))
+    .await
+}
+
+/// Answers one event.
+pub async fn answer<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTargetGroupResponse
+where
+    S: Service<Request, Response = Response<Body>, Error = Infallible>,
+{
+    let response = match read(event) {
+        Ok(request) => service.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Err(error) => {
+            log_error(&error);
+            problem::response(&error)
+        }
+    };
+    write(response)
+}
+
+fn read(event: LambdaEvent<Box<RawValue>>) -> Result<Request, Error> {
+    let malformed = |cause: String| {
+        let message = "the request cannot be read; accepted are a host, a path and headers as HTTP has them";
+        Error::new(ErrorKind::InvalidArgument, "malformed_request", message).with_source(cause)
+    };
+    // A URL is made of what the client says its host and path are, and where none can be made there is a panic.
+    let request = catch_unwind(AssertUnwindSafe(|| lambda_http::request::from_str(event.payload.get())));
+    let request = request.map_err(|panic| malformed(panic_message(&*panic)))?;
+    Ok(request.map_err(|error| malformed(error.to_string()))?.with_lambda_context(event.context))
+}
+
+fn write(response: Response<Body>) -> AlbTargetGroupResponse {
+    let (parts, body) = response.into_parts();
+    let mut answer = AlbTargetGroupResponse::default();
+    answer.status_code = parts.status.as_u16().into();
+    answer.status_description = Some(parts.status.to_string());
+    // A target group takes the ones or the others, by how it is set.
+    answer.headers.clone_from(&parts.headers);
+    answer.multi_value_headers = parts.headers;
+    answer.is_base64_encoded = matches!(body, Body::Binary(_));
+    answer.body = Some(body);
+    answer
+}

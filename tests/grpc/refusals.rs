@@ -1,0 +1,211 @@
+//! What cannot be read is the caller's fault over gRPC as well: with a code, a reason, and one line in the log.
+
+use std::sync::OnceLock;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use telecom_tests::World;
+use telecom_tests::api::OPERATIONS;
+use telecom_tests::grpc::{GrpcServer, call, call_raw, call_with, config};
+use telecom_tests::log::Log;
+use telecom_tests::token::Issuer;
+use tokio::runtime::Runtime;
+use tonic::metadata::MetadataValue;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+const TRAFFIC: &str = "telecom.v1.Telecom/GetRecentTrafficUsage";
+const PACKAGES: &str = "telecom.v1.PackageQueueManage/ListQueuedPackages";
+
+fn reason(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+fn of_admin(issuer: &Issuer, message: Vec<u8>) -> Request<Vec<u8>> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin_with_secrets()).parse().unwrap());
+    request
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    let server = GrpcServer::start(&world, &issuer, config()).await;
+    let channel = server.connect().await;
+    let log = Log::begin();
+    // Field 1 as a varint without an end; field 2, a string, that is not UTF-8; one that is longer than the message;
+    // a group that nobody closes; field 0.
+    for (what, method, message, code, expected) in [
+        ("no end", TRAFFIC, vec![0x08, 0xff], Code::InvalidArgument, "malformed_message"),
+        ("not UTF-8", TRAFFIC, vec![0x12, 0x02, 0xff, 0xfe], Code::InvalidArgument, "malformed_message"),
+        ("cut off", PACKAGES, vec![0x0a, 0x24, b'x'], Code::InvalidArgument, "malformed_message"),
+        ("open group", TRAFFIC, vec![0x0b], Code::InvalidArgument, "malformed_message"),
+        ("field 0", TRAFFIC, vec![0x00, 0x00], Code::InvalidArgument, "malformed_message"),
+        ("another type", TRAFFIC, vec![0x0a, 0x00], Code::InvalidArgument, "malformed_message"),
+        ("too large", TRAFFIC, vec![0; 20_000], Code::ResourceExhausted, "message_too_large"),
+        ("no such method", "telecom.v1.Telecom/DropTables", vec![], Code::Unimplemented, "unimplemented"),
+        ("no such service", "telecom.v2.Telecom/ListNodes", vec![], Code::Unimplemented, "unimplemented"),
+        (
+            "not even text",
+            "grpc.health.v1.Health/Check",
+            vec![0x0a, 0x01, 0xff],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+    ] {
+        let status = call_raw(&channel, method, of_admin(&issuer, message)).await.unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{what}: {status:?}");
+        let lines = log.take("call");
+        assert_eq!(lines.len(), 1, "{what}: {lines:?}");
+        assert_eq!(
+            (&lines[0]["error_code"], &lines[0]["code"]),
+            (&json!(expected), &json!(format!("{code:?}"))),
+            "{what}"
+        );
+    }
+    let mut strange = of_admin(&issuer, vec![]);
+    strange.metadata_mut().insert("grpc-encoding", "zip".parse().unwrap());
+    let status = call_raw(&channel, TRAFFIC, strange).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "unimplemented"));
+    // The channel is as good as before.
+    assert!(call_raw(&channel, PACKAGES, of_admin(&issuer, vec![])).await.is_ok());
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_answer_that_is_too_large_is_refused_before_it_is_sent(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    world.sql("update telecom.node_client set client_config = jsonb_build_object('x', repeat('y', 5000000))").await;
+    let server = GrpcServer::start(&world, &issuer, config()).await;
+    let log = Log::begin();
+    let (channel, token) = (server.connect().await, issuer.admin());
+    let answer = call(&channel, "telecom.v1.NodeClientManage/ShowNodeClient", json!({ "id": 11 }), Some(&token));
+    let status = answer.await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "answer_too_large"));
+    let lines = log.take("call");
+    assert_eq!((lines.len(), &lines[0]["error_code"]), (1, &json!("answer_too_large")), "{lines:?}");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    let server = GrpcServer::start(&world, &issuer, config()).await;
+    let channel = server.connect().await;
+    let log = Log::begin();
+    let ask = async |message: Value, token: String| {
+        let mut request = Request::new(message);
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        metadata.insert("x-request-id", "r-1".parse().unwrap());
+        metadata.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
+        let _ = call_with(&channel, "telecom.v1.NodeServerManage/ListNodeServers", request).await;
+        let mut lines = log.take("call");
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.remove(0)
+    };
+    for (message, token, level, code, error_code) in [
+        (json!({}), issuer.admin(), "INFO", "Ok", Value::Null),
+        (json!({ "limit": 1_000 }), issuer.admin(), "INFO", "InvalidArgument", json!("invalid_parameter")),
+        (json!({}), "x".to_owned(), "INFO", "Unauthenticated", json!("token_malformed")),
+    ] {
+        let line = ask(message, token.clone()).await;
+        for (name, value) in [
+            ("message", json!("call answered")),
+            ("level", json!(level)),
+            ("operation", json!("ListNodeServers")),
+            ("code", json!(code)),
+            ("error_code", error_code),
+            ("request_id", json!("r-1")),
+            ("trace_id", json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
+        ] {
+            assert_eq!(line[name], value, "{name}: {line}");
+        }
+        assert!(line["took_ms"].is_u64(), "{line}");
+        assert!(token == "x" || !line.to_string().contains(&token), "{line}");
+    }
+    world.pool.close().await;
+    let line = ask(json!({}), issuer.admin()).await;
+    assert_eq!((&line["level"], &line["error_code"]), (&json!("WARN"), &json!("unavailable")), "{line}");
+    assert!(line["cause"].is_string(), "{line}");
+}
+
+/// A server whose database is out of reach, so that whatever is accepted ends as UNAVAILABLE.
+fn server() -> (&'static Runtime, &'static Channel, &'static Issuer) {
+    static SERVER: OnceLock<(Runtime, Channel, Issuer, GrpcServer)> = OnceLock::new();
+    let (runtime, channel, issuer, _) = SERVER.get_or_init(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let issuer = Issuer::default();
+        let (server, channel) = runtime.block_on(async {
+            let server = GrpcServer::start(&World::offline(), &issuer, config()).await;
+            let channel = server.connect().await;
+            (server, channel)
+        });
+        (runtime, channel, issuer, server)
+    });
+    (runtime, channel, issuer)
+}
+
+fn check(outcome: Result<Vec<u8>, Status>) -> Result<(), TestCaseError> {
+    const CALLERS: [Code; 7] = [
+        Code::InvalidArgument,
+        Code::Unauthenticated,
+        Code::Unavailable,
+        Code::Unimplemented,
+        Code::ResourceExhausted,
+        // By a made-up `grpc-timeout`.
+        Code::DeadlineExceeded,
+        Code::Cancelled,
+    ];
+    if let Err(status) = outcome {
+        prop_assert!(CALLERS.contains(&status.code()), "{:?}", status);
+    }
+    Ok(())
+}
+
+/// Bytes that are hardly a message, and fields that may be ones of a message.
+fn message() -> impl Strategy<Value = Vec<u8>> {
+    let field = (0_u8..8, any::<u64>()).prop_map(|(field, value)| {
+        let mut bytes = vec![field << 3];
+        let mut rest = value;
+        while rest >= 0x80 {
+            bytes.push(rest.to_le_bytes()[0] | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest.to_le_bytes()[0]);
+        bytes
+    });
+    let text =
+        (0_u8..8, prop_oneof![any::<Vec<u8>>(), ".{0,40}".prop_map(String::into_bytes)]).prop_map(|(field, text)| {
+            let text: Vec<u8> = text.into_iter().take(100).collect();
+            [vec![field << 3 | 2, u8::try_from(text.len()).unwrap()], text].concat()
+        });
+    prop_oneof![
+        any::<Vec<u8>>(),
+        prop::collection::vec(prop_oneof![field, text], 0..6).prop_map(|fields| fields.concat())
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 768, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_message_is_a_fault_of_ours(operation in 0..OPERATIONS.len(), message in message()) {
+        let (runtime, channel, issuer) = server();
+        check(runtime.block_on(call_raw(channel, OPERATIONS[operation].method, of_admin(issuer, message))))?;
+    }
+
+    #[test]
+    fn no_metadata_is_a_fault_of_ours(
+        name in prop_oneof![
+            Just("authorization"), Just("grpc-timeout"), Just("grpc-encoding"), Just("grpc-accept-encoding"),
+            Just("x-request-id"), Just("traceparent"), Just("x"),
+        ],
+        value in prop_oneof!["[ -~]{0,200}", "[0-9]{1,9}[HMSmun]", "Bearer [A-Za-z0-9_.-]{0,80}"],
+    ) {
+        let (runtime, channel, issuer) = server();
+        let mut request = of_admin(issuer, vec![]);
+        request.metadata_mut().insert(name, MetadataValue::try_from(value).unwrap());
+        check(runtime.block_on(call_raw(channel, TRAFFIC, request)))?;
+    }
+}

@@ -1,0 +1,47 @@
+//! What is logged while a test looks.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing::subscriber::DefaultGuard;
+
+/// The lines that this thread logs while it lives.
+#[derive(Debug)]
+pub struct Log {
+    text: Text,
+    _guard: DefaultGuard,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Begins to look.
+    #[must_use]
+    pub fn begin() -> Self {
+        let text = Text::default();
+        let writer = text.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// Takes the lines so far that say `message`, or begin so.
+    #[must_use]
+    pub fn take(&self, message: &str) -> Vec<Value> {
+        let text = String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["message"].as_str().unwrap_or_default().starts_with(message)).collect()
+    }
+}

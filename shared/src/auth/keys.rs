@@ -29,7 +29,6 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_SET_BYTES: usize = 256 << 10;
 
 /// A key, and the one algorithm that it is for: a token's own word is never asked.
-#[derive(Clone)]
 pub struct Key {
     /// The algorithm.
     pub algorithm: Algorithm,
@@ -37,7 +36,7 @@ pub struct Key {
     pub decoding: DecodingKey,
 }
 
-type Keys = HashMap<String, Key>;
+type Keys = HashMap<String, Arc<Key>>;
 
 /// Finds keys by their id.
 #[derive(Clone)]
@@ -82,8 +81,9 @@ impl KeySource {
         Ok(Self::Published(Arc::new(Published { url, client, clock, held, fetching })))
     }
 
-    /// A key by its id. An error means that it cannot be known whether there is one.
-    pub async fn find(&self, id: &str) -> Result<Option<Key>, Error> {
+    /// A key by its id, the same `Arc` until the set is fetched anew. An error means that it cannot be known whether there is
+    /// one.
+    pub async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, Error> {
         match self {
             Self::Fixed(keys) => Ok(keys.get(id).cloned()),
             Self::Published(published) => published.find(id).await,
@@ -92,7 +92,7 @@ impl KeySource {
 }
 
 impl Published {
-    async fn find(&self, id: &str) -> Result<Option<Key>, Error> {
+    async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, Error> {
         let now = self.clock.now();
         let known = self.held.read().await.key(id, now);
         let fetching = match known {
@@ -173,7 +173,7 @@ impl Held {
         }
     }
 
-    fn key(&self, id: &str, now: DateTime<Utc>) -> Option<(Key, Age)> {
+    fn key(&self, id: &str, now: DateTime<Utc>) -> Option<(Arc<Key>, Age)> {
         Some((self.keys.get(id)?.clone(), self.age(now)?))
     }
 }
@@ -207,7 +207,7 @@ fn keys(set: &JwkSet) -> Keys {
     for jwk in &set.keys {
         let (Some(id), Some(algorithm)) = (&jwk.common.key_id, algorithm(jwk)) else { continue };
         match DecodingKey::from_jwk(jwk) {
-            Ok(decoding) => drop(keys.insert(id.clone(), Key { algorithm, decoding })),
+            Ok(decoding) => drop(keys.insert(id.clone(), Arc::new(Key { algorithm, decoding }))),
             Err(error) => tracing::warn!(id, %error, "a key of the set is not well formed, and is left out"),
         }
     }

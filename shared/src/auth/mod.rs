@@ -1,6 +1,7 @@
 //! Who is asking: JSON Web Tokens, signed by the issuer that the deployment trusts.
 
 mod keys;
+mod verified;
 
 use std::sync::Arc;
 
@@ -14,8 +15,9 @@ use crate::clock::Clock;
 use crate::config::{AuthConfig, JwksConfig};
 use crate::error::{Error, ErrorKind};
 
-use keys::KeySource;
 pub use keys::read_set;
+use keys::{Key, KeySource};
+use verified::Verified;
 
 /// The scope that opens `/v1/admin` and the `*Manage` services.
 pub const ADMIN_SCOPE: &str = "telecom:admin";
@@ -57,7 +59,7 @@ impl Principal {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Claims {
     sub: String,
     exp: i64,
@@ -73,6 +75,7 @@ pub struct Authenticator {
     issuer: String,
     audience: String,
     clock: Arc<dyn Clock>,
+    verified: Arc<Verified>,
 }
 
 impl std::fmt::Debug for Authenticator {
@@ -89,7 +92,7 @@ impl Authenticator {
             JwksConfig::Inline(set) => KeySource::fixed(&set),
             JwksConfig::Published(url) => KeySource::published(url, Arc::clone(&clock))?,
         };
-        Ok(Self { keys, issuer, audience, clock })
+        Ok(Self { keys, issuer, audience, clock, verified: Arc::default() })
     }
 
     /// Reads and judges the bearer token of a request.
@@ -111,20 +114,24 @@ impl Authenticator {
             .map_err(|error| refuse("token_malformed", "the token cannot be read").with_source(error))?;
         let unknown = || refuse("token_key_unknown", "the token is signed with a key that is not known");
         let key = self.keys.find(&header.kid.ok_or_else(unknown)?).await?.ok_or_else(unknown)?;
-        let mut validation = Validation::new(key.algorithm);
-        validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[&self.audience]);
-        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // Times are judged below, by our clock.
-        validation.validate_exp = false;
-        let claims: Claims = decode(token, &key.decoding, &validation)
-            .map_err(|error| refuse("token_invalid", "the token is not valid here").with_source(error))?
-            .claims;
+        let claims = self.verified.claims(token, &key, || self.decode(token, &key))?;
         self.check_times(&claims)?;
         let user_id =
             claims.sub.parse().map_err(|_| refuse("token_invalid", "the token's subject is not a user id"))?;
         let has = |wanted: &str| claims.scope.split(' ').any(|scope| scope == wanted);
         Ok(Principal { user_id, admin: has(ADMIN_SCOPE), secrets: has(SECRETS_SCOPE) })
+    }
+
+    /// Signature, issuer and audience; times are judged by our clock.
+    fn decode(&self, token: &str, key: &Key) -> Result<Claims, Error> {
+        let mut validation = Validation::new(key.algorithm);
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        validation.validate_exp = false;
+        let token = decode(token, &key.decoding, &validation)
+            .map_err(|error| refuse("token_invalid", "the token is not valid here").with_source(error))?;
+        Ok(token.claims)
     }
 
     fn check_times(&self, claims: &Claims) -> Result<(), Error> {

@@ -7,9 +7,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
+use sqlx::{Executor, PgPool, Postgres};
 
 use crate::config::DatabaseConfig;
 use crate::deadline;
@@ -43,6 +44,10 @@ pub type Connection = PgConnection;
 
 const CONFLICT_RETRIES: usize = 5;
 
+/// A statement ends when the client that waits for it is gone: a process that was killed, a call that was given up. The
+/// database looks after half a second, and again.
+const NOTICE_THE_CLIENTS_END: &str = "/* db.connect */ set client_connection_check_interval = '500ms'";
+
 /// A pool that connects at its first use, not here.
 ///
 /// A frozen function reaps nothing and is told of nothing: connections are pinged before use, but only after
@@ -55,6 +60,12 @@ pub fn connect(config: &DatabaseConfig) -> PgPool {
         .min_connections(0)
         .acquire_timeout(Duration::from_secs(5))
         .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(NOTICE_THE_CLIENTS_END).await?;
+                Ok(())
+            })
+        })
         .before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for > PING_AFTER_IDLE {
@@ -95,6 +106,35 @@ pub async fn read(pool: &PgPool) -> Result<Transaction, Error> {
 /// A transaction that writes for somebody who waits for it; bounded as [`read`] is.
 pub async fn write(pool: &PgPool) -> Result<Transaction, Error> {
     begin(pool, "/* db.write */ begin").await
+}
+
+/// A connection for one statement that reads: of one moment by itself, it needs no transaction, which costs as much as a
+/// short statement. Dropped before [`release`](Self::release), when nobody waits for the answer any more, it is cut, and the
+/// database ends the statement.
+#[derive(Debug)]
+pub struct Reader(Option<PoolConnection<Postgres>>);
+
+/// A connection for one statement.
+pub async fn reader(pool: &PgPool) -> Result<Reader, Error> {
+    Ok(Reader(Some(pool.acquire().await?)))
+}
+
+impl Reader {
+    /// The connection.
+    pub fn connection(&mut self) -> Result<&mut Connection, Error> {
+        self.0.as_deref_mut().ok_or_else(|| Error::internal("the connection was released"))
+    }
+
+    /// The answer is here: somebody else may have the connection.
+    pub fn release(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        drop(self.0.take().map(PoolConnection::detach));
+    }
 }
 
 /// Begins, and sets the limit, in one message: a number cannot be a parameter there.

@@ -98,9 +98,10 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
             RecentRange::Week => daily_edges(now, 7, input.time_zone),
             RecentRange::Month => daily_edges(now, 30, input.time_zone),
         };
-        let mut tx = db::read(&self.pool).await?;
+        let mut reader = db::reader(&self.pool).await?;
         let traffic: HashMap<usize, Traffic> =
-            usage_by_bucket(&mut tx, input.user_id, &edges).await?.into_iter().collect();
+            usage_by_bucket(reader.connection()?, input.user_id, &edges).await?.into_iter().collect();
+        reader.release();
         Ok(RecentTrafficUsage {
             range: input.range,
             time_zone: input.time_zone,

@@ -54,8 +54,9 @@ impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
         // Usage is kept by the hour: the current one is in, and so is the one of 30 days ago.
         let end = hour_of(self.context.now()) + TimeDelta::hours(1);
         let start = end - TimeDelta::hours(1) - WINDOW;
-        let mut tx = db::read(&self.pool).await?;
-        let nodes = usually_used_nodes(&mut tx, input.user_id, start, end, page.limit).await?;
+        let mut reader = db::reader(&self.pool).await?;
+        let nodes = usually_used_nodes(reader.connection()?, input.user_id, start, end, page.limit).await?;
+        reader.release();
         Ok(UserUsuallyUsedNodes { nodes })
     }
 }

@@ -39,8 +39,9 @@ impl Processor<AdminShowServer> for ManageService {
     #[tracing::instrument(name = "admin_show_server", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowServer) -> Result<NodeServerDetails, Error> {
         let id = node_id("id", input.id)?;
-        let mut tx = db::read(&self.pool).await?;
-        let details = fleet::show_server(&mut tx, id).await?;
+        let mut reader = db::reader(&self.pool).await?;
+        let details = fleet::show_server(reader.connection()?, id).await?;
+        reader.release();
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         if input.reveal_secrets {
             tracing::info!(operation = AdminShowServer::NAME, id, actor = %input.actor, "secrets shown");

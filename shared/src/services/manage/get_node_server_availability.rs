@@ -55,8 +55,9 @@ impl Processor<GetNodeServerAvailability> for ManageService {
     async fn process(&self, input: GetNodeServerAvailability) -> Result<NodeServerAvailability, Error> {
         let id = node_id("id", input.id)?;
         let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
-        let mut tx = db::read(&self.pool).await?;
-        let times = status_times(&mut tx, Servers::One(id), range.start, range.end).await?;
+        let mut reader = db::reader(&self.pool).await?;
+        let times = status_times(reader.connection()?, Servers::One(id), range.start, range.end).await?;
+        reader.release();
         let (_, times) = times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         let availability = times.availability();
         Ok(NodeServerAvailability { id, start: range.start, end: range.end, times, availability })

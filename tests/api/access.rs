@@ -29,6 +29,7 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
         Some(issuer.sign(&claims))
     };
     let now = at(NOW).timestamp();
+    let admin = claims(user(1), "telecom:admin");
     let mut endless = claims(user(1), "telecom:admin");
     endless.as_object_mut().unwrap().remove("exp");
     let part = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
@@ -48,6 +49,10 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
         ("signed by a stranger under a known key's id", Some(Issuer::default().admin()), NOT_VALID),
         ("alg: none", Some(unsigned), [(401, "token_malformed"); 2]),
         ("signed with the public key as a secret", Some(confused(issuer)), NOT_VALID),
+        ("signed with the RSA key by RS512", Some(issuer.sign_as(1, 1, Algorithm::RS512, &admin)), NOT_VALID),
+        ("signed with the RSA key by PS256", Some(issuer.sign_as(1, 1, Algorithm::PS256, &admin)), NOT_VALID),
+        ("by ES256 under the RSA key's id", Some(issuer.sign_as(2, 1, Algorithm::ES256, &admin)), NOT_VALID),
+        ("by EdDSA under the ES256 key's id", Some(issuer.sign_as(0, 2, Algorithm::EdDSA, &admin)), NOT_VALID),
         ("signed with a key that is not known", Some(unknown_key()), [(401, "token_key_unknown"); 2]),
         ("nonsense", Some("x".into()), [(401, "token_malformed"); 2]),
         ("a user", Some(issuer.user(user(1))), [GRANTED, (403, "scope_missing")]),

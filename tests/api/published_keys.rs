@@ -193,3 +193,24 @@ async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_at_most() {
     later(&clock, TimeDelta::minutes(1));
     assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "token_key_unknown");
 }
+
+#[tokio::test]
+async fn a_token_that_was_verified_once_is_still_judged_by_the_time_and_by_the_keys_of_now() {
+    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    let mut claims = claims(user(1), "");
+    claims["exp"] = json!((clock.now() + TimeDelta::hours(3)).timestamp());
+    let token = issuer.sign(&claims);
+    let verdict = async || judge.verify(&token).await.map_or_else(|error| error.code(), |_| "valid");
+    assert_eq!((verdict().await, verdict().await), ("valid", "valid"));
+    // Fetched anew, the same key; then another one under its id.
+    later(&clock, TimeDelta::minutes(61));
+    assert_eq!(verdict().await, "valid");
+    publisher.publish(&Issuer::default());
+    later(&clock, TimeDelta::minutes(61));
+    assert_eq!(verdict().await, "token_invalid");
+    publisher.publish(&issuer);
+    later(&clock, TimeDelta::minutes(61));
+    assert_eq!(verdict().await, "token_expired");
+}

@@ -102,3 +102,32 @@ async fn the_edges_of_buckets_are_right_at_hours_months_and_changes_of_clocks(po
         assert_eq!((status, &bucket["start"], &bucket["end"]), (200, &json!(start), &json!(end)), "{now} {query}");
     }
 }
+
+/// An hour belongs to the day in which it begins, of 25 hours where the clocks go back, and in a zone whose days begin within
+/// an hour of UTC.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_hour_is_in_one_day_of_whatever_length_and_zone(pool: PgPool) {
+    let api = Api::over_http(World::new(pool).await);
+    // 48 hours from before the long day in Berlin; hour h carries 2^h bytes, so that a sum tells its hours.
+    let hours = "insert into telecom.user_package_usage
+         select 'USER', '2026-10-24T10:00Z'::timestamptz + h * interval '1 hour', 1, null, null, 1::bigint << h, 0, 0, 0
+         from generate_series(0, 47) h";
+    api.world.sql(&hours.replace("USER", &user(1).to_string())).await;
+    let now = at("2026-10-26T12:00:00Z");
+    api.world.clock.set(now);
+    let mut claims = claims(user(1), "");
+    claims["exp"] = json!(now.timestamp() + 60);
+    // Whole hours from the first one on, of three days.
+    for (zone, lengths) in [("UTC", [14, 24, 10]), ("Europe/Berlin", [12, 25, 11]), ("Asia/Kathmandu", [9, 24, 15])] {
+        let query = format!("range=week&time_zone={zone}");
+        let answer = api.get("/v1/traffic-usage", &query, Some(&api.issuer.sign(&claims))).await.1;
+        let uploads = answer["raw"].as_array().unwrap().iter().map(|bucket| bucket["upload"].as_i64().unwrap());
+        let uploads: Vec<i64> = uploads.filter(|upload| *upload > 0).collect();
+        let mut first = 0;
+        let expected = lengths.map(|length| {
+            first += length;
+            (0..length).map(|back| 1_i64 << (first - 1 - back)).sum::<i64>()
+        });
+        assert_eq!(uploads, expected, "{zone}");
+    }
+}

@@ -73,9 +73,14 @@ impl Issuer {
     /// Claims, signed by a key of its number.
     #[must_use]
     pub fn sign_with(&self, key: usize, claims: &Value) -> String {
-        let (algorithm, key, public) = &self.keys[key];
-        let header = Header { kid: public.common.key_id.clone(), ..Header::new(*algorithm) };
-        encode(&header, claims, key).unwrap()
+        self.sign_as(key, key, self.keys[key].0, claims)
+    }
+
+    /// Claims, signed by the key `by`, under the id of the key `named`, by an algorithm that may not be the key's.
+    #[must_use]
+    pub fn sign_as(&self, by: usize, named: usize, algorithm: Algorithm, claims: &Value) -> String {
+        let header = Header { kid: self.keys[named].2.common.key_id.clone(), ..Header::new(algorithm) };
+        encode(&header, claims, &self.keys[by].1).unwrap()
     }
 
     /// A user's token.

@@ -2,7 +2,7 @@
 //! verifying it takes longer than most of what it asks for.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 use sha2::{Digest, Sha256};
@@ -11,15 +11,18 @@ use super::Claims;
 use super::keys::Key;
 
 /// Tokens that are remembered, those used last: about half a megabyte.
-const TOKENS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
+const MOST_TOKENS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
 /// The claims of verified tokens. What changes with time is not remembered: who asks judges expiry, and says which key
 /// is the issuer's now.
-pub struct Verified(Mutex<LruCache<[u8; 32], (Arc<Key>, Claims)>>);
+pub struct Verified(Mutex<Tokens>);
+
+/// By the token's digest: what it was verified with, and what it says.
+type Tokens = LruCache<[u8; 32], (Arc<Key>, Claims)>;
 
 impl Default for Verified {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(TOKENS)))
+        Self(Mutex::new(LruCache::new(MOST_TOKENS)))
     }
 }
 
@@ -40,7 +43,7 @@ impl Verified {
         Ok(claims)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, LruCache<[u8; 32], (Arc<Key>, Claims)>> {
+    fn lock(&self) -> MutexGuard<'_, Tokens> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,0 +1,109 @@
+//! The binary, told to stop while it is busy: whoever goes when told so sees no call fail.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use proto::v1;
+use proto::v1::node_server_manage_client::NodeServerManageClient;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use sqlx::{ConnectOptions, PgPool};
+use telecom_tests::World;
+use telecom_tests::token::{AUDIENCE, ISSUER, Issuer, claims};
+use tonic::Request;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+const CLIENTS: usize = 8;
+
+/// A server in a process of its own, killed when this is dropped.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Process {
+    fn start(pool: &PgPool, issuer: &Issuer) -> (Self, Endpoint) {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/telecom-grpc");
+        let process = Command::new(binary)
+            .env_clear()
+            .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
+            .env("DATABASE_MAX_CONNECTIONS", "4")
+            .env("TELECOM_GRPC_ADDRESS", format!("127.0.0.1:{port}"))
+            .env("TELECOM_GRPC_DRAIN_SECONDS", "2")
+            .envs([("TELECOM_AUTH_ISSUER", ISSUER), ("TELECOM_AUTH_AUDIENCE", AUDIENCE)])
+            .env("TELECOM_AUTH_JWKS", serde_json::to_string(&issuer.jwks()).unwrap())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        (Self(process), Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap())
+    }
+
+    /// Its exit status, if it ends within a time.
+    async fn ended(&mut self, patience: Duration) -> Option<i32> {
+        let began = Instant::now();
+        while began.elapsed() < patience {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        None
+    }
+}
+
+async fn connect(endpoint: &Endpoint) -> Channel {
+    for _ in 0..500 {
+        if let Ok(channel) = endpoint.connect().await {
+            return channel;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the server does not listen");
+}
+
+async fn is_serving(channel: Channel) -> bool {
+    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+    answer.is_ok_and(|answer| answer.into_inner().status == 1)
+}
+
+/// Calls again and again, and asks between calls how the server is, as a load balancer does; answers how many were answered.
+async fn call_until_told(channel: Channel, token: String) -> usize {
+    let mut answered = 0;
+    while is_serving(channel.clone()).await {
+        let mut request = Request::new(v1::ListNodeServersRequest::default());
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let answer = NodeServerManageClient::new(channel.clone()).list_node_servers(request).await;
+        assert_eq!(answer.unwrap().into_inner().total, 1);
+        answered += 1;
+    }
+    answered
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_busy_server_that_gets_sigterm_ends_and_no_call_fails(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    let (mut process, endpoint) = Process::start(&world.pool, &issuer);
+    let mut claims = claims(uuid::Uuid::from_u128(1), "telecom:admin");
+    claims["exp"] = json!(Utc::now().timestamp() + 600);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        clients.push(tokio::spawn(call_until_told(connect(&endpoint).await, issuer.sign(&claims))));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let id = Pid::from_raw(i32::try_from(process.0.id()).unwrap()).unwrap();
+    kill_process(id, Signal::TERM).unwrap();
+    for client in clients {
+        assert!(client.await.unwrap() > 0, "each client was answered, and never refused");
+    }
+    assert_eq!(process.ended(Duration::from_secs(20)).await, Some(0));
+}

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use proto::v1;
 use proto::v1::node_server_manage_client::NodeServerManageClient;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
+use shared::clock::{Clock, System};
 use sqlx::{ConnectOptions, PgPool};
 use telecom_tests::World;
 use telecom_tests::token::{AUDIENCE, ISSUER, Issuer, claims};
@@ -94,7 +94,7 @@ async fn a_busy_server_that_gets_sigterm_ends_and_no_call_fails(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let (mut process, endpoint) = Process::start(&world.pool, &issuer);
     let mut claims = claims(uuid::Uuid::from_u128(1), "telecom:admin");
-    claims["exp"] = json!(Utc::now().timestamp() + 600);
+    claims["exp"] = json!(System.now().timestamp() + 600);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         clients.push(tokio::spawn(call_until_told(connect(&endpoint).await, issuer.sign(&claims))));

@@ -116,6 +116,13 @@ async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
     let status = NodeServerManageClient::new(server.connect().await).list_node_servers(request).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     until("the query is cancelled", async || waiting(&world.pool).await == 0).await;
+    // And one that is a single statement.
+    let mut request = Request::new(v1::ShowNodeServerRequest { id: 1, reveal_secrets: false });
+    request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin()).parse().unwrap());
+    request.set_timeout(Duration::from_millis(300));
+    let status = NodeServerManageClient::new(server.connect().await).show_node_server(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    until("the statement is ended", async || waiting(&world.pool).await == 0).await;
     drop(lock);
     assert_eq!(list(server.connect().await, issuer.admin()).await.unwrap(), 1);
 }

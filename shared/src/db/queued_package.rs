@@ -24,6 +24,9 @@ pub struct Filter {
 ///
 /// One arm of the union runs, that of the filter with the best index; in the others a condition without a column is
 /// false, which is decided once. Each status is read by its own, in order: no arm reads more than `max_total` items of a status.
+///
+/// `between s and s`, and ordered by the status, too: with `=` the primary key gives the same order, and the planner may
+/// read all items by it, throwing away those of another status.
 pub async fn find(
     connection: &mut Connection,
     filter: Filter,
@@ -49,13 +52,15 @@ pub async fn find(
                 select q.id from status
                 cross join lateral (
                     select id from telecom.package_queue q
-                    where q.package_id = $3 and q.status = s order by id desc limit $5
+                    where q.package_id = $3 and q.status between s and s
+                    order by q.status desc, id desc limit $5
                 ) q
                 where $1::uuid is null and $2::uuid is null and $3::bigint is not null
                 union all
                 select q.id from status
                 cross join lateral (
-                    select id from telecom.package_queue q where q.status = s order by id desc limit $5
+                    select id from telecom.package_queue q where q.status between s and s
+                    order by q.status desc, id desc limit $5
                 ) q
                 where $1::uuid is null and $2::uuid is null and $3::bigint is null
             ) q

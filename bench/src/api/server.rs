@@ -15,8 +15,6 @@ use crate::token::{AUDIENCE, ISSUER, Issuer};
 
 /// How long it may take to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What `GrpcConnections` of template.yaml is.
-const DATABASE_CONNECTIONS: &str = "5";
 
 /// A running server. It ends when this is dropped.
 #[derive(Debug)]
@@ -36,7 +34,6 @@ impl Server {
         let process = Command::new(&binary)
             .env_clear()
             .env("DATABASE_URL", database_url)
-            .env("DATABASE_MAX_CONNECTIONS", DATABASE_CONNECTIONS)
             .env("TELECOM_GRPC_ADDRESS", address.to_string())
             .envs([("TELECOM_AUTH_ISSUER", ISSUER), ("TELECOM_AUTH_AUDIENCE", AUDIENCE)])
             .env("TELECOM_AUTH_JWKS", issuer.jwks())

@@ -7,6 +7,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
+use shared::clock::{Clock, System};
 use shared::events::usage_report::{Metrics, TYPE, UsageLine, UsageReport};
 use uuid::Uuid;
 
@@ -130,12 +131,13 @@ fn metrics() -> Metrics {
 
 /// An event of the queue, as Lambda hands it to a function.
 pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
+    let sent = System.now().timestamp_millis().to_string();
     let record = |body: &String| {
         json!({
             "messageId": Uuid::new_v4(), "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": body,
             "attributes": {
-                "ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000",
-                "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": "1700000000001"
+                "ApproximateReceiveCount": "1", "SentTimestamp": sent,
+                "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": sent
             },
             "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:telecom", "awsRegion": "eu-central-1"

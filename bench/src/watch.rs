@@ -141,13 +141,13 @@ async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// Hourly snapshots of all servers over the last `days` days, where there are none.
+/// Hourly snapshots of all servers over the last `days` days, where there are none; oldest first, as the job records them.
 async fn fill(connection: &mut PgConnection, clock: &dyn Clock, days: i64) -> Result<()> {
     let now = clock.now();
     let rows = format!(
         "insert into telecom.node_status_history (node_server_id, status, created_at)
          select s, 'online', timestamptz '{now}' - h * interval '1 hour'
-         from generate_series(0, {days} * 24 - 1) h, generate_series(1, {SERVERS}) s
+         from generate_series({days} * 24 - 1, 0, -1) h, generate_series(1, {SERVERS}) s
          on conflict do nothing"
     );
     run(connection, &rows).await?;

@@ -62,7 +62,7 @@ const BIG: [&str; 6] = [
 async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
     let world = World { pool, ..World::offline() };
     sqlx::raw_sql(DATA).execute(&world.pool).await.unwrap();
-    sqlx::raw_sql("vacuum analyze").execute(&world.pool).await.unwrap();
+    vacuum(&world).await;
     for (name, arguments, most_rows, whole) in STATEMENTS {
         let arguments = arguments.replace("USER", "098f6bcd-4621-3373-8ade-4e832627b4f6");
         let plan = plan(&world, name, &arguments).await;
@@ -73,6 +73,21 @@ async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
     check("queued_package.find", "all", &all, 40_000.0, &BIG);
     let counts = plan(&world, "queued_package.count_by_series", "").await;
     assert!(counts.to_string().contains("Index Only Scan"), "{counts:#}");
+}
+
+/// Lets the planner know what there is, and that all of it is visible: index-only scans are cheap then. While somebody else
+/// looks at the database, autovacuum perhaps, pages are left out: then once more.
+async fn vacuum(world: &World) {
+    for _ in 0..50 {
+        sqlx::raw_sql("vacuum analyze").execute(&world.pool).await.unwrap();
+        let hidden = "select count(*) from pg_stat_user_tables join pg_class c on c.oid = relid
+             where schemaname = 'telecom' and relallvisible < relpages";
+        if world.number(hidden).await == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    panic!("the tables are not all visible after 10 s");
 }
 
 /// Prepares a statement as the code has it, and answers its plan with what was really read. A generic plan is asked for:
@@ -138,7 +153,7 @@ const GROWING: [&str; 3] = ["node_status_transition", "node_status_history", "no
 async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) {
     let world = World { pool, ..World::offline() };
     sqlx::raw_sql(HISTORY).execute(&world.pool).await.unwrap();
-    sqlx::raw_sql("vacuum analyze").execute(&world.pool).await.unwrap();
+    vacuum(&world).await;
     let arguments = |who: &str| format!("{who}'098f6bcd-4621-3373-8ade-4e832627b4f6', '2026-01-01Z', '2026-04-03Z'");
     let hours = plan(&world, "analysis.node_status_hours", &arguments("")).await;
     check("analysis.node_status_hours", "92 days", &hours, 4.0 * 92.0 * 24.0, &GROWING);

@@ -12,9 +12,9 @@ use shared::clock::{Clock, System};
 use uuid::Uuid;
 
 /// `iss`.
-pub const ISSUER: &str = "https://bench.example.com";
+const ISSUER: &str = "https://bench.example.com";
 /// `aud`.
-pub const AUDIENCE: &str = "telecom";
+const AUDIENCE: &str = "telecom";
 const KEY_ID: &str = "bench";
 
 /// An issuer with a key of its own.
@@ -32,8 +32,16 @@ impl Issuer {
         Ok(Self { key: EncodingKey::from_ed_der(der.as_ref()), public })
     }
 
-    /// Its public key, for `TELECOM_AUTH_JWKS`.
-    pub fn jwks(&self) -> String {
+    /// What makes a function or the gRPC server trust it.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("TELECOM_AUTH_ISSUER", ISSUER.to_owned()),
+            ("TELECOM_AUTH_AUDIENCE", AUDIENCE.to_owned()),
+            ("TELECOM_AUTH_JWKS", self.jwks()),
+        ]
+    }
+
+    fn jwks(&self) -> String {
         let key =
             json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": KEY_ID, "x": self.public});
         json!({ "keys": [key] }).to_string()

@@ -1,6 +1,7 @@
 //! JSON logs and metrics, as CloudWatch reads them.
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use http::HeaderMap;
 use metrics_cloudwatch_embedded::Collector;
@@ -54,6 +55,12 @@ pub fn flush() {
     {
         tracing::warn!(%error, "metrics could not be written");
     }
+}
+
+/// Whole milliseconds since `began`, as lines in the log tell them.
+#[must_use]
+pub fn millis_since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What a request is called by those who handled it before: by these a line in the log is found.

@@ -21,12 +21,9 @@ use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use telecom_tests::fleet::{Fleet, Life, Report, Seconds, Span};
 use telecom_tests::report::report_of;
+use telecom_tests::watch::after;
 use telecom_tests::{NOW, World, at, unreachable_publisher};
 use uuid::Uuid;
-
-fn moment(seconds: Seconds) -> DateTime<Utc> {
-    at(NOW) + TimeDelta::seconds(seconds)
-}
 
 fn seconds(moment: DateTime<Utc>) -> Seconds {
     (moment - at(NOW)).num_seconds()
@@ -55,7 +52,7 @@ impl Rules {
     fn ingest(&mut self, reports: &[Report], late: &mut Vec<(i32, DateTime<Utc>)>) {
         for report in reports {
             let (server, log) = &mut self.servers[usize::try_from(report.server - 1).unwrap()];
-            let seen_at = moment(report.period_end.min(report.sent_at));
+            let seen_at = after(report.period_end.min(report.sent_at));
             let falls_into = |spell: &&Spell| spell.since < seen_at && spell.until.is_none_or(|until| until > seen_at);
             if log.spells.iter().rev().find(falls_into).is_some_and(|spell| spell.to == NodeServerStatus::Offline) {
                 late.push((report.server, seen_at));
@@ -104,19 +101,9 @@ impl Rules {
     }
 
     fn set_maintenance(&mut self, id: i32, maintenance: bool, now: DateTime<Utc>) {
-        let is_silent = match judge(&self.heard, &self.patience, now) {
-            Verdict::CollectionStopped { .. } => false,
-            Verdict::Judge { judgement, .. } => self.servers[usize::try_from(id - 1).unwrap()]
-                .0
-                .last_online_at
-                .is_none_or(|at| judgement.is_silence(at)),
-        };
+        let judgement = judge(&self.heard, &self.patience, now).judgement();
         let (server, log) = &mut self.servers[usize::try_from(id - 1).unwrap()];
-        let to = match (maintenance, is_silent) {
-            (true, _) => NodeServerStatus::Maintenance,
-            (false, true) => NodeServerStatus::Offline,
-            (false, false) => NodeServerStatus::Online,
-        };
+        let to = if maintenance { NodeServerStatus::Maintenance } else { server.after_maintenance(judgement.as_ref()) };
         let by = ByHand { actor: Uuid::nil(), reason: "a disk".to_owned() };
         log.change((server.status, to), now, now, Some(by));
         self.alarms += usize::from(to == NodeServerStatus::Offline);
@@ -144,7 +131,7 @@ fn live_by_the_rules(life: Life) -> (Fleet, Rules) {
     let mut rules = Rules::new(&fleet);
     let mut late = Vec::new();
     for step in 1..=life.steps {
-        let now = moment(step * life.step_seconds);
+        let now = after(step * life.step_seconds);
         rules.ingest(&fleet.pass(step), &mut late);
         for (id, maintenance) in maintenance_of(&fleet, step) {
             rules.set_maintenance(id, maintenance, now);
@@ -193,10 +180,10 @@ proptest! {
 }
 
 fn body(report: &Report) -> (String, DateTime<Utc>) {
-    let mut body = report_of(report.id, report.server, moment(report.period_end), &[]);
+    let mut body = report_of(report.id, report.server, after(report.period_end), &[]);
     // The period's beginning is not what the rules go by.
-    body["period_start"] = json!(moment(report.period_end - 1));
-    (body.to_string(), moment(report.sent_at))
+    body["period_start"] = json!(after(report.period_end - 1));
+    (body.to_string(), after(report.sent_at))
 }
 
 async fn live_on_the_database(pool: PgPool, life: Life) {
@@ -211,7 +198,7 @@ async fn live_on_the_database(pool: PgPool, life: Life) {
     let job = TelecomCronExecutor::new(world.pool.clone(), unreachable_publisher(), world.context(), config);
     let run = || async { job.process(RefreshServerStatus(Run::default())).await.unwrap() };
     for step in 1..=life.steps {
-        world.clock.set(moment(step * life.step_seconds));
+        world.clock.set(after(step * life.step_seconds));
         let messages: Vec<_> = fleet.pass(step).iter().map(body).collect();
         if !messages.is_empty() {
             assert_eq!(world.report_sent(&messages).await, Vec::<String>::new());

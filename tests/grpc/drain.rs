@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use proto::v1;
 use proto::v1::node_server_manage_client::NodeServerManageClient;
@@ -11,8 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use shared::clock::{Clock, System};
 use sqlx::{ConnectOptions, PgPool};
-use telecom_tests::World;
 use telecom_tests::token::{AUDIENCE, ISSUER, Issuer, claims};
+use telecom_tests::{World, until};
 use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
@@ -47,28 +47,11 @@ impl Process {
             .unwrap();
         (Self(process), Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap())
     }
-
-    /// Its exit status, if it ends within a time.
-    async fn ended(&mut self, patience: Duration) -> Option<i32> {
-        let began = Instant::now();
-        while began.elapsed() < patience {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                return status.code();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        None
-    }
 }
 
 async fn connect(endpoint: &Endpoint) -> Channel {
-    for _ in 0..500 {
-        if let Ok(channel) = endpoint.connect().await {
-            return channel;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the server does not listen");
+    until("the server listens", async || endpoint.connect().await.is_ok()).await;
+    endpoint.connect().await.unwrap()
 }
 
 async fn is_serving(channel: Channel) -> bool {
@@ -105,5 +88,6 @@ async fn a_busy_server_that_gets_sigterm_ends_and_no_call_fails(pool: PgPool) {
     for client in clients {
         assert!(client.await.unwrap() > 0, "each client was answered, and never refused");
     }
-    assert_eq!(process.ended(Duration::from_secs(20)).await, Some(0));
+    until("the server has ended", async || process.0.try_wait().unwrap().is_some()).await;
+    assert_eq!(process.0.wait().unwrap().code(), Some(0));
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use local::python::Environment;
 use local::settings::Settings;
@@ -16,7 +16,7 @@ use telecom_grpc::GrpcConfig;
 use telecom_tests::api::OPERATIONS;
 use telecom_tests::grpc::{GrpcServer, config};
 use telecom_tests::token::Issuer;
-use telecom_tests::{World, user};
+use telecom_tests::{World, until, user};
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -47,14 +47,6 @@ async fn waiting(pool: &PgPool) -> i64 {
     .fetch_one(pool)
     .await
     .unwrap()
-}
-
-async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !met().await {
-        assert!(began.elapsed() < Duration::from_secs(10), "{what}: not within 10 s");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 fn asking(token: &str) -> Request<v1::ListNodeServersRequest> {

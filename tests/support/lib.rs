@@ -11,7 +11,7 @@ pub mod token;
 pub mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_lambda_events::sqs::SqsEvent;
@@ -53,6 +53,15 @@ pub fn at(text: &str) -> DateTime<Utc> {
 #[must_use]
 pub fn user(n: u128) -> Uuid {
     Uuid::from_u128(0x0fff_0000_0000_0000_0000_0000_0000_0000 + n)
+}
+
+/// Waits until something is so; 10 s at most.
+pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !met().await {
+        assert!(began.elapsed() < Duration::from_secs(10), "{what}: not within 10 s");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// The system under test.

@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tonic::transport::{Channel, Endpoint};
 
 use crate::peak::peak_mb;
-use crate::token::{AUDIENCE, ISSUER, Issuer};
+use crate::token::Issuer;
 
 /// How long it may take to listen.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,8 +35,7 @@ impl Server {
             .env_clear()
             .env("DATABASE_URL", database_url)
             .env("TELECOM_GRPC_ADDRESS", address.to_string())
-            .envs([("TELECOM_AUTH_ISSUER", ISSUER), ("TELECOM_AUTH_AUDIENCE", AUDIENCE)])
-            .env("TELECOM_AUTH_JWKS", issuer.jwks())
+            .envs(issuer.environment())
             .stdin(Stdio::null())
             .stdout(output)
             .kill_on_drop(true)

@@ -44,9 +44,6 @@ impl Surroundings<'_> {
             ("TELECOM_USER_USAGE_BILLING_QUEUE_URL", self.messaging.queue_url(BILLING)),
             ("TELECOM_PACKAGE_EXPIRING_QUEUE_URL", self.messaging.queue_url(EXPIRING)),
             ("TELECOM_EVENT_BUS_NAME", BUS.to_owned()),
-            ("TELECOM_AUTH_ISSUER", token::ISSUER.to_owned()),
-            ("TELECOM_AUTH_AUDIENCE", token::AUDIENCE.to_owned()),
-            ("TELECOM_AUTH_JWKS", self.issuer.jwks()),
         ]
     }
 }
@@ -73,6 +70,7 @@ impl Function {
         let process = Command::new(&binary)
             .env_clear()
             .envs(surroundings.environment(name))
+            .envs(surroundings.issuer.environment())
             .env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string())
             .stdin(Stdio::null())
             .stdout(output)

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
 use shared::error::{Error, ErrorKind};
-use shared::telemetry::RequestIds;
+use shared::telemetry::{RequestIds, millis_since};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::Service;
@@ -69,6 +69,24 @@ struct Line {
     ended: bool,
 }
 
+/// Writes the line of a call that was answered, at a level, which `tracing` must know when it is compiled.
+macro_rules! answered {
+    ($level:ident, $line:expr, $code:expr, $error_code:expr, $error:expr, $cause:expr) => {{
+        let Line { operation, ids: RequestIds { request_id, trace_id }, began, .. } = $line;
+        tracing::$level!(
+            operation,
+            code = ?$code,
+            took_ms = millis_since(*began),
+            request_id,
+            trace_id,
+            error_code = $error_code,
+            error = $error,
+            cause = $cause,
+            "call answered"
+        );
+    }};
+}
+
 impl Line {
     fn begin<B>(request: &Request<B>) -> Self {
         let path = request.uri().path();
@@ -103,52 +121,27 @@ impl Line {
     }
 
     fn failed(&self, error: &Error) {
-        let Self { operation, ids: RequestIds { request_id, trace_id }, .. } = self;
-        let (code, took_ms) = (status::code(error.kind()), self.took_ms());
+        let code = status::code(error.kind());
         let (error_code, said, cause) = (error.code(), error.to_string(), error.cause());
         match error.kind() {
-            ErrorKind::Internal => tracing::error!(
-                operation,
-                ?code,
-                took_ms,
-                request_id,
-                trace_id,
-                error_code,
-                error = said,
-                cause,
-                "call answered"
-            ),
-            ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => tracing::warn!(
-                operation,
-                ?code,
-                took_ms,
-                request_id,
-                trace_id,
-                error_code,
-                error = said,
-                cause,
-                "call answered"
-            ),
+            ErrorKind::Internal => answered!(error, self, code, error_code, said, cause),
+            ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => {
+                answered!(warn, self, code, error_code, said, cause);
+            }
             _ => self.answered(code, Some(error_code), Some(&said)),
         }
     }
 
     fn answered(&self, code: Code, error_code: Option<&str>, error: Option<&str>) {
-        let Self { operation, ids: RequestIds { request_id, trace_id }, .. } = self;
-        let took_ms = self.took_ms();
-        tracing::info!(operation, ?code, took_ms, request_id, trace_id, error_code, error, "call answered");
-    }
-
-    fn took_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        answered!(info, self, code, error_code, error, None::<&str>);
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.ended {
-            let took_ms = self.took_ms();
-            let Self { operation, ids: RequestIds { request_id, trace_id }, .. } = self;
+            let Self { operation, ids: RequestIds { request_id, trace_id }, began, .. } = self;
+            let took_ms = millis_since(*began);
             tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id, "call given up");
         }
     }

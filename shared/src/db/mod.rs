@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use scopeguard::{ScopeGuard, guard};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
@@ -109,32 +110,18 @@ pub async fn write(pool: &PgPool) -> Result<Transaction, Error> {
 }
 
 /// A connection for one statement that reads: of one moment by itself, it needs no transaction, which costs as much as a
-/// short statement. Dropped before [`release`](Self::release), when nobody waits for the answer any more, it is cut, and the
+/// short statement. Dropped before it is [released](release), when nobody waits for the answer any more, it is cut, and the
 /// database ends the statement.
-#[derive(Debug)]
-pub struct Reader(Option<PoolConnection<Postgres>>);
+pub type Reader = ScopeGuard<PoolConnection<Postgres>, fn(PoolConnection<Postgres>)>;
 
 /// A connection for one statement.
 pub async fn reader(pool: &PgPool) -> Result<Reader, Error> {
-    Ok(Reader(Some(pool.acquire().await?)))
+    Ok(guard(pool.acquire().await?, |connection| drop(connection.detach())))
 }
 
-impl Reader {
-    /// The connection.
-    pub fn connection(&mut self) -> Result<&mut Connection, Error> {
-        self.0.as_deref_mut().ok_or_else(|| Error::internal("the connection was released"))
-    }
-
-    /// The answer is here: somebody else may have the connection.
-    pub fn release(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        drop(self.0.take().map(PoolConnection::detach));
-    }
+/// The answer is here: somebody else may have the connection.
+pub fn release(reader: Reader) {
+    drop(ScopeGuard::into_inner(reader));
 }
 
 /// Begins, and sets the limit, in one message: a number cannot be a parameter there.

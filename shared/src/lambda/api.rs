@@ -79,7 +79,7 @@ pub async fn handle<E: Endpoint>(
         problem::response(&error)
     });
     let status = response.status().as_u16();
-    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took_ms = telemetry::millis_since(began);
     let RequestIds { request_id, trace_id } = RequestIds::of(request.headers());
     tracing::info!(operation = E::Input::NAME, status, took_ms, request_id, trace_id, "request answered");
     telemetry::count(if status < 500 { "RequestsAnswered" } else { "RequestsFailed" }, 1);

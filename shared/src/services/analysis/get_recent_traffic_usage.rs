@@ -100,8 +100,8 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
         };
         let mut reader = db::reader(&self.pool).await?;
         let traffic: HashMap<usize, Traffic> =
-            usage_by_bucket(reader.connection()?, input.user_id, &edges).await?.into_iter().collect();
-        reader.release();
+            usage_by_bucket(&mut reader, input.user_id, &edges).await?.into_iter().collect();
+        db::release(reader);
         Ok(RecentTrafficUsage {
             range: input.range,
             time_zone: input.time_zone,

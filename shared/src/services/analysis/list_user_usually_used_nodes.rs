@@ -55,8 +55,8 @@ impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
         let end = hour_of(self.context.now()) + TimeDelta::hours(1);
         let start = end - TimeDelta::hours(1) - WINDOW;
         let mut reader = db::reader(&self.pool).await?;
-        let nodes = usually_used_nodes(reader.connection()?, input.user_id, start, end, page.limit).await?;
-        reader.release();
+        let nodes = usually_used_nodes(&mut reader, input.user_id, start, end, page.limit).await?;
+        db::release(reader);
         Ok(UserUsuallyUsedNodes { nodes })
     }
 }

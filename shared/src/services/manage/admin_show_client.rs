@@ -3,14 +3,13 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::ManageService;
+use super::{ManageService, mask_unless};
 use crate::auth::Access;
 use crate::db::fleet::{self, Clients};
 use crate::db::{self, Connection};
 use crate::domain::node::NodeClientDetails;
 use crate::domain::node_id;
 use crate::domain::page::Page;
-use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
@@ -44,11 +43,7 @@ impl Processor<AdminShowClient> for ManageService {
         let mut tx = db::read(&self.pool).await?;
         let details = details(&mut tx, id).await?;
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node client {id}")))?;
-        if input.reveal_secrets {
-            tracing::info!(operation = AdminShowClient::NAME, id, actor = %input.actor, "secrets shown");
-        } else {
-            secret::mask(&mut details.client.client_config);
-        }
+        mask_unless::<AdminShowClient>(input.reveal_secrets, (id, input.actor), &mut details.client.client_config);
         Ok(details)
     }
 }

@@ -3,12 +3,11 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::ManageService;
+use super::{ManageService, mask_unless};
 use crate::auth::Access;
 use crate::db::{self, fleet};
 use crate::domain::node::NodeServerDetails;
 use crate::domain::node_id;
-use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
@@ -40,14 +39,10 @@ impl Processor<AdminShowServer> for ManageService {
     async fn process(&self, input: AdminShowServer) -> Result<NodeServerDetails, Error> {
         let id = node_id("id", input.id)?;
         let mut reader = db::reader(&self.pool).await?;
-        let details = fleet::show_server(reader.connection()?, id).await?;
-        reader.release();
+        let details = fleet::show_server(&mut reader, id).await?;
+        db::release(reader);
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
-        if input.reveal_secrets {
-            tracing::info!(operation = AdminShowServer::NAME, id, actor = %input.actor, "secrets shown");
-        } else {
-            secret::mask(&mut details.server_config);
-        }
+        mask_unless::<AdminShowServer>(input.reveal_secrets, (id, input.actor), &mut details.server_config);
         Ok(details)
     }
 }

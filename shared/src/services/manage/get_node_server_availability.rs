@@ -56,8 +56,8 @@ impl Processor<GetNodeServerAvailability> for ManageService {
         let id = node_id("id", input.id)?;
         let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
         let mut reader = db::reader(&self.pool).await?;
-        let times = status_times(reader.connection()?, Servers::One(id), range.start, range.end).await?;
-        reader.release();
+        let times = status_times(&mut reader, Servers::One(id), range.start, range.end).await?;
+        db::release(reader);
         let (_, times) = times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         let availability = times.availability();
         Ok(NodeServerAvailability { id, start: range.start, end: range.end, times, availability })

@@ -10,7 +10,9 @@ mod get_node_server_availability;
 mod set_node_server_maintenance;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 pub use admin_list_clients::{AdminClients, AdminListClients};
 pub use admin_list_packages::{AdminListPackages, AdminPackages};
@@ -24,6 +26,8 @@ pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMainte
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
+use crate::domain::secret;
+use crate::services::Operation;
 
 /// Answers administrators.
 #[derive(Debug, Clone)]
@@ -45,5 +49,14 @@ impl ManageService {
 impl FromApp for ManageService {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.context(), app.config()?))
+    }
+}
+
+/// Hides the secrets in the configuration of what has the id `id`, unless the `actor` asked to see them: that is logged.
+fn mask_unless<I: Operation>(reveal_secrets: bool, (id, actor): (i32, Uuid), config: &mut Value) {
+    if reveal_secrets {
+        tracing::info!(operation = I::NAME, id, %actor, "secrets shown");
+    } else {
+        secret::mask(config);
     }
 }

@@ -25,6 +25,10 @@ mod cron {
     mod retention;
     mod sweep_outbox;
 }
+mod database {
+    mod login;
+    mod roles;
+}
 mod grpc {
     mod drain;
     mod refusals;

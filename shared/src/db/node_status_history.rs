@@ -46,25 +46,11 @@ pub async fn seal(
     Ok(())
 }
 
-/// Refreshes the view of the open hours, in a transaction; readers go on meanwhile. Of a long history the planner expects
-/// more than there is to do, and would compile the query for longer than it runs.
+/// Refreshes the view of the open hours, in a transaction, and tells the planner what is in it; readers go on meanwhile. The
+/// history grows evenly: autovacuum analyses that, and a sample of years would cost more than all the rest.
 pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_status_history.no_jit */ select set_config('jit', 'off', true)"#)
-        .fetch_one(&mut *connection)
-        .await?;
-    sqlx::query!(
-        r#"/* node_status_history.refresh_view */ refresh materialized view concurrently telecom.node_status_hourly_mv"#
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Tells the planner what is in the view. The history grows evenly: autovacuum does, and a sample of years would cost
-/// more than all the rest.
-pub async fn analyze_view(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_status_history.analyze_view */ analyze telecom.node_status_hourly_mv"#)
-        .execute(connection)
+    sqlx::query!(r#"/* node_status_history.refresh_view */ select telecom.refresh_node_status_view()"#)
+        .fetch_one(connection)
         .await?;
     Ok(())
 }

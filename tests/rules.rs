@@ -26,6 +26,7 @@ mod cron {
     mod sweep_outbox;
 }
 mod grpc {
+    mod any_message;
     mod drain;
     mod refusals;
     mod server;

@@ -30,6 +30,7 @@ mod database {
     mod roles;
 }
 mod grpc {
+    mod any_message;
     mod drain;
     mod refusals;
     mod server;

@@ -109,7 +109,9 @@ pub async fn call_raw(channel: &Channel, method: &str, request: Request<Vec<u8>>
     Ok(client.unary(request, format!("/{method}").parse().unwrap(), BytesCodec).await?.into_inner())
 }
 
-fn method_descriptor(method: &str) -> MethodDescriptor {
+/// What the descriptor set says of a method.
+#[must_use]
+pub fn method_descriptor(method: &str) -> MethodDescriptor {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
     let (service, name) = method.split_once('/').unwrap();
     pool.get_service_by_name(service).unwrap().methods().find(|known| known.name() == name).unwrap()

@@ -127,11 +127,7 @@ pub async fn status_times(
         with server as (
             select id from telecom.node_server where id = $1
             union
-            select c.node_server_id
-            from telecom.package_queue q
-            join telecom.package p on p.id = q.package_id
-            join telecom.node_client c on c.access_groups @> array[p.available_group]
-            where q.user_id = $2 and q.status = 'active'
+            select node_server_id from telecom.user_node_client where user_id = $2
         ), known as materialized (
             select k.kept, k.kept - coalesce((
                 select range_agg(tstzrange(since, until)) from telecom.collection_outage
@@ -192,12 +188,10 @@ pub async fn user_clients(
 ) -> Result<(Vec<(i32, i32)>, i64), Error> {
     let rows = sqlx::query!(
         r#"/* node_status_history.user_clients */
-        select c.id, c.node_server_id, count(*) over () as "count!"
-        from telecom.package_queue q
-        join telecom.package p on p.id = q.package_id
-        join telecom.node_client c on c.access_groups @> array[p.available_group]
-        where q.user_id = $1 and q.status = 'active'
-        order by c.display_order, c.id
+        select id as "id!", node_server_id as "node_server_id!", count(*) over () as "count!"
+        from telecom.user_node_client
+        where user_id = $1
+        order by display_order, id
         limit $2"#,
         user_id,
         limit

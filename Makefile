@@ -1,6 +1,6 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi
+.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi deploy cost
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
@@ -54,6 +54,12 @@ verify: ## Compare what the simulator sent with what was recorded and billed
 
 token: ## Print the demo user's token; for others see `telecom-local token --help`
 	@$(LOCAL) token $(ARGS)
+
+deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOYMENT.md
+	@local/scripts/deploy $(ARGS) $(ENV)
+
+cost: ## Compute what it costs, and write it into docs/DEPLOYMENT.md
+	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
 
 openapi: build ## Bring the committed API documentation up to date
 	@$(LOCAL) openapi

@@ -1,6 +1,6 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi
+.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi sam-invoke sam-api test-sam
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
@@ -9,7 +9,7 @@ LOCAL := target/$(BUILD)/telecom-local --build $(BUILD)
 PROGRAM := $(firstword $(LOCAL))
 
 help: ## List what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051). DATABASE_URL: a database to use instead of an own one.\n'
 
 run: build ## Start everything on this machine; Ctrl-C stops it
@@ -54,6 +54,15 @@ verify: ## Compare what the simulator sent with what was recorded and billed
 
 token: ## Print the demo user's token; for others see `telecom-local token --help`
 	@$(LOCAL) token $(ARGS)
+
+sam-invoke: ## Invoke FUNCTION=list-nodes once in a container, over what runs (EVENT=file); needs Docker
+	@$(if $(FUNCTION),,echo "Say which function: make sam-invoke FUNCTION=list-nodes" >&2; exit 2;) $(LOCAL) sam invoke $(FUNCTION) $(if $(EVENT),--event $(EVENT))
+
+sam-api: ## Serve the HTTP API from functions in containers, over what runs; needs Docker
+	@exec $(LOCAL) sam api
+
+test-sam: ## Test functions in containers, where Docker is; apart from `make test`
+	@local/scripts/test-sam
 
 openapi: build ## Bring the committed API documentation up to date
 	@$(LOCAL) openapi

@@ -2,6 +2,7 @@
 //!
 //! [`stack::Stack`] starts and stops all of it; the program `telecom-local` and the end-to-end tests are its users.
 pub mod banner;
+pub mod containers;
 pub mod database;
 pub mod demo;
 pub mod deploy;
@@ -9,12 +10,16 @@ pub mod grpc;
 pub mod hooks;
 pub mod interrupt;
 pub mod invoke;
+pub mod load_balancer;
+pub mod loopback;
 pub mod ministack;
 pub mod net;
 pub mod postgres;
 pub mod process;
 pub mod progress;
 pub mod python;
+pub mod runtime_api;
+pub mod sam;
 pub mod session;
 pub mod settings;
 pub mod stack;

@@ -26,6 +26,7 @@ mod cron {
     mod sweep_outbox;
 }
 mod grpc {
+    mod container;
     mod drain;
     mod refusals;
     mod server;

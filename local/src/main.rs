@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::demo::script::Load;
 use local::demo::token::Role;
-use local::settings::{GATEWAY_PORT, GRPC_PORT, POSTGRES_PORT, Profile, Settings, repository};
+use local::settings::{Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, POSTGRES_PORT, Profile, Settings, repository};
 use local::stack::Endpoints;
 use local::{banner, database, hooks, interrupt, postgres, python, sam, session, stage};
 use uuid::Uuid;
@@ -43,6 +43,12 @@ struct Options {
     /// Port of the gRPC server
     #[arg(long, global = true, env = "TELECOM_GRPC_PORT", default_value_t = GRPC_PORT)]
     grpc_port: u16,
+    /// What stands in for AWS
+    #[arg(long, global = true, env = "TELECOM_STACK", value_enum, default_value_t = StandIn::Ministack)]
+    stack: StandIn,
+    /// Port of the HTTP API with LocalStack
+    #[arg(long, global = true, env = "TELECOM_HTTP_PORT", default_value_t = HTTP_PORT)]
+    http_port: u16,
     /// Database to use instead of an own one
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
@@ -55,6 +61,14 @@ struct Options {
 enum Build {
     Debug,
     Release,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StandIn {
+    /// Runs template.yaml as it stands
+    Ministack,
+    /// Runs its queues and its bus; this program drives the functions. Needs Python 3.13
+    Localstack,
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,6 +221,11 @@ impl Options {
             gateway_port: self.port,
             postgres_port: self.pg_port,
             grpc_port: self.grpc_port,
+            http_port: self.http_port,
+            emulator: match self.stack {
+                StandIn::Ministack => Emulator::Ministack,
+                StandIn::Localstack => Emulator::LocalStack,
+            },
             database_url: self.database_url.clone().filter(|url| !url.is_empty()),
             profile: match self.build {
                 Build::Debug => Profile::Debug,
@@ -224,8 +243,10 @@ impl Options {
             format!("--port={}", self.port),
             format!("--pg-port={}", self.pg_port),
             format!("--grpc-port={}", self.grpc_port),
+            format!("--http-port={}", self.http_port),
         ];
         arguments.extend(self.root.iter().map(|root| format!("--root={}", root.display())));
+        arguments.extend(self.stack.to_possible_value().map(|stack| format!("--stack={}", stack.get_name())));
         arguments.extend(self.build.to_possible_value().map(|build| format!("--build={}", build.get_name())));
         arguments
     }

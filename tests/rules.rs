@@ -32,6 +32,7 @@ mod grpc {
     mod server;
     mod tls;
 }
+mod documents;
 mod messages;
 mod queue {
     mod apply_user_usage_billing;

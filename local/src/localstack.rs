@@ -1,4 +1,4 @@
-//! LocalStack, from PyPI and without an account: queues, bus and CloudFormation. What it lacks is driven from here.
+//! `LocalStack`, without an account: queues, a bus and a way to deploy them. What it lacks is driven from here.
 
 use std::fs;
 use std::process::Command;

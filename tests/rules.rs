@@ -25,7 +25,12 @@ mod cron {
     mod retention;
     mod sweep_outbox;
 }
+mod database {
+    mod login;
+    mod roles;
+}
 mod grpc {
+    mod any_message;
     mod container;
     mod drain;
     mod refusals;

@@ -61,7 +61,7 @@ impl Database {
     /// A pool as a function has it.
     pub fn pool(&self, max_connections: u32) -> PgPool {
         let connect = self.server.clone().database(&self.name);
-        db::connect(&DatabaseConfig { connect, max_connections })
+        db::connect(&DatabaseConfig::new(connect, max_connections))
     }
 
     /// A connection of the benchmark's own.

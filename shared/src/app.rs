@@ -1,6 +1,7 @@
 //! What a function is made of: it takes from here only what it uses, and nothing is opened before it is used.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -11,6 +12,7 @@ use crate::auth::Authenticator;
 use crate::clock::Context;
 use crate::config::{AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, TelecomConfig};
 use crate::db;
+use crate::db::credentials::Credentials;
 use crate::events::publisher::Publisher;
 
 /// Why a function could not start.
@@ -35,7 +37,7 @@ pub trait FromApp: Sized {
 #[derive(Debug)]
 pub struct App {
     aws: OnceCell<SdkConfig>,
-    database: OnceLock<PgPool>,
+    database: OnceLock<(PgPool, Credentials)>,
     max_connections: u32,
 }
 
@@ -55,7 +57,35 @@ impl App {
     /// The pool over `DATABASE_URL`, one for all services of the process; it connects at its first use.
     pub fn database(&self) -> Result<PgPool, StartError> {
         let config = DatabaseConfig::from_env(self.max_connections)?;
-        Ok(self.database.get_or_init(|| db::connect(&config)).clone())
+        let (pool, _) = self.database.get_or_init(|| (db::connect(&config), Credentials::new(config.login)));
+        Ok(pool.clone())
+    }
+
+    /// Renews what the database's next connections log in with, where that grows old: before each invocation. What cannot
+    /// be renewed is told; what there is may still do.
+    pub async fn renew_login(&self) {
+        let Some((pool, credentials)) = self.database.get().filter(|(_, credentials)| credentials.change()) else {
+            return;
+        };
+        // Boxed: a client of AWS nests deeper than a compiler likes within an invocation's own future.
+        let renewed = Box::pin(async { credentials.renew(pool, self.aws().await, self.context().now()).await });
+        if let Err(error) = renewed.await {
+            tracing::error!(error_code = error.code(), cause = error.cause(), "the database's login cannot be renewed");
+        }
+    }
+
+    /// Renews it again and again, for a process that runs on between calls; it never ends.
+    pub async fn keep_login(&self) -> ! {
+        const LOOK_EVERY: Duration = Duration::from_secs(30);
+        loop {
+            self.renew_login().await;
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// `AWS_ENDPOINT_URL` and the SDK's other variables decide whether it is AWS or an emulator.
+    async fn aws(&self) -> &SdkConfig {
+        self.aws.get_or_init(aws_config::load_from_env).await
     }
 
     /// The machine's clock and random ids.
@@ -69,11 +99,9 @@ impl App {
         Ok(TelecomConfig::from_env()?)
     }
 
-    /// A publisher to the queues and the bus that the environment names. `AWS_ENDPOINT_URL` and the SDK's other
-    /// variables decide whether those are AWS's or an emulator's.
+    /// A publisher to the queues and the bus that the environment names.
     pub async fn publisher(&self) -> Publisher {
-        let aws = self.aws.get_or_init(aws_config::load_from_env).await;
-        Publisher::new(aws, MessagingConfig::from_env())
+        Publisher::new(self.aws().await, MessagingConfig::from_env())
     }
 
     /// The judge of tokens.

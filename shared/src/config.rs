@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use jsonwebtoken::jwk::JwkSet;
 use sqlx::postgres::PgConnectOptions;
+use strum::{EnumString, IntoStaticStr};
 use url::Url;
 
 use crate::auth;
@@ -73,9 +74,42 @@ pub struct DatabaseConfig {
     pub connect: PgConnectOptions,
     /// Upper bound of the pool.
     pub max_connections: u32,
+    /// How a connection proves who it is.
+    pub login: DatabaseLogin,
+    /// `DATABASE_ROLE`: the role that a connection takes after its login. Default: the login's own.
+    pub role: Option<DatabaseRole>,
+}
+
+/// How a connection proves who it is: `DATABASE_AUTH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseLogin {
+    /// Not set: as `DATABASE_URL` says.
+    Url,
+    /// `iam`: by a token that is signed for the user in `DATABASE_URL`, and lasts a quarter of an hour.
+    Iam,
+    /// `secret`: as the secret of Secrets Manager named by `DATABASE_SECRET_ARN` says; it has the fields `username` and
+    /// `password`, as RDS writes them.
+    Secret(String),
+}
+
+/// A role that `migrate` makes; which may do what is in `db/roles.sql`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumString)]
+pub enum DatabaseRole {
+    /// Reads.
+    #[strum(serialize = "telecom_reader")]
+    Reader,
+    /// Reads, and writes what consumers and jobs write.
+    #[strum(serialize = "telecom_writer")]
+    Writer,
 }
 
 impl DatabaseConfig {
+    /// As a URL says.
+    #[must_use]
+    pub fn new(connect: PgConnectOptions, max_connections: u32) -> Self {
+        Self { connect, max_connections, login: DatabaseLogin::Url, role: None }
+    }
+
     /// Reads the variables; `max_connections` where nothing else is said.
     pub fn from_env(max_connections: u32) -> Result<Self, ConfigError> {
         let url = required("DATABASE_URL")?;
@@ -83,7 +117,22 @@ impl DatabaseConfig {
         let connect = PgConnectOptions::from_str(&url)
             .map_err(|_| invalid("DATABASE_URL", "is not a URL such as postgres://user@host:5432/name"))?;
         let max_connections = positive("DATABASE_MAX_CONNECTIONS", "a whole number", max_connections)?;
-        Ok(Self { connect, max_connections })
+        let role = optional("DATABASE_ROLE").map(|name| {
+            name.parse()
+                .map_err(|_| invalid("DATABASE_ROLE", format!("{name:?} is not telecom_reader or telecom_writer")))
+        });
+        Ok(Self { connect, max_connections, login: DatabaseLogin::from_env()?, role: role.transpose()? })
+    }
+}
+
+impl DatabaseLogin {
+    fn from_env() -> Result<Self, ConfigError> {
+        match optional("DATABASE_AUTH").as_deref() {
+            None => Ok(Self::Url),
+            Some("iam") => Ok(Self::Iam),
+            Some("secret") => required("DATABASE_SECRET_ARN").map(Self::Secret),
+            Some(other) => Err(invalid("DATABASE_AUTH", format!("{other:?} is not iam or secret, nor empty"))),
+        }
     }
 }
 

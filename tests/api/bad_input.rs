@@ -47,6 +47,7 @@ const PACKAGES: &str = "/v1/admin/package-queue";
 #[case(HISTORY, "start=2026-03-10T00:00:00Z&end=2026-03-10T00:00:00Z", "invalid_parameter", "start", "before `end`")]
 #[case(HISTORY, "start=2026-03-11T00:00:00Z&end=2026-03-10T00:00:00Z", "invalid_parameter", "start", "before `end`")]
 #[case(HISTORY, "start=2025-12-08T09:59:59Z&end=2026-03-10T10:00:00Z", "invalid_parameter", "start", "92 days")]
+#[case(HISTORY, "end=0001-01-01T23:59:59Z", "invalid_parameter", "start", "before `end`")]
 #[case(USED, "limit=0", "invalid_parameter", "limit", "1 to 100")]
 #[case(USED, "limit=101", "invalid_parameter", "limit", "1 to 100")]
 #[case(USED, "offset=1", "unknown_parameter", "offset", "limit")]
@@ -291,6 +292,7 @@ async fn extreme_values_that_are_allowed_have_an_answer(pool: PgPool) {
     for (path, query) in [
         (HISTORY, "start=2025-12-08T10:00:00Z&end=2026-03-10T10:00:00Z"),
         (HISTORY, "start=0001-01-01T00:00:00Z&end=0001-01-01T01:00:00Z"),
+        (HISTORY, "end=0001-01-02T00:00:00Z"),
         (HISTORY, "start=9999-12-31T23:00:00Z&end=9999-12-31T23:59:59.999999999Z"),
         (HISTORY, "start=2026-03-10T01:00:00%2B02:00"),
         (NODES, "offset=1000000&limit=1000"),

@@ -1,34 +1,98 @@
-//! Both transports say the same, and what they say equals plain SQL, written apart from the code, over generated data.
+//! Both transports say the same, and what they say equals plain SQL, written apart from the code, over generated data:
+//! questions chosen by hand, and generated ones, good and bad.
 
+mod generated;
+mod table;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, FixedOffset};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Map, Number, Value, json};
 use sqlx::PgPool;
 use telecom_tests::api::Api;
 use telecom_tests::token::{Issuer, claims};
-use telecom_tests::{NOW, World};
+use telecom_tests::{NOW, World, at};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 use uuid::Uuid;
 
-/// A fleet with every status and gaps in it, users in every state, and a month of usage.
+use generated::{Asked, Caller, Known, asked};
+
+/// A fleet with every status and gaps in it, users in every state, and a month of usage; it follows `setseed`.
 const DATA: &str = include_str!("differential.sql");
+
+async fn api_over_data(pool: PgPool, seed: &str) -> Api {
+    let world = World::new(pool).await;
+    sqlx::raw_sql(&format!("select setseed({seed}); {DATA}")).execute(&world.pool).await.unwrap();
+    Api::over_both(world, Issuer::default()).await
+}
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
-    let world = World::new(pool).await;
-    sqlx::raw_sql(DATA).execute(&world.pool).await.unwrap();
-    let users: Vec<Uuid> = column(&world, "select user_id from oracle.users order by n").await;
-    let api = Api::over_both(world, Issuer::default()).await;
+    let api = api_over_data(pool, "0.42").await;
+    let users: Vec<Uuid> = column(&api.world, "select user_id from oracle.users order by n").await;
+    let (caller, now) = (Caller::Keeper, at(NOW));
     for user in users {
-        let token = api.issuer.sign(&claims(user, "telecom:admin telecom:secrets"));
         for question in user_questions() {
-            compare(&api, &token, user, &question).await;
+            compare(&api, &Asked { caller, user, now, question }).await;
         }
     }
-    let token = api.issuer.admin_with_secrets();
     for question in admin_questions(&api.world).await {
-        compare(&api, &token, Uuid::nil(), &question).await;
+        compare(&api, &Asked { caller, user: Uuid::nil(), now, question }).await;
+    }
+}
+
+/// A data set and 200 questions about it; a failure names the question.
+macro_rules! over_generated_questions {
+    ($($name:ident: $seed:literal),+) => { $(
+        #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+        async fn $name(pool: PgPool) {
+            agree(pool, $seed).await;
+        }
+    )+ };
+}
+over_generated_questions! {
+    whatever_is_asked_both_agree_with_plain_sql_1: 1,
+    whatever_is_asked_both_agree_with_plain_sql_2: 2,
+    whatever_is_asked_both_agree_with_plain_sql_3: 3
+}
+
+async fn agree(pool: PgPool, seed: u8) {
+    const QUESTIONS: usize = 200;
+    let api = api_over_data(pool, &format!("0.{seed}")).await;
+    let questions = asked(&known(&api.world).await);
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut asked_of: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    for _ in 0..QUESTIONS {
+        let asked = questions.new_tree(&mut runner).unwrap().current();
+        let [answered, refused] = asked_of.entry(asked.question.oracle).or_default();
+        let outcome = if compare(&api, &asked).await { answered } else { refused };
+        *outcome += 1;
+    }
+    // Of each operation there were some of both, or this would say nothing about it.
+    let counted =
+        |(oracle, [answered, refused]): (&&str, &[usize; 2])| *answered > 0 && (*refused > 0 || **oracle == *"counts");
+    assert!(asked_of.len() == 11 && asked_of.iter().all(counted), "{asked_of:?}");
+}
+
+async fn known(world: &World) -> Known {
+    let zones: Vec<String> = column(world, "select name from pg_timezone_names order by name").await;
+    Known {
+        users: column(world, "select user_id from oracle.users order by n").await,
+        orders: column(
+            world,
+            "select distinct by_order from telecom.package_queue where by_order is not null order by 1",
+        )
+        .await,
+        zones: zones.into_iter().filter(|name| name.parse::<chrono_tz::Tz>().is_ok()).collect(),
     }
 }
 
 /// One question, asked in three ways.
+#[derive(Debug, Clone)]
 struct Question {
     path: String,
     query: String,
@@ -36,11 +100,18 @@ struct Question {
     message: Value,
     oracle: &'static str,
     arguments: [String; 4],
+    /// The parameters that the documentation does not accept, by their names over HTTP and gRPC.
+    faults: Vec<(&'static str, &'static str)>,
+    /// Whether it asks for secrets.
+    secrets: bool,
+    /// `start` and `end`, still to be asked for.
+    range: Option<[Option<DateTime<FixedOffset>>; 2]>,
 }
 
 fn question(path: &str, query: &str, method: &'static str, message: Value, oracle: &'static str) -> Question {
     let (path, query) = (path.to_owned(), query.to_owned());
-    Question { path, query, method, message, oracle, arguments: Default::default() }
+    let (arguments, faults) = (Default::default(), Vec::new());
+    Question { path, query, method, message, oracle, arguments, faults, secrets: false, range: None }
 }
 
 impl Question {
@@ -49,6 +120,14 @@ impl Question {
             argument.clone_into(slot);
         }
         self
+    }
+
+    fn over(self, range: [Option<DateTime<FixedOffset>>; 2]) -> Self {
+        Self { range: Some(range), ..self }
+    }
+
+    fn is_for_administrators(&self) -> bool {
+        self.path.starts_with("/v1/admin/")
     }
 }
 
@@ -68,7 +147,7 @@ fn user_questions() -> Vec<Question> {
         let query = format!("start={start}&end={end}");
         let message = json!({ "start": start, "end": end });
         let ask = question("/v1/node-status-history", &query, "Telecom/ListNodeStatusHistory", message, "history");
-        questions.push(ask.with([start, end]));
+        questions.push(ask.with(["", start, end]));
     }
     for limit in ["20", "3"] {
         let message = json!({ "limit": limit.parse::<i32>().unwrap() });
@@ -95,8 +174,8 @@ fn page(
     message["limit"] = json!(limit.parse::<i64>().unwrap());
     message["offset"] = json!(offset);
     let query = format!("limit={limit}&offset={offset}{}{filter}", if filter.is_empty() { "" } else { "&" });
-    let value = filter.split_once('=').map_or("", |(_, value)| value);
-    question(path, &query, method, message, oracle).with([limit, offset, value, filter])
+    let (name, value) = filter.split_once('=').unwrap_or_default();
+    question(path, &query, method, message, oracle).with([limit, offset, value, &json!({ name: value }).to_string()])
 }
 
 async fn admin_questions(world: &World) -> Vec<Question> {
@@ -138,7 +217,8 @@ async fn admin_questions(world: &World) -> Vec<Question> {
         let path = format!("/v1/admin/node-servers/{id}");
         let id = id.to_string();
         questions.push(
-            question(&path, "reveal_secrets=true", "NodeServerManage/ShowNodeServer", message, "server").with([&id]),
+            question(&path, "reveal_secrets=true", "NodeServerManage/ShowNodeServer", message, "server")
+                .with([&id, "true"]),
         );
     }
     for (id, start, end) in
@@ -158,34 +238,86 @@ async fn admin_questions(world: &World) -> Vec<Question> {
         let path = format!("/v1/admin/node-clients/{id}");
         let id = id.to_string();
         questions.push(
-            question(&path, "reveal_secrets=true", "NodeClientManage/ShowNodeClient", message, "client").with([&id]),
+            question(&path, "reveal_secrets=true", "NodeClientManage/ShowNodeClient", message, "client")
+                .with([&id, "true"]),
         );
     }
     questions
 }
 
-async fn compare(api: &Api, token: &str, user: Uuid, question: &Question) {
-    let what = format!("{} {}", question.path, question.query);
-    let (status, http) = api.get(&question.path, &question.query, Some(token)).await;
-    assert_eq!(status, 200, "{what}: {http}");
+/// What must come of a question.
+enum Expected {
+    Answer(Value),
+    Fault(u16, Code, &'static str),
+}
+
+/// Asks in all three ways, and as CSV; answers whether there is an answer.
+async fn compare(api: &Api, asked: &Asked) -> bool {
+    api.world.clock.set(asked.now);
+    let expected = expected(api, asked).await;
+    let mut claims = claims(asked.user, asked.caller.scope());
+    claims["exp"] = json!(at(NOW).timestamp() + 100 * 86_400);
+    let token = api.issuer.sign(&claims);
+    let question = &asked.question;
+    let http = api.get(&question.path, &question.query, Some(&token)).await;
     let method = format!("telecom.v1.{}", question.method);
-    let grpc = api.grpc(&method, question.message.clone(), Some(token)).await;
-    let grpc = grpc.unwrap_or_else(|status| panic!("{what}: {status}"));
+    let grpc = api.grpc(&method, question.message.clone(), Some(&token)).await;
+    match expected {
+        Expected::Answer(expected) => {
+            assert_eq!((http.0, plain(http.1)), (200, expected.clone()), "HTTP and SQL, {asked:#?}");
+            let grpc = grpc.unwrap_or_else(|status| panic!("{status}, {asked:#?}"));
+            assert_eq!(plain(grpc), expected, "gRPC and SQL, {asked:#?}");
+            table::compare(api, &token, asked, &expected).await;
+            true
+        }
+        Expected::Fault(status, code, reason) => {
+            assert_eq!((http.0, &http.1["code"]), (status, &json!(reason)), "{asked:#?}: {}", http.1);
+            let refused = grpc.unwrap_err();
+            assert_eq!((refused.code(), said(&refused)), (code, reason.to_owned()), "{asked:#?}: {refused}");
+            if !question.faults.is_empty() && status == 400 {
+                let at_fault = (http.1["field"].as_str().unwrap_or_default(), field(&refused));
+                let known = question.faults.iter().any(|(name, _)| *name == at_fault.0)
+                    && question.faults.iter().any(|(_, name)| *name == at_fault.1);
+                assert!(known, "{at_fault:?} named, {asked:#?}");
+            }
+            false
+        }
+    }
+}
+
+/// By the documentation: scope, parameters, the scope for secrets; then what there is.
+async fn expected(api: &Api, asked: &Asked) -> Expected {
+    let Asked { caller, question, .. } = asked;
+    if question.is_for_administrators() && *caller == Caller::User {
+        return Expected::Fault(403, Code::PermissionDenied, "scope_missing");
+    }
+    if !question.faults.is_empty() {
+        return Expected::Fault(400, Code::InvalidArgument, "invalid_parameter");
+    }
+    if question.secrets && *caller != Caller::Keeper {
+        return Expected::Fault(403, Code::PermissionDenied, "scope_missing");
+    }
+    match oracle(api, asked).await {
+        Some(answer) => Expected::Answer(plain(answer)),
+        None => Expected::Fault(404, Code::NotFound, "not_found"),
+    }
+}
+
+/// What plain SQL answers; none: there is no such thing.
+async fn oracle(api: &Api, Asked { user, now, question, .. }: &Asked) -> Option<Value> {
     let [a, b, c, d] = &question.arguments;
-    let expected: Value =
-        sqlx::query_scalar(&format!("select oracle.{}($1, $2, $3, $4, $5, $6)::jsonb", question.oracle))
-            .bind(user)
-            .bind(telecom_tests::at(NOW))
-            .bind(a)
-            .bind(b)
-            .bind(c)
-            .bind(d)
-            .fetch_one(&api.world.pool)
-            .await
-            .unwrap();
-    let (http, grpc, expected) = (plain(http), plain(grpc), plain(expected));
-    assert_eq!(http, expected, "HTTP and SQL, {what}");
-    assert_eq!(grpc, expected, "gRPC and SQL, {what}");
+    let sql = format!("select oracle.{}($1, $2, $3, $4, $5, $6)::jsonb", question.oracle);
+    let answer = sqlx::query_scalar(&sql).bind(user).bind(now).bind(a).bind(b).bind(c).bind(d);
+    answer.fetch_one(&api.world.pool).await.unwrap_or_else(|error| panic!("{error}, {question:#?}"))
+}
+
+fn said(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+fn field(status: &Status) -> String {
+    let violations = status.get_details_bad_request().map(|request| request.field_violations).unwrap_or_default();
+    violations.into_iter().next().map(|violation| violation.field).unwrap_or_default()
 }
 
 /// A value without what transports say in ways of their own: the names of enumerations, what is absent, and how whole

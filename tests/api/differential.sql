@@ -1,10 +1,14 @@
 -- Generated data, and for each API a function that answers what it should, as JSON: written from the documentation, in
--- the plainest SQL. Arguments: the user, now, and up to four words of the question.
-select setseed(0.42);
+-- the plainest SQL. Arguments: the user, now, and up to four words of the question. Whoever runs this sets the seed.
+
+create function pg_temp.one_of(anyarray) returns anyelement language sql volatile as $$
+    select $1[1 + floor(random() * array_length($1, 1))::int]
+$$;
 
 insert into telecom.node_server (id, name, compatibility, status, server_config, created_at, updated_at)
-select n, 'server ' || n, (array['new_v2b', 'ssp'])[1 + n % 2]::telecom.node_server_compatibility,
-    (array['online', 'offline', 'maintenance', 'online'])[1 + n % 4]::telecom.node_server_status,
+select n, (array['server ', '=server', 'Köln, "', E'two\nlines '])[1 + n % 4] || n,
+    pg_temp.one_of(array['new_v2b', 'ssp'])::telecom.node_server_compatibility,
+    pg_temp.one_of(array['online', 'offline', 'maintenance'])::telecom.node_server_status,
     jsonb_build_object('port', 8000 + n, 'server_key', md5(n::text), 'nested', jsonb_build_object('list', array[1, 2.5, n])),
     timestamptz '2026-01-01 00:00:00.123456Z' + n * interval '1 hour', timestamptz '2026-02-01Z'
 from generate_series(2, 20) n;
@@ -17,9 +21,11 @@ from generate_series(1, 15) n;
 
 insert into telecom.node_client (id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second,
     country, location, route_class, access_groups, client_config, created_at, updated_at)
-select 100 + n, 1 + (random() * 14)::int, 'client ' || n, (array[0, 0.5, 1, 1.5, 2.0001])[1 + n % 5], (random() * 9)::int,
-    case when n % 3 = 0 then n * 1000000 end, (array['DE', 'NL', 'JP'])[1 + n % 3], case when n % 4 > 0 then 'town ' || n else '' end,
-    case when n % 2 = 0 then 'relay' else '' end, (array['{1}', '{1,2}', '{2,3}', '{3}'])[1 + n % 4]::int[],
+select 100 + n, 1 + (random() * 14)::int, (array['client ', '-client', '+1', '-'])[1 + n % 4] || n,
+    pg_temp.one_of(array[0, 0.5, 1, 1.5, 2.0001]), (random() * 9)::int - 3,
+    case when random() < 0.3 then n * 1000000 end, pg_temp.one_of(array['DE', 'NL', 'JP']),
+    case when n % 4 > 0 then 'town ' || n else '' end, pg_temp.one_of(array['relay', '', '@home']),
+    pg_temp.one_of(array['{}', '{1}', '{1,2}', '{2,3}', '{3}', '{4,1,3}'])::int[],
     jsonb_build_object('path', '/' || n, 'password', 'p' || n), timestamptz '2026-01-05Z', timestamptz '2026-01-06Z'
 from generate_series(1, 40) n;
 
@@ -48,9 +54,9 @@ create table oracle.users as select n, md5('user ' || n)::uuid as user_id from g
 -- Users 1 to 8 have an active item and others; 9 and 10 only ended ones; 11 only waiting ones; 12 nothing.
 insert into telecom.package_queue (user_id, package_id, by_order, status, end_reason, upload_bytes, download_bytes,
     adjust_quota_bytes, created_at, activated_at, expires_at, ended_at)
-select u.user_id, 1 + (u.n * 5 + i * 7) % 12, case when i % 3 > 0 then md5('order ' || u.n % 3)::uuid end,
+select u.user_id, 1 + floor(random() * 12)::int, case when i % 3 > 0 then md5('order ' || u.n % 3)::uuid end,
     s.status::telecom.package_queue_status,
-    case s.status when 'consumed' then (array['time', 'traffic'])[1 + (u.n + i) % 2] when 'cancelled' then 'cancelled' end::telecom.package_end_reason,
+    case s.status when 'consumed' then pg_temp.one_of(array['time', 'traffic']) when 'cancelled' then 'cancelled' end::telecom.package_end_reason,
     case when s.status <> 'in_queue' then (random() * 900000)::bigint else 0 end,
     case when s.status <> 'in_queue' then (random() * 900000)::bigint else 0 end,
     case when i % 4 = 0 then (random() * 2000000 - 1500000)::bigint else 0 end,
@@ -64,8 +70,8 @@ from oracle.users u, generate_series(1, 6) i,
 where s.status is not null;
 
 insert into telecom.user_package_usage
-select u.user_id, timestamptz '2026-03-10 10:00:00Z' - h * interval '5 hours', 1 + (h + u.n) % 15,
-    case when h % 7 > 0 then 101 + (h * u.n) % 45 end, null, (random() * 10000)::bigint, (random() * 100000)::bigint,
+select u.user_id, timestamptz '2026-03-10 10:00:00Z' - h * interval '5 hours' + floor(random() * 5)::int * interval '1 hour',
+    1 + (h + u.n) % 15, case when h % 7 > 0 then 101 + floor(random() * 45)::int end, null, (random() * 10000)::bigint, (random() * 100000)::bigint,
     (random() * 10000)::bigint, (random() * 100000)::bigint
 from oracle.users u, generate_series(0, 160) h
 where u.n < 10;
@@ -84,6 +90,15 @@ analyze;
 create function oracle.group_of(u uuid) returns integer language sql as $$
     select p.available_group from telecom.package_queue q join telecom.package p on p.id = q.package_id
     where q.user_id = u and q.status = 'active'
+$$;
+
+-- The range that is asked for, its ends left out or not.
+create function oracle.until(b text, now timestamptz) returns timestamptz language sql as $$
+    select coalesce(nullif(b, '')::timestamptz, now)
+$$;
+
+create function oracle.since(a text, b text, now timestamptz) returns timestamptz language sql as $$
+    select coalesce(nullif(a, '')::timestamptz, oracle.until(b, now) - interval '24 hours')
 $$;
 
 create function oracle.traffic(u uuid, now timestamptz, range text, step text, count text, zone text) returns json language plpgsql as $$
@@ -133,14 +148,16 @@ create function oracle.times(server integer, a timestamptz, b timestamptz) retur
 $$;
 
 create function oracle.availability(u uuid, now timestamptz, wanted text, a text, b text, text) returns jsonb language sql as $$
-    select jsonb_build_object('id', wanted::int, 'start', a::timestamptz, 'end', least(b::timestamptz, now))
-        || oracle.times(wanted::int, a::timestamptz, least(b::timestamptz, now))
+    select jsonb_build_object('id', id, 'start', since, 'end', until) || oracle.times(id, since, until)
+    from telecom.node_server, least(oracle.since(a, b, now), now) since, least(oracle.until(b, now), now) until
+    where id = wanted::int
 $$;
 
-create function oracle.history(u uuid, now timestamptz, a text, b text, text, text) returns json language sql as $$
+create function oracle.history(u uuid, now timestamptz, text, a text, b text, text) returns json language sql as $$
     select json_build_object('availability', (
         select coalesce(json_agg(jsonb_build_object('node_client_id', c.id)
-            || oracle.times(c.node_server_id, a::timestamptz, least(b::timestamptz, now)) order by c.display_order, c.id), '[]')
+            || oracle.times(c.node_server_id, least(oracle.since(a, b, now), now), least(oracle.until(b, now), now))
+            order by c.display_order, c.id), '[]')
         from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
     ), 'node_count', (select count(*) from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
     ), 'hours', coalesce(json_agg(h order by h.bucket_start), '[]')) from (
@@ -150,7 +167,8 @@ create function oracle.history(u uuid, now timestamptz, a text, b text, text, te
             count(*) filter (where h.status = 'maintenance') as maintenance_nodes
         from telecom.node_status_history h, telecom.node_client c
         where c.node_server_id = h.node_server_id and oracle.group_of(u) = any (c.access_groups)
-            and date_trunc('hour', h.created_at) >= a::timestamptz and date_trunc('hour', h.created_at) < b::timestamptz
+            and date_trunc('hour', h.created_at) >= oracle.since(a, b, now)
+            and date_trunc('hour', h.created_at) < oracle.until(b, now)
         group by 1
     ) h
 $$;
@@ -165,7 +183,7 @@ create function oracle.used(u uuid, now timestamptz, n text, text, text, text) r
                 sum(raw_upload_bytes + raw_download_bytes) desc, c.id) as rank
         from telecom.user_package_usage x, telecom.node_client c
         where c.id = x.node_client_id and oracle.group_of(u) = any (c.access_groups) and x.user_id = u
-            and x.bucket_start >= date_trunc('hour', now) - interval '30 days'
+            and x.bucket_start between date_trunc('hour', now) - interval '30 days' and now
         group by c.id, c.name
     ) used where rank <= n::int
 $$;
@@ -205,18 +223,22 @@ create function oracle.servers(u uuid, now timestamptz, n text, skip text, wante
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
-create function oracle.server(u uuid, now timestamptz, wanted text, text, text, text) returns json language sql as $$
-    select json_build_object('server', oracle.summary(id), 'server_config', server_config, 'metrics', oracle.metrics(id),
+create function oracle.masked(config jsonb, secret text, shown boolean) returns jsonb language sql as $$
+    select case when config ? secret and not shown then config || jsonb_build_object(secret, '********') else config end
+$$;
+
+create function oracle.server(u uuid, now timestamptz, wanted text, reveal text, text, text) returns json language sql as $$
+    select json_build_object('server', oracle.summary(id),
+        'server_config', oracle.masked(server_config, 'server_key', reveal::boolean), 'metrics', oracle.metrics(id),
         'created_at', created_at, 'updated_at', updated_at)
     from telecom.node_server where id = wanted::int
 $$;
 
-create function oracle.one_client(wanted integer, masked boolean) returns json language sql as $$
+create function oracle.one_client(wanted integer, shown boolean) returns json language sql as $$
     select json_build_object('id', c.id, 'name', c.name, 'server_id', s.id, 'server_name', s.name, 'status', s.status,
         'traffic_factor', c.traffic_factor, 'display_order', c.display_order, 'speed_limit', c.speed_limit_bits_per_second,
         'country', c.country, 'location', c.location, 'route_class', c.route_class, 'access_groups', c.access_groups,
-        'client_config', case when masked and c.client_config ? 'password'
-            then c.client_config || '{"password": "********"}' else c.client_config end,
+        'client_config', oracle.masked(c.client_config, 'password', shown),
         'created_at', c.created_at, 'updated_at', c.updated_at)
     from telecom.node_client c, telecom.node_server s where s.id = c.node_server_id and c.id = wanted
 $$;
@@ -226,12 +248,12 @@ create function oracle.clients(u uuid, now timestamptz, n text, skip text, wante
         select id, row_number() over (order by id) as rank from telecom.node_client where wanted = '' or node_server_id::text = wanted
     )
     select json_build_object('total', (select count(*) from matching),
-        'clients', coalesce(json_agg(oracle.one_client(id, true) order by rank), '[]'))
+        'clients', coalesce(json_agg(oracle.one_client(id, false) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
-create function oracle.client(u uuid, now timestamptz, wanted text, text, text, text) returns json language sql as $$
-    select json_build_object('client', oracle.one_client(id, false), 'server', oracle.summary(node_server_id),
+create function oracle.client(u uuid, now timestamptz, wanted text, reveal text, text, text) returns json language sql as $$
+    select json_build_object('client', oracle.one_client(id, reveal::boolean), 'server', oracle.summary(node_server_id),
         'metrics', oracle.metrics(node_server_id))
     from telecom.node_client where id = wanted::int
 $$;
@@ -253,14 +275,18 @@ create function oracle.counts(u uuid, now timestamptz, text, text, text, text) r
     from series
 $$;
 
-create function oracle.packages(u uuid, now timestamptz, n text, skip text, wanted text, filter text) returns json language sql as $$
+create function oracle.packages(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select q.*, p.name, p.series, p.version, p.traffic_limit_bytes + q.adjust_quota_bytes as quota,
             row_number() over (order by q.id desc) as rank
-        from telecom.package_queue q, telecom.package p
-        where p.id = q.package_id and case split_part(filter, '=', 1) when 'user' then q.user_id::text = wanted
-            when 'order' then q.by_order::text = wanted when 'package' then q.package_id::text = wanted
-            when 'status' then q.status::text = wanted else true end
+        from telecom.package_queue q, telecom.package p, (
+            select nullif(f ->> 'user', '')::uuid as of_user, nullif(f ->> 'order', '')::uuid as of_order,
+                nullif(f ->> 'package', '')::bigint as of_package, nullif(f ->> 'status', '') as of_status
+            from cast(filters as jsonb) f
+        ) f
+        where p.id = q.package_id and (of_user is null or q.user_id = of_user)
+            and (of_order is null or q.by_order = of_order) and (of_package is null or q.package_id = of_package)
+            and (of_status is null or q.status::text = of_status)
     )
     select json_build_object('total', (select count(*) from matching), 'packages', coalesce(json_agg(json_build_object(
         'id', id, 'user', user_id, 'order', by_order, 'package_id', package_id, 'package_name', name, 'series', series,

@@ -309,3 +309,26 @@ async fn of_more_nodes_than_are_shown_the_number_is_told(pool: PgPool) {
     let (_, history) = story.api.get("/v1/node-status-history", "", Some(&story.api.issuer.user(user(1)))).await;
     assert_eq!((history["availability"].as_array().unwrap().len(), &history["node_count"]), (1_000, &json!(1_001)));
 }
+
+/// `updated_at` is about what people write into a node's row.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn when_a_node_was_last_changed_is_kept_and_a_change_of_status_is_none(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("insert into telecom.node_server (id, name, compatibility, updated_at) values (2, 's', 'ssp', '2026-01-02Z')").await;
+    world.sql("insert into telecom.node_client (id, node_server_id, name, country, updated_at) values (22, 2, 'c', 'DE', '2026-01-02Z')").await;
+    let api = Api::over_http(world);
+    let admin = api.issuer.admin();
+    let changed = async || {
+        let server = api.get("/v1/admin/node-servers/2", "", Some(&admin)).await.1;
+        let client = api.get("/v1/admin/node-clients/22", "", Some(&admin)).await.1;
+        [&server["updated_at"], &client["client"]["updated_at"]].map(|at| at != "2026-01-02T00:00:00Z")
+    };
+    let body = r#"{"maintenance":true,"reason":"a new disk"}"#;
+    assert_eq!(api.put("/v1/admin/node-servers/2/maintenance", "", body, Some(&admin)).await.0, 200);
+    api.world.sql("update telecom.node_server set name = name, server_config = server_config").await;
+    assert_eq!(changed().await, [false, false]);
+    api.world.sql(r#"update telecom.node_server set server_config = '{"port": 1}' where id = 2"#).await;
+    assert_eq!(changed().await, [true, false]);
+    api.world.sql("update telecom.node_client set traffic_factor = 2 where id = 22").await;
+    assert_eq!(changed().await, [true, true]);
+}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -10,7 +11,7 @@ use shared::auth::Authenticator;
 use shared::clock::{Clock, Fixed};
 use shared::config::{AuthConfig, JwksConfig};
 use telecom_tests::token::{AUDIENCE, ISSUER, Issuer, claims};
-use telecom_tests::{NOW, at, user};
+use telecom_tests::{NOW, at, until, user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -133,7 +134,27 @@ async fn while_the_issuer_is_out_of_reach_old_keys_serve_and_without_any_nobody_
 }
 
 #[tokio::test]
-async fn nobody_with_a_known_key_waits_behind_the_one_who_fetches() {
+async fn nobody_with_a_known_key_waits_while_old_keys_are_fetched_anew() {
+    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    publisher.publish(&issuer);
+    let judge = publisher.start(&clock).await;
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    later(&clock, TimeDelta::minutes(60));
+    let silent = publisher.answering.clone().lock_owned().await;
+    let all = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
+    assert!(futures::future::join_all(all).await.iter().all(|code| *code == "valid"));
+    until("the keys are asked for", async || publisher.asked() == 2).await;
+    // A key that was replaced meanwhile is believed until the answer is here.
+    publisher.publish(&Issuer::default());
+    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    drop(silent);
+    until("they are here", async || verdict(&judge, &clock, &issuer, 0).await == "token_invalid").await;
+    assert_eq!(publisher.asked(), 2);
+}
+
+/// As in a function that is frozen before the fetch that it began has ended.
+#[tokio::test]
+async fn for_keys_that_should_have_come_long_ago_one_caller_waits_a_second_at_most() {
     let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
     publisher.publish(&issuer);
     let judge = publisher.start(&clock).await;
@@ -148,8 +169,15 @@ async fn nobody_with_a_known_key_waits_behind_the_one_who_fetches() {
     let others = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
     assert!(futures::future::join_all(others).await.iter().all(|code| *code == "valid"));
     assert!(futures::poll!(&mut first).is_pending(), "the issuer has not answered yet");
+    let waited = Instant::now();
+    assert_eq!(first.await, "valid");
+    assert!(waited.elapsed() < Duration::from_secs(2), "{:?}", waited.elapsed());
+    // The next one gets the answer.
+    publisher.publish(&Issuer::default());
+    later(&clock, TimeDelta::seconds(30));
+    let second = verdict(&judge, &clock, &issuer, 0);
     drop(silent);
-    assert_eq!((first.await, publisher.asked()), ("valid", 2));
+    assert_eq!((second.await, publisher.asked()), ("token_invalid", 2));
 }
 
 #[tokio::test]
@@ -182,16 +210,21 @@ async fn keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_at_most() {
-    let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
-    publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    *publisher.body.lock().unwrap() = r#"{"keys":[]}"#.to_owned();
-    later(&clock, TimeDelta::minutes(59));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    later(&clock, TimeDelta::minutes(1));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "token_key_unknown");
+async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_and_until_the_next_call() {
+    for (idle, next) in [(TimeDelta::minutes(1), "valid"), (TimeDelta::minutes(61), "token_key_unknown")] {
+        let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+        publisher.publish(&issuer);
+        let judge = publisher.start(&clock).await;
+        assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+        *publisher.body.lock().unwrap() = r#"{"keys":[]}"#.to_owned();
+        later(&clock, TimeDelta::minutes(59));
+        assert_eq!((verdict(&judge, &clock, &issuer, 0).await, publisher.asked()), ("valid", 1));
+        later(&clock, idle);
+        // An hour old, it serves the one call that begins the fetch; two hours old, the call waits.
+        assert_eq!(verdict(&judge, &clock, &issuer, 0).await, next);
+        until("it is gone", async || verdict(&judge, &clock, &issuer, 0).await == "token_key_unknown").await;
+        assert_eq!(publisher.asked(), 2);
+    }
 }
 
 #[tokio::test]
@@ -200,17 +233,17 @@ async fn a_token_that_was_verified_once_is_still_judged_by_the_time_and_by_the_k
     publisher.publish(&issuer);
     let judge = publisher.start(&clock).await;
     let mut claims = claims(user(1), "");
-    claims["exp"] = json!((clock.now() + TimeDelta::hours(3)).timestamp());
+    claims["exp"] = json!((clock.now() + TimeDelta::hours(6)).timestamp());
     let token = issuer.sign(&claims);
     let verdict = async || judge.verify(&token).await.map_or_else(|error| error.code(), |_| "valid");
     assert_eq!((verdict().await, verdict().await), ("valid", "valid"));
     // Fetched anew, the same key; then another one under its id.
-    later(&clock, TimeDelta::minutes(61));
+    later(&clock, TimeDelta::minutes(121));
     assert_eq!(verdict().await, "valid");
     publisher.publish(&Issuer::default());
-    later(&clock, TimeDelta::minutes(61));
+    later(&clock, TimeDelta::minutes(121));
     assert_eq!(verdict().await, "token_invalid");
     publisher.publish(&issuer);
-    later(&clock, TimeDelta::minutes(61));
+    later(&clock, TimeDelta::minutes(121));
     assert_eq!(verdict().await, "token_expired");
 }

@@ -2,7 +2,7 @@
 //! recorded in the end is what happened, and nobody cried wolf.
 //!
 //! The rules alone take a few servers by the minute, with the default timeout, and 200 by the hour: there an hour is what
-//! a minute is by default. The job on the database takes some hours by the minute, and fewer servers by the hour.
+//! a minute is by default. The job on the database takes some hours by the minute, and the same 200 by the hour.
 
 use std::time::Duration;
 
@@ -194,8 +194,8 @@ async fn live_on_the_database(pool: PgPool, life: Life) {
     let mut fleet = Fleet::new(life);
     let offline_timeout = Duration::from_secs(fleet.timeout().try_into().unwrap());
     let config = TelecomConfig { node_health_check: NodeHealthCheck { offline_timeout }, ..TelecomConfig::default() };
-    let admin = ManageService::new(world.pool.clone(), world.context(), config);
-    let job = TelecomCronExecutor::new(world.pool.clone(), unreachable_publisher(), world.context(), config);
+    let admin = ManageService::new(world.writer.clone(), world.context(), config);
+    let job = TelecomCronExecutor::new(world.writer.clone(), unreachable_publisher(), world.context(), config);
     let run = || async { job.process(RefreshServerStatus(Run::default())).await.unwrap() };
     for step in 1..=life.steps {
         world.clock.set(after(step * life.step_seconds));
@@ -256,6 +256,6 @@ async fn on_the_database_hours_by_the_minute_are_recorded_as_they_were(pool: PgP
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn on_the_database_90_days_by_the_hour_are_recorded_as_they_were(pool: PgPool) {
-    let life = Life { seed: 2, servers: 50, steps: 90 * 24, step_seconds: 3_600, longest_up: 900 };
+    let life = Life { seed: 2, servers: 200, steps: 90 * 24, step_seconds: 3_600, longest_up: 900 };
     live_on_the_database(pool, life).await;
 }

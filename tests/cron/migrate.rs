@@ -1,11 +1,16 @@
-//! The schema is brought up to date once, by whatever role.
+//! The schema is brought up to date once, by whatever role, and a deployment learns how that went.
 
+use lambda_runtime::{Context as Invocation, LambdaEvent};
+use serde_json::{Value, json};
 use shared::clock::Context;
+use shared::lambda::deployment;
 use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::cron::maintain_storage::DAYS_AHEAD;
 use shared::services::migrate::Migrate;
 use sqlx::PgPool;
+use telecom_tests::unreachable_pool;
+use telecom_tests::web::Web;
 
 #[sqlx::test(migrations = false)]
 async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searched_first(pool: PgPool) {
@@ -16,4 +21,60 @@ async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searche
     let second = migrate.process(Run::default()).await.unwrap();
     assert_eq!((first.partitions_created, second.partitions_created), (DAYS_AHEAD, 0));
     assert_eq!(first.version, second.version);
+}
+
+/// What CloudFormation sends, and what it is told.
+async fn deploy(migrate: &Migrate, request: &str) -> Value {
+    let cloudformation = Web::start(|_| (200, String::new())).await;
+    let event = json!({
+        "RequestType": request, "ResponseURL": format!("{}/signed?X-Amz-Signature=1", cloudformation.url()),
+        "StackId": "stack", "RequestId": "request", "ResourceType": "Custom::Migration",
+        "LogicalResourceId": "Migration", "PhysicalResourceId": "Migration-schema",
+        "ResourceProperties": { "ServiceToken": "arn", "SchemaVersion": "2" },
+        "OldResourceProperties": { "ServiceToken": "arn", "SchemaVersion": "1" },
+    });
+    deployment::handle(migrate, LambdaEvent::new(event, Invocation::default())).await.unwrap();
+    let told = cloudformation.asked().pop().unwrap();
+    assert_eq!((told.method().as_str(), told.uri().path()), ("PUT", "/signed"));
+    assert_eq!(told.headers().get("content-type"), None, "the URL is signed for a body without a type");
+    serde_json::from_str(told.body()).unwrap()
+}
+
+async fn migrated(pool: &PgPool) -> bool {
+    sqlx::query_scalar("select to_regclass('telecom.package') is not null").fetch_one(pool).await.unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_deployment_migrates_and_a_deletion_touches_nothing(pool: PgPool) {
+    let migrate = Migrate::new(pool.clone(), Context::system());
+    let deleted = deploy(&migrate, "Delete").await;
+    assert_eq!((&deleted["Status"], migrated(&pool).await), (&json!("SUCCESS"), false));
+    for request in ["Create", "Update"] {
+        let told = deploy(&migrate, request).await;
+        let ids =
+            ["StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId"].map(|id| told[id].as_str().unwrap());
+        assert_eq!((&told["Status"], ids), (&json!("SUCCESS"), ["stack", "request", "Migration", "Migration-schema"]));
+        assert!(migrated(&pool).await);
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_fails_the_deployment_and_says_why() {
+    let told = deploy(&Migrate::new(unreachable_pool(), Context::system()), "Update").await;
+    assert_eq!(told["Status"], "FAILED");
+    assert!(told["Reason"].as_str().unwrap().starts_with("unavailable: "), "{told}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_person_is_answered_without_any_deployment(pool: PgPool) {
+    let migrate = Migrate::new(pool.clone(), Context::system());
+    let answer = deployment::handle(&migrate, LambdaEvent::new(json!({}), Invocation::default())).await.unwrap();
+    assert_eq!(answer["partitions_created"], DAYS_AHEAD);
+}
+
+#[tokio::test]
+async fn a_deployment_that_cannot_be_answered_is_an_error() {
+    let event = LambdaEvent::new(json!({ "RequestType": "Create" }), Invocation::default());
+    let migrate = Migrate::new(unreachable_pool(), Context::system());
+    assert_eq!(deployment::handle(&migrate, event).await.unwrap_err().code(), "internal");
 }

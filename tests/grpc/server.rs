@@ -10,7 +10,7 @@ use proto::v1;
 use proto::v1::node_server_manage_client::NodeServerManageClient;
 use proto::v1::telecom_client::TelecomClient;
 use serde_json::{Map, Value, json};
-use shared::config::{CorsConfig, DatabaseConfig};
+use shared::config::CorsConfig;
 use sqlx::{PgPool, Postgres, Transaction};
 use telecom_grpc::GrpcConfig;
 use telecom_tests::api::OPERATIONS;
@@ -101,9 +101,6 @@ async fn reflection_can_be_switched_off(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
-    // As the server itself connects.
-    let connect = pool.connect_options().as_ref().clone();
-    let pool = shared::db::connect(&DatabaseConfig { connect, max_connections: 5 });
     let (world, issuer, server) = serve(pool, config()).await;
     let lock = lock_servers(&world.pool).await;
     let mut request = asking(&issuer.admin());

@@ -97,7 +97,7 @@ async fn the_newest_metrics_stand_and_a_report_without_any_keeps_them(pool: PgPo
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_outage_of_the_database_fails_every_message_and_loses_none(pool: PgPool) {
     let world = World::new(pool).await;
-    let broken = World { pool: unreachable_pool(), ..world.clone() };
+    let broken = World { writer: unreachable_pool(), ..world.clone() };
     let bodies = texts(&[report(1, &[(user(1), 1, 2)]), report(2, &[(user(1), 3, 4)])]);
     assert_eq!(broken.report(&bodies).await, [message_id(0), message_id(1)]);
     assert!(world.report(&bodies).await.is_empty());

@@ -156,8 +156,10 @@ impl Api {
 
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
         let authenticator = self.issuer.authenticator(self.world.context());
-        let analysis = AnalysisService::new(self.world.pool.clone(), self.world.context());
-        let manage = ManageService::new(self.world.pool.clone(), self.world.context(), TelecomConfig::default());
+        let changes = path.ends_with("/maintenance");
+        let pool = if changes { &self.world.writer } else { &self.world.reader };
+        let analysis = AnalysisService::new(pool.clone(), self.world.context());
+        let manage = ManageService::new(pool.clone(), self.world.context(), TelecomConfig::default());
         macro_rules! handle {
             ($endpoint:ty, $service:expr) => {
                 api::handle::<$endpoint>($service, &authenticator, request).await

@@ -48,8 +48,8 @@ impl GrpcServer {
     /// Serves a world to whom `issuer` vouches for.
     pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
         let services = Services {
-            analysis: AnalysisService::new(world.pool.clone(), world.context()),
-            manage: ManageService::new(world.pool.clone(), world.context(), TelecomConfig::default()),
+            analysis: AnalysisService::new(world.writer.clone(), world.context()),
+            manage: ManageService::new(world.writer.clone(), world.context(), TelecomConfig::default()),
             authenticator: issuer.authenticator(world.context()),
         };
         let listener = TcpListener::bind(config.address).await.unwrap();
@@ -109,7 +109,9 @@ pub async fn call_raw(channel: &Channel, method: &str, request: Request<Vec<u8>>
     Ok(client.unary(request, format!("/{method}").parse().unwrap(), BytesCodec).await?.into_inner())
 }
 
-fn method_descriptor(method: &str) -> MethodDescriptor {
+/// What the descriptor set says of a method.
+#[must_use]
+pub fn method_descriptor(method: &str) -> MethodDescriptor {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
     let (service, name) = method.split_once('/').unwrap();
     pool.get_service_by_name(service).unwrap().methods().find(|known| known.name() == name).unwrap()

@@ -9,6 +9,7 @@ pub mod log;
 pub mod report;
 pub mod token;
 pub mod watch;
+pub mod web;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ use chrono::{DateTime, Utc};
 use lambda_runtime::Context as Invocation;
 use serde_json::{Value, json};
 use shared::clock::{Context, Fixed};
-use shared::config::{MessagingConfig, TelecomConfig};
-use shared::db::maintenance;
+use shared::config::{DatabaseConfig, DatabaseRole, MessagingConfig, TelecomConfig};
+use shared::db::{self, maintenance};
 use shared::events::publisher::Publisher;
 use shared::lambda::sqs;
 use shared::services::billing::TelecomBillingHook;
@@ -67,8 +68,12 @@ pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
 /// The system under test.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// Its database.
+    /// Its database, as its owner sees it.
     pub pool: PgPool,
+    /// The same, as the role that consumers and jobs have.
+    pub writer: PgPool,
+    /// The same, as the role that most APIs have.
+    pub reader: PgPool,
     /// Its clock.
     pub clock: Arc<Fixed>,
 }
@@ -76,10 +81,12 @@ pub struct World {
 impl World {
     /// A world at [`NOW`] with [`SERVER`] and [`CLIENT`].
     pub async fn new(pool: PgPool) -> Self {
-        let world = Self { pool, clock: Fixed::at(at(NOW)) };
-        let mut connection = world.pool.acquire().await.unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        db::grant(&mut connection).await.unwrap();
         maintenance::create_partitions(&mut connection, at(NOW).date_naive(), 2).await.unwrap();
         drop(connection);
+        let (writer, reader) = (pool_as(&pool, DatabaseRole::Writer), pool_as(&pool, DatabaseRole::Reader));
+        let world = Self { pool, writer, reader, clock: Fixed::at(at(NOW)) };
         world.server(SERVER, &[(CLIENT, "1")]).await;
         world
     }
@@ -87,7 +94,8 @@ impl World {
     /// A world whose database is never reached.
     #[must_use]
     pub fn offline() -> Self {
-        Self { pool: unreachable_pool(), clock: Fixed::at(at(NOW)) }
+        let pool = unreachable_pool();
+        Self { writer: pool.clone(), reader: pool.clone(), pool, clock: Fixed::at(at(NOW)) }
     }
 
     /// Clock and ids of the world.
@@ -163,19 +171,19 @@ impl World {
     /// The consumer of usage reports.
     #[must_use]
     pub fn ingest(&self) -> IngestUsageReports {
-        IngestUsageReports::new(self.pool.clone(), self.context())
+        IngestUsageReports::new(self.writer.clone(), self.context())
     }
 
     /// The consumer of billing events; what it publishes stays in the outbox.
     #[must_use]
     pub fn hook(&self) -> TelecomBillingHook {
-        TelecomBillingHook::new(self.pool.clone(), unreachable_publisher(), self.context())
+        TelecomBillingHook::new(self.writer.clone(), unreachable_publisher(), self.context())
     }
 
     /// The consumer of expiring packages; what it publishes stays in the outbox.
     #[must_use]
     pub fn expiring(&self) -> HandlePackageExpiring {
-        HandlePackageExpiring::new(self.pool.clone(), unreachable_publisher(), self.context())
+        HandlePackageExpiring::new(self.writer.clone(), unreachable_publisher(), self.context())
     }
 
     /// The jobs; what they publish stays in the outbox.
@@ -187,7 +195,7 @@ impl World {
     /// The jobs, and where they publish.
     #[must_use]
     pub fn cron_to(&self, publisher: Publisher) -> TelecomCronExecutor {
-        TelecomCronExecutor::new(self.pool.clone(), publisher, self.context(), TelecomConfig::default())
+        TelecomCronExecutor::new(self.writer.clone(), publisher, self.context(), TelecomConfig::default())
     }
 
     /// Delivers report bodies and answers the ids (their positions) that failed.
@@ -284,6 +292,13 @@ impl World {
     }
 }
 
+/// A pool over the database of `pool`, as a role of the functions.
+#[must_use]
+pub fn pool_as(pool: &PgPool, role: DatabaseRole) -> PgPool {
+    let config = DatabaseConfig::new(pool.connect_options().as_ref().clone(), 5);
+    db::connect(&DatabaseConfig { role: Some(role), ..config })
+}
+
 /// A pool whose database nobody answers for.
 #[must_use]
 pub fn unreachable_pool() -> PgPool {
@@ -300,9 +315,15 @@ pub fn unreachable_publisher() -> Publisher {
 /// A publisher whose queues and bus are at `endpoint`.
 #[must_use]
 pub fn publisher_to(endpoint: &str) -> Publisher {
+    publisher(&aws_at(endpoint), endpoint)
+}
+
+/// What AWS is for a function whose AWS is at `endpoint`.
+#[must_use]
+pub fn aws_at(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
     let credentials = SharedCredentialsProvider::new(credentials);
-    publisher(&aws(endpoint).into_builder().credentials_provider(credentials).build(), endpoint)
+    aws(endpoint).into_builder().credentials_provider(credentials).build()
 }
 
 fn aws(endpoint: &str) -> SdkConfig {

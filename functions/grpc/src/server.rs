@@ -70,7 +70,11 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     let stop = async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     };
-    serve_until(services, config, listener, stop).await
+    app.renew_login().await;
+    tokio::select! {
+        stopped = serve_until(services, config, listener, stop) => stopped,
+        never = app.keep_login() => never,
+    }
 }
 
 /// Serves on `listener` until `stop`; then tells health checks that it is going, accepts calls for a while longer, and

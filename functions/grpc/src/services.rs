@@ -8,6 +8,7 @@ use proto::v1::package_queue_manage_server::PackageQueueManage;
 use proto::v1::telecom_server::Telecom;
 use shared::auth::Principal;
 use shared::db::queued_package::Filter;
+use shared::domain::node_id;
 use shared::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes, ListUserUsuallyUsedNodes,
     time_zone,
@@ -108,8 +109,9 @@ impl NodeServerManage for Manage {
         &self,
         request: Request<v1::ShowNodeServerRequest>,
     ) -> Answer<v1::ShowNodeServerResponse> {
+        // What is wrong with the request is said before the scope for secrets is asked for, as over HTTP.
         let input = |caller: &Principal, asked: v1::ShowNodeServerRequest| {
-            let (id, reveal_secrets) = (asked.id, asked.reveal_secrets);
+            let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
             Ok(AdminShowServer { id, reveal_secrets, actor: caller.user_id })
         };
         self.edge.call(&self.service, request, input).await
@@ -155,7 +157,7 @@ impl NodeClientManage for Manage {
         request: Request<v1::ShowNodeClientRequest>,
     ) -> Answer<v1::ShowNodeClientResponse> {
         let input = |caller: &Principal, asked: v1::ShowNodeClientRequest| {
-            let (id, reveal_secrets) = (asked.id, asked.reveal_secrets);
+            let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
             Ok(AdminShowClient { id, reveal_secrets, actor: caller.user_id })
         };
         self.edge.call(&self.service, request, input).await

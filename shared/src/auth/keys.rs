@@ -12,13 +12,19 @@ use reqwest::redirect::Policy;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Mutex, RwLock};
+use tokio::time::timeout;
 use url::Url;
 
 use crate::clock::Clock;
 use crate::error::Error;
 
-/// Fetched keys are fetched anew after so long: a key that the issuer withdrew is not trusted for ever.
+/// Fetched keys are fetched anew after so long, beside the calls: a key that the issuer withdrew is not trusted for ever.
 const MAX_AGE: TimeDelta = TimeDelta::hours(1);
+/// A function is frozen between its calls, and so is what it does beside them: where calls are few and short, a fetch may
+/// never come to its end. After so long a caller waits for it, during which the function is awake.
+const OVERDUE: TimeDelta = TimeDelta::hours(2);
+/// How long that caller waits, who has a good answer already. The next one does after [`MIN_PAUSE`].
+const OVERDUE_WAIT: Duration = Duration::from_secs(1);
 /// While the issuer is out of reach its keys are trusted for so long, and not for ever: it may be out of reach because
 /// somebody wants a key trusted that it withdrew.
 const MAX_STALE: TimeDelta = TimeDelta::hours(24);
@@ -47,14 +53,15 @@ pub enum KeySource {
     Published(Arc<Published>),
 }
 
-/// Keys that are fetched when they are first needed, when they are old, and once when an unknown one is asked for.
+/// Keys that are fetched when they are first needed, when they are old, and once when an unknown one is asked for. Nobody
+/// whose key is known waits for that, but for one caller now and then once it is overdue.
 pub struct Published {
     url: Url,
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
     held: RwLock<Held>,
     /// One fetch at a time; whoever waits for it looks at what it brought.
-    fetching: Mutex<()>,
+    fetching: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -64,6 +71,8 @@ struct Held {
     fetched_at: Option<DateTime<Utc>>,
     /// When a fetch was last tried.
     tried_at: Option<DateTime<Utc>>,
+    /// When a caller last waited for one that was overdue.
+    waited_at: Option<DateTime<Utc>>,
 }
 
 impl KeySource {
@@ -77,7 +86,7 @@ impl KeySource {
     /// anybody can change what is answered.
     pub fn published(url: Url, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
-        let (held, fetching) = (RwLock::default(), Mutex::default());
+        let (held, fetching) = (RwLock::default(), Arc::default());
         Ok(Self::Published(Arc::new(Published { url, client, clock, held, fetching })))
     }
 
@@ -92,25 +101,51 @@ impl KeySource {
 }
 
 impl Published {
-    async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, Error> {
+    async fn find(self: &Arc<Self>, id: &str) -> Result<Option<Arc<Key>>, Error> {
         let now = self.clock.now();
         let known = self.held.read().await.key(id, now);
-        let fetching = match known {
+        match known {
             Some((key, Age::Fresh)) => return Ok(Some(key)),
-            // One caller fetches; to the others the old key is good until it has.
-            Some((key, Age::Stale)) => match self.fetching.try_lock() {
-                Ok(fetching) => fetching,
-                Err(_) => return Ok(Some(key)),
-            },
-            None => self.fetching.lock().await,
-        };
-        self.refresh(id, now).await;
-        drop(fetching);
+            Some((key, Age::Stale)) => {
+                self.refresh_beside(id, now);
+                return Ok(Some(key));
+            }
+            Some((key, Age::Overdue)) => {
+                self.refresh_beside(id, now);
+                if !self.is_to_wait(now).await || timeout(OVERDUE_WAIT, self.fetching.lock()).await.is_err() {
+                    return Ok(Some(key));
+                }
+            }
+            None => {
+                let _fetching = self.fetching.lock().await;
+                self.refresh(id, now).await;
+            }
+        }
         let held = self.held.read().await;
         match held.age(now) {
             Some(_) => Ok(held.keys.get(id).cloned()),
             None => Err(Error::unavailable(format!("the key set at {} could not be fetched", self.url))),
         }
+    }
+
+    /// Begins a fetch, unless one is under way, and does not wait for it.
+    fn refresh_beside(self: &Arc<Self>, id: &str, now: DateTime<Utc>) {
+        let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned() else { return };
+        let (published, id) = (Arc::clone(self), id.to_owned());
+        tokio::spawn(async move {
+            published.refresh(&id, now).await;
+            drop(fetching);
+        });
+    }
+
+    /// Whether a caller is the one that waits for an overdue fetch.
+    async fn is_to_wait(&self, now: DateTime<Utc>) -> bool {
+        let mut held = self.held.write().await;
+        let due = held.waited_at.is_none_or(|at| now - at >= MIN_PAUSE);
+        if due {
+            held.waited_at = Some(now);
+        }
+        due
     }
 
     /// Fetches, unless it is too early for that, or somebody has done so while this caller waited.
@@ -159,8 +194,10 @@ impl Published {
 enum Age {
     /// They need not be fetched.
     Fresh,
-    /// They should be; they serve while that fails.
+    /// They should be; they serve meanwhile.
     Stale,
+    /// They should have been long ago; they serve while that fails.
+    Overdue,
 }
 
 impl Held {
@@ -168,7 +205,8 @@ impl Held {
     fn age(&self, now: DateTime<Utc>) -> Option<Age> {
         match now - self.fetched_at? {
             age if age < MAX_AGE => Some(Age::Fresh),
-            age if age < MAX_STALE => Some(Age::Stale),
+            age if age < OVERDUE => Some(Age::Stale),
+            age if age < MAX_STALE => Some(Age::Overdue),
             _ => None,
         }
     }

@@ -60,12 +60,10 @@ pub async fn node_status_hours(
         NodeStatusHour,
         r#"/* analysis.node_status_hours */
         with mine as (
-            select c.node_server_id, count(*) as clients
-            from telecom.package_queue q
-            join telecom.package p on p.id = q.package_id
-            join telecom.node_client c on c.access_groups @> array[p.available_group]
-            where q.user_id = $1 and q.status = 'active'
-            group by c.node_server_id
+            select node_server_id, count(*) as clients
+            from telecom.user_node_client
+            where user_id = $1
+            group by node_server_id
         )
         select h.hour at time zone 'UTC' as "bucket_start!",
             coalesce(sum(m.clients) filter (where h.status = 'online'), 0)::bigint as "online_nodes!",
@@ -101,7 +99,7 @@ pub async fn usually_used_nodes(
     let nodes = sqlx::query_as!(
         UsuallyUsedNode,
         r#"/* analysis.usually_used_nodes */
-        select c.id as node_client_id, c.name as node_name, u.upload as "upload!", u.download as "download!",
+        select c.id as "node_client_id!", c.name as "node_name!", u.upload as "upload!", u.download as "download!",
             u.billed_traffic as "billed_traffic!"
         from (
             select node_client_id,
@@ -112,9 +110,7 @@ pub async fn usually_used_nodes(
             where user_id = $1 and bucket_start >= $2 and bucket_start < $3
             group by node_client_id
         ) u
-        join telecom.node_client c on c.id = u.node_client_id
-        join telecom.package_queue q on q.user_id = $1 and q.status = 'active'
-        join telecom.package p on p.id = q.package_id and c.access_groups @> array[p.available_group]
+        join telecom.user_node_client c on c.user_id = $1 and c.id = u.node_client_id
         order by u.billed_traffic desc, u.upload + u.download desc, c.id
         limit $4"#,
         user_id,
@@ -131,14 +127,13 @@ pub async fn usually_used_nodes(
 pub async fn user_nodes(connection: &mut Connection, user_id: Uuid, page: Page) -> Result<(Vec<Node>, i64), Error> {
     let rows = sqlx::query!(
         r#"/* analysis.user_nodes */
-        select c.id, c.name, c.traffic_factor::float8 as "traffic_factor!", c.display_order,
-            c.speed_limit_bits_per_second as speed_limit, s.status::text as "status!", c.country, c.location,
-            c.route_class
-        from telecom.package_queue q
-        join telecom.package p on p.id = q.package_id
-        join telecom.node_client c on c.access_groups @> array[p.available_group]
+        select c.id as "id!", c.name as "name!", c.traffic_factor::float8 as "traffic_factor!",
+            c.display_order as "display_order!", c.speed_limit_bits_per_second as speed_limit,
+            s.status::text as "status!", c.country as "country!", c.location as "location!",
+            c.route_class as "route_class!"
+        from telecom.user_node_client c
         join telecom.node_server s on s.id = c.node_server_id
-        where q.user_id = $1 and q.status = 'active'
+        where c.user_id = $1
         order by c.display_order, c.id
         limit $2 offset $3"#,
         user_id,
@@ -149,11 +144,7 @@ pub async fn user_nodes(connection: &mut Connection, user_id: Uuid, page: Page) 
     .await?;
     let total = sqlx::query_scalar!(
         r#"/* analysis.count_user_nodes */
-        select count(*) as "total!"
-        from telecom.package_queue q
-        join telecom.package p on p.id = q.package_id
-        join telecom.node_client c on c.access_groups @> array[p.available_group]
-        where q.user_id = $1 and q.status = 'active'"#,
+        select count(*) as "total!" from telecom.user_node_client where user_id = $1"#,
         user_id
     )
     .fetch_one(connection)

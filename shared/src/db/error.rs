@@ -29,8 +29,8 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             Error::new(ErrorKind::Unavailable, TRANSACTION_CONFLICT, "the service is busy; try again later")
         }
         "57014" => Error::deadline_exceeded(),
-        // Connections, resources, shutdown or start-up, a lock not to be had.
-        _ if ["08", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
+        // Connections, a login that has just been changed, resources, shutdown or start-up, a lock not to be had.
+        _ if ["08", "28", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
             return Error::unavailable(error);
         }
         "22003" => Error::overflow(),
@@ -58,6 +58,7 @@ mod tests {
     #[case("40P01", "", "transaction_conflict", ErrorKind::Unavailable)]
     #[case("40001", "", "transaction_conflict", ErrorKind::Unavailable)]
     #[case("57P01", "", "unavailable", ErrorKind::Unavailable)]
+    #[case("28P01", "", "unavailable", ErrorKind::Unavailable)]
     #[case("57014", "", "deadline_exceeded", ErrorKind::DeadlineExceeded)]
     #[case("08006", "", "unavailable", ErrorKind::Unavailable)]
     #[case("22007", "", "time_out_of_range", ErrorKind::InvalidArgument)]

@@ -11,7 +11,8 @@ use crate::events::usage_report::Metrics;
 /// A page of node servers by id, all or those in one status; and how many they are.
 ///
 /// Here and below, what belongs to a row is looked up by row: a plan that does not know the limit would rather read the
-/// other table whole.
+/// other table whole. Each way to look has an arm of its own, of which one runs, so that one plan is good for all;
+/// `between` keeps the planner from reading all servers by their key, throwing away those in another status.
 pub async fn list_servers(
     connection: &mut Connection,
     status: Option<NodeServerStatus>,
@@ -20,14 +21,15 @@ pub async fn list_servers(
     let status: Option<&'static str> = status.map(Into::into);
     let rows = sqlx::query!(
         r#"/* fleet.list_servers */
-        select s.id, s.name, s.compatibility::text as "compatibility!", s.status::text as "status!",
+        select s.id as "id!", s.name as "name!", s.compatibility::text as "compatibility!", s.status::text as "status!",
             (select last_online_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_online_at,
             (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
         from (
-            select * from telecom.node_server
-            where $1::text is null or status = $1::text::telecom.node_server_status
-            order by id
-            limit $2 offset $3
+            (select * from telecom.node_server where $1::text is null order by id limit $2 offset $3)
+            union all
+            (select * from telecom.node_server
+             where status between $1::text::telecom.node_server_status and $1::text::telecom.node_server_status
+             order by status, id limit $2 offset $3)
         ) s
         order by s.id"#,
         status,
@@ -38,8 +40,11 @@ pub async fn list_servers(
     .await?;
     let total = sqlx::query_scalar!(
         r#"/* fleet.count_servers */
-        select count(*) as "total!" from telecom.node_server
-        where $1::text is null or status = $1::text::telecom.node_server_status"#,
+        select count(*) as "total!" from (
+            select from telecom.node_server where $1::text is null
+            union all
+            select from telecom.node_server where status = $1::text::telecom.node_server_status
+        ) s"#,
         status
     )
     .fetch_one(connection)
@@ -169,7 +174,11 @@ pub async fn list_clients(connection: &mut Connection, which: Clients, page: Pag
 pub async fn count_clients(connection: &mut Connection, server: Option<i32>) -> Result<i64, Error> {
     let total = sqlx::query_scalar!(
         r#"/* fleet.count_clients */
-        select count(*) as "total!" from telecom.node_client where $1::int is null or node_server_id = $1"#,
+        select count(*) as "total!" from (
+            select from telecom.node_client where $1::int is null
+            union all
+            select from telecom.node_client where node_server_id = $1
+        ) c"#,
         server
     )
     .fetch_one(connection)

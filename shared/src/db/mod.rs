@@ -19,6 +19,7 @@ use crate::error::Error;
 
 pub mod analysis;
 pub mod billing;
+pub mod credentials;
 pub mod fleet;
 pub mod maintenance;
 pub mod node;
@@ -56,14 +57,18 @@ const NOTICE_THE_CLIENTS_END: &str = "/* db.connect */ set client_connection_che
 #[must_use]
 pub fn connect(config: &DatabaseConfig) -> PgPool {
     const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
+    let role: Option<&'static str> = config.role.map(Into::into);
     PgPoolOptions::new()
         .max_connections(config.max_connections)
         .min_connections(0)
         .acquire_timeout(Duration::from_secs(5))
         .test_before_acquire(false)
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
                 connection.execute(NOTICE_THE_CLIENTS_END).await?;
+                if let Some(role) = role {
+                    connection.execute(format!("/* db.connect */ set role {role}").as_str()).await?;
+                }
                 Ok(())
             })
         })
@@ -137,13 +142,20 @@ fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
     name.parse().map_err(|_| Error::internal(format!("the database holds an unknown {name:?}")))
 }
 
-/// Brings the schema up to date.
+/// Brings the schema up to date, and who may do what in it.
 ///
 /// The list of applied migrations is in `public`, said explicitly: a role of the schema's name would look for it in
 /// the schema first, not find it there, and begin again.
 pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
     sqlx::query!("/* migrate.search_path */ set search_path = public").execute(&mut *connection).await?;
-    MIGRATOR.run_direct(connection).await.map_err(Error::internal)
+    MIGRATOR.run_direct(connection).await.map_err(Error::internal)?;
+    grant(connection).await
+}
+
+/// Makes the roles that functions act as, and lets them do what they need.
+pub async fn grant(connection: &mut Connection) -> Result<(), Error> {
+    connection.execute(sqlx::raw_sql(include_str!("roles.sql"))).await?;
+    Ok(())
 }
 
 /// Takes the transaction's share of a job that may run only once at a time; `false`: another one is at it.

@@ -46,25 +46,11 @@ pub async fn seal(
     Ok(())
 }
 
-/// Refreshes the view of the open hours, in a transaction; readers go on meanwhile. Of a long history the planner expects
-/// more than there is to do, and would compile the query for longer than it runs.
+/// Refreshes the view of the open hours, in a transaction, and tells the planner what is in it; readers go on meanwhile. The
+/// history grows evenly: autovacuum analyses that, and a sample of years would cost more than all the rest.
 pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_status_history.no_jit */ select set_config('jit', 'off', true)"#)
-        .fetch_one(&mut *connection)
-        .await?;
-    sqlx::query!(
-        r#"/* node_status_history.refresh_view */ refresh materialized view concurrently telecom.node_status_hourly_mv"#
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Tells the planner what is in the view. The history grows evenly: autovacuum does, and a sample of years would cost
-/// more than all the rest.
-pub async fn analyze_view(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_status_history.analyze_view */ analyze telecom.node_status_hourly_mv"#)
-        .execute(connection)
+    sqlx::query!(r#"/* node_status_history.refresh_view */ select telecom.refresh_node_status_view()"#)
+        .fetch_one(connection)
         .await?;
     Ok(())
 }
@@ -141,11 +127,7 @@ pub async fn status_times(
         with server as (
             select id from telecom.node_server where id = $1
             union
-            select c.node_server_id
-            from telecom.package_queue q
-            join telecom.package p on p.id = q.package_id
-            join telecom.node_client c on c.access_groups @> array[p.available_group]
-            where q.user_id = $2 and q.status = 'active'
+            select node_server_id from telecom.user_node_client where user_id = $2
         ), known as materialized (
             select k.kept, k.kept - coalesce((
                 select range_agg(tstzrange(since, until)) from telecom.collection_outage
@@ -206,12 +188,10 @@ pub async fn user_clients(
 ) -> Result<(Vec<(i32, i32)>, i64), Error> {
     let rows = sqlx::query!(
         r#"/* node_status_history.user_clients */
-        select c.id, c.node_server_id, count(*) over () as "count!"
-        from telecom.package_queue q
-        join telecom.package p on p.id = q.package_id
-        join telecom.node_client c on c.access_groups @> array[p.available_group]
-        where q.user_id = $1 and q.status = 'active'
-        order by c.display_order, c.id
+        select id as "id!", node_server_id as "node_server_id!", count(*) over () as "count!"
+        from telecom.user_node_client
+        where user_id = $1
+        order by display_order, id
         limit $2"#,
         user_id,
         limit

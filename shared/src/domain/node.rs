@@ -70,7 +70,7 @@ pub struct NodeServerDetails {
     pub metrics: Option<NodeServerMetrics>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed by hand.
+    /// When its name, compatibility or configuration was last changed. A change of status leaves it.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -105,7 +105,7 @@ pub struct NodeClient {
     pub client_config: Value,
     /// When it was added.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed.
+    /// When it was last changed. The server's status is none of it.
     pub updated_at: DateTime<Utc>,
 }
 

@@ -31,7 +31,9 @@ impl TimeRange {
     /// What is asked for; without an end until `now`, without a start 24 hours.
     pub fn asked(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Self, Error> {
         let end = end.unwrap_or(now);
-        let start = start.or_else(|| end.checked_sub_signed(DEFAULT_RANGE)).unwrap_or(end);
+        // Of the first day that can be named no day before can be.
+        let default = || end.checked_sub_signed(DEFAULT_RANGE).and_then(in_years);
+        let start = start.or_else(default).unwrap_or(end);
         if start >= end {
             return Err(Error::parameter("start", "times before `end`"));
         }

@@ -28,8 +28,9 @@ where
     telemetry::init();
     let app = App::default();
     let (service, authenticator) = (E::Service::from_app(&app).await?, app.authenticator()?);
-    let (service, authenticator) = (&service, &authenticator);
+    let (app, service, authenticator) = (&app, &service, &authenticator);
     serve(service_fn(move |request: Request| async move {
+        app.renew_login().await;
         Ok::<_, Infallible>(handle::<E>(service, authenticator, request).await)
     }))
     .await

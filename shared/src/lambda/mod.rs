@@ -2,6 +2,7 @@
 
 pub mod alb;
 pub mod api;
+pub mod deployment;
 pub mod schedule;
 pub mod sqs;
 

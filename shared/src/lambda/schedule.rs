@@ -18,9 +18,11 @@ where
     S::Output: Serialize,
 {
     telemetry::init();
-    let service = S::from_app(&App::default()).await?;
-    let service = &service;
+    let app = App::default();
+    let service = S::from_app(&app).await?;
+    let (app, service) = (&app, &service);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
+        app.renew_login().await;
         let report = handle(service, job(Run::within(time_left(&event.context)))).await;
         telemetry::flush();
         report
@@ -28,7 +30,8 @@ where
     .await
 }
 
-async fn handle<S, J>(service: &S, job: J) -> Result<Value, Error>
+/// Runs one job; its report is logged, and is the answer.
+pub(super) async fn handle<S, J>(service: &S, job: J) -> Result<Value, Error>
 where
     S: Processor<J>,
     S::Output: Serialize,

@@ -22,9 +22,11 @@ use crate::telemetry;
 /// Consumes a queue.
 pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
     telemetry::init();
-    let consumer = C::from_app(&App::default()).await?;
-    let consumer = &consumer;
+    let app = App::default();
+    let consumer = C::from_app(&app).await?;
+    let (app, consumer) = (&app, &consumer);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        app.renew_login().await;
         let response = handle(consumer, event.payload, &event.context).await;
         telemetry::flush();
         response

@@ -45,9 +45,7 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
         node_status_history::refresh_view(&mut tx).await?;
         tx.commit().await?;
         let mut connection = self.pool.acquire().await?;
-        let done = forget_statuses(&mut connection, kept_from, run).await?;
-        node_status_history::analyze_view(&mut connection).await?;
-        Ok(done)
+        forget_statuses(&mut connection, kept_from, run).await
     }
 }
 

@@ -1,0 +1,110 @@
+//! Whatever a message says, a server over a real database answers it, or says by a documented code what is wrong.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use prost_reflect::prost::Message;
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use sqlx::PgPool;
+use telecom_tests::World;
+use telecom_tests::api::OPERATIONS;
+use telecom_tests::grpc::{GrpcServer, call, call_raw, config, method_descriptor};
+use telecom_tests::token::Issuer;
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+const DATA: &str = include_str!("../api/differential.sql");
+const DOCUMENTATION: &str = include_str!("../../docs/API.md");
+const CALLS_EACH: usize = 120;
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    sqlx::raw_sql(&format!("select setseed(0.5); {DATA}")).execute(&world.pool).await.unwrap();
+    let server = GrpcServer::start(&world, &issuer, config()).await;
+    let (channel, token) = (server.connect().await, issuer.admin_with_secrets());
+    let mut runner = TestRunner::deterministic();
+    for operation in OPERATIONS {
+        let messages = message(&method_descriptor(operation.method).input());
+        let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
+        for _ in 0..CALLS_EACH {
+            let message = messages.new_tree(&mut runner).unwrap().current();
+            let mut request = Request::new(message.encode_to_vec());
+            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            let outcome = call_raw(&channel, operation.method, request).await;
+            let code = judge(&outcome).unwrap_or_else(|fault| panic!("{fault}: {} {message:?}", operation.method));
+            *codes.entry(code.into()).or_default() += 1;
+        }
+        assert!(codes.contains_key(&0), "no message of {} was accepted: {codes:?}", operation.method);
+    }
+    for operation in OPERATIONS {
+        let good = serde_json::from_str(operation.message).unwrap();
+        let answer = call(&channel, operation.method, good, Some(&token)).await;
+        assert!(answer.is_ok(), "{}: {answer:?}", operation.method);
+    }
+}
+
+/// The code of an outcome that is documented; of one that is not, what it was.
+fn judge(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
+    let Err(status) = outcome else { return Ok(Code::Ok) };
+    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    let name = match status.code() {
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::NotFound => "NOT_FOUND",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        _ => return Err(format!("{status:?}")),
+    };
+    let documented = DOCUMENTATION.lines().any(|line| {
+        line.starts_with('|') && line.contains(&format!("`{name}`")) && line.contains(&format!("`{reason}`"))
+    });
+    documented.then_some(status.code()).ok_or_else(|| format!("{name} {reason:?} is not documented"))
+}
+
+/// Messages of a kind, some of their fields set to anything that the field can hold.
+fn message(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
+    let empty = Just(DynamicMessage::new(descriptor.clone())).boxed();
+    descriptor.fields().fold(empty, |messages, field| {
+        let given = prop::option::weighted(0.6, value(&field));
+        let with = move |(mut message, value): (DynamicMessage, Option<Value>)| {
+            if let Some(value) = value {
+                message.set_field(&field, value);
+            }
+            message
+        };
+        (messages, given).prop_map(with).boxed()
+    })
+}
+
+fn value(field: &FieldDescriptor) -> BoxedStrategy<Value> {
+    match field.kind() {
+        Kind::Int32 => number().prop_map(clamped).prop_map(Value::I32).boxed(),
+        Kind::Enum(_) => (-1..6).prop_map(Value::EnumNumber).boxed(),
+        Kind::Int64 => number().prop_map(Value::I64).boxed(),
+        Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        Kind::String => text().prop_map(Value::String).boxed(),
+        Kind::Message(inner) => message(&inner).prop_map(Value::Message).boxed(),
+        other => panic!("no request has had a field like {other:?} yet"),
+    }
+}
+
+fn clamped(number: i64) -> i32 {
+    i32::try_from(number.clamp(i32::MIN.into(), i32::MAX.into())).unwrap()
+}
+
+/// Small numbers, moments of this year in seconds, and the ends of what fits.
+fn number() -> impl Strategy<Value = i64> {
+    let ends = select(vec![i64::MIN, -1, i64::from(i32::MIN), i64::from(i32::MAX), i64::MAX]);
+    let years = select(vec![-62_135_596_800, -62_135_596_801, 253_402_300_799, 253_402_300_800, 999_999_999]);
+    prop_oneof![4 => 0..25_i64, 2 => 1_772_000_000..1_774_000_000_i64, 1 => ends, 1 => years, 1 => any::<i64>()]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    let known = select(vec!["UTC", "Asia/Kathmandu", "de300000-0000-4000-8000-000000000001", "a good reason"]);
+    let odd =
+        select(vec!["", " ", "\0", "UTC\0", "'; drop table telecom.node_server; --", "\u{feff}", "\u{202e}x", "%s%n"]);
+    let long = (1..20_000_usize, select(vec!["x", "ü", "😀"])).prop_map(|(length, text)| text.repeat(length));
+    prop_oneof![4 => known.prop_map(str::to_owned), 2 => odd.prop_map(str::to_owned), 1 => long, 2 => any::<String>()]
+}

@@ -1,18 +1,20 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi deploy cost
+.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
 CARGO_BUILD := cargo build --workspace --bins --locked
-LOCAL := target/$(BUILD)/telecom-local --build $(BUILD)
+# What stands in for AWS: `ministack`, or `localstack`.
+STACK ?= ministack
+LOCAL := target/$(BUILD)/telecom-local --build $(BUILD) --stack $(STACK)
 PROGRAM := $(firstword $(LOCAL))
 
 help: ## List what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
 	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051). DATABASE_URL: a database to use instead of an own one.\n'
 
-run: build ## Start everything on this machine; Ctrl-C stops it
+run: build ## Start everything on this machine; Ctrl-C stops it. STACK=localstack: on LocalStack
 	@exec $(LOCAL) run
 
 up: build ## Start everything in the background; returns when it is ready
@@ -60,6 +62,21 @@ deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOYMENT.md
 
 cost: ## Compute what it costs, and write it into docs/DEPLOYMENT.md
 	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
+
+sam-invoke: ## Invoke FUNCTION=list-nodes once in a container, over what runs (EVENT=file); needs Docker
+	@$(if $(FUNCTION),,echo "Say which function: make sam-invoke FUNCTION=list-nodes" >&2; exit 2;) $(LOCAL) sam invoke $(FUNCTION) $(if $(EVENT),--event $(EVENT))
+
+sam-api: ## Serve the HTTP API from functions in containers, over what runs; needs Docker
+	@exec $(LOCAL) sam api
+
+test-sam: ## Test functions in containers, where Docker is; apart from `make test`
+	@local/scripts/test-sam
+
+test-localstack: ## Test the pipeline on LocalStack, apart from `make test`; needs Python 3.13
+	@local/scripts/test-localstack
+
+image: ## Build the gRPC server's image (IMAGE=telecom-grpc); needs Docker
+	@local/scripts/image $(ARGS)
 
 openapi: build ## Bring the committed API documentation up to date
 	@$(LOCAL) openapi

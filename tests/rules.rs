@@ -31,11 +31,13 @@ mod database {
 }
 mod grpc {
     mod any_message;
+    mod container;
     mod drain;
     mod refusals;
     mod server;
     mod tls;
 }
+mod documents;
 mod messages;
 mod queue {
     mod apply_user_usage_billing;

@@ -18,8 +18,8 @@ use shared::services::{Consumer, Processor};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, fault};
+use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
-use crate::standin::messaging::{BILLING, Messaging};
 use crate::workload::{Minute, delivery};
 
 /// Messages in one delivery of billing events: 10,000 events. template.yaml allows twice as many, which Lambda only

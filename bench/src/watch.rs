@@ -20,9 +20,9 @@ use uuid::Uuid;
 
 use crate::bars::Bar;
 use crate::database::{Database, checkpoint, fault, run};
+use crate::messaging::Messaging;
 use crate::pipeline::consume;
 use crate::progress::step;
-use crate::standin::messaging::Messaging;
 use crate::workload::delivery;
 
 const SERVERS: i64 = 1_000;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::settings::Settings;
+use crate::settings::{Emulator, Settings};
 use crate::stack::Endpoints;
 
 /// Everything there is to know about a running system, with `more` (tokens, commands) at its end.
@@ -22,7 +22,11 @@ pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> Str
     }
     line("Event bus", endpoints.outputs.get("EventBusName").map_or("", String::as_str));
     line("Database", &format!("psql '{}'", endpoints.database_url));
-    line("Logs of the functions", &settings.log("ministack").display().to_string());
+    let functions = match settings.emulator {
+        Emulator::Ministack => "ministack",
+        Emulator::LocalStack => "function-*",
+    };
+    line("Logs of the functions", &settings.log(functions).display().to_string());
     line("All logs", &settings.state.join("log").display().to_string());
     for extra in more {
         let _ = writeln!(text, "{extra}");

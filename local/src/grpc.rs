@@ -13,7 +13,7 @@ use crate::process::{Service, ServiceSpec, dying_with_parent};
 use crate::settings::{START_LIMIT, Settings};
 
 /// The template parameters that the server takes, and the variables that it takes them as.
-const AUTH_VARIABLES: [(&str, &str); 3] = [
+pub const AUTH_VARIABLES: [(&str, &str); 3] = [
     ("AuthIssuer", "TELECOM_AUTH_ISSUER"),
     ("AuthAudience", "TELECOM_AUTH_AUDIENCE"),
     ("AuthJwks", "TELECOM_AUTH_JWKS"),

@@ -12,8 +12,9 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::demo::script::Load;
 use local::demo::token::Role;
-use local::settings::{GATEWAY_PORT, GRPC_PORT, POSTGRES_PORT, Profile, Settings, repository};
-use local::{banner, database, hooks, interrupt, postgres, python, session, stage};
+use local::settings::{Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, POSTGRES_PORT, Profile, Settings, repository};
+use local::stack::Endpoints;
+use local::{banner, database, hooks, interrupt, postgres, python, sam, session, stage};
 use uuid::Uuid;
 
 /// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed template.yaml.
@@ -42,6 +43,12 @@ struct Options {
     /// Port of the gRPC server
     #[arg(long, global = true, env = "TELECOM_GRPC_PORT", default_value_t = GRPC_PORT)]
     grpc_port: u16,
+    /// What stands in for AWS
+    #[arg(long, global = true, env = "TELECOM_STACK", value_enum, default_value_t = StandIn::Ministack)]
+    stack: StandIn,
+    /// Port of the HTTP API with LocalStack
+    #[arg(long, global = true, env = "TELECOM_HTTP_PORT", default_value_t = HTTP_PORT)]
+    http_port: u16,
     /// Database to use instead of an own one
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
@@ -54,6 +61,14 @@ struct Options {
 enum Build {
     Debug,
     Release,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum StandIn {
+    /// Runs template.yaml as it stands
+    Ministack,
+    /// Runs its queues and its bus; this program drives the functions. Needs Python 3.13
+    Localstack,
 }
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +106,9 @@ enum Command {
     Status,
     /// Forget all local data: the database, the queues, the logs
     Clean,
+    /// Run functions in containers, by `sam local`, over the running system; needs Docker
+    #[command(subcommand)]
+    Sam(SamCommand),
     /// Put the built functions where template.yaml looks for them, for `sam deploy` by hand
     Stage,
     /// Install the Python tools and print the folder of one of them
@@ -106,6 +124,24 @@ enum Command {
         /// The command and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SamCommand {
+    /// Invoke a function once
+    Invoke {
+        /// Its package, such as `list-nodes`
+        function: String,
+        /// File with the event [default: events/<function>.json with a valid token]
+        #[arg(long)]
+        event: Option<PathBuf>,
+    },
+    /// Serve the HTTP API until Ctrl-C
+    Api {
+        /// Port to serve it on
+        #[arg(long, env = "TELECOM_SAM_API_PORT", default_value_t = 3000)]
+        api_port: u16,
     },
 }
 
@@ -164,6 +200,7 @@ impl Cli {
             Command::Down => session::down(&settings)?,
             Command::Status => return status(&settings),
             Command::Clean => clean(&settings)?,
+            Command::Sam(command) => return sam_local(&settings, command),
             Command::Stage => stage::stage(&settings)?,
             Command::Tool { name } => {
                 println!("{}", python::Environment::ensure(&settings, &name)?.program("").display());
@@ -184,6 +221,11 @@ impl Options {
             gateway_port: self.port,
             postgres_port: self.pg_port,
             grpc_port: self.grpc_port,
+            http_port: self.http_port,
+            emulator: match self.stack {
+                StandIn::Ministack => Emulator::Ministack,
+                StandIn::Localstack => Emulator::LocalStack,
+            },
             database_url: self.database_url.clone().filter(|url| !url.is_empty()),
             profile: match self.build {
                 Build::Debug => Profile::Debug,
@@ -201,8 +243,10 @@ impl Options {
             format!("--port={}", self.port),
             format!("--pg-port={}", self.pg_port),
             format!("--grpc-port={}", self.grpc_port),
+            format!("--http-port={}", self.http_port),
         ];
         arguments.extend(self.root.iter().map(|root| format!("--root={}", root.display())));
+        arguments.extend(self.stack.to_possible_value().map(|stack| format!("--stack={}", stack.get_name())));
         arguments.extend(self.build.to_possible_value().map(|build| format!("--build={}", build.get_name())));
         arguments
     }
@@ -216,9 +260,27 @@ fn openapi(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn verify(settings: &Settings, wait: Duration, users: usize) -> Result<ExitCode> {
+fn running(settings: &Settings) -> Result<Endpoints> {
     let endpoints = session::read_record(settings).and_then(|record| record.endpoints);
-    let endpoints = endpoints.context("Nothing is running. `make run` or `make up` starts it.")?;
+    endpoints.context("Nothing is running. `make run` or `make up` starts it.")
+}
+
+fn sam_local(settings: &Settings, command: SamCommand) -> Result<ExitCode> {
+    let endpoints = running(settings)?;
+    match command {
+        SamCommand::Invoke { function, event } => sam::run_once(settings, &endpoints, &function, event.as_deref()),
+        SamCommand::Api { api_port } => {
+            sam::serve_api(settings, &endpoints, api_port, |url| {
+                println!("The API is at {url}, its functions in containers. Ctrl-C stops it. To try:");
+                println!("  curl -sH \"authorization: Bearer $(make -s token)\" '{url}/v1/nodes'");
+            })?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn verify(settings: &Settings, wait: Duration, users: usize) -> Result<ExitCode> {
+    let endpoints = running(settings)?;
     let outcome = hooks::verify(settings, &endpoints, wait, users)?;
     println!("{outcome}");
     Ok(if outcome.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -55,7 +55,8 @@ impl Environment {
 
     fn create(&self, settings: &Settings, name: &str, requirements: &Path) -> Result<()> {
         let log = settings.log(&format!("tools-{name}"));
-        make_environment(&find_python()?, &self.folder, &log)?;
+        let least = least_version(&fs::read_to_string(requirements)?);
+        make_environment(&find_python(least)?, &self.folder, &log)?;
         let mut pip = Command::new(self.program("python"));
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r"]).arg(requirements);
         run_logged(pip, &log, "install the Python tools. Is the package index (PyPI) within reach?")
@@ -77,16 +78,44 @@ fn make_environment(python: &Path, folder: &Path, log: &Path) -> Result<()> {
     attempt("venv").context(NO_VENV)
 }
 
-/// The first Python on the search path that is new enough.
-fn find_python() -> Result<PathBuf> {
+/// The minor version of Python 3 that requirements ask for, in a line such as `# python >= 3.13`.
+fn least_version(requirements: &str) -> u32 {
+    let line = requirements.lines().find_map(|line| line.strip_prefix("# python >= 3."));
+    line.and_then(|minor| minor.trim().parse().ok()).unwrap_or(10)
+}
+
+/// The first Python that is new enough: the one that is named, those on the search path, pyenv's.
+fn find_python(least: u32) -> Result<PathBuf> {
     let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
     let chosen = std::env::var_os("TELECOM_PYTHON").map(PathBuf::from);
-    let candidates = chosen.into_iter().chain(names.iter().filter_map(|name| find_program(name)));
+    let candidates = chosen.into_iter().chain(names.iter().filter_map(|name| find_program(name))).chain(of_pyenv());
     let new_enough = |python: &PathBuf| {
-        let check = "import sys; sys.exit(sys.version_info < (3, 10))";
-        output(Command::new(python).args(["-c", check]), "ask for Python's version").is_ok()
+        let check = format!("import sys; sys.exit(sys.version_info < (3, {least}))");
+        output(Command::new(python).args(["-c", &check]), "ask for Python's version").is_ok()
     };
-    candidates.into_iter().find(new_enough).context(
-        "Python 3.10 or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get install python3 python3-venv`), or name it with TELECOM_PYTHON.",
-    )
+    candidates.into_iter().find(new_enough).with_context(|| {
+        format!("Python 3.{least} or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get install python3 python3-venv`), or name it with TELECOM_PYTHON.")
+    })
+}
+
+/// All versions that pyenv has, whichever it has put on the search path.
+fn of_pyenv() -> Vec<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pyenv"));
+    let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(home);
+    let versions = root.and_then(|root| fs::read_dir(root.join("versions")).ok());
+    versions.into_iter().flatten().flatten().map(|version| version.path().join("bin/python3")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_say_which_python_they_need() {
+        let of = |name: &str| {
+            let file = crate::settings::repository().join(format!("local/requirements-{name}.txt"));
+            least_version(&fs::read_to_string(file).unwrap())
+        };
+        assert_eq!((of("localstack"), of("ministack")), (13, 10));
+    }
 }

@@ -16,6 +16,8 @@ pub const GATEWAY_PORT: u16 = 4566;
 pub const POSTGRES_PORT: u16 = 54329;
 /// Port of the gRPC server unless another is asked for.
 pub const GRPC_PORT: u16 = 50_051;
+/// Port of the HTTP API with LocalStack unless another is asked for.
+pub const HTTP_PORT: u16 = 8080;
 /// Name of the deployed stack, of its load balancer, and the prefix of its functions' names.
 pub const STACK_NAME: &str = "telecom";
 /// How long the slowest single start-up step may take before it is given up.
@@ -41,6 +43,15 @@ impl Profile {
     }
 }
 
+/// What stands in for AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emulator {
+    /// ministack, which runs the whole template.
+    Ministack,
+    /// LocalStack for queues and the bus, and this program for the rest.
+    LocalStack,
+}
+
 /// Everything the local system has to be told.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -56,6 +67,10 @@ pub struct Settings {
     pub postgres_port: u16,
     /// Port of the gRPC server.
     pub grpc_port: u16,
+    /// What stands in for AWS.
+    pub emulator: Emulator,
+    /// Port of the HTTP API with LocalStack; with ministack it is that of the AWS endpoint.
+    pub http_port: u16,
     /// A database to use instead of an own one.
     pub database_url: Option<String>,
     /// Which build of the functions is deployed.
@@ -75,6 +90,8 @@ impl Settings {
             gateway_port: GATEWAY_PORT,
             postgres_port: POSTGRES_PORT,
             grpc_port: GRPC_PORT,
+            emulator: Emulator::Ministack,
+            http_port: HTTP_PORT,
             database_url: None,
             profile: Profile::Release,
             durable: true,
@@ -93,6 +110,7 @@ impl Settings {
             gateway_port: net::free_port()?,
             postgres_port: net::free_port()?,
             grpc_port: net::free_port()?,
+            http_port: net::free_port()?,
             profile: Profile::Debug,
             durable: false,
             ..Self::lasting(root)
@@ -109,7 +127,10 @@ impl Settings {
     /// The load balancer, without the path.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("{}/_alb/{STACK_NAME}", self.endpoint())
+        match self.emulator {
+            Emulator::Ministack => format!("{}/_alb/{STACK_NAME}", self.endpoint()),
+            Emulator::LocalStack => format!("http://127.0.0.1:{}", self.http_port),
+        }
     }
 
     /// The gRPC server.

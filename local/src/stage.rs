@@ -41,10 +41,23 @@ pub fn stage(settings: &Settings) -> Result<()> {
 
 /// The functions a template deploys, by their package names.
 pub fn function_names(template: &str) -> impl Iterator<Item = &str> {
-    template.lines().filter_map(|line| {
-        let path = line.trim().strip_prefix("CodeUri:")?.trim();
-        Some(path.strip_prefix(CODE_FOLDER)?.trim_end_matches('/'))
+    template.lines().filter_map(package)
+}
+
+/// The functions a template deploys: package name and the name that the template has for them.
+pub fn functions(template: &str) -> impl Iterator<Item = (String, String)> {
+    let mut resource = "";
+    template.lines().filter_map(move |line| {
+        if let Some(name) = line.strip_prefix("  ").filter(|name| !name.starts_with([' ', '#'])) {
+            resource = name.trim_end().trim_end_matches(':');
+        }
+        package(line).map(|package| (package.to_owned(), resource.to_owned()))
     })
+}
+
+fn package(line: &str) -> Option<&str> {
+    let path = line.trim().strip_prefix("CodeUri:")?.trim();
+    Some(path.strip_prefix(CODE_FOLDER)?.trim_end_matches('/'))
 }
 
 fn stage_function(settings: &Settings, name: &str) -> Result<()> {
@@ -85,5 +98,7 @@ mod tests {
     fn functions_are_those_the_template_names() {
         let template = "  A:\n    CodeUri: target/lambda/bill-traffic/\n  B:\n    CodeUri: target/lambda/migrate\n  C:\n    CodeUri: elsewhere/\n";
         assert_eq!(function_names(template).collect::<Vec<_>>(), ["bill-traffic", "migrate"]);
+        let named = functions(template).map(|(_, resource)| resource);
+        assert_eq!(named.collect::<Vec<_>>(), ["A", "B"]);
     }
 }

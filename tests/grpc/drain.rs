@@ -1,7 +1,7 @@
 //! The binary, told to stop while it is busy: whoever goes when told so sees no call fail.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use tonic_health::pb::health_client::HealthClient;
 const CLIENTS: usize = 8;
 
 /// A server in a process of its own, killed when this is dropped.
-struct Process(Child);
+pub(super) struct Process(pub(super) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -33,20 +33,26 @@ impl Drop for Process {
 impl Process {
     fn start(pool: &PgPool, issuer: &Issuer) -> (Self, Endpoint) {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/telecom-grpc");
-        let process = Command::new(binary)
-            .env_clear()
-            .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
-            .env("DATABASE_MAX_CONNECTIONS", "4")
-            .env("TELECOM_GRPC_ADDRESS", format!("127.0.0.1:{port}"))
-            .env("TELECOM_GRPC_DRAIN_SECONDS", "2")
-            .envs([("TELECOM_AUTH_ISSUER", ISSUER), ("TELECOM_AUTH_AUDIENCE", AUDIENCE)])
-            .env("TELECOM_AUTH_JWKS", serde_json::to_string(&issuer.jwks()).unwrap())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let process = configured(Command::new(binary()), port, pool, issuer).stdout(Stdio::null()).spawn().unwrap();
         (Self(process), Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap())
     }
+}
+
+pub(super) fn binary() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/telecom-grpc")
+}
+
+/// With the variables of the documentation and no other.
+pub(super) fn configured(mut command: Command, port: u16, pool: &PgPool, issuer: &Issuer) -> Command {
+    command
+        .env_clear()
+        .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
+        .env("DATABASE_MAX_CONNECTIONS", "4")
+        .env("TELECOM_GRPC_ADDRESS", format!("127.0.0.1:{port}"))
+        .env("TELECOM_GRPC_DRAIN_SECONDS", "2")
+        .envs([("TELECOM_AUTH_ISSUER", ISSUER), ("TELECOM_AUTH_AUDIENCE", AUDIENCE)])
+        .env("TELECOM_AUTH_JWKS", serde_json::to_string(&issuer.jwks()).unwrap());
+    command
 }
 
 async fn connect(endpoint: &Endpoint) -> Channel {

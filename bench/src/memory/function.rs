@@ -10,10 +10,10 @@ use hyper::body::Bytes;
 use tokio::process::{Child, Command};
 
 use super::{Bound, Memory};
+use crate::messaging::{BILLING, BUS, EXPIRING, Messaging, REGION};
 use crate::peak::peak_mb;
-use crate::standin::messaging::{BILLING, BUS, EXPIRING, Messaging, REGION};
-use crate::standin::runtime::RuntimeApi;
 use crate::token;
+use local::runtime_api::RuntimeApi;
 
 /// What a function finds around it.
 pub struct Surroundings<'c> {
@@ -63,7 +63,7 @@ impl Function {
     /// Starts it.
     pub async fn start(surroundings: &Surroundings<'_>, name: &'static str) -> Result<Self> {
         let binary = surroundings.binaries.join(name);
-        let runtime = RuntimeApi::start().await?;
+        let runtime = RuntimeApi::start(name).await?;
         let log = std::env::temp_dir().join(format!("telecom-bench-{name}.log"));
         let output = fs::File::create(&log).with_context(|| format!("{} cannot be written.", log.display()))?;
         let started = Instant::now();

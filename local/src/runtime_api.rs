@@ -10,8 +10,9 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, Response};
 use shared::clock::{Clock, System};
 use tokio::sync::{Mutex, mpsc};
+use uuid::Uuid;
 
-use super::{Answer, Server, reply, serve};
+use crate::loopback::{Answer, Server, reply, serve};
 
 /// How long a function may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -36,17 +37,18 @@ pub struct Outcome {
 
 #[derive(Debug, Clone)]
 struct Api {
+    name: Arc<str>,
     events: Arc<Mutex<mpsc::UnboundedReceiver<Bytes>>>,
     answers: mpsc::UnboundedSender<Outcome>,
 }
 
 impl RuntimeApi {
-    /// Starts it.
-    pub async fn start() -> Result<Self> {
+    /// Starts the one of the function `name`.
+    pub async fn start(name: &str) -> Result<Self> {
         let (events, waiting) = mpsc::unbounded_channel();
         let (given, answers) = mpsc::unbounded_channel();
-        let api = Api { events: Arc::new(Mutex::new(waiting)), answers: given };
-        Ok(Self { address: serve(api).await?, events, answers })
+        let api = Api { name: name.into(), events: Arc::new(Mutex::new(waiting)), answers: given };
+        Ok(Self { address: serve(api, 0).await?, events, answers })
     }
 
     /// Hands an event to the function and waits for its answer.
@@ -68,11 +70,15 @@ impl Api {
         let Some(event) = self.events.lock().await.recv().await else { bail!("no further event") };
         let deadline = System.now() + PATIENCE;
         Ok(Response::builder()
-            .header("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+            .header("lambda-runtime-aws-request-id", Uuid::new_v4().to_string())
             .header("lambda-runtime-deadline-ms", deadline.timestamp_millis())
-            .header("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:123456789012:function:bench")
+            .header("lambda-runtime-invoked-function-arn", arn(&self.name))
             .body(Full::new(event))?)
     }
+}
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")
 }
 
 impl Server for Api {

@@ -12,12 +12,11 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::config::Credentials;
 use hyper::Request;
 use hyper::body::Bytes;
+use local::loopback::{Answer, Server, reply, serve};
 use serde::Deserialize;
 use serde_json::json;
 use shared::config::MessagingConfig;
 use shared::events::publisher::Publisher;
-
-use super::{Answer, Server, reply, serve};
 
 /// The region that requests are signed for.
 pub const REGION: &str = "eu-central-1";
@@ -76,7 +75,7 @@ impl Messaging {
     /// Starts them.
     pub async fn start() -> Result<Self> {
         let inbox = Inbox::default();
-        Ok(Self { address: serve(inbox.clone()).await?, inbox })
+        Ok(Self { address: serve(inbox.clone(), 0).await?, inbox })
     }
 
     /// Where AWS's endpoint would be.

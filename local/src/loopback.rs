@@ -1,8 +1,4 @@
-//! Loopback servers in place of AWS: SQS and EventBridge as far as the system sends to them, and the Lambda runtime
-//! API as far as a function asks it.
-
-pub mod messaging;
-pub mod runtime;
+//! HTTP servers on loopback, in place of what AWS would run.
 
 use std::net::SocketAddr;
 
@@ -15,7 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a stand-in answers.
+/// What a server answers.
 pub type Answer = Response<Full<Bytes>>;
 
 /// Something that answers requests.
@@ -24,9 +20,10 @@ pub trait Server: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Result<Answer>> + Send;
 }
 
-/// Serves on a free port of loopback, until this program ends.
-pub async fn serve(server: impl Server) -> Result<SocketAddr> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("No port of 127.0.0.1 can be listened on.")?;
+/// Serves on `port` of loopback (0: a free one), until the runtime ends.
+pub async fn serve(server: impl Server, port: u16) -> Result<SocketAddr> {
+    let bound = TcpListener::bind(("127.0.0.1", port)).await;
+    let listener = bound.with_context(|| format!("Port {port} of 127.0.0.1 cannot be listened on"))?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {

@@ -1,0 +1,119 @@
+//! Docker containers that use what listens on this machine's loopback.
+//!
+//! PostgreSQL and the emulator stay on 127.0.0.1. While a command needs them, their ports are also open on the address
+//! that containers know this machine by, which nothing outside the machine reaches.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::process::output;
+
+/// The name by which Docker Desktop's containers reach the loopback of the machine that it runs on.
+const DESKTOP_HOST: &str = "host.docker.internal";
+
+/// An error that says what to do if there is no Docker engine to talk to.
+pub fn check_engine() -> Result<()> {
+    let mut info = Command::new("docker");
+    info.args(["info", "--format", "{{.ServerVersion}}"]);
+    output(&mut info, "reach the Docker engine").context(
+        "Docker is not running, and functions in containers need it. Start it (`sudo systemctl start docker`), or use `make up`, which needs none.",
+    )?;
+    Ok(())
+}
+
+/// Whether the engine has an image already.
+#[must_use]
+pub fn has_image(name: &str) -> bool {
+    Command::new("docker").args(["image", "inspect", name]).output().is_ok_and(|answer| answer.status.success())
+}
+
+/// The way from containers to ports of loopback; closed when dropped.
+#[derive(Debug)]
+pub struct HostAccess {
+    /// What containers call this machine.
+    pub host: String,
+    runtime: Option<Runtime>,
+}
+
+impl HostAccess {
+    /// Opens `ports` to the containers of the default bridge.
+    pub fn open(ports: &[u16]) -> Result<Self> {
+        let bridge = bridge_address()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        for port in ports {
+            let address = SocketAddr::from((bridge, *port));
+            match runtime.block_on(TcpListener::bind(address)) {
+                Ok(listener) => drop(runtime.spawn(forward(listener, *port))),
+                // The bridge is inside Docker Desktop's own machine.
+                Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+                    return Ok(Self { host: DESKTOP_HOST.to_owned(), runtime: None });
+                }
+                Err(error) => return Err(error).with_context(|| format!("{address} cannot be opened to containers")),
+            }
+        }
+        Ok(Self { host: bridge.to_string(), runtime: Some(runtime) })
+    }
+}
+
+impl Drop for HostAccess {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn forward(listener: TcpListener, port: u16) {
+    while let Ok((mut outside, _)) = listener.accept().await {
+        tokio::spawn(async move {
+            if let Ok(mut inside) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
+                // Either end may go away at any time.
+                let _ = copy_bidirectional(&mut outside, &mut inside).await;
+            }
+        });
+    }
+}
+
+/// This machine's address on Docker's default bridge.
+fn bridge_address() -> Result<Ipv4Addr> {
+    let mut inspect = Command::new("docker");
+    inspect.args(["network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]);
+    let said = output(&mut inspect, "ask for Docker's default network")?;
+    address_of(&said).with_context(|| format!("Docker's default network has no address: {}", said.trim()))
+}
+
+/// The gateway; where it is not said, the first address of the network, which Docker takes for it.
+fn address_of(networks: &str) -> Result<Ipv4Addr> {
+    let networks: Vec<Value> = serde_json::from_str(networks)?;
+    for network in &networks {
+        if let Some(gateway) = network.get("Gateway").and_then(Value::as_str).and_then(|gateway| gateway.parse().ok()) {
+            return Ok(gateway);
+        }
+        let subnet = network.get("Subnet").and_then(Value::as_str).and_then(|subnet| subnet.split('/').next());
+        if let Some(subnet) = subnet.and_then(|subnet| subnet.parse::<Ipv4Addr>().ok()) {
+            return Ok(Ipv4Addr::from_bits(subnet.to_bits().saturating_add(1)));
+        }
+    }
+    bail!("it has no IPv4")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bridges_address_is_its_gateway_or_its_first() {
+        let said = r#"[{"Subnet":"172.17.0.0/16","Gateway":"172.17.0.5"}]"#;
+        assert_eq!(address_of(said).unwrap().to_string(), "172.17.0.5");
+        let unsaid = r#"[{"Subnet":"fd00::/80"},{"Subnet":"172.18.0.0/16"}]"#;
+        assert_eq!(address_of(unsaid).unwrap().to_string(), "172.18.0.1");
+        assert!(address_of("[]").is_err());
+    }
+}

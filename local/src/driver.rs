@@ -1,0 +1,210 @@
+//! What invokes functions where the emulator does not: messages of the queues, and the time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_lambda_events::sqs::SqsBatchResponse;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use chrono::{DateTime, Timelike, Utc};
+use futures::future::join_all;
+use serde_json::{Map, Value, json};
+use shared::clock::{Clock, System};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use crate::localstack::{Consumer, Schedule};
+use crate::native::NativeFunctions;
+use crate::progress::note;
+
+/// How long a consumer waits for messages before it looks whether it is to stop.
+const WAIT_SECONDS: i32 = 1;
+/// How long an orderly stop waits for what is in the queues.
+const DRAIN_LIMIT: Duration = Duration::from_secs(15);
+/// SQS hands out no more at once.
+const MAX_RECEIVED: usize = 10;
+
+/// A running driver.
+#[derive(Debug)]
+pub struct Driver {
+    stopping: Arc<AtomicBool>,
+    consumers: Vec<JoinHandle<()>>,
+    clock: JoinHandle<()>,
+}
+
+impl Driver {
+    /// Starts it on `runtime`. An error if a schedule is of a kind that is not known here.
+    pub fn start(
+        runtime: &Runtime,
+        functions: &Arc<NativeFunctions>,
+        queues: &Client,
+        consumers: &[Consumer],
+        schedules: &[Schedule],
+    ) -> Result<Self> {
+        let stopping = Arc::new(AtomicBool::new(false));
+        let jobs = schedules.iter().map(|schedule| Ok((schedule.function.clone(), Times::of(&schedule.expression)?)));
+        let clock = runtime.spawn(run_jobs(Arc::clone(functions), jobs.collect::<Result<_>>()?));
+        let consume = |consumer: &Consumer| {
+            let consumer = consumer.clone();
+            runtime.spawn(consume(Arc::clone(functions), queues.clone(), consumer, Arc::clone(&stopping)))
+        };
+        Ok(Self { consumers: consumers.iter().map(consume).collect(), stopping, clock })
+    }
+
+    /// Stops the schedules, then the consumers once their queues are empty, or after 15 seconds.
+    pub async fn stop(self) {
+        self.clock.abort();
+        self.stopping.store(true, Ordering::Relaxed);
+        if tokio::time::timeout(DRAIN_LIMIT, join_all(self.consumers)).await.is_err() {
+            note("Messages were left in the queues, and are gone with them.");
+        }
+    }
+}
+
+async fn consume(functions: Arc<NativeFunctions>, queues: Client, consumer: Consumer, stopping: Arc<AtomicBool>) {
+    loop {
+        let was_stopping = stopping.load(Ordering::Relaxed);
+        match deliver(&functions, &queues, &consumer).await {
+            Ok(0) if was_stopping => return,
+            Ok(_) => {}
+            Err(error) => {
+                note(&format!("A delivery to {} failed and comes again: {error:#}", consumer.function));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Receives what there is, hands it over, and deletes what did not fail; the rest comes again after the queue's
+/// visibility timeout, and goes to its dead-letter queue in the end. Answers how many there were.
+async fn deliver(functions: &NativeFunctions, queues: &Client, consumer: &Consumer) -> Result<usize> {
+    let received = queues
+        .receive_message()
+        .queue_url(&consumer.queue_url)
+        .max_number_of_messages(i32::try_from(consumer.batch_size.min(MAX_RECEIVED))?)
+        .wait_time_seconds(WAIT_SECONDS)
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .send();
+    let messages = received.await?.messages.unwrap_or_default();
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    let records: Vec<_> = messages.iter().map(record).collect();
+    let answer = functions.invoke(&consumer.function, &json!({ "Records": records })).await?;
+    let failed: SqsBatchResponse = serde_json::from_value(answer).context("It answered no batch response")?;
+    let failed: Vec<_> = failed.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+    let done = messages.iter().filter(|message| message.message_id.as_ref().is_none_or(|id| !failed.contains(id)));
+    let entries = done.enumerate().map(|(number, message)| {
+        let handle = message.receipt_handle.clone().unwrap_or_default();
+        DeleteMessageBatchRequestEntry::builder().id(number.to_string()).receipt_handle(handle).build()
+    });
+    let entries = entries.collect::<Result<Vec<_>, _>>()?;
+    if !entries.is_empty() {
+        queues.delete_message_batch().queue_url(&consumer.queue_url).set_entries(Some(entries)).send().await?;
+    }
+    Ok(messages.len())
+}
+
+/// A message as Lambda hands it over.
+fn record(message: &Message) -> Value {
+    let attributes: Map<String, Value> =
+        message.attributes.iter().flatten().map(|(name, value)| (name.as_str().to_owned(), json!(value))).collect();
+    json!({
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+        "attributes": attributes,
+        "messageAttributes": {},
+        "md5OfBody": message.md5_of_body,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:local",
+        "awsRegion": "us-east-1",
+    })
+}
+
+/// When a job runs, to the minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Times {
+    EveryMinute,
+    /// At this minute of every hour.
+    Hourly(u32),
+}
+
+impl Times {
+    /// The kinds of expressions that the template has.
+    fn of(expression: &str) -> Result<Self> {
+        let minute = || expression.strip_prefix("cron(")?.strip_suffix(" * * * ? *)")?.parse().ok();
+        Ok(match expression {
+            "rate(1 minute)" => Self::EveryMinute,
+            "rate(1 hour)" => Self::Hourly(0),
+            _ => Self::Hourly(minute().with_context(|| format!("The schedule {expression:?} is not known here"))?),
+        })
+    }
+
+    fn include(self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::EveryMinute => true,
+            Self::Hourly(minute) => now.minute() == minute,
+        }
+    }
+}
+
+/// At each full minute starts the jobs whose time it is, beside each other. One that is still at it makes the next wait.
+async fn run_jobs(functions: Arc<NativeFunctions>, jobs: Vec<(String, Times)>) {
+    loop {
+        let into_minute = System.now().second();
+        tokio::time::sleep(Duration::from_secs(60_u32.saturating_sub(into_minute).into())).await;
+        let now = System.now();
+        for (function, _) in jobs.iter().filter(|(_, times)| times.include(now)) {
+            let (functions, function) = (Arc::clone(&functions), function.clone());
+            tokio::spawn(async move {
+                if let Err(error) = run_job(&functions, &function).await {
+                    note(&format!("{error:#}"));
+                }
+            });
+        }
+    }
+}
+
+async fn run_job(functions: &NativeFunctions, function: &str) -> Result<()> {
+    let answer = functions.invoke(function, &json!({"source": "aws.scheduler", "detail": "{}"})).await?;
+    if answer.get("errorType").is_some() {
+        bail!("The function {function} failed: {answer}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::types::builders::MessageBuilder;
+
+    use super::*;
+
+    #[test]
+    fn jobs_run_at_the_times_that_the_template_has_for_them_and_others_are_refused() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(Times::of("rate(1 minute)").unwrap(), Times::EveryMinute);
+        assert_eq!(Times::of("rate(1 hour)").unwrap(), Times::Hourly(0));
+        let five_past = Times::of("cron(5 * * * ? *)").unwrap();
+        assert!(five_past.include(at("2026-03-10T10:05:00Z")) && !five_past.include(at("2026-03-10T10:06:00Z")));
+        for unknown in ["rate(5 minutes)", "cron(5 4 * * ? *)", "cron(x * * * ? *)", ""] {
+            assert!(Times::of(unknown).is_err(), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_message_becomes_a_record_that_a_consumer_reads() {
+        let message = MessageBuilder::default()
+            .message_id("m")
+            .body("{}")
+            .receipt_handle("r")
+            .attributes(MessageSystemAttributeName::SentTimestamp, "1773138600000")
+            .build();
+        let event = json!({ "Records": [record(&message)] });
+        let read: aws_lambda_events::sqs::SqsEvent = serde_json::from_value(event).unwrap();
+        assert_eq!(read.records[0].message_id.as_deref(), Some("m"));
+        assert_eq!(read.records[0].attributes["SentTimestamp"], "1773138600000");
+    }
+}

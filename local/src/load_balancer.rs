@@ -1,0 +1,207 @@
+//! A load balancer in front of functions, where the emulator has none: a request becomes the event that AWS's makes of
+//! it, and the function's answer a response. Which path leads to which function is read from the API's own document.
+
+use std::sync::Arc;
+use std::thread;
+
+use anyhow::{Context, Result};
+use aws_lambda_events::alb::AlbTargetGroupResponse;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::{Request, Response};
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+use crate::loopback::{Answer, Server, reply, serve};
+
+/// Invokes the function of the package so called with an event, and waits for its answer.
+pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
+
+/// The function that answers with the API's documentation, and its paths.
+const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/v1/openapi.json"]);
+
+/// A running load balancer, stopped when dropped.
+#[derive(Debug)]
+pub struct LoadBalancer {
+    runtime: Option<Runtime>,
+}
+
+impl LoadBalancer {
+    /// Starts it on `port` of loopback.
+    pub fn start(port: u16, invoke: Invoke) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        runtime.block_on(serve(Balancer { routes: Arc::new(routes()), invoke }, port))?;
+        Ok(Self { runtime: Some(runtime) })
+    }
+}
+
+impl Drop for LoadBalancer {
+    fn drop(&mut self) {
+        // A request that a function never answers must not hold up the end.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Balancer {
+    routes: Arc<Vec<(String, String)>>,
+    invoke: Invoke,
+}
+
+impl Server for Balancer {
+    async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
+        let Some(function) = function_for(&self.routes, request.uri().path()).map(str::to_owned) else {
+            return reply(404, r#"{"status":404,"code":"not_found"}"#);
+        };
+        let (event, invoke) = (event(&request), Arc::clone(&self.invoke));
+        let invoked = tokio::task::spawn_blocking(move || invoke(&function, event)).await?;
+        match invoked.and_then(response) {
+            Ok(response) => Ok(response),
+            Err(error) => reply(502, format!("{error:#}\n")),
+        }
+    }
+}
+
+/// Paths and the packages of their functions; `{id}` stands for a segment.
+fn routes() -> Vec<(String, String)> {
+    let document = shared::http::openapi::document();
+    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let of_operations = paths.filter_map(|(path, methods)| {
+        let operation = methods.as_object()?.values().find_map(|method| method.get("operationId")?.as_str())?;
+        Some((path.clone(), kebab_case(operation)))
+    });
+    let (function, documents) = DOCUMENTATION;
+    let of_documents = documents.map(|path| (path.to_owned(), function.to_owned()));
+    of_operations.chain(of_documents).collect()
+}
+
+/// `ListNodes` as `list-nodes`.
+fn kebab_case(name: &str) -> String {
+    let mut words = String::new();
+    for character in name.chars() {
+        if character.is_uppercase() && !words.is_empty() {
+            words.push('-');
+        }
+        words.extend(character.to_lowercase());
+    }
+    words
+}
+
+fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r str> {
+    let leads_here = |pattern: &str| {
+        let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+        let segments = wanted.by_ref().zip(given.by_ref()).all(|(wanted, given)| wanted == given || wanted == "{id}");
+        segments && pattern.split('/').count() == path.split('/').count()
+    };
+    routes.iter().find(|(pattern, _)| leads_here(pattern)).map(|(_, function)| function.as_str())
+}
+
+/// With headers and parameters of several values, as the target groups of the template ask for.
+fn event(request: &Request<Bytes>) -> Value {
+    let uri = request.uri();
+    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = request.headers();
+    let headers: Map<String, Value> = headers
+        .keys()
+        .map(|name| (name.to_string(), headers.get_all(name).iter().map(text).collect::<Vec<_>>().into()))
+        .collect();
+    let body = std::str::from_utf8(request.body());
+    json!({
+        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0"}},
+        "httpMethod": request.method().as_str(),
+        "path": uri.path(),
+        "multiValueQueryStringParameters": parameters(uri.query().unwrap_or_default()),
+        "multiValueHeaders": headers,
+        "body": body.map_or_else(|_| BASE64_STANDARD.encode(request.body()), str::to_owned),
+        "isBase64Encoded": body.is_err(),
+    })
+}
+
+/// As they came: the load balancer decodes nothing.
+fn parameters(query: &str) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if let Some(values) = parameters.entry(name).or_insert_with(|| json!([])).as_array_mut() {
+            values.push(value.into());
+        }
+    }
+    parameters
+}
+
+fn response(answer: Value) -> Result<Answer> {
+    let told = answer.to_string();
+    let answer: AlbTargetGroupResponse =
+        serde_json::from_value(answer).with_context(|| format!("The function answered {told}"))?;
+    let status = u16::try_from(answer.status_code).context("The function answered a status that is none")?;
+    let mut response = Response::builder().status(status);
+    if let Some(headers) = response.headers_mut() {
+        *headers = answer.multi_value_headers;
+    }
+    let body = answer.body.map(|body| body.to_vec()).unwrap_or_default();
+    let decoded = if answer.is_base64_encoded { BASE64_STANDARD.decode(body)? } else { body };
+    Ok(response.body(Full::new(decoded.into()))?)
+}
+
+/// Waits until a stop is asked for, or `alive` says that something has ended.
+pub fn wait_for_end(mut alive: impl FnMut() -> Result<()>) -> Result<()> {
+    while !crate::interrupt::requested() {
+        alive()?;
+        thread::sleep(std::time::Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_of_the_document_leads_to_a_function_of_the_repository() {
+        let routes = routes();
+        assert!(routes.len() >= 14, "{routes:?}");
+        for (path, function) in &routes {
+            let folder = crate::settings::repository().join("functions/api").join(function);
+            assert!(folder.is_dir(), "{path}: {function}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_to_one_function_and_no_further() {
+        let routes = routes();
+        assert_eq!(function_for(&routes, "/v1/nodes"), Some("list-nodes"));
+        assert_eq!(function_for(&routes, "/v1/admin/node-servers/7"), Some("show-node-server"));
+        assert_eq!(function_for(&routes, "/v1/admin/package-queue/counts"), Some("count-queued-packages"));
+        for nowhere in ["/", "/v1/nodes/", "/v1/nodes/1", "/v1/admin/node-servers/7/x", "/v2/nodes"] {
+            assert_eq!(function_for(&routes, nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn repeated_parameters_and_headers_and_bytes_all_arrive() {
+        let request = Request::put("/v1/nodes?a=1&a=%20&b")
+            .header("x", "1")
+            .header("x", "2")
+            .body(Bytes::from_static(&[0xff, 0x00]))
+            .unwrap();
+        let event = event(&request);
+        assert_eq!(event["multiValueQueryStringParameters"], json!({"a": ["1", "%20"], "b": [""]}));
+        assert_eq!(event["multiValueHeaders"], json!({"x": ["1", "2"]}));
+        assert_eq!(
+            (&event["httpMethod"], &event["body"], &event["isBase64Encoded"]),
+            (&json!("PUT"), &json!("/wA="), &json!(true))
+        );
+    }
+
+    #[test]
+    fn what_is_no_answer_of_a_function_behind_a_load_balancer_is_said_to_be_none() {
+        let refused = response(json!({"errorMessage": "broken"})).unwrap_err().to_string();
+        assert!(refused.contains("broken"), "{refused}");
+        let taken = response(json!({"statusCode": 200, "multiValueHeaders": {"etag": ["a"]}, "body": "x"})).unwrap();
+        assert_eq!((taken.status().as_u16(), taken.headers()["etag"].to_str().unwrap()), (200, "a"));
+    }
+}

@@ -1,0 +1,266 @@
+//! `sam local` over what runs on this machine: functions in containers as AWS has them, with the environment that the
+//! deployed ones have.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use chrono::TimeDelta;
+use rustix::process::Signal;
+use serde_json::{Map, Value, json};
+use shared::clock::{Clock, System};
+use sqlx::postgres::PgConnectOptions;
+use uuid::Uuid;
+
+use crate::containers::{HostAccess, check_engine, has_image};
+use crate::demo::token::Role;
+use crate::invoke::invoke;
+use crate::load_balancer::{Invoke, LoadBalancer, wait_for_end};
+use crate::ministack::{FOREIGN_SETTINGS, client_environment};
+use crate::process::{Service, ServiceSpec, dying_with_parent, wait_interruptibly};
+use crate::python::Environment;
+use crate::settings::{STACK_NAME, START_LIMIT, Settings};
+use crate::stack::Endpoints;
+use crate::stage::functions;
+use crate::{hooks, net};
+
+/// The image that functions run in; sam adds its runtime interface emulator to it.
+pub const BASE_IMAGE: &str = if cfg!(target_arch = "aarch64") {
+    "public.ecr.aws/lambda/provided:al2023-arm64"
+} else {
+    "public.ecr.aws/lambda/provided:al2023-x86_64"
+};
+/// `sam local` hands a function no variable that its template does not have.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
+
+/// `sam local`, ready to be called. The functions reach this machine as long as this is there.
+#[derive(Debug)]
+pub struct SamLocal {
+    program: PathBuf,
+    folder: PathBuf,
+    settings: Settings,
+    logical_ids: BTreeMap<String, String>,
+    _access: HostAccess,
+}
+
+impl SamLocal {
+    /// Prepares it for the running system at `endpoints`.
+    pub fn prepare(settings: &Settings, endpoints: &Endpoints) -> Result<Self> {
+        check_engine()?;
+        let program = Environment::ensure(settings, "sam")?.program("sam");
+        let access = HostAccess::open(&ports(endpoints)?)?;
+        let folder = settings.state.join("sam-local");
+        let template = fs::read_to_string(settings.root.join("template.yaml")).context("Cannot read template.yaml")?;
+        fs::create_dir_all(&folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+        link(&settings.deploy.join("target"), &folder.join("target"))?;
+        link(&settings.root.join("stacks"), &folder.join("stacks"))?;
+        fs::write(folder.join("template.yaml"), with_endpoint_variable(&template)?)?;
+        let logical_ids: BTreeMap<_, _> = functions(&template).collect();
+        let environment = environment(&endpoints.aws, &access.host, &logical_ids)?;
+        write_private(&folder.join("environment.json"), &environment.to_string())?;
+        Ok(Self { program, folder, settings: settings.clone(), logical_ids, _access: access })
+    }
+
+    /// Invokes a function once with the event in a file: its log goes to standard error, its answer to standard output.
+    pub fn invoke(&self, function: &str, event: &Path) -> Result<Command> {
+        let mut command = self.local("invoke", Command::new(&self.program));
+        command.arg(self.logical_id(function)?).arg("--event").arg(event);
+        Ok(command)
+    }
+
+    /// Serves Lambda's own API on `port`, functions in containers that stay.
+    pub fn start_lambda(&self, port: u16) -> Result<Service> {
+        let mut command = self.local("start-lambda", dying_with_parent(&self.program, "TERM", None));
+        command.args(["--port", &port.to_string(), "--warm-containers", "LAZY"]);
+        let spec = ServiceSpec {
+            name: "sam local",
+            stop_with: Signal::INT,
+            grace: Duration::from_secs(20),
+            log: self.settings.log("sam-local"),
+        };
+        let mut service = Service::start(spec, command)?;
+        service.wait_until(START_LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        Ok(service)
+    }
+
+    /// How a function is invoked at [`Self::start_lambda`].
+    #[must_use]
+    pub fn invoker(&self, port: u16) -> Invoke {
+        let ids = self.logical_ids.clone();
+        Arc::new(move |function, event| {
+            let id = ids.get(function).with_context(|| format!("template.yaml has no function {function}"))?;
+            invoke(&format!("http://127.0.0.1:{port}"), id, &event)
+        })
+    }
+
+    fn logical_id(&self, function: &str) -> Result<&str> {
+        let Some(id) = self.logical_ids.get(function) else {
+            let known: Vec<_> = self.logical_ids.keys().map(String::as_str).collect();
+            bail!("There is no function {function:?}. There are: {}", known.join(", "));
+        };
+        Ok(id)
+    }
+
+    fn local(&self, what: &str, mut command: Command) -> Command {
+        for name in FOREIGN_SETTINGS {
+            command.env_remove(name);
+        }
+        command.envs(client_environment(&self.settings)).env("SAM_CLI_TELEMETRY", "0");
+        command.current_dir(&self.folder).args(["local", what, "--env-vars", "environment.json"]);
+        let parameters = self.settings.state.join("parameters.yaml");
+        command.arg("--parameter-overrides").arg(format!("file://{}", parameters.display()));
+        if has_image(BASE_IMAGE) {
+            command.arg("--skip-pull-image");
+        }
+        command
+    }
+}
+
+/// Invokes a function once and shows what it says.
+pub fn run_once(settings: &Settings, endpoints: &Endpoints, function: &str, event: Option<&Path>) -> Result<ExitCode> {
+    let sam = SamLocal::prepare(settings, endpoints)?;
+    sam.logical_id(function)?;
+    let event = match event {
+        Some(path) => fs::canonicalize(path).with_context(|| format!("There is no event at {}", path.display()))?,
+        None => recorded_event(settings, function)?,
+    };
+    let mut child = sam.invoke(function, &event)?.spawn().context("Cannot start sam")?;
+    let code = wait_interruptibly(&mut child)?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    Ok(ExitCode::from(code))
+}
+
+/// Serves the HTTP API on `port`, functions in containers, until a stop is asked for; `ready` is told when it does.
+pub fn serve_api(settings: &Settings, endpoints: &Endpoints, port: u16, ready: impl FnOnce(&str)) -> Result<()> {
+    net::check_port(port, "the API", "--api-port or TELECOM_SAM_API_PORT")?;
+    let sam = SamLocal::prepare(settings, endpoints)?;
+    let lambda_port = net::free_port()?;
+    let mut lambda = sam.start_lambda(lambda_port)?;
+    let _balancer = LoadBalancer::start(port, sam.invoker(lambda_port))?;
+    ready(&format!("http://127.0.0.1:{port}"));
+    wait_for_end(|| lambda.check_alive())
+}
+
+/// The recorded event of a function, made good for today: with a valid token in the place of `TOKEN`, and a usage report
+/// with an id and times of its own.
+pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
+    let recorded = settings.root.join("events").join(format!("{function}.json"));
+    let event = fs::read_to_string(&recorded).with_context(|| format!("There is no event {}", recorded.display()))?;
+    let admin = event.contains("\"/v1/admin/");
+    let token = hooks::token(settings, None, if admin { Role::Admin } else { Role::User })?;
+    let mut event: Value = serde_json::from_str(&event.replace("TOKEN", &token))?;
+    for record in event.pointer_mut("/Records").and_then(Value::as_array_mut).into_iter().flatten() {
+        renew(record)?;
+    }
+    let path = settings.state.join("sam-local").join(format!("event-{function}.json"));
+    write_private(&path, &event.to_string())?;
+    Ok(path)
+}
+
+/// A report is refused when it is old, and counted once only.
+fn renew(record: &mut Value) -> Result<()> {
+    let Some(text) = record.get_mut("body") else { return Ok(()) };
+    let mut body: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
+    if body.get("type").is_none_or(|kind| kind != "usage.report.v1") {
+        return Ok(());
+    }
+    let now = System.now();
+    let news = [
+        ("/report_id", json!(Uuid::now_v7())),
+        ("/period_start", json!(now - TimeDelta::minutes(1))),
+        ("/period_end", json!(now)),
+        // Server 1 of the demo fleet has it.
+        ("/usage/0/node_client_id", json!(2)),
+    ];
+    for (place, value) in news {
+        *body.pointer_mut(place).with_context(|| format!("The recorded report has no {place}"))? = value;
+    }
+    *text = json!(body.to_string());
+    Ok(())
+}
+
+/// What the functions need of this machine: the emulator, and the database if it is here.
+fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
+    let emulator = endpoints.aws.rsplit(':').next().and_then(|port| port.parse().ok());
+    let database = PgConnectOptions::from_str(&endpoints.database_url).context("The database's URL cannot be read")?;
+    let here = ["127.0.0.1", "localhost"].contains(&database.get_host());
+    Ok([emulator, here.then(|| database.get_port())].into_iter().flatten().collect())
+}
+
+/// The environment of each deployed function, by logical id, with the name that containers know this machine by.
+fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) -> Result<Value> {
+    let mut environment = Map::new();
+    for (function, id) in logical_ids {
+        let url = format!("{aws}/2015-03-31/functions/{STACK_NAME}-{function}/configuration");
+        let answer = ureq::get(&url).call().with_context(|| format!("The function {function} is not deployed"))?;
+        let deployed: Value = answer.into_body().read_json()?;
+        let mut variables =
+            deployed.pointer("/Environment/Variables").and_then(Value::as_object).cloned().unwrap_or_default();
+        variables.insert(ENDPOINT_VARIABLE.to_owned(), aws.into());
+        for value in variables.values_mut() {
+            let text = value.as_str().unwrap_or_default();
+            *value = text.replace("127.0.0.1", host).replace("localhost", host).into();
+        }
+        environment.insert(id.clone(), variables.into());
+    }
+    Ok(environment.into())
+}
+
+fn with_endpoint_variable(template: &str) -> Result<String> {
+    let variables = "    Environment:\n      Variables:\n";
+    let globals = template.find("\nGlobals:").and_then(|at| Some(at + template.get(at..)?.find(variables)?));
+    let at = globals.context("template.yaml has no Globals with variables of functions")? + variables.len();
+    let (before, after) = template.split_at_checked(at).unwrap_or_default();
+    Ok(format!("{before}        {ENDPOINT_VARIABLE}: \"\"\n{after}"))
+}
+
+fn link(target: &Path, at: &Path) -> Result<()> {
+    let _ = fs::remove_file(at);
+    if target.exists() {
+        symlink(target, at).with_context(|| format!("Cannot link to {}", target.display()))?;
+    }
+    Ok(())
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes()).with_context(|| format!("Cannot write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::function_names;
+
+    #[test]
+    fn the_template_of_the_repository_gets_the_endpoint_for_all_functions() {
+        let template = fs::read_to_string(crate::settings::repository().join("template.yaml")).unwrap();
+        let changed = with_endpoint_variable(&template).unwrap();
+        let globals = changed.find("\nGlobals:").unwrap();
+        let variable = changed.find("        AWS_ENDPOINT_URL: \"\"\n").unwrap();
+        assert!(globals < variable && variable < changed.find("\nResources:").unwrap());
+        assert_eq!(changed.replace("        AWS_ENDPOINT_URL: \"\"\n", ""), template);
+        assert_eq!(functions(&template).count(), function_names(&template).count());
+    }
+
+    #[test]
+    fn a_recorded_report_is_of_today_and_new_each_time() {
+        let (settings, _folder) = Settings::ephemeral(&crate::settings::repository()).unwrap();
+        fs::create_dir_all(settings.state.join("sam-local")).unwrap();
+        let read = || {
+            let text = fs::read_to_string(recorded_event(&settings, "ingest-usage-report").unwrap()).unwrap();
+            let event: Value = serde_json::from_str(&text).unwrap();
+            event["Records"][0]["body"].as_str().unwrap().to_owned()
+        };
+        let (first, second) = (read(), read());
+        assert_ne!(first, second);
+        shared::events::usage_report::UsageReport::parse(&first, System.now()).unwrap();
+    }
+}

@@ -5,6 +5,8 @@
 mod aws;
 #[path = "template/document.rs"]
 mod document;
+#[path = "template/refusals.rs"]
+mod refusals;
 #[path = "template/rules.rs"]
 mod rules;
 #[path = "template/scripts.rs"]

@@ -1,6 +1,6 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image
+.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
@@ -71,6 +71,12 @@ test-localstack: ## Test the pipeline on LocalStack, apart from `make test`; nee
 
 image: ## Build the gRPC server's image (IMAGE=telecom-grpc); needs Docker
 	@local/scripts/image $(ARGS)
+
+deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOYMENT.md
+	@local/scripts/deploy $(ARGS) $(ENV)
+
+cost: ## Compute what it costs, and write it into docs/DEPLOYMENT.md
+	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
 
 openapi: build ## Bring the committed API documentation up to date
 	@$(LOCAL) openapi

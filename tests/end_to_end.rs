@@ -67,6 +67,7 @@ async fn drive(stack: &Stack) {
     let (status, problem) = system.get("/v1/traffic-usage?range=century", Some(&token));
     assert_eq!((status, &problem["field"]), (400, &json!("range")));
 
+    no_function_is_told_the_password(stack.endpoints());
     every_operation_answers(&system, stack).await;
     run_examples(stack, &token);
 
@@ -75,6 +76,16 @@ async fn drive(stack: &Stack) {
     let mut expected = [other_payload.to_string(), unknown_server.to_string(), "{\"type\":".to_owned()];
     expected.sort();
     assert_eq!(dead, expected);
+}
+
+/// It is in a secret, whose name they know.
+fn no_function_is_told_the_password(endpoints: &Endpoints) {
+    let password = url::Url::parse(&endpoints.database_url).unwrap().password().unwrap().to_owned();
+    let list = format!("{}/2015-03-31/functions/?MaxItems=50", endpoints.aws);
+    let functions = ureq::get(&list).call().unwrap().body_mut().read_to_string().unwrap();
+    assert!(!functions.contains(&password), "a function's environment has the database's password");
+    let named = functions.matches("DATABASE_SECRET_ARN").count();
+    assert!(named >= 23, "only {named} functions are told of a secret");
 }
 
 /// Over the load balancer and over gRPC, the two say the same.

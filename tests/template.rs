@@ -1,31 +1,45 @@
-//! Rules that `template.yaml` keeps, beyond what linters know; and that each rule catches what it is for.
+//! Rules that `template.yaml` and `stacks/` keep, beyond what linters know; and that each rule catches what it is for.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "template/aws.rs"]
+mod aws;
 #[path = "template/document.rs"]
 mod document;
 #[path = "template/rules.rs"]
 mod rules;
+#[path = "template/scripts.rs"]
+mod scripts;
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use document::template;
-use rules::violations;
+use document::{ROOT, Templates, flat, templates};
+
+fn violations(templates: &Templates) -> Vec<String> {
+    let whole = flat(templates);
+    let of_whole = rules::RULES.iter().chain(&aws::RULES).flat_map(|rule| rule(&whole));
+    of_whole.chain(aws::RULES_OF_FILES.iter().flat_map(|rule| rule(templates))).collect()
+}
 
 #[test]
 fn the_template_keeps_every_rule() {
-    assert_eq!(violations(&template()), Vec::<String>::new());
+    assert_eq!(violations(&templates()), Vec::<String>::new());
 }
 
-/// A fault at `pointer` of the template: the value there is replaced, or removed.
-fn plant(pointer: &str, value: Option<Value>) -> Value {
-    let mut template = template();
+/// A fault at `pointer` of a template: the value there is replaced, or removed.
+fn plant(path: &str, pointer: &str, value: Option<Value>) -> Templates {
+    let mut templates = templates();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
-    let fields = template.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    let fields = templates.get_mut(path).unwrap().pointer_mut(parent).unwrap().as_object_mut().unwrap();
     let before = fields.remove(name);
     assert!(before.is_some() || value.is_some(), "there is nothing at {pointer}");
     fields.extend(value.map(|value| (name.to_owned(), value)));
-    template
+    templates
+}
+
+fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
+    let found = violations(&plant(path, pointer, value));
+    assert!(found.iter().any(|violation| violation.contains(said)), "{pointer}: {found:?}");
 }
 
 #[rstest]
@@ -37,7 +51,12 @@ fn plant(pointer: &str, value: Option<Value>) -> Value {
 #[case::a_dead_letter_queue_that_forgets_first(
     "/Resources/PackageExpiringDeadLetterQueue/Properties/MessageRetentionPeriod", Some(json!(345_600)), "keeps messages"
 )]
-#[case::a_dead_letter_queue_without_an_alarm("/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
+#[case::a_dead_letter_queue_of_anybody(
+    "/Resources/UsageReportDeadLetterQueue/Properties/RedriveAllowPolicy",
+    None,
+    "dead letters of any queue"
+)]
+#[case::a_queue_over_plain_http("/Resources/EncryptedTransportOnly/Properties/Queues", Some(json!([])), "plain HTTP")]
 #[case::a_visibility_that_is_too_short("/Mappings/Retry/aws/UsageReport", Some(json!(60)), "visibility")]
 #[case::a_consumer_that_returns_whole_batches(
     "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/FunctionResponseTypes",
@@ -56,23 +75,29 @@ fn plant(pointer: &str, value: Option<Value>) -> Value {
 #[case::a_missing_permission_for_the_bus(
     "/Resources/RefreshServerStatusFunction/Properties/Policies", Some(json!([])), "EventBridgePutEventsPolicy"
 )]
+#[case::a_reader_that_may_write(
+    "/Resources/ListNodesFunction/Properties/Policies",
+    Some(json!([{ "Fn::GetAtt": "Database.Outputs.ConnectAsWriterArn" }])), "may connect as"
+)]
+#[case::a_writer_that_may_not(
+    "/Resources/ListNodesFunction/Properties/Environment/Variables/DATABASE_URL",
+    Some(json!({ "Fn::GetAtt": "Database.Outputs.WriterUrl" })), "may connect as"
+)]
 #[case::a_function_that_is_not_deployed("/Resources/ListNodesFunction", None, "list-nodes")]
 #[case::a_function_that_does_not_exist(
     "/Resources/ListNodesFunction/Properties/CodeUri", Some(json!("target/lambda/list-node/")), "list-node"
 )]
-#[case::a_function_that_is_not_wired("/Resources/ListNodesRule", None, "/v1/nodes")]
-#[case::a_path_that_is_not_the_endpoints(
-    "/Resources/ListNodesRule/Properties/Conditions/0/PathPatternConfig/Values", Some(json!(["/v1/node"])), "/v1/nodes"
-)]
-#[case::repeated_parameters_that_are_lost(
-    "/Resources/ListNodesTargets/Properties/TargetGroupAttributes",
+#[case::code_before_its_schema("/Resources/ListNodesFunction/DependsOn", None, "does not wait for the migration")]
+#[case::a_release_all_at_once(
+    "/Resources/IngestUsageReportFunction/Properties/DeploymentPreference",
     None,
-    "multi_value"
+    "replaced at once"
 )]
 #[case::more_copies_than_connections(
     "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/ScalingConfig/MaximumConcurrency",
     Some(json!(100)), "connections"
 )]
+#[case::more_grpc_servers_than_connections("/Parameters/GrpcMaxTasks/Default", Some(json!(40)), "connections")]
 #[case::copies_without_a_bound(
     "/Resources/ListNodesFunction/Properties/ReservedConcurrentExecutions",
     None,
@@ -85,10 +110,87 @@ fn plant(pointer: &str, value: Option<Value>) -> Value {
 )]
 #[case::logs_for_ever("/Resources/BillTrafficLogs/Properties/RetentionInDays", None, "RetentionInDays")]
 #[case::no_memory_stated("/Globals/Function/MemorySize", None, "MemorySize")]
-#[case::a_secret_in_an_output("/Outputs/ApiUrl/Value", Some(json!({ "Ref": "DatabaseUrl" })), "secret")]
-#[case::a_secret_that_shows("/Parameters/DatabaseUrl/NoEcho", None, "NoEcho")]
+#[case::functions_outside_the_vpc("/Globals/Function/VpcConfig", None, "outside the VPC")]
+#[case::a_secret_in_a_parameter(
+    "/Parameters/DatabasePassword", Some(json!({ "Type": "String", "NoEcho": true })), "is a secret"
+)]
+#[case::a_secret_in_an_environment(
+    "/Globals/Function/Environment/Variables/DATABASE_URL",
+    Some(json!({ "Fn::Sub": "postgres://telecom:${Word}@${DatabaseHost}/telecom" })), "a URL holds a secret"
+)]
+#[case::a_secret_in_an_output(
+    "/Outputs/ApiUrl/Value", Some(json!("{{resolve:secretsmanager:telecom:SecretString:password}}")), "is resolved"
+)]
+#[case::a_parameter_that_is_not_explained("/Parameters/Mystery", Some(json!({ "Type": "String" })), "Mystery")]
+#[case::a_nested_template_that_is_not_told(
+    "/Resources/Monitoring/Properties/Parameters/ScheduleDeadLetterQueueName",
+    Some(json!(null)), "no alarm"
+)]
+#[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default", Some(json!("false")), "not the default")]
 #[test]
 fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Value>, #[case] said: &str) {
-    let found = violations(&plant(pointer, value));
-    assert!(found.iter().any(|violation| violation.contains(said)), "{pointer}: {found:?}");
+    assert_caught(ROOT, pointer, value, said);
+}
+
+#[rstest]
+#[case::a_dead_letter_queue_without_an_alarm("monitoring", "/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
+#[case::an_alarm_that_nobody_explains(
+    "monitoring", "/Resources/SomethingAlarm", Some(json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": {} })),
+    "OPERATIONS.md"
+)]
+#[case::a_function_that_is_not_wired("edge", "/Resources/ListNodesRule", None, "/v1/nodes")]
+#[case::a_path_that_is_not_the_endpoints(
+    "edge", "/Resources/ListNodesRule/Properties/Conditions/0/PathPatternConfig/Values", Some(json!(["/v1/node"])),
+    "/v1/nodes"
+)]
+#[case::repeated_parameters_that_are_lost(
+    "edge",
+    "/Resources/ListNodesTargets/Properties/TargetGroupAttributes",
+    None,
+    "multi_value"
+)]
+#[case::a_function_that_may_not_be_invoked("edge", "/Resources/ListNodesPermission", None, "may not invoke")]
+#[case::a_load_balancer_that_can_be_deleted(
+    "edge", "/Resources/LoadBalancer/Properties/LoadBalancerAttributes", Some(json!([])), "deletion protection"
+)]
+#[case::an_access_log_that_goes("edge", "/Resources/AccessLog/DeletionPolicy", None, "goes with its stack")]
+#[case::a_database_that_goes("database", "/Resources/Cluster/DeletionPolicy", None, "goes with its stack")]
+#[case::a_database_that_can_be_deleted(
+    "database",
+    "/Resources/Cluster/Properties/DeletionProtection",
+    None,
+    "no DeletionProtection"
+)]
+#[case::data_in_the_clear("database", "/Resources/Cluster/Properties/StorageEncrypted", None, "StorageEncrypted")]
+#[case::connections_in_the_clear(
+    "database",
+    "/Resources/ParameterGroup/Properties/Parameters/rds.force_ssl",
+    None,
+    "force_ssl"
+)]
+#[case::a_proxy_in_the_clear("database", "/Resources/Proxy/Properties/RequireTLS", None, "require TLS")]
+#[case::connecting_as_anybody(
+    "database", "/Resources/ConnectAsReader/Properties/PolicyDocument/Statement/0/Fn::If/1/Resource", Some(json!("*")),
+    "wildcard"
+)]
+#[case::a_database_open_to_addresses(
+    "network", "/Resources/ProxyToDatabase/Properties/CidrIp", Some(json!("10.0.0.0/8")), "admits addresses"
+)]
+#[case::a_group_that_lets_all_out(
+    "network",
+    "/Resources/DatabaseSecurityGroup/Properties/SecurityGroupEgress",
+    None,
+    "lets everything out"
+)]
+#[case::servers_without_a_bound(
+    "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])), "no bound"
+)]
+#[test]
+fn each_fault_planted_in_a_nested_template_is_caught(
+    #[case] stack: &str,
+    #[case] pointer: &str,
+    #[case] value: Option<Value>,
+    #[case] said: &str,
+) {
+    assert_caught(&format!("stacks/{stack}.yaml"), pointer, value, said);
 }

@@ -1,7 +1,7 @@
 """Does what ministack leaves undone after a deployment, then prints the stack's outputs as JSON.
 
 ministack ignores `Targets` of a CloudFormation target group, so each one is registered here, as the deployed
-template names it. Usage: after_deploy.py STACK_NAME
+templates name it. Usage: after_deploy.py STACK_NAME
 """
 
 import json
@@ -10,11 +10,12 @@ import sys
 import boto3
 import yaml
 
+NESTED_STACK = "AWS::CloudFormation::Stack"
 TARGET_GROUP = "AWS::ElasticLoadBalancingV2::TargetGroup"
 
 
 class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms: `!GetAtt A.Arn` becomes {"GetAtt": "A.Arn"}."""
+    """Reads CloudFormation's short forms: `!Ref A` becomes {"Ref": "A"}."""
 
 
 def short_form(loader, suffix, node):
@@ -28,27 +29,29 @@ def short_form(loader, suffix, node):
 Loader.add_multi_constructor("!", short_form)
 
 
-def logical_id(target):
-    """The function that `Id: !GetAtt Function.Arn` names, in any of its spellings."""
-    value = target["Id"].get("GetAtt") or target["Id"].get("Fn::GetAtt")
-    return value[0] if isinstance(value, list) else value.split(".")[0]
-
-
-def main():
-    stack_name = sys.argv[1]
-    cloudformation, elbv2, functions = (boto3.client(name) for name in ("cloudformation", "elbv2", "lambda"))
+def register_targets(stack_name):
+    """Of the stack and of those nested in it."""
+    cloudformation, elbv2 = boto3.client("cloudformation"), boto3.client("elbv2")
     template = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
     if isinstance(template, str):
         template = yaml.load(template, Loader)
-    resources = cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]
-    physical = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
-    for name, resource in template["Resources"].items():
-        if resource["Type"] != TARGET_GROUP or name not in physical:
-            continue
-        targets = [physical[logical_id(target)] for target in resource["Properties"].get("Targets", [])]
-        arns = [functions.get_function_configuration(FunctionName=target)["FunctionArn"] for target in targets]
-        elbv2.register_targets(TargetGroupArn=physical[name], Targets=[{"Id": arn} for arn in arns])
     stack = cloudformation.describe_stacks(StackName=stack_name)["Stacks"][0]
+    parameters = {given["ParameterKey"]: given["ParameterValue"] for given in stack.get("Parameters", [])}
+    for resource in cloudformation.describe_stack_resources(StackName=stack_name)["StackResources"]:
+        physical = resource["PhysicalResourceId"]
+        if resource["ResourceType"] == NESTED_STACK:
+            register_targets(physical)
+        elif resource["ResourceType"] == TARGET_GROUP:
+            properties = template["Resources"][resource["LogicalResourceId"]]["Properties"]
+            # A function's ARN, which comes into the template as a parameter.
+            targets = [{"Id": parameters[target["Id"]["Ref"]]} for target in properties.get("Targets", [])]
+            if targets:
+                elbv2.register_targets(TargetGroupArn=physical, Targets=targets)
+    return stack
+
+
+def main():
+    stack = register_targets(sys.argv[1])
     print(json.dumps({output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}))
 
 

@@ -24,6 +24,7 @@ pub type Outputs = BTreeMap<String, String>;
 #[derive(Debug)]
 pub struct Deployment<'a> {
     settings: &'a Settings,
+    database_url: String,
     parameters: Value,
     stamp: String,
 }
@@ -35,15 +36,14 @@ impl<'a> Deployment<'a> {
         let mut parameters = json!({
             "Deployment": "local",
             "Architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
-            "DatabaseUrl": database_url,
-            "SubnetIds": "subnet-local",
-            "SecurityGroupIds": "sg-local",
+            "SchemaVersion": schema_version(settings)?,
+            "DeletionProtection": "false",
         });
         if let Some(object) = parameters.as_object_mut() {
             object.extend(extra.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
         }
-        let stamp = make_stamp(settings, &parameters)?;
-        Ok(Self { settings, parameters, stamp })
+        let stamp = make_stamp(settings, database_url, &parameters)?;
+        Ok(Self { settings, database_url: database_url.to_owned(), parameters, stamp })
     }
 
     /// Deploys, unless the stack that ministack has loaded is this very one.
@@ -53,7 +53,7 @@ impl<'a> Deployment<'a> {
         let _ = fs::remove_file(stamp_file(self.settings));
         if !deployed {
             let sam = Environment::ensure(self.settings, "sam")?;
-            step("Deploying template.yaml with sam", || self.deploy(&sam))?;
+            step("Deploying template.yaml with sam", || self.deploy(python, &sam))?;
         }
         step("Registering load balancer targets", || self.finish(python))
     }
@@ -63,19 +63,34 @@ impl<'a> Deployment<'a> {
         fs::write(stamp_file(self.settings), &self.stamp).context("Cannot note what is deployed")
     }
 
-    fn deploy(&self, sam: &Environment) -> Result<()> {
+    fn deploy(&self, python: &Environment, sam: &Environment) -> Result<()> {
         let parameters = self.settings.state.join("parameters.yaml");
-        write_private(&parameters, &self.parameters.to_string())?;
+        write_private(&parameters, &self.all_parameters(python)?.to_string())?;
         let samconfig = self.settings.state.join("samconfig.toml");
         fs::write(&samconfig, "version = 0.1\n")?;
         let mut command = self.client(sam.program("sam"));
-        command.args(["deploy", "--stack-name", STACK_NAME, "--resolve-s3", "--capabilities", "CAPABILITY_IAM"]);
+        command.args(["deploy", "--stack-name", STACK_NAME, "--resolve-s3", "--capabilities"]);
+        command.args(["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]);
         command.args(["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]);
         command.args(["--no-disable-rollback", "--template-file", "template.yaml", "--config-file"]);
         // Only what is said here counts, not the environments of the repository's own samconfig.toml.
         command.arg(&samconfig);
         command.arg("--parameter-overrides").arg(format!("file://{}", parameters.display()));
         run_logged(command, &self.settings.log("deploy"), "deploy template.yaml")
+    }
+
+    /// With those of the database, which the template takes for an existing one.
+    fn all_parameters(&self, python: &Environment) -> Result<Value> {
+        let mut command = self.client(python.program("python"));
+        command.arg(self.settings.root.join("local/python/before_deploy.py")).env("DATABASE_URL", &self.database_url);
+        let of_database = output(&mut command, "describe the database to the template")?;
+        let of_database: BTreeMap<String, Value> =
+            serde_json::from_str(&of_database).context("The database's parameters are no JSON")?;
+        let mut parameters = self.parameters.clone();
+        if let Some(object) = parameters.as_object_mut() {
+            object.extend(of_database);
+        }
+        Ok(parameters)
     }
 
     fn finish(&self, python: &Environment) -> Result<Outputs> {
@@ -100,16 +115,27 @@ fn stamp_file(settings: &Settings) -> PathBuf {
     saved_state(settings).join("deployed")
 }
 
-/// Names the template, the parameters, the port, and each staged binary by its size and time.
-fn make_stamp(settings: &Settings, parameters: &Value) -> Result<String> {
-    let template = fs::read_to_string(settings.deploy.join("template.yaml")).context("Cannot read template.yaml")?;
-    let mut stamp = format!("{}\n{parameters}\n", settings.endpoint());
-    for name in stage::function_names(&template) {
-        let binary = settings.deploy.join("target/lambda").join(name).join("bootstrap");
-        let data = fs::metadata(&binary).with_context(|| format!("{} is not staged", binary.display()))?;
-        writeln!(stamp, "{name} {} {:?}", data.len(), data.modified()?)?;
+/// Names the templates, the parameters, the database, the port, and each staged binary by its size and time.
+fn make_stamp(settings: &Settings, database_url: &str, parameters: &Value) -> Result<String> {
+    let mut stamp = format!("{}\n{database_url}\n{parameters}\n", settings.endpoint());
+    for template in stage::templates(&settings.root)? {
+        let text = fs::read_to_string(&template).with_context(|| format!("Cannot read {}", template.display()))?;
+        for name in stage::function_names(&text) {
+            let binary = settings.deploy.join("target/lambda").join(name).join("bootstrap");
+            let data = fs::metadata(&binary).with_context(|| format!("{} is not staged", binary.display()))?;
+            writeln!(stamp, "{name} {} {:?}", data.len(), data.modified()?)?;
+        }
+        stamp += &text;
     }
-    Ok(stamp + &template)
+    Ok(stamp)
+}
+
+/// The newest migration's, as the time in its file's name.
+fn schema_version(settings: &Settings) -> Result<String> {
+    let names = fs::read_dir(settings.root.join("migrations")).context("Cannot read migrations/")?;
+    let newest = names.flatten().filter_map(|file| file.file_name().into_string().ok()).max();
+    let newest = newest.context("There is no migration in migrations/")?;
+    Ok(newest.split('_').next().unwrap_or_default().to_owned())
 }
 
 fn write_private(path: &Path, text: &str) -> Result<()> {

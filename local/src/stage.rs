@@ -1,7 +1,7 @@
 //! Puts the built functions where `template.yaml` looks for them: `target/lambda/<name>/bootstrap`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -12,16 +12,29 @@ use crate::settings::Settings;
 /// Where the template's `CodeUri`s point.
 const CODE_FOLDER: &str = "target/lambda/";
 
-/// Stages every function that the template names, from the build that `settings` names.
+/// `template.yaml` and those nested in it.
+pub fn templates(root: &Path) -> Result<Vec<PathBuf>> {
+    let folder = root.join("stacks");
+    let nested = fs::read_dir(&folder).with_context(|| format!("Cannot read {}", folder.display()))?;
+    let mut templates: Vec<PathBuf> = nested.flatten().map(|file| file.path()).collect();
+    templates.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    templates.sort();
+    templates.insert(0, root.join("template.yaml"));
+    Ok(templates)
+}
+
+/// Stages the templates and every function that they name, from the build that `settings` names.
 pub fn stage(settings: &Settings) -> Result<()> {
-    let source = settings.root.join("template.yaml");
-    let template = fs::read_to_string(&source).with_context(|| format!("Cannot read {}", source.display()))?;
-    if settings.deploy != settings.root {
-        fs::create_dir_all(&settings.deploy)?;
-        fs::copy(&source, settings.deploy.join("template.yaml"))?;
-    }
-    for name in function_names(&template) {
-        stage_function(settings, name)?;
+    for source in templates(&settings.root)? {
+        let template = fs::read_to_string(&source).with_context(|| format!("Cannot read {}", source.display()))?;
+        if settings.deploy != settings.root {
+            let staged = settings.deploy.join(source.strip_prefix(&settings.root)?);
+            fs::create_dir_all(staged.parent().unwrap_or(&settings.deploy))?;
+            fs::copy(&source, staged)?;
+        }
+        for name in function_names(&template) {
+            stage_function(settings, name)?;
+        }
     }
     Ok(())
 }

@@ -1,42 +1,40 @@
-//! The rules. Each answers what breaks it, in words.
+//! The rules of queues, functions, paths and schedules. Each answers what breaks it, in words.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use shared::http::openapi;
 
-/// What the smallest database that OPERATIONS.md speaks of allows, less what people and migrations need.
+use crate::document::repository;
+
+/// What the smallest database that the parameters allow takes (189 of one capacity unit), less what people need.
 const CONNECTIONS: i64 = 180;
 
-pub fn violations(template: &Value) -> Vec<String> {
-    let rules =
-        [queues, alarms, consumers, permissions, wildcards, functions, apis, connections, schedules, logs, secrets];
-    rules.iter().flat_map(|rule| rule(template)).collect()
-}
+pub const RULES: [fn(&Value) -> Vec<String>; 9] =
+    [queues, alarms, consumers, permissions, functions, apis, connections, schedules, logs];
 
 /// The resources of a type: name and properties.
-fn of_type<'t>(template: &'t Value, kind: &'t str) -> impl Iterator<Item = (&'t String, &'t Value)> {
+pub fn of_type<'t>(template: &'t Value, kind: &'t str) -> impl Iterator<Item = (&'t String, &'t Value)> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     resources
         .filter(move |(_, resource)| resource["Type"] == kind)
         .map(|(name, resource)| (name, &resource["Properties"]))
 }
 
-fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
+pub fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of_type(template, "AWS::Serverless::Function")
 }
 
 /// The resource that `!GetAtt Name.Attribute` or `!Ref Name` means.
-fn resource(reference: &Value) -> Option<&str> {
+pub fn resource(reference: &Value) -> Option<&str> {
     let name = reference["Fn::GetAtt"].as_str().or_else(|| reference["Ref"].as_str())?;
     name.split('.').next()
 }
 
 /// All values under a name, at any depth.
-fn under<'t>(value: &'t Value, name: &str, found: &mut Vec<&'t Value>) {
+pub fn under<'t>(value: &'t Value, name: &str, found: &mut Vec<&'t Value>) {
     match value {
         Value::Object(fields) => {
             for (field, value) in fields {
@@ -66,8 +64,13 @@ fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
 
 fn queues(template: &Value) -> Vec<String> {
     let dead = dead_letter_queues(template);
+    let denied = &template["Resources"]["EncryptedTransportOnly"]["Properties"]["Queues"];
+    let denied: Vec<&str> = denied.as_array().into_iter().flatten().filter_map(resource).collect();
     let mut found = Vec::new();
     for (name, queue) in of_type(template, "AWS::SQS::Queue") {
+        if !denied.contains(&name.as_str()) {
+            found.push(format!("{name} may be used over plain HTTP"));
+        }
         if queue["SqsManagedSseEnabled"] != true {
             found.push(format!("{name} is not encrypted"));
         }
@@ -153,22 +156,8 @@ fn permissions(template: &Value) -> Vec<String> {
     found
 }
 
-/// A denial may be as wide as it likes.
-fn wildcards(template: &Value) -> Vec<String> {
-    let mut statements = Vec::new();
-    under(template, "Statement", &mut statements);
-    let statements = statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
-    let wide = statements.filter(|statement| statement["Effect"] != "Deny").filter(|statement| {
-        let mut values = Vec::new();
-        under(statement, "Action", &mut values);
-        under(statement, "Resource", &mut values);
-        values.iter().any(|value| value.to_string().contains('*'))
-    });
-    wide.map(|statement| format!("a wildcard is allowed: {statement}")).collect()
-}
-
 fn functions(template: &Value) -> Vec<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("functions");
+    let root = repository().join("functions");
     let folders = ["api", "cron", "queue"].into_iter().flat_map(|kind| fs::read_dir(root.join(kind)).unwrap());
     let mut written: BTreeSet<String> =
         folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -200,6 +189,9 @@ fn apis(template: &Value) -> Vec<String> {
     wanted.extend(["/docs".to_owned(), "/v1/openapi.json".to_owned()]);
     let mut found = Vec::new();
     for (name, rule) in of_type(template, "AWS::ElasticLoadBalancingV2::ListenerRule") {
+        if name.starts_with("Grpc") {
+            continue;
+        }
         for path in rule["Conditions"][0]["PathPatternConfig"]["Values"].as_array().into_iter().flatten() {
             wanted.remove(path.as_str().unwrap_or_default());
         }
@@ -218,22 +210,24 @@ fn apis(template: &Value) -> Vec<String> {
     found
 }
 
-/// Every copy of a function holds a connection.
+/// A number, or the default of the parameter that it names.
+fn number(template: &Value, value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| template["Parameters"][resource(value)?]["Default"].as_i64())
+}
+
+/// Every copy of a function holds a connection, and every gRPC server as many as it is told.
 fn connections(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    let mut all = 0;
-    for (name, function) in lambdas(template) {
-        if function["CodeUri"].as_str().is_some_and(|code| code.contains("documentation")) {
-            continue;
-        }
+    let mut all = of_grpc_servers(template).unwrap_or_default();
+    if all == 0 {
+        found.push("there is no bound on the gRPC servers' connections".to_owned());
+    }
+    for (name, function) in lambdas(template).filter(|(_, function)| !is_documentation(function)) {
         let of_queue =
             events(function, "SQS").filter_map(|event| event["ScalingConfig"]["MaximumConcurrency"].as_i64()).max();
-        // One run at a time, and one more that is late; the migration is invoked by hand.
+        // One run at a time, and one more that is late.
         let of_schedule = events(function, "ScheduleV2").next().map(|_| 2);
-        let reserved = &function["ReservedConcurrentExecutions"];
-        let reserved = reserved.as_i64().or_else(|| template["Parameters"][resource(reserved)?]["Default"].as_i64());
-        let by_hand = function["CodeUri"].as_str().is_some_and(|code| code.contains("migrate")).then_some(1);
-        match of_queue.or(of_schedule).or(reserved).or(by_hand) {
+        match of_queue.or(of_schedule).or(number(template, &function["ReservedConcurrentExecutions"])) {
             Some(copies) => all += copies,
             None => found.push(format!("{name} has no bound on how many copies run at once")),
         }
@@ -242,6 +236,21 @@ fn connections(template: &Value) -> Vec<String> {
         found.push(format!("{all} connections are more than {CONNECTIONS}"));
     }
     found
+}
+
+pub fn is_documentation(function: &Value) -> bool {
+    function["CodeUri"].as_str().is_some_and(|code| code.contains("documentation"))
+}
+
+/// While a deployment goes on, old servers and new ones run beside each other.
+fn of_grpc_servers(template: &Value) -> Option<i64> {
+    let resources = &template["Resources"];
+    let tasks = number(template, &resources["ScalableTasks"]["Properties"]["MaxCapacity"])?;
+    let percent = resources["Service"]["Properties"]["DeploymentConfiguration"]["MaximumPercent"].as_i64()?;
+    let container = &resources["Task"]["Properties"]["ContainerDefinitions"][0];
+    let mut variables = container["Environment"].as_array()?.iter();
+    let pool = variables.find(|variable| variable["Name"] == "DATABASE_MAX_CONNECTIONS")?;
+    Some(tasks * percent / 100 * number(template, &pool["Value"])?)
 }
 
 fn schedules(template: &Value) -> Vec<String> {
@@ -272,17 +281,5 @@ fn logs(template: &Value) -> Vec<String> {
             .filter(|(_, function)| !logged(function))
             .map(|(name, _)| format!("{name} has no log group of its own")),
     );
-    found
-}
-
-/// The database's URL holds a password: it is not shown, and leaves by no output.
-fn secrets(template: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    if template["Parameters"]["DatabaseUrl"]["NoEcho"] != true {
-        found.push("DatabaseUrl has no NoEcho".to_owned());
-    }
-    if template["Outputs"].to_string().contains("DatabaseUrl") {
-        found.push("an output shows a secret".to_owned());
-    }
     found
 }

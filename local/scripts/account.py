@@ -1,0 +1,40 @@
+"""Says whose credentials these are, or, with --outputs, what the deployed stack answers to.
+
+Usage: account.py ENVIRONMENT [--outputs]
+"""
+
+import sys
+from pathlib import Path
+
+import boto3
+import tomlkit
+from botocore.exceptions import BotoCoreError, ClientError
+
+ROOT = Path(__file__).parents[2]
+NEXT = """
+Next:
+  - point the certificate's name at {ApiUrl}
+  - collectors send to {UsageReportQueueUrl}
+  - the gRPC server's image goes to {GrpcRegistryUri}; then set GrpcImageTag and deploy again
+docs/DEPLOYMENT.md has the steps, docs/OPERATIONS.md what to do when an alarm rings."""
+
+
+def main():
+    environment, *options = sys.argv[1:]
+    config = tomlkit.parse((ROOT / "samconfig.toml").read_text())[environment]["global"]["parameters"]
+    stack, region = str(config["stack_name"]), str(config["region"])
+    try:
+        if "--outputs" in options:
+            described = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=stack)
+            outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Stacks"][0]["Outputs"]}
+            for name, value in outputs.items():
+                print(f"  {name:36} {value}")
+            print(NEXT.format(**{"GrpcRegistryUri": "-"} | outputs))
+        else:
+            identity = boto3.client("sts", region_name=region).get_caller_identity()
+            print(f"  Stack {stack} in account {identity['Account']}, {region}, as {identity['Arn']}")
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"AWS cannot be asked: {error}\nSign in (`aws sso login`, `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
+
+
+main()

@@ -1,0 +1,228 @@
+"""Computes what a deployment costs, and writes the tables of docs/DEPLOYMENT.md, or checks that they are current.
+
+Usage: cost.py [--write | --check]; neither: prints them.
+
+Counted are requests as the templates and the code make them: schedules, batch sizes, messages, endpoints. Prices are
+AWS's published ones, written here by hand: see PRICED.
+"""
+
+import math
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "DEPLOYMENT.md"
+BEGIN, END = "<!-- cost: begin -->\n", "<!-- cost: end -->\n"
+
+PRICED = "us-east-1, on demand, without the free tier, as published in 2025"
+# US dollars.
+LAMBDA_REQUEST = 0.20 / 1e6
+LAMBDA_GB_SECOND_ARM = 0.0000133334
+SQS_REQUEST = 0.40 / 1e6
+SCHEDULE_INVOCATION = 1.00 / 1e6
+BUS_EVENT = 1.00 / 1e6
+ACU_HOUR = 0.12
+PROXY_ACU_HOUR, PROXY_LEAST_ACU = 0.015, 8
+AURORA_GB_MONTH, AURORA_IO = 0.10, 0.20 / 1e6
+BALANCER_HOUR, BALANCER_UNIT_HOUR = 0.0225, 0.008
+ENDPOINT_ZONE_HOUR = 0.01
+NAT_HOUR = 0.045
+WAF_ACL_MONTH, WAF_RULE_MONTH, WAF_REQUEST = 5.00, 1.00, 0.60 / 1e6
+FARGATE_VCPU_HOUR_ARM, FARGATE_GB_HOUR_ARM = 0.03238, 0.00356
+ALARM_METRIC_MONTH, DASHBOARD_MONTH = 0.10, 3.00
+LOG_GB = 0.50
+SECRET_MONTH = 0.40
+METRIC_MONTH = 0.30
+
+HOURS = 730
+MINUTES = HOURS * 60
+ZONES = 2
+
+# What one call takes, in seconds: with what memory it has, warm; a round figure above what docs/BENCHMARKS.md measured.
+JOB_SECONDS = 0.15
+DELIVERY_SECONDS = 0.25
+# A function's lines a call, with its metrics.
+LOG_BYTES_PER_CALL = 1_500
+
+# The load of the second table: reports of 100 rows, one user's usage each. The unit of AWS is a million of these rows.
+ROWS = 1_000_000
+ROWS_PER_REPORT = 100
+BYTES_PER_ROW = 110
+# Rows that a bill folds into one event: a user's reports of the minute, over one client.
+ROWS_PER_EVENT = 2
+EVENTS_PER_MESSAGE = 250
+BYTES_PER_EVENT = 210
+SQS_CHUNK = 64 * 1024
+# Database capacity that a million rows take, in ACU hours: 10,000 rows/s (docs/BENCHMARKS.md, 2 cores, with margin) on 2 ACU.
+ACU_HOURS_PER_MILLION = 2 * (ROWS / 10_000) / 3600
+ROW_BYTES_STORED = 300
+ROW_DAYS_STORED = 45
+IOS_PER_ROW = 0.2
+
+
+class Template:
+    """What is counted from the templates."""
+
+    def __init__(self):
+        loader = YAML(typ="safe")
+        loader.constructor.add_multi_constructor("!", lambda load, tag, node: None)
+        paths = {path.stem: path for path in [ROOT / "template.yaml", *(ROOT / "stacks").glob("*.yaml")]}
+        self.parts = {name: loader.load(path.read_text()) for name, path in paths.items()}
+
+    def resources(self, kind):
+        for part in self.parts.values():
+            for name, resource in part["Resources"].items():
+                if resource["Type"] == kind:
+                    yield name, resource
+
+    def default(self, parameter):
+        return self.parts["template"]["Parameters"][parameter]["Default"]
+
+    def events(self, kind):
+        for name, function in self.resources("AWS::Serverless::Function"):
+            for event in (function["Properties"].get("Events") or {}).values():
+                if event["Type"] == kind:
+                    yield name, event["Properties"]
+
+    def memory_gb(self):
+        return self.parts["template"]["Globals"]["Function"]["MemorySize"] / 1024
+
+    def runs_per_month(self):
+        every = {"rate(1 minute)": MINUTES, "rate(1 hour)": HOURS}
+        return sum(every.get(event["ScheduleExpression"], HOURS) for _, event in self.events("ScheduleV2"))
+
+    def alarm_metrics(self):
+        alarms = (alarm["Properties"] for _, alarm in self.resources("AWS::CloudWatch::Alarm"))
+        return sum(max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", []))) for alarm in alarms)
+
+    def interface_endpoints(self, of_grpc):
+        endpoints = (one for _, one in self.resources("AWS::EC2::VPCEndpoint"))
+        condition = "HasGrpcEndpoints" if of_grpc else "OwnVpc"
+        return sum(one["Condition"] == condition and one["Properties"]["VpcEndpointType"] == "Interface" for one in endpoints)
+
+    def firewall_rules(self):
+        return sum(len(firewall["Properties"]["Rules"]) for _, firewall in self.resources("AWS::WAFv2::WebACL"))
+
+    def batch_size(self, function):
+        return next(event["BatchSize"] for name, event in self.events("SQS") if name == function)
+
+    def task(self):
+        task = next(task for _, task in self.resources("AWS::ECS::TaskDefinition"))["Properties"]
+        return int(task["Cpu"]) / 1024, int(task["Memory"]) / 1024
+
+
+def call(seconds, gigabytes):
+    """One invocation of a function, with what it logs."""
+    return LAMBDA_REQUEST + seconds * gigabytes * LAMBDA_GB_SECOND_ARM + LOG_BYTES_PER_CALL / 1e9 * LOG_GB
+
+
+def idle(template):
+    """A month in which nobody sends or asks: what is counted, and what it costs."""
+    capacity = template.default("DatabaseMinCapacity")
+    endpoints, of_grpc = template.interface_endpoints(False), template.interface_endpoints(True)
+    runs, metrics, rules = template.runs_per_month(), template.alarm_metrics(), template.firewall_rules()
+    queues = sum(1 for _ in template.events("SQS"))
+    # Lambda polls each queue with 5 pollers, each asking every 20 seconds when there is nothing.
+    polls = queues * 5 * MINUTES * 3
+    vcpu, memory = template.task()
+    tasks = template.default("GrpcMinTasks")
+    rows = [
+        ("Aurora", f"{capacity} ACU, 1 instance, 10 GB", capacity * ACU_HOUR * HOURS + 10 * AURORA_GB_MONTH),
+        ("RDS Proxy", f"{PROXY_LEAST_ACU} ACU are billed at least", PROXY_LEAST_ACU * PROXY_ACU_HOUR * HOURS),
+        ("Endpoints", f"{endpoints} in {ZONES} zones", endpoints * ZONES * ENDPOINT_ZONE_HOUR * HOURS),
+        ("Load balancer", "without requests", BALANCER_HOUR * HOURS),
+        ("Firewall", f"{rules} rules", WAF_ACL_MONTH + rules * WAF_RULE_MONTH),
+        ("Jobs", f"{runs:,} runs", runs * (call(JOB_SECONDS, template.memory_gb()) + SCHEDULE_INVOCATION)),
+        ("Queues", f"{polls:,} empty receives", polls * SQS_REQUEST),
+        ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, 10 metrics of our own", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + 10 * METRIC_MONTH),
+        ("Secret", "1: the owner's password", SECRET_MONTH),
+    ]
+    extra = [
+        ("with the gRPC server", f"{tasks} tasks of {vcpu} vCPU and {memory} GB; {of_grpc} endpoints more",
+         tasks * (vcpu * FARGATE_VCPU_HOUR_ARM + memory * FARGATE_GB_HOUR_ARM) * HOURS + of_grpc * ZONES * ENDPOINT_ZONE_HOUR * HOURS),
+        ("with `DatabaseInstances` 2", f"{capacity} ACU more", capacity * ACU_HOUR * HOURS),
+        ("with `NatGateway`", "1", NAT_HOUR * HOURS),
+        ("with an existing database", "no Aurora, no proxy", -sum(cost for _, _, cost in rows[:2])),
+        ("with an existing VPC", "no endpoints", -rows[2][2]),
+    ]
+    return rows, extra
+
+
+def per_million(template):
+    """A million usage rows, from the collector to the bill."""
+    reports = ROWS // ROWS_PER_REPORT
+    chunks = math.ceil(ROWS_PER_REPORT * BYTES_PER_ROW / SQS_CHUNK)
+    deliveries = math.ceil(reports / template.batch_size("IngestUsageReportFunction"))
+    # Sent one by one, received by tens, deleted by tens.
+    report_requests = reports * chunks + 2 * math.ceil(reports / 10)
+    events = ROWS // ROWS_PER_EVENT
+    messages = math.ceil(events / EVENTS_PER_MESSAGE)
+    message_chunks = math.ceil(EVENTS_PER_MESSAGE * BYTES_PER_EVENT / SQS_CHUNK)
+    bills = math.ceil(messages / template.batch_size("ApplyUserUsageBillingFunction"))
+    message_requests = messages * message_chunks + 2 * math.ceil(messages / 10)
+    gigabytes = template.memory_gb()
+    stored = ROWS * ROW_BYTES_STORED / 1e9
+    rows = [
+        ("Usage reports in SQS", f"{reports:,} reports of {ROWS_PER_REPORT} rows: {report_requests:,} requests", report_requests * SQS_REQUEST),
+        ("ingest-usage-report", f"{deliveries:,} invocations", deliveries * call(DELIVERY_SECONDS, gigabytes)),
+        ("Billing events in SQS", f"{events:,} events in {messages:,} messages: {message_requests:,} requests", message_requests * SQS_REQUEST),
+        ("apply-user-usage-billing", f"{bills:,} invocations", bills * call(DELIVERY_SECONDS, gigabytes)),
+        ("Aurora, work", f"{ACU_HOURS_PER_MILLION:.3f} ACU hours", ACU_HOURS_PER_MILLION * ACU_HOUR),
+        ("Aurora, I/O", f"{IOS_PER_ROW:g} a row", ROWS * IOS_PER_ROW * AURORA_IO),
+        ("Aurora, storage", f"{stored:.1f} GB for {ROW_DAYS_STORED} days", stored * AURORA_GB_MONTH * ROW_DAYS_STORED / 30),
+    ]
+    # When reports come so rarely that none waits for another.
+    single = (reports - deliveries) * call(DELIVERY_SECONDS, gigabytes)
+    return rows, [("with one report a delivery", f"{reports:,} invocations of ingest-usage-report", single)]
+
+
+def table(head, rows, digits):
+    lines = [f"| {head} | counted | US$ |", "|---|---|---:|"]
+    lines += [f"| {name} | {counted} | {cost:,.{digits}f} |" for name, counted, cost in rows]
+    return lines
+
+
+def page():
+    template = Template()
+    rows, extra = idle(template)
+    million, rarely = per_million(template)
+    total = sum(cost for _, _, cost in rows)
+    of_million = sum(cost for _, _, cost in million)
+    lines = [
+        f"Computed by `local/scripts/cost.py` (`make cost`) from the templates and from prices that are written in it: {PRICED}.",
+        "They could not be fetched where this was written: compare with AWS's pages. Without taxes, traffic to the internet,",
+        "backups beyond the first, and the requests of users (below).",
+        "",
+        *table("idle, a month", [*rows, ("**all**", "", total)], 2),
+        *[f"| {name} | {counted} | {cost:+,.2f} |" for name, counted, cost in extra],
+        "",
+        *table("a million usage rows", [*million, ("**all**", "", of_million)], 3),
+        *[f"| {name} | {counted} | {cost:+,.3f} |" for name, counted, cost in rarely],
+        "",
+        f"Assumed: reports of {ROWS_PER_REPORT} rows of {BYTES_PER_ROW} bytes; {ROWS_PER_EVENT} rows of a user and client a minute, which a bill folds; {EVENTS_PER_MESSAGE} events a message;",
+        f"{DELIVERY_SECONDS} s a delivery, {JOB_SECONDS} s a job; {IOS_PER_ROW:g} I/Os a row. A request over HTTP costs about",
+        f"US$ {1e6 * (call(0.05, template.memory_gb()) + WAF_REQUEST):.2f} a million (50 ms, with firewall and log), and the load balancer's capacity units, US$ {BALANCER_UNIT_HOUR} an hour",
+        "for 25 new connections a second. A fact on the bus costs US$ "
+        f"{1e6 * BUS_EVENT:.2f} a million.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    text = PAGE.read_text()
+    before, rest = text.split(BEGIN)
+    old, after = rest.split(END)
+    new = page()
+    if "--write" in sys.argv:
+        PAGE.write_text(before + BEGIN + new + END + after)
+    elif "--check" in sys.argv:
+        if old != new:
+            sys.exit("docs/DEPLOYMENT.md: the cost is out of date. Run `make cost` and commit it.")
+        print("The cost in docs/DEPLOYMENT.md is what cost.py computes")
+    else:
+        print(new, end="")
+
+
+main()

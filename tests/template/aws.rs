@@ -1,0 +1,208 @@
+//! The rules of what the functions stand on: rights, network, database, what holds data, secrets, parameters.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::document::{ROOT, Templates, repository};
+use crate::rules::{is_documentation, lambdas, of_type, resource, under};
+
+pub const RULES: [fn(&Value) -> Vec<String>; 7] =
+    [wildcards, admission, database, what_holds_data, migration_first, releases, operations];
+pub const RULES_OF_FILES: [fn(&Templates) -> Vec<String>; 3] = [database_roles, secrets, parameters];
+
+/// Allowed statements with a wildcard, by their `Sid`, and why.
+const WIDE: [(&str, &str); 3] = [
+    ("SignInToTheRegistry", "IAM takes no narrower resource for ecr:GetAuthorizationToken"),
+    ("AnswerCloudFormationAndFetchLayers", "objects in two buckets of AWS, whose names are not known before"),
+    ("LoadBalancerWrites", "the names of the access log's objects have the day and a number"),
+];
+
+/// A denial may be as wide as it likes.
+fn wildcards(template: &Value) -> Vec<String> {
+    let mut statements = Vec::new();
+    under(template, "Statement", &mut statements);
+    let statements = statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
+    let excused = |statement: &Value| WIDE.iter().any(|(sid, _)| statement["Sid"] == *sid);
+    let wide =
+        statements.filter(|statement| statement["Effect"] != "Deny" && !excused(statement)).filter(|statement| {
+            let mut values = Vec::new();
+            under(statement, "Action", &mut values);
+            under(statement, "Resource", &mut values);
+            values.iter().any(|value| value.to_string().contains('*'))
+        });
+    wide.map(|statement| format!("a wildcard is allowed: {statement}")).collect()
+}
+
+/// Only the load balancer admits everybody; the database admits nobody by its address.
+fn admission(template: &Value) -> Vec<String> {
+    let groups =
+        of_type(template, "AWS::EC2::SecurityGroup").chain(of_type(template, "AWS::EC2::SecurityGroupIngress"));
+    let mut found: Vec<String> = groups
+        .filter(|(name, group)| {
+            let admitted = group["SecurityGroupIngress"].to_string().contains("CidrIp") || !group["CidrIp"].is_null();
+            admitted && *name != "LoadBalancerSecurityGroup"
+        })
+        .map(|(name, _)| format!("{name} admits addresses, not a group"))
+        .collect();
+    let open = of_type(template, "AWS::EC2::SecurityGroup").filter(|(_, group)| group["SecurityGroupEgress"].is_null());
+    found.extend(open.map(|(name, _)| format!("{name} lets everything out")));
+    if template["Globals"]["Function"]["VpcConfig"]["SecurityGroupIds"].is_null() {
+        found.push("functions are outside the VPC".to_owned());
+    }
+    found
+}
+
+/// Whoever connects does so encrypted, as the role it is told of.
+fn database(template: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, cluster) in of_type(template, "AWS::RDS::DBCluster") {
+        for field in ["StorageEncrypted", "EnableIAMDatabaseAuthentication", "ManageMasterUserPassword"] {
+            if cluster[field] != true {
+                found.push(format!("{name} has no {field}"));
+            }
+        }
+        let parameters = resource(&cluster["DBClusterParameterGroupName"]).unwrap_or_default();
+        if template["Resources"][parameters]["Properties"]["Parameters"]["rds.force_ssl"] != "1" {
+            found.push(format!("{name} has no rds.force_ssl"));
+        }
+    }
+    let plain = of_type(template, "AWS::RDS::DBProxy").filter(|(_, proxy)| proxy["RequireTLS"] != true);
+    found.extend(plain.map(|(name, _)| format!("{name} does not require TLS")));
+    found
+}
+
+/// The kinds of resources that hold data, and by what they survive their stack.
+fn what_holds_data(template: &Value) -> Vec<String> {
+    let kept = [
+        ("AWS::RDS::DBCluster", ["Snapshot", "Snapshot"]),
+        ("AWS::S3::Bucket", ["RetainExceptOnCreate", "Retain"]),
+        ("AWS::ECR::Repository", ["RetainExceptOnCreate", "Retain"]),
+    ];
+    let mut found = Vec::new();
+    for (kind, [deletion, replacement]) in kept {
+        for (name, _) in of_type(template, kind) {
+            let resource = &template["Resources"][name];
+            if resource["DeletionPolicy"] != deletion || resource["UpdateReplacePolicy"] != replacement {
+                found.push(format!("{name} goes with its stack: no DeletionPolicy and UpdateReplacePolicy"));
+            }
+        }
+    }
+    let protected = |value: &Value| *value == json!({"Ref": "DeletionProtection"});
+    if template["Parameters"]["DeletionProtection"]["Default"] != "true" {
+        found.push("DeletionProtection is not the default".to_owned());
+    }
+    let clusters =
+        of_type(template, "AWS::RDS::DBCluster").filter(|(_, cluster)| !protected(&cluster["DeletionProtection"]));
+    found.extend(clusters.map(|(name, _)| format!("{name} has no DeletionProtection")));
+    let balancers = of_type(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").filter(|(_, balancer)| {
+        let mut attributes = balancer["LoadBalancerAttributes"].as_array().into_iter().flatten();
+        !attributes.any(|one| one["Key"] == "deletion_protection.enabled" && protected(&one["Value"]))
+    });
+    found.extend(balancers.map(|(name, _)| format!("{name} has no deletion protection")));
+    found
+}
+
+/// The schema is there before the code that needs it.
+fn migration_first(template: &Value) -> Vec<String> {
+    let migrates = template["Resources"]["Migration"]["Properties"]["SchemaVersion"] == json!({"Ref": "SchemaVersion"});
+    let mut found: Vec<String> =
+        (!migrates).then(|| "no migration follows SchemaVersion".to_owned()).into_iter().collect();
+    let early = lambdas(template).filter(|(name, function)| {
+        *name != "MigrateFunction"
+            && !is_documentation(function)
+            && template["Resources"][name.as_str()]["DependsOn"] != "Migration"
+    });
+    found.extend(early.map(|(name, _)| format!("{name} does not wait for the migration")));
+    if template["Resources"]["Grpc"]["DependsOn"] != "Migration" {
+        found.push("Grpc does not wait for the migration".to_owned());
+    }
+    found
+}
+
+/// A consumer's new version gets a tenth of the work first, and an alarm ends that.
+fn releases(template: &Value) -> Vec<String> {
+    let consumers = lambdas(template).filter(|(_, function)| function["Events"].to_string().contains("\"SQS\""));
+    let sudden = consumers.filter(|(_, function)| {
+        let preference = &function["DeploymentPreference"];
+        let watched = resource(&preference["Alarms"][0]).is_some_and(|name| template["Resources"][name].is_object());
+        function["AutoPublishAlias"].is_null() || preference["Type"] != "Canary10Percent5Minutes" || !watched
+    });
+    sudden.map(|(name, _)| format!("{name} is replaced at once")).collect()
+}
+
+/// What an alarm means, and what to do about it, is written.
+fn operations(template: &Value) -> Vec<String> {
+    let page = fs::read_to_string(repository().join("docs/OPERATIONS.md")).unwrap();
+    let alarms = of_type(template, "AWS::CloudWatch::Alarm").map(|(name, _)| name.trim_end_matches("Alarm"));
+    alarms
+        .filter(|name| !page.contains(&format!("`{name}`")))
+        .map(|name| format!("docs/OPERATIONS.md does not say what {name} means"))
+        .collect()
+}
+
+/// Who is told to connect as a role may do so, and as no other.
+fn database_roles(templates: &Templates) -> Vec<String> {
+    let root = &templates[ROOT];
+    let by_default = &root["Globals"]["Function"]["Environment"]["Variables"]["DATABASE_URL"];
+    let mut found = Vec::new();
+    for (name, function) in lambdas(root).filter(|(_, function)| !is_documentation(function)) {
+        let url = &function["Environment"]["Variables"]["DATABASE_URL"];
+        let url = if url.is_null() { by_default } else { url };
+        let role =
+            url["Fn::GetAtt"].as_str().and_then(|output| output.strip_prefix("Database.Outputs.")?.strip_suffix("Url"));
+        let wanted = json!({"Fn::GetAtt": format!("Database.Outputs.ConnectAs{}Arn", role.unwrap_or("Nobody"))});
+        let policies = function["Policies"].as_array().into_iter().flatten();
+        let given: Vec<&Value> = policies.filter(|policy| policy.to_string().contains("ConnectAs")).collect();
+        if given != [&wanted] {
+            found.push(format!("{name} connects as {role:?} and may connect as {given:?}"));
+        }
+    }
+    found
+}
+
+/// A secret is in no parameter, no output and no environment: its ARN is, for who may read it.
+fn secrets(templates: &Templates) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, template) in templates {
+        for (name, parameter) in template["Parameters"].as_object().into_iter().flatten() {
+            let telling = ["Password", "Secret", "Token", "DatabaseUrl"].iter().any(|word| name.contains(word));
+            let without_password = path != ROOT && name == "DatabaseUrl";
+            if !parameter["NoEcho"].is_null() || (telling && !name.ends_with("Arn") && !without_password) {
+                found.push(format!("{path}: the parameter {name} is a secret"));
+            }
+        }
+        let text = template.to_string();
+        if text.contains("{{resolve:") {
+            found.push(format!("{path}: a secret is resolved into the template"));
+        }
+        let passwords =
+            text.split("://").skip(1).filter_map(|after| after.split(['/', '"', ' ']).next()?.split_once('@'));
+        found.extend(passwords.filter(|(user, _)| user.contains(':')).map(|_| format!("{path}: a URL holds a secret")));
+    }
+    found
+}
+
+/// Parameters are explained; what a nested template takes, it is given.
+fn parameters(templates: &Templates) -> Vec<String> {
+    let page = fs::read_to_string(repository().join("docs/DEPLOYMENT.md")).unwrap();
+    let root = templates[ROOT]["Parameters"].as_object().unwrap();
+    let unexplained = root.keys().filter(|name| !page.contains(&format!("`{name}`")));
+    let mut found: Vec<String> =
+        unexplained.map(|name| format!("docs/DEPLOYMENT.md does not explain the parameter {name}")).collect();
+    for (stack, nested) in of_type(&templates[ROOT], "AWS::CloudFormation::Stack") {
+        let names = |value: &Value| -> BTreeSet<String> {
+            value.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        };
+        let Some(template) = nested["TemplateURL"].as_str().and_then(|path| templates.get(path)) else {
+            found.push(format!("{stack} has no template"));
+            continue;
+        };
+        let (taken, given) = (names(&template["Parameters"]), names(&nested["Parameters"]));
+        found.extend(
+            taken.symmetric_difference(&given).map(|name| format!("{stack}: {name} is not given or not taken")),
+        );
+    }
+    found
+}

@@ -1,7 +1,7 @@
 //! `sam local` over what runs on this machine: functions in containers as AWS has them, with the environment that the
 //! deployed ones have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -194,7 +194,7 @@ fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
 
 /// The environment of each deployed function, by logical id, with the name that containers know this machine by.
 fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) -> Result<Value> {
-    let mut environment = Map::new();
+    let mut environment = BTreeMap::new();
     for (function, id) in logical_ids {
         let url = format!("{aws}/2015-03-31/functions/{STACK_NAME}-{function}/configuration");
         let answer = ureq::get(&url).call().with_context(|| format!("The function {function} is not deployed"))?;
@@ -206,9 +206,20 @@ fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) ->
             let text = value.as_str().unwrap_or_default();
             *value = text.replace("127.0.0.1", host).replace("localhost", host).into();
         }
-        environment.insert(id.clone(), variables.into());
+        environment.insert(id.clone(), variables);
     }
-    Ok(environment.into())
+    empty_the_rest(&mut environment);
+    Ok(serde_json::to_value(environment)?)
+}
+
+/// What the template gives to a function under a condition that does not hold, `sam local` hands over all the same.
+fn empty_the_rest(environment: &mut BTreeMap<String, Map<String, Value>>) {
+    let names: BTreeSet<_> = environment.values().flat_map(Map::keys).cloned().collect();
+    for variables in environment.values_mut() {
+        for name in &names {
+            variables.entry(name.clone()).or_insert_with(|| "".into());
+        }
+    }
 }
 
 fn with_endpoint_variable(template: &str) -> Result<String> {

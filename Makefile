@@ -57,6 +57,12 @@ verify: ## Compare what the simulator sent with what was recorded and billed
 token: ## Print the demo user's token; for others see `telecom-local token --help`
 	@$(LOCAL) token $(ARGS)
 
+deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOYMENT.md
+	@local/scripts/deploy $(ARGS) $(ENV)
+
+cost: ## Compute what it costs, and write it into docs/DEPLOYMENT.md
+	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
+
 sam-invoke: ## Invoke FUNCTION=list-nodes once in a container, over what runs (EVENT=file); needs Docker
 	@$(if $(FUNCTION),,echo "Say which function: make sam-invoke FUNCTION=list-nodes" >&2; exit 2;) $(LOCAL) sam invoke $(FUNCTION) $(if $(EVENT),--event $(EVENT))
 
@@ -71,12 +77,6 @@ test-localstack: ## Test the pipeline on LocalStack, apart from `make test`; nee
 
 image: ## Build the gRPC server's image (IMAGE=telecom-grpc); needs Docker
 	@local/scripts/image $(ARGS)
-
-deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOYMENT.md
-	@local/scripts/deploy $(ARGS) $(ENV)
-
-cost: ## Compute what it costs, and write it into docs/DEPLOYMENT.md
-	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
 
 openapi: build ## Bring the committed API documentation up to date
 	@$(LOCAL) openapi

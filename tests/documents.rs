@@ -33,15 +33,22 @@ fn quoted(text: &str) -> BTreeSet<&str> {
 
 /// A sentence in a name, as tests have them.
 fn names_a_test(name: &str) -> bool {
-    name.matches('_').count() >= 5 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    name.matches('_').count() >= 3 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 #[test]
 fn every_test_that_a_document_names_exists() {
-    let folders = ["tests", "local/src", "shared/src", "functions/grpc/src"];
+    // Settings and indexes of the database have names of the same form.
+    let folders = [
+        ("tests", "rs"),
+        ("local/src", "rs"),
+        ("shared/src", "rs"),
+        ("functions/grpc/src", "rs"),
+        ("migrations", "sql"),
+    ];
     let sources: String = folders
         .iter()
-        .flat_map(|folder| files(&root().join(folder), "rs"))
+        .flat_map(|(folder, extension)| files(&root().join(folder), extension))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     for document in ["docs/SECURITY.md", "docs/ARCHITECTURE.md"] {
@@ -49,9 +56,7 @@ fn every_test_that_a_document_names_exists() {
         let named: Vec<_> = quoted(&text).into_iter().filter(|name| names_a_test(name)).collect();
         assert!(named.len() > 10, "{document}: {named:?}");
         for name in named {
-            // A function, or a case that a macro makes one of.
-            let is = [format!("fn {name}("), format!("    {name}: ")].iter().any(|text| sources.contains(text));
-            assert!(is, "{document} names {name}, which is no test");
+            assert!(sources.contains(name), "{document} names {name}, which there is not");
         }
     }
 }

@@ -56,6 +56,7 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
         ("signed with a key that is not known", Some(unknown_key()), [(401, "token_key_unknown"); 2]),
         ("nonsense", Some("x".into()), [(401, "token_malformed"); 2]),
         ("a user", Some(issuer.user(user(1))), [GRANTED, (403, "scope_missing")]),
+        ("another user", Some(issuer.user(user(2))), [GRANTED, (403, "scope_missing")]),
         (
             "a user with a scope that only begins like ours",
             with("scope", json!("telecom:administrator")),
@@ -122,14 +123,25 @@ async fn a_user_sees_only_what_is_theirs(pool: PgPool) {
         let mine = api.get(operation.path, operation.query, Some(&api.issuer.user(user(1)))).await.1;
         let theirs = api.get(operation.path, operation.query, Some(&api.issuer.user(user(2)))).await.1;
         assert_ne!(mine, theirs, "{}", operation.path);
-        for key in ["nodes", "hours", "availability"] {
-            assert_eq!(theirs[key].as_array().map_or(0, Vec::len), 0, "{}", operation.path);
-        }
+        assert_eq!(shown(&theirs), 0, "{}", operation.path);
         let message: Value = serde_json::from_str(operation.message).unwrap();
         let mine = api.grpc(operation.method, message.clone(), Some(&api.issuer.user(user(1)))).await.unwrap();
         let theirs = api.grpc(operation.method, message, Some(&api.issuer.user(user(2)))).await.unwrap();
         assert_ne!(mine, theirs, "{}", operation.method);
+        assert_eq!(shown(&theirs), 0, "{}", operation.method);
+        assert!(shown(&mine) > 0, "{}", operation.method);
     }
+}
+
+/// How much there is of nodes, hours, availability and bytes in an answer.
+fn shown(answer: &Value) -> u64 {
+    let listed = ["nodes", "hours", "availability"]
+        .iter()
+        .filter_map(|key| answer[key].as_array())
+        .map(|list| list.len() as u64);
+    let buckets = ["raw", "actually_billed"].iter().filter_map(|key| answer[key].as_array()).flatten();
+    let bytes = buckets.map(|bucket| bucket["upload"].as_u64().unwrap() + bucket["download"].as_u64().unwrap());
+    listed.chain(bytes).sum()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

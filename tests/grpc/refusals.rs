@@ -2,19 +2,24 @@
 
 use std::sync::OnceLock;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use telecom_tests::World;
 use telecom_tests::api::OPERATIONS;
-use telecom_tests::grpc::{GrpcServer, call, call_raw, call_with, config};
+use telecom_tests::grpc::{BytesCodec, GrpcServer, call, call_raw, call_with, config};
 use telecom_tests::log::Log;
 use telecom_tests::token::Issuer;
 use tokio::runtime::Runtime;
+use tonic::body::Body;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
+use tower::ServiceExt;
 
 const TRAFFIC: &str = "telecom.v1.Telecom/GetRecentTrafficUsage";
 const PACKAGES: &str = "telecom.v1.PackageQueueManage/ListQueuedPackages";
@@ -71,6 +76,53 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "unimplemented"));
     // The channel is as good as before.
     assert!(call_raw(&channel, PACKAGES, of_admin(&issuer, vec![])).await.is_ok());
+}
+
+/// Frames that no client library would send: a flag, a length of four bytes, a message.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    let server = GrpcServer::start(&world, &issuer, config()).await;
+    let channel = server.connect().await;
+    let log = Log::begin();
+    let packed = [&[1, 0, 0, 0, 3][..], b"xyz"].concat();
+    for (what, encoding, frames, code, expected) in [
+        ("no frame", "identity", vec![], Code::InvalidArgument, "malformed_message"),
+        ("half a header", "identity", vec![0, 0, 0], Code::InvalidArgument, "malformed_message"),
+        ("half a message", "identity", vec![0, 0, 0, 0, 9, 8, 1], Code::InvalidArgument, "malformed_message"),
+        ("no such flag", "identity", vec![7, 0, 0, 0, 0], Code::InvalidArgument, "malformed_message"),
+        ("packed, no word how", "identity", packed.clone(), Code::InvalidArgument, "malformed_message"),
+        ("no gzip", "gzip", packed, Code::InvalidArgument, "malformed_message"),
+        ("a great length", "identity", vec![0, 0xff, 0xff, 0xff, 0xff], Code::ResourceExhausted, "message_too_large"),
+    ] {
+        let status = send_frames(&channel, &issuer, encoding, frames).await;
+        assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{what}: {status:?}");
+        let lines = log.take("call");
+        assert_eq!(
+            (lines.len(), &lines[0]["level"], &lines[0]["error_code"]),
+            (1, &json!("INFO"), &json!(expected)),
+            "{what}"
+        );
+    }
+    // What is small on its way and large when unpacked.
+    let mut client = tonic::client::Grpc::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
+    client.ready().await.unwrap();
+    let path = format!("/{TRAFFIC}").parse().unwrap();
+    let status = client.unary(of_admin(&issuer, vec![0; 1 << 20]), path, BytesCodec).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "message_too_large"));
+}
+
+/// Sends what a body holds, whatever it is, and answers what is said to it.
+async fn send_frames(channel: &Channel, issuer: &Issuer, encoding: &str, frames: Vec<u8>) -> Status {
+    let request = http::Request::post(format!("http://test/{TRAFFIC}"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("grpc-encoding", encoding)
+        .header("authorization", format!("Bearer {}", issuer.admin()))
+        .body(Body::new(Full::new(Bytes::from(frames))))
+        .unwrap();
+    let answer = channel.clone().oneshot(request).await.unwrap();
+    Status::from_header_map(answer.headers()).unwrap()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

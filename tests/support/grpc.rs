@@ -119,7 +119,7 @@ pub fn method_descriptor(method: &str) -> MethodDescriptor {
 
 /// Messages as they travel.
 #[derive(Debug, Clone, Copy)]
-struct BytesCodec;
+pub struct BytesCodec;
 
 impl Codec for BytesCodec {
     type Encode = Vec<u8>;

@@ -105,7 +105,13 @@ impl Line {
             return self.failed(&error);
         }
         match Status::from_header_map(headers).filter(|status| status.code() != Code::Ok) {
-            Some(status) => self.refused(&status::of_refusal(status), headers),
+            Some(status) => match status::of_refusal(status) {
+                Ok(status) => self.refused(&status, headers),
+                Err(error) => {
+                    self.failed(&error);
+                    tell(&status::of(&error), headers);
+                }
+            },
             // How the server is is asked every few seconds: that it is well is no news.
             None if self.ours => self.answered(Code::Ok, None, None),
             None => {}
@@ -115,9 +121,7 @@ impl Line {
     fn refused(&self, status: &Status, headers: &mut HeaderMap) {
         let reason = status.get_details_error_info().map(|info| info.reason);
         self.answered(status.code(), reason.as_deref(), Some(status.message()));
-        if let Err(status) = status.add_header(headers) {
-            tracing::warn!(%status, "a refusal could not be told as it should");
-        }
+        tell(status, headers);
     }
 
     fn failed(&self, error: &Error) {
@@ -137,6 +141,13 @@ impl Line {
     }
 }
 
+/// Puts a status in the place of the one that an answer has.
+fn tell(status: &Status, headers: &mut HeaderMap) {
+    if let Err(status) = status.add_header(headers) {
+        tracing::warn!(%status, "a refusal could not be told as it should");
+    }
+}
+
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.ended {
@@ -144,5 +155,22 @@ impl Drop for Line {
             let took_ms = millis_since(*began);
             tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id, "call given up");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::{ServiceExt, service_fn};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fault_of_the_transport_itself_is_ours_and_tells_nothing_of_the_inside() {
+        let broken = service_fn(async |_: Request<()>| Ok::<_, ()>(Status::internal("secret").into_http::<()>()));
+        let answer = CallLog(broken).oneshot(Request::new(())).await.unwrap();
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        let reason = status.get_details_error_info().unwrap().reason;
+        assert_eq!((status.code(), reason.as_str()), (Code::Internal, "internal"));
+        assert!(!format!("{:?}", answer.headers()).contains("secret"));
     }
 }

@@ -41,23 +41,40 @@ pub fn of(error: &Error) -> Status {
     Status::with_error_details(code(error.kind()), message, details)
 }
 
-/// The status of a call that the transport refused by itself, before any service saw it: with a code of its own, as those
-/// of the services have.
-pub fn of_refusal(status: Status) -> Status {
+/// What the transport says, in its own words, of a request that cannot be read: by gRPC's rules INTERNAL, as if it were a
+/// fault of the server, though it is the client that sent it. It has no other mark. `tests/grpc/refusals.rs` meets each.
+const MALFORMED: [&str; 5] = [
+    "failed to decode Protobuf message",
+    "protocol error: received message with",
+    "Error decompressing: ",
+    "Unexpected EOF decoding stream",
+    "Missing request message",
+];
+/// The same of one that is too large, as it came or unpacked.
+const TOO_LARGE: [&str; 2] = ["Error, decoded message length too large", "Error decompressing: size limit"];
+
+/// What is told of a call that ended without a code of ours, before any service saw it: with a code of its own, as those of
+/// the services have. An error: it is a fault of ours, of which the client learns no more.
+pub fn of_refusal(status: Status) -> Result<Status, Error> {
+    if status.get_details_error_info().is_some() {
+        return Ok(status);
+    }
+    let says = |beginnings: &[&str]| beginnings.iter().any(|beginning| status.message().starts_with(beginning));
     let (code, reason) = match status.code() {
-        _ if status.get_details_error_info().is_some() => return status,
-        // By gRPC's own rules this would be a fault of the server. It is the client that sent it.
-        Code::Internal => (Code::InvalidArgument, "malformed_message"),
-        Code::OutOfRange | Code::ResourceExhausted => (Code::ResourceExhausted, "message_too_large"),
+        Code::OutOfRange | Code::ResourceExhausted if says(&TOO_LARGE) => {
+            (Code::ResourceExhausted, "message_too_large")
+        }
+        Code::Internal if says(&MALFORMED) => (Code::InvalidArgument, "malformed_message"),
         Code::Unimplemented => (Code::Unimplemented, "unimplemented"),
-        _ => return status,
+        Code::Internal | Code::Unknown | Code::DataLoss => return Err(Error::internal(status)),
+        _ => return Ok(status),
     };
     let message = match (code, status.message()) {
         (Code::Unimplemented, "") => "there is no such method",
         (_, message) => message,
     };
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
-    Status::with_error_details(code, message, details)
+    Ok(Status::with_error_details(code, message, details))
 }
 
 #[cfg(test)]
@@ -88,5 +105,28 @@ mod tests {
         assert_eq!(details.error_info().unwrap().reason, "invalid_parameter");
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, "limit");
         assert!(!format!("{status:?}").contains("secret"));
+    }
+    #[test]
+    fn only_what_the_client_sent_is_the_clients_fault() {
+        let judge = |status| match of_refusal(status) {
+            Ok(status) => (status.code(), status.get_details_error_info().map_or(String::new(), |info| info.reason)),
+            Err(error) => (of(&error).code(), error.code().to_owned()),
+        };
+        let internal = (Code::Internal, "internal".to_owned());
+        for status in [
+            Status::internal("h2 protocol error: error reading a body from connection"),
+            Status::internal("Error encoding: buffer"),
+            Status::internal("the failed to decode Protobuf message of somebody else"),
+            Status::unknown("a layer failed"),
+            Status::data_loss("x"),
+        ] {
+            assert_eq!(judge(status.clone()), internal, "{status}");
+            let told = of(&of_refusal(status.clone()).unwrap_err());
+            assert!(!told.message().contains(status.message()), "{told}");
+        }
+        let malformed = judge(Status::internal("Unexpected EOF decoding stream."));
+        assert_eq!(malformed, (Code::InvalidArgument, "malformed_message".to_owned()));
+        assert_eq!(judge(Status::resource_exhausted("calls")), (Code::ResourceExhausted, String::new()));
+        assert_eq!(judge(Status::cancelled("Timeout expired")), (Code::Cancelled, String::new()));
     }
 }

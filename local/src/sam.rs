@@ -262,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn what_one_function_has_and_another_has_not_is_empty_there() {
+        let of = |value: Value| value.as_object().cloned().unwrap();
+        let mut environment = BTreeMap::from([
+            ("Reader".to_owned(), of(json!({"DATABASE_ROLE": "telecom_reader"}))),
+            ("Migrate".to_owned(), of(json!({"DATABASE_AUTH": "secret"}))),
+        ]);
+        empty_the_rest(&mut environment);
+        assert_eq!(environment["Migrate"], of(json!({"DATABASE_AUTH": "secret", "DATABASE_ROLE": ""})));
+        assert_eq!(environment["Reader"], of(json!({"DATABASE_AUTH": "", "DATABASE_ROLE": "telecom_reader"})));
+    }
+
+    #[test]
     fn a_recorded_report_is_of_today_and_new_each_time() {
         let (settings, _folder) = Settings::ephemeral(&crate::settings::repository()).unwrap();
         fs::create_dir_all(settings.state.join("sam-local")).unwrap();

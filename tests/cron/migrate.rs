@@ -23,6 +23,15 @@ async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searche
     assert_eq!(first.version, second.version);
 }
 
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn code_that_is_taken_back_to_finds_a_newer_schema_and_leaves_it(pool: PgPool) {
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+        values (29991231000000, 'newer', true, '', 0)";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    let migrated = Migrate::new(pool.clone(), Context::system()).process(Run::default()).await.unwrap();
+    assert!(migrated.version < 29_991_231_000_000);
+}
+
 /// What CloudFormation sends, and what it is told.
 async fn deploy(migrate: &Migrate, request: &str) -> Value {
     let cloudformation = Web::start(|_| (200, String::new())).await;

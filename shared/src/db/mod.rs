@@ -3,6 +3,7 @@
 
 #![expect(clippy::as_conversions, reason = "`query!` writes the type of a parameter as a cast")]
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -142,13 +143,15 @@ fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
     name.parse().map_err(|_| Error::internal(format!("the database holds an unknown {name:?}")))
 }
 
-/// Brings the schema up to date, and who may do what in it.
+/// Brings the schema up to date, and who may do what in it. Migrations that it does not know are of newer code, which was
+/// taken back: this code runs on their schema, and a way back must not end here.
 ///
 /// The list of applied migrations is in `public`, said explicitly: a role of the schema's name would look for it in
 /// the schema first, not find it there, and begin again.
 pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
     sqlx::query!("/* migrate.search_path */ set search_path = public").execute(&mut *connection).await?;
-    MIGRATOR.run_direct(connection).await.map_err(Error::internal)?;
+    let mut migrator = Migrator { migrations: Cow::Borrowed(&MIGRATOR.migrations), ..Migrator::DEFAULT };
+    migrator.set_ignore_missing(true).run_direct(connection).await.map_err(Error::internal)?;
     grant(connection).await
 }
 

@@ -183,7 +183,7 @@ impl Results {
 }
 
 fn api_text(api: &Api, markdown: bool) -> String {
-    let Api { clients, calls_per_second: calls, selects_per_second: selects, .. } = api;
+    let Api { clients, calls_per_second: calls, calls_apart_per_second: apart, selects_per_second: selects, .. } = api;
     let mut contest =
         Table::new(&["clients, server and database on the same processors", "clients", "calls/s", "× pgbench"]);
     let mut row = |what: &str, rate: f64| {
@@ -194,7 +194,8 @@ fn api_text(api: &Api, markdown: bool) -> String {
             format!("{:.3}", rate / selects),
         ]);
     };
-    row("GetRecentTrafficUsage of a month, gRPC", *calls);
+    row("GetRecentTrafficUsage of a month, gRPC, one connection", *calls);
+    row("GetRecentTrafficUsage of a month, gRPC, one each", *apart);
     row("pgbench -S -M prepared", *selects);
     let mut table = Table::new(&["RPC", "clients", "calls/s", "p50 ms", "p99 ms"]);
     for latency in &api.latencies {

@@ -37,8 +37,10 @@ const CALLING: Duration = Duration::from_millis(700);
 pub struct Api {
     /// Clients at once in the contest.
     pub clients: usize,
-    /// `GetRecentTrafficUsage` of a month, calls a second.
+    /// `GetRecentTrafficUsage` of a month, calls a second of clients that share a connection, as one back end's do.
     pub calls_per_second: f64,
+    /// The same, a connection each.
+    pub calls_apart_per_second: f64,
     /// `pgbench -S -M prepared`, selects a second.
     pub selects_per_second: f64,
     /// By RPC and clients.
@@ -71,11 +73,13 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     let server = Server::start(&cli.functions, &database.url, &issuer).await?;
     let clients = clients(&server, &issuer).await?;
     let (turns, calling) = if cli.quick { (1, CALLING / 5) } else { (TURNS, CALLING) };
-    let (calls, selects) = step("API: in turns with pgbench", contest(&clients, &pgbench, turns)).await?;
+    let Contest { calls, calls_apart, selects } =
+        step("API: in turns with pgbench", contest(&clients, &pgbench, turns)).await?;
     let latencies = step("API: latencies", latencies(&clients, calling)).await?;
     Ok(Api {
         clients: CONTESTANTS,
         calls_per_second: calls,
+        calls_apart_per_second: calls_apart,
         selects_per_second: selects,
         latencies,
         server_peak_mb: server.peak_mb()?,
@@ -118,16 +122,27 @@ const SEED: [&str; 5] = [
     "vacuum analyze",
 ];
 
-/// Calls a second and selects a second.
-async fn contest(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<(f64, f64)> {
+/// Each a second.
+#[derive(Default)]
+struct Contest {
+    calls: f64,
+    calls_apart: f64,
+    selects: f64,
+}
+
+async fn contest(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Contest> {
     let rpc = Arc::new(calls::recent_traffic_usage());
-    let (mut calls, mut selects) = (0.0, 0.0);
+    let channel = &clients.first().context("there are no clients")?.channel;
+    let sharing: Vec<Client> =
+        clients.iter().map(|client| Client { channel: channel.clone(), ..client.clone() }).collect();
     call(&rpc, clients, CONTESTANTS, TURN / 10).await?;
+    let (mut sums, turns_taken) = (Contest::default(), f64::from(turns));
     for _ in 0..turns {
-        selects += pgbench.selects(CONTESTANTS, TURN).await?;
-        calls += call(&rpc, clients, CONTESTANTS, TURN).await?.calls_per_second;
+        sums.selects += pgbench.selects(CONTESTANTS, TURN).await? / turns_taken;
+        sums.calls += call(&rpc, &sharing, CONTESTANTS, TURN).await?.calls_per_second / turns_taken;
+        sums.calls_apart += call(&rpc, clients, CONTESTANTS, TURN).await?.calls_per_second / turns_taken;
     }
-    Ok((calls / f64::from(turns), selects / f64::from(turns)))
+    Ok(sums)
 }
 
 async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>> {

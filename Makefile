@@ -57,10 +57,10 @@ verify: ## Compare what the simulator sent with what was recorded and billed
 token: ## Print the demo user's token; for others see `telecom-local token --help`
 	@$(LOCAL) token $(ARGS)
 
-deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOYMENT.md
+deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOY.md
 	@local/scripts/deploy $(ARGS) $(ENV)
 
-cost: ## Compute what it costs, and write it into docs/DEPLOYMENT.md
+cost: ## Compute what it costs, and write it into docs/DEPLOY.md
 	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
 
 sam-invoke: ## Invoke FUNCTION=list-nodes once in a container, over what runs (EVENT=file); needs Docker

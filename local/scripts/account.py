@@ -16,7 +16,7 @@ Next:
   - point the certificate's name at {ApiUrl}
   - collectors send to {UsageReportQueueUrl}
   - the gRPC server's image goes to {GrpcRegistryUri}; then set GrpcImageTag and deploy again
-docs/DEPLOYMENT.md has the steps, docs/OPERATIONS.md what to do when an alarm rings."""
+docs/DEPLOY.md has the steps, docs/OPERATIONS.md what to do when an alarm rings."""
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Computes what a deployment costs, and writes the tables of docs/DEPLOYMENT.md, or checks that they are current.
+"""Computes what a deployment costs, and writes the tables of docs/DEPLOY.md, or checks that they are current.
 
 Usage: cost.py [--write | --check]; neither: prints them.
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "DEPLOYMENT.md"
+PAGE = ROOT / "docs" / "DEPLOY.md"
 BEGIN, END = "<!-- cost: begin -->\n", "<!-- cost: end -->\n"
 
 PRICED = "us-east-1, on demand, without the free tier, as published in 2025"
@@ -219,8 +219,8 @@ def main():
         PAGE.write_text(before + BEGIN + new + END + after)
     elif "--check" in sys.argv:
         if old != new:
-            sys.exit("docs/DEPLOYMENT.md: the cost is out of date. Run `make cost` and commit it.")
-        print("The cost in docs/DEPLOYMENT.md is what cost.py computes")
+            sys.exit("docs/DEPLOY.md: the cost is out of date. Run `make cost` and commit it.")
+        print("The cost in docs/DEPLOY.md is what cost.py computes")
     else:
         print(new, end="")
 

@@ -186,11 +186,11 @@ fn secrets(templates: &Templates) -> Vec<String> {
 
 /// Parameters are explained; what a nested template takes, it is given.
 fn parameters(templates: &Templates) -> Vec<String> {
-    let page = fs::read_to_string(repository().join("docs/DEPLOYMENT.md")).unwrap();
+    let page = fs::read_to_string(repository().join("docs/DEPLOY.md")).unwrap();
     let root = templates[ROOT]["Parameters"].as_object().unwrap();
     let unexplained = root.keys().filter(|name| !page.contains(&format!("`{name}`")));
     let mut found: Vec<String> =
-        unexplained.map(|name| format!("docs/DEPLOYMENT.md does not explain the parameter {name}")).collect();
+        unexplained.map(|name| format!("docs/DEPLOY.md does not explain the parameter {name}")).collect();
     for (stack, nested) in of_type(&templates[ROOT], "AWS::CloudFormation::Stack") {
         let names = |value: &Value| -> BTreeSet<String> {
             value.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()

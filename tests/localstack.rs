@@ -96,7 +96,7 @@ impl<'s> Outside<'s> {
             print(events.put_targets(Rule='facts', EventBusName=bus, Targets=[{'Id': 'q', 'Arn': arn}]))";
         let python = Environment::ensure(self.stack.settings(), "localstack").unwrap().program("python");
         let mut command = std::process::Command::new(python);
-        command.envs(local::ministack::client_environment(self.stack.settings()));
+        local::ministack::as_client(&mut command, self.stack.settings());
         let output = command.args(["-c", script, bus, &arn]).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::ministack::{FOREIGN_SETTINGS, client_environment, saved_state};
+use crate::ministack::{as_client, saved_state};
 use crate::process::{output, run_logged};
 use crate::progress::step;
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, Settings};
+use crate::settings::{STACK_NAME, Settings, write_private};
 use crate::stage;
 
 /// The deployed stack's outputs by name.
@@ -102,11 +101,8 @@ impl<'a> Deployment<'a> {
 
     fn client(&self, program: PathBuf) -> Command {
         let mut command = Command::new(program);
-        for name in FOREIGN_SETTINGS {
-            command.env_remove(name);
-        }
-        command.envs(client_environment(self.settings)).env("SAM_CLI_TELEMETRY", "0");
-        command.current_dir(&self.settings.deploy);
+        as_client(&mut command, self.settings);
+        command.env("SAM_CLI_TELEMETRY", "0").current_dir(&self.settings.deploy);
         command
     }
 }
@@ -136,11 +132,4 @@ fn schema_version(settings: &Settings) -> Result<String> {
     let newest = names.flatten().filter_map(|file| file.file_name().into_string().ok()).max();
     let newest = newest.context("There is no migration in migrations/")?;
     Ok(newest.split('_').next().unwrap_or_default().to_owned())
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write;
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes()).with_context(|| format!("Cannot write {}", path.display()))
 }

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 
 use crate::deploy::Outputs;
-use crate::ministack::{FOREIGN_SETTINGS, client_environment};
+use crate::ministack::{FOREIGN_SETTINGS, as_client};
 use crate::net;
 use crate::process::{Service, ServiceSpec, dying_with_parent, output};
 use crate::python::Environment;
@@ -74,10 +74,7 @@ impl LocalStack {
     /// Deploys the queues and the bus of the template.
     pub fn deploy(&self, settings: &Settings, environment: &Environment) -> Result<Deployed> {
         let mut command = Command::new(environment.program("python"));
-        for name in FOREIGN_SETTINGS {
-            command.env_remove(name);
-        }
-        command.envs(client_environment(settings));
+        as_client(&mut command, settings);
         command.arg(settings.root.join("local/python/localstack_deploy.py"));
         command.arg(settings.root.join("template.yaml")).arg(STACK_NAME);
         let said = output(&mut command, "deploy the queues and the bus to LocalStack")?;

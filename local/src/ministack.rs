@@ -14,8 +14,7 @@ use crate::python::Environment;
 use crate::settings::{START_LIMIT, Settings};
 
 /// What every AWS client on this machine is told; the emulator takes any credentials.
-#[must_use]
-pub fn client_environment(settings: &Settings) -> [(&'static str, String); 5] {
+fn client_environment(settings: &Settings) -> [(&'static str, String); 5] {
     [
         ("AWS_ENDPOINT_URL", settings.endpoint()),
         ("AWS_REGION", "us-east-1".to_owned()),
@@ -28,6 +27,14 @@ pub fn client_environment(settings: &Settings) -> [(&'static str, String); 5] {
 /// The caller's own AWS settings, which must not reach the emulator's clients.
 pub const FOREIGN_SETTINGS: [&str; 4] =
     ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"];
+
+/// Makes a command a client of the emulator, whatever the caller's own settings are.
+pub fn as_client(command: &mut Command, settings: &Settings) {
+    for name in FOREIGN_SETTINGS {
+        command.env_remove(name);
+    }
+    command.envs(client_environment(settings));
+}
 
 /// A running ministack, stopped when dropped.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::ministack::{FOREIGN_SETTINGS, client_environment};
+use crate::ministack::as_client;
 use crate::process::{Service, ServiceSpec, dying_with_parent};
 use crate::runtime_api::RuntimeApi;
 use crate::settings::{STACK_NAME, Settings};
@@ -61,10 +61,7 @@ impl NativeFunctions {
     async fn start(&self, name: &str) -> Result<Running> {
         let runtime = RuntimeApi::start(name).await?;
         let mut command = dying_with_parent(self.folder.join(name).join("bootstrap"), "TERM", None);
-        for variable in FOREIGN_SETTINGS {
-            command.env_remove(variable);
-        }
-        command.envs(client_environment(&self.settings));
+        as_client(&mut command, &self.settings);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());
         command.env("AWS_LAMBDA_FUNCTION_NAME", format!("{STACK_NAME}-{name}"));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::str::FromStr;
@@ -22,10 +22,10 @@ use crate::containers::{HostAccess, check_engine, has_image};
 use crate::demo::token::Role;
 use crate::invoke::invoke;
 use crate::load_balancer::{Invoke, LoadBalancer, wait_for_end};
-use crate::ministack::{FOREIGN_SETTINGS, client_environment};
+use crate::ministack::as_client;
 use crate::process::{Service, ServiceSpec, dying_with_parent, wait_interruptibly};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings};
+use crate::settings::{STACK_NAME, START_LIMIT, Settings, write_private};
 use crate::stack::Endpoints;
 use crate::stage::functions;
 use crate::{hooks, net};
@@ -108,11 +108,13 @@ impl SamLocal {
     }
 
     fn local(&self, what: &str, mut command: Command) -> Command {
-        for name in FOREIGN_SETTINGS {
-            command.env_remove(name);
-        }
-        command.envs(client_environment(&self.settings)).env("SAM_CLI_TELEMETRY", "0");
-        command.current_dir(&self.folder).args(["local", what, "--env-vars", "environment.json"]);
+        as_client(&mut command, &self.settings);
+        command.env("SAM_CLI_TELEMETRY", "0").current_dir(&self.folder).args([
+            "local",
+            what,
+            "--env-vars",
+            "environment.json",
+        ]);
         let parameters = self.settings.state.join("parameters.yaml");
         command.arg("--parameter-overrides").arg(format!("file://{}", parameters.display()));
         if has_image(BASE_IMAGE) {
@@ -236,13 +238,6 @@ fn link(target: &Path, at: &Path) -> Result<()> {
         symlink(target, at).with_context(|| format!("Cannot link to {}", target.display()))?;
     }
     Ok(())
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write;
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes()).with_context(|| format!("Cannot write {}", path.display()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! One database cluster that belongs to this project.
 
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::account::Account;
 use super::binaries::Binaries;
 use crate::process::{Service, ServiceSpec, output, run_logged};
 use crate::progress;
-use crate::settings::{START_LIMIT, Settings};
+use crate::settings::{START_LIMIT, Settings, write_private};
 
 /// Name of the database and of its owner.
 const NAME: &str = "telecom";
@@ -86,7 +86,7 @@ impl<'a> Parts<'a> {
         }
         fs::DirBuilder::new().mode(0o700).create(&unfinished)?;
         self.account.own(&unfinished)?;
-        write_secret(&password_file, &self.password)?;
+        write_private(&password_file, &self.password)?;
         self.account.own(&password_file)?;
         let mut initdb = self.account.command(self.binaries.program("initdb"));
         initdb.args(["-U", NAME, "-E", "UTF8", "--locale=C", "--auth=scram-sha-256", "-D"]).arg(&unfinished);
@@ -216,12 +216,6 @@ fn password(file: &Path) -> Result<String> {
     let mut bytes = [0_u8; 16];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     let made = format!("{:032x}", u128::from_ne_bytes(bytes));
-    write_secret(file, &made)?;
+    write_private(file, &made)?;
     Ok(made)
-}
-
-fn write_secret(file: &Path, secret: &str) -> Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let mut opened = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    opened.write_all(secret.as_bytes()).with_context(|| format!("Cannot write {}", file.display()))
 }

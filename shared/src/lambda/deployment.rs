@@ -7,16 +7,15 @@ use aws_lambda_events::cloudformation::{
     CloudFormationCustomResourceRequest as Request, CloudFormationCustomResourceResponse as Response,
     CloudFormationCustomResourceResponseStatus as Status,
 };
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{BoxError, before_deadline, schedule, time_left};
-use crate::app::{App, FromApp};
+use super::{BoxError, before_deadline, schedule, serve, time_left};
+use crate::app::FromApp;
 use crate::error::Error;
 use crate::services::Processor;
 use crate::services::cron::Run;
-use crate::telemetry;
 
 const TELL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,17 +26,7 @@ where
     S: FromApp + Processor<Run>,
     S::Output: Serialize,
 {
-    telemetry::init();
-    let app = App::default();
-    let service = S::from_app(&app).await?;
-    let (app, service) = (&app, &service);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        app.renew_login().await;
-        let answer = handle(service, event).await;
-        telemetry::flush();
-        answer
-    }))
-    .await
+    serve(handle::<S>).await
 }
 
 /// Handles one invocation, and tells CloudFormation of it if that asks. An answer that cannot be told fails the

@@ -8,13 +8,37 @@ pub mod sqs;
 
 use std::time::Duration;
 
-use lambda_runtime::{Context, Diagnostic};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::app::{App, FromApp};
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
+use crate::telemetry;
 
 /// What ends a function's process.
 pub type BoxError = lambda_runtime::Error;
+
+/// Runs a function whose service is made once: before each event its login is renewed, after it what was counted is told.
+async fn serve<S, E, A>(handle: impl AsyncFn(&S, LambdaEvent<E>) -> Result<A, Error>) -> Result<(), BoxError>
+where
+    S: FromApp,
+    E: DeserializeOwned,
+    A: Serialize,
+{
+    telemetry::init();
+    let app = App::default();
+    let service = S::from_app(&app).await?;
+    let (app, service, handle) = (&app, &service, &handle);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+        app.renew_login().await;
+        let answer = handle(service, event).await;
+        telemetry::flush();
+        answer
+    }))
+    .await
+}
 
 /// Time left for saying what happened after the work was given up.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);

@@ -1,11 +1,11 @@
 //! Functions that EventBridge Scheduler, or a person, invokes: the payload says nothing, the deadline all.
 
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{BoxError, log_error, time_left};
-use crate::app::{App, FromApp};
+use super::{BoxError, log_error, serve, time_left};
+use crate::app::FromApp;
 use crate::error::Error;
 use crate::services::Processor;
 use crate::services::cron::Run;
@@ -17,16 +17,9 @@ where
     S: FromApp + Processor<J>,
     S::Output: Serialize,
 {
-    telemetry::init();
-    let app = App::default();
-    let service = S::from_app(&app).await?;
-    let (app, service) = (&app, &service);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        app.renew_login().await;
-        let report = handle(service, job(Run::within(time_left(&event.context)))).await;
-        telemetry::flush();
-        report
-    }))
+    serve(async |service: &S, event: LambdaEvent<Value>| {
+        handle(service, job(Run::within(time_left(&event.context)))).await
+    })
     .await
 }
 

@@ -10,28 +10,19 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::DateTime;
 use futures::FutureExt;
-use lambda_runtime::{Context, LambdaEvent, service_fn};
+use lambda_runtime::{Context, LambdaEvent};
 use uuid::Uuid;
 
-use super::{BoxError, before_deadline, log_error, panic_message};
-use crate::app::{App, FromApp};
+use super::{BoxError, before_deadline, log_error, panic_message, serve};
+use crate::app::FromApp;
 use crate::error::{Disposition, Error};
 use crate::services::{Batch, Consumer, Outcomes, Received};
 use crate::telemetry;
 
 /// Consumes a queue.
 pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
-    telemetry::init();
-    let app = App::default();
-    let consumer = C::from_app(&app).await?;
-    let (app, consumer) = (&app, &consumer);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
-        app.renew_login().await;
-        let response = handle(consumer, event.payload, &event.context).await;
-        telemetry::flush();
-        response
-    }))
-    .await
+    serve(async |consumer: &C, event: LambdaEvent<SqsEvent>| handle(consumer, event.payload, &event.context).await)
+        .await
 }
 
 /// Handles one delivery. An error fails the invocation, and so every message of it.

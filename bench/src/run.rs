@@ -70,9 +70,11 @@ pub async fn run(cli: &Cli) -> Result<bool> {
 
 /// The watching of a fleet, on its own.
 async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
-    let watch = Box::pin(watch::measure(database)).await?;
+    let years = Database::create(&cli.database_url, &format!("{}_years", cli.database)).await?;
+    let watch = Box::pin(watch::measure(database, &years)).await?;
     if !cli.keep {
         database.drop().await?;
+        years.drop().await?;
     }
     let bars = watch.bars();
     if cli.json {

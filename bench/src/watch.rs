@@ -15,7 +15,7 @@ use shared::services::Processor;
 use shared::services::cron::refresh_node_status_view::RefreshNodeStatusViewJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::ingest::IngestUsageReports;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::bars::Bar;
@@ -32,8 +32,8 @@ const DAYS_FEW: i64 = 2;
 const DAYS_MANY: i64 = 730;
 /// Longer than what is measured: with the default of 400 the job would delete half of it.
 const RETENTION_DAYS: i32 = 760;
-/// Refreshes measured; the median counts.
-const REFRESHES: usize = 5;
+/// Refreshes of each, in turn: this machine's speed changes within seconds, and by more than what is looked for.
+const ROUNDS: usize = 15;
 
 /// Updates of the heartbeat table that stay heap-only.
 const LEAST_HOT: f64 = 0.95;
@@ -58,43 +58,44 @@ pub struct Watch {
     pub heartbeat_wal_bytes: f64,
     /// All write-ahead log, the report's id among it, bytes a heartbeat.
     pub wal_bytes: f64,
-    /// A refresh with two days of history, milliseconds.
+    /// A refresh with two days of history, median milliseconds.
     pub refresh_few_ms: f64,
-    /// A refresh with two years of history, milliseconds.
+    /// A refresh with two years of history, median milliseconds.
     pub refresh_many_ms: f64,
+    /// The latter times the former, round by round: the median.
+    pub growth: f64,
     /// The longest that a reader waited beside those refreshes, milliseconds.
     pub reader_ms: f64,
     /// The same reader without a refresh beside it, milliseconds.
     pub reader_alone_ms: f64,
 }
 
-/// Measures on a database of its own.
-pub async fn measure(database: &Database) -> Result<Watch> {
-    let mut connection = database.connect().await?;
-    // It is vacuumed after it is filled; a second time by itself would run beside what is measured.
-    run(&mut connection, "alter table telecom.node_status_history set (autovacuum_enabled = off)").await?;
-    let servers = format!(
-        "insert into telecom.node_server (name, compatibility, status) select 's', 'ssp', 'online' from generate_series(1, {SERVERS})"
-    );
-    run(&mut connection, &servers).await?;
-    run(&mut connection, "create extension if not exists pg_stat_statements").await?;
-    let (hot, heartbeat_wal_bytes, wal_bytes) = step("1,000 servers, 60 minutes of heartbeats", beat(database)).await?;
+/// Measures on two databases of its own: heartbeats and a short history in one, a long history in the other.
+pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
+    for database in [short, long] {
+        let mut connection = database.connect().await?;
+        let servers = format!(
+            "insert into telecom.node_server (name, compatibility, status) select 's', 'ssp', 'online' from generate_series(1, {SERVERS})"
+        );
+        run(&mut connection, &servers).await?;
+    }
+    let (hot, heartbeat_wal_bytes, wal_bytes) = step("1,000 servers, 60 minutes of heartbeats", beat(short)).await?;
     let clock = Fixed::at(System.now());
-    step("two days of hourly history", fill(&mut connection, &*clock, DAYS_FEW)).await?;
-    let few = step("refreshing", refresh(database, &clock)).await?;
-    step("two years of hourly history", fill(&mut connection, &*clock, DAYS_MANY)).await?;
-    let many = step("refreshing", refresh(database, &clock)).await?;
-    connection.close().await?;
+    let short = step("two days of hourly history", History::fill(short, &clock, DAYS_FEW)).await?;
+    let long = step("two years of hourly history", History::fill(long, &clock, DAYS_MANY)).await?;
+    let refreshes = step("refreshing in turn", Refreshes::measure(&short, &long)).await?;
+    let growths = refreshes.few.iter().zip(&refreshes.many).map(|(few, many)| many / few);
     Ok(Watch {
         servers: SERVERS,
         heartbeats: SERVERS * MINUTES,
         hot,
         heartbeat_wal_bytes,
         wal_bytes,
-        refresh_few_ms: few.median,
-        refresh_many_ms: many.median,
-        reader_ms: many.reader,
-        reader_alone_ms: many.reader_alone,
+        growth: median(growths.collect())?,
+        refresh_few_ms: median(refreshes.few)?,
+        refresh_many_ms: median(refreshes.many)?,
+        reader_ms: refreshes.reader,
+        reader_alone_ms: refreshes.reader_alone,
     })
 }
 
@@ -102,6 +103,7 @@ pub async fn measure(database: &Database) -> Result<Watch> {
 #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts far below 2^52")]
 async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
     let mut connection = database.connect().await?;
+    run(&mut connection, "create extension if not exists pg_stat_statements").await?;
     let start = System.now() - TimeDelta::minutes(MINUTES + 1);
     let pool = database.pool(1);
     let ingest = IngestUsageReports::new(pool.clone(), Context::system());
@@ -141,55 +143,85 @@ async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// Hourly snapshots of all servers over the last `days` days, where there are none; oldest first, as the job records them.
-async fn fill(connection: &mut PgConnection, clock: &dyn Clock, days: i64) -> Result<()> {
-    let now = clock.now();
-    let rows = format!(
-        "insert into telecom.node_status_history (node_server_id, status, created_at)
-         select s, 'online', timestamptz '{now}' - h * interval '1 hour'
-         from generate_series({days} * 24 - 1, 0, -1) h, generate_series(1, {SERVERS}) s
-         on conflict do nothing"
-    );
-    run(connection, &rows).await?;
-    run(connection, "vacuum analyze telecom.node_status_history").await?;
-    checkpoint(connection).await
+/// A database with hourly snapshots, and the job that refreshes the view of them.
+struct History<'a> {
+    database: &'a Database,
+    job: TelecomCronExecutor,
+}
+
+impl<'a> History<'a> {
+    /// Snapshots of all servers over the last `days` days in the order that the job records them in: by hour, then server.
+    /// Where they lie decides how they are read.
+    async fn fill(database: &'a Database, clock: &Arc<Fixed>, days: i64) -> Result<Self> {
+        let now = clock.now();
+        let rows = format!(
+            "insert into telecom.node_status_history (node_server_id, status, created_at)
+             select s, 'online', timestamptz '{now}' - h * interval '1 hour'
+             from generate_series(0, {days} * 24 - 1) h, generate_series(1, {SERVERS}) s
+             order by h desc, s"
+        );
+        let mut connection = database.connect().await?;
+        // It is vacuumed once it is full; a second time by itself would run beside what is measured.
+        run(&mut connection, "alter table telecom.node_status_history set (autovacuum_enabled = off)").await?;
+        run(&mut connection, &rows).await?;
+        run(&mut connection, "vacuum analyze telecom.node_status_history").await?;
+        checkpoint(&mut connection).await?;
+        let mut config = TelecomConfig::default();
+        config.retention.node_status_days = RETENTION_DAYS;
+        let publisher = Messaging::start().await?.publisher().await;
+        let job = TelecomCronExecutor::new(database.pool(1), publisher, Context::fixed(clock), config);
+        let history = Self { database, job };
+        // This one seals what the others find sealed.
+        history.refresh().await?;
+        Ok(history)
+    }
+
+    /// Runs the whole job; answers its milliseconds.
+    async fn refresh(&self) -> Result<f64> {
+        let began = Instant::now();
+        let done = self.job.process(RefreshNodeStatusViewJob(Run::default())).await.map_err(fault)?;
+        ensure!(done.complete && done.snapshots_deleted == 0, "The job did more than refresh: {done:?}.");
+        Ok(began.elapsed().as_secs_f64() * 1e3)
+    }
 }
 
 /// Milliseconds.
-struct Refreshed {
-    median: f64,
+#[derive(Default)]
+struct Refreshes {
+    few: Vec<f64>,
+    many: Vec<f64>,
+    /// The longest read beside a refresh of the long history.
     reader: f64,
     reader_alone: f64,
 }
 
-/// The job, several times, with a reader beside it.
-async fn refresh(database: &Database, clock: &Arc<Fixed>) -> Result<Refreshed> {
-    let mut config = TelecomConfig::default();
-    config.retention.node_status_days = RETENTION_DAYS;
-    let publisher = Messaging::start().await?.publisher().await;
-    let job = TelecomCronExecutor::new(database.pool(1), publisher, Context::fixed(clock), config);
-    let refresh = || async { job.process(RefreshNodeStatusViewJob(Run::default())).await.map_err(fault) };
-    // The first one seals what the others find sealed.
-    refresh().await?;
-    let reader_alone = longest_read(database, tokio::time::sleep(Duration::from_millis(500))).await?;
-    let mut times = Vec::new();
-    let reader = longest_read(database, async {
-        for _ in 0..REFRESHES {
-            let began = Instant::now();
-            if refresh().await.is_ok() {
-                times.push(began.elapsed().as_secs_f64() * 1e3);
-            }
+impl Refreshes {
+    /// The job on both in turn, each with a reader beside it.
+    async fn measure(short: &History<'_>, long: &History<'_>) -> Result<Self> {
+        let pause = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            Ok(())
+        };
+        let ((), reader_alone) = longest_read(long.database, pause).await?;
+        let mut all = Self { reader_alone, ..Self::default() };
+        for _ in 0..ROUNDS {
+            let (many, reader) = longest_read(long.database, long.refresh()).await?;
+            let (few, _) = longest_read(short.database, short.refresh()).await?;
+            all.few.push(few);
+            all.many.push(many);
+            all.reader = all.reader.max(reader);
         }
-    })
-    .await?;
-    ensure!(times.len() == REFRESHES, "A refresh failed.");
-    times.sort_by(f64::total_cmp);
-    let median = times.get(REFRESHES / 2).copied().context("no refresh")?;
-    Ok(Refreshed { median, reader, reader_alone })
+        Ok(all)
+    }
 }
 
-/// Reads a day of one server again and again while `work` goes on; answers the longest time of one read.
-async fn longest_read(database: &Database, work: impl Future<Output = ()>) -> Result<f64> {
+fn median(mut values: Vec<f64>) -> Result<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().context("Nothing was measured.")
+}
+
+/// Reads a day of one server again and again while `work` goes on; answers that, and the longest milliseconds of one read.
+async fn longest_read<T>(database: &Database, work: impl Future<Output = Result<T>>) -> Result<(T, f64)> {
     let mut connection = database.connect().await?;
     let over = Arc::new(AtomicBool::new(false));
     let until = Arc::clone(&over);
@@ -204,9 +236,10 @@ async fn longest_read(database: &Database, work: impl Future<Output = ()>) -> Re
         }
         anyhow::Ok(longest)
     });
-    work.await;
+    let done = work.await;
     over.store(true, Ordering::Relaxed);
-    Ok(reader.await.context("The reader panicked.")??.as_secs_f64() * 1e3)
+    let longest = reader.await.context("The reader panicked.")??;
+    Ok((done?, longest.as_secs_f64() * 1e3))
 }
 
 async fn number(connection: &mut PgConnection, sql: &'static str) -> Result<i64> {
@@ -216,7 +249,6 @@ async fn number(connection: &mut PgConnection, sql: &'static str) -> Result<i64>
 impl Watch {
     /// Judges what was measured.
     pub fn bars(&self) -> Vec<Bar> {
-        let growth = self.refresh_many_ms / self.refresh_few_ms;
         let wait = self.reader_ms / self.refresh_many_ms;
         vec![
             Bar {
@@ -228,8 +260,8 @@ impl Watch {
             Bar {
                 name: "refresh, 2 years × refresh, 2 days".into(),
                 bound: format!("<= {MOST_GROWTH}"),
-                measured: format!("{growth:.3}"),
-                met: growth <= MOST_GROWTH,
+                measured: format!("{:.3}", self.growth),
+                met: self.growth <= MOST_GROWTH,
             },
             Bar {
                 name: "a reader's longest wait × refresh".into(),

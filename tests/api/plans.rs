@@ -1,7 +1,7 @@
 //! The APIs read by index and by page: what the planner chooses on a data set large enough for it to care.
 
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use telecom_tests::World;
 
 /// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items and 200,000 rows of usage, 300,000 of status.
@@ -132,9 +132,14 @@ async fn plan(world: &World, name: &str, arguments: &str) -> Value {
     let execute = if arguments.is_empty() { "execute s".to_owned() } else { format!("execute s ({arguments})") };
     let setup = format!("set plan_cache_mode = force_generic_plan; prepare s as {sql}");
     sqlx::raw_sql(&setup).execute(&mut *connection).await.unwrap();
-    let explain = format!("explain (analyze, format json) {execute}");
-    let plan: Value = sqlx::query_scalar(&explain).persistent(false).fetch_one(&mut *connection).await.unwrap();
+    let plan = explain(&mut connection, &execute).await;
     sqlx::raw_sql("deallocate s; reset plan_cache_mode").execute(&mut *connection).await.unwrap();
+    plan
+}
+
+async fn explain(connection: &mut PgConnection, statement: &str) -> Value {
+    let explain = format!("explain (analyze, format json) {statement}");
+    let plan: Value = sqlx::query_scalar(&explain).persistent(false).fetch_one(connection).await.unwrap();
     plan[0]["Plan"].clone()
 }
 
@@ -197,4 +202,15 @@ async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) 
     let day = arguments("null, ").replace("2026-01-01Z", "2026-04-02Z");
     let times = plan(&world, "node_status_history.status_times", &day).await;
     check("node_status_history.status_times", "a day", &times, 200.0, &GROWING);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_refresh_reads_the_open_hours_alone(pool: PgPool) {
+    let world = World { pool, ..World::offline() };
+    sqlx::raw_sql(HISTORY).execute(&world.pool).await.unwrap();
+    vacuum(&world).await;
+    let view = "select definition from pg_matviews where matviewname = 'node_status_hourly_mv'";
+    let view: String = sqlx::query_scalar(view).fetch_one(&world.pool).await.unwrap();
+    let plan = explain(&mut world.pool.acquire().await.unwrap(), &view).await;
+    check("node_status_hourly_mv", "48 hours of 92 days", &plan, 200.0 * 48.0, &GROWING);
 }

@@ -1,6 +1,6 @@
 //! Maintenance: set and lifted by an administrator alone, logged with who and why; and what it means for availability.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::services::Processor;
 use shared::services::cron::Run;
@@ -36,19 +36,21 @@ impl Story {
     async fn pass(&mut self, minutes: i64, alive: &[i32]) {
         for _ in 0..minutes {
             let now = at(NOW) + TimeDelta::minutes(self.minutes);
-            self.api.world.clock.set(now);
-            let bodies: Vec<String> = alive
-                .iter()
-                .map(|&server| {
-                    let mut body = report_of(0, server, now, &[]);
-                    body["report_id"] = json!(Uuid::new_v4());
-                    body.to_string()
-                })
-                .collect();
-            assert!(self.api.world.report(&bodies).await.is_empty());
+            self.beat_at(now, alive).await;
             self.api.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap();
             self.minutes += 1;
         }
+    }
+
+    async fn beat_at(&self, now: DateTime<Utc>, alive: &[i32]) {
+        self.api.world.clock.set(now);
+        let body = |&server: &i32| {
+            let mut body = report_of(0, server, now, &[]);
+            body["report_id"] = json!(Uuid::new_v4());
+            body.to_string()
+        };
+        let bodies: Vec<String> = alive.iter().map(body).collect();
+        assert!(self.api.world.report(&bodies).await.is_empty());
     }
 
     fn admin(&self) -> String {
@@ -169,10 +171,14 @@ async fn out_of_maintenance_a_server_is_offline_only_after_a_silence_longer_than
     story.set(true, "a restart").await;
     story.pass(5, &[2]).await;
     assert_eq!(story.set(false, "done").await.1["status"], "online");
+    // Silence counts from there on.
+    story.pass(5, &[2]).await;
+    let entries = [("online", 0), ("maintenance", 0), ("online", 5)].map(|(to, since)| (to.to_owned(), since));
+    assert_eq!(story.log().await, entries);
     story.pass(1, &[2]).await;
-    let entries = ["online", "maintenance", "online", "offline"].map(str::to_owned);
-    let log: Vec<String> = story.log().await.into_iter().map(|(to, _)| to).collect();
-    assert_eq!(log, entries);
+    assert_eq!(story.log().await.last(), Some(&("offline".to_owned(), 5)));
+    let (_, fact) = story.api.world.facts().await.pop().unwrap();
+    assert_eq!((&fact["from"], &fact["since"]), (&json!("online"), &json!("2026-03-10T10:35:00Z")));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -180,10 +186,12 @@ async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenan
     let mut story = Story::begin(pool).await;
     story.pass(5, &[2]).await;
     assert_eq!(story.log().await, [("online".to_owned(), 0)]);
-    story.api.world.clock.set(at(NOW) + TimeDelta::seconds(301));
+    story.beat_at(at(NOW) + TimeDelta::seconds(301), &[2]).await;
     story.set(true, "new disk").await;
     let entries = [("online", 0), ("offline", 0), ("maintenance", 5)].map(|(to, since)| (to.to_owned(), since));
     assert_eq!(story.log().await, entries);
+    let facts: Vec<String> = story.api.world.facts().await.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(facts[2..], ["NodeServerWentOffline"]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

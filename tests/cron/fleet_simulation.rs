@@ -4,6 +4,7 @@
 //! The rules alone take a few servers by the minute, with the default timeout, and 200 by the hour: there an hour is what
 //! a minute is by default. The job on the database takes some hours by the minute, and the same 200 by the hour.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,8 +13,8 @@ use serde_json::json;
 use shared::config::{NodeHealthCheck, TelecomConfig};
 use shared::domain::node::NodeServerStatus;
 use shared::domain::node_log::{ByHand, ServerLog, Signs, Spell};
-use shared::domain::node_status::{Heard, Judgement, Patience, Verdict, judge};
-use shared::domain::node_watch::{self, Logged, Watched};
+use shared::domain::node_status::{Heard, Judgement, Patience, Silence, Verdict, judge, own_silences};
+use shared::domain::node_watch::{self, Hindsight, Logged, Watched};
 use shared::services::Processor;
 use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
 use shared::services::cron::{Run, TelecomCronExecutor};
@@ -34,7 +35,10 @@ struct Rules {
     patience: Patience,
     heard: Heard,
     servers: Vec<(Watched, ServerLog)>,
+    /// What was heard of each server, to look back at.
+    signs: BTreeMap<i32, BTreeSet<DateTime<Utc>>>,
     alarms: usize,
+    collection_alarms: usize,
 }
 
 impl Rules {
@@ -45,7 +49,8 @@ impl Rules {
             (server, ServerLog { node_server_id, spells: Vec::new() })
         };
         let patience = Patience { offline_timeout: TimeDelta::seconds(fleet.timeout()) };
-        Self { patience, heard: Heard::default(), servers: (1..=fleet.life.servers).map(server).collect(), alarms: 0 }
+        let servers = (1..=fleet.life.servers).map(server).collect();
+        Self { patience, heard: Heard::default(), servers, signs: BTreeMap::new(), alarms: 0, collection_alarms: 0 }
     }
 
     /// Takes reports; answers the late ones among them: signs of life within outages, by server.
@@ -57,6 +62,7 @@ impl Rules {
             if log.spells.iter().rev().find(falls_into).is_some_and(|spell| spell.to == NodeServerStatus::Offline) {
                 late.push((report.server, seen_at));
             }
+            self.signs.entry(report.server).or_default().insert(seen_at);
             server.last_online_at = server.last_online_at.max(Some(seen_at));
             self.heard.last = self.heard.last.max(Some(seen_at));
         }
@@ -66,17 +72,20 @@ impl Rules {
         let is_online = |(server, _): &&(Watched, ServerLog)| server.status == NodeServerStatus::Online;
         self.heard.online = i64::try_from(self.servers.iter().filter(is_online).count()).unwrap();
         let judgement = self.judgement(now);
+        let settled = self.settle(judgement.as_ref());
         late.sort_unstable();
         late.dedup();
         for (server, log) in &mut self.servers {
             let signs: Vec<Signs> =
                 late.iter().filter(|(id, _)| *id == server.node_server_id).map(|(_, sign)| (*sign, *sign)).collect();
+            let silences = settled.get(&server.node_server_id).map_or(&[][..], Vec::as_slice);
             let is_quiet = judgement.is_none_or(|judgement| server.judge(&judgement).is_none());
-            if is_quiet && signs.is_empty() && !server.is_news_to_the_log() {
+            if is_quiet && signs.is_empty() && silences.is_empty() && !server.is_news_to_the_log() {
                 continue;
             }
             let times = (self.patience.offline_timeout, now);
-            if let Some(edge) = node_watch::refresh(server, log, judgement.as_ref(), &signs, times) {
+            let hindsight = Hindsight { signs: &signs, silences };
+            if let Some(edge) = node_watch::refresh(server, log, judgement.as_ref(), hindsight, times) {
                 server.status = edge.to;
                 self.alarms += usize::from(edge.to == NodeServerStatus::Offline);
             }
@@ -88,16 +97,32 @@ impl Rules {
 
     fn judgement(&mut self, now: DateTime<Utc>) -> Option<Judgement> {
         match judge(&self.heard, &self.patience, now) {
-            Verdict::CollectionStopped { since, .. } => {
-                self.heard.outage_since = Some(since);
+            Verdict::CollectionStopped { since, begins } => {
+                self.collection_alarms += usize::from(begins);
+                self.heard.outage_since = self.heard.outage_since.or(Some(since));
                 None
             }
             Verdict::Judge { judgement, .. } => {
                 self.heard.outage_since = None;
                 self.heard.heard_from = judgement.heard_from;
+                self.heard.unsettled_from = judgement.unsettled_from;
                 Some(judgement)
             }
         }
+    }
+
+    /// Servers' own silences in the time that nobody judged, once that is due.
+    fn settle(&mut self, judgement: Option<&Judgement>) -> BTreeMap<i32, Vec<Silence>> {
+        let Some((since, until)) = judgement.and_then(Judgement::to_settle) else { return BTreeMap::new() };
+        self.heard.unsettled_from = None;
+        let timeout = self.patience.offline_timeout;
+        let silences = |signs: &BTreeSet<DateTime<Utc>>| -> Vec<Silence> {
+            let signs: Vec<_> = signs.range(since - timeout * 2..).copied().collect();
+            let silences = signs.windows(2).map(|pair| (pair[0], pair[1]));
+            silences.filter(|(from, to)| *to - *from > timeout && *to > since && *from < until).collect()
+        };
+        let of_all = silences(&self.signs.values().flatten().copied().collect());
+        self.signs.iter().map(|(id, signs)| (*id, own_silences(&silences(signs), &of_all, timeout))).collect()
     }
 
     fn set_maintenance(&mut self, id: i32, maintenance: bool, now: DateTime<Utc>) {
@@ -105,8 +130,8 @@ impl Rules {
         let (server, log) = &mut self.servers[usize::try_from(id - 1).unwrap()];
         let to = if maintenance { NodeServerStatus::Maintenance } else { server.after_maintenance(judgement.as_ref()) };
         let by = ByHand { actor: Uuid::nil(), reason: "a disk".to_owned() };
-        log.change((server.status, to), now, now, Some(by));
-        self.alarms += usize::from(to == NodeServerStatus::Offline);
+        let edges = node_watch::set_by_hand(server, log, judgement.as_ref(), (to, now), by);
+        self.alarms += edges.iter().filter(|edge| edge.to == NodeServerStatus::Offline).count();
         server.status = to;
         server.logged = logged(log);
     }
@@ -151,6 +176,7 @@ fn check_rules(fleet: &Fleet, rules: &Rules) {
         fleet.check(server.node_server_id, &recorded);
         assert!(log.spells.windows(2).all(|pair| pair[0].until == Some(pair[1].since)), "a log without a gap");
     }
+    assert_eq!(rules.collection_alarms, fleet.events.collection.len());
     assert!(rules.alarms <= fleet.most_alarms(), "{} alarms, in truth {}", rules.alarms, fleet.most_alarms());
 }
 
@@ -170,7 +196,7 @@ fn by_the_rules_90_days_by_the_minute_are_recorded_as_they_were() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn by_the_rules_any_days_are_recorded_as_they_were(seed: u64, longest_up in 60_i64..2_000) {
         let life = Life { seed, servers: 24, steps: 2 * 24 * 60, step_seconds: 60, longest_up };
@@ -243,6 +269,8 @@ async fn check_database(world: &World, fleet: &Fleet) {
     let maintained: Vec<i32> = fleet.events.maintenance.iter().map(|(_, id)| *id).collect();
     let repeats = kinds.windows(2).filter(|pair| pair[0] == pair[1] && !maintained.contains(&pair[0].1)).count();
     assert_eq!(repeats, 0, "each edge is said once");
+    let collection = "select count(*) from telecom.outbox where detail_type = 'CollectionStopped'";
+    assert_eq!(usize::try_from(world.number(collection).await).unwrap(), fleet.events.collection.len());
     let alarms = kinds.iter().filter(|(kind, _)| kind == "NodeServerWentOffline").count();
     assert!(alarms <= fleet.most_alarms(), "{alarms} alarms, in truth {}", fleet.most_alarms());
     assert!(alarms > 40, "{alarms} outages are not worth a test");

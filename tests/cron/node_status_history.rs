@@ -12,8 +12,15 @@ use telecom_tests::api::Api;
 use telecom_tests::token::claims;
 use telecom_tests::{GIB, NOW, World, at, user};
 
+/// The hour is recorded, a minute after statuses were judged.
 async fn record(world: &World) -> Recorded {
+    judged(world, TimeDelta::minutes(1)).await;
     world.cron().process(RecordNodeStatusHistoryJob(Run::default())).await.unwrap()
+}
+
+async fn judged(world: &World, ago: TimeDelta) {
+    let moment = world.context().now() - ago;
+    sqlx::query("update telecom.node_status_watch set ran_at = $1").bind(moment).execute(&world.pool).await.unwrap();
 }
 
 async fn refresh(world: &World) -> ViewRefreshed {
@@ -56,7 +63,19 @@ async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
 async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("insert into telecom.collection_outage (since) values (now())").await;
-    assert_eq!(record(&world).await, Recorded { servers: 0, collection_stopped: true });
+    assert_eq!(record(&world).await, Recorded { servers: 0, unknown: true });
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn while_nobody_is_judged_no_hour_is_recorded(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("update telecom.node_server set status = 'online'").await;
+    let job = || async { world.cron().process(RecordNodeStatusHistoryJob(Run::default())).await.unwrap() };
+    assert_eq!(job().await, Recorded { servers: 0, unknown: true });
+    judged(&world, TimeDelta::seconds(301)).await;
+    assert_eq!(job().await, Recorded { servers: 0, unknown: true });
+    judged(&world, TimeDelta::seconds(300)).await;
+    assert_eq!(job().await, Recorded { servers: 1, unknown: false });
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -17,6 +17,7 @@ async fn a_server_is_offline_when_it_was_silent_for_longer_than_the_timeout_and_
     assert_eq!(watch.refresh(0).await, Refreshed { online: 3, ..NOTHING });
     watch.beat_at(&[2, 3], 300).await;
     assert_eq!(watch.refresh(300).await, NOTHING, "at the limit it is not longer");
+    watch.beat_at(&[2], 301).await;
     assert_eq!(watch.refresh(301).await, Refreshed { offline: 1, ..NOTHING });
     assert_eq!(watch.statuses().await, ["offline", "online", "online"]);
     assert_eq!(watch.refresh(330).await, NOTHING);
@@ -62,22 +63,132 @@ async fn a_report_from_the_future_keeps_no_server_alive_longer(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_whose_reports_are_always_late_comes_back_with_one_from_after_it_was_marked(pool: PgPool) {
+async fn a_server_whose_reports_are_always_late_comes_back_with_two_from_after_it_was_marked(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch.beat_at(&[2, 3], 310).await;
     assert_eq!(watch.refresh(310).await.offline, 1);
     let mut back = Vec::new();
     // Each report is four minutes old when it arrives.
-    for minute in 6..=10 {
+    for minute in 6..=11 {
         watch.beat_at(&[2, 3], minute * 60).await;
         watch.beat(&[1], (minute - 4) * 60).await;
         if watch.refresh(minute * 60).await.online == 1 {
             back.push(minute);
         }
     }
-    assert_eq!((back, watch.statuses().await[0].as_str()), (vec![10], "online"));
+    assert_eq!((back, watch.statuses().await[0].as_str()), (vec![11], "online"));
     // It was never gone.
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_single_late_report_does_not_flap(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.beat_at(&[2, 3], 330).await;
+    assert_eq!(watch.refresh(330).await.offline, 1);
+    for seconds in (390..=930).step_by(60) {
+        watch.beat_at(&[2, 3], seconds).await;
+        if seconds == 630 {
+            // From after it was marked, and nearly as old as the timeout when it comes.
+            watch.beat(&[1], 360).await;
+        }
+        watch.refresh(seconds).await;
+        assert_eq!(watch.statuses().await[0], "offline", "{seconds}");
+    }
+    let facts = watch.fact_kinds().await;
+    assert_eq!(facts[3..], ["NodeServerWentOffline"]);
+    // One that is on time brings it back.
+    watch.beat_at(&[1, 2, 3], 980).await;
+    assert_eq!(watch.refresh(990).await.online, 1);
+}
+
+/// Servers report once a minute, each at its own second; at 600 the collection breaks.
+#[rstest::rstest]
+#[case::two(2)]
+#[case::three(3)]
+#[case::many(30)]
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn when_the_collection_breaks_no_server_is_marked_though_they_fall_silent_in_turn(
+    #[ignore] pool: PgPool,
+    #[case] servers: i32,
+) {
+    let watch = Watch::over(pool, servers).await;
+    for minute in 0..10 {
+        for server in 1..=servers {
+            watch.beat_at(&[server], minute * 60 + i64::from(server * 59 / servers)).await;
+        }
+        watch.run(minute * 60 + 59).await;
+    }
+    for seconds in (659..1_500).step_by(60) {
+        watch.run(seconds).await;
+    }
+    let facts = watch.fact_kinds().await;
+    assert_eq!(facts[usize::try_from(servers).unwrap()..], ["CollectionStopped"]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_outage_of_the_database_is_none_of_the_collection(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    // The job is the first that reaches the database again.
+    assert_eq!(watch.run(3_600).await, NOTHING);
+    watch.beat_at(&[1, 2, 3], 3_610).await;
+    assert_eq!(watch.refresh(3_660).await, NOTHING);
+    assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3]);
+}
+
+/// Nothing was judged from 60 to 3600. The third server was gone from 600 to 3000, and all that was sent meanwhile comes
+/// afterwards.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn what_servers_were_while_the_job_did_not_run_is_found_out_afterwards(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.refresh(60).await;
+    watch.world.clock.set(after(3_600));
+    for minute in 1..=60 {
+        let alive: &[i32] = if (11..50).contains(&minute) { &[1, 2] } else { &[1, 2, 3] };
+        watch.beat(alive, minute * 60).await;
+    }
+    assert_eq!(watch.run(3_600).await, NOTHING);
+    for minute in 61..=66 {
+        watch.beat_at(&[1, 2, 3], minute * 60).await;
+        watch.refresh(minute * 60).await;
+    }
+    assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
+    assert_eq!(watch.log(3).await, log_of(&[("online", 0), ("offline", 600), ("online", 3_000)]));
+    assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3], "what is over is not news");
+    assert_eq!(
+        watch.world.number("select count(*) from telecom.node_status_watch where unsettled_from is null").await,
+        1
+    );
+}
+
+/// From 60 to 1200 nothing comes. What was kept of it comes late, all of it or what was sent from 900 on.
+#[rstest::rstest]
+#[case::all(2, None)]
+#[case::some(15, Some((60, 900)))]
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_outage_of_the_collection_is_what_remains_unheard(
+    #[ignore] pool: PgPool,
+    #[case] kept_from: i64,
+    #[case] unheard: Option<(i64, i64)>,
+) {
+    let watch = Watch::online(pool, 3).await;
+    watch.beat_at(&[1, 2, 3], 60).await;
+    assert!(watch.refresh(1_200).await.collection_stopped);
+    watch.world.clock.set(after(1_230));
+    for minute in kept_from..=20 {
+        watch.beat(&[1, 2, 3], minute * 60).await;
+    }
+    for minute in 21..=27 {
+        watch.beat_at(&[1, 2, 3], minute * 60).await;
+        watch.refresh(minute * 60).await;
+    }
+    let outages = "select since, until from telecom.collection_outage";
+    let outages: Vec<(DateTime<Utc>, DateTime<Utc>)> =
+        sqlx::query_as(outages).fetch_all(&watch.world.pool).await.unwrap();
+    assert_eq!(outages, unheard.map(|(since, until)| (after(since), after(until))).as_slice());
+    for server in 1..=3 {
+        assert_eq!(watch.log(server).await, log_of(&[("online", 0)]), "nobody was gone");
+    }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -90,8 +201,10 @@ async fn when_no_server_is_heard_it_is_the_collection_and_not_the_servers(pool: 
     // It comes back, one server first: the others get their time.
     watch.beat(&[2], 895).await;
     assert_eq!(watch.refresh(905).await, NOTHING);
+    watch.beat_at(&[2, 3], 1_000).await;
     watch.beat_at(&[2, 3], 1_205).await;
     assert_eq!(watch.refresh(1_205).await, NOTHING);
+    watch.beat_at(&[2, 3], 1_206).await;
     assert_eq!(watch.refresh(1_206).await, Refreshed { offline: 1, ..NOTHING });
     let facts = watch.fact_kinds().await;
     assert_eq!(facts[3..], ["CollectionStopped", "CollectionResumed", "NodeServerWentOffline"]);
@@ -111,6 +224,7 @@ async fn after_a_pause_of_the_job_silence_counts_from_its_next_run(pool: PgPool)
     assert_eq!(watch.run(3_600).await, NOTHING);
     watch.beat_at(&[2, 3], 3_900).await;
     assert_eq!(watch.refresh(3_900).await, NOTHING);
+    watch.beat_at(&[2, 3], 3_901).await;
     assert_eq!(watch.refresh(3_901).await, Refreshed { offline: 1, ..NOTHING });
     assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0)]));
 }
@@ -119,7 +233,7 @@ async fn after_a_pause_of_the_job_silence_counts_from_its_next_run(pool: PgPool)
 async fn a_missed_run_delays_nothing(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch.refresh(180).await;
-    watch.beat_at(&[2, 3], 300).await;
+    watch.beat_at(&[2, 3], 301).await;
     assert_eq!(watch.run(301).await.offline, 1);
 }
 
@@ -143,8 +257,9 @@ async fn a_server_put_down_as_online_that_never_reports_is_marked(pool: PgPool) 
     watch.world.server(3, &[]).await;
     watch.world.sql("update telecom.node_server set status = 'online' where id = 3").await;
     assert_eq!(watch.refresh(60).await, NOTHING);
-    watch.beat_at(&[1, 2], 350).await;
+    watch.beat_at(&[1, 2], 360).await;
     assert_eq!(watch.refresh(360).await, NOTHING);
+    watch.beat_at(&[1, 2], 361).await;
     assert_eq!(watch.refresh(361).await, Refreshed { offline: 1, ..NOTHING });
     assert_eq!(watch.log(3).await, log_of(&[("online", 60), ("offline", 60)]));
 }

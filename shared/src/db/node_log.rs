@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Connection, columns, stored};
 use crate::domain::node_log::{ByHand, ServerLog, Signs, Spell};
+use crate::domain::node_status::Silence;
 use crate::error::Error;
 
 /// What came late of a server.
@@ -35,6 +36,11 @@ pub async fn late_signs(
             select distinct node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
             from telecom.usage_report
             where received_at >= $1
+                -- Most servers have none, and most runs nothing to look up.
+                and node_server_id = any(array(
+                    select node_server_id from telecom.node_status_transition
+                    where to_status = 'offline' and (until is null or until > $2)
+                ))
         ), late as (
             select t.*, s.seen_at, s.seen_at - lag(s.seen_at) over (partition by t.id order by s.seen_at) <= $3 as follows
             from sign s
@@ -67,6 +73,53 @@ pub async fn late_signs(
         of_server.signs.push((row.first, row.last));
     }
     Ok(late)
+}
+
+/// Silences longer than `timeout` that end after `from`, between signs of life of one server, and those of all servers
+/// together where there are several.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Silences {
+    /// Of each server.
+    pub by_server: BTreeMap<i32, Vec<Silence>>,
+    /// In which nobody was heard.
+    pub of_all: Vec<Silence>,
+}
+
+/// Looks for [`Silences`], for what no run of the job saw. It reads all that arrived since twice the timeout before `from`:
+/// a server that was not silent then was heard at most a timeout before somebody who was.
+pub async fn silences(connection: &mut Connection, from: DateTime<Utc>, timeout: TimeDelta) -> Result<Silences, Error> {
+    let rows = sqlx::query!(
+        r#"/* node_log.silences */
+        with sign as materialized (
+            select distinct node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
+            from telecom.usage_report
+            where received_at >= $1::timestamptz - 2 * $2::interval
+        ), silence as (
+            select node_server_id, lag(seen_at) over (partition by node_server_id order by seen_at) as since, seen_at as until
+            from sign
+            union all
+            select null, lag(seen_at) over (order by seen_at), seen_at
+            from sign
+            where (select count(distinct node_server_id) > 1 from sign)
+        )
+        select node_server_id, since as "since!", until as "until!"
+        from silence
+        where until - since > $2 and until > $1
+        order by until"#,
+        from,
+        timeout as TimeDelta
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut silences = Silences::default();
+    for row in rows {
+        let of = match row.node_server_id {
+            Some(id) => silences.by_server.entry(id).or_default(),
+            None => &mut silences.of_all,
+        };
+        of.push((row.since, row.until));
+    }
+    Ok(silences)
 }
 
 /// The logs of `servers`, each from the interval on before the one that begins at its moment, locked by the caller.

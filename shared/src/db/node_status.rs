@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Connection, stored};
-use crate::domain::node_status::Heard;
+use super::{Connection, columns, stored};
+use crate::domain::node_status::{Heard, Silence};
 use crate::domain::node_watch::{Edge, Logged, Watched};
 use crate::error::Error;
 
@@ -18,25 +18,34 @@ pub async fn heard(connection: &mut Connection) -> Result<Heard, Error> {
             ) as "online!",
             (select max(last_online_at) from telecom.node_server_heartbeat) as last,
             (select since from telecom.collection_outage where until is null) as outage_since,
-            w.ran_at, w.heard_from
+            w.ran_at, w.heard_from, w.unsettled_from
         from telecom.node_status_watch w"#
     )
     .fetch_one(connection)
     .await?;
-    let (last, outage_since, ran_at, heard_from) = (row.last, row.outage_since, row.ran_at, row.heard_from);
-    Ok(Heard { online: row.online, last, outage_since, ran_at, heard_from })
+    Ok(Heard {
+        online: row.online,
+        last: row.last,
+        outage_since: row.outage_since,
+        ran_at: row.ran_at,
+        heard_from: row.heard_from,
+        unsettled_from: row.unsettled_from,
+    })
 }
 
-/// Remembers when servers were judged, and from when on silence counts.
+/// Remembers when servers were judged, from when on silence counts, and what is still to be settled.
 pub async fn save_watch(
     connection: &mut Connection,
     ran_at: DateTime<Utc>,
     heard_from: Option<DateTime<Utc>>,
+    unsettled_from: Option<DateTime<Utc>>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        r#"/* node_status.save_watch */ update telecom.node_status_watch set ran_at = $1, heard_from = $2"#,
+        r#"/* node_status.save_watch */
+        update telecom.node_status_watch set ran_at = $1, heard_from = $2, unsettled_from = $3"#,
         ran_at,
-        heard_from
+        heard_from,
+        unsettled_from
     )
     .execute(connection)
     .await?;
@@ -60,6 +69,29 @@ pub async fn close_collection_outage(connection: &mut Connection, until: DateTim
         r#"/* node_status.close_collection_outage */
         update telecom.collection_outage set until = greatest(since, $1) where until is null"#,
         until
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Puts what is known in hindsight in place of the outages of the collection that are over and within `[since, until)`.
+pub async fn replace_collection_outages(
+    connection: &mut Connection,
+    (since, until): (DateTime<Utc>, DateTime<Utc>),
+    outages: &[Silence],
+) -> Result<(), Error> {
+    let (sinces, untils) = columns!(outages, |outage| outage.0, |outage| outage.1);
+    sqlx::query!(
+        r#"/* node_status.replace_collection_outages */
+        with gone as (
+            delete from telecom.collection_outage where since >= $1 and until <= $2
+        )
+        insert into telecom.collection_outage (since, until) select * from unnest($3::timestamptz[], $4::timestamptz[])"#,
+        since,
+        until,
+        &sinces,
+        &untils
     )
     .execute(connection)
     .await?;

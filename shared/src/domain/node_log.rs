@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::node::NodeServerStatus;
+use super::node_status::Silence;
 use NodeServerStatus::{Offline, Online};
 
 /// Who changed a status by hand, and why.
@@ -79,6 +80,28 @@ impl ServerLog {
             }
         }
         self.spells = mended;
+    }
+
+    /// Adds outages that nobody judged: silences, where the log says that the server was online throughout.
+    pub fn add_outages(&mut self, silences: &[Silence], now: DateTime<Utc>) {
+        for &(since, until) in silences {
+            let covers = |spell: &Spell| {
+                spell.to == Online && spell.since <= since && spell.until.is_none_or(|end| until <= end)
+            };
+            let Some(at) = self.spells.iter().position(covers) else { continue };
+            let Some(spell) = self.spells.get(at).cloned() else { continue };
+            let noticed = |from, to, since, until| Spell {
+                id: None,
+                from: Some(from),
+                to,
+                since,
+                until,
+                detected_at: now,
+                by: None,
+            };
+            let parts = [noticed(Online, Offline, since, Some(until)), noticed(Offline, Online, until, spell.until)];
+            self.spells.splice(at..=at, std::iter::once(Spell { until: Some(since), ..spell }).chain(parts));
+        }
     }
 
     /// The latest interval.
@@ -211,6 +234,28 @@ mod tests {
         let mended = log.clone();
         log.mend(&signs(late), TIMEOUT, at(60));
         assert_eq!(log, mended, "a repeat changes nothing");
+    }
+
+    #[rstest]
+    #[case::while_it_was_online(&[(10, 20)], &[(Online, 0), (Offline, 10), (Online, 20), (Maintenance, 40)])]
+    #[case::twice(
+        &[(10, 20), (30, 40)],
+        &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 30), (Online, 40), (Maintenance, 40)]
+    )]
+    #[case::until_something_else(&[(30, 50)], &[(Online, 0), (Maintenance, 40)])]
+    fn a_silence_that_nobody_judged_is_an_outage(
+        #[case] silences: &[(i64, i64)],
+        #[case] after: &[(NodeServerStatus, i64)],
+    ) {
+        let mut log = log(&[(Online, 0), (Maintenance, 40)]);
+        let silences: Vec<Silence> = silences.iter().map(|&(since, until)| (at(since), at(until))).collect();
+        log.add_outages(&silences, at(50));
+        assert_eq!(said(&log), after);
+        assert!(
+            log.spells.windows(2).all(|pair| pair[0].until == Some(pair[1].since) && pair[1].from == Some(pair[0].to))
+        );
+        log.add_outages(&silences, at(60));
+        assert_eq!(said(&log), after, "a repeat changes nothing");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::node::NodeServerStatus;
-use super::node_log::{ServerLog, Signs};
-use super::node_status::Judgement;
+use super::node_log::{ByHand, ServerLog, Signs};
+use super::node_status::{Judgement, Silence};
 use NodeServerStatus::{Offline, Online};
 
 /// A server, when it is to be judged.
@@ -33,23 +33,32 @@ pub struct Logged {
     pub detected_at: DateTime<Utc>,
 }
 
+impl Logged {
+    /// Whether a sign of life came since that was noticed: the log was corrected, and the interval begins with the sign.
+    fn was_denied(&self) -> bool {
+        self.since > self.detected_at
+    }
+}
+
 impl Watched {
     /// What the server becomes, and since when.
     ///
     /// A server that was marked offline comes back with a sign of life from after it was marked. Reports of a server that
-    /// is gone are all from before that, however many are late: they do not bring it back. Of one that an operator put
-    /// down as online and that was never heard silence counts since that was noticed.
+    /// is gone are all from before that, however many are late: they do not bring it back. Nor does a late one by itself,
+    /// which would be past the timeout soon: that takes a second one. Of a server that an operator put down as online, or
+    /// an administrator brought back, silence counts since then.
     #[must_use]
     pub fn judge(&self, judgement: &Judgement) -> Option<(NodeServerStatus, DateTime<Utc>)> {
         match (self.status, self.last_online_at) {
             (Online, last) => {
-                let last = last.or(self.logged.map(|logged| logged.since))?;
+                let last = last.max(self.logged.map(|logged| logged.since))?;
                 judgement.is_silence(last).then_some((Offline, last))
             }
             (Offline, Some(last)) => {
                 let is_recent = last >= judgement.offline_before;
                 let is_news = self.logged.is_none_or(|logged| last >= logged.detected_at);
-                (is_recent && is_news).then_some((Online, last))
+                let is_enough = last >= judgement.fresh_from || self.logged.is_none_or(|logged| logged.was_denied());
+                (is_recent && is_news && is_enough).then_some((Online, last))
             }
             _ => None,
         }
@@ -63,6 +72,10 @@ impl Watched {
         if self.last_online_at.is_none_or(is_silence) { Offline } else { Online }
     }
 
+    fn edge(&self, from: NodeServerStatus, to: NodeServerStatus, since: DateTime<Utc>) -> Edge {
+        Edge { node_server_id: self.node_server_id, name: self.name.clone(), from, to, since }
+    }
+
     /// Whether the log has to learn what the server is: it was changed past the log, or the log has not begun. The log of
     /// a server that is simply new begins when it is first heard: until then nothing is known of it.
     #[must_use]
@@ -72,13 +85,21 @@ impl Watched {
     }
 }
 
-/// Judges a server, tells its log, and mends that by signs of life that came late. Without a judgement the server stays
-/// what it is.
+/// What is known of a server in hindsight.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hindsight<'a> {
+    /// Signs of life that came late.
+    pub signs: &'a [Signs],
+    /// Silences that nobody judged.
+    pub silences: &'a [Silence],
+}
+
+/// Judges a server, tells its log, and corrects that in hindsight. Without a judgement the server stays what it is.
 pub fn refresh(
     server: &Watched,
     log: &mut ServerLog,
     judgement: Option<&Judgement>,
-    late: &[Signs],
+    hindsight: Hindsight<'_>,
     (timeout, now): (TimeDelta, DateTime<Utc>),
 ) -> Option<Edge> {
     let judged = judgement.and_then(|judgement| server.judge(judgement));
@@ -90,13 +111,32 @@ pub fn refresh(
         }
         None => {}
     }
-    log.mend(late, timeout, now);
+    log.mend(hindsight.signs, timeout, now);
+    log.add_outages(hindsight.silences, now);
     let (to, noticed) = judged?;
     // Of an outage that in hindsight was none, the end is the sign of life that said so.
     let began = server.logged.map(|logged| logged.since);
     let first = log.last().map(|spell| spell.since).filter(|since| to == Online && began < Some(*since));
-    let (node_server_id, name, from) = (server.node_server_id, server.name.clone(), server.status);
-    Some(Edge { node_server_id, name, from, to, since: first.unwrap_or(noticed) })
+    Some(server.edge(server.status, to, first.unwrap_or(noticed)))
+}
+
+/// Makes of a server what an administrator says, and tells its log; answers that change, last, and before it the one that
+/// the job had yet to notice.
+pub fn set_by_hand(
+    server: &Watched,
+    log: &mut ServerLog,
+    judgement: Option<&Judgement>,
+    (to, now): (NodeServerStatus, DateTime<Utc>),
+    by: ByHand,
+) -> Vec<Edge> {
+    let unnoticed = judgement.and_then(|judgement| server.judge(judgement));
+    if let Some((status, since)) = unnoticed {
+        log.change((server.status, status), since, now, None);
+    }
+    let from = unnoticed.map_or(server.status, |(status, _)| status);
+    log.change((from, to), now, now, Some(by));
+    let unnoticed = unnoticed.map(|(status, since)| server.edge(server.status, status, since));
+    unnoticed.into_iter().chain([server.edge(from, to, now)]).collect()
 }
 
 /// A change of a server's status.

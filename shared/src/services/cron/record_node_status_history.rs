@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
 use crate::db::{node_status, node_status_history};
+use crate::domain::node_status::Patience;
 use crate::error::Error;
 use crate::services::Processor;
 
@@ -17,8 +18,9 @@ pub struct RecordNodeStatusHistoryJob(pub Run);
 pub struct Recorded {
     /// Servers recorded that were not yet in this hour. One that was never heard is not recorded.
     pub servers: u64,
-    /// No server is heard: the hour stays missing, since what servers are now nobody knows.
-    pub collection_stopped: bool,
+    /// No server is heard, or none was judged for longer than the timeout: the hour stays missing, since what servers are
+    /// now nobody knows.
+    pub unknown: bool,
 }
 
 #[async_trait]
@@ -35,10 +37,14 @@ impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
 impl TelecomCronExecutor {
     async fn record_hour(&self) -> Result<Recorded, Error> {
         let mut connection = self.pool.acquire().await?;
-        if node_status::heard(&mut connection).await?.outage_since.is_some() {
-            return Ok(Recorded { servers: 0, collection_stopped: true });
+        let now = self.context.now();
+        let heard = node_status::heard(&mut connection).await?;
+        let timeout = Patience::from(self.config.node_health_check).offline_timeout;
+        let is_judged = heard.ran_at.is_some_and(|ran_at| now - ran_at <= timeout);
+        if heard.outage_since.is_some() || !is_judged {
+            return Ok(Recorded { servers: 0, unknown: true });
         }
-        let servers = node_status_history::record(&mut connection, self.context.now()).await?;
-        Ok(Recorded { servers, collection_stopped: false })
+        let servers = node_status_history::record(&mut connection, now).await?;
+        Ok(Recorded { servers, unknown: false })
     }
 }

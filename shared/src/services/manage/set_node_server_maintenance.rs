@@ -13,7 +13,7 @@ use crate::domain::node::NodeServerStatus;
 use crate::domain::node_id;
 use crate::domain::node_log::ByHand;
 use crate::domain::node_status::{Judgement, Patience, judge};
-use crate::domain::node_watch::{Edge, Watched};
+use crate::domain::node_watch::{self, Edge, Watched};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::services::outbox::Outbox;
@@ -90,18 +90,17 @@ impl ManageService {
             server.after_maintenance(judgement.as_ref())
         };
         let by = ByHand { actor: input.actor, reason: input.reason.clone() };
-        log(&mut tx, &server, judgement.as_ref(), (status, now), by).await?;
-        let edge = Edge { node_server_id: input.id, name: server.name, from: server.status, to: status, since: now };
-        node_status::set_statuses(&mut tx, std::slice::from_ref(&edge)).await?;
-        self.announce(&mut tx, &edge, now).await?;
+        let edges = change(&mut tx, &server, judgement.as_ref(), (status, now), by).await?;
+        node_status::set_statuses(&mut tx, edges.last().map_or(&[], std::slice::from_ref)).await?;
+        self.announce(&mut tx, &edges, now).await?;
         tx.commit().await?;
         tracing::info!(id = input.id, actor = %input.actor, ?status, "maintenance changed");
         Ok(NodeServerMaintenance { id: input.id, status, changed: true })
     }
 
-    async fn announce(&self, tx: &mut Transaction, edge: &Edge, now: DateTime<Utc>) -> Result<(), Error> {
+    async fn announce(&self, tx: &mut Transaction, edges: &[Edge], now: DateTime<Utc>) -> Result<(), Error> {
         let mut outbox = Outbox::for_the_sweep(&self.context, now);
-        if let Some(fact) = Fact::of_edge(edge) {
+        for fact in edges.iter().filter_map(Fact::of_edge) {
             outbox.fact(&fact)?;
         }
         outbox.write(tx).await?;
@@ -109,24 +108,20 @@ impl ManageService {
     }
 }
 
-/// Begins an interval now. What the job had yet to notice of the time before is logged first.
-async fn log(
+/// Changes the log; answers what changed, the last of it by the administrator.
+async fn change(
     tx: &mut Transaction,
     server: &Watched,
     judgement: Option<&Judgement>,
-    (status, now): (NodeServerStatus, DateTime<Utc>),
+    to: (NodeServerStatus, DateTime<Utc>),
     by: ByHand,
-) -> Result<(), Error> {
+) -> Result<Vec<Edge>, Error> {
+    let (_, now) = to;
     let open_since = server.logged.map_or(now, |logged| logged.since);
     let before = node_log::logs(tx, &[(server.node_server_id, open_since)]).await?;
     let mut after = before.clone();
-    for log in after.values_mut() {
-        let unnoticed = judgement.and_then(|judgement| server.judge(judgement));
-        if let Some((to, since)) = unnoticed {
-            log.change((server.status, to), since, now, None);
-        }
-        let from = unnoticed.map_or(server.status, |(to, _)| to);
-        log.change((from, status), now, now, Some(by.clone()));
-    }
-    node_log::write(tx, &before, &after).await
+    let log = after.get_mut(&server.node_server_id).ok_or_else(|| Error::internal("a server without a log"))?;
+    let edges = node_watch::set_by_hand(server, log, judgement, to, by);
+    node_log::write(tx, &before, &after).await?;
+    Ok(edges)
 }

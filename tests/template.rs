@@ -128,6 +128,20 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "/Resources/Monitoring/Properties/Parameters/ScheduleDeadLetterQueueName",
     Some(json!(null)), "no alarm"
 )]
+#[case::a_job_that_judges_by_another_timeout(
+    "/Resources/RefreshServerStatusFunction/Properties/Environment/Variables/TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
+    None,
+    "refresh-server-status is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+)]
+#[case::an_operation_that_judges_by_another_timeout(
+    "/Resources/SetNodeServerMaintenanceFunction/Properties/Environment/Variables/TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
+    None,
+    "set-node-server-maintenance is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+)]
+#[case::transports_that_judge_by_different_timeouts(
+    "/Resources/Grpc/Properties/Parameters/NodeOfflineTimeoutSeconds",
+    Some(json!(300)), "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+)]
 #[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default", Some(json!("false")), "not the default")]
 #[test]
 fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Value>, #[case] said: &str) {
@@ -183,6 +197,10 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
     "/Resources/DatabaseSecurityGroup/Properties/SecurityGroupEgress",
     None,
     "lets everything out"
+)]
+#[case::a_transport_that_judges_by_no_timeout(
+    "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])),
+    "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS as SetNodeServerMaintenanceFunction is"
 )]
 #[case::servers_without_a_bound(
     "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])), "no bound"

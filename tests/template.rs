@@ -150,6 +150,16 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
 
 #[rstest]
 #[case::a_dead_letter_queue_without_an_alarm("monitoring", "/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
+#[case::a_watch_that_may_stand_still(
+    "monitoring",
+    "/Resources/WatchStandsStillAlarm",
+    None,
+    "RefreshServerStatusFunction may stand still"
+)]
+#[case::an_alarm_that_takes_no_data_for_a_good_sign(
+    "monitoring", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData", Some(json!("notBreaching")),
+    "RefreshServerStatusFunction may stand still"
+)]
 #[case::an_alarm_that_nobody_explains(
     "monitoring", "/Resources/SomethingAlarm", Some(json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": {} })),
     "OPERATIONS.md"

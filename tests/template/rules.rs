@@ -104,7 +104,7 @@ fn alarms(template: &Value) -> Vec<String> {
             Some((resource(&alarm["Dimensions"][0]["Value"])?.to_owned(), alarm["MetricName"].as_str()?))
         })
         .collect();
-    let missing = of_type(template, "AWS::SQS::Queue").filter_map(|(name, _)| {
+    let unwatched = of_type(template, "AWS::SQS::Queue").filter_map(|(name, _)| {
         let metric = if dead.contains(name.as_str()) {
             "ApproximateNumberOfMessagesVisible"
         } else {
@@ -112,7 +112,20 @@ fn alarms(template: &Value) -> Vec<String> {
         };
         (!watched.contains(&(name.clone(), metric))).then(|| format!("{name} has no alarm on {metric}"))
     });
-    missing.collect()
+    unwatched.chain(standing_still(template)).collect()
+}
+
+/// A job that is not started says nothing of itself, and no data is what the alarm is for.
+fn standing_still(template: &Value) -> impl Iterator<Item = String> {
+    let watched = |job: &str| {
+        of_type(template, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
+            let of_job =
+                resource(&alarm["Dimensions"][0]["Value"]) == Some(job) && alarm["MetricName"] == "Invocations";
+            of_job && alarm["ComparisonOperator"] == "LessThanThreshold" && alarm["TreatMissingData"] == "breaching"
+        })
+    };
+    let jobs = ["BillTrafficFunction", "RefreshServerStatusFunction"].into_iter();
+    jobs.filter(move |job| !watched(job)).map(|job| format!("{job} may stand still: no alarm on Invocations"))
 }
 
 fn consumers(template: &Value) -> Vec<String> {

@@ -138,6 +138,14 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     None,
     "set-node-server-maintenance is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
+#[case::a_timeout_that_no_function_takes(
+    "/Parameters/NodeOfflineTimeoutSeconds/MinValue", Some(json!(60)), "NodeOfflineTimeoutSeconds is not 120 to 86400"
+)]
+#[case::a_timeout_without_an_end(
+    "/Parameters/NodeOfflineTimeoutSeconds/MaxValue",
+    None,
+    "NodeOfflineTimeoutSeconds is not 120 to 86400"
+)]
 #[case::transports_that_judge_by_different_timeouts(
     "/Resources/Grpc/Properties/Parameters/NodeOfflineTimeoutSeconds",
     Some(json!(300)), "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"

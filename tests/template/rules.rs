@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::{Map, Value};
 
+use shared::config::NodeHealthCheck;
 use shared::http::openapi;
 
 use crate::document::repository;
@@ -266,7 +267,11 @@ fn silence(template: &Value) -> Vec<String> {
         let mut told = lambdas(template).filter(|(_, function)| package(function) == Some(judge));
         !told.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
     });
-    untold.map(|judge| format!("{judge} is not told of {TIMEOUT}")).collect()
+    let (least, most) = NodeHealthCheck::TIMEOUT_SECONDS.into_inner();
+    let declared = &template["Parameters"]["NodeOfflineTimeoutSeconds"];
+    let taken = declared["MinValue"] == least && declared["MaxValue"] == most;
+    let refused = (!taken).then(|| format!("NodeOfflineTimeoutSeconds is not {least} to {most}, as {TIMEOUT} is"));
+    untold.map(|judge| format!("{judge} is not told of {TIMEOUT}")).chain(refused).collect()
 }
 
 /// A number, or the default of the parameter that it names.

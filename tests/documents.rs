@@ -70,3 +70,35 @@ fn every_alarm_is_explained_with_what_to_do() {
     let unexplained: Vec<_> = alarms.difference(&explained).collect();
     assert!(unexplained.is_empty(), "OPERATIONS.md says nothing of {unexplained:?}");
 }
+
+#[test]
+fn jobs_that_are_said_to_find_their_work_locked_lock_it() {
+    let template = read("template.yaml");
+    let said = template.split("\n\n").filter(|function| function.contains("finds the work locked")).map(|function| {
+        let (_, built) = function.split_once("CodeUri: target/lambda/").unwrap();
+        built.split('/').next().unwrap().to_owned()
+    });
+    let sources = files(&root().join("shared/src/services/cron"), "rs").into_iter();
+    let sources: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let calls = sources.split("try_job_lock(").skip(1);
+    let locked = calls.map(|call| call.split('"').nth(1).unwrap().replace('_', "-"));
+    // These pass over rows that are locked.
+    let claims = [("bill-traffic", "billing"), ("sweep-outbox", "outbox")].into_iter();
+    let claims =
+        claims.filter(|(_, file)| read(&format!("shared/src/db/{file}.rs")).contains("for update skip locked"));
+    let locked: BTreeSet<_> = locked.chain(claims.map(|(job, _)| job.to_owned())).collect();
+    assert_eq!(said.collect::<BTreeSet<_>>(), locked);
+}
+
+#[test]
+fn no_run_is_said_to_make_up_for_a_missed_snapshot() {
+    for (document, times) in [("docs/OPERATIONS.md", 2), ("template.yaml", 1)] {
+        let text = read(document);
+        let after: Vec<&str> = text.split("next run does the same work").skip(1).collect();
+        assert_eq!(after.len(), times, "{document}");
+        for sentence in after {
+            let lines: String = sentence.lines().take(2).collect();
+            assert!(lines.contains("record-node-status-history"), "{document}: {lines}");
+        }
+    }
+}

@@ -28,6 +28,7 @@ mod cron {
 mod database {
     mod login;
     mod roles;
+    mod writes;
 }
 mod grpc {
     mod any_message;

@@ -128,6 +128,28 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "/Resources/Monitoring/Properties/Parameters/ScheduleDeadLetterQueueName",
     Some(json!(null)), "no alarm"
 )]
+#[case::a_job_that_judges_by_another_timeout(
+    "/Resources/RefreshServerStatusFunction/Properties/Environment/Variables/TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
+    None,
+    "refresh-server-status is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+)]
+#[case::an_operation_that_judges_by_another_timeout(
+    "/Resources/SetNodeServerMaintenanceFunction/Properties/Environment/Variables/TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
+    None,
+    "set-node-server-maintenance is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+)]
+#[case::a_timeout_that_no_function_takes(
+    "/Parameters/NodeOfflineTimeoutSeconds/MinValue", Some(json!(60)), "NodeOfflineTimeoutSeconds is not 120 to 86400"
+)]
+#[case::a_timeout_without_an_end(
+    "/Parameters/NodeOfflineTimeoutSeconds/MaxValue",
+    None,
+    "NodeOfflineTimeoutSeconds is not 120 to 86400"
+)]
+#[case::transports_that_judge_by_different_timeouts(
+    "/Resources/Grpc/Properties/Parameters/NodeOfflineTimeoutSeconds",
+    Some(json!(300)), "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+)]
 #[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default", Some(json!("false")), "not the default")]
 #[test]
 fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Value>, #[case] said: &str) {
@@ -136,6 +158,16 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
 
 #[rstest]
 #[case::a_dead_letter_queue_without_an_alarm("monitoring", "/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
+#[case::a_watch_that_may_stand_still(
+    "monitoring",
+    "/Resources/WatchStandsStillAlarm",
+    None,
+    "RefreshServerStatusFunction may stand still"
+)]
+#[case::an_alarm_that_takes_no_data_for_a_good_sign(
+    "monitoring", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData", Some(json!("notBreaching")),
+    "RefreshServerStatusFunction may stand still"
+)]
 #[case::an_alarm_that_nobody_explains(
     "monitoring", "/Resources/SomethingAlarm", Some(json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": {} })),
     "OPERATIONS.md"
@@ -183,6 +215,10 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
     "/Resources/DatabaseSecurityGroup/Properties/SecurityGroupEgress",
     None,
     "lets everything out"
+)]
+#[case::a_transport_that_judges_by_no_timeout(
+    "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])),
+    "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS as SetNodeServerMaintenanceFunction is"
 )]
 #[case::servers_without_a_bound(
     "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])), "no bound"

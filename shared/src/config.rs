@@ -1,6 +1,7 @@
 //! Configuration from the environment, a struct a concern; every error names the variable and what it takes.
 
 use std::env;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -243,13 +244,26 @@ impl CorsConfig {
 /// When a server counts as offline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeHealthCheck {
-    /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300): silence after which a server is offline.
+    /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300, 120 to 86400): silence after which a server is offline.
     pub offline_timeout: Duration,
 }
 
 impl NodeHealthCheck {
+    /// Timeouts that are accepted, seconds. Servers report every minute: less than two would take a single late report for
+    /// an outage, and whoever is silent for a day is offline.
+    pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 120..=86_400;
+    const TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
+
     fn from_env(default: Self) -> Result<Self, ConfigError> {
-        let offline_timeout = seconds("TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS", default.offline_timeout.as_secs())?;
+        Self::within(seconds(Self::TIMEOUT, default.offline_timeout.as_secs())?)
+    }
+
+    fn within(offline_timeout: Duration) -> Result<Self, ConfigError> {
+        let (given, accepted) = (offline_timeout.as_secs(), Self::TIMEOUT_SECONDS);
+        if !accepted.contains(&given) {
+            let (least, most) = accepted.into_inner();
+            return Err(invalid(Self::TIMEOUT, format!("{given} seconds is not {least} to {most}")));
+        }
         Ok(Self { offline_timeout })
     }
 }
@@ -303,5 +317,38 @@ impl TelecomConfig {
                 node_status_days: days("TELECOM_NODE_STATUS_RETENTION_DAYS", default.retention.node_status_days, 93)?,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn offline_timeout(seconds: u64) -> Result<NodeHealthCheck, ConfigError> {
+        NodeHealthCheck::within(Duration::from_secs(seconds))
+    }
+
+    #[rstest]
+    #[case::the_least(120)]
+    #[case::the_default(300)]
+    #[case::the_most(86_400)]
+    #[test]
+    fn a_server_may_be_offline_after_two_minutes_to_a_day(#[case] seconds: u64) {
+        assert_eq!(offline_timeout(seconds).unwrap().offline_timeout, Duration::from_secs(seconds));
+    }
+
+    #[rstest]
+    #[case::none(0)]
+    #[case::a_report_that_is_late(119)]
+    #[case::more_than_a_day(86_401)]
+    #[case::more_than_a_clock_knows(u64::MAX)]
+    #[test]
+    fn another_timeout_is_refused_with_what_is_accepted(#[case] seconds: u64) {
+        let refusal = offline_timeout(seconds).unwrap_err().to_string();
+        let said =
+            format!("environment variable TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS: {seconds} seconds is not 120 to 86400");
+        assert_eq!(refusal, said);
     }
 }

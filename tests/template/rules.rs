@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::{Map, Value};
 
+use shared::config::NodeHealthCheck;
 use shared::http::openapi;
 
 use crate::document::repository;
@@ -12,8 +13,11 @@ use crate::document::repository;
 /// What the smallest database that the parameters allow takes (189 of one capacity unit), less what people need.
 const CONNECTIONS: i64 = 180;
 
-pub const RULES: [fn(&Value) -> Vec<String>; 9] =
-    [queues, alarms, consumers, permissions, functions, apis, connections, schedules, logs];
+pub const RULES: [fn(&Value) -> Vec<String>; 11] =
+    [queues, alarms, consumers, permissions, functions, apis, transports, silence, connections, schedules, logs];
+
+/// Variables of the HTTP functions that the gRPC server has no use for: web pages do not call it.
+const OF_HTTP_ALONE: [&str; 1] = ["TELECOM_CORS_ALLOWED_ORIGINS"];
 
 /// The resources of a type: name and properties.
 pub fn of_type<'t>(template: &'t Value, kind: &'t str) -> impl Iterator<Item = (&'t String, &'t Value)> {
@@ -101,7 +105,7 @@ fn alarms(template: &Value) -> Vec<String> {
             Some((resource(&alarm["Dimensions"][0]["Value"])?.to_owned(), alarm["MetricName"].as_str()?))
         })
         .collect();
-    let missing = of_type(template, "AWS::SQS::Queue").filter_map(|(name, _)| {
+    let unwatched = of_type(template, "AWS::SQS::Queue").filter_map(|(name, _)| {
         let metric = if dead.contains(name.as_str()) {
             "ApproximateNumberOfMessagesVisible"
         } else {
@@ -109,7 +113,20 @@ fn alarms(template: &Value) -> Vec<String> {
         };
         (!watched.contains(&(name.clone(), metric))).then(|| format!("{name} has no alarm on {metric}"))
     });
-    missing.collect()
+    unwatched.chain(standing_still(template)).collect()
+}
+
+/// A job that is not started says nothing of itself, and no data is what the alarm is for.
+fn standing_still(template: &Value) -> impl Iterator<Item = String> {
+    let watched = |job: &str| {
+        of_type(template, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
+            let of_job =
+                resource(&alarm["Dimensions"][0]["Value"]) == Some(job) && alarm["MetricName"] == "Invocations";
+            of_job && alarm["ComparisonOperator"] == "LessThanThreshold" && alarm["TreatMissingData"] == "breaching"
+        })
+    };
+    let jobs = ["BillTrafficFunction", "RefreshServerStatusFunction"].into_iter();
+    jobs.filter(move |job| !watched(job)).map(|job| format!("{job} may stand still: no alarm on Invocations"))
 }
 
 fn consumers(template: &Value) -> Vec<String> {
@@ -142,7 +159,7 @@ fn permissions(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, function) in lambdas(template) {
         let policies: Vec<&Value> = function["Policies"].as_array().into_iter().flatten().collect();
-        for (variable, target) in function["Environment"]["Variables"].as_object().into_iter().flatten() {
+        for (variable, target) in variables(function) {
             let (policy, field) = match variable.as_str() {
                 "TELECOM_EVENT_BUS_NAME" => ("EventBridgePutEventsPolicy", "EventBusName"),
                 variable if variable.ends_with("_QUEUE_URL") => ("SQSSendMessagePolicy", "QueueName"),
@@ -156,17 +173,23 @@ fn permissions(template: &Value) -> Vec<String> {
     found
 }
 
+/// The folder that a function is built from.
+fn package(function: &Value) -> Option<&str> {
+    function["CodeUri"].as_str()?.trim_end_matches('/').rsplit('/').next()
+}
+
+fn variables(function: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    function["Environment"]["Variables"].as_object().into_iter().flatten()
+}
+
 fn functions(template: &Value) -> Vec<String> {
     let root = repository().join("functions");
     let folders = ["api", "cron", "queue"].into_iter().flat_map(|kind| fs::read_dir(root.join(kind)).unwrap());
     let mut written: BTreeSet<String> =
         folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     written.insert("migrate".to_owned());
-    let deployed: BTreeSet<String> = lambdas(template)
-        .filter_map(|(_, function)| {
-            Some(function["CodeUri"].as_str()?.trim_end_matches('/').rsplit('/').next()?.to_owned())
-        })
-        .collect();
+    let deployed: BTreeSet<String> =
+        lambdas(template).filter_map(|(_, function)| Some(package(function)?.to_owned())).collect();
     let mut found: Vec<String> =
         written.difference(&deployed).map(|name| format!("functions/*/{name} is not in the template")).collect();
     found.extend(deployed.difference(&written).map(|name| format!("there is no functions/*/{name}")));
@@ -208,6 +231,47 @@ fn apis(template: &Value) -> Vec<String> {
     }
     found.extend(wanted.into_iter().map(|path| format!("no rule leads to {path}")));
     found
+}
+
+/// What an operation's HTTP function is told, the gRPC server is told alike: it serves the same operation.
+fn transports(template: &Value) -> Vec<String> {
+    let container = &template["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0];
+    let told = |variable: &str| {
+        let mut variables = container["Environment"].as_array().into_iter().flatten();
+        variables.find(|one| one["Name"] == variable).map(|one| &one["Value"])
+    };
+    let folder = repository().join("functions/api");
+    let is_operation = |function: &Value| {
+        !is_documentation(function) && package(function).is_some_and(|package| folder.join(package).is_dir())
+    };
+    let mut found = Vec::new();
+    for (name, function) in lambdas(template).filter(|(_, function)| is_operation(function)) {
+        let of_both = variables(function)
+            .filter(|(variable, _)| variable.starts_with("TELECOM_") && !OF_HTTP_ALONE.contains(&variable.as_str()));
+        let other = of_both.filter(|(variable, value)| told(variable) != Some(value));
+        found.extend(other.map(|(variable, _)| format!("the gRPC server is not told of {variable} as {name} is")));
+    }
+    found
+}
+
+/// Whoever judges by the silence of servers is told how long it may last.
+fn silence(template: &Value) -> Vec<String> {
+    const TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
+    let services = repository().join("shared/src/services");
+    let files = ["cron", "manage"].into_iter().flat_map(|kind| fs::read_dir(services.join(kind)).unwrap());
+    let judges = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file() && fs::read_to_string(path).unwrap().contains("config.node_health_check"));
+    let parameter = serde_json::json!({"Ref": "NodeOfflineTimeoutSeconds"});
+    let untold = judges.map(|path| path.file_stem().unwrap().to_str().unwrap().replace('_', "-")).filter(|judge| {
+        let mut told = lambdas(template).filter(|(_, function)| package(function) == Some(judge));
+        !told.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
+    });
+    let (least, most) = NodeHealthCheck::TIMEOUT_SECONDS.into_inner();
+    let declared = &template["Parameters"]["NodeOfflineTimeoutSeconds"];
+    let taken = declared["MinValue"] == least && declared["MaxValue"] == most;
+    let refused = (!taken).then(|| format!("NodeOfflineTimeoutSeconds is not {least} to {most}, as {TIMEOUT} is"));
+    untold.map(|judge| format!("{judge} is not told of {TIMEOUT}")).chain(refused).collect()
 }
 
 /// A number, or the default of the parameter that it names.

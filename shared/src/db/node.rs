@@ -60,7 +60,7 @@ pub struct Heartbeat {
     pub node_server_id: i32,
     /// When it was alive.
     pub online_at: DateTime<Utc>,
-    /// Its newest metrics, and the end of the period they describe.
+    /// Its newest metrics, and when it was seen with them.
     pub metrics: Option<(DateTime<Utc>, Metrics)>,
 }
 

@@ -23,7 +23,7 @@ pub struct RefreshNodeStatusViewJob(pub Run);
 pub struct ViewRefreshed {
     /// Hourly snapshots past their retention.
     pub snapshots_deleted: u64,
-    /// Intervals of the log past their retention.
+    /// Intervals of the log past their retention, and outages of the collection.
     pub transitions_deleted: u64,
     /// Nothing past its retention is left.
     pub complete: bool,

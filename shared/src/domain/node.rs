@@ -43,7 +43,8 @@ pub struct NodeServerSummary {
     pub compatibility: NodeServerCompatibility,
     /// Whether it carries traffic.
     pub status: NodeServerStatus,
-    /// End of the newest period that it reported; none: it has never reported.
+    /// End of the newest period that it reported, or when the report was sent or received, if that was earlier; none: it
+    /// has never reported.
     pub last_online_at: Option<DateTime<Utc>>,
     /// How many node clients it backs.
     pub client_count: i64,
@@ -52,7 +53,7 @@ pub struct NodeServerSummary {
 /// What a node server last told of itself. A number is absent where the server does not tell it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeServerMetrics {
-    /// End of the period that the numbers describe.
+    /// End of the period that the numbers describe, or when the report was sent or received, if that was earlier.
     pub measured_at: DateTime<Utc>,
     /// The numbers.
     #[serde(flatten)]

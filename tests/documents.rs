@@ -102,3 +102,13 @@ fn no_run_is_said_to_make_up_for_a_missed_snapshot() {
         }
     }
 }
+
+#[test]
+fn the_fleets_log_is_not_read_in_the_order_of_its_ids() {
+    let operations = read("docs/OPERATIONS.md");
+    let queries: Vec<&str> =
+        operations.split("```").filter(|block| block.contains("from telecom.node_status_transition")).collect();
+    assert!(!queries.is_empty());
+    // A correction writes its intervals anew.
+    assert!(queries.iter().all(|query| query.contains("order by since desc")), "{queries:?}");
+}

@@ -33,7 +33,7 @@ pub async fn late_signs(
     let rows = sqlx::query!(
         r#"/* node_log.late_signs */
         with sign as (
-            select distinct node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
+            select node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
             from telecom.usage_report
             where received_at >= $1
                 -- Most servers have none, and most runs nothing to look up.
@@ -91,7 +91,7 @@ pub async fn silences(connection: &mut Connection, from: DateTime<Utc>, timeout:
     let rows = sqlx::query!(
         r#"/* node_log.silences */
         with sign as materialized (
-            select distinct node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
+            select node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
             from telecom.usage_report
             where received_at >= $1::timestamptz - 2 * $2::interval
         ), silence as (
@@ -100,7 +100,7 @@ pub async fn silences(connection: &mut Connection, from: DateTime<Utc>, timeout:
             union all
             select null, lag(seen_at) over (order by seen_at), seen_at
             from sign
-            where (select count(distinct node_server_id) > 1 from sign)
+            where (select min(node_server_id) <> max(node_server_id) from sign)
         )
         select node_server_id, since as "since!", until as "until!"
         from silence

@@ -1,3 +1,5 @@
--- Since when servers were not judged (the job did not run, or nobody was heard), until it is settled by what was kept of
--- that time what they were meanwhile.
-alter table telecom.node_status_watch add column unsettled_from timestamptz;
+-- Since when servers were not judged, until `heard_from`: the job did not run, or nobody was heard. What they were
+-- meanwhile is settled by what comes later of that time, each time that something does.
+alter table telecom.node_status_watch
+    add column unjudged_from timestamptz,
+    add column is_settled    boolean not null default true;

@@ -63,19 +63,20 @@ async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
 async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("insert into telecom.collection_outage (since) values (now())").await;
-    assert_eq!(record(&world).await, Recorded { servers: 0, unknown: true });
+    assert_eq!(record(&world).await, Recorded { servers: 0, collection_stopped: true });
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn while_nobody_is_judged_no_hour_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("update telecom.node_server set status = 'online'").await;
-    let job = || async { world.cron().process(RecordNodeStatusHistoryJob(Run::default())).await.unwrap() };
-    assert_eq!(job().await, Recorded { servers: 0, unknown: true });
+    let soon = Run::within(Some(std::time::Duration::from_secs(1)));
+    let job = || async { world.cron().process(RecordNodeStatusHistoryJob(soon)).await };
+    assert_eq!(job().await.unwrap_err().code(), "unavailable", "it is tried again");
     judged(&world, TimeDelta::seconds(301)).await;
-    assert_eq!(job().await, Recorded { servers: 0, unknown: true });
+    assert_eq!(job().await.unwrap_err().code(), "unavailable");
     judged(&world, TimeDelta::seconds(300)).await;
-    assert_eq!(job().await, Recorded { servers: 1, unknown: false });
+    assert_eq!(job().await.unwrap().servers, 1);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -75,6 +75,28 @@ pub async fn late_signs(
     Ok(late)
 }
 
+/// Whether anything arrived since `arrived_from` that says what servers were in `[since, until)`.
+pub async fn has_arrived(
+    connection: &mut Connection,
+    arrived_from: DateTime<Utc>,
+    (since, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<bool, Error> {
+    let arrived = sqlx::query_scalar!(
+        r#"/* node_log.has_arrived */
+        select exists (
+            select from telecom.usage_report
+            where received_at >= $1 and coalesce(seen_at, least(period_end, received_at)) >= $2
+                and coalesce(seen_at, least(period_end, received_at)) < $3
+        ) as "arrived!""#,
+        arrived_from,
+        since,
+        until
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(arrived)
+}
+
 /// Silences longer than `timeout` that end after `from`, between signs of life of one server, and those of all servers
 /// together where there are several.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -104,7 +126,7 @@ pub async fn silences(connection: &mut Connection, from: DateTime<Utc>, timeout:
         )
         select node_server_id, since as "since!", until as "until!"
         from silence
-        where until - since > $2 and until > $1
+        where until - since > $2 and until > $1 and since >= $1::timestamptz - 2 * $2::interval
         order by until"#,
         from,
         timeout as TimeDelta

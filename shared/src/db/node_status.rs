@@ -18,7 +18,7 @@ pub async fn heard(connection: &mut Connection) -> Result<Heard, Error> {
             ) as "online!",
             (select max(last_online_at) from telecom.node_server_heartbeat) as last,
             (select since from telecom.collection_outage where until is null) as outage_since,
-            w.ran_at, w.heard_from, w.unsettled_from
+            w.ran_at, w.heard_from, w.unjudged_from, w.is_settled
         from telecom.node_status_watch w"#
     )
     .fetch_one(connection)
@@ -29,23 +29,20 @@ pub async fn heard(connection: &mut Connection) -> Result<Heard, Error> {
         outage_since: row.outage_since,
         ran_at: row.ran_at,
         heard_from: row.heard_from,
-        unsettled_from: row.unsettled_from,
+        unjudged_from: row.unjudged_from,
+        is_settled: row.is_settled,
     })
 }
 
-/// Remembers when servers were judged, from when on silence counts, and what is still to be settled.
-pub async fn save_watch(
-    connection: &mut Connection,
-    ran_at: DateTime<Utc>,
-    heard_from: Option<DateTime<Utc>>,
-    unsettled_from: Option<DateTime<Utc>>,
-) -> Result<(), Error> {
+/// Remembers when servers were judged and from when on silence counts, and what is to be settled of the time before.
+pub async fn save_watch(connection: &mut Connection, heard: &Heard) -> Result<(), Error> {
     sqlx::query!(
         r#"/* node_status.save_watch */
-        update telecom.node_status_watch set ran_at = $1, heard_from = $2, unsettled_from = $3"#,
-        ran_at,
-        heard_from,
-        unsettled_from
+        update telecom.node_status_watch set ran_at = $1, heard_from = $2, unjudged_from = $3, is_settled = $4"#,
+        heard.ran_at,
+        heard.heard_from,
+        heard.unjudged_from,
+        heard.is_settled
     )
     .execute(connection)
     .await?;
@@ -75,7 +72,7 @@ pub async fn close_collection_outage(connection: &mut Connection, until: DateTim
     Ok(())
 }
 
-/// Puts what is known in hindsight in place of the outages of the collection that are over and within `[since, until)`.
+/// Puts what is known in hindsight in place of the outages of the collection that are over and touch `[since, until)`.
 pub async fn replace_collection_outages(
     connection: &mut Connection,
     (since, until): (DateTime<Utc>, DateTime<Utc>),
@@ -85,7 +82,7 @@ pub async fn replace_collection_outages(
     sqlx::query!(
         r#"/* node_status.replace_collection_outages */
         with gone as (
-            delete from telecom.collection_outage where since >= $1 and until <= $2
+            delete from telecom.collection_outage where since < $2 and until > $1
         )
         insert into telecom.collection_outage (since, until) select * from unnest($3::timestamptz[], $4::timestamptz[])"#,
         since,
@@ -95,6 +92,14 @@ pub async fn replace_collection_outages(
     )
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Notes that it is settled what servers were while nobody was judged.
+pub async fn set_settled(connection: &mut Connection) -> Result<(), Error> {
+    sqlx::query!(r#"/* node_status.set_settled */ update telecom.node_status_watch set is_settled = true"#)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

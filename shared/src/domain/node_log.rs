@@ -82,26 +82,30 @@ impl ServerLog {
         self.spells = mended;
     }
 
-    /// Adds outages that nobody judged: silences, where the log says that the server was online throughout.
-    pub fn add_outages(&mut self, silences: &[Silence], now: DateTime<Utc>) {
-        for &(since, until) in silences {
-            let covers = |spell: &Spell| {
-                spell.to == Online && spell.since <= since && spell.until.is_none_or(|end| until <= end)
-            };
-            let Some(at) = self.spells.iter().position(covers) else { continue };
-            let Some(spell) = self.spells.get(at).cloned() else { continue };
-            let noticed = |from, to, since, until| Spell {
-                id: None,
-                from: Some(from),
-                to,
-                since,
-                until,
-                detected_at: now,
-                by: None,
-            };
-            let parts = [noticed(Online, Offline, since, Some(until)), noticed(Offline, Online, until, spell.until)];
-            self.spells.splice(at..=at, std::iter::once(Spell { until: Some(since), ..spell }).chain(parts));
+    /// Adds outages that nobody judged: `silences`, ascending, where the log says online for longer than `timeout`.
+    pub fn add_outages(&mut self, silences: &[Silence], timeout: TimeDelta, now: DateTime<Utc>) {
+        let mut spells = Vec::with_capacity(self.spells.len());
+        for mut spell in std::mem::take(&mut self.spells) {
+            let silences = if spell.to == Online { silences } else { &[] };
+            for &(since, until) in silences {
+                let since = since.max(spell.since);
+                let until = spell.until.map_or(until, |end| end.min(until));
+                if until - since > timeout {
+                    let noticed = Spell { id: None, detected_at: now, by: None, ..spell.clone() };
+                    spells.push(Spell { until: Some(since), ..spell });
+                    spells.push(Spell {
+                        from: Some(Online),
+                        to: Offline,
+                        since,
+                        until: Some(until),
+                        ..noticed.clone()
+                    });
+                    spell = Spell { from: Some(Offline), since: until, ..noticed };
+                }
+            }
+            spells.push(spell);
         }
+        self.spells = spells;
     }
 
     /// The latest interval.
@@ -242,19 +246,20 @@ mod tests {
         &[(10, 20), (30, 40)],
         &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 30), (Online, 40), (Maintenance, 40)]
     )]
-    #[case::until_something_else(&[(30, 50)], &[(Online, 0), (Maintenance, 40)])]
+    #[case::until_something_else(&[(30, 50)], &[(Online, 0), (Offline, 30), (Online, 40), (Maintenance, 40)])]
+    #[case::nearly_all_in_maintenance(&[(35, 60)], &[(Online, 0), (Maintenance, 40)])]
     fn a_silence_that_nobody_judged_is_an_outage(
         #[case] silences: &[(i64, i64)],
         #[case] after: &[(NodeServerStatus, i64)],
     ) {
         let mut log = log(&[(Online, 0), (Maintenance, 40)]);
         let silences: Vec<Silence> = silences.iter().map(|&(since, until)| (at(since), at(until))).collect();
-        log.add_outages(&silences, at(50));
+        log.add_outages(&silences, TIMEOUT, at(50));
         assert_eq!(said(&log), after);
         assert!(
             log.spells.windows(2).all(|pair| pair[0].until == Some(pair[1].since) && pair[1].from == Some(pair[0].to))
         );
-        log.add_outages(&silences, at(60));
+        log.add_outages(&silences, TIMEOUT, at(60));
         assert_eq!(said(&log), after, "a repeat changes nothing");
     }
 

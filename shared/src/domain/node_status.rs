@@ -19,8 +19,10 @@ pub struct Heard {
     pub ran_at: Option<DateTime<Utc>>,
     /// Silence counts from here at the earliest: until then nobody could be heard.
     pub heard_from: Option<DateTime<Utc>>,
-    /// Nobody was judged from here until `heard_from`, and it is not settled yet what servers were meanwhile.
-    pub unsettled_from: Option<DateTime<Utc>>,
+    /// Nobody was judged from here until `heard_from`.
+    pub unjudged_from: Option<DateTime<Utc>>,
+    /// What servers were meanwhile is settled, as far as is known.
+    pub is_settled: bool,
 }
 
 /// How long silence may last.
@@ -58,7 +60,7 @@ pub struct Judgement {
     /// Silence counts from here at the earliest.
     pub heard_from: Option<DateTime<Utc>>,
     /// Nobody was judged from here until `heard_from`.
-    pub unsettled_from: Option<DateTime<Utc>>,
+    pub unjudged_from: Option<DateTime<Utc>>,
 }
 
 impl Judgement {
@@ -70,9 +72,9 @@ impl Judgement {
 
     /// The time in which nobody was judged, once what was kept of it had the timeout to come.
     #[must_use]
-    pub fn to_settle(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    pub fn unjudged(&self) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
         let until = self.heard_from.filter(|until| *until < self.offline_before)?;
-        Some((self.unsettled_from?, until))
+        Some((self.unjudged_from?, until))
     }
 }
 
@@ -127,7 +129,7 @@ pub fn judge(heard: &Heard, patience: &Patience, now: DateTime<Utc>) -> Verdict 
         offline_before,
         fresh_from: offline_before + timeout / 2,
         heard_from: if heard.outage_since.is_some() { Some(now) } else { heard_from },
-        unsettled_from: [heard.unsettled_from, unjudged_from].into_iter().flatten().min(),
+        unjudged_from: [heard.unjudged_from, unjudged_from].into_iter().flatten().min(),
     };
     Verdict::Judge { resumed: heard.outage_since, judgement }
 }
@@ -230,15 +232,15 @@ mod tests {
     #[case::nothing(Heard { heard_from: Some(at("09:00:00")), ..heard(2, "10:04:50") }, None)]
     #[case::a_pause(Heard { ran_at: Some(at("09:58:00")), ..heard(2, "10:04:50") }, None)]
     #[case::that_was_long_enough_ago(
-        Heard { heard_from: Some(at("09:59:00")), unsettled_from: Some(at("09:30:00")), ..heard(2, "10:04:50") },
+        Heard { heard_from: Some(at("09:59:00")), unjudged_from: Some(at("09:30:00")), ..heard(2, "10:04:50") },
         Some(("09:30:00", "09:59:00"))
     )]
-    fn what_nobody_judged_is_settled_when_what_was_kept_of_it_has_come(
+    fn what_nobody_judged_is_looked_at_when_what_was_kept_of_it_has_come(
         #[case] heard: Heard,
         #[case] settled: Option<(&str, &str)>,
     ) {
         let judgement = judge(&heard, &PATIENCE, at("10:05:00")).judgement().unwrap();
-        assert_eq!(judgement.to_settle(), settled.map(|(from, until)| (at(from), at(until))));
+        assert_eq!(judgement.unjudged(), settled.map(|(from, until)| (at(from), at(until))));
     }
 
     #[rstest]

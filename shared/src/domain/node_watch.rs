@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::node::NodeServerStatus;
 use super::node_log::{ByHand, ServerLog, Signs};
-use super::node_status::{Judgement, Silence};
+use super::node_status::Judgement;
 use NodeServerStatus::{Offline, Online};
 
 /// A server, when it is to be judged.
@@ -33,35 +33,35 @@ pub struct Logged {
     pub detected_at: DateTime<Utc>,
 }
 
-impl Logged {
-    /// Whether a sign of life came since that was noticed: the log was corrected, and the interval begins with the sign.
-    fn was_denied(&self) -> bool {
-        self.since > self.detected_at
-    }
-}
-
 impl Watched {
     /// What the server becomes, and since when.
     ///
     /// A server that was marked offline comes back with a sign of life from after it was marked. Reports of a server that
     /// is gone are all from before that, however many are late: they do not bring it back. Nor does a late one by itself,
-    /// which would be past the timeout soon: that takes a second one. Of a server that an operator put down as online, or
-    /// an administrator brought back, silence counts since then.
+    /// which would be past the timeout soon: that takes another one. Of a server that an administrator brought back silence
+    /// counts since then; one that was put down as online past the log is first logged.
     #[must_use]
     pub fn judge(&self, judgement: &Judgement) -> Option<(NodeServerStatus, DateTime<Utc>)> {
         match (self.status, self.last_online_at) {
             (Online, last) => {
-                let last = last.max(self.logged.map(|logged| logged.since))?;
+                let logged = self.logged.filter(|logged| logged.status == Online)?;
+                let last = last.map_or(logged.since, |last| last.max(logged.since));
                 judgement.is_silence(last).then_some((Offline, last))
             }
             (Offline, Some(last)) => {
                 let is_recent = last >= judgement.offline_before;
                 let is_news = self.logged.is_none_or(|logged| last >= logged.detected_at);
-                let is_enough = last >= judgement.fresh_from || self.logged.is_none_or(|logged| logged.was_denied());
+                let is_enough = last >= judgement.fresh_from || self.was_heard_before(last);
                 (is_recent && is_news && is_enough).then_some((Online, last))
             }
             _ => None,
         }
+    }
+
+    /// Whether another sign of life came since the server was marked: its log was corrected, and the outage begins with
+    /// that sign. Of a server without a log nobody was told that it is gone.
+    fn was_heard_before(&self, last: DateTime<Utc>) -> bool {
+        self.logged.is_none_or(|logged| logged.since > logged.detected_at && logged.since < last)
     }
 
     /// What the server is when it comes out of maintenance. While nobody can be heard, silence says nothing: it is online
@@ -85,21 +85,13 @@ impl Watched {
     }
 }
 
-/// What is known of a server in hindsight.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Hindsight<'a> {
-    /// Signs of life that came late.
-    pub signs: &'a [Signs],
-    /// Silences that nobody judged.
-    pub silences: &'a [Silence],
-}
-
-/// Judges a server, tells its log, and corrects that in hindsight. Without a judgement the server stays what it is.
+/// Judges a server, tells its log, and mends that by signs of life that came late. Without a judgement the server stays
+/// what it is.
 pub fn refresh(
     server: &Watched,
     log: &mut ServerLog,
     judgement: Option<&Judgement>,
-    hindsight: Hindsight<'_>,
+    late: &[Signs],
     (timeout, now): (TimeDelta, DateTime<Utc>),
 ) -> Option<Edge> {
     let judged = judgement.and_then(|judgement| server.judge(judgement));
@@ -111,8 +103,7 @@ pub fn refresh(
         }
         None => {}
     }
-    log.mend(hindsight.signs, timeout, now);
-    log.add_outages(hindsight.silences, now);
+    log.mend(late, timeout, now);
     let (to, noticed) = judged?;
     // Of an outage that in hindsight was none, the end is the sign of life that said so.
     let began = server.logged.map(|logged| logged.since);

@@ -18,9 +18,8 @@ pub struct RecordNodeStatusHistoryJob(pub Run);
 pub struct Recorded {
     /// Servers recorded that were not yet in this hour. One that was never heard is not recorded.
     pub servers: u64,
-    /// No server is heard, or none was judged for longer than the timeout: the hour stays missing, since what servers are
-    /// now nobody knows.
-    pub unknown: bool,
+    /// No server is heard: the hour stays missing, since what servers are now nobody knows.
+    pub collection_stopped: bool,
 }
 
 #[async_trait]
@@ -40,11 +39,14 @@ impl TelecomCronExecutor {
         let now = self.context.now();
         let heard = node_status::heard(&mut connection).await?;
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
-        let is_judged = heard.ran_at.is_some_and(|ran_at| now - ran_at <= timeout);
-        if heard.outage_since.is_some() || !is_judged {
-            return Ok(Recorded { servers: 0, unknown: true });
+        if heard.ran_at.is_none_or(|ran_at| now - ran_at > timeout) {
+            // A run that is due brings them up to date, within the time that this is tried again for.
+            return Err(Error::unavailable("statuses are older than the timeout"));
+        }
+        if heard.outage_since.is_some() {
+            return Ok(Recorded { servers: 0, collection_stopped: true });
         }
         let servers = node_status_history::record(&mut connection, now).await?;
-        Ok(Recorded { servers, unknown: false })
+        Ok(Recorded { servers, collection_stopped: false })
     }
 }

@@ -12,7 +12,7 @@ use crate::db::node_log::{self, LateSigns};
 use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Transaction, node_status};
 use crate::domain::node_status::{Heard, Judgement, Patience, Silence, Verdict, judge, own_silences};
-use crate::domain::node_watch::{self, Edge, Hindsight, Watched};
+use crate::domain::node_watch::{self, Edge, Watched};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::services::Processor;
@@ -35,7 +35,7 @@ pub struct Refreshed {
     pub online: usize,
     /// Servers that went offline.
     pub offline: usize,
-    /// Other servers whose log was corrected.
+    /// Logs of other servers that were corrected.
     pub mended: usize,
     /// No server is heard: nothing is known of any.
     pub collection_stopped: bool,
@@ -47,26 +47,32 @@ impl Processor<RefreshServerStatus> for TelecomCronExecutor {
 
     #[tracing::instrument(name = "refresh_server_status", skip_all)]
     async fn process(&self, _: RefreshServerStatus) -> Result<Refreshed, Error> {
-        let (refreshed, messages) = db::retry_conflicts("refresh_server_status", || self.refresh()).await?;
+        let (mut refreshed, messages, unsettled) =
+            db::retry_conflicts("refresh_server_status", || self.refresh()).await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
         // Each run says it, so that an alarm on it lasts as long as the outage does.
         telemetry::count("CollectionStopped", usize::from(refreshed.collection_stopped));
+        if let Some(time) = unsettled {
+            refreshed.mended += db::retry_conflicts("settle_server_status", || self.settle(time)).await?;
+        }
         Ok(refreshed)
     }
 }
 
 impl TelecomCronExecutor {
-    async fn refresh(&self) -> Result<(Refreshed, Vec<OutboxMessage>), Error> {
+    /// Judges servers. Answers what changed, what to publish, and of which time it is to be settled what servers were.
+    async fn refresh(&self) -> Result<(Refreshed, Vec<OutboxMessage>, Option<Silence>), Error> {
         let now = self.context.now();
         let mut tx = self.pool.begin().await?;
         if !db::try_job_lock(&mut tx, "refresh_server_status").await? {
-            return Ok((Refreshed::default(), Vec::new()));
+            return Ok((Refreshed::default(), Vec::new(), None));
         }
         let mut outbox = Outbox::new(&self.context, now);
         let heard = node_status::heard(&mut tx).await?;
+        let oldest = now - MENDED;
+        let arrived_from = heard.ran_at.map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
         let judgement = self.judge_collection(&mut tx, &heard, &mut outbox).await?;
-        let settled = self.settle(&mut tx, judgement.as_ref()).await?;
-        let (mended, edges) = self.judge_servers(&mut tx, &heard, judgement, settled.as_ref()).await?;
+        let (mended, edges) = self.judge_servers(&mut tx, arrived_from, judgement).await?;
         let mut refreshed = Refreshed { mended, collection_stopped: judgement.is_none(), ..Refreshed::default() };
         for fact in edges.iter().filter_map(Fact::of_edge) {
             match &fact {
@@ -75,12 +81,12 @@ impl TelecomCronExecutor {
             }
             outbox.fact(&fact)?;
         }
-        let heard_from = judgement.map_or(heard.heard_from, |judgement| judgement.heard_from);
-        let unsettled_from = judgement.map_or(heard.unsettled_from, |judgement| judgement.unsettled_from);
-        node_status::save_watch(&mut tx, now, heard_from, unsettled_from.filter(|_| settled.is_none())).await?;
+        let watch = self.watched(&mut tx, &heard, arrived_from, judgement.as_ref()).await?;
+        node_status::save_watch(&mut tx, &watch).await?;
         let messages = outbox.write(&mut tx).await?;
         tx.commit().await?;
-        Ok((refreshed, messages))
+        let unsettled = judgement.and_then(|judgement| judgement.unjudged()).filter(|_| !watch.is_settled);
+        Ok((refreshed, messages, unsettled))
     }
 
     /// By what servers are judged; none: the collection is broken.
@@ -109,58 +115,31 @@ impl TelecomCronExecutor {
         }
     }
 
-    /// Finds out what servers were while nobody was judged, once that is due: their own silences, by server.
-    async fn settle(
-        &self,
-        tx: &mut Transaction,
-        judgement: Option<&Judgement>,
-    ) -> Result<Option<BTreeMap<i32, Vec<Silence>>>, Error> {
-        let Some((since, until)) = judgement.and_then(Judgement::to_settle) else { return Ok(None) };
-        let timeout = Patience::from(self.config.node_health_check).offline_timeout;
-        let since = since.max(self.context.now() - MENDED);
-        let mut found = node_log::silences(tx, since, timeout).await?;
-        let is_of_then = |(from, _): &Silence| *from < until;
-        found.of_all.retain(is_of_then);
-        for silences in found.by_server.values_mut() {
-            silences.retain(is_of_then);
-            *silences = own_silences(silences, &found.of_all, timeout);
-        }
-        node_status::replace_collection_outages(tx, (since, until), &found.of_all).await?;
-        found.by_server.retain(|_, silences| !silences.is_empty());
-        Ok(Some(found.by_server))
-    }
-
     /// Marks servers and brings their logs up to date; answers how many logs late signs of life changed, and the edges.
     async fn judge_servers(
         &self,
         tx: &mut Transaction,
-        heard: &Heard,
+        arrived_from: DateTime<Utc>,
         judgement: Option<Judgement>,
-        settled: Option<&BTreeMap<i32, Vec<Silence>>>,
     ) -> Result<(usize, Vec<Edge>), Error> {
         let now = self.context.now();
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
-        let oldest = now - MENDED;
-        let arrived_from = heard.ran_at.map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
-        let late = node_log::late_signs(tx, arrived_from, oldest, timeout).await?;
-        let silences = settled.unwrap_or(const { &BTreeMap::new() });
-        let in_hindsight: BTreeSet<i32> = late.keys().chain(silences.keys()).copied().collect();
-        let concerned = concerned(&node_status::watched(tx, None).await?, judgement.as_ref(), &in_hindsight);
+        let late = node_log::late_signs(tx, arrived_from, now - MENDED, timeout).await?;
+        let concerned = concerned(&node_status::watched(tx, None).await?, judgement.as_ref(), &late);
         if concerned.is_empty() {
             return Ok((0, Vec::new()));
         }
         // Whoever had them locked may have changed them, and reports may have come: they are looked at again.
         node_status::lock(tx, &concerned).await?;
         let servers = node_status::watched(tx, Some(&concerned)).await?;
-        let before = node_log::logs(tx, &beginnings(&servers, &late, silences, now)).await?;
+        let before = node_log::logs(tx, &beginnings(&servers, &late, now)).await?;
         let mut after = before.clone();
         let edges: Vec<Edge> = servers
             .iter()
             .filter_map(|server| {
                 let log = after.get_mut(&server.node_server_id)?;
-                let signs = late.get(&server.node_server_id).map_or(&[][..], |late| &late.signs);
-                let silences = silences.get(&server.node_server_id).map_or(&[][..], Vec::as_slice);
-                node_watch::refresh(server, log, judgement.as_ref(), Hindsight { signs, silences }, (timeout, now))
+                let late = late.get(&server.node_server_id).map_or(&[][..], |late| &late.signs);
+                node_watch::refresh(server, log, judgement.as_ref(), late, (timeout, now))
             })
             .collect();
         node_log::write(tx, &before, &after).await?;
@@ -168,32 +147,83 @@ impl TelecomCronExecutor {
             node_status::set_statuses(tx, &edges).await?;
         }
         let is_edge = |id: &i32| edges.iter().any(|edge| edge.node_server_id == *id);
-        let mended = in_hindsight.iter().filter(|id| before.get(id) != after.get(id) && !is_edge(id)).count();
+        let mended = late.keys().filter(|id| before.get(id) != after.get(id) && !is_edge(id)).count();
         Ok((mended, edges))
+    }
+
+    /// What is to be remembered of this run. What nobody judged is to be settled again when something came of that time.
+    async fn watched(
+        &self,
+        tx: &mut Transaction,
+        heard: &Heard,
+        arrived_from: DateTime<Utc>,
+        judgement: Option<&Judgement>,
+    ) -> Result<Heard, Error> {
+        let now = self.context.now();
+        let mut watch = Heard { ran_at: Some(now), ..*heard };
+        let Some(judgement) = judgement else { return Ok(watch) };
+        let is_news = judgement.heard_from == Some(now);
+        (watch.heard_from, watch.unjudged_from) = (judgement.heard_from, judgement.unjudged_from);
+        watch.is_settled = heard.is_settled && !is_news;
+        match judgement.unjudged() {
+            Some((_, until)) if until < now - MENDED => (watch.unjudged_from, watch.is_settled) = (None, true),
+            Some(time) if watch.is_settled => {
+                watch.is_settled = !node_log::has_arrived(tx, arrived_from, time).await?;
+            }
+            _ => {}
+        }
+        Ok(watch)
+    }
+
+    /// Settles what servers were while nobody was judged, by what is known by now: outages that are over, of servers and of
+    /// the collection. Answers how many logs it changed. It may read two days of reports: servers are marked before it, and
+    /// without it.
+    async fn settle(&self, (since, until): (DateTime<Utc>, DateTime<Utc>)) -> Result<usize, Error> {
+        let now = self.context.now();
+        let timeout = Patience::from(self.config.node_health_check).offline_timeout;
+        let since = since.max(now - MENDED);
+        let mut tx = self.pool.begin().await?;
+        if !db::try_job_lock(&mut tx, "refresh_server_status").await? {
+            return Ok(0);
+        }
+        let found = node_log::silences(&mut tx, since, timeout).await?;
+        let of_then = |silences: &[Silence]| -> Vec<Silence> {
+            silences.iter().filter(|(from, _)| *from < until).copied().collect()
+        };
+        let of_all = of_then(&found.of_all);
+        let own = |(id, silences): (&i32, &Vec<Silence>)| (*id, own_silences(&of_then(silences), &of_all, timeout));
+        let own: BTreeMap<i32, Vec<Silence>> =
+            found.by_server.iter().map(own).filter(|(_, own)| !own.is_empty()).collect();
+        node_status::replace_collection_outages(&mut tx, (since, until), &of_all).await?;
+        node_status::lock(&mut tx, &own.keys().copied().collect::<Vec<_>>()).await?;
+        let firsts: Vec<_> = own.iter().filter_map(|(id, own)| Some((*id, own.first()?.0))).collect();
+        let before = node_log::logs(&mut tx, &firsts).await?;
+        let mut after = before.clone();
+        for (id, log) in &mut after {
+            log.add_outages(own.get(id).map_or(&[][..], Vec::as_slice), timeout, now);
+        }
+        node_log::write(&mut tx, &before, &after).await?;
+        node_status::set_settled(&mut tx).await?;
+        tx.commit().await?;
+        Ok(before.iter().filter(|(id, log)| after.get(id) != Some(log)).count())
     }
 }
 
 /// The servers of which something changes, by id.
-fn concerned(servers: &[Watched], judgement: Option<&Judgement>, in_hindsight: &BTreeSet<i32>) -> Vec<i32> {
+fn concerned(servers: &[Watched], judgement: Option<&Judgement>, late: &BTreeMap<i32, LateSigns>) -> Vec<i32> {
     let changes = |server: &&Watched| {
         server.is_news_to_the_log() || judgement.is_some_and(|judgement| server.judge(judgement).is_some())
     };
     let changing = servers.iter().filter(changes).map(|server| server.node_server_id);
-    changing.chain(in_hindsight.iter().copied()).collect::<BTreeSet<i32>>().into_iter().collect()
+    changing.chain(late.keys().copied()).collect::<BTreeSet<i32>>().into_iter().collect()
 }
 
 /// From when on the servers' logs may change.
-fn beginnings(
-    servers: &[Watched],
-    late: &BTreeMap<i32, LateSigns>,
-    silences: &BTreeMap<i32, Vec<Silence>>,
-    now: DateTime<Utc>,
-) -> Vec<(i32, DateTime<Utc>)> {
+fn beginnings(servers: &[Watched], late: &BTreeMap<i32, LateSigns>, now: DateTime<Utc>) -> Vec<(i32, DateTime<Utc>)> {
     let beginning = |server: &Watched| {
-        let open = server.logged.map(|logged| logged.since);
-        let late = late.get(&server.node_server_id).map(|late| late.since);
-        let silence = silences.get(&server.node_server_id).and_then(|silences| silences.first()).map(|first| first.0);
-        (server.node_server_id, [open, late, silence].into_iter().flatten().fold(now, DateTime::min))
+        let open = server.logged.map_or(now, |logged| logged.since);
+        let late = late.get(&server.node_server_id).map_or(open, |late| late.since);
+        (server.node_server_id, open.min(late))
     };
     servers.iter().map(beginning).collect()
 }

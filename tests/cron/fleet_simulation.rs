@@ -205,14 +205,6 @@ fn by_the_rules_90_days_by_the_minute_are_recorded_as_they_were() {
     assert!(rules.alarms > 500, "{} outages are not worth a test", rules.alarms);
 }
 
-#[test]
-#[ignore = "takes minutes: docs/DEVELOPMENT.md says how"]
-fn by_the_rules_90_days_of_200_servers_by_the_minute_are_recorded_as_they_were() {
-    let life = Life { seed: 5, servers: 200, steps: 90 * 24 * 60, step_seconds: 60, longest_up: 9_000 };
-    let (fleet, rules) = live_by_the_rules(life);
-    check_rules(&fleet, &rules);
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]

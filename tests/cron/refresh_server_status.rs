@@ -1,6 +1,5 @@
 //! Servers are marked by their silence: quick to see an outage, slow to cry wolf.
 
-use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::services::cron::refresh_server_status::Refreshed;
 use sqlx::PgPool;
@@ -162,7 +161,7 @@ async fn what_servers_were_while_the_job_did_not_run_is_found_out_afterwards(
     }
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
     assert_eq!(watch.log(3).await, log_of(&[("online", 0), ("offline", 600), ("online", 3_000)]));
-    assert_eq!(watch.world.number("select count(*) from telecom.collection_outage").await, 0);
+    assert_eq!(watch.collection_outages().await, []);
     let said = watch.fact_kinds().await;
     assert_eq!(said, ["NodeServerCameOnline"; 3], "what is over is not news");
 }
@@ -188,13 +187,25 @@ async fn an_outage_of_the_collection_is_what_remains_unheard(
         watch.beat_at(&[1, 2, 3], minute * 60).await;
         watch.refresh(minute * 60).await;
     }
-    let outages = "select since, until from telecom.collection_outage";
-    let outages: Vec<(DateTime<Utc>, DateTime<Utc>)> =
-        sqlx::query_as(outages).fetch_all(&watch.world.pool).await.unwrap();
-    assert_eq!(outages, unheard.map(|(since, until)| (after(since), after(until))).as_slice());
+    assert_eq!(watch.collection_outages().await, unheard.as_slice());
     for server in 1..=3 {
         assert_eq!(watch.log(server).await, log_of(&[("online", 0)]), "nobody was gone");
     }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_outage_of_the_collection_for_longer_than_is_looked_back_at_stays_unknown(pool: PgPool) {
+    let watch = Watch::online(pool, 3).await;
+    watch.beat_at(&[1, 2, 3], 60).await;
+    assert!(watch.refresh(420).await.collection_stopped);
+    let end = 60 * 3_600;
+    for seconds in (end..end + 600).step_by(60) {
+        watch.beat_at(&[1, 2, 3], seconds).await;
+        watch.run(seconds).await;
+    }
+    let settled = "select count(*) from telecom.node_status_watch where is_settled and unjudged_from is not null";
+    assert_eq!(watch.world.number(settled).await, 1);
+    assert_eq!(watch.collection_outages().await, [(60, end)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -214,12 +225,7 @@ async fn when_no_server_is_heard_it_is_the_collection_and_not_the_servers(pool: 
     assert_eq!(watch.refresh(1_206).await, Refreshed { offline: 1, ..NOTHING });
     let facts = watch.fact_kinds().await;
     assert_eq!(facts[3..], ["CollectionStopped", "CollectionResumed", "NodeServerWentOffline"]);
-    let outage: Vec<(DateTime<Utc>, DateTime<Utc>)> =
-        sqlx::query_as("select since, until from telecom.collection_outage")
-            .fetch_all(&watch.world.pool)
-            .await
-            .unwrap();
-    assert_eq!(outage, [(after(0), after(895))]);
+    assert_eq!(watch.collection_outages().await, [(0, 895)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

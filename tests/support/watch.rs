@@ -99,6 +99,13 @@ impl Watch {
         log.into_iter().map(|(to, since, _)| (to, (since - at(NOW)).num_seconds())).collect()
     }
 
+    /// The outages of the collection that are over: since when and until when.
+    pub async fn collection_outages(&self) -> Vec<(i64, i64)> {
+        let outages = "select extract(epoch from since - $1)::bigint, extract(epoch from until - $1)::bigint
+             from telecom.collection_outage where until is not null order by since";
+        sqlx::query_as(outages).bind(at(NOW)).fetch_all(&self.world.pool).await.unwrap()
+    }
+
     /// What kinds of facts were said, in order.
     pub async fn fact_kinds(&self) -> Vec<String> {
         self.world.facts().await.into_iter().map(|(kind, _)| kind).collect()

@@ -1,6 +1,6 @@
 //! Whether node servers carry traffic: who was heard, and what each server is.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Connection, columns, stored};
 use crate::domain::node_status::{Heard, Silence};
@@ -72,21 +72,25 @@ pub async fn close_collection_outage(connection: &mut Connection, until: DateTim
     Ok(())
 }
 
-/// Puts what is known in hindsight in place of the outages of the collection that are over and touch `[since, until)`.
+/// Puts what is known in hindsight in place of the outages of the collection that are over and touch `[since, until)`. One
+/// that began longer than twice the timeout before it stays: of that time nothing was looked at.
 pub async fn replace_collection_outages(
     connection: &mut Connection,
-    (since, until): (DateTime<Utc>, DateTime<Utc>),
+    (since, until): Silence,
+    timeout: TimeDelta,
     outages: &[Silence],
 ) -> Result<(), Error> {
     let (sinces, untils) = columns!(outages, |outage| outage.0, |outage| outage.1);
     sqlx::query!(
         r#"/* node_status.replace_collection_outages */
         with gone as (
-            delete from telecom.collection_outage where since < $2 and until > $1
+            delete from telecom.collection_outage
+            where since >= $1::timestamptz - 2 * $3::interval and since < $2 and until > $1
         )
-        insert into telecom.collection_outage (since, until) select * from unnest($3::timestamptz[], $4::timestamptz[])"#,
+        insert into telecom.collection_outage (since, until) select * from unnest($4::timestamptz[], $5::timestamptz[])"#,
         since,
         until,
+        timeout as TimeDelta,
         &sinces,
         &untils
     )

@@ -178,7 +178,7 @@ impl TelecomCronExecutor {
     /// Settles what servers were while nobody was judged, by what is known by now: outages that are over, of servers and of
     /// the collection. Answers how many logs it changed. It may read two days of reports: servers are marked before it, and
     /// without it.
-    async fn settle(&self, (since, until): (DateTime<Utc>, DateTime<Utc>)) -> Result<usize, Error> {
+    async fn settle(&self, (since, until): Silence) -> Result<usize, Error> {
         let now = self.context.now();
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
         let since = since.max(now - MENDED);
@@ -194,7 +194,7 @@ impl TelecomCronExecutor {
         let own = |(id, silences): (&i32, &Vec<Silence>)| (*id, own_silences(&of_then(silences), &of_all, timeout));
         let own: BTreeMap<i32, Vec<Silence>> =
             found.by_server.iter().map(own).filter(|(_, own)| !own.is_empty()).collect();
-        node_status::replace_collection_outages(&mut tx, (since, until), &of_all).await?;
+        node_status::replace_collection_outages(&mut tx, (since, until), timeout, &of_all).await?;
         node_status::lock(&mut tx, &own.keys().copied().collect::<Vec<_>>()).await?;
         let firsts: Vec<_> = own.iter().filter_map(|(id, own)| Some((*id, own.first()?.0))).collect();
         let before = node_log::logs(&mut tx, &firsts).await?;

@@ -1,6 +1,5 @@
 //! Maintenance: set and lifted by an administrator alone, logged with who and why; and what it means for availability.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::services::Processor;
 use shared::services::cron::Run;
@@ -9,6 +8,7 @@ use sqlx::PgPool;
 use telecom_tests::api::Api;
 use telecom_tests::report::report_of;
 use telecom_tests::token::{Issuer, claims};
+use telecom_tests::watch::{after, heartbeat};
 use telecom_tests::{GIB, NOW, World, at, user};
 use tonic::Code;
 use uuid::Uuid;
@@ -35,21 +35,15 @@ impl Story {
     /// Lets minutes pass, in each of which `alive` servers report and statuses are refreshed.
     async fn pass(&mut self, minutes: i64, alive: &[i32]) {
         for _ in 0..minutes {
-            let now = at(NOW) + TimeDelta::minutes(self.minutes);
-            self.beat_at(now, alive).await;
+            self.beat_at(self.minutes * 60, alive).await;
             self.api.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap();
             self.minutes += 1;
         }
     }
 
-    async fn beat_at(&self, now: DateTime<Utc>, alive: &[i32]) {
-        self.api.world.clock.set(now);
-        let body = |&server: &i32| {
-            let mut body = report_of(0, server, now, &[]);
-            body["report_id"] = json!(Uuid::new_v4());
-            body.to_string()
-        };
-        let bodies: Vec<String> = alive.iter().map(body).collect();
+    async fn beat_at(&self, seconds: i64, alive: &[i32]) {
+        self.api.world.clock.set(after(seconds));
+        let bodies: Vec<String> = alive.iter().map(|&server| heartbeat(server, seconds)).collect();
         assert!(self.api.world.report(&bodies).await.is_empty());
     }
 
@@ -186,7 +180,7 @@ async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenan
     let mut story = Story::begin(pool).await;
     story.pass(5, &[2]).await;
     assert_eq!(story.log().await, [("online".to_owned(), 0)]);
-    story.beat_at(at(NOW) + TimeDelta::seconds(301), &[2]).await;
+    story.beat_at(301, &[2]).await;
     story.set(true, "new disk").await;
     let entries = [("online", 0), ("offline", 0), ("maintenance", 5)].map(|(to, since)| (to.to_owned(), since));
     assert_eq!(story.log().await, entries);

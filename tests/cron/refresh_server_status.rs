@@ -1,4 +1,6 @@
 //! Servers are marked by their silence: quick to see an outage, slow to cry wolf.
+//!
+//! Where a test has cases, `#[ignore]` on the pool says that it is no value of theirs: sqlx gives it.
 
 use serde_json::{Value, json};
 use shared::services::cron::refresh_server_status::Refreshed;

@@ -118,7 +118,9 @@ pub fn log_of(intervals: &[(&str, i64)]) -> Vec<(String, i64)> {
     intervals.iter().map(|&(to, since)| (to.to_owned(), since)).collect()
 }
 
-fn heartbeat(server: i32, end: i64) -> String {
+/// A report without usage, of a period that ended at `end`.
+#[must_use]
+pub fn heartbeat(server: i32, end: i64) -> String {
     let mut body = report_of(0, server, after(end), &[]);
     body["report_id"] = json!(Uuid::new_v4());
     body.to_string()

@@ -97,8 +97,7 @@ pub async fn has_arrived(
     Ok(arrived)
 }
 
-/// Silences longer than `timeout` that end after `from`, between signs of life of one server, and those of all servers
-/// together where there are several.
+/// Silences between signs of life of one server, and those of all servers together where there are several.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Silences {
     /// Of each server.
@@ -107,15 +106,19 @@ pub struct Silences {
     pub of_all: Vec<Silence>,
 }
 
-/// Looks for [`Silences`], for what no run of the job saw. It reads all that arrived since twice the timeout before `from`:
-/// a server that was not silent then was heard at most a timeout before somebody who was.
-pub async fn silences(connection: &mut Connection, from: DateTime<Utc>, timeout: TimeDelta) -> Result<Silences, Error> {
+/// Silences longer than `timeout` that touch `[since, until)`, for what no run of the job saw. It reads all that arrived
+/// since twice the timeout before: a server that was not silent then was heard at most a timeout before somebody who was.
+pub async fn silences(
+    connection: &mut Connection,
+    (since, until): (DateTime<Utc>, DateTime<Utc>),
+    timeout: TimeDelta,
+) -> Result<Silences, Error> {
     let rows = sqlx::query!(
         r#"/* node_log.silences */
         with sign as materialized (
             select node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
             from telecom.usage_report
-            where received_at >= $1::timestamptz - 2 * $2::interval
+            where received_at >= $1::timestamptz - 2 * $3::interval
         ), silence as (
             select node_server_id, lag(seen_at) over (partition by node_server_id order by seen_at) as since, seen_at as until
             from sign
@@ -126,9 +129,10 @@ pub async fn silences(connection: &mut Connection, from: DateTime<Utc>, timeout:
         )
         select node_server_id, since as "since!", until as "until!"
         from silence
-        where until - since > $2 and until > $1 and since >= $1::timestamptz - 2 * $2::interval
+        where until - since > $3 and until > $1 and since < $2 and since >= $1::timestamptz - 2 * $3::interval
         order by until"#,
-        from,
+        since,
+        until,
         timeout as TimeDelta
     )
     .fetch_all(connection)

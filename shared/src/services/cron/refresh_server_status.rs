@@ -81,7 +81,7 @@ impl TelecomCronExecutor {
             }
             outbox.fact(&fact)?;
         }
-        let watch = self.watched(&mut tx, &heard, arrived_from, judgement.as_ref()).await?;
+        let watch = self.remembered(&mut tx, &heard, arrived_from, judgement.as_ref()).await?;
         node_status::save_watch(&mut tx, &watch).await?;
         let messages = outbox.write(&mut tx).await?;
         tx.commit().await?;
@@ -152,7 +152,7 @@ impl TelecomCronExecutor {
     }
 
     /// What is to be remembered of this run. What nobody judged is to be settled again when something came of that time.
-    async fn watched(
+    async fn remembered(
         &self,
         tx: &mut Transaction,
         heard: &Heard,
@@ -186,15 +186,11 @@ impl TelecomCronExecutor {
         if !db::try_job_lock(&mut tx, "refresh_server_status").await? {
             return Ok(0);
         }
-        let found = node_log::silences(&mut tx, since, timeout).await?;
-        let of_then = |silences: &[Silence]| -> Vec<Silence> {
-            silences.iter().filter(|(from, _)| *from < until).copied().collect()
-        };
-        let of_all = of_then(&found.of_all);
-        let own = |(id, silences): (&i32, &Vec<Silence>)| (*id, own_silences(&of_then(silences), &of_all, timeout));
+        let found = node_log::silences(&mut tx, (since, until), timeout).await?;
+        let own = |(id, silences): (&i32, &Vec<Silence>)| (*id, own_silences(silences, &found.of_all, timeout));
         let own: BTreeMap<i32, Vec<Silence>> =
             found.by_server.iter().map(own).filter(|(_, own)| !own.is_empty()).collect();
-        node_status::replace_collection_outages(&mut tx, (since, until), timeout, &of_all).await?;
+        node_status::replace_collection_outages(&mut tx, (since, until), timeout, &found.of_all).await?;
         node_status::lock(&mut tx, &own.keys().copied().collect::<Vec<_>>()).await?;
         let firsts: Vec<_> = own.iter().filter_map(|(id, own)| Some((*id, own.first()?.0))).collect();
         let before = node_log::logs(&mut tx, &firsts).await?;

@@ -26,6 +26,7 @@ mod cron {
     mod sweep_outbox;
 }
 mod database {
+    mod given_up_calls;
     mod login;
     mod roles;
     mod writes;

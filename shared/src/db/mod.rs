@@ -12,7 +12,7 @@ use scopeguard::{ScopeGuard, guard};
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
-use sqlx::{Executor, PgPool, Postgres};
+use sqlx::{Connection as _, Executor, PgPool, Postgres};
 
 use crate::config::DatabaseConfig;
 use crate::deadline;
@@ -40,16 +40,20 @@ mod factor;
 /// The migrations, in `migrations/`.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
-/// A transaction under way.
-pub type Transaction = sqlx::Transaction<'static, sqlx::Postgres>;
 /// A connection, inside or outside a transaction.
 pub type Connection = PgConnection;
 
+type Transaction<'c> = sqlx::Transaction<'c, Postgres>;
+
 const CONFLICT_RETRIES: usize = 5;
 
-/// A statement ends when the client that waits for it is gone: a process that was killed, a call that was given up. The
-/// database looks after half a second, and again.
-const NOTICE_THE_CLIENTS_END: &str = "/* db.connect */ set client_connection_check_interval = '500ms'";
+/// Limits of every connection, whatever the database's own are. A statement ends when its client is gone (a process that
+/// was killed, a call that was given up): the database checks twice a second. No lock is waited for longer than a delivery
+/// can afford: a row that is locked by hand must not stall the users of all others. A transaction whose client stands
+/// still releases its locks.
+const CONNECTION_LIMITS: &str = "/* db.connect */ set client_connection_check_interval = '500ms'; \
+     /* db.connect */ set lock_timeout = '5s'; \
+     /* db.connect */ set idle_in_transaction_session_timeout = '60s'";
 
 /// A pool that connects at its first use, not here.
 ///
@@ -66,10 +70,8 @@ pub fn connect(config: &DatabaseConfig) -> PgPool {
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                connection.execute(NOTICE_THE_CLIENTS_END).await?;
-                if let Some(role) = role {
-                    connection.execute(format!("/* db.connect */ set role {role}").as_str()).await?;
-                }
+                let role = role.map(|role| format!("; /* db.connect */ set role {role}")).unwrap_or_default();
+                connection.execute(format!("{CONNECTION_LIMITS}{role}").as_str()).await?;
                 Ok(())
             })
         })
@@ -84,58 +86,91 @@ pub fn connect(config: &DatabaseConfig) -> PgPool {
         .connect_lazy_with(config.connect.clone())
 }
 
-/// Runs a whole transaction again, a few times, when the database gave it up for another one (serialization
-/// failure or deadlock); any other outcome is returned as it is.
-pub async fn retry_conflicts<T, F, Fut>(name: &'static str, transaction: F) -> Result<T, Error>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, Error>>,
-{
+/// A connection on loan from the pool. Dropped before it is [returned](Loan::give_back), it is closed.
+///
+/// A future that owns a connection may be dropped at any `await`: its deadline passed, or its caller cancelled. In the
+/// middle of `BEGIN`, of a statement or of `COMMIT` nothing is known of the connection's state: put back into the pool, it
+/// could show its next user a frozen snapshot or carry a setting that is not theirs (sqlx's own transactions do that when
+/// they are dropped within `BEGIN`). The database notices a closed connection and ends its transaction.
+struct Loan(ScopeGuard<PoolConnection<Postgres>, fn(PoolConnection<Postgres>)>);
+
+impl Loan {
+    async fn from(pool: &PgPool) -> Result<Self, Error> {
+        Ok(Self(guard(pool.acquire().await?, |connection| drop(connection.detach()))))
+    }
+
+    /// Its work is done, and no transaction of it is under way.
+    fn give_back(self) {
+        drop(ScopeGuard::into_inner(self.0));
+    }
+}
+
+/// Runs work that needs no transaction: a statement that reads, which sees one instant by itself, or independent
+/// statements. An explicit transaction would cost as much as a short statement.
+pub async fn on_connection<T>(
+    pool: &PgPool,
+    work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut loan = Loan::from(pool).await?;
+    let result = work(&mut loan.0).await;
+    loan.give_back();
+    result
+}
+
+/// Runs several statements that read, all of which see the same instant. The database cancels a statement when the
+/// [deadline] has passed.
+///
+/// The transaction is not committed: there is nothing to keep, and the rollback travels with the pool's ping.
+pub async fn read_tx<T>(
+    pool: &PgPool,
+    work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut loan = Loan::from(pool).await?;
+    let mut tx = begin(&mut loan.0, "/* db.read_tx */ begin isolation level repeatable read, read only").await?;
+    let result = work(&mut tx).await;
+    drop(tx);
+    loan.give_back();
+    result
+}
+
+/// Runs a transaction that writes, and commits it if `work` succeeds. When the database ends it in favour of another
+/// one (serialization failure, deadlock), it runs again, a few times; `name` appears in the log then.
+pub async fn write_tx<T>(
+    pool: &PgPool,
+    name: &'static str,
+    work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error> + Clone,
+) -> Result<T, Error> {
     let backoff = ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(20))
         .with_max_times(CONFLICT_RETRIES)
         .with_jitter();
-    transaction
+    (|| write_once(pool, work.clone()))
         .retry(backoff)
         .when(|error| error.code() == error::TRANSACTION_CONFLICT)
         .notify(|error, after| tracing::warn!(transaction = name, cause = error.cause(), ?after, "transaction retried"))
         .await
 }
 
-/// A transaction that reads, all of it from one moment. The database cancels its statement when the time of the
-/// [deadline](crate::deadline) is over: what nobody waits for any more must not go on.
-///
-/// Nobody commits it: there is nothing to keep, and the rollback goes with the ping that the pool sends anyway.
-pub async fn read(pool: &PgPool) -> Result<Transaction, Error> {
-    begin(pool, "/* db.read */ begin isolation level repeatable read, read only").await
-}
-
-/// A transaction that writes for somebody who waits for it; bounded as [`read`] is.
-pub async fn write(pool: &PgPool) -> Result<Transaction, Error> {
-    begin(pool, "/* db.write */ begin").await
-}
-
-/// A connection for one statement that reads: of one moment by itself, it needs no transaction, which costs as much as a
-/// short statement. Dropped before it is [released](release), when nobody waits for the answer any more, it is cut, and the
-/// database ends the statement.
-pub type Reader = ScopeGuard<PoolConnection<Postgres>, fn(PoolConnection<Postgres>)>;
-
-/// A connection for one statement.
-pub async fn reader(pool: &PgPool) -> Result<Reader, Error> {
-    Ok(guard(pool.acquire().await?, |connection| drop(connection.detach())))
-}
-
-/// The answer is here: somebody else may have the connection.
-pub fn release(reader: Reader) {
-    drop(ScopeGuard::into_inner(reader));
+async fn write_once<T>(pool: &PgPool, work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+    let mut loan = Loan::from(pool).await?;
+    let mut tx = begin(&mut loan.0, "/* db.write_tx */ begin").await?;
+    let result = work(&mut tx).await;
+    if result.is_ok() {
+        tx.commit().await?;
+    } else if tx.rollback().await.is_err() {
+        // The connection is in an unknown state: it is closed, and the database rolls back.
+        return result;
+    }
+    loan.give_back();
+    result
 }
 
 /// Begins, and sets the limit, in one message: a number cannot be a parameter there.
-async fn begin(pool: &PgPool, begin: &'static str) -> Result<Transaction, Error> {
-    let Some(left) = deadline::left() else { return Ok(pool.begin_with(begin).await?) };
-    // For this transaction alone: a proxy may give the connection to somebody else after it. 0 would mean no limit.
+async fn begin<'c>(connection: &'c mut Connection, begin: &'static str) -> Result<Transaction<'c>, Error> {
+    let Some(left) = deadline::left() else { return Ok(connection.begin_with(begin).await?) };
+    // For this transaction alone: a proxy may give the connection to another client after it. 0 would mean no limit.
     let limit_ms = left.as_millis().max(1);
-    Ok(pool.begin_with(format!("{begin}; set local statement_timeout = {limit_ms}")).await?)
+    Ok(connection.begin_with(format!("{begin}; set local statement_timeout = {limit_ms}")).await?)
 }
 
 /// One of the names that a column of an enumerated type may hold.

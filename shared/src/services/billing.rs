@@ -14,7 +14,7 @@ use crate::clock::Context;
 use crate::db::billing::{self, NewBillingBatch};
 use crate::db::outbox::OutboxMessage;
 use crate::db::user_package_usage::{self, UsageToAdd};
-use crate::db::{self, Transaction, node, package_queue};
+use crate::db::{self, Connection, node, package_queue};
 use crate::domain::bucket::hour_of;
 use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::{Traffic, UsageKey};
@@ -74,27 +74,30 @@ impl Processor<Batch<KeyedBilling>> for TelecomBillingHook {
 
     #[tracing::instrument(name = "telecom_billing_hook", skip_all, fields(messages = batch.len()))]
     async fn process(&self, batch: Batch<KeyedBilling>) -> Result<Outcomes, Error> {
-        let (outcomes, messages) = db::retry_conflicts("apply_user_usage_billing", || self.apply(&batch)).await?;
+        let (outcomes, messages) =
+            db::write_tx(&self.pool, "apply_user_usage_billing", async |tx| self.apply(tx, &batch).await).await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
         Ok(outcomes)
     }
 }
 
 impl TelecomBillingHook {
-    async fn apply(&self, batch: &Batch<KeyedBilling>) -> Result<(Outcomes, Vec<OutboxMessage>), Error> {
+    async fn apply(
+        &self,
+        tx: &mut Connection,
+        batch: &Batch<KeyedBilling>,
+    ) -> Result<(Outcomes, Vec<OutboxMessage>), Error> {
         let now = self.context.now();
-        let mut tx = self.pool.begin().await?;
-        let fleet = Fleet::of(&mut tx, batch).await?;
+        let fleet = Fleet::of(tx, batch).await?;
         let checked: Vec<Result<(), Error>> = batch.iter().map(|billing| fleet.check(billing)).collect();
         let known = batch.iter().zip(&checked).filter(|(_, check)| check.is_ok()).map(|(billing, _)| &**billing);
         let by_id = by_id(known);
-        let new = billing::insert_new_batches(&mut tx, &new_batches(&by_id)?, now).await?;
+        let new = billing::insert_new_batches(tx, &new_batches(&by_id)?, now).await?;
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
-        let recorded: HashMap<Uuid, Vec<u8>> = billing::batch_hashes(&mut tx, &ids).await?.into_iter().collect();
+        let recorded: HashMap<Uuid, Vec<u8>> = billing::batch_hashes(tx, &ids).await?.into_iter().collect();
 
         let events = new.iter().filter_map(|id| by_id.get(id)).flat_map(|billing| &billing.events);
-        let messages = self.charge(&mut tx, &fold(events)?, now).await?;
-        tx.commit().await?;
+        let messages = self.charge(tx, &fold(events)?, now).await?;
         let outcomes = batch.iter().zip(checked).map(|(billing, check)| check.and_then(|()| judge(billing, &recorded)));
         Ok((outcomes.collect(), messages))
     }
@@ -102,7 +105,7 @@ impl TelecomBillingHook {
     /// Package items by user, then usage rows by key, then the outbox: every writer takes its locks in this order.
     async fn charge(
         &self,
-        tx: &mut Transaction,
+        tx: &mut Connection,
         usage: &BTreeMap<UsageKey, Traffic>,
         now: DateTime<Utc>,
     ) -> Result<Vec<OutboxMessage>, Error> {
@@ -123,7 +126,7 @@ impl TelecomBillingHook {
 struct Fleet(HashSet<i32>);
 
 impl Fleet {
-    async fn of(tx: &mut Transaction, batch: &Batch<KeyedBilling>) -> Result<Self, Error> {
+    async fn of(tx: &mut Connection, batch: &Batch<KeyedBilling>) -> Result<Self, Error> {
         let named: HashSet<i32> =
             batch.iter().flat_map(|billing| &billing.events).map(|event| event.server_id).collect();
         let named: Vec<i32> = named.into_iter().collect();
@@ -214,7 +217,7 @@ fn charges(usage: &BTreeMap<UsageKey, Traffic>) -> Result<Vec<Charge>, Error> {
 
 /// Charges active items and answers them. `charges` is sorted by user.
 async fn charge_items(
-    tx: &mut Transaction,
+    tx: &mut Connection,
     charges: &[Charge],
     outbox: &mut Outbox<'_>,
     now: DateTime<Utc>,
@@ -241,7 +244,7 @@ async fn charge_items(
 
 /// Locks twice: where the first time waited for a transaction that moved a user on, only a statement begun after
 /// that one's commit sees the item that is active instead.
-async fn lock_items(tx: &mut Transaction, charges: &[Charge]) -> Result<Vec<ActiveItem>, Error> {
+async fn lock_items(tx: &mut Connection, charges: &[Charge]) -> Result<Vec<ActiveItem>, Error> {
     let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
     let mut items = package_queue::lock_active(tx, &users).await?;
     let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();

@@ -12,7 +12,7 @@ use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::node::{self, ClientFactor, Heartbeat};
 use crate::db::usage_report::{self, NewUsageReport, RawUsage};
-use crate::db::{self, Transaction};
+use crate::db::{self, Connection};
 use crate::domain::traffic::Factor;
 use crate::error::{Error, ErrorKind};
 use crate::events::usage_report::UsageReport;
@@ -69,21 +69,18 @@ impl Processor<Batch<HashedReport>> for IngestUsageReports {
 
     #[tracing::instrument(name = "ingest_usage_reports", skip_all, fields(reports = reports.len()))]
     async fn process(&self, reports: Batch<HashedReport>) -> Result<Outcomes, Error> {
-        db::retry_conflicts("ingest_usage_reports", || self.record(&reports)).await
+        db::write_tx(&self.pool, "ingest_usage_reports", async |tx| self.record(tx, &reports).await).await
     }
 }
 
 impl IngestUsageReports {
-    async fn record(&self, reports: &Batch<HashedReport>) -> Result<Outcomes, Error> {
+    async fn record(&self, tx: &mut Connection, reports: &Batch<HashedReport>) -> Result<Outcomes, Error> {
         let now = self.context.now();
-        let mut tx = self.pool.begin().await?;
         let servers: Vec<i32> = reports.iter().map(|hashed| hashed.report.server_id).collect();
-        let fleet = Fleet(node::client_factors(&mut tx, &servers).await?);
+        let fleet = Fleet(node::client_factors(tx, &servers).await?);
         let checked: Vec<Result<(), Error>> = reports.iter().map(|hashed| fleet.check(&hashed.report)).collect();
         let known = reports.iter().zip(&checked).filter(|(_, check)| check.is_ok()).map(|(hashed, _)| &**hashed);
-        let hashes = Recorded::write(&mut tx, known, &fleet, now).await?;
-        tx.commit().await?;
-
+        let hashes = Recorded::write(tx, known, &fleet, now).await?;
         let outcomes = reports.iter().zip(checked).map(|(hashed, check)| check.and_then(|()| hashes.judge(hashed)));
         Ok(outcomes.collect())
     }
@@ -128,7 +125,7 @@ struct Recorded(HashMap<Uuid, Vec<u8>>);
 
 impl Recorded {
     async fn write<'r>(
-        tx: &mut Transaction,
+        tx: &mut Connection,
         reports: impl Iterator<Item = &'r HashedReport>,
         fleet: &Fleet,
         now: DateTime<Utc>,

@@ -49,10 +49,12 @@ impl Processor<Run> for Migrate {
 
     #[tracing::instrument(name = "migrate", skip_all)]
     async fn process(&self, _: Run) -> Result<Migrated, Error> {
-        let mut connection = self.pool.acquire().await?;
-        db::migrate(&mut connection).await?;
         let today = self.context.now().date_naive();
-        let partitions_created = maintenance::create_partitions(&mut connection, today, DAYS_AHEAD).await?;
+        let partitions_created = db::on_connection(&self.pool, async |connection| {
+            db::migrate(connection).await?;
+            maintenance::create_partitions(connection, today, DAYS_AHEAD).await
+        })
+        .await?;
         let version = db::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
         Ok(Migrated { version, partitions_created })
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::clock::Context;
 use crate::db::outbox::{self, Destination, OutboxMessage};
-use crate::db::{Connection, Transaction};
+use crate::db::{self, Connection};
 use crate::error::Error;
 use crate::events::facts::{self, Fact, FactDetail};
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
@@ -84,7 +84,7 @@ impl<'c> Outbox<'c> {
     /// Writes batches of billing events, as part of `tx`: each while the one after it is made.
     pub async fn write_billing(
         &self,
-        tx: &mut Transaction,
+        tx: &mut Connection,
         batches: impl Iterator<Item = &[UserUsageBillingEvent]>,
     ) -> Result<Vec<OutboxMessage>, Error> {
         let messages = batches.map(|events| {
@@ -96,7 +96,7 @@ impl<'c> Outbox<'c> {
     }
 
     /// Writes the intents, as part of `tx`.
-    pub async fn write(self, tx: &mut Transaction) -> Result<Vec<OutboxMessage>, Error> {
+    pub async fn write(self, tx: &mut Connection) -> Result<Vec<OutboxMessage>, Error> {
         if self.messages.is_empty() {
             return Ok(self.messages);
         }
@@ -125,13 +125,14 @@ pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMess
 }
 
 async fn settle(pool: &PgPool, sent: &[Uuid], failed: &[(Uuid, String)]) -> Result<(), Error> {
-    let mut connection = pool.acquire().await?;
-    let connection: &mut Connection = &mut connection;
-    outbox::delete(connection, sent).await?;
-    if !failed.is_empty() {
-        outbox::record_failures(connection, failed).await?;
-    }
-    Ok(())
+    db::on_connection(pool, async |connection| {
+        outbox::delete(connection, sent).await?;
+        if !failed.is_empty() {
+            outbox::record_failures(connection, failed).await?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 /// How many messages left and how many stayed.

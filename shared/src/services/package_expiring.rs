@@ -13,7 +13,7 @@ use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::outbox::OutboxMessage;
 use crate::db::package_queue::{self, ActivatedItem, ConsumedItem};
-use crate::db::{self, Transaction};
+use crate::db::{self, Connection};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
@@ -56,7 +56,8 @@ impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
 
     #[tracing::instrument(name = "handle_package_expiring", skip_all, fields(events = batch.len()))]
     async fn process(&self, batch: Batch<PackageExpiringEvent>) -> Result<Outcomes, Error> {
-        let messages = db::retry_conflicts("handle_package_expiring", || self.handle(&batch)).await?;
+        let messages =
+            db::write_tx(&self.pool, "handle_package_expiring", async |tx| self.handle(tx, &batch).await).await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
         // An item that is no longer active, or no longer run out, is left alone: the event was a hint.
         Ok(batch.iter().map(|_| Ok(())).collect())
@@ -64,26 +65,28 @@ impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
 }
 
 impl HandlePackageExpiring {
-    async fn handle(&self, batch: &Batch<PackageExpiringEvent>) -> Result<Vec<OutboxMessage>, Error> {
+    async fn handle(
+        &self,
+        tx: &mut Connection,
+        batch: &Batch<PackageExpiringEvent>,
+    ) -> Result<Vec<OutboxMessage>, Error> {
         let now = self.context.now();
         let users = sorted(batch.iter().map(|event| event.user));
         let items: Vec<i64> = batch.iter().map(|event| event.package_queue_id).collect();
-        let mut tx = self.pool.begin().await?;
-        package_queue::lock_active(&mut tx, &users).await?;
-        let consumed = package_queue::consume_expired(&mut tx, &items, now).await?;
+        package_queue::lock_active(tx, &users).await?;
+        let consumed = package_queue::consume_expired(tx, &items, now).await?;
 
         let mut outbox = Outbox::new(&self.context, now);
         for ConsumedItem { item, reason } in &consumed {
             outbox.fact(&Fact::PackageExpired { user: item.user_id, package_queue_id: item.id, reason: *reason })?;
         }
         let owners = sorted(consumed.iter().map(|consumed| consumed.item.user_id));
-        let activated = activate(&mut tx, &mut outbox, &owners, now).await?;
+        let activated = activate(tx, &mut outbox, &owners, now).await?;
         let followed: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
         for &user in owners.iter().filter(|user| !followed.contains(user)) {
             outbox.fact(&Fact::PackageQueueEmptied { user })?;
         }
-        let messages = outbox.write(&mut tx).await?;
-        tx.commit().await?;
+        let messages = outbox.write(tx).await?;
         tracing::info!(consumed = consumed.len(), activated = activated.len(), "package items moved on");
         Ok(messages)
     }
@@ -92,7 +95,7 @@ impl HandlePackageExpiring {
 /// Activates the oldest waiting item of each of `users` and announces it; one whose quota leaves nothing to use
 /// expires at once.
 pub(super) async fn activate(
-    tx: &mut Transaction,
+    tx: &mut Connection,
     outbox: &mut Outbox<'_>,
     users: &[Uuid],
     now: DateTime<Utc>,

@@ -98,10 +98,10 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
             RecentRange::Week => daily_edges(now, 7, input.time_zone),
             RecentRange::Month => daily_edges(now, 30, input.time_zone),
         };
-        let mut reader = db::reader(&self.pool).await?;
-        let traffic: HashMap<usize, Traffic> =
-            usage_by_bucket(&mut reader, input.user_id, &edges).await?.into_iter().collect();
-        db::release(reader);
+        let usage =
+            db::on_connection(&self.pool, async |connection| usage_by_bucket(connection, input.user_id, &edges).await)
+                .await?;
+        let traffic: HashMap<usize, Traffic> = usage.into_iter().collect();
         Ok(RecentTrafficUsage {
             range: input.range,
             time_zone: input.time_zone,

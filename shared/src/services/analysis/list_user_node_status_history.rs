@@ -71,11 +71,13 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
         let now = self.context.now();
         let range = TimeRange::asked(input.start, input.end, now)?;
         let past = range.past(now);
-        let mut tx = db::read(&self.pool).await?;
-        let hours = node_status_hours(&mut tx, input.user_id, range.start, range.end).await?;
-        let (clients, node_count) = user_clients(&mut tx, input.user_id, MAX_CLIENTS).await?;
-        let times = status_times(&mut tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
-        Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times), node_count })
+        db::read_tx(&self.pool, async |tx| {
+            let hours = node_status_hours(tx, input.user_id, range.start, range.end).await?;
+            let (clients, node_count) = user_clients(tx, input.user_id, MAX_CLIENTS).await?;
+            let times = status_times(tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
+            Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times), node_count })
+        })
+        .await
     }
 }
 

@@ -51,8 +51,7 @@ impl Processor<ListUserNodes> for AnalysisService {
     #[tracing::instrument(name = "list_user_nodes", skip_all)]
     async fn process(&self, input: ListUserNodes) -> Result<UserNodes, Error> {
         let page = ListUserNodes::BOUNDS.page(input.limit, input.offset)?;
-        let mut tx = db::read(&self.pool).await?;
-        let (nodes, total) = user_nodes(&mut tx, input.user_id, page).await?;
+        let (nodes, total) = db::read_tx(&self.pool, async |tx| user_nodes(tx, input.user_id, page).await).await?;
         Ok(UserNodes { nodes, total })
     }
 }

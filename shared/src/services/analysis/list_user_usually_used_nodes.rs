@@ -54,9 +54,10 @@ impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
         // Usage is kept by the hour: the current one is in, and so is the one of 30 days ago.
         let end = hour_of(self.context.now()) + TimeDelta::hours(1);
         let start = end - TimeDelta::hours(1) - WINDOW;
-        let mut reader = db::reader(&self.pool).await?;
-        let nodes = usually_used_nodes(&mut reader, input.user_id, start, end, page.limit).await?;
-        db::release(reader);
+        let nodes = db::on_connection(&self.pool, async |connection| {
+            usually_used_nodes(connection, input.user_id, start, end, page.limit).await
+        })
+        .await?;
         Ok(UserUsuallyUsedNodes { nodes })
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{Run, TelecomCronExecutor};
 use crate::db::billing;
 use crate::db::outbox::OutboxMessage;
-use crate::db::{self, Transaction};
+use crate::db::{self, Connection};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 use crate::events::user_usage_billing::UserUsageBillingEvent;
@@ -46,7 +46,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
         let mut billed = Billed::default();
         let mut max_reports = MAX_REPORTS;
         while !run.deadline_is_near() {
-            let step = match db::retry_conflicts("bill_traffic", || self.bill_some(max_reports)).await {
+            let step = match self.bill_some(max_reports).await {
                 // Together they are more than can be counted. One alone never is: its limits see to that.
                 Err(error) if error.is_overflow() && max_reports > 1 => {
                     max_reports /= 2;
@@ -76,21 +76,10 @@ struct Step {
 impl TelecomCronExecutor {
     /// One transaction: a claim, its fold, and the messages that say so.
     async fn bill_some(&self, max_reports: i64) -> Result<Step, Error> {
-        let mut tx = self.pool.begin().await?;
-        match self.claim_and_fold(&mut tx, max_reports).await {
-            Ok(step) => {
-                tx.commit().await?;
-                Ok(step)
-            }
-            Err(error) => {
-                // Now, not when the connection is used next: until then the claim would hide the reports.
-                tx.rollback().await?;
-                Err(error)
-            }
-        }
+        db::write_tx(&self.pool, "bill_traffic", async |tx| self.claim_and_fold(tx, max_reports).await).await
     }
 
-    async fn claim_and_fold(&self, tx: &mut Transaction, max_reports: i64) -> Result<Step, Error> {
+    async fn claim_and_fold(&self, tx: &mut Connection, max_reports: i64) -> Result<Step, Error> {
         let reports = billing::claim_reports(tx, self.context.ids.next_id(), max_reports, MAX_LINES).await?;
         if reports.is_empty() {
             return Ok(Step { reports: 0, events: 0, messages: Vec::new() });

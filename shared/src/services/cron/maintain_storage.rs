@@ -5,7 +5,7 @@ use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{Connection, maintenance};
+use crate::db::{self, Connection, maintenance};
 use crate::error::Error;
 use crate::services::Processor;
 
@@ -39,20 +39,23 @@ impl Processor<MaintainStorageJob> for TelecomCronExecutor {
 
     #[tracing::instrument(name = "maintain_storage", skip_all)]
     async fn process(&self, MaintainStorageJob(run): MaintainStorageJob) -> Result<Maintained, Error> {
-        let mut connection = self.pool.acquire().await?;
-        let today = self.context.now().date_naive();
-        let kept = Days::new(u64::try_from(self.config.retention.traffic_usage_days).map_err(Error::internal)?);
-        let mut done = Maintained {
-            partitions_created: maintenance::create_partitions(&mut connection, today, DAYS_AHEAD).await?,
-            partitions_dropped: maintenance::drop_partitions(&mut connection, today - kept).await?,
-            ..Maintained::default()
-        };
-        self.forget_ids(&mut connection, &mut done, run).await?;
-        Ok(done)
+        db::on_connection(&self.pool, async |connection| self.maintain(connection, run).await).await
     }
 }
 
 impl TelecomCronExecutor {
+    async fn maintain(&self, connection: &mut Connection, run: Run) -> Result<Maintained, Error> {
+        let today = self.context.now().date_naive();
+        let kept = Days::new(u64::try_from(self.config.retention.traffic_usage_days).map_err(Error::internal)?);
+        let mut done = Maintained {
+            partitions_created: maintenance::create_partitions(connection, today, DAYS_AHEAD).await?,
+            partitions_dropped: maintenance::drop_partitions(connection, today - kept).await?,
+            ..Maintained::default()
+        };
+        self.forget_ids(connection, &mut done, run).await?;
+        Ok(done)
+    }
+
     async fn forget_ids(&self, connection: &mut Connection, done: &mut Maintained, run: Run) -> Result<(), Error> {
         let now = self.context.now();
         let before = now - TimeDelta::days(self.config.retention.dedup_days.into());

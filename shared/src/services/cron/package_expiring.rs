@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
 use crate::db::outbox::OutboxMessage;
-use crate::db::{self, package_queue};
+use crate::db::{self, Connection, package_queue};
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 use crate::services::Processor;
@@ -39,7 +39,8 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
     async fn process(&self, PackageExpiringJob(run): PackageExpiringJob) -> Result<Expired, Error> {
         let mut expired = Expired::default();
         while !expired.complete && !run.deadline_is_near() {
-            let (step, messages) = db::retry_conflicts("expire_packages", || self.expire_some()).await?;
+            let (step, messages) =
+                db::write_tx(&self.pool, "expire_packages", async |tx| self.expire_some(tx).await).await?;
             outbox::send(&self.pool, &self.publisher, messages).await;
             expired.expiring += step.expiring;
             expired.activated += step.activated;
@@ -50,22 +51,20 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    async fn expire_some(&self) -> Result<(Expired, Vec<OutboxMessage>), Error> {
+    async fn expire_some(&self, tx: &mut Connection) -> Result<(Expired, Vec<OutboxMessage>), Error> {
         let now = self.context.now();
-        let mut tx = self.pool.begin().await?;
         // Two runs would both find the same waiting users, and one of them break on the other's activation.
-        if !db::try_job_lock(&mut tx, "expire_packages").await? {
+        if !db::try_job_lock(tx, "expire_packages").await? {
             return Ok((Expired { complete: true, ..Expired::default() }, Vec::new()));
         }
         let mut outbox = Outbox::new(&self.context, now);
-        let expiring = package_queue::mark_time_expired(&mut tx, now, expiring_before(now), BATCH).await?;
+        let expiring = package_queue::mark_time_expired(tx, now, expiring_before(now), BATCH).await?;
         for item in &expiring {
             outbox.package_expiring(item.id, item.user_id, ExpiryReason::Time)?;
         }
-        let waiting = package_queue::users_waiting(&mut tx, BATCH).await?;
-        let activated = activate(&mut tx, &mut outbox, &waiting, now).await?;
-        let messages = outbox.write(&mut tx).await?;
-        tx.commit().await?;
+        let waiting = package_queue::users_waiting(tx, BATCH).await?;
+        let activated = activate(tx, &mut outbox, &waiting, now).await?;
+        let messages = outbox.write(tx).await?;
         let complete = expiring.len() < BATCH_FULL && waiting.len() < BATCH_FULL;
         Ok((Expired { expiring: expiring.len(), activated: activated.len(), complete }, messages))
     }

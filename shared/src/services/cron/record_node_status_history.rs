@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{node_status, node_status_history};
+use crate::db::{self, Connection, node_status, node_status_history};
 use crate::domain::node_status::Patience;
 use crate::error::Error;
 use crate::services::Processor;
@@ -29,15 +29,17 @@ impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
     #[tracing::instrument(name = "record_node_status_history", skip_all)]
     async fn process(&self, RecordNodeStatusHistoryJob(run): RecordNodeStatusHistoryJob) -> Result<Recorded, Error> {
         // An hour that is not recorded now is missing for ever.
-        run.retry_outages("record_node_status_history", || self.record_hour()).await
+        run.retry_outages("record_node_status_history", || {
+            db::on_connection(&self.pool, async |connection| self.record_hour(connection).await)
+        })
+        .await
     }
 }
 
 impl TelecomCronExecutor {
-    async fn record_hour(&self) -> Result<Recorded, Error> {
-        let mut connection = self.pool.acquire().await?;
+    async fn record_hour(&self, connection: &mut Connection) -> Result<Recorded, Error> {
         let now = self.context.now();
-        let heard = node_status::heard(&mut connection).await?;
+        let heard = node_status::heard(connection).await?;
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
         if heard.ran_at.is_none_or(|ran_at| now - ran_at > timeout) {
             // A run that is due brings them up to date, within the time that this is tried again for.
@@ -46,7 +48,7 @@ impl TelecomCronExecutor {
         if heard.outage_since.is_some() {
             return Ok(Recorded { servers: 0, collection_stopped: true });
         }
-        let servers = node_status_history::record(&mut connection, now).await?;
+        let servers = node_status_history::record(connection, now).await?;
         Ok(Recorded { servers, collection_stopped: false })
     }
 }

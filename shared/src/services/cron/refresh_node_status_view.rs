@@ -35,17 +35,20 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
 
     #[tracing::instrument(name = "refresh_node_status_view", skip_all)]
     async fn process(&self, RefreshNodeStatusViewJob(run): RefreshNodeStatusViewJob) -> Result<ViewRefreshed, Error> {
-        let mut tx = self.pool.begin().await?;
-        if !db::try_job_lock(&mut tx, "refresh_node_status_view").await? {
-            return Ok(ViewRefreshed::default());
-        }
         let now = self.context.now();
         let kept_from = now - TimeDelta::days(self.config.retention.node_status_days.into());
-        node_status_history::seal(&mut tx, now - OPEN, kept_from).await?;
-        node_status_history::refresh_view(&mut tx).await?;
-        tx.commit().await?;
-        let mut connection = self.pool.acquire().await?;
-        forget_statuses(&mut connection, kept_from, run).await
+        let refreshed = db::write_tx(&self.pool, "refresh_node_status_view", async |tx| {
+            if !db::try_job_lock(tx, "refresh_node_status_view").await? {
+                return Ok(false);
+            }
+            node_status_history::seal(tx, now - OPEN, kept_from).await?;
+            node_status_history::refresh_view(tx).await?;
+            Ok(true)
+        });
+        if !refreshed.await? {
+            return Ok(ViewRefreshed::default());
+        }
+        db::on_connection(&self.pool, async |connection| forget_statuses(connection, kept_from, run).await).await
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Run, TelecomCronExecutor};
 use crate::db::node_log::{self, LateSigns};
 use crate::db::outbox::OutboxMessage;
-use crate::db::{self, Transaction, node_status};
+use crate::db::{self, Connection, node_status};
 use crate::domain::node_status::{Heard, Judgement, Patience, Silence, Verdict, judge, own_silences};
 use crate::domain::node_watch::{self, Edge, Watched};
 use crate::error::Error;
@@ -48,12 +48,13 @@ impl Processor<RefreshServerStatus> for TelecomCronExecutor {
     #[tracing::instrument(name = "refresh_server_status", skip_all)]
     async fn process(&self, _: RefreshServerStatus) -> Result<Refreshed, Error> {
         let (mut refreshed, messages, unsettled) =
-            db::retry_conflicts("refresh_server_status", || self.refresh()).await?;
+            db::write_tx(&self.pool, "refresh_server_status", async |tx| self.refresh(tx).await).await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
         // Each run says it, so that an alarm on it lasts as long as the outage does.
         telemetry::count("CollectionStopped", usize::from(refreshed.collection_stopped));
         if let Some(time) = unsettled {
-            refreshed.mended += db::retry_conflicts("settle_server_status", || self.settle(time)).await?;
+            let settled = db::write_tx(&self.pool, "settle_server_status", async |tx| self.settle(tx, time).await);
+            refreshed.mended += settled.await?;
         }
         Ok(refreshed)
     }
@@ -61,18 +62,17 @@ impl Processor<RefreshServerStatus> for TelecomCronExecutor {
 
 impl TelecomCronExecutor {
     /// Judges servers. Answers what changed, what to publish, and of which time it is to be settled what servers were.
-    async fn refresh(&self) -> Result<(Refreshed, Vec<OutboxMessage>, Option<Silence>), Error> {
+    async fn refresh(&self, tx: &mut Connection) -> Result<(Refreshed, Vec<OutboxMessage>, Option<Silence>), Error> {
         let now = self.context.now();
-        let mut tx = self.pool.begin().await?;
-        if !db::try_job_lock(&mut tx, "refresh_server_status").await? {
+        if !db::try_job_lock(tx, "refresh_server_status").await? {
             return Ok((Refreshed::default(), Vec::new(), None));
         }
         let mut outbox = Outbox::new(&self.context, now);
-        let heard = node_status::heard(&mut tx).await?;
+        let heard = node_status::heard(tx).await?;
         let oldest = now - MENDED;
         let arrived_from = heard.ran_at.map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
-        let judgement = self.judge_collection(&mut tx, &heard, &mut outbox).await?;
-        let (mended, edges) = self.judge_servers(&mut tx, arrived_from, judgement).await?;
+        let judgement = self.judge_collection(tx, &heard, &mut outbox).await?;
+        let (mended, edges) = self.judge_servers(tx, arrived_from, judgement).await?;
         let mut refreshed = Refreshed { mended, collection_stopped: judgement.is_none(), ..Refreshed::default() };
         for fact in edges.iter().filter_map(Fact::of_edge) {
             match &fact {
@@ -81,10 +81,9 @@ impl TelecomCronExecutor {
             }
             outbox.fact(&fact)?;
         }
-        let watch = self.remembered(&mut tx, &heard, arrived_from, judgement.as_ref()).await?;
-        node_status::save_watch(&mut tx, &watch).await?;
-        let messages = outbox.write(&mut tx).await?;
-        tx.commit().await?;
+        let watch = self.remembered(tx, &heard, arrived_from, judgement.as_ref()).await?;
+        node_status::save_watch(tx, &watch).await?;
+        let messages = outbox.write(tx).await?;
         let unsettled = judgement.and_then(|judgement| judgement.unjudged()).filter(|_| !watch.is_settled);
         Ok((refreshed, messages, unsettled))
     }
@@ -92,7 +91,7 @@ impl TelecomCronExecutor {
     /// By what servers are judged; none: the collection is broken.
     async fn judge_collection(
         &self,
-        tx: &mut Transaction,
+        tx: &mut Connection,
         heard: &Heard,
         outbox: &mut Outbox<'_>,
     ) -> Result<Option<Judgement>, Error> {
@@ -118,7 +117,7 @@ impl TelecomCronExecutor {
     /// Marks servers and brings their logs up to date; answers how many logs late signs of life changed, and the edges.
     async fn judge_servers(
         &self,
-        tx: &mut Transaction,
+        tx: &mut Connection,
         arrived_from: DateTime<Utc>,
         judgement: Option<Judgement>,
     ) -> Result<(usize, Vec<Edge>), Error> {
@@ -154,7 +153,7 @@ impl TelecomCronExecutor {
     /// What is to be remembered of this run. What nobody judged is to be settled again when something came of that time.
     async fn remembered(
         &self,
-        tx: &mut Transaction,
+        tx: &mut Connection,
         heard: &Heard,
         arrived_from: DateTime<Utc>,
         judgement: Option<&Judgement>,
@@ -178,29 +177,27 @@ impl TelecomCronExecutor {
     /// Settles what servers were while nobody was judged, by what is known by now: outages that are over, of servers and of
     /// the collection. Answers how many logs it changed. It may read two days of reports: servers are marked before it, and
     /// without it.
-    async fn settle(&self, (since, until): Silence) -> Result<usize, Error> {
+    async fn settle(&self, tx: &mut Connection, (since, until): Silence) -> Result<usize, Error> {
         let now = self.context.now();
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
         let since = since.max(now - MENDED);
-        let mut tx = self.pool.begin().await?;
-        if !db::try_job_lock(&mut tx, "refresh_server_status").await? {
+        if !db::try_job_lock(tx, "refresh_server_status").await? {
             return Ok(0);
         }
-        let found = node_log::silences(&mut tx, (since, until), timeout).await?;
+        let found = node_log::silences(tx, (since, until), timeout).await?;
         let own = |(id, silences): (&i32, &Vec<Silence>)| (*id, own_silences(silences, &found.of_all, timeout));
         let own: BTreeMap<i32, Vec<Silence>> =
             found.by_server.iter().map(own).filter(|(_, own)| !own.is_empty()).collect();
-        node_status::replace_collection_outages(&mut tx, (since, until), timeout, &found.of_all).await?;
-        node_status::lock(&mut tx, &own.keys().copied().collect::<Vec<_>>()).await?;
+        node_status::replace_collection_outages(tx, (since, until), timeout, &found.of_all).await?;
+        node_status::lock(tx, &own.keys().copied().collect::<Vec<_>>()).await?;
         let firsts: Vec<_> = own.iter().filter_map(|(id, own)| Some((*id, own.first()?.0))).collect();
-        let before = node_log::logs(&mut tx, &firsts).await?;
+        let before = node_log::logs(tx, &firsts).await?;
         let mut after = before.clone();
         for (id, log) in &mut after {
             log.add_outages(own.get(id).map_or(&[][..], Vec::as_slice), timeout, now);
         }
-        node_log::write(&mut tx, &before, &after).await?;
-        node_status::set_settled(&mut tx).await?;
-        tx.commit().await?;
+        node_log::write(tx, &before, &after).await?;
+        node_status::set_settled(tx).await?;
         Ok(before.iter().filter(|(id, log)| after.get(id) != Some(log)).count())
     }
 }

@@ -23,7 +23,7 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
     async fn process(&self, SweepOutboxJob(run): SweepOutboxJob) -> Result<Sent, Error> {
         let mut swept = Sent::default();
         while !run.deadline_is_near() {
-            let messages = db::retry_conflicts("sweep_outbox", || self.lease()).await?;
+            let messages = self.lease().await?;
             if messages.is_empty() {
                 break;
             }
@@ -32,7 +32,7 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
             swept.failed += sent.failed;
         }
         telemetry::count("OutboxMessagesSwept", swept.sent);
-        let oldest = rows::oldest(&mut *self.pool.acquire().await?).await?;
+        let oldest = db::on_connection(&self.pool, async |connection| rows::oldest(connection).await).await?;
         telemetry::gauge("OutboxAgeSeconds", oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()));
         Ok(swept)
     }
@@ -41,7 +41,6 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
 impl TelecomCronExecutor {
     async fn lease(&self) -> Result<Vec<rows::OutboxMessage>, Error> {
         let now = self.context.now();
-        let mut connection = self.pool.acquire().await?;
-        rows::lease(&mut connection, now, now + LEASE, BATCH).await
+        db::on_connection(&self.pool, async |connection| rows::lease(connection, now, now + LEASE, BATCH).await).await
     }
 }

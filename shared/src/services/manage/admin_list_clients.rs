@@ -49,9 +49,11 @@ impl Processor<AdminListClients> for ManageService {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
         let server_id = input.server_id.map(|id| node_id("server_id", id)).transpose()?;
         let which = server_id.map_or(Clients::All, Clients::OfServer);
-        let mut tx = db::read(&self.pool).await?;
-        let mut clients = fleet::list_clients(&mut tx, which, page).await?;
-        let total = fleet::count_clients(&mut tx, server_id).await?;
+        let (mut clients, total) = db::read_tx(&self.pool, async |tx| {
+            let clients = fleet::list_clients(tx, which, page).await?;
+            Ok((clients, fleet::count_clients(tx, server_id).await?))
+        })
+        .await?;
         for client in &mut clients {
             secret::mask(&mut client.client_config);
         }

@@ -56,9 +56,11 @@ impl Processor<AdminListPackages> for ManageService {
         if let Some(package) = input.filter.package {
             within("package", package, 1, i64::MAX)?;
         }
-        let mut tx = db::read(&self.pool).await?;
-        let (ids, total) = queued_package::find(&mut tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
-        let packages = queued_package::show(&mut tx, &ids).await?;
-        Ok(AdminPackages { packages, total })
+        db::read_tx(&self.pool, async |tx| {
+            let (ids, total) = queued_package::find(tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
+            let packages = queued_package::show(tx, &ids).await?;
+            Ok(AdminPackages { packages, total })
+        })
+        .await
     }
 }

@@ -40,8 +40,7 @@ impl Processor<AdminShowClient> for ManageService {
     #[tracing::instrument(name = "admin_show_client", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowClient) -> Result<NodeClientDetails, Error> {
         let id = node_id("id", input.id)?;
-        let mut tx = db::read(&self.pool).await?;
-        let details = details(&mut tx, id).await?;
+        let details = db::read_tx(&self.pool, async |tx| details(tx, id).await).await?;
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node client {id}")))?;
         mask_unless::<AdminShowClient>(input.reveal_secrets, (id, input.actor), &mut details.client.client_config);
         Ok(details)

@@ -38,9 +38,8 @@ impl Processor<AdminShowServer> for ManageService {
     #[tracing::instrument(name = "admin_show_server", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowServer) -> Result<NodeServerDetails, Error> {
         let id = node_id("id", input.id)?;
-        let mut reader = db::reader(&self.pool).await?;
-        let details = fleet::show_server(&mut reader, id).await?;
-        db::release(reader);
+        let details =
+            db::on_connection(&self.pool, async |connection| fleet::show_server(connection, id).await).await?;
         let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         mask_unless::<AdminShowServer>(input.reveal_secrets, (id, input.actor), &mut details.server_config);
         Ok(details)

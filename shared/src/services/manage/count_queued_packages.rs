@@ -36,9 +36,7 @@ impl Processor<CountQueuedPackages> for ManageService {
 
     #[tracing::instrument(name = "count_queued_packages", skip_all)]
     async fn process(&self, _: CountQueuedPackages) -> Result<QueuedPackageCounts, Error> {
-        let mut reader = db::reader(&self.pool).await?;
-        let series = count_by_series(&mut reader).await?;
-        db::release(reader);
+        let series = db::on_connection(&self.pool, async |connection| count_by_series(connection).await).await?;
         let all =
             series.iter().map(|series| series.counts).fold(PackageQueueCounts::default(), PackageQueueCounts::plus);
         Ok(QueuedPackageCounts { series, all })

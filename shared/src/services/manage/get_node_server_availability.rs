@@ -55,9 +55,10 @@ impl Processor<GetNodeServerAvailability> for ManageService {
     async fn process(&self, input: GetNodeServerAvailability) -> Result<NodeServerAvailability, Error> {
         let id = node_id("id", input.id)?;
         let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
-        let mut reader = db::reader(&self.pool).await?;
-        let times = status_times(&mut reader, Servers::One(id), range.start, range.end).await?;
-        db::release(reader);
+        let times = db::on_connection(&self.pool, async |connection| {
+            status_times(connection, Servers::One(id), range.start, range.end).await
+        })
+        .await?;
         let (_, times) = times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         let availability = times.availability();
         Ok(NodeServerAvailability { id, start: range.start, end: range.end, times, availability })

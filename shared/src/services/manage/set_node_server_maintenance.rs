@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::ManageService;
 use crate::auth::Access;
-use crate::db::{self, Transaction, node_log, node_status};
+use crate::db::{self, Connection, node_log, node_status};
 use crate::domain::node::NodeServerStatus;
 use crate::domain::node_id;
 use crate::domain::node_log::ByHand;
@@ -68,37 +68,39 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
         }
         let input = SetNodeServerMaintenance { reason: reason.to_owned(), ..input };
         // What it publishes is left to the sweep: an administrator's call needs no queue.
-        db::retry_conflicts("set_node_server_maintenance", || self.set_maintenance(&input)).await
+        db::write_tx(&self.pool, "set_node_server_maintenance", async |tx| self.set_maintenance(tx, &input).await).await
     }
 }
 
 impl ManageService {
-    async fn set_maintenance(&self, input: &SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
+    async fn set_maintenance(
+        &self,
+        tx: &mut Connection,
+        input: &SetNodeServerMaintenance,
+    ) -> Result<NodeServerMaintenance, Error> {
         let now = self.context.now();
-        let mut tx = db::write(&self.pool).await?;
-        node_status::lock(&mut tx, &[input.id]).await?;
-        let server = node_status::watched(&mut tx, Some(&[input.id])).await?.pop();
+        node_status::lock(tx, &[input.id]).await?;
+        let server = node_status::watched(tx, Some(&[input.id])).await?.pop();
         let server = server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         if (server.status == NodeServerStatus::Maintenance) == input.maintenance {
             return Ok(NodeServerMaintenance { id: input.id, status: server.status, changed: false });
         }
         let patience = Patience::from(self.config.node_health_check);
-        let judgement = judge(&node_status::heard(&mut tx).await?, &patience, now).judgement();
+        let judgement = judge(&node_status::heard(tx).await?, &patience, now).judgement();
         let status = if input.maintenance {
             NodeServerStatus::Maintenance
         } else {
             server.after_maintenance(judgement.as_ref())
         };
         let by = ByHand { actor: input.actor, reason: input.reason.clone() };
-        let edges = change(&mut tx, &server, judgement.as_ref(), (status, now), by).await?;
-        node_status::set_statuses(&mut tx, edges.last().map_or(&[], std::slice::from_ref)).await?;
-        self.announce(&mut tx, &edges, now).await?;
-        tx.commit().await?;
+        let edges = change(tx, &server, judgement.as_ref(), (status, now), by).await?;
+        node_status::set_statuses(tx, edges.last().map_or(&[], std::slice::from_ref)).await?;
+        self.announce(tx, &edges, now).await?;
         tracing::info!(id = input.id, actor = %input.actor, ?status, "maintenance changed");
         Ok(NodeServerMaintenance { id: input.id, status, changed: true })
     }
 
-    async fn announce(&self, tx: &mut Transaction, edges: &[Edge], now: DateTime<Utc>) -> Result<(), Error> {
+    async fn announce(&self, tx: &mut Connection, edges: &[Edge], now: DateTime<Utc>) -> Result<(), Error> {
         let mut outbox = Outbox::for_the_sweep(&self.context, now);
         for fact in edges.iter().filter_map(Fact::of_edge) {
             outbox.fact(&fact)?;
@@ -110,7 +112,7 @@ impl ManageService {
 
 /// Changes the log; answers what changed, the last of it by the administrator.
 async fn change(
-    tx: &mut Transaction,
+    tx: &mut Connection,
     server: &Watched,
     judgement: Option<&Judgement>,
     to: (NodeServerStatus, DateTime<Utc>),

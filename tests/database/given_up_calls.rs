@@ -1,0 +1,123 @@
+//! Calls are given up at any point: within `BEGIN`, within a statement, within `COMMIT`. Their connections must not reach
+//! the next caller in a transaction, or with a setting of theirs.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use shared::config::{DatabaseConfig, DatabaseRole, TelecomConfig};
+use shared::deadline;
+use shared::services::Processor;
+use shared::services::analysis::{AnalysisService, ListUserNodes};
+use shared::services::manage::{ManageService, SetNodeServerMaintenance};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use telecom_tests::{SERVER, World, deliver, until, user};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use uuid::Uuid;
+
+/// How long each answer of the database takes: long enough for a call to be given up while it waits for any of them.
+const LATENCY: Duration = Duration::from_millis(2);
+/// Longer than any of the calls takes, connecting not counted.
+const LONGEST_MICROS: u64 = 80_000;
+const ROUNDS: usize = 80;
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
+    let mut world = World::new(pool).await;
+    let package = world.package(1 << 40, 30).await;
+    world.active_item(user(1), package).await;
+    let slow = slow_connections(&world.pool).await;
+    world.reader = pool_of_one(&slow, DatabaseRole::Reader);
+    world.writer = pool_of_one(&slow, DatabaseRole::Writer);
+    let mut random = ChaCha8Rng::seed_from_u64(1);
+    let mut completed = 0;
+    for round in 0..ROUNDS {
+        // A call that was given up may have cost its connection: opening one is not what is interrupted here.
+        let _ = tokio::join!(world.reader.acquire(), world.writer.acquire());
+        let mut after = || Some(Duration::from_micros(random.random_range(0..LONGEST_MICROS)));
+        let read = deadline::within(after(), list_nodes(&world));
+        let write = deadline::within(after(), write(&world, round));
+        let (read, write) = tokio::join!(read, write);
+        completed += usize::from(read.is_ok()) + usize::from(write.is_ok());
+        until("transactions of calls that were given up end", async || open_transactions(&world).await == 0).await;
+    }
+    assert!((ROUNDS / 10..ROUNDS * 19 / 10).contains(&completed), "{completed} calls completed: both must be common");
+    for pool in [&world.reader, &world.writer] {
+        let (setting, seen): (String, DateTime<Utc>) =
+            sqlx::query_as("select current_setting('statement_timeout'), now()").fetch_one(pool).await.unwrap();
+        assert_eq!(setting, "0");
+        assert!(Utc::now() - seen < chrono::TimeDelta::seconds(5), "a snapshot of {seen}");
+    }
+}
+
+async fn open_transactions(world: &World) -> i64 {
+    world
+        .number(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and xact_start is not null and pid <> pg_backend_pid()",
+        )
+        .await
+}
+
+fn pool_of_one(slow: &PgConnectOptions, role: DatabaseRole) -> PgPool {
+    shared::db::connect(&DatabaseConfig { role: Some(role), ..DatabaseConfig::new(slow.clone(), 1) })
+}
+
+/// The database of `pool`, each of whose answers takes [`LATENCY`].
+async fn slow_connections(pool: &PgPool) -> PgConnectOptions {
+    let options = pool.connect_options().as_ref().clone();
+    let target = (options.get_host().to_owned(), options.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(target.clone()).await.unwrap();
+            client.set_nodelay(true).and(server.set_nodelay(true)).unwrap();
+            let ((mut requests, mut answers), (mut results, mut statements)) =
+                (client.into_split(), server.into_split());
+            tokio::spawn(async move { tokio::io::copy(&mut requests, &mut statements).await });
+            tokio::spawn(async move {
+                let mut bytes = [0; 8_192];
+                while let Ok(length @ 1..) = results.read(&mut bytes).await {
+                    tokio::time::sleep(LATENCY).await;
+                    if answers.write_all(&bytes[..length]).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    options.host("127.0.0.1").port(port)
+}
+
+async fn write(world: &World, round: usize) -> Result<(), shared::error::Error> {
+    match round % 2 {
+        0 => set_maintenance(world, round % 4 == 0).await,
+        _ => apply_event(world).await,
+    }
+}
+
+async fn list_nodes(world: &World) -> Result<(), shared::error::Error> {
+    let service = AnalysisService::new(world.reader.clone(), world.context());
+    service.process(ListUserNodes { user_id: user(1), limit: None, offset: None }).await.map(drop)
+}
+
+async fn set_maintenance(world: &World, maintenance: bool) -> Result<(), shared::error::Error> {
+    let service = ManageService::new(world.writer.clone(), world.context(), TelecomConfig::default());
+    let reason = "a test".to_owned();
+    let input = SetNodeServerMaintenance { id: SERVER, maintenance, reason, actor: Uuid::nil() };
+    service.process(input).await.map(drop)
+}
+
+async fn apply_event(world: &World) -> Result<(), shared::error::Error> {
+    let event = json!({
+        "server_id": SERVER, "user": user(1), "billed_download": 1, "billed_upload": 1, "time": 1_773_138_600,
+        "event_id": Uuid::new_v4(),
+    });
+    deliver(&world.hook(), &[event.to_string()]).await;
+    Ok(())
+}

@@ -95,8 +95,9 @@ async fn slow_connections(pool: &PgPool) -> PgConnectOptions {
 }
 
 async fn write(world: &World, round: usize) -> Result<(), shared::error::Error> {
-    match round % 2 {
-        0 => set_maintenance(world, round % 4 == 0).await,
+    match round % 4 {
+        0 => set_maintenance(world, true).await,
+        2 => set_maintenance(world, false).await,
         _ => apply_event(world).await,
     }
 }

@@ -27,6 +27,7 @@ mod cron {
 }
 mod database {
     mod given_up_calls;
+    mod hand_made_rows;
     mod login;
     mod roles;
     mod writes;
@@ -44,8 +45,10 @@ mod messages;
 mod queue {
     mod apply_user_usage_billing;
     mod handle_package_expiring;
+    mod hanging_sends;
     mod ingest_usage_report;
     mod one_bad_record;
+    mod parked_events;
 }
 mod properties;
 mod statements;

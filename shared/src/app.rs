@@ -4,7 +4,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
@@ -14,6 +15,15 @@ use crate::config::{AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, Te
 use crate::db;
 use crate::db::credentials::Credentials;
 use crate::events::publisher::Publisher;
+
+/// By default the SDK waits without a limit for an answer on an open connection.
+fn aws_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .operation_timeout(Duration::from_secs(12))
+        .build()
+}
 
 /// Why a function could not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +95,9 @@ impl App {
 
     /// `AWS_ENDPOINT_URL` and the SDK's other variables decide whether it is AWS or an emulator.
     async fn aws(&self) -> &SdkConfig {
-        self.aws.get_or_init(aws_config::load_from_env).await
+        self.aws
+            .get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).timeout_config(aws_timeouts()).load())
+            .await
     }
 
     /// The machine's clock and random ids.

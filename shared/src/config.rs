@@ -59,6 +59,10 @@ pub fn seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError
     parsed(name, "a whole number of seconds", default).map(Duration::from_secs)
 }
 
+fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
+    parsed(name, "true or false", default)
+}
+
 fn days(name: &'static str, default: i32, least: i32) -> Result<i32, ConfigError> {
     let days = parsed(name, "a whole number of days", default)?;
     if days < least {
@@ -289,6 +293,9 @@ pub struct TelecomConfig {
     pub node_health_check: NodeHealthCheck,
     /// How long rows are kept.
     pub retention: Retention,
+    /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): billing events without an `event_id` are refused. A
+    /// queue's message id, which stands in for it, is another one after a redrive from the dead-letter queue.
+    pub require_event_id: bool,
 }
 
 impl Default for TelecomConfig {
@@ -296,6 +303,7 @@ impl Default for TelecomConfig {
         Self {
             node_health_check: NodeHealthCheck { offline_timeout: Duration::from_mins(5) },
             retention: Retention { traffic_usage_days: 45, dedup_days: 45, usage_days: 400, node_status_days: 400 },
+            require_event_id: false,
         }
     }
 }
@@ -316,6 +324,7 @@ impl TelecomConfig {
                 usage_days: days("TELECOM_USAGE_RETENTION_DAYS", default.retention.usage_days, 31)?,
                 node_status_days: days("TELECOM_NODE_STATUS_RETENTION_DAYS", default.retention.node_status_days, 93)?,
             },
+            require_event_id: flag("TELECOM_REQUIRE_EVENT_ID", default.require_event_id)?,
         })
     }
 }

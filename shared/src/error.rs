@@ -66,6 +66,8 @@ impl ErrorKind {
 }
 
 const NUMBER_OVERFLOW: &str = "number_overflow";
+const LOCKED: &str = "locked";
+const TRANSACTION_CONFLICT: &str = "transaction_conflict";
 
 /// A fault with a stable `code`, a message fit for the caller, and a source fit for the log only.
 #[derive(Debug)]
@@ -120,6 +122,31 @@ impl Error {
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.code == NUMBER_OVERFLOW
+    }
+
+    /// A row was locked by another transaction for longer than is waited.
+    #[must_use]
+    pub fn locked() -> Self {
+        Self::new(ErrorKind::Unavailable, LOCKED, "a row is locked; try again later")
+    }
+
+    /// Whether a transaction met another one and must run again.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.code == TRANSACTION_CONFLICT
+    }
+
+    /// The transaction met another one and must run again, from its beginning.
+    #[must_use]
+    pub fn conflict() -> Self {
+        Self::new(ErrorKind::Unavailable, TRANSACTION_CONFLICT, "the service is busy; try again later")
+    }
+
+    /// Whether the cause may lie in one of several messages or rows that were processed together, so that the others may
+    /// succeed without it: a fault in the data, a fault of ours, a locked row. An outage is none.
+    #[must_use]
+    pub fn may_lie_in_one_of_several(&self) -> bool {
+        self.kind == ErrorKind::Internal || self.disposition() == Disposition::Reject || self.code == LOCKED
     }
 
     /// The invocation's time ran out.

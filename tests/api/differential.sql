@@ -30,7 +30,7 @@ select 100 + n, 1 + (random() * 14)::int, (array['client ', '-client', '+1', '-'
 from generate_series(1, 40) n;
 
 insert into telecom.package (series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
-select md5('series ' || s)::uuid, v, v = 2 and s <> 3, 'package ' || s || '.' || v, s, 3, 86400 * 30, 1000000::bigint * s * v
+select md5('series ' || s)::uuid, v, v = 2 and s <> 3, 'package ' || s || '.' || v, s, 3, 86400 * 30, case when s < 4 or v < 3 then 1000000::bigint * s * v end
 from generate_series(1, 4) s, generate_series(1, 3) v;
 
 -- Four spells each, the last one open, and an outage of the collection across some of them.
@@ -291,7 +291,7 @@ create function oracle.packages(u uuid, now timestamptz, n text, skip text, text
     select json_build_object('total', (select count(*) from matching), 'packages', coalesce(json_agg(json_build_object(
         'id', id, 'user', user_id, 'order', by_order, 'package_id', package_id, 'package_name', name, 'series', series,
         'version', version, 'status', status, 'upload', upload_bytes, 'download', download_bytes,
-        'used', upload_bytes + download_bytes, 'quota', quota, 'quota_left', greatest(quota - upload_bytes - download_bytes, 0),
+        'used', upload_bytes + download_bytes, 'quota', quota, 'quota_left', case when quota is not null then greatest(quota - upload_bytes - download_bytes, 0) end,
         'adjust_quota', adjust_quota_bytes, 'created_at', created_at, 'activated_at', activated_at, 'expires_at', expires_at,
         'ended_at', ended_at, 'end_reason', end_reason) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int

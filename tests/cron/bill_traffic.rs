@@ -1,9 +1,15 @@
 //! Each reported byte is billed once, by the factor of the client that carried it.
 
+use std::time::Duration;
+
 use serde_json::json;
+use shared::services::Processor;
+use shared::services::cron::Run;
+use shared::services::cron::bill_traffic::BillTrafficJob;
 use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts, with};
 use telecom_tests::{GIB, NOW, World, at, user};
+use uuid::Uuid;
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn billed_is_raw_times_factor_rounded_half_away_from_zero(pool: PgPool) {
@@ -105,4 +111,25 @@ async fn what_could_not_be_sent_stays_in_the_outbox(pool: PgPool) {
     assert_eq!(world.number("select count(*) from telecom.outbox where last_error is not null").await, 1);
     world.settle().await;
     assert_eq!(world.usage(user(1)).await[2], 10);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_database_too_slow_for_a_whole_claim_bills_a_smaller_one(pool: PgPool) {
+    let world = World::new(pool).await;
+    let lines: Vec<(Uuid, i64, i64)> = (0..1_000).map(|n| (user(n), 1, 1)).collect();
+    let reports: Vec<_> = (0..40).map(|id| report(id, &lines)).collect();
+    assert!(world.report(&texts(&reports)).await.is_empty());
+    world
+        .sql(
+            "create function telecom.slow() returns trigger language plpgsql as
+             $$ begin perform pg_sleep(0.15); return new; end $$",
+        )
+        .await;
+    world
+        .sql("create trigger slow before update on telecom.usage_report for each row execute function telecom.slow()")
+        .await;
+    // All 40 take 6 s; a third of the time for work is 5 s.
+    let run = Run::within(Some(Duration::from_secs(20)));
+    let billed = world.cron().process(BillTrafficJob(run)).await.unwrap();
+    assert!(billed.reports > 0, "{billed:?}");
 }

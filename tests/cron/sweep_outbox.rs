@@ -55,3 +55,20 @@ async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_publish
     assert_eq!(bus.details(), [fact]);
     assert!(world.facts().await.is_empty());
 }
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn messages_of_newer_code_wait_and_stop_no_other(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("alter type telecom.outbox_destination add value 'of_newer_code'").await;
+    world
+        .sql(
+            "insert into telecom.outbox (id, destination, detail_type, body, created_at, send_after)
+             values (gen_random_uuid(), 'of_newer_code', null, '{}', '2026-03-09Z', '2026-03-09Z'),
+                (gen_random_uuid(), 'event_bus', 'Fact', '{}', '2026-03-10Z', '2026-03-10Z')",
+        )
+        .await;
+    let bus = Bus::start().await;
+    let swept = world.cron_to(publisher_to(bus.endpoint())).process(SweepOutboxJob(Run::default())).await.unwrap();
+    assert_eq!((swept.sent, swept.failed), (1, 0));
+    assert_eq!(world.number("select count(*) from telecom.outbox").await, 1);
+}

@@ -1,5 +1,8 @@
 //! Billing events are applied once, to the active package, whatever their deliveries.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use futures::future::join_all;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -38,10 +41,81 @@ async fn the_event_of_the_specification_is_charged_to_the_active_package(pool: P
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn usage_without_an_active_package_is_recorded_and_charged_to_none(pool: PgPool) {
     let world = World::new(pool).await;
-    world.waiting_item(user(1), world.package(GIB, 30).await).await;
-    assert!(apply(&world, &[event(user(1), 10, 20), event(user(2), 1, 2)]).await.is_empty());
-    assert_eq!(world.items(user(1)).await, [("in_queue".into(), 0, 0)]);
-    assert_eq!((world.usage(user(1)).await, world.usage(user(2)).await), ([10, 20, 10, 20], [1, 2, 1, 2]));
+    assert!(apply(&world, &[event(user(2), 1, 2)]).await.is_empty());
+    assert_eq!(world.usage(user(2)).await, [1, 2, 1, 2]);
+    assert_eq!(world.number("select count(*) from telecom.user_package_usage where package_queue_id is null").await, 1);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn usage_of_a_user_who_only_waits_activates_the_oldest_package(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 30).await;
+    world.waiting_item(user(1), package).await;
+    world.waiting_item(user(1), package).await;
+    assert!(apply(&world, &[event(user(1), 10, 20)]).await.is_empty());
+    assert_eq!(world.items(user(1)).await, [("active".into(), 10, 20), ("in_queue".into(), 0, 0)]);
+    assert_eq!(world.facts().await[0].0, "PackageActivated");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_unlimited_package_reaches_no_threshold_and_never_ends_by_traffic(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.active_item(user(1), world.package(None, 30).await).await;
+    assert!(apply(&world, &[event(user(1), 1 << 59, 1 << 59)]).await.is_empty());
+    world.settle().await;
+    assert_eq!(world.items(user(1)).await, [("active".into(), 1 << 59, 1 << 59)]);
+    assert_eq!(world.facts().await, []);
+}
+
+/// While usage waits for a user's item, the user is moved on again and again: each look may find an item that is gone.
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(None, 30).await;
+    world.active_item(user(1), package).await;
+    world.waiting_item(user(1), package).await;
+    let is_over = AtomicBool::new(false);
+    let move_on = async {
+        while !is_over.load(Ordering::Relaxed) {
+            world.waiting_item(user(1), package).await;
+            let mut tx = world.pool.begin().await.unwrap();
+            for step in [
+                "update telecom.package_queue set status = 'consumed', ended_at = now(), end_reason = 'time' where status = 'active'",
+                "update telecom.package_queue set status = 'active', activated_at = now(), expires_at = now() + interval '1 day'
+                 where id = (select min(id) from telecom.package_queue where status = 'in_queue')",
+            ] {
+                sqlx::query(step).execute(&mut *tx).await.unwrap();
+                tokio::time::sleep(Duration::from_micros(500)).await;
+            }
+            tx.commit().await.unwrap();
+        }
+    };
+    let charge = async {
+        for id in 0..150 {
+            assert!(apply(&world, &[batch(id, &[event(user(1), 1, 0)])]).await.is_empty());
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    tokio::join!(move_on, charge);
+    let nobody = "select count(*) from telecom.user_package_usage where package_queue_id is null";
+    assert_eq!(world.number(nobody).await, 0);
+    assert_eq!(world.number("select sum(upload_bytes)::bigint from telecom.package_queue").await, 150);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_event_id_within_a_batch_is_refused(pool: PgPool) {
+    let world = World::new(pool).await;
+    let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
+    assert_eq!(apply(&world, &[batch(1, &[named]), batch(2, &[event(user(1), 1, 0)])]).await, [message_id(0)]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_deployment_may_require_event_ids(pool: PgPool) {
+    let world = World::new(pool).await;
+    let hook = world.hook().requiring_event_ids(true);
+    let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
+    let bodies = texts(&[event(user(1), 1, 0), named, batch(1, &[event(user(1), 1, 0)])]);
+    assert_eq!(failures(&deliver(&hook, &bodies).await), [message_id(0)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -171,7 +245,7 @@ async fn an_exhausted_package_is_announced_once_and_keeps_the_overshoot(pool: Pg
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_nor_miscount(pool: PgPool) {
     let world = World::new(pool).await;
-    let package = world.package(i64::MAX >> 1, 30).await;
+    let package = world.package(1 << 60, 30).await;
     for n in 0..500 {
         world.active_item(user(n), package).await;
     }

@@ -1,6 +1,9 @@
 //! A package that ran out is consumed once, and the next in the queue follows it.
 
 use serde_json::{Value, json};
+use shared::services::Processor;
+use shared::services::cron::Run;
+use shared::services::cron::package_expiring::PackageExpiringJob;
 use sqlx::PgPool;
 use telecom_tests::report::texts;
 use telecom_tests::{GIB, NOW, World, at, deliver, failures, message_id, user};
@@ -69,6 +72,29 @@ async fn an_empty_queue_is_announced(pool: PgPool) {
     use_up(&world, item).await;
     expire(&world, &[(item, user(1))]).await;
     assert_eq!(kinds(&world.facts().await), ["PackageExpired", "PackageQueueEmptied"]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_next_item_that_is_being_cancelled_is_passed_over_without_a_false_fact(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 30).await;
+    let first = world.active_item(user(1), package).await;
+    let second = world.waiting_item(user(1), package).await;
+    let third = world.waiting_item(user(1), package).await;
+    use_up(&world, first).await;
+    let mut cancellation = world.pool.begin().await.unwrap();
+    let cancel = "update telecom.package_queue set status = 'cancelled', ended_at = now(), end_reason = 'cancelled' where id = $1";
+    sqlx::query(cancel).bind(second).execute(&mut *cancellation).await.unwrap();
+    let event = [(first, user(1))];
+    let commit = async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        cancellation.commit().await.unwrap();
+    };
+    tokio::join!(expire(&world, &event), commit);
+    let job = PackageExpiringJob(Run::default());
+    world.cron().process(job).await.unwrap();
+    assert_eq!(kinds(&world.facts().await), ["PackageExpired", "PackageActivated"]);
+    assert_eq!(world.facts().await[1].1["package_queue_id"], json!(third));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

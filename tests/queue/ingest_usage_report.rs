@@ -1,9 +1,11 @@
 //! Reports are recorded once, whatever their deliveries.
 
+use lambda_runtime::Context as Invocation;
 use serde_json::json;
+use shared::lambda::sqs;
 use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts, with};
-use telecom_tests::{NOW, World, at, message_id, unreachable_pool, user};
+use telecom_tests::{NOW, World, at, event_of, message_id, unreachable_pool, user};
 
 const RAW_BYTES: &str = "select coalesce(sum(upload_bytes + download_bytes), 0)::bigint from telecom.traffic_usage";
 const REPORTS: &str = "select count(*) from telecom.usage_report";
@@ -99,7 +101,10 @@ async fn an_outage_of_the_database_fails_every_message_and_loses_none(pool: PgPo
     let world = World::new(pool).await;
     let broken = World { writer: unreachable_pool(), ..world.clone() };
     let bodies = texts(&[report(1, &[(user(1), 1, 2)]), report(2, &[(user(1), 3, 4)])]);
-    assert_eq!(broken.report(&bodies).await, [message_id(0), message_id(1)]);
+    let event = serde_json::from_value(event_of(&bodies)).unwrap();
+    let outcome = sqs::handle(&broken.ingest(), event, &Invocation::default()).await;
+    // The invocation fails as a whole: Lambda counts an error, and all its messages come again.
+    assert_eq!(outcome.unwrap_err().code(), "unavailable");
     assert!(world.report(&bodies).await.is_empty());
     assert_eq!(world.number(RAW_BYTES).await, 10);
 }

@@ -120,15 +120,15 @@ impl World {
         }
     }
 
-    /// Adds a package and answers its id.
-    pub async fn package(&self, traffic_limit_bytes: i64, days: i64) -> i64 {
+    /// Adds a package and returns its id; without a limit it is unlimited.
+    pub async fn package(&self, traffic_limit_bytes: impl Into<Option<i64>>, days: i64) -> i64 {
         sqlx::query_scalar(
             "insert into telecom.package
                 (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
              values (gen_random_uuid(), 1, 'p', 1, 3, $1, $2) returning id",
         )
         .bind(days * 86_400)
-        .bind(traffic_limit_bytes)
+        .bind(traffic_limit_bytes.into())
         .fetch_one(&self.pool)
         .await
         .unwrap()
@@ -237,12 +237,25 @@ impl World {
             self.bill().await;
             let billing = self.take_outbox("user_usage_billing").await;
             let expiring = self.take_outbox("package_expiring").await;
+            assert_eq!(self.charged_to_nobody_in_vain().await, 0);
             if billing.is_empty() && expiring.is_empty() {
                 return;
             }
             assert_eq!(failures(&deliver(&self.hook(), &billing).await), Vec::<String>::new());
             assert_eq!(failures(&deliver(&self.expiring(), &expiring).await), Vec::<String>::new());
         }
+    }
+
+    /// Rows of usage that no item pays for although the user had an active or a waiting package then.
+    pub async fn charged_to_nobody_in_vain(&self) -> i64 {
+        self.number(
+            "select count(*) from telecom.user_package_usage u
+             where u.package_queue_id is null and exists (
+                select from telecom.package_queue q
+                where q.user_id = u.user_id and q.created_at < u.uncharged_at
+                    and (q.ended_at is null or q.ended_at > u.uncharged_at))",
+        )
+        .await
     }
 
     /// The facts on their way to the bus, `(detail-type, detail)`, oldest first.
@@ -352,12 +365,18 @@ pub fn message_id(index: usize) -> String {
 
 /// Delivers bodies as Lambda would and answers the function's answer, as JSON.
 pub async fn deliver<C: Consumer>(consumer: &C, bodies: &[String]) -> Value {
+    deliver_event(consumer, event_of(bodies)).await
+}
+
+/// The event with which Lambda delivers bodies.
+#[must_use]
+pub fn event_of(bodies: &[String]) -> Value {
     let records: Vec<Value> = bodies
         .iter()
         .enumerate()
         .map(|(index, body)| json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body }))
         .collect();
-    deliver_event(consumer, json!({ "Records": records })).await
+    json!({ "Records": records })
 }
 
 /// Delivers an event as it is.

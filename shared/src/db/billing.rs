@@ -95,6 +95,49 @@ pub async fn fold_usage(
     fold.finish().ok_or_else(Error::overflow)
 }
 
+/// Records a run: what was claimed, and what came of it.
+pub async fn insert_run(
+    connection: &mut Connection,
+    id: Uuid,
+    claimed_at: DateTime<Utc>,
+    report_count: usize,
+    usage: &[(UsageKey, Traffic)],
+) -> Result<(), Error> {
+    let mut sum = Traffic::default();
+    for (_, traffic) in usage {
+        sum = sum.checked_add(*traffic).ok_or_else(Error::overflow)?;
+    }
+    sqlx::query!(
+        r#"/* billing.insert_run */
+        insert into telecom.billing_run (
+            id, claimed_at, report_count, event_count,
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+        ) values ($1, $2, $3, $4, $5, $6, $7, $8)"#,
+        id,
+        claimed_at,
+        i32::try_from(report_count).map_err(Error::internal)?,
+        i32::try_from(usage.len()).map_err(Error::internal)?,
+        sum.raw_upload,
+        sum.raw_download,
+        sum.billed_upload,
+        sum.billed_download
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Those of `ids` that are runs of the billing job.
+pub async fn existing_runs(connection: &mut Connection, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+    let ids = sqlx::query_scalar!(
+        r#"/* billing.existing_runs */ select id from telecom.billing_run where id = any($1)"#,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
 /// A billing message's idempotency record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBillingBatch {

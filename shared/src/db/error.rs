@@ -1,7 +1,5 @@
 use crate::error::{Error, ErrorKind};
 
-pub(super) const TRANSACTION_CONFLICT: &str = "transaction_conflict";
-
 /// Database errors become errors of ours by SQLSTATE and, for a broken rule, by the constraint's name.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -25,9 +23,8 @@ impl From<sqlx::Error> for Error {
 fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
     let permanent = |code, message: &str| Error::new(ErrorKind::InvalidArgument, code, message);
     match code {
-        "40001" | "40P01" => {
-            Error::new(ErrorKind::Unavailable, TRANSACTION_CONFLICT, "the service is busy; try again later")
-        }
+        "40001" | "40P01" => Error::conflict(),
+        "55P03" => Error::locked(),
         "57014" => Error::deadline_exceeded(),
         // Connections, a login that has just been changed, resources, shutdown or start-up, a lock not to be had.
         _ if ["08", "28", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
@@ -38,6 +35,9 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         "22007" | "22008" => permanent("time_out_of_range", "a time is outside of what can be stored"),
         "23503" | "23514" | "23505" => match constraint {
             "node_server_heartbeat_node_server_fk" => permanent("unknown_server", "there is no such node server"),
+            // Another transaction activated an item of the user: the next attempt sees it.
+            "package_queue_one_active_per_user_key" => Error::conflict(),
+            "package_queue_counters_range_check" => Error::overflow(),
             "package_queue_counters_check" | "user_package_usage_bytes_check" | "traffic_usage_bytes_check" => {
                 permanent("bytes_out_of_range", "bytes may not be negative")
             }
@@ -65,7 +65,9 @@ mod tests {
     #[case("22008", "", "time_out_of_range", ErrorKind::InvalidArgument)]
     #[case("22003", "", "number_overflow", ErrorKind::InvalidArgument)]
     #[case("23503", "node_server_heartbeat_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]
-    #[case("23505", "package_queue_one_active_per_user_key", "internal", ErrorKind::Internal)]
+    #[case("23505", "package_queue_one_active_per_user_key", "transaction_conflict", ErrorKind::Unavailable)]
+    #[case("23514", "package_queue_counters_range_check", "number_overflow", ErrorKind::InvalidArgument)]
+    #[case("55P03", "", "locked", ErrorKind::Unavailable)]
     #[case("42P01", "", "internal", ErrorKind::Internal)]
     fn a_sqlstate_and_a_constraint_name_make_one_error(
         #[case] sqlstate: &str,

@@ -60,6 +60,21 @@ pub async fn delete_usage(connection: &mut Connection, before: DateTime<Utc>, li
     Ok(done.rows_affected())
 }
 
+/// Deletes runs of the billing job begun before `before`, at most `limit`; returns how many.
+pub async fn delete_billing_runs(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* maintenance.delete_billing_runs */
+        delete from telecom.billing_run where id = any(array(
+            select id from telecom.billing_run where claimed_at < $1 limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Deletes ids of billing messages applied before `before`, at most `limit`; answers how many.
 pub async fn delete_batches(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query!(

@@ -29,6 +29,7 @@ pub mod node_status;
 pub mod node_status_history;
 pub mod outbox;
 pub mod package_queue;
+pub mod parked_event;
 pub mod queued_package;
 pub mod usage_report;
 pub mod user_package_usage;
@@ -146,7 +147,7 @@ pub async fn write_tx<T>(
         .with_jitter();
     (|| write_once(pool, work.clone()))
         .retry(backoff)
-        .when(|error| error.code() == error::TRANSACTION_CONFLICT)
+        .when(Error::is_conflict)
         .notify(|error, after| tracing::warn!(transaction = name, cause = error.cause(), ?after, "transaction retried"))
         .await
 }
@@ -163,6 +164,27 @@ async fn write_once<T>(pool: &PgPool, work: impl AsyncFnOnce(&mut Connection) ->
     }
     loan.give_back();
     result
+}
+
+/// Runs a part of a transaction that may fail without the rest: what it wrote is undone then, and its error is inside the
+/// result. An error outside means that the transaction is lost.
+pub async fn try_to<T>(
+    tx: &mut Connection,
+    work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
+) -> Result<Result<T, Error>, Error> {
+    let mut part = tx.begin().await?;
+    let result = work(&mut part).await;
+    match &result {
+        Ok(_) => part.commit().await?,
+        Err(_) => part.rollback().await?,
+    }
+    Ok(result)
+}
+
+/// Lets the statements of this transaction wait only briefly for a lock: for one that can go on without the row.
+pub async fn wait_briefly_for_locks(tx: &mut Connection) -> Result<(), Error> {
+    tx.execute("/* db.wait_briefly_for_locks */ set local lock_timeout = '500ms'").await?;
+    Ok(())
 }
 
 /// Begins, and sets the limit, in one message: a number cannot be a parameter there.

@@ -19,6 +19,8 @@ pub enum Destination {
 }
 
 impl Destination {
+    const ALL: [Self; 3] = [Self::UserUsageBilling, Self::PackageExpiring, Self::EventBus];
+
     /// As the database writes it. It goes over as text: a type of its own would cost look-ups on every new connection.
     fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +31,7 @@ impl Destination {
     }
 
     fn parse(text: &str) -> Result<Self, Error> {
-        [Self::UserUsageBilling, Self::PackageExpiring, Self::EventBus]
+        Self::ALL
             .into_iter()
             .find(|destination| destination.as_str() == text)
             .ok_or_else(|| Error::internal(format!("unknown outbox destination {text:?}")))
@@ -81,7 +83,8 @@ pub async fn insert(
     Ok(written)
 }
 
-/// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`.
+/// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`. Those for a destination that this
+/// code does not know were written by newer code, which was taken back: they wait for it.
 pub async fn lease(
     connection: &mut Connection,
     now: DateTime<Utc>,
@@ -91,14 +94,19 @@ pub async fn lease(
     let rows = sqlx::query!(
         r#"/* outbox.lease */
         with due as (
-            select id from telecom.outbox where send_after <= $1 order by send_after limit $3 for update skip locked
+            select id from telecom.outbox
+            where send_after <= $1 and destination::text = any($4)
+            order by send_after
+            limit $3
+            for update skip locked
         )
         update telecom.outbox o set send_after = $2, attempts = o.attempts + 1
         from due where o.id = due.id
         returning o.id, o.destination::text as "destination!", o.detail_type, o.body, o.trace"#,
         now,
         lease_until,
-        limit
+        limit,
+        &Destination::ALL.map(|destination| destination.as_str().to_owned())
     )
     .fetch_all(connection)
     .await?;

@@ -8,19 +8,89 @@ use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Locks the active items of `users`, in the order of users, until the transaction ends, and answers them in that
-/// order. Every writer of items comes here first. A user without one is missing from the answer.
+/// Locks the active items of `users`, in the order of users, until the transaction ends, and returns them in that order.
+/// A user without an active item is missing.
 pub async fn lock_active(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<ActiveItem>, Error> {
     let rows = sqlx::query_as!(
         ActiveItem,
         r#"/* package_queue.lock_active */
         select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent, q.expiring_event_at,
-            p.traffic_limit_bytes + q.adjust_quota_bytes as "quota_bytes!"
+            p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
         where q.user_id = any($1) and q.status = 'active'
         order by q.user_id
         for no key update of q"#,
+        users
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Locks those of `items` that are active, in the order of users, until the transaction ends.
+pub async fn lock_items(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* package_queue.lock_items */
+        select id from telecom.package_queue
+        where id = any($1) and status = 'active'
+        order by user_id
+        for no key update"#,
+        items
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(())
+}
+
+/// As [`lock_active`], but waits for no lock: an item that another transaction has locked is missing. For a transaction
+/// that holds locks of other users already and must not wait out of their order.
+pub async fn lock_active_unless_locked(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<ActiveItem>, Error> {
+    let rows = sqlx::query_as!(
+        ActiveItem,
+        r#"/* package_queue.lock_active_unless_locked */
+        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent, q.expiring_event_at,
+            p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        where q.user_id = any($1) and q.status = 'active'
+        order by q.user_id
+        for no key update of q skip locked"#,
+        users
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Whether a user has packages that usage could be charged to, as far as they are committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserPackages {
+    /// The user.
+    pub user_id: Uuid,
+    /// An item is active.
+    pub is_active: bool,
+    /// An item is waiting.
+    pub is_waiting: bool,
+}
+
+/// Looks at the items of `users` without a lock; a user with neither an active nor a waiting item is missing.
+pub async fn user_packages(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<UserPackages>, Error> {
+    let rows = sqlx::query_as!(
+        UserPackages,
+        r#"/* package_queue.user_packages */
+        select user_id as "user_id!", is_active as "is_active!", is_waiting as "is_waiting!"
+        from (
+            select u.user_id,
+                exists (
+                    select from telecom.package_queue q where q.user_id = u.user_id and q.status = 'active'
+                ) as is_active,
+                exists (
+                    select from telecom.package_queue q where q.user_id = u.user_id and q.status = 'in_queue'
+                ) as is_waiting
+            from unnest($1::uuid[]) as u (user_id)
+        ) as packages
+        where is_active or is_waiting"#,
         users
     )
     .fetch_all(connection)
@@ -68,12 +138,11 @@ pub struct Item {
     pub user_id: Uuid,
 }
 
-/// Marks active items whose time is over as expiring, at most `limit`, and returns them; those marked after
-/// `expiring_before` are left alone, since their event is on its way.
+/// Marks active items whose time is over as expiring, at most `limit`, and returns them. Marked and locked ones are left
+/// out.
 pub async fn mark_time_expired(
     connection: &mut Connection,
     now: DateTime<Utc>,
-    expiring_before: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<Item>, Error> {
     let rows = sqlx::query_as!(
@@ -81,20 +150,50 @@ pub async fn mark_time_expired(
         r#"/* package_queue.mark_time_expired */
         with due as (
             select id from telecom.package_queue
-            where status = 'active' and expires_at <= $1 and coalesce(expiring_event_at <= $2, true)
+            where status = 'active' and expires_at <= $1 and expiring_event_at is null
             order by expires_at
-            limit $3
+            limit $2
             for update skip locked
         )
         update telecom.package_queue q set expiring_event_at = $1 from due where q.id = due.id
         returning q.id, q.user_id"#,
         now,
-        expiring_before,
         limit
     )
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// Locks active items that are marked as expiring, with ids after `after`, at most `limit`, in the order of ids; locked
+/// ones are left out.
+pub async fn lock_expiring(connection: &mut Connection, after: i64, limit: i64) -> Result<Vec<Item>, Error> {
+    let rows = sqlx::query_as!(
+        Item,
+        r#"/* package_queue.lock_expiring */
+        select id, user_id from telecom.package_queue
+        where status = 'active' and expiring_event_at is not null and id > $1
+        order by id
+        limit $2
+        for update skip locked"#,
+        after,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows)
+}
+
+/// Removes the marks of active items that have quota and time left after all.
+pub async fn unmark_expiring(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* package_queue.unmark_expiring */
+        update telecom.package_queue set expiring_event_at = null where id = any($1) and status = 'active'"#,
+        items
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// An item that was just consumed.
@@ -115,7 +214,9 @@ pub async fn consume_expired(
     let rows = sqlx::query!(
         r#"/* package_queue.consume_expired */
         with expired as (
-            select q.id, q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes as exhausted
+            select q.id,
+                coalesce(q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes, false)
+                    as exhausted
             from telecom.package_queue q
             join telecom.package p on p.id = q.package_id
             where q.id = any($1) and q.status = 'active'
@@ -153,7 +254,8 @@ pub struct ActivatedItem {
     pub expiring: bool,
 }
 
-/// Activates the oldest waiting item of each of `users`; none of them has an active one.
+/// Activates the oldest waiting item of each of `users`, none of whom has an active one. It waits for no lock: a user whose
+/// oldest item is locked, or was cancelled a moment ago, is missing.
 pub async fn activate_next(
     connection: &mut Connection,
     users: &[Uuid],
@@ -162,22 +264,26 @@ pub async fn activate_next(
     let rows = sqlx::query_as!(
         ActivatedItem,
         r#"/* package_queue.activate_next */
-        with next as (
-            select distinct on (q.user_id) q.id, p.expire_duration_seconds,
-                q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes as expiring
+        with next as materialized (
+            select distinct on (user_id) id, package_id
+            from telecom.package_queue
+            where user_id = any($1) and status = 'in_queue'
+            order by user_id, created_at, id
+        ), locked as materialized (
+            -- Only what still waits: a row that was changed since the first look is checked again.
+            select q.id, q.package_id
             from telecom.package_queue q
-            join telecom.package p on p.id = q.package_id
-            where q.user_id = any($1) and q.status = 'in_queue'
-            order by q.user_id, q.created_at, q.id
+            where q.id = any(array(select id from next)) and q.status = 'in_queue'
+            for no key update of q skip locked
         )
         update telecom.package_queue q set
             status = 'active',
             activated_at = $2,
-            expires_at = $2::timestamptz + make_interval(secs => n.expire_duration_seconds),
-            expiring_event_at = case when n.expiring then $2::timestamptz end
-        from next n
-        where q.id = n.id and q.status = 'in_queue'
-        returning q.id, q.user_id, q.expires_at as "expires_at!", n.expiring as "expiring!""#,
+            expires_at = $2::timestamptz + make_interval(secs => p.expire_duration_seconds)
+        from locked l
+        join telecom.package p on p.id = l.package_id
+        where q.id = l.id
+        returning q.id, q.user_id, q.expires_at as "expires_at!", q.expiring_event_at is not null as "expiring!""#,
         users,
         now
     )

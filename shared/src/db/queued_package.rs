@@ -88,7 +88,7 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
         r#"/* queued_package.show */
         select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version, q.status::text as "status!",
             q.upload_bytes, q.download_bytes, q.upload_bytes + q.download_bytes as "used!",
-            p.traffic_limit_bytes + q.adjust_quota_bytes as "quota!", q.adjust_quota_bytes, q.created_at,
+            p.traffic_limit_bytes + q.adjust_quota_bytes as quota, q.adjust_quota_bytes, q.created_at,
             q.activated_at, q.expires_at, q.ended_at, q.end_reason::text
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
@@ -112,7 +112,7 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
             download: row.download_bytes,
             used: row.used,
             quota: row.quota,
-            quota_left: row.quota.saturating_sub(row.used).max(0),
+            quota_left: row.quota.map(|quota| quota.saturating_sub(row.used).max(0)),
             adjust_quota: row.adjust_quota_bytes,
             created_at: row.created_at,
             activated_at: row.activated_at,

@@ -32,8 +32,8 @@ grant select on all tables in schema telecom to telecom_reader, telecom_writer;
 -- Packages and node clients are the operator's: no function writes them, and of servers and queues none adds or removes.
 grant update on telecom.node_server, telecom.package_queue to telecom_writer;
 grant insert, update, delete on
-    telecom.billing_batch, telecom.collection_outage, telecom.node_server_heartbeat, telecom.node_status_history,
+    telecom.billing_batch, telecom.billing_run, telecom.collection_outage, telecom.node_server_heartbeat, telecom.node_status_history,
     telecom.node_status_transition, telecom.node_status_watch, telecom.node_status_seal, telecom.outbox,
-    telecom.traffic_usage, telecom.usage_report, telecom.user_package_usage
+    telecom.parked_event, telecom.traffic_usage, telecom.usage_report, telecom.user_package_usage
     to telecom_writer;
 grant execute on all functions in schema telecom to telecom_writer;

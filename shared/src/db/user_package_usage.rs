@@ -24,7 +24,7 @@ pub struct UsageToAdd {
 /// Nobody else is at an item's rows while its lock is held: without a conflict to fear, a plain update does what an
 /// `on conflict` does in three quarters of the time. That remains for new rows, which each hour has once, and for rows
 /// that no item pays for, which are anybody's.
-pub async fn add(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<(), Error> {
+pub async fn add(connection: &mut Connection, usage: &[UsageToAdd], now: DateTime<Utc>) -> Result<(), Error> {
     let (of_items, of_nobody): (Vec<UsageToAdd>, Vec<UsageToAdd>) =
         usage.iter().partition(|usage| usage.package_queue_id.is_some());
     let updated = update_of_items(connection, &of_items).await?;
@@ -33,7 +33,7 @@ pub async fn add(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<()
         return Ok(());
     }
     let all_items_updated = updated == u64::try_from(of_items.len()).map_err(Error::internal)?;
-    let added = add_left(connection, if all_items_updated { &of_nobody } else { usage }).await?;
+    let added = add_left(connection, if all_items_updated { &of_nobody } else { usage }, now).await?;
     if added != left {
         // Somebody was at an item's row after all, and what was to be added to it would be lost.
         return Err(Error::internal("hourly usage of an item changed while the item was locked"));
@@ -41,8 +41,8 @@ pub async fn add(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<()
     Ok(())
 }
 
-/// An item is one user's: its rows are found by the item, which is cheaper to compare than the user. The client, which
-/// may be null, is a filter on the few rows found. The plan is that for every size of batch: sqlx prepares, and from
+/// An item is one user's: its rows are found by the item, which is cheaper to compare than the user. The user, and the
+/// client, which may be null, are filters on the few rows found. The plan is that for every size of batch: sqlx prepares, and from
 /// the sixth time on PostgreSQL plans without the arrays, for ten rows. Before, it may hash a small table.
 async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
     if usage.is_empty() {
@@ -57,12 +57,14 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
             billed_upload_bytes = u.billed_upload_bytes + n.billed_upload_bytes,
             billed_download_bytes = u.billed_download_bytes + n.billed_download_bytes
         from unnest(
-            $1::timestamptz[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]
+            $1::timestamptz[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::uuid[]
         ) as n (
             bucket_start, node_server_id, node_client_id, package_queue_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, user_id
         )
         where u.package_queue_id = n.package_queue_id
+            and u.user_id = n.user_id
             and u.bucket_start = n.bucket_start
             and u.node_server_id = n.node_server_id
             and u.node_client_id is not distinct from n.node_client_id"#,
@@ -74,6 +76,7 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
         &columns.raw_download,
         &columns.billed_upload,
         &columns.billed_download,
+        &columns.users,
     )
     .execute(connection)
     .await?;
@@ -81,23 +84,28 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
 }
 
 /// Inserts rows that are not there, adds to nobody's that are, and leaves an item's alone: that one was updated.
-async fn add_left(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
+async fn add_left(connection: &mut Connection, usage: &[UsageToAdd], now: DateTime<Utc>) -> Result<u64, Error> {
     let columns = UsageColumns::of(usage);
     let done = sqlx::query!(
         r#"/* user_package_usage.add_left */
         insert into telecom.user_package_usage as u (
             user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, uncharged_at
         )
-        select * from unnest(
+        select n.*, case when n.package_queue_id is null then $10::timestamptz end
+        from unnest(
             $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
             $9::bigint[]
+        ) as n (
+            user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
         )
         on conflict on constraint user_package_usage_key do update set
             raw_upload_bytes = u.raw_upload_bytes + excluded.raw_upload_bytes,
             raw_download_bytes = u.raw_download_bytes + excluded.raw_download_bytes,
             billed_upload_bytes = u.billed_upload_bytes + excluded.billed_upload_bytes,
-            billed_download_bytes = u.billed_download_bytes + excluded.billed_download_bytes
+            billed_download_bytes = u.billed_download_bytes + excluded.billed_download_bytes,
+            uncharged_at = excluded.uncharged_at
         where u.package_queue_id is null"#,
         &columns.users,
         &columns.buckets,
@@ -108,6 +116,7 @@ async fn add_left(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u
         &columns.raw_download,
         &columns.billed_upload,
         &columns.billed_download,
+        now,
     )
     .execute(connection)
     .await?;

@@ -6,6 +6,10 @@ use uuid::Uuid;
 /// Shares of a quota, in percent, that are announced as they are passed.
 pub const QUOTA_THRESHOLDS: [i16; 3] = [50, 80, 95];
 
+/// The most that one counter of an item can hold, in bytes (2 EiB): the sum of two still fits an `i64`. As the constraint
+/// `package_queue_counters_range_check` has it.
+pub const MAX_COUNTER_BYTES: i64 = 1 << 61;
+
 /// Billed bytes that a user's active item is to carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
@@ -28,8 +32,8 @@ pub struct ActiveItem {
     pub upload_bytes: i64,
     /// Billed so far, bytes.
     pub download_bytes: i64,
-    /// `traffic_limit + adjust_quota`, bytes; may be negative.
-    pub quota_bytes: i64,
+    /// `traffic_limit + adjust_quota`, bytes; may be negative. `None` if the package is unlimited.
+    pub quota_bytes: Option<i64>,
     /// The highest threshold announced, percent.
     pub announced_percent: i16,
     /// When it was last announced as expiring.
@@ -43,36 +47,37 @@ pub struct Charged {
     pub thresholds: Vec<i16>,
     /// Upload and download billed so far, bytes.
     pub used_bytes: i64,
-    /// It is exhausted, and was not announced as expiring since `expiring_before`.
+    /// It is exhausted, and is marked as expiring by this charge.
     pub expiring: bool,
 }
 
 impl ActiveItem {
-    /// Adds a charge; none where the sum cannot be counted. An item that is exhausted is marked as announced `now`,
-    /// unless it was after `expiring_before`: then its event is on its way.
-    pub fn charge(&mut self, charge: &Charge, now: DateTime<Utc>, expiring_before: DateTime<Utc>) -> Option<Charged> {
-        self.upload_bytes = self.upload_bytes.checked_add(charge.upload_bytes)?;
-        self.download_bytes = self.download_bytes.checked_add(charge.download_bytes)?;
+    /// Adds a charge. An item that is exhausted is marked as expiring `now`, unless it is already. `None` if a counter would
+    /// exceed [`MAX_COUNTER_BYTES`].
+    pub fn charge(&mut self, charge: &Charge, now: DateTime<Utc>) -> Option<Charged> {
+        let add = |counter: i64, bytes| counter.checked_add(bytes).filter(|sum| *sum <= MAX_COUNTER_BYTES);
+        self.upload_bytes = add(self.upload_bytes, charge.upload_bytes)?;
+        self.download_bytes = add(self.download_bytes, charge.download_bytes)?;
         let used_bytes = self.upload_bytes.checked_add(self.download_bytes)?;
+        let Some(quota_bytes) = self.quota_bytes else {
+            return Some(Charged { used_bytes, ..Charged::default() });
+        };
         let announced = self.announced_percent;
-        let passed = |percent: &i16| announced < *percent && self.has_used(used_bytes, *percent);
+        let passed = |percent: &i16| {
+            announced < *percent && i128::from(used_bytes) * 100 >= i128::from(quota_bytes) * i128::from(*percent)
+        };
         let thresholds: Vec<i16> = QUOTA_THRESHOLDS.into_iter().filter(passed).collect();
         self.announced_percent = thresholds.last().copied().unwrap_or(announced);
-        let expiring = used_bytes >= self.quota_bytes && self.expiring_event_at.is_none_or(|at| at <= expiring_before);
+        let expiring = used_bytes >= quota_bytes && self.expiring_event_at.is_none();
         if expiring {
             self.expiring_event_at = Some(now);
         }
         Some(Charged { thresholds, used_bytes, expiring })
     }
-
-    fn has_used(&self, used_bytes: i64, percent: i16) -> bool {
-        i128::from(used_bytes) * 100 >= i128::from(self.quota_bytes) * i128::from(percent)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
     use rstest::rstest;
 
     use super::*;
@@ -83,7 +88,7 @@ mod tests {
             user_id: Uuid::nil(),
             upload_bytes: used,
             download_bytes: 0,
-            quota_bytes: quota,
+            quota_bytes: Some(quota),
             announced_percent,
             expiring_event_at: None,
         }
@@ -91,7 +96,7 @@ mod tests {
 
     fn charge(item: &mut ActiveItem, bytes: i64) -> Option<Charged> {
         let charge = Charge { user_id: Uuid::nil(), upload_bytes: 0, download_bytes: bytes };
-        item.charge(&charge, DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH - TimeDelta::minutes(10))
+        item.charge(&charge, DateTime::UNIX_EPOCH)
     }
 
     #[rstest]
@@ -100,7 +105,8 @@ mod tests {
     #[case(item(0, 1_000, 0), 950, &[50, 80, 95], false)]
     #[case(item(500, 1_000, 50), 499, &[80, 95], false)]
     #[case(item(950, 1_000, 95), 50, &[], true)]
-    #[case(item(0, i64::MAX, 0), i64::MAX, &[50, 80, 95], true)]
+    #[case(item(0, MAX_COUNTER_BYTES, 0), MAX_COUNTER_BYTES, &[50, 80, 95], true)]
+    #[case::unlimited(ActiveItem { quota_bytes: None, ..item(0, 0, 0) }, MAX_COUNTER_BYTES, &[], false)]
     #[case::no_quota_at_all(item(0, -5, 0), 0, &[50, 80, 95], true)]
     fn each_threshold_is_passed_once_and_the_quota_is_met_by_its_last_byte(
         #[case] mut item: ActiveItem,
@@ -121,6 +127,7 @@ mod tests {
 
     #[test]
     fn a_sum_that_cannot_be_counted_is_no_charge() {
-        assert_eq!(charge(&mut item(i64::MAX, 10, 0), 1), None);
+        assert_eq!(charge(&mut item(0, 10, 0), MAX_COUNTER_BYTES + 1), None);
+        assert_eq!(charge(&mut item(0, 10, 0), i64::MAX), None);
     }
 }

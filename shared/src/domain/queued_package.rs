@@ -59,10 +59,10 @@ pub struct QueuedPackage {
     pub download: i64,
     /// Bytes charged, both ways together.
     pub used: i64,
-    /// The package's traffic limit with this item's adjustment, bytes; may be negative.
-    pub quota: i64,
-    /// Bytes left of the quota; 0 when it is exceeded.
-    pub quota_left: i64,
+    /// The package's traffic limit with this item's adjustment, bytes; may be negative. `None` if it is unlimited.
+    pub quota: Option<i64>,
+    /// Bytes left of the quota; 0 when it is exceeded. `None` if it is unlimited.
+    pub quota_left: Option<i64>,
     /// Adjustment of the quota, bytes; may be negative.
     pub adjust_quota: i64,
     /// When it entered the queue.

@@ -6,6 +6,9 @@ use chrono::{DateTime, Utc};
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
+/// The greatest number of bytes of each kind that one charge can hold: 1 EiB.
+pub const MAX_CHARGE_BYTES: i64 = 1 << 60;
+
 /// Which usage: one user's, through one client, in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UsageKey {
@@ -97,10 +100,11 @@ impl UsageFold {
         sums.download_charge += download * factor;
     }
 
-    /// The sums, in no order, the charge rounded half away from zero; none where one cannot be counted in an `i64`.
+    /// The sums, in no order, the charge rounded half away from zero. `None` if one exceeds what a charge can
+    /// hold ([`MAX_CHARGE_BYTES`]).
     #[must_use]
     pub fn finish(self) -> Option<Vec<(UsageKey, Traffic)>> {
-        let bytes = |sum: i128| i64::try_from(sum).ok();
+        let bytes = |sum: i128| i64::try_from(sum).ok().filter(|bytes| *bytes <= MAX_CHARGE_BYTES);
         // Never negative: half away from zero is half up.
         let rounded = |charge: i128| bytes((charge + FACTOR_UNIT / 2) / FACTOR_UNIT);
         let traffic = |sums: FoldSums| {

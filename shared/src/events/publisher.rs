@@ -92,9 +92,10 @@ impl Publisher {
         let answer = self.sqs.send_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await;
         let answer = answer.map_err(|error| describe(&error))?;
         let refused = |failure: aws_sdk_sqs::types::BatchResultErrorEntry| {
-            Some((failure.id().parse().ok()?, format!("{}: {}", failure.code(), failure.message().unwrap_or_default())))
+            let id = failure.id().parse().map_err(|_| "SQS refused an entry that was not sent".to_owned())?;
+            Ok((id, format!("{}: {}", failure.code(), failure.message().unwrap_or_default())))
         };
-        Ok(answer.failed.into_iter().filter_map(refused).collect())
+        answer.failed.into_iter().map(refused).collect()
     }
 
     /// As [`Self::send_messages`]; EventBridge answers 200 and says per entry what failed, in the entries' order.

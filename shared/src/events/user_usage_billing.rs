@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{PayloadHash, parse};
+use crate::domain::traffic::MAX_CHARGE_BYTES;
 use crate::error::Error;
 
 /// The route's name.
@@ -47,6 +48,9 @@ pub struct UserUsageBillingEvent {
 pub struct BillingBatch<'a> {
     /// Idempotency key of the whole batch.
     pub batch_id: Uuid,
+    /// The run of this system's billing job that made the batch. Absent in batches of other publishers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing_run_id: Option<Uuid>,
     /// At least one event.
     pub events: Cow<'a, [UserUsageBillingEvent]>,
 }
@@ -56,6 +60,8 @@ pub struct BillingBatch<'a> {
 pub struct UserUsageBilling {
     /// The idempotency key, if the body brings one.
     pub key: Option<Uuid>,
+    /// The run of the billing job, if the body names one.
+    pub billing_run_id: Option<Uuid>,
     /// The charges.
     pub events: Vec<UserUsageBillingEvent>,
 }
@@ -64,12 +70,14 @@ impl UserUsageBilling {
     /// Reads a body, one event or a batch, and checks every event.
     pub fn parse(body: &str) -> Result<Self, Error> {
         let (billing, in_batch) = match serde_json::from_str::<BillingBatch<'_>>(body) {
-            Ok(batch) => (Self { key: Some(batch.batch_id), events: batch.events.into_owned() }, true),
+            Ok(BillingBatch { batch_id, billing_run_id, events }) => {
+                (Self { key: Some(batch_id), billing_run_id, events: events.into_owned() }, true)
+            }
             // Told by its fields, so that a fault in a batch is reported as a batch's.
             Err(_) if is_batch(body) => return Err(batch_fault(body)),
             Err(_) => {
                 let event: UserUsageBillingEvent = parse(body)?;
-                (Self { key: event.event_id, events: vec![event] }, false)
+                (Self { key: event.event_id, billing_run_id: None, events: vec![event] }, false)
             }
         };
         if billing.events.is_empty() || billing.events.len() > MAX_EVENTS {
@@ -77,6 +85,10 @@ impl UserUsageBilling {
             return Err(Error::invalid("event_count_out_of_range", "events", message));
         }
         for (index, event) in billing.events.iter().enumerate() {
+            if in_batch && event.event_id.is_some() {
+                let message = "is not accepted in a batch, which is applied once by its batch_id";
+                return Err(Error::invalid("event_id_in_batch", format!("events[{index}].event_id"), message));
+            }
             event.check().map_err(|(code, field, message)| {
                 let path = if in_batch { format!("events[{index}].{field}") } else { field.to_owned() };
                 Error::invalid(code, path, message)
@@ -147,9 +159,10 @@ impl UserUsageBillingEvent {
             ("raw_download", self.raw_download),
             ("raw_upload", self.raw_upload),
         ];
-        match amounts.into_iter().find(|(_, bytes)| bytes.is_some_and(i64::is_negative)) {
+        match amounts.into_iter().find(|(_, bytes)| bytes.is_some_and(|bytes| !(0..=MAX_CHARGE_BYTES).contains(&bytes)))
+        {
             Some((field, bytes)) => {
-                let message = format!("is {}; accepted are bytes from 0", bytes.unwrap_or_default());
+                let message = format!("is {}; accepted are 0 to {MAX_CHARGE_BYTES} bytes", bytes.unwrap_or_default());
                 Err(("bytes_out_of_range", field, message))
             }
             None => Ok(()),

@@ -51,9 +51,14 @@ fn time_left(context: &Context) -> Option<Duration> {
     context.deadline.checked_sub(now).filter(|left| *left > 0).map(Duration::from_millis)
 }
 
+/// How long the work of this invocation may still take.
+fn time_to_work(context: &Context) -> Option<Duration> {
+    time_left(context).map(|left| left.saturating_sub(ANSWER_MARGIN))
+}
+
 /// Gives work up shortly before the invocation's deadline.
 async fn before_deadline<T>(context: &Context, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    deadline::within(time_left(context).map(|left| left.saturating_sub(ANSWER_MARGIN)), work).await
+    deadline::within(time_to_work(context), work).await
 }
 
 /// One line for an error, at the level it deserves: a caller's fault is no fault of ours.

@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::DateTime;
@@ -13,8 +14,9 @@ use futures::FutureExt;
 use lambda_runtime::{Context, LambdaEvent};
 use uuid::Uuid;
 
-use super::{BoxError, before_deadline, log_error, panic_message, serve};
+use super::{BoxError, log_error, panic_message, serve, time_to_work};
 use crate::app::FromApp;
+use crate::deadline;
 use crate::error::{Disposition, Error};
 use crate::services::{Batch, Consumer, Outcomes, Received};
 use crate::telemetry;
@@ -36,6 +38,7 @@ pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Contex
     let readable: Batch<C::Message> = parsed.iter().filter_map(|message| message.as_ref().ok().cloned()).collect();
     let mut outcomes = process(consumer, readable, context).await.into_iter();
     let mut response = SqsBatchResponse::default();
+    let mut own_fault = None;
     for (id, message) in ids.into_iter().zip(parsed) {
         let outcome = match message {
             Ok(_) => outcomes.next().unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
@@ -44,13 +47,21 @@ pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Contex
         if let Err(error) = outcome {
             report_failure(&id, &error);
             response.add_failure(id);
+            if error.disposition() == Disposition::Retry {
+                own_fault.get_or_insert(error);
+            }
         }
     }
     let failed = response.batch_item_failures.len();
     telemetry::count("MessagesReceived", received);
     telemetry::count("MessagesFailed", failed);
     tracing::info!(received, failed, "delivery handled");
-    Ok(response)
+    match own_fault {
+        // Nothing took effect, and not because of the messages alone: Lambda must count an error, so that alarms fire, a
+        // release is rolled back and the poller slows down. The messages come again either way.
+        Some(fault) if failed == received => Err(fault),
+        _ => Ok(response),
+    }
 }
 
 /// What became of a body.
@@ -85,7 +96,7 @@ async fn process<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &
     if batch.is_empty() {
         return Vec::new();
     }
-    let fault = match attempt(consumer, batch.clone(), context).await {
+    let fault = match attempt(consumer, batch.clone(), time_to_work(context)).await {
         Ok(outcomes) => return outcomes,
         Err(fault) => fault,
     };
@@ -94,8 +105,12 @@ async fn process<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &
     }
     tracing::warn!(messages = batch.len(), cause = fault.error.cause(), "batch failed; its messages go one by one");
     let mut outcomes = Outcomes::with_capacity(batch.len());
-    for message in batch {
-        outcomes.push(match attempt(consumer, vec![message], context).await {
+    let messages = batch.len();
+    for (index, message) in batch.into_iter().enumerate() {
+        // A message that waits for a lock must not take the time of those after it.
+        let share = time_to_work(context).map(|left| left / u32::try_from(messages - index).unwrap_or(u32::MAX));
+        let work = attempt(consumer, vec![message], share);
+        outcomes.push(match work.await {
             Ok(mut outcome) => outcome.pop().unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
             Err(fault) => Err(fault.error),
         });
@@ -108,8 +123,12 @@ struct Fault {
     may_lie_in_a_message: bool,
 }
 
-async fn attempt<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &Context) -> Result<Outcomes, Fault> {
-    let work = AssertUnwindSafe(before_deadline(context, consumer.process(batch))).catch_unwind();
+async fn attempt<C: Consumer>(
+    consumer: &C,
+    batch: Batch<C::Message>,
+    time: Option<Duration>,
+) -> Result<Outcomes, Fault> {
+    let work = AssertUnwindSafe(deadline::within(time, consumer.process(batch))).catch_unwind();
     let error = match work.await {
         Ok(Ok(outcomes)) => return Ok(outcomes),
         Ok(Err(error)) => error,
@@ -118,8 +137,7 @@ async fn attempt<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &
             return Err(Fault { error, may_lie_in_a_message: true });
         }
     };
-    let may_lie_in_a_message =
-        error.disposition() == Disposition::Reject || error.kind() == crate::error::ErrorKind::Internal;
+    let may_lie_in_a_message = error.may_lie_in_one_of_several();
     Err(Fault { error, may_lie_in_a_message })
 }
 

@@ -3,24 +3,20 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::outbox::{self, Outbox, expiring_before};
-use super::{Batch, Consumer, Outcomes, Processor, Received};
+use super::charge::{self, Usage};
+use super::{Batch, Consumer, Outcomes, Processor, Received, outbox};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::billing::{self, NewBillingBatch};
 use crate::db::outbox::OutboxMessage;
-use crate::db::user_package_usage::{self, UsageToAdd};
-use crate::db::{self, Connection, node, package_queue};
+use crate::db::parked_event::{self, NewParkedEvent};
+use crate::db::{self, Connection, node};
 use crate::domain::bucket::hour_of;
-use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::{Error, ErrorKind};
-use crate::events::facts::Fact;
-use crate::events::package_expiring::ExpiryReason;
 use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{UserUsageBilling, UserUsageBillingEvent};
 
@@ -30,6 +26,7 @@ pub struct TelecomBillingHook {
     pool: PgPool,
     publisher: Publisher,
     context: Context,
+    requires_event_id: bool,
 }
 
 /// A message with the key under which it is applied once.
@@ -39,6 +36,8 @@ pub struct KeyedBilling {
     pub id: Uuid,
     /// Of the payload.
     pub payload_hash: Vec<u8>,
+    /// The run of the billing job that published it; `None` if another publisher did.
+    pub billing_run_id: Option<Uuid>,
     /// The charges.
     pub events: Vec<UserUsageBillingEvent>,
 }
@@ -47,14 +46,21 @@ impl TelecomBillingHook {
     /// Over a database and a publisher that reaches the package-expiring queue and the bus.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
-        Self { pool, publisher, context }
+        Self { pool, publisher, context, requires_event_id: false }
+    }
+
+    /// Refuses events that bring no id of their own.
+    #[must_use]
+    pub fn requiring_event_ids(self, requires_event_id: bool) -> Self {
+        Self { requires_event_id, ..self }
     }
 }
 
 #[async_trait]
 impl FromApp for TelecomBillingHook {
     async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(app.database()?, app.publisher().await, app.context()))
+        let hook = Self::new(app.database()?, app.publisher().await, app.context());
+        Ok(hook.requiring_event_ids(app.config()?.require_event_id))
     }
 }
 
@@ -64,7 +70,15 @@ impl Consumer for TelecomBillingHook {
     fn parse(&self, received: &Received, body: &str) -> Result<KeyedBilling, Error> {
         let billing = UserUsageBilling::parse(body)?;
         let payload_hash = billing.payload_hash();
-        Ok(KeyedBilling { id: billing.key.unwrap_or(received.message_id), payload_hash, events: billing.events })
+        if billing.key.is_none() && self.requires_event_id {
+            return Err(Error::invalid("event_id_missing", "event_id", "is missing; this deployment requires it"));
+        }
+        Ok(KeyedBilling {
+            id: billing.key.unwrap_or(received.message_id),
+            payload_hash,
+            billing_run_id: billing.billing_run_id,
+            events: billing.events,
+        })
     }
 }
 
@@ -74,11 +88,27 @@ impl Processor<Batch<KeyedBilling>> for TelecomBillingHook {
 
     #[tracing::instrument(name = "telecom_billing_hook", skip_all, fields(messages = batch.len()))]
     async fn process(&self, batch: Batch<KeyedBilling>) -> Result<Outcomes, Error> {
-        let (outcomes, messages) =
-            db::write_tx(&self.pool, "apply_user_usage_billing", async |tx| self.apply(tx, &batch).await).await?;
+        const NAME: &str = "apply_user_usage_billing";
+        let together = db::write_tx(&self.pool, NAME, async |tx| self.apply(tx, &batch, Charging::Together).await);
+        let (outcomes, messages) = match together.await {
+            Err(error) if charge::may_be_charged_apart(&error) => {
+                tracing::warn!(cause = error.cause(), code = error.code(), "users are charged apart");
+                db::write_tx(&self.pool, NAME, async |tx| self.apply(tx, &batch, Charging::Apart).await).await?
+            }
+            applied => applied?,
+        };
         outbox::send(&self.pool, &self.publisher, messages).await;
         Ok(outcomes)
     }
+}
+
+/// How users are charged.
+#[derive(Debug, Clone, Copy)]
+enum Charging {
+    /// All, or none.
+    Together,
+    /// Those who can be; the usage of the others is parked.
+    Apart,
 }
 
 impl TelecomBillingHook {
@@ -86,55 +116,61 @@ impl TelecomBillingHook {
         &self,
         tx: &mut Connection,
         batch: &Batch<KeyedBilling>,
+        charging: Charging,
     ) -> Result<(Outcomes, Vec<OutboxMessage>), Error> {
-        let now = self.context.now();
-        let fleet = Fleet::of(tx, batch).await?;
-        let checked: Vec<Result<(), Error>> = batch.iter().map(|billing| fleet.check(billing)).collect();
+        let servers = Servers::of(tx, batch).await?;
+        let checked: Vec<Result<(), Error>> = batch.iter().map(|billing| servers.check(billing)).collect();
         let known = batch.iter().zip(&checked).filter(|(_, check)| check.is_ok()).map(|(billing, _)| &**billing);
         let by_id = by_id(known);
-        let new = billing::insert_new_batches(tx, &new_batches(&by_id)?, now).await?;
+        let new = billing::insert_new_batches(tx, &new_batches(&by_id)?, self.context.now()).await?;
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
         let recorded: HashMap<Uuid, Vec<u8>> = billing::batch_hashes(tx, &ids).await?.into_iter().collect();
 
-        let events = new.iter().filter_map(|id| by_id.get(id)).flat_map(|billing| &billing.events);
-        let messages = self.charge(tx, &fold(events)?, now).await?;
+        let usage = fold(new.iter().filter_map(|id| by_id.get(id)).flat_map(|billing| &billing.events))?;
+        let messages = match charging {
+            Charging::Together => charge::together(tx, &self.context, &usage).await?,
+            Charging::Apart => self.charge_or_park(tx, &usage).await?,
+        };
         let outcomes = batch.iter().zip(checked).map(|(billing, check)| check.and_then(|()| judge(billing, &recorded)));
         Ok((outcomes.collect(), messages))
     }
 
-    /// Package items by user, then usage rows by key, then the outbox: every writer takes its locks in this order.
-    async fn charge(
-        &self,
-        tx: &mut Connection,
-        usage: &BTreeMap<UsageKey, Traffic>,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<OutboxMessage>, Error> {
-        let mut outbox = Outbox::new(&self.context, now);
-        let items = charge_items(tx, &charges(usage)?, &mut outbox, now).await?;
-        let item_of: HashMap<Uuid, i64> = items.iter().map(|item| (item.user_id, item.id)).collect();
-
-        let usage: Vec<UsageToAdd> = usage
+    async fn charge_or_park(&self, tx: &mut Connection, usage: &Usage) -> Result<Vec<OutboxMessage>, Error> {
+        let (messages, refused) = charge::apart(tx, &self.context, usage).await?;
+        let reasons: HashMap<Uuid, &str> =
+            refused.iter().map(|refused| (refused.user_id, refused.reason.as_str())).collect();
+        let parked: Vec<NewParkedEvent<'_>> = usage
             .iter()
-            .map(|(&key, &traffic)| UsageToAdd { key, package_queue_id: item_of.get(&key.user_id).copied(), traffic })
+            .filter_map(|(&key, &traffic)| Some(NewParkedEvent { key, traffic, reason: reasons.get(&key.user_id)? }))
             .collect();
-        user_package_usage::add(tx, &usage).await?;
-        outbox.write(tx).await
+        parked_event::insert(tx, &parked, self.context.now()).await?;
+        Ok(messages)
     }
 }
 
-/// The servers that the batch names and that exist.
-struct Fleet(HashSet<i32>);
+/// The servers and billing runs that a delivery names and that exist.
+struct Servers {
+    known: HashSet<i32>,
+    runs: HashSet<Uuid>,
+}
 
-impl Fleet {
+impl Servers {
     async fn of(tx: &mut Connection, batch: &Batch<KeyedBilling>) -> Result<Self, Error> {
         let named: HashSet<i32> =
             batch.iter().flat_map(|billing| &billing.events).map(|event| event.server_id).collect();
         let named: Vec<i32> = named.into_iter().collect();
-        Ok(Self(node::existing(tx, &named).await?.into_iter().collect()))
+        let known: HashSet<i32> = node::existing(tx, &named).await?.into_iter().collect();
+        let runs: Vec<Uuid> = batch.iter().filter_map(|billing| billing.billing_run_id).collect();
+        // Asked for only where it matters: a server may have been deleted since its reports were accepted.
+        let runs = if known.len() < named.len() { billing::existing_runs(tx, &runs).await? } else { Vec::new() };
+        Ok(Self { known, runs: runs.into_iter().collect() })
     }
 
     fn check(&self, billing: &KeyedBilling) -> Result<(), Error> {
-        match billing.events.iter().find(|event| !self.0.contains(&event.server_id)) {
+        if billing.billing_run_id.is_some_and(|run| self.runs.contains(&run)) {
+            return Ok(());
+        }
+        match billing.events.iter().find(|event| !self.known.contains(&event.server_id)) {
             Some(event) => Err(Error::invalid(
                 "unknown_server",
                 "server_id",
@@ -178,8 +214,8 @@ fn judge(billing: &KeyedBilling, recorded: &HashMap<Uuid, Vec<u8>>) -> Result<()
 }
 
 /// Folds events per user, hour, server and client.
-fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<BTreeMap<UsageKey, Traffic>, Error> {
-    let mut usage: BTreeMap<UsageKey, Traffic> = BTreeMap::new();
+fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<Usage, Error> {
+    let mut usage = Usage::new();
     for event in events {
         let key = UsageKey {
             user_id: event.user,
@@ -197,76 +233,4 @@ fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<B
         *sum = sum.checked_add(traffic).ok_or_else(Error::overflow)?;
     }
     Ok(usage)
-}
-
-/// What each user is charged, sorted by user.
-fn charges(usage: &BTreeMap<UsageKey, Traffic>) -> Result<Vec<Charge>, Error> {
-    let mut charges: Vec<Charge> = Vec::new();
-    for (key, traffic) in usage {
-        let (upload, download) = (traffic.billed_upload, traffic.billed_download);
-        match charges.last_mut().filter(|charge| charge.user_id == key.user_id) {
-            Some(charge) => {
-                charge.upload_bytes = charge.upload_bytes.checked_add(upload).ok_or_else(Error::overflow)?;
-                charge.download_bytes = charge.download_bytes.checked_add(download).ok_or_else(Error::overflow)?;
-            }
-            None => charges.push(Charge { user_id: key.user_id, upload_bytes: upload, download_bytes: download }),
-        }
-    }
-    Ok(charges)
-}
-
-/// Charges active items and answers them. `charges` is sorted by user.
-async fn charge_items(
-    tx: &mut Connection,
-    charges: &[Charge],
-    outbox: &mut Outbox<'_>,
-    now: DateTime<Utc>,
-) -> Result<Vec<ActiveItem>, Error> {
-    let mut items = lock_items(tx, charges).await?;
-    let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
-    // A charge of nothing (factor 0) leaves an item as it is: nothing to write.
-    let mut changed = Vec::with_capacity(items.len());
-    for item in &mut items {
-        let before = *item;
-        if let Some(charge) = charge_of.get(&item.user_id) {
-            let effect = item.charge(charge, now, expiring_before(now)).ok_or_else(Error::overflow)?;
-            announce(item, &effect, outbox)?;
-        }
-        if *item != before {
-            changed.push(*item);
-        }
-    }
-    // Locked by now: they may be written in the order in which they lie, which is the cheapest.
-    changed.sort_unstable_by_key(|item| item.id);
-    package_queue::update_charged(tx, &changed).await?;
-    Ok(items)
-}
-
-/// Locks twice: where the first time waited for a transaction that moved a user on, only a statement begun after
-/// that one's commit sees the item that is active instead.
-async fn lock_items(tx: &mut Connection, charges: &[Charge]) -> Result<Vec<ActiveItem>, Error> {
-    let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
-    let mut items = package_queue::lock_active(tx, &users).await?;
-    let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();
-    let missing: Vec<Uuid> = users.into_iter().filter(|user| !found.contains(user)).collect();
-    if !missing.is_empty() {
-        items.extend(package_queue::lock_active(tx, &missing).await?);
-    }
-    Ok(items)
-}
-
-fn announce(item: &ActiveItem, charged: &Charged, outbox: &mut Outbox<'_>) -> Result<(), Error> {
-    for &percent in &charged.thresholds {
-        outbox.fact(&Fact::QuotaThresholdReached {
-            user: item.user_id,
-            package_queue_id: item.id,
-            percent,
-            used_bytes: charged.used_bytes,
-            quota_bytes: item.quota_bytes,
-        })?;
-    }
-    if charged.expiring {
-        outbox.package_expiring(item.id, item.user_id, ExpiryReason::Traffic)?;
-    }
-    Ok(())
 }

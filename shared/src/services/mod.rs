@@ -3,6 +3,7 @@
 
 pub mod analysis;
 pub mod billing;
+mod charge;
 pub mod cron;
 pub mod ingest;
 pub mod manage;

@@ -1,5 +1,7 @@
 //! The outbox as services use it: intents are gathered, written in the transaction, and sent right after it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 use crate::clock::Context;
 use crate::db::outbox::{self, Destination, OutboxMessage};
 use crate::db::{self, Connection};
+use crate::deadline;
 use crate::error::Error;
 use crate::events::facts::{self, Fact, FactDetail};
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
@@ -16,14 +19,8 @@ use crate::telemetry;
 
 /// How long the writer of a message has to send it before the sweep may.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// How long an expiring item is left alone after its event was written.
-const EXPIRING_REPEAT: TimeDelta = TimeDelta::minutes(10);
-
-/// Items marked as expiring before this moment are announced again, should their event have been lost.
-#[must_use]
-pub fn expiring_before(now: DateTime<Utc>) -> DateTime<Utc> {
-    now - EXPIRING_REPEAT
-}
+/// Time left for the answer after sending was given up.
+const ANSWER_MARGIN: Duration = Duration::from_millis(250);
 
 /// What a transaction wants sent.
 #[derive(Debug)]
@@ -85,10 +82,12 @@ impl<'c> Outbox<'c> {
     pub async fn write_billing(
         &self,
         tx: &mut Connection,
+        billing_run_id: Uuid,
         batches: impl Iterator<Item = &[UserUsageBillingEvent]>,
     ) -> Result<Vec<OutboxMessage>, Error> {
         let messages = batches.map(|events| {
-            let batch = BillingBatch { batch_id: self.next_id(), events: events.into() };
+            let batch =
+                BillingBatch { batch_id: self.next_id(), billing_run_id: Some(billing_run_id), events: events.into() };
             let body = serde_json::to_string(&batch).map_err(Error::internal)?;
             Ok(self.message(batch.batch_id, Destination::UserUsageBilling, body))
         });
@@ -105,26 +104,40 @@ impl<'c> Outbox<'c> {
 }
 
 /// Sends what was committed and removes what left. What did not leave stays for the sweep: the caller's work is
-/// done either way, so that is logged and is no error.
+/// done either way, so that is logged and is no error. Neither is it one if the time is over before all is sent: the work is
+/// committed, and must not count as failed.
 pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMessage>) -> Sent {
+    let unsent = Sent { sent: 0, failed: messages.len() };
     if messages.is_empty() {
-        return Sent::default();
+        return unsent;
     }
-    let outcome = publisher.publish(messages).await;
-    let sent = Sent { sent: outcome.sent.len(), failed: outcome.failed.len() };
+    let work = send_and_remove(pool, publisher, messages);
+    let sent = match deadline::left() {
+        None => work.await,
+        Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_MARGIN), work).await.unwrap_or_else(|_| {
+            tracing::warn!(messages = unsent.failed, "no time is left to send messages; the sweep sends them");
+            unsent
+        }),
+    };
     telemetry::count("OutboxMessagesSent", sent.sent);
     telemetry::count("OutboxMessagesFailed", sent.failed);
+    sent
+}
+
+async fn send_and_remove(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMessage>) -> Sent {
+    let outcome = publisher.publish(messages).await;
+    let sent = Sent { sent: outcome.sent.len(), failed: outcome.failed.len() };
     if let Some((id, error)) = outcome.failed.first() {
         tracing::warn!(failed = sent.failed, first = %id, error, "messages stay in the outbox; the sweep sends them");
     }
-    if let Err(error) = settle(pool, &outcome.sent, &outcome.failed).await {
+    if let Err(error) = remove(pool, &outcome.sent, &outcome.failed).await {
         // They were sent and stay in the outbox: the sweep sends them again, and consumers know a repeat.
         tracing::warn!(error = %error, cause = error.cause(), "sent messages could not be removed from the outbox");
     }
     sent
 }
 
-async fn settle(pool: &PgPool, sent: &[Uuid], failed: &[(Uuid, String)]) -> Result<(), Error> {
+async fn remove(pool: &PgPool, sent: &[Uuid], failed: &[(Uuid, String)]) -> Result<(), Error> {
     db::on_connection(pool, async |connection| {
         outbox::delete(connection, sent).await?;
         if !failed.is_empty() {

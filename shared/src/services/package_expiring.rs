@@ -1,6 +1,6 @@
 //! `HandlePackageExpiring`: consumes items that have really run out and activates those that follow.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -71,49 +71,91 @@ impl HandlePackageExpiring {
         batch: &Batch<PackageExpiringEvent>,
     ) -> Result<Vec<OutboxMessage>, Error> {
         let now = self.context.now();
-        let users = sorted(batch.iter().map(|event| event.user));
         let items: Vec<i64> = batch.iter().map(|event| event.package_queue_id).collect();
-        package_queue::lock_active(tx, &users).await?;
-        let consumed = package_queue::consume_expired(tx, &items, now).await?;
-
+        package_queue::lock_items(tx, &items).await?;
         let mut outbox = Outbox::new(&self.context, now);
-        for ConsumedItem { item, reason } in &consumed {
-            outbox.fact(&Fact::PackageExpired { user: item.user_id, package_queue_id: item.id, reason: *reason })?;
-        }
-        let owners = sorted(consumed.iter().map(|consumed| consumed.item.user_id));
-        let activated = activate(tx, &mut outbox, &owners, now).await?;
-        let followed: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
-        for &user in owners.iter().filter(|user| !followed.contains(user)) {
-            outbox.fact(&Fact::PackageQueueEmptied { user })?;
-        }
+        let moved = move_on(tx, &mut outbox, &items, now).await?;
         let messages = outbox.write(tx).await?;
-        tracing::info!(consumed = consumed.len(), activated = activated.len(), "package items moved on");
+        tracing::info!(consumed = moved.consumed.len(), activated = moved.activated, "package items moved on");
         Ok(messages)
     }
 }
 
-/// Activates the oldest waiting item of each of `users` and announces it; one whose quota leaves nothing to use
-/// expires at once.
+/// What [`move_on`] did.
+pub(super) struct Moved {
+    /// Items consumed.
+    pub consumed: Vec<i64>,
+    /// Number of items activated.
+    pub activated: usize,
+}
+
+/// Consumes those of `items` that are active and have run out, and activates the next item of each owner. The transaction
+/// holds the locks of `items`.
+pub(super) async fn move_on(
+    tx: &mut Connection,
+    outbox: &mut Outbox<'_>,
+    items: &[i64],
+    now: DateTime<Utc>,
+) -> Result<Moved, Error> {
+    let consumed = package_queue::consume_expired(tx, items, now).await?;
+    for ConsumedItem { item, reason } in &consumed {
+        outbox.fact(&Fact::PackageExpired { user: item.user_id, package_queue_id: item.id, reason: *reason })?;
+    }
+    let owners: BTreeSet<Uuid> = consumed.iter().map(|consumed| consumed.item.user_id).collect();
+    let Activation { activated, without } = activate(tx, outbox, owners.into_iter().collect(), now).await?;
+    for user in without {
+        outbox.fact(&Fact::PackageQueueEmptied { user })?;
+    }
+    Ok(Moved { consumed: consumed.iter().map(|consumed| consumed.item.id).collect(), activated: activated.len() })
+}
+
+/// What [`activate`] did.
+pub(super) struct Activation {
+    /// Items activated.
+    pub activated: Vec<ActivatedItem>,
+    /// Users who have neither an active nor a waiting item.
+    pub without: Vec<Uuid>,
+}
+
+/// Activates the oldest waiting item of each of `users`, none of whom has an active one, and announces it; one whose quota
+/// leaves nothing to use expires at once. A user whose oldest item stays locked is left to the next run of
+/// `expire-packages`.
 pub(super) async fn activate(
     tx: &mut Connection,
     outbox: &mut Outbox<'_>,
-    users: &[Uuid],
+    mut users: Vec<Uuid>,
     now: DateTime<Utc>,
-) -> Result<Vec<ActivatedItem>, Error> {
-    let activated = package_queue::activate_next(tx, users, now).await?;
-    for item in &activated {
+) -> Result<Activation, Error> {
+    /// An item may be cancelled between the look and the lock: then the one after it is next.
+    const ROUNDS: usize = 3;
+    let mut activation = Activation { activated: Vec::new(), without: Vec::new() };
+    for _ in 0..ROUNDS {
+        if users.is_empty() {
+            break;
+        }
+        let activated = package_queue::activate_next(tx, &users, now).await?;
+        announce(&activated, outbox)?;
+        let followed: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
+        activation.activated.extend(activated);
+        users.retain(|user| !followed.contains(user));
+        if users.is_empty() {
+            break;
+        }
+        let packages = package_queue::user_packages(tx, &users).await?;
+        let has_some: HashSet<Uuid> = packages.iter().map(|packages| packages.user_id).collect();
+        activation.without.extend(users.iter().filter(|user| !has_some.contains(user)));
+        users = packages.iter().filter(|packages| !packages.is_active).map(|packages| packages.user_id).collect();
+    }
+    Ok(activation)
+}
+
+fn announce(activated: &[ActivatedItem], outbox: &mut Outbox<'_>) -> Result<(), Error> {
+    for item in activated {
         let (user, package_queue_id) = (item.user_id, item.id);
         outbox.fact(&Fact::PackageActivated { user, package_queue_id, expires_at: item.expires_at })?;
         if item.expiring {
             outbox.package_expiring(package_queue_id, user, ExpiryReason::Traffic)?;
         }
     }
-    Ok(activated)
-}
-
-fn sorted(users: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
-    let mut users: Vec<Uuid> = users.collect();
-    users.sort_unstable();
-    users.dedup();
-    users
+    Ok(())
 }

@@ -8,21 +8,33 @@ use crate::db::billing;
 use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Connection};
 use crate::domain::traffic::{Traffic, UsageKey};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::events::user_usage_billing::UserUsageBillingEvent;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
 
-/// Usage lines folded in one transaction: bounds memory, and how long a claim is held.
-const MAX_LINES: i64 = 150_000;
-/// Reports claimed in one transaction.
-const MAX_REPORTS: i64 = 10_000;
+/// The most that one transaction claims: bounds memory, and how long a claim is held.
+const LARGEST_CLAIM: Claim = Claim { reports: 10_000, lines: 150_000 };
 /// Events packed into one message: SQS bills per 64 KiB and per request, and the consumer's work is per message.
 const EVENTS_PER_MESSAGE: usize = 1_000;
 
 /// The job.
 #[derive(Debug, Clone, Copy)]
 pub struct BillTrafficJob(pub Run);
+
+/// How much one transaction may claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claim {
+    reports: i64,
+    lines: i64,
+}
+
+impl Claim {
+    /// A quarter of it, but at least one report; `None` if it cannot be less.
+    fn smaller(self) -> Option<Self> {
+        (self.reports > 1).then(|| Self { reports: (self.reports / 4).max(1), lines: (self.lines / 4).max(1) })
+    }
+}
 
 /// How far the job came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -35,6 +47,8 @@ pub struct Billed {
     pub messages: usize,
     /// Nothing was left to bill.
     pub complete: bool,
+    /// Rows of parked usage that could be charged after all.
+    pub unparked: usize,
 }
 
 #[async_trait]
@@ -44,12 +58,17 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
     #[tracing::instrument(name = "bill_traffic", skip_all)]
     async fn process(&self, BillTrafficJob(run): BillTrafficJob) -> Result<Billed, Error> {
         let mut billed = Billed::default();
-        let mut max_reports = MAX_REPORTS;
+        let mut claim = LARGEST_CLAIM;
         while !run.deadline_is_near() {
-            let step = match self.bill_some(max_reports).await {
-                // Together they are more than can be counted. One alone never is: its limits see to that.
-                Err(error) if error.is_overflow() && max_reports > 1 => {
-                    max_reports /= 2;
+            let step = match run.at_most_a_third(self.bill_some(claim)).await {
+                Err(error) if error.is_overflow() || error.kind() == ErrorKind::DeadlineExceeded => {
+                    // Together they are more than can be counted, or than the database bills in time.
+                    match claim.smaller() {
+                        Some(smaller) => claim = smaller,
+                        None if billed.reports > 0 => break,
+                        None => return Err(error),
+                    }
+                    tracing::warn!(reports = claim.reports, lines = claim.lines, "claims are smaller from here on");
                     continue;
                 }
                 step => step?,
@@ -63,6 +82,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
             billed.messages += step.messages.len();
             outbox::send(&self.pool, &self.publisher, step.messages).await;
         }
+        billed.unparked = self.retry_parked(run).await?;
         Ok(billed)
     }
 }
@@ -75,21 +95,23 @@ struct Step {
 
 impl TelecomCronExecutor {
     /// One transaction: a claim, its fold, and the messages that say so.
-    async fn bill_some(&self, max_reports: i64) -> Result<Step, Error> {
-        db::write_tx(&self.pool, "bill_traffic", async |tx| self.claim_and_fold(tx, max_reports).await).await
+    async fn bill_some(&self, claim: Claim) -> Result<Step, Error> {
+        db::write_tx(&self.pool, "bill_traffic", async |tx| self.claim_and_fold(tx, claim).await).await
     }
 
-    async fn claim_and_fold(&self, tx: &mut Connection, max_reports: i64) -> Result<Step, Error> {
-        let reports = billing::claim_reports(tx, self.context.ids.next_id(), max_reports, MAX_LINES).await?;
+    async fn claim_and_fold(&self, tx: &mut Connection, claim: Claim) -> Result<Step, Error> {
+        let (run_id, now) = (self.context.ids.next_id(), self.context.now());
+        let reports = billing::claim_reports(tx, run_id, claim.reports, claim.lines).await?;
         if reports.is_empty() {
             return Ok(Step { reports: 0, events: 0, messages: Vec::new() });
         }
         let mut usage = billing::fold_usage(tx, &reports).await?;
+        billing::insert_run(tx, run_id, now, reports.len(), &usage).await?;
         // By user: the messages of a run share at most a user, and their consumers hardly ever a lock.
         usage.sort_unstable_by_key(|(key, _)| *key);
         let events = usage.iter().map(event).collect::<Result<Vec<_>, _>>()?;
-        let outbox = Outbox::new(&self.context, self.context.now());
-        let messages = outbox.write_billing(tx, events.chunks(EVENTS_PER_MESSAGE)).await?;
+        let outbox = Outbox::new(&self.context, now);
+        let messages = outbox.write_billing(tx, run_id, events.chunks(EVENTS_PER_MESSAGE)).await?;
         Ok(Step { reports: reports.len(), events: events.len(), messages })
     }
 }

@@ -29,6 +29,8 @@ pub struct Maintained {
     pub reports_deleted: u64,
     /// Billing message ids forgotten.
     pub batches_deleted: u64,
+    /// Records of billing runs.
+    pub runs_deleted: u64,
     /// Rows of hourly usage.
     pub usage_deleted: u64,
 }
@@ -63,11 +65,13 @@ impl TelecomCronExecutor {
         while !run.deadline_is_near() {
             let reports = maintenance::delete_reports(connection, before, BATCH).await?;
             let batches = maintenance::delete_batches(connection, before, BATCH).await?;
+            let runs = maintenance::delete_billing_runs(connection, before, BATCH).await?;
             let usage = maintenance::delete_usage(connection, usage_before, BATCH).await?;
             done.reports_deleted += reports;
             done.batches_deleted += batches;
+            done.runs_deleted += runs;
             done.usage_deleted += usage;
-            if reports == 0 && batches == 0 && usage == 0 {
+            if reports == 0 && batches == 0 && runs == 0 && usage == 0 {
                 break;
             }
         }

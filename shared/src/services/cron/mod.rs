@@ -6,6 +6,7 @@
 pub mod bill_traffic;
 pub mod maintain_storage;
 pub mod package_expiring;
+mod parked_events;
 pub mod record_node_status_history;
 pub mod refresh_node_status_view;
 pub mod refresh_server_status;
@@ -20,6 +21,7 @@ use sqlx::PgPool;
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
+use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::events::publisher::Publisher;
 
@@ -56,6 +58,12 @@ impl Run {
         work.retry(backoff)
             .when(|error| error.kind() == ErrorKind::Unavailable && !self.deadline_is_near())
             .notify(|error, after| tracing::warn!(job = name, cause = error.cause(), ?after, "job retried"))
+            .await
+    }
+
+    /// Does a step in at most a third of the time that is left, or gives it up: a smaller step may follow.
+    pub async fn at_most_a_third<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        deadline::within(self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 3), step)
             .await
     }
 

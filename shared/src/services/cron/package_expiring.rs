@@ -1,4 +1,5 @@
-//! `PackageExpiringJob`: announces items whose time is over, and starts waiting items of users who have no active one.
+//! `PackageExpiringJob`: announces items whose time is over, consumes those that stayed active although they ran out, and
+//! starts waiting items of users who have no active one.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -9,8 +10,8 @@ use crate::db::{self, Connection, package_queue};
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 use crate::services::Processor;
-use crate::services::outbox::{self, Outbox, expiring_before};
-use crate::services::package_expiring::activate;
+use crate::services::outbox::{self, Outbox};
+use crate::services::package_expiring::{activate, move_on};
 
 /// Items or users in one transaction.
 const BATCH: i64 = 1_000;
@@ -23,12 +24,31 @@ pub struct PackageExpiringJob(pub Run);
 /// How far the job came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Expired {
+    /// Items consumed that were still marked as expiring: their event was lost or is late, or their quota was lowered.
+    pub consumed: usize,
     /// Items announced as expiring.
     pub expiring: usize,
     /// Items activated for users who had none.
     pub activated: usize,
     /// Nothing was left to do.
     pub complete: bool,
+}
+
+/// What one transaction of the job does.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// Consumes items that are marked as expiring, with ids after this one. First, so that it leaves those alone that this
+    /// run marks: their event is on its way.
+    ConsumeMarked { after: i64 },
+    /// Marks and announces items whose time is over, and activates items of users who have none.
+    MarkAndActivate,
+}
+
+/// What came of a step.
+struct Done {
+    expired: Expired,
+    messages: Vec<OutboxMessage>,
+    next: Option<Step>,
 }
 
 #[async_trait]
@@ -38,34 +58,73 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
     #[tracing::instrument(name = "expire_packages", skip_all)]
     async fn process(&self, PackageExpiringJob(run): PackageExpiringJob) -> Result<Expired, Error> {
         let mut expired = Expired::default();
-        while !expired.complete && !run.deadline_is_near() {
-            let (step, messages) =
-                db::write_tx(&self.pool, "expire_packages", async |tx| self.expire_some(tx).await).await?;
-            outbox::send(&self.pool, &self.publisher, messages).await;
-            expired.expiring += step.expiring;
-            expired.activated += step.activated;
-            expired.complete = step.complete;
+        let mut next = Some(Step::ConsumeMarked { after: 0 });
+        let mut unsent = Vec::new();
+        while let Some(step) = next.filter(|_| !run.deadline_is_near()) {
+            let work = db::write_tx(&self.pool, "expire_packages", async |tx| self.expire_some(tx, step).await);
+            // Users wait for the next step, and nothing in it depends on what the last one sends.
+            let (done, _) = tokio::join!(work, outbox::send(&self.pool, &self.publisher, std::mem::take(&mut unsent)));
+            let done = done?;
+            expired.consumed += done.expired.consumed;
+            expired.expiring += done.expired.expiring;
+            expired.activated += done.expired.activated;
+            (next, unsent) = (done.next, done.messages);
         }
+        outbox::send(&self.pool, &self.publisher, unsent).await;
+        expired.complete = next.is_none();
         Ok(expired)
     }
 }
 
 impl TelecomCronExecutor {
-    async fn expire_some(&self, tx: &mut Connection) -> Result<(Expired, Vec<OutboxMessage>), Error> {
-        let now = self.context.now();
+    async fn expire_some(&self, tx: &mut Connection, step: Step) -> Result<Done, Error> {
+        let mut outbox = Outbox::new(&self.context, self.context.now());
         // Two runs would both find the same waiting users, and one of them break on the other's activation.
         if !db::try_job_lock(tx, "expire_packages").await? {
-            return Ok((Expired { complete: true, ..Expired::default() }, Vec::new()));
+            return Ok(Done { expired: Expired::default(), messages: Vec::new(), next: None });
         }
-        let mut outbox = Outbox::new(&self.context, now);
-        let expiring = package_queue::mark_time_expired(tx, now, expiring_before(now), BATCH).await?;
+        let (expired, next) = match step {
+            Step::ConsumeMarked { after } => self.consume_marked(tx, &mut outbox, after).await?,
+            Step::MarkAndActivate => self.mark_and_activate(tx, &mut outbox).await?,
+        };
+        Ok(Done { expired, messages: outbox.write(tx).await?, next })
+    }
+
+    async fn consume_marked(
+        &self,
+        tx: &mut Connection,
+        outbox: &mut Outbox<'_>,
+        after: i64,
+    ) -> Result<(Expired, Option<Step>), Error> {
+        let marked: Vec<i64> =
+            package_queue::lock_expiring(tx, after, BATCH).await?.iter().map(|item| item.id).collect();
+        let Some(&last) = marked.last() else { return Ok((Expired::default(), Some(Step::MarkAndActivate))) };
+        let moved = move_on(tx, outbox, &marked, self.context.now()).await?;
+        let left: Vec<i64> = marked.iter().copied().filter(|item| !moved.consumed.contains(item)).collect();
+        if !left.is_empty() {
+            package_queue::unmark_expiring(tx, &left).await?;
+        }
+        let expired = Expired { consumed: moved.consumed.len(), activated: moved.activated, ..Expired::default() };
+        let is_last = marked.len() < BATCH_FULL;
+        Ok((expired, Some(if is_last { Step::MarkAndActivate } else { Step::ConsumeMarked { after: last } })))
+    }
+
+    async fn mark_and_activate(
+        &self,
+        tx: &mut Connection,
+        outbox: &mut Outbox<'_>,
+    ) -> Result<(Expired, Option<Step>), Error> {
+        let now = self.context.now();
+        let expiring = package_queue::mark_time_expired(tx, now, BATCH).await?;
         for item in &expiring {
             outbox.package_expiring(item.id, item.user_id, ExpiryReason::Time)?;
         }
         let waiting = package_queue::users_waiting(tx, BATCH).await?;
-        let activated = activate(tx, &mut outbox, &waiting, now).await?;
-        let messages = outbox.write(tx).await?;
-        let complete = expiring.len() < BATCH_FULL && waiting.len() < BATCH_FULL;
-        Ok((Expired { expiring: expiring.len(), activated: activated.len(), complete }, messages))
+        let may_be_more = expiring.len() == BATCH_FULL || waiting.len() == BATCH_FULL;
+        let activated = activate(tx, outbox, waiting, now).await?.activated.len();
+        // Waiting items that are locked are found again and again: they are no reason to go on.
+        let goes_on = may_be_more && (!expiring.is_empty() || activated > 0);
+        let expired = Expired { expiring: expiring.len(), activated, ..Expired::default() };
+        Ok((expired, goes_on.then_some(Step::MarkAndActivate)))
     }
 }

@@ -1,0 +1,171 @@
+//! Usage of users who could not be charged together with their batch: kept with the reason, and tried again.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Connection, columns};
+use crate::domain::traffic::{Traffic, UsageKey};
+use crate::error::Error;
+
+/// The first retry comes with the next run of the billing job; each later one after twice the time, up to an hour.
+const FIRST_RETRY: TimeDelta = TimeDelta::seconds(50);
+
+/// Usage to park.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewParkedEvent<'r> {
+    /// Whose, when and where.
+    pub key: UsageKey,
+    /// How much.
+    pub traffic: Traffic,
+    /// Why the user could not be charged.
+    pub reason: &'r str,
+}
+
+/// Parks usage.
+pub async fn insert(
+    connection: &mut Connection,
+    events: &[NewParkedEvent<'_>],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let (users, buckets, servers, clients, reasons) = columns!(
+        events,
+        |event| event.key.user_id,
+        |event| event.key.bucket_start,
+        |event| event.key.node_server_id,
+        |event| event.key.node_client_id,
+        |event| event.reason.to_owned()
+    );
+    let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
+        events,
+        |event| event.traffic.raw_upload,
+        |event| event.traffic.raw_download,
+        |event| event.traffic.billed_upload,
+        |event| event.traffic.billed_download
+    );
+    sqlx::query!(
+        r#"/* parked_event.insert */
+        insert into telecom.parked_event (
+            user_id, bucket_start, node_server_id, node_client_id,
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at
+        )
+        select *, $10::timestamptz, $11::timestamptz from unnest(
+            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::text[]
+        )"#,
+        &users,
+        &buckets,
+        &servers,
+        &clients as &[Option<i32>],
+        &raw_upload,
+        &raw_download,
+        &billed_upload,
+        &billed_download,
+        &reasons,
+        now,
+        now + FIRST_RETRY
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Parked usage that is due to be tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParkedEvent {
+    /// The row.
+    pub id: i64,
+    /// Whose, when and where.
+    pub key: UsageKey,
+    /// How much.
+    pub traffic: Traffic,
+}
+
+/// Locks parked usage whose time to be tried again has come, oldest first, at most `limit`; locked rows are left out.
+pub async fn lock_due(connection: &mut Connection, now: DateTime<Utc>, limit: i64) -> Result<Vec<ParkedEvent>, Error> {
+    let rows = sqlx::query!(
+        r#"/* parked_event.lock_due */
+        select id, user_id, bucket_start, node_server_id, node_client_id,
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+        from telecom.parked_event
+        where retry_at <= $1
+        order by retry_at
+        limit $2
+        for update skip locked"#,
+        now,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ParkedEvent {
+            id: row.id,
+            key: UsageKey {
+                user_id: row.user_id,
+                bucket_start: row.bucket_start,
+                node_server_id: row.node_server_id,
+                node_client_id: row.node_client_id,
+            },
+            traffic: Traffic {
+                raw_upload: row.raw_upload_bytes,
+                raw_download: row.raw_download_bytes,
+                billed_upload: row.billed_upload_bytes,
+                billed_download: row.billed_download_bytes,
+            },
+        })
+        .collect())
+}
+
+/// Deletes parked usage that has been charged.
+pub async fn delete(connection: &mut Connection, ids: &[i64]) -> Result<(), Error> {
+    sqlx::query!(r#"/* parked_event.delete */ delete from telecom.parked_event where id = any($1)"#, ids)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Postpones parked usage that could still not be charged: rows `ids[n]` for `reasons[n]`.
+pub async fn postpone(
+    connection: &mut Connection,
+    ids: &[i64],
+    reasons: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* parked_event.postpone */
+        update telecom.parked_event e set
+            reason = r.reason,
+            attempts = e.attempts + 1,
+            retry_at = $3::timestamptz + least(interval '1 minute' * power(2, least(e.attempts, 10)), interval '1 hour')
+        from unnest($1::bigint[], $2::text[]) as r (id, reason)
+        where e.id = r.id"#,
+        ids,
+        reasons,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// How many rows are parked, and since when the oldest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    /// Number of rows.
+    pub rows: i64,
+    /// When the oldest was parked; `None` if there is none.
+    pub oldest_at: Option<DateTime<Utc>>,
+}
+
+/// Counts what is parked. There are few rows, or an alarm rings.
+pub async fn count(connection: &mut Connection) -> Result<Parked, Error> {
+    let parked = sqlx::query_as!(
+        Parked,
+        r#"/* parked_event.count */ select count(*) as "rows!", min(parked_at) as oldest_at from telecom.parked_event"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(parked)
+}

@@ -1,0 +1,221 @@
+//! Charges users for usage: their active items, the hourly rows, and what follows from it.
+//!
+//! All users of a batch are charged by one statement per table. If that fails for a reason that may lie in one user's rows
+//! (a locked item, a number that leaves its range), the batch is charged [apart]: everyone else is charged, and the
+//! usage of those who cannot be is left to the caller, who parks it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::outbox::Outbox;
+use super::package_expiring::activate;
+use crate::clock::Context;
+use crate::db::outbox::OutboxMessage;
+use crate::db::user_package_usage::{self, UsageToAdd};
+use crate::db::{self, Connection, package_queue};
+use crate::domain::package::{ActiveItem, Charge, Charged};
+use crate::domain::traffic::{Traffic, UsageKey};
+use crate::error::Error;
+use crate::events::facts::Fact;
+use crate::events::package_expiring::ExpiryReason;
+
+/// Usage by user, hour, server and client: sorted, and each once.
+pub(super) type Usage = BTreeMap<UsageKey, Traffic>;
+
+/// Charges all users of `usage` together, and writes the messages that follow from it.
+///
+/// Locks are taken in one order: package items by user, usage rows by key, the outbox.
+pub(super) async fn together(
+    tx: &mut Connection,
+    context: &Context,
+    usage: &Usage,
+) -> Result<Vec<OutboxMessage>, Error> {
+    let mut outbox = Outbox::new(context, context.now());
+    let items = charge_items(tx, context, &charges(usage)?, &mut outbox).await?;
+    let item_of: HashMap<Uuid, i64> = items.iter().map(|item| (item.user_id, item.id)).collect();
+    let rows: Vec<UsageToAdd> = usage
+        .iter()
+        .map(|(&key, &traffic)| UsageToAdd { key, package_queue_id: item_of.get(&key.user_id).copied(), traffic })
+        .collect();
+    user_package_usage::add(tx, &rows, context.now()).await?;
+    outbox.write(tx).await
+}
+
+/// A user who could not be charged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// The user.
+    pub user_id: Uuid,
+    /// The error's code, and its cause.
+    pub reason: String,
+}
+
+/// Charges those users of `usage` who can be charged, and returns the others. Groups of users are tried, and those that fail
+/// are split: the number of statements depends on the number of users who fail, not on all.
+pub(super) async fn apart(
+    tx: &mut Connection,
+    context: &Context,
+    usage: &Usage,
+) -> Result<(Vec<OutboxMessage>, Vec<Refused>), Error> {
+    let (mut messages, mut refused) = (Vec::new(), Vec::new());
+    db::wait_briefly_for_locks(tx).await?;
+    // The group on top of the stack comes first: users are locked in their order.
+    let mut groups = vec![usage.clone()];
+    while let Some(group) = groups.pop() {
+        match db::try_to(tx, async |tx| together(tx, context, &group).await).await? {
+            Ok(sent) => messages.extend(sent),
+            Err(error) => match halves(&group) {
+                Some((first, second)) => groups.extend([second, first]),
+                None => refused.extend(group.keys().next().map(|key| refuse(key.user_id, &error))),
+            },
+        }
+    }
+    Ok((messages, refused))
+}
+
+fn refuse(user_id: Uuid, error: &Error) -> Refused {
+    tracing::error!(%user_id, error_code = error.code(), cause = error.cause(), "a user cannot be charged");
+    Refused { user_id, reason: format!("{}: {}", error.code(), error.cause()) }
+}
+
+/// Splits usage between two users; `None` if it is one user's.
+fn halves(usage: &Usage) -> Option<(Usage, Usage)> {
+    let users: BTreeSet<Uuid> = usage.keys().map(|key| key.user_id).collect();
+    let middle = *users.iter().nth(users.len() / 2).filter(|_| users.len() > 1)?;
+    Some(usage.iter().map(|(key, traffic)| (*key, *traffic)).partition(|(key, _)| key.user_id < middle))
+}
+
+/// What each user is charged, sorted by user.
+fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
+    let mut charges: Vec<Charge> = Vec::new();
+    for (key, traffic) in usage {
+        let (upload, download) = (traffic.billed_upload, traffic.billed_download);
+        match charges.last_mut().filter(|charge| charge.user_id == key.user_id) {
+            Some(charge) => {
+                charge.upload_bytes = charge.upload_bytes.checked_add(upload).ok_or_else(Error::overflow)?;
+                charge.download_bytes = charge.download_bytes.checked_add(download).ok_or_else(Error::overflow)?;
+            }
+            None => charges.push(Charge { user_id: key.user_id, upload_bytes: upload, download_bytes: download }),
+        }
+    }
+    Ok(charges)
+}
+
+/// Charges active items and returns them. `charges` is sorted by user.
+async fn charge_items(
+    tx: &mut Connection,
+    context: &Context,
+    charges: &[Charge],
+    outbox: &mut Outbox<'_>,
+) -> Result<Vec<ActiveItem>, Error> {
+    let mut items = lock_items(tx, context, charges, outbox).await?;
+    let now = context.now();
+    let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
+    // A charge of nothing (factor 0) leaves an item as it is: nothing to write.
+    let mut changed = Vec::with_capacity(items.len());
+    for item in &mut items {
+        let before = *item;
+        if let Some(charge) = charge_of.get(&item.user_id) {
+            let effect = item.charge(charge, now).ok_or_else(Error::overflow)?;
+            announce(item, &effect, outbox)?;
+        }
+        if *item != before {
+            changed.push(*item);
+        }
+    }
+    // Locked by now: they may be written in the order in which they lie, which is the cheapest.
+    changed.sort_unstable_by_key(|item| item.id);
+    package_queue::update_charged(tx, &changed).await?;
+    Ok(items)
+}
+
+/// Locks the item that each user is charged to: the active one, or the oldest waiting one, which becomes active.
+///
+/// A lock may be waited for while its holder moves the user on to the next item: the statement that waited finds neither
+/// the old item, which is consumed, nor the new one, which it cannot see yet. So a user is charged to no item only if a
+/// later statement finds neither an active nor a waiting one. What it does find is locked without waiting, since the locks
+/// of other users are held by then; if that fails, the transaction runs again.
+async fn lock_items(
+    tx: &mut Connection,
+    context: &Context,
+    charges: &[Charge],
+    outbox: &mut Outbox<'_>,
+) -> Result<Vec<ActiveItem>, Error> {
+    /// More than two are needed only where others change the same users' items at the same time.
+    const ROUNDS: usize = 4;
+    let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
+    let mut items = package_queue::lock_active(tx, &users).await?;
+    let mut missing = without(users, &items);
+    for _ in 0..ROUNDS {
+        if missing.is_empty() {
+            return Ok(items);
+        }
+        let found = package_queue::user_packages(tx, &missing).await?;
+        if found.is_empty() {
+            return Ok(items);
+        }
+        let waiting: Vec<Uuid> =
+            found.iter().filter(|packages| !packages.is_active).map(|packages| packages.user_id).collect();
+        if !waiting.is_empty() {
+            activate(tx, outbox, waiting, context.now()).await?;
+        }
+        let found: Vec<Uuid> = found.iter().map(|packages| packages.user_id).collect();
+        items.extend(package_queue::lock_active_unless_locked(tx, &found).await?);
+        missing = without(missing, &items);
+    }
+    Err(Error::conflict())
+}
+
+/// Those of `users` who have none of `items`.
+fn without(mut users: Vec<Uuid>, items: &[ActiveItem]) -> Vec<Uuid> {
+    let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();
+    users.retain(|user| !found.contains(user));
+    users
+}
+
+fn announce(item: &ActiveItem, charged: &Charged, outbox: &mut Outbox<'_>) -> Result<(), Error> {
+    for &percent in &charged.thresholds {
+        outbox.fact(&Fact::QuotaThresholdReached {
+            user: item.user_id,
+            package_queue_id: item.id,
+            percent,
+            used_bytes: charged.used_bytes,
+            quota_bytes: item.quota_bytes.unwrap_or_default(),
+        })?;
+    }
+    if charged.expiring {
+        outbox.package_expiring(item.id, item.user_id, ExpiryReason::Traffic)?;
+    }
+    Ok(())
+}
+
+/// Whether users may be charged [apart] after this error of charging them [together].
+pub(super) fn may_be_charged_apart(error: &Error) -> bool {
+    error.may_lie_in_one_of_several() || error.is_conflict()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn usage(users: &[u128]) -> Usage {
+        let key = |user: &u128| UsageKey {
+            user_id: Uuid::from_u128(*user),
+            bucket_start: DateTime::UNIX_EPOCH,
+            node_server_id: 1,
+            node_client_id: None,
+        };
+        users.iter().map(|user| (key(user), Traffic::default())).collect()
+    }
+
+    #[test]
+    fn usage_is_split_between_users_until_it_is_one_users() {
+        let (first, second) = halves(&usage(&[1, 2, 3])).unwrap();
+        assert_eq!((first, second), (usage(&[1]), usage(&[2, 3])));
+        assert_eq!(halves(&usage(&[2, 3])), Some((usage(&[2]), usage(&[3]))));
+        assert_eq!(halves(&usage(&[2])), None);
+    }
+}

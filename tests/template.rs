@@ -7,6 +7,8 @@ mod aws;
 mod document;
 #[path = "template/refusals.rs"]
 mod refusals;
+#[path = "template/roles.rs"]
+mod roles;
 #[path = "template/rules.rs"]
 mod rules;
 #[path = "template/scripts.rs"]
@@ -66,19 +68,25 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "ReportBatchItemFailures"
 )]
 #[case::a_wildcard(
-    "/Resources/BillTrafficFunction/Properties/Policies",
+    "/Resources/BillTrafficRole/Properties/Policies",
     Some(json!([{ "Statement": [{ "Effect": "Allow", "Action": "sqs:*", "Resource": "*" }] }])), "wildcard"
 )]
 #[case::a_missing_permission_for_a_queue(
-    "/Resources/BillTrafficFunction/Properties/Policies",
+    "/Resources/BillTrafficRole/Properties/Policies",
     None,
-    "SQSSendMessagePolicy"
+    "may not sqs:SendMessage"
 )]
 #[case::a_missing_permission_for_the_bus(
-    "/Resources/RefreshServerStatusFunction/Properties/Policies", Some(json!([])), "EventBridgePutEventsPolicy"
+    "/Resources/RefreshServerStatusRole/Properties/Policies", Some(json!([])), "may not events:PutEvents"
+)]
+#[case::a_role_that_sam_makes("/Resources/BillTrafficFunction/Properties/Role", None, "has no role of its own")]
+#[case::a_role_of_another_account(
+    "/Resources/BillTrafficRole/Properties/AssumeRolePolicyDocument/Statement",
+    Some(json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" }])),
+    "lambda.amazonaws.com is trusted without aws:SourceAccount"
 )]
 #[case::a_reader_that_may_write(
-    "/Resources/ListNodesFunction/Properties/Policies",
+    "/Resources/ListNodesRole/Properties/ManagedPolicyArns",
     Some(json!([{ "Fn::GetAtt": "Database.Outputs.ConnectAsWriterArn" }])), "may connect as"
 )]
 #[case::a_writer_that_may_not(
@@ -203,6 +211,13 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
     "force_ssl"
 )]
 #[case::a_proxy_in_the_clear("database", "/Resources/Proxy/Properties/RequireTLS", None, "require TLS")]
+#[case::values_of_users_in_the_log(
+    "database",
+    "/Resources/ParameterGroup/Properties/Parameters/log_parameter_max_length_on_error",
+    None,
+    "log_parameter_max_length_on_error"
+)]
+#[case::an_endpoint_for_any_account("network", "/Resources/SqsEndpoint/Properties/PolicyDocument", None, "SqsEndpoint")]
 #[case::connecting_as_anybody(
     "database", "/Resources/ConnectAsReader/Properties/PolicyDocument/Statement/0/Fn::If/1/Resource", Some(json!("*")),
     "wildcard"

@@ -100,12 +100,18 @@ pub enum DatabaseLogin {
 /// A role that `migrate` makes; which may do what is in `db/roles.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumString)]
 pub enum DatabaseRole {
-    /// Reads.
+    /// Reads, without the configurations of servers and clients.
     #[strum(serialize = "telecom_reader")]
     Reader,
+    /// Reads, the configurations of servers and clients included.
+    #[strum(serialize = "telecom_secret_reader")]
+    SecretReader,
     /// Reads, and writes what consumers and jobs write.
     #[strum(serialize = "telecom_writer")]
     Writer,
+    /// Reads and writes what the gRPC server serves.
+    #[strum(serialize = "telecom_api")]
+    Api,
 }
 
 impl DatabaseConfig {
@@ -123,8 +129,9 @@ impl DatabaseConfig {
             .map_err(|_| invalid("DATABASE_URL", "is not a URL such as postgres://user@host:5432/name"))?;
         let max_connections = positive("DATABASE_MAX_CONNECTIONS", "a whole number", max_connections)?;
         let role = optional("DATABASE_ROLE").map(|name| {
-            name.parse()
-                .map_err(|_| invalid("DATABASE_ROLE", format!("{name:?} is not telecom_reader or telecom_writer")))
+            name.parse().map_err(|_| {
+                invalid("DATABASE_ROLE", format!("{name:?} is not a role of this database; see docs/DEPLOY.md"))
+            })
         });
         Ok(Self { connect, max_connections, login: DatabaseLogin::from_env()?, role: role.transpose()? })
     }

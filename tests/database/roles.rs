@@ -1,6 +1,8 @@
 //! Each function acts in the database as a role that may do what it needs, and no more. (That it may do what it needs, all
 //! other tests show: their functions act so.)
 
+use std::collections::BTreeSet;
+
 use shared::db;
 use sqlx::PgPool;
 use telecom_tests::World;
@@ -14,7 +16,7 @@ async fn sqlstate(pool: &PgPool, sql: &str) -> String {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_reader_reads_everything_and_writes_nothing(pool: PgPool) {
+async fn a_reader_reads_every_table_and_writes_nothing(pool: PgPool) {
     let world = World::new(pool).await;
     let relations = async |kinds: &str| -> Vec<String> {
         let relations = "select format('telecom.%I', relname) from pg_class
@@ -40,6 +42,14 @@ async fn a_writer_writes_nothing_that_is_the_operators(pool: PgPool) {
     let world = World::new(pool).await;
     let refused = [
         "update telecom.package set traffic_limit_bytes = 0",
+        "update telecom.package_queue set user_id = gen_random_uuid()",
+        "update telecom.package_queue set adjust_quota_bytes = 1",
+        "update telecom.usage_report set line_count = 0",
+        "update telecom.traffic_usage set upload_bytes = 0",
+        "delete from telecom.traffic_usage",
+        "update telecom.billing_batch set payload_hash = ''",
+        "update telecom.outbox set body = ''",
+        "update telecom.node_server set server_config = '{}'",
         "update telecom.node_client set traffic_factor = 0",
         "delete from telecom.node_server",
         "insert into telecom.package_queue (user_id, package_id) values (gen_random_uuid(), 1)",
@@ -52,6 +62,83 @@ async fn a_writer_writes_nothing_that_is_the_operators(pool: PgPool) {
     ];
     for sql in refused {
         assert_eq!(sqlstate(&world.writer, sql).await, DENIED, "{sql}");
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn only_roles_that_show_configurations_read_them(pool: PgPool) {
+    let world = World::new(pool).await;
+    for (role, sqlstate_of_secrets) in
+        [(&world.reader, DENIED), (&world.writer, DENIED), (&world.secret_reader, ""), (&world.api, "")]
+    {
+        for secret in ["server_config from telecom.node_server", "client_config from telecom.node_client"] {
+            assert_eq!(sqlstate(role, &format!("select {secret}")).await, sqlstate_of_secrets, "{secret}");
+        }
+        assert_eq!(sqlstate(role, "select count(*) from telecom.node_client").await, "");
+    }
+    for whole_row in ["* from telecom.node_server", "to_jsonb(s) from telecom.node_server s"] {
+        assert_eq!(sqlstate(&world.reader, &format!("select {whole_row}")).await, DENIED, "{whole_row}");
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_version_before_reads_configurations_until_the_next_migration(pool: PgPool) {
+    let world = World::new(pool).await;
+    // As that version leaves the rights.
+    world.sql("revoke select (server_config) on telecom.node_server from telecom_secret_reader").await;
+    world.sql("grant select on all tables in schema telecom to telecom_reader").await;
+    for reads in ["", DENIED] {
+        db::grant(&mut world.pool.acquire().await.unwrap()).await.unwrap();
+        assert_eq!(sqlstate(&world.reader, "select server_config from telecom.node_server").await, reads);
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_new_column_of_a_server_is_hidden_until_it_is_granted(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.sql("alter table telecom.node_server add column token text").await;
+    db::grant(&mut world.pool.acquire().await.unwrap()).await.unwrap();
+    assert_eq!(sqlstate(&world.reader, "select token from telecom.node_server").await, DENIED);
+}
+
+/// `table.column` of every column that `role` may write in one way.
+async fn writable(world: &World, role: &str, privilege: &str) -> BTreeSet<String> {
+    let columns =
+        "select format('%s.%s', c.relname, a.attname) from pg_class c join pg_attribute a on a.attrelid = c.oid
+        where c.relnamespace = 'telecom'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+            and a.attnum > 0 and not a.attisdropped and has_column_privilege($1, c.oid, a.attnum, $2)";
+    let columns = sqlx::query_scalar::<_, String>(columns).bind(role).bind(privilege);
+    columns.fetch_all(&world.pool).await.unwrap().into_iter().collect()
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
+    let world = World::new(pool).await;
+    for (role, privilege, columns) in [
+        (
+            "telecom_writer",
+            "update",
+            "billing: usage_report.billing_run_id package_queue.upload_bytes package_queue.download_bytes
+             package_queue.announced_percent package_queue.expiring_event_at package_queue.status
+             package_queue.activated_at package_queue.expires_at package_queue.ended_at package_queue.end_reason
+             user_package_usage.raw_upload_bytes user_package_usage.raw_download_bytes
+             user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
+             fleet: node_server.status node_status_watch.ran_at node_status_watch.heard_from
+             node_status_watch.unjudged_from node_status_watch.is_settled node_status_seal.open_from
+             node_status_seal.kept_from collection_outage.until
+             outbox: outbox.send_after outbox.attempts outbox.last_error",
+        ),
+        ("telecom_api", "update", "node_server.status"),
+        ("telecom_reader", "update", ""),
+        ("telecom_secret_reader", "insert", ""),
+    ] {
+        let wanted: BTreeSet<_> =
+            columns.split_whitespace().filter(|word| !word.ends_with(':')).map(str::to_owned).collect();
+        let heartbeat = |column: &String| column.starts_with("node_server_heartbeat.");
+        let (measured, found): (BTreeSet<_>, BTreeSet<_>) =
+            writable(&world, role, privilege).await.into_iter().partition(heartbeat);
+        assert_eq!(found, wanted, "{role} {privilege}");
+        assert!(!measured.contains("node_server_heartbeat.node_server_id"), "{measured:?}");
     }
 }
 

@@ -176,7 +176,7 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
         assert!(line["took_ms"].is_u64(), "{line}");
         assert!(token == "x" || !line.to_string().contains(&token), "{line}");
     }
-    world.writer.close().await;
+    world.api.close().await;
     let line = ask(json!({}), issuer.admin()).await;
     assert_eq!((&line["level"], &line["error_code"]), (&json!("WARN"), &json!("unavailable")), "{line}");
     assert!(line["cause"].is_string(), "{line}");

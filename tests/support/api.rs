@@ -156,8 +156,14 @@ impl Api {
 
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
         let authenticator = self.issuer.authenticator(self.world.context());
-        let changes = path.ends_with("/maintenance");
-        let pool = if changes { &self.world.writer } else { &self.world.reader };
+        let pool = match path {
+            path if path.ends_with("/maintenance") => &self.world.writer,
+            path if path.ends_with("/availability") => &self.world.reader,
+            path if path.starts_with("/v1/admin/node-clients") || path.starts_with("/v1/admin/node-servers/") => {
+                &self.world.secret_reader
+            }
+            _ => &self.world.reader,
+        };
         let analysis = AnalysisService::new(pool.clone(), self.world.context());
         let manage = ManageService::new(pool.clone(), self.world.context(), TelecomConfig::default());
         macro_rules! handle {

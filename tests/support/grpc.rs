@@ -48,8 +48,8 @@ impl GrpcServer {
     /// Serves a world to whom `issuer` vouches for.
     pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
         let services = Services {
-            analysis: AnalysisService::new(world.writer.clone(), world.context()),
-            manage: ManageService::new(world.writer.clone(), world.context(), TelecomConfig::default()),
+            analysis: AnalysisService::new(world.api.clone(), world.context()),
+            manage: ManageService::new(world.api.clone(), world.context(), TelecomConfig::default()),
             authenticator: issuer.authenticator(world.context()),
         };
         let listener = TcpListener::bind(config.address).await.unwrap();

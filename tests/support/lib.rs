@@ -74,6 +74,10 @@ pub struct World {
     pub writer: PgPool,
     /// The same, as the role that most APIs have.
     pub reader: PgPool,
+    /// The same, as the role of the APIs that show configurations.
+    pub secret_reader: PgPool,
+    /// The same, as the role of the gRPC server.
+    pub api: PgPool,
     /// Its clock.
     pub clock: Arc<Fixed>,
 }
@@ -85,8 +89,10 @@ impl World {
         db::grant(&mut connection).await.unwrap();
         maintenance::create_partitions(&mut connection, at(NOW).date_naive(), 2).await.unwrap();
         drop(connection);
-        let (writer, reader) = (pool_as(&pool, DatabaseRole::Writer), pool_as(&pool, DatabaseRole::Reader));
-        let world = Self { pool, writer, reader, clock: Fixed::at(at(NOW)) };
+        let [writer, reader, secret_reader, api] =
+            [DatabaseRole::Writer, DatabaseRole::Reader, DatabaseRole::SecretReader, DatabaseRole::Api]
+                .map(|role| pool_as(&pool, role));
+        let world = Self { pool, writer, reader, secret_reader, api, clock: Fixed::at(at(NOW)) };
         world.server(SERVER, &[(CLIENT, "1")]).await;
         world
     }
@@ -95,7 +101,8 @@ impl World {
     #[must_use]
     pub fn offline() -> Self {
         let pool = unreachable_pool();
-        Self { writer: pool.clone(), reader: pool.clone(), pool, clock: Fixed::at(at(NOW)) }
+        let [writer, reader, secret_reader, api] = [(); 4].map(|()| pool.clone());
+        Self { pool, writer, reader, secret_reader, api, clock: Fixed::at(at(NOW)) }
     }
 
     /// Clock and ids of the world.

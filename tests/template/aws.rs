@@ -6,14 +6,17 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::document::{ROOT, Templates, repository};
-use crate::rules::{is_documentation, lambdas, of_type, resource, under};
+use crate::rules::{is_documentation, lambdas, of_type, resource, role, under};
 
-pub const RULES: [fn(&Value) -> Vec<String>; 7] =
-    [wildcards, admission, database, what_holds_data, migration_first, releases, operations];
+pub const RULES: [fn(&Value) -> Vec<String>; 9] =
+    [wildcards, trust, endpoints, admission, database, what_holds_data, migration_first, releases, operations];
 pub const RULES_OF_FILES: [fn(&Templates) -> Vec<String>; 3] = [database_roles, secrets, parameters];
 
 /// Allowed statements with a wildcard, by their `Sid`, and why.
-const WIDE: [(&str, &str); 3] = [
+const WIDE: [(&str, &str); 6] = [
+    ("NetworkInterfaces", "Lambda checks for these actions on all resources before it creates a function in a VPC"),
+    ("WatchAlarms", "the alarms of a release name the version of a function, which waits for the role"),
+    ("OwnAccount", "policies of endpoints: the condition holds the account, the roles say which resource"),
     ("SignInToTheRegistry", "IAM takes no narrower resource for ecr:GetAuthorizationToken"),
     ("AnswerCloudFormationAndFetchLayers", "objects in two buckets of AWS, whose names are not known before"),
     ("LoadBalancerWrites", "the names of the access log's objects have the day and a number"),
@@ -33,6 +36,33 @@ fn wildcards(template: &Value) -> Vec<String> {
             values.iter().any(|value| value.to_string().contains('*'))
         });
     wide.map(|statement| format!("a wildcard is allowed: {statement}")).collect()
+}
+
+/// Services that assume a role without naming the account for which they do.
+const WITHOUT_ACCOUNT: [&str; 1] = ["rds.amazonaws.com"];
+
+/// A service is trusted for this account only: with `aws:SourceAccount`, or with an ARN of this account.
+fn trust(template: &Value) -> Vec<String> {
+    let mut statements = Vec::new();
+    under(template, "Statement", &mut statements);
+    let statements = statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
+    let of_services = statements.filter_map(|one| Some((one["Principal"]["Service"].as_str()?, one)));
+    let bound = |one: &Value| one["Condition"]["StringEquals"]["aws:SourceAccount"] == json!({"Ref": "AWS::AccountId"});
+    let in_path = |one: &Value| one["Resource"].to_string().contains("/AWSLogs/${AWS::AccountId}/");
+    of_services
+        .filter(|(service, one)| !WITHOUT_ACCOUNT.contains(service) && !bound(one) && !in_path(one))
+        .map(|(service, _)| format!("{service} is trusted without aws:SourceAccount"))
+        .collect()
+}
+
+/// What leaves through an endpoint goes with a role of this account, to what its policy names.
+fn endpoints(template: &Value) -> Vec<String> {
+    let open = of_type(template, "AWS::EC2::VPCEndpoint").filter(|(_, endpoint)| {
+        let statement = &endpoint["PolicyDocument"]["Statement"][0];
+        statement["Condition"]["StringEquals"]["aws:PrincipalAccount"].is_null()
+            && statement["Sid"] != "AnswerCloudFormationAndFetchLayers"
+    });
+    open.map(|(name, _)| format!("{name} carries requests of any account")).collect()
 }
 
 /// Only the load balancer admits everybody; the database admits nobody by its address.
@@ -64,9 +94,11 @@ fn database(template: &Value) -> Vec<String> {
             }
         }
         let parameters = resource(&cluster["DBClusterParameterGroupName"]).unwrap_or_default();
-        if template["Resources"][parameters]["Properties"]["Parameters"]["rds.force_ssl"] != "1" {
-            found.push(format!("{name} has no rds.force_ssl"));
-        }
+        let parameters = &template["Resources"][parameters]["Properties"]["Parameters"];
+        let wanted =
+            [("rds.force_ssl", "1"), ("log_parameter_max_length", "0"), ("log_parameter_max_length_on_error", "0")];
+        let other = wanted.into_iter().filter(|(parameter, value)| parameters[parameter] != *value);
+        found.extend(other.map(|(parameter, value)| format!("{name} has no {parameter} of {value}")));
     }
     let plain = of_type(template, "AWS::RDS::DBProxy").filter(|(_, proxy)| proxy["RequireTLS"] != true);
     found.extend(plain.map(|(name, _)| format!("{name} does not require TLS")));
@@ -150,13 +182,14 @@ fn database_roles(templates: &Templates) -> Vec<String> {
     for (name, function) in lambdas(root).filter(|(_, function)| !is_documentation(function)) {
         let url = &function["Environment"]["Variables"]["DATABASE_URL"];
         let url = if url.is_null() { by_default } else { url };
-        let role =
+        let name_in_database =
             url["Fn::GetAtt"].as_str().and_then(|output| output.strip_prefix("Database.Outputs.")?.strip_suffix("Url"));
-        let wanted = json!({"Fn::GetAtt": format!("Database.Outputs.ConnectAs{}Arn", role.unwrap_or("Nobody"))});
-        let policies = function["Policies"].as_array().into_iter().flatten();
+        let policy = format!("Database.Outputs.ConnectAs{}Arn", name_in_database.unwrap_or("Nobody"));
+        let wanted = json!({"Fn::GetAtt": policy});
+        let policies = role(root, function).and_then(|role| role["ManagedPolicyArns"].as_array()).into_iter().flatten();
         let given: Vec<&Value> = policies.filter(|policy| policy.to_string().contains("ConnectAs")).collect();
         if given != [&wanted] {
-            found.push(format!("{name} connects as {role:?} and may connect as {given:?}"));
+            found.push(format!("{name} connects as {name_in_database:?} and may connect as {given:?}"));
         }
     }
     found

@@ -154,19 +154,32 @@ fn timeout(template: &Value, function: &Value) -> Option<i64> {
     function["Timeout"].as_i64().or_else(|| template["Globals"]["Function"]["Timeout"].as_i64())
 }
 
-/// Who is told where to send may send there.
+/// The resource of the role that a function runs as.
+pub fn role<'t>(template: &'t Value, function: &Value) -> Option<&'t Value> {
+    resource(&function["Role"]).map(|name| &template["Resources"][name]["Properties"])
+}
+
+/// A function that gets the address of a queue or a bus may send there.
 fn permissions(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, function) in lambdas(template) {
-        let policies: Vec<&Value> = function["Policies"].as_array().into_iter().flatten().collect();
+        let Some(role) = role(template, function) else {
+            found.push(format!("{name} has no role of its own"));
+            continue;
+        };
+        let mut statements = Vec::new();
+        under(role, "Statement", &mut statements);
+        let statements: Vec<&Value> =
+            statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten()).collect();
         for (variable, target) in variables(function) {
-            let (policy, field) = match variable.as_str() {
-                "TELECOM_EVENT_BUS_NAME" => ("EventBridgePutEventsPolicy", "EventBusName"),
-                variable if variable.ends_with("_QUEUE_URL") => ("SQSSendMessagePolicy", "QueueName"),
+            let action = match variable.as_str() {
+                "TELECOM_EVENT_BUS_NAME" => "events:PutEvents",
+                variable if variable.ends_with("_QUEUE_URL") => "sqs:SendMessage",
                 _ => continue,
             };
-            if !policies.iter().any(|given| resource(&given[policy][field]) == resource(target)) {
-                found.push(format!("{name} is told of {variable} and has no {policy} for it"));
+            let allows = |one: &&Value| one["Action"] == action && resource(&one["Resource"]) == resource(target);
+            if !statements.iter().any(allows) {
+                found.push(format!("{name} gets {variable} and may not {action} there"));
             }
         }
     }

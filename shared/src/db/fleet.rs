@@ -25,9 +25,10 @@ pub async fn list_servers(
             (select last_online_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_online_at,
             (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
         from (
-            (select * from telecom.node_server where $1::text is null order by id limit $2 offset $3)
+            (select id, name, compatibility, status from telecom.node_server
+             where $1::text is null order by id limit $2 offset $3)
             union all
-            (select * from telecom.node_server
+            (select id, name, compatibility, status from telecom.node_server
              where status between $1::text::telecom.node_server_status and $1::text::telecom.node_server_status
              order by status, id limit $2 offset $3)
         ) s

@@ -1,39 +1,131 @@
--- Who may do what in the database. Run after the migrations, each time: a repeat does nothing, and what is new is covered.
+-- Who may do what in the database. It runs after the migrations, each time: a repeat does nothing, and new tables are covered.
 -- Roles belong to the whole server, which may have several databases like this one.
+--
+-- telecom_reader         functions that read
+-- telecom_secret_reader  functions that show a server's or a client's configuration, which holds keys and passwords
+-- telecom_writer         consumers, jobs and set-node-server-maintenance
+-- telecom_api            the gRPC server, which serves every operation
 do $$
 declare
     name text;
 begin
-    foreach name in array array['telecom_reader', 'telecom_writer'] loop
+    foreach name in array array['telecom_reader', 'telecom_secret_reader', 'telecom_writer', 'telecom_api'] loop
         begin
             execute format('create role %I', name);
         exception when duplicate_object or unique_violation then
             -- Another database's migration made it.
         end;
-    end loop;
-    if to_regrole('rds_iam') is not null then
-        -- On RDS each is a login by itself, without a password; what a connection may take is the role's to say there.
-        foreach name in array array['telecom_reader', 'telecom_writer'] loop
+        if to_regrole('rds_iam') is not null then
+            -- On RDS each is a login by itself, without a password; what a connection may take is the role's to say there.
             execute format('alter role %I login', name);
             execute format('alter role %I set statement_timeout = %L', name, '60s');
             execute format('alter role %I set idle_in_transaction_session_timeout = %L', name, '60s');
             execute format('grant rds_iam to %I', name);
-        end loop;
-    end if;
-    if not (select rolsuper from pg_roles where rolname = current_user) then
-        -- Elsewhere one login takes the role of its function.
-        grant telecom_reader, telecom_writer to current_user;
-    end if;
+        end if;
+        if not (select rolsuper from pg_roles where rolname = current_user) then
+            -- Elsewhere one login takes the role of its function.
+            execute format('grant %I to current_user', name);
+        end if;
+    end loop;
 end $$;
 
 grant usage on schema telecom to telecom_reader, telecom_writer;
-grant select on all tables in schema telecom to telecom_reader, telecom_writer;
 
--- Packages and node clients are the operator's: no function writes them, and of servers and queues none adds or removes.
-grant update on telecom.node_server, telecom.package_queue to telecom_writer;
-grant insert, update, delete on
-    telecom.billing_batch, telecom.billing_run, telecom.collection_outage, telecom.node_server_heartbeat, telecom.node_status_history,
-    telecom.node_status_transition, telecom.node_status_watch, telecom.node_status_seal, telecom.outbox,
-    telecom.parked_event, telecom.traffic_usage, telecom.usage_report, telecom.user_package_usage
-    to telecom_writer;
+-- Everything but the configurations. Their tables' columns are listed, so that a new one is hidden until it is added here.
+do $$
+declare
+    relation regclass;
+begin
+    for relation in
+        select oid from pg_class
+        where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p', 'v', 'm')
+            and relname not in ('node_server', 'node_client')
+    loop
+        execute format('grant select on %s to telecom_reader, telecom_writer', relation);
+    end loop;
+    -- The code before telecom_secret_reader reads configurations as telecom_reader and telecom_writer. It runs until the
+    -- deployment is over, or again after a rollback: the run after the one that makes the role takes that right back.
+    if has_column_privilege('telecom_secret_reader', 'telecom.node_server', 'server_config', 'select') then
+        revoke select on telecom.node_server, telecom.node_client from telecom_reader, telecom_writer;
+    end if;
+end $$;
+grant select (id, name, compatibility, status, created_at, updated_at) on telecom.node_server
+    to telecom_reader, telecom_writer;
+grant select (
+    id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second, country, location, route_class,
+    access_groups, created_at, updated_at
+) on telecom.node_client to telecom_reader, telecom_writer;
+
+grant telecom_reader to telecom_secret_reader;
+grant select (server_config) on telecom.node_server to telecom_secret_reader;
+grant select (client_config) on telecom.node_client to telecom_secret_reader;
+
+-- The columns that statements of shared/src/db write, and no others. Packages and node clients are the operator's: no
+-- function writes them, and no function adds or removes servers and items. Table-wide rights that earlier versions granted
+-- are taken back first.
+revoke insert, update, delete on all tables in schema telecom from telecom_writer;
+
+grant update (status) on telecom.node_server to telecom_writer, telecom_api;
+grant
+    update (
+        status, upload_bytes, download_bytes, announced_percent, expiring_event_at, activated_at, expires_at, ended_at,
+        end_reason
+    )
+    on telecom.package_queue to telecom_writer;
+
+grant
+    insert (
+        report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, received_at
+    ),
+    update (billing_run_id), delete
+    on telecom.usage_report to telecom_writer;
+grant
+    insert (
+        usage_report_seq, received_at, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor
+    )
+    on telecom.traffic_usage to telecom_writer;
+grant
+    insert (
+        user_id, bucket_start, node_server_id, node_client_id, package_queue_id, raw_upload_bytes, raw_download_bytes,
+        billed_upload_bytes, billed_download_bytes, uncharged_at
+    ),
+    update (raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, uncharged_at), delete
+    on telecom.user_package_usage to telecom_writer;
+grant insert (id, payload_hash, event_count, applied_at), delete on telecom.billing_batch to telecom_writer;
+grant
+    insert (
+        id, claimed_at, report_count, event_count, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ), delete
+    on telecom.billing_run to telecom_writer;
+grant
+    insert (
+        user_id, bucket_start, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes, reason, parked_at, retry_at
+    ),
+    update (reason, attempts, retry_at), delete
+    on telecom.parked_event to telecom_writer;
+grant insert (id, destination, detail_type, body, trace, created_at, send_after) on telecom.outbox
+    to telecom_writer, telecom_api;
+grant update (send_after, attempts, last_error), delete on telecom.outbox to telecom_writer;
+
+grant
+    insert (
+        node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes,
+        disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second
+    ),
+    update (
+        last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes, disk_total_bytes,
+        load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second
+    )
+    on telecom.node_server_heartbeat to telecom_writer;
+grant insert (node_server_id, status, created_at), delete on telecom.node_status_history to telecom_writer;
+grant
+    insert (node_server_id, from_status, to_status, since, until, detected_at, actor_user_id, reason), delete
+    on telecom.node_status_transition to telecom_writer, telecom_api;
+grant insert (since, until), update (until), delete on telecom.collection_outage to telecom_writer;
+grant update (ran_at, heard_from, unjudged_from, is_settled) on telecom.node_status_watch to telecom_writer;
+grant update (open_from, kept_from) on telecom.node_status_seal to telecom_writer;
+
+grant telecom_secret_reader to telecom_api;
 grant execute on all functions in schema telecom to telecom_writer;

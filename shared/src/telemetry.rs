@@ -1,6 +1,6 @@
 //! JSON logs and metrics, as CloudWatch reads them.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use http::HeaderMap;
@@ -38,9 +38,20 @@ pub fn count(name: &'static str, by: usize) {
     metrics::counter!(name).increment(u64::try_from(by).unwrap_or(u64::MAX));
 }
 
-/// Tells how much of something there is, in this invocation.
-pub fn gauge(name: &'static str, value: i64) {
-    metrics::gauge!(name).set(f64::from(i32::try_from(value).unwrap_or(i32::MAX)));
+/// Counts something, in this invocation, of the function and of its version: during a gradual release two of them run.
+pub fn count_by_version(name: &'static str, by: usize) {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| std::env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|_| "local".into()));
+    count(name, by);
+    metrics::counter!(name, "Version" => VERSION.as_str()).increment(u64::try_from(by).unwrap_or(u64::MAX));
+}
+
+/// Records how much of something there is, in this invocation.
+///
+/// It is not a gauge: the collector repeats the last value of a gauge at every flush, also after an invocation that failed
+/// before it measured, and no alarm would notice that.
+pub fn measure(name: &'static str, value: i64) {
+    metrics::histogram!(name).record(f64::from(i32::try_from(value).unwrap_or(i32::MAX)));
 }
 
 /// Counts something under a label of few values.

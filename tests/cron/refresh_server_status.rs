@@ -7,7 +7,7 @@ use shared::services::cron::refresh_server_status::Refreshed;
 use sqlx::PgPool;
 use telecom_tests::watch::{Watch, after, log_of};
 
-const NOTHING: Refreshed = Refreshed { online: 0, offline: 0, mended: 0, collection_stopped: false };
+const NOTHING: Refreshed = Refreshed { online: 0, offline: 0, mended: 0, collection_stopped: false, complete: true };
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_server_is_offline_when_it_was_silent_for_longer_than_the_timeout_and_online_when_it_is_heard_again(

@@ -60,6 +60,20 @@ pub async fn claim_reports(
     Ok(rows)
 }
 
+/// When the first of the reports arrived that are not billed.
+pub async fn oldest_unbilled(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
+    let oldest = sqlx::query_scalar!(
+        r#"/* billing.oldest_unbilled */
+        select received_at from telecom.usage_report
+        where billing_run_id is null and line_count > 0
+        order by seq
+        limit 1"#
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(oldest)
+}
+
 /// Folds the raw rows of `reports` per user, server, client and hour, in no order.
 ///
 /// The rows are summed here and not by the database: measured, that halves the time of a billing run, most of which

@@ -34,6 +34,10 @@ where
         log_error(error);
     })?;
     let report = serde_json::to_value(report).map_err(Error::internal)?;
+    // A report without the field is of a job that leaves nothing to do.
+    if report.get("complete").is_none_or(|complete| complete == true) {
+        telemetry::count("JobsCompleted", 1);
+    }
     tracing::info!(%report, "job done");
     Ok(report)
 }

@@ -53,8 +53,8 @@ pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Contex
         }
     }
     let failed = response.batch_item_failures.len();
-    telemetry::count("MessagesReceived", received);
-    telemetry::count("MessagesFailed", failed);
+    telemetry::count_by_version("MessagesReceived", received);
+    telemetry::count_by_version("MessagesFailed", failed);
     tracing::info!(received, failed, "delivery handled");
     match own_fault {
         // Nothing took effect, and not because of the messages alone: Lambda must count an error, so that alarms fire, a
@@ -153,6 +153,7 @@ fn report_failure(message_id: &str, error: &Error) {
     let span = tracing::info_span!("message", message_id, disposition = ?error.disposition());
     let _entered = span.enter();
     if error.disposition() == Disposition::Reject {
+        telemetry::count_by_version("MessagesRejected", 1);
         telemetry::count_labelled("MessagesRejected", "ErrorCode", error.code());
     }
     log_error(error);

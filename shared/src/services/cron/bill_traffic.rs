@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::events::user_usage_billing::UserUsageBillingEvent;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
+use crate::telemetry;
 
 /// The most that one transaction claims: bounds memory, and how long a claim is held.
 const LARGEST_CLAIM: Claim = Claim { reports: 10_000, lines: 150_000 };
@@ -57,6 +58,25 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
 
     #[tracing::instrument(name = "bill_traffic", skip_all)]
     async fn process(&self, BillTrafficJob(run): BillTrafficJob) -> Result<Billed, Error> {
+        let billed = self.bill(run).await;
+        // After a failure, too: then more than ever it must be known how long reports wait.
+        if let Err(error) = self.measure_lag().await {
+            tracing::warn!(%error, cause = error.cause(), "the age of the oldest unbilled report is not known");
+        }
+        billed
+    }
+}
+
+impl TelecomCronExecutor {
+    async fn measure_lag(&self) -> Result<(), Error> {
+        let oldest =
+            db::on_connection(&self.pool, async |connection| billing::oldest_unbilled(connection).await).await?;
+        let age = oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds());
+        telemetry::measure("UnbilledAgeSeconds", age);
+        Ok(())
+    }
+
+    async fn bill(&self, run: Run) -> Result<Billed, Error> {
         let mut billed = Billed::default();
         let mut claim = LARGEST_CLAIM;
         while !run.deadline_is_near() {

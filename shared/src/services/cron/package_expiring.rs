@@ -64,7 +64,8 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
             let work = db::write_tx(&self.pool, "expire_packages", async |tx| self.expire_some(tx, step).await);
             // Users wait for the next step, and nothing in it depends on what the last one sends.
             let (done, _) = tokio::join!(work, outbox::send(&self.pool, &self.publisher, std::mem::take(&mut unsent)));
-            let done = done?;
+            // Another run has the lock: what it leaves is left here, too.
+            let Some(done) = done? else { return Ok(expired) };
             expired.consumed += done.expired.consumed;
             expired.expiring += done.expired.expiring;
             expired.activated += done.expired.activated;
@@ -77,17 +78,18 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    async fn expire_some(&self, tx: &mut Connection, step: Step) -> Result<Done, Error> {
+    /// One step; `None` if another run has the lock.
+    async fn expire_some(&self, tx: &mut Connection, step: Step) -> Result<Option<Done>, Error> {
         let mut outbox = Outbox::new(&self.context, self.context.now());
         // Two runs would both find the same waiting users, and one of them break on the other's activation.
         if !db::try_job_lock(tx, "expire_packages").await? {
-            return Ok(Done { expired: Expired::default(), messages: Vec::new(), next: None });
+            return Ok(None);
         }
         let (expired, next) = match step {
             Step::ConsumeMarked { after } => self.consume_marked(tx, &mut outbox, after).await?,
             Step::MarkAndActivate => self.mark_and_activate(tx, &mut outbox).await?,
         };
-        Ok(Done { expired, messages: outbox.write(tx).await?, next })
+        Ok(Some(Done { expired, messages: outbox.write(tx).await?, next }))
     }
 
     async fn consume_marked(

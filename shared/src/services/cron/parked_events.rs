@@ -33,9 +33,9 @@ impl TelecomCronExecutor {
             charged += rows;
         }
         let parked = db::on_connection(&self.pool, async |connection| parked_event::count(connection).await).await?;
-        telemetry::gauge("ParkedEvents", parked.rows);
+        telemetry::measure("ParkedEvents", parked.rows);
         let age = parked.oldest_at.map_or(0, |oldest_at| (self.context.now() - oldest_at).num_seconds());
-        telemetry::gauge("ParkedEventsAgeSeconds", age);
+        telemetry::measure("ParkedEventsAgeSeconds", age);
         Ok(charged)
     }
 

@@ -39,6 +39,8 @@ pub struct Refreshed {
     pub mended: usize,
     /// No server is heard: nothing is known of any.
     pub collection_stopped: bool,
+    /// Servers were evaluated; `false` if another run was at it.
+    pub complete: bool,
 }
 
 #[async_trait]
@@ -73,7 +75,8 @@ impl TelecomCronExecutor {
         let arrived_from = heard.ran_at.map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
         let judgement = self.judge_collection(tx, &heard, &mut outbox).await?;
         let (mended, edges) = self.judge_servers(tx, arrived_from, judgement).await?;
-        let mut refreshed = Refreshed { mended, collection_stopped: judgement.is_none(), ..Refreshed::default() };
+        let mut refreshed =
+            Refreshed { mended, collection_stopped: judgement.is_none(), complete: true, ..Refreshed::default() };
         for fact in edges.iter().filter_map(Fact::of_edge) {
             match &fact {
                 Fact::NodeServerCameOnline { .. } => refreshed.online += 1,

@@ -4,9 +4,10 @@ use super::{Run, TelecomCronExecutor};
 use crate::db::{self, outbox as rows};
 use crate::error::Error;
 use crate::services::Processor;
-use crate::services::outbox::{self, LEASE, Sent};
+use crate::services::outbox::{self, LEASE};
 use crate::telemetry;
 use async_trait::async_trait;
+use serde::Serialize;
 
 /// Messages leased at a time; each is at most a few hundred KiB.
 const BATCH: i64 = 100;
@@ -15,16 +16,28 @@ const BATCH: i64 = 100;
 #[derive(Debug, Clone, Copy)]
 pub struct SweepOutboxJob(pub Run);
 
+/// How far the job came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Messages that left the outbox.
+    pub sent: usize,
+    /// Messages that could not be sent, and stay.
+    pub failed: usize,
+    /// Nothing that was due is left.
+    pub complete: bool,
+}
+
 #[async_trait]
 impl Processor<SweepOutboxJob> for TelecomCronExecutor {
-    type Output = Sent;
+    type Output = Swept;
 
     #[tracing::instrument(name = "sweep_outbox", skip_all)]
-    async fn process(&self, SweepOutboxJob(run): SweepOutboxJob) -> Result<Sent, Error> {
-        let mut swept = Sent::default();
+    async fn process(&self, SweepOutboxJob(run): SweepOutboxJob) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
         while !run.deadline_is_near() {
             let messages = self.lease().await?;
             if messages.is_empty() {
+                swept.complete = swept.failed == 0;
                 break;
             }
             let sent = outbox::send(&self.pool, &self.publisher, messages).await;
@@ -33,7 +46,7 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
         }
         telemetry::count("OutboxMessagesSwept", swept.sent);
         let oldest = db::on_connection(&self.pool, async |connection| rows::oldest(connection).await).await?;
-        telemetry::gauge("OutboxAgeSeconds", oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()));
+        telemetry::measure("OutboxAgeSeconds", oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()));
         Ok(swept)
     }
 }

@@ -108,6 +108,10 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     Some(json!(100)), "connections"
 )]
 #[case::more_grpc_servers_than_connections("/Parameters/GrpcMaxTasks/Default", Some(json!(40)), "connections")]
+#[case::a_release_that_no_alarm_compares(
+    "/Resources/IngestUsageReportFunction/Properties/DeploymentPreference/Alarms",
+    Some(json!([{ "Ref": "IngestUsageReportErrorsAlarm" }])), "replaced at once"
+)]
 #[case::copies_without_a_bound(
     "/Resources/ListNodesFunction/Properties/ReservedConcurrentExecutions",
     None,
@@ -133,7 +137,7 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
 )]
 #[case::a_parameter_that_is_not_explained("/Parameters/Mystery", Some(json!({ "Type": "String" })), "Mystery")]
 #[case::a_nested_template_that_is_not_told(
-    "/Resources/Monitoring/Properties/Parameters/ScheduleDeadLetterQueueName",
+    "/Resources/Pipeline/Properties/Parameters/ScheduleDeadLetterQueueName",
     Some(json!(null)), "no alarm"
 )]
 #[case::a_job_that_judges_by_another_timeout(
@@ -165,15 +169,21 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
 }
 
 #[rstest]
-#[case::a_dead_letter_queue_without_an_alarm("monitoring", "/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
+#[case::a_dead_letter_queue_without_an_alarm("pipeline", "/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
 #[case::a_watch_that_may_stand_still(
-    "monitoring",
+    "pipeline",
     "/Resources/WatchStandsStillAlarm",
     None,
     "RefreshServerStatusFunction may stand still"
 )]
+#[case::an_expiry_that_may_stand_still(
+    "pipeline",
+    "/Resources/ExpiryStandsStillAlarm",
+    None,
+    "ExpirePackagesFunction may stand still"
+)]
 #[case::an_alarm_that_takes_no_data_for_a_good_sign(
-    "monitoring", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData", Some(json!("notBreaching")),
+    "pipeline", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData", Some(json!("notBreaching")),
     "RefreshServerStatusFunction may stand still"
 )]
 #[case::an_alarm_that_nobody_explains(

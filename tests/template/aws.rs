@@ -158,7 +158,10 @@ fn releases(template: &Value) -> Vec<String> {
     let consumers = lambdas(template).filter(|(_, function)| function["Events"].to_string().contains("\"SQS\""));
     let sudden = consumers.filter(|(_, function)| {
         let preference = &function["DeploymentPreference"];
-        let watched = resource(&preference["Alarms"][0]).is_some_and(|name| template["Resources"][name].is_object());
+        let mut alarms = Vec::new();
+        under(&preference["Alarms"], "Ref", &mut alarms);
+        let alarms = alarms.into_iter().filter_map(|name| template["Resources"].get(name.as_str()?));
+        let watched = alarms.into_iter().any(|alarm| alarm["Properties"].to_string().contains(".Version.Version"));
         function["AutoPublishAlias"].is_null() || preference["Type"] != "Canary10Percent5Minutes" || !watched
     });
     sudden.map(|(name, _)| format!("{name} is replaced at once")).collect()

@@ -116,17 +116,18 @@ fn alarms(template: &Value) -> Vec<String> {
     unwatched.chain(standing_still(template)).collect()
 }
 
-/// A job that is not started says nothing of itself, and no data is what the alarm is for.
+/// A job that is not started emits nothing, and missing data is what the alarm is for.
 fn standing_still(template: &Value) -> impl Iterator<Item = String> {
     let watched = |job: &str| {
         of_type(template, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
             let of_job =
-                resource(&alarm["Dimensions"][0]["Value"]) == Some(job) && alarm["MetricName"] == "Invocations";
+                resource(&alarm["Dimensions"][0]["Value"]) == Some(job) && alarm["MetricName"] == "JobsCompleted";
             of_job && alarm["ComparisonOperator"] == "LessThanThreshold" && alarm["TreatMissingData"] == "breaching"
         })
     };
-    let jobs = ["BillTrafficFunction", "RefreshServerStatusFunction"].into_iter();
-    jobs.filter(move |job| !watched(job)).map(|job| format!("{job} may stand still: no alarm on Invocations"))
+    let jobs = lambdas(template).filter(|(_, function)| events(function, "ScheduleV2").next().is_some());
+    jobs.filter(move |(job, _)| !watched(job))
+        .map(|(job, _)| format!("{job} may stand still: no alarm on JobsCompleted"))
 }
 
 fn consumers(template: &Value) -> Vec<String> {

@@ -29,6 +29,7 @@ mod database {
     mod given_up_calls;
     mod hand_made_rows;
     mod login;
+    mod migrations;
     mod roles;
     mod writes;
 }

@@ -9,8 +9,8 @@ use shared::services::cron::Run;
 use shared::services::cron::maintain_storage::DAYS_AHEAD;
 use shared::services::migrate::Migrate;
 use sqlx::PgPool;
-use telecom_tests::unreachable_pool;
 use telecom_tests::web::Web;
+use telecom_tests::{World, unreachable_pool, until, user};
 
 #[sqlx::test(migrations = false)]
 async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searched_first(pool: PgPool) {
@@ -65,6 +65,44 @@ async fn a_deployment_migrates_and_a_deletion_touches_nothing(pool: PgPool) {
         assert_eq!((&told["Status"], ids), (&json!("SUCCESS"), ["stack", "request", "Migration", "Migration-schema"]));
         assert!(migrated(&pool).await);
     }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_index_whose_build_failed_does_not_stand_in_the_way_of_a_repeat(pool: PgPool) {
+    let world = World::new(pool.clone()).await;
+    let package = world.package(1, 1).await;
+    for _ in 0..2 {
+        world.waiting_item(user(1), package).await;
+    }
+    let build = "create unique index concurrently package_queue_some_key on telecom.package_queue (user_id)";
+    sqlx::query(build).execute(&pool).await.unwrap_err();
+    let exists = || async {
+        let name = "select to_regclass('telecom.package_queue_some_key') is not null";
+        sqlx::query_scalar::<_, bool>(name).fetch_one(&pool).await.unwrap()
+    };
+    assert!(exists().await, "PostgreSQL leaves it");
+    Migrate::new(pool.clone(), Context::system()).process(Run::default()).await.unwrap();
+    assert!(!exists().await);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_migration_that_waits_for_another_does_not_hold_up_its_indexes(pool: PgPool) {
+    let mut first = pool.acquire().await.unwrap();
+    sqlx::query("select pg_advisory_lock(hashtextextended('migrate', 0))").execute(&mut *first).await.unwrap();
+    let migrate = Migrate::new(pool.clone(), Context::system());
+    let waiting = tokio::spawn(async move { migrate.process(Run::default()).await });
+    until("the second migration waits", async || {
+        let tried =
+            "select count(*) > 0 from pg_stat_activity where query like '/* migrate.lock%' and pid <> pg_backend_pid()
+            and datname = current_database()";
+        sqlx::query_scalar::<_, bool>(tried).fetch_one(&pool).await.unwrap()
+    })
+    .await;
+    let build = "create index concurrently outbox_some_idx on telecom.outbox (created_at)";
+    sqlx::query(build).execute(&mut *first).await.unwrap();
+    assert!(!waiting.is_finished());
+    sqlx::query("select pg_advisory_unlock_all()").execute(&mut *first).await.unwrap();
+    waiting.await.unwrap().unwrap();
 }
 
 #[tokio::test]

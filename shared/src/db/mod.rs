@@ -207,9 +207,60 @@ fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
 /// the schema first, not find it there, and begin again.
 pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
     sqlx::query!("/* migrate.search_path */ set search_path = public").execute(&mut *connection).await?;
+    lock_migrations(connection).await?;
+    let migrated = run_migrations(connection).await;
+    sqlx::query_scalar!(
+        r#"/* migrate.unlock */ select pg_advisory_unlock(hashtextextended('migrate', 0)) as "unlocked!""#
+    )
+    .fetch_one(connection)
+    .await?;
+    migrated
+}
+
+async fn run_migrations(connection: &mut Connection) -> Result<(), Error> {
+    drop_invalid_indexes(connection).await?;
     let mut migrator = Migrator { migrations: Cow::Borrowed(&MIGRATOR.migrations), ..Migrator::DEFAULT };
-    migrator.set_ignore_missing(true).run_direct(connection).await.map_err(Error::internal)?;
+    migrator.set_ignore_missing(true).set_locking(false);
+    migrator.run_direct(connection).await.map_err(Error::internal)?;
     grant(connection).await
+}
+
+/// Waits for another migration of this database. The migrator's own lock waits within a statement, and `create index
+/// concurrently` of the run that has the lock waits for the end of all statements: a deadlock.
+async fn lock_migrations(connection: &mut Connection) -> Result<(), Error> {
+    const POLL: Duration = Duration::from_millis(500);
+    const MOST_POLLS: usize = 1_800;
+    for _ in 0..MOST_POLLS {
+        let locked = sqlx::query_scalar!(
+            r#"/* migrate.lock */ select pg_try_advisory_lock(hashtextextended('migrate', 0)) as "locked!""#
+        );
+        if locked.fetch_one(&mut *connection).await? {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Err(Error::unavailable("another migration does not end"))
+}
+
+/// Drops what a `create index concurrently` that failed or was killed has left: no query uses it, each write maintains it,
+/// and a repeat of the migration would find its name taken. One that is being built is left alone.
+async fn drop_invalid_indexes(connection: &mut Connection) -> Result<(), Error> {
+    let names = sqlx::query_scalar!(
+        r#"/* migrate.invalid_indexes */
+        select format('%I.%I', n.nspname, c.relname) as "name!"
+        from pg_index i
+        join pg_class c on c.oid = i.indexrelid
+        join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'telecom' and c.relkind = 'i' and not i.indisvalid
+            and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)"#
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for name in names {
+        tracing::warn!(name, "an index that was not built to its end is dropped");
+        connection.execute(format!("/* migrate.drop_index */ drop index concurrently {name}").as_str()).await?;
+    }
+    Ok(())
 }
 
 /// Makes the roles that functions act as, and lets them do what they need.

@@ -1,6 +1,10 @@
 //! The deployed template on free ports: reports go to the real queue, the answer comes over the load balancer.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -33,6 +37,71 @@ fn a_report_becomes_a_bill_and_a_bad_one_a_dead_letter() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(drive(&stack));
     stack.stop().unwrap();
+}
+
+/// The status of a request as a browser might send it to the AWS endpoint.
+fn status(stack: &Stack, request: &str, host: &str, header: &str) -> u16 {
+    let mut stream = TcpStream::connect(("127.0.0.1", stack.settings().gateway_port)).unwrap();
+    let request =
+        format!("{request} HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Neither by a form or a script, nor by an image, nor under a name that it has made this machine's.
+fn a_page_reaches_the_api_alone(stack: &Stack) {
+    const EVIL: &str = "Origin: https://evil.test";
+    let here = format!("127.0.0.1:{}", stack.settings().gateway_port);
+    let functions = "GET /2015-03-31/functions";
+    let refused = [
+        (functions, here.as_str(), EVIL),
+        (functions, "evil.test", "Accept: */*"),
+        ("OPTIONS /2015-03-31/functions", &here, EVIL),
+        ("POST /?Action=ListQueues", &here, "Origin: null"),
+        ("GET /?Action=ListQueues", &here, "Sec-Fetch-Site: cross-site"),
+        ("GET /_alb/telecom/../../2015-03-31/functions", &here, EVIL),
+        ("GET /_alb/telecom/%2e%2e/%2e%2e/2015-03-31/functions", &here, EVIL),
+        ("GET /_alb/telecom/docs", "evil.test", EVIL),
+    ];
+    for (request, host, header) in refused {
+        assert_eq!(status(stack, request, host, header), 403, "{request} {host} {header}");
+    }
+    for (request, header) in [(functions, "Accept: */*"), ("GET /_alb/telecom/docs", EVIL)] {
+        assert_eq!(status(stack, request, &here, header), 200, "{request} {header}");
+    }
+}
+
+/// Data, logs and saved state are their owner's; what is deployed is public.
+fn others_read_nothing(folder: &Path, deployed: &Path) {
+    for entry in fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path() != deployed) {
+        // What the emulator has just removed is private, too.
+        let Ok(data) = fs::symlink_metadata(entry.path()) else { continue };
+        assert!(data.is_symlink() || data.mode() & 0o077 == 0, "{}: {:o}", entry.path().display(), data.mode());
+        if data.is_dir() {
+            others_read_nothing(&entry.path(), deployed);
+        }
+    }
+}
+
+/// Of what this process has started, nothing that serves has root's rights.
+fn no_service_runs_as_root() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let status = fs::read_to_string(entry.path().join("status")).ok()?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            Some(line.split_whitespace().next()?.to_owned())
+        };
+        Some((field("PPid:")?, field("Name:")?, field("Uid:")?))
+    });
+    let own = std::process::id().to_string();
+    let services: Vec<_> = processes.filter(|(parent, ..)| *parent == own).collect();
+    assert!(services.len() >= 3, "{services:?}");
+    assert!(services.iter().all(|(_, _, user)| user != "0"), "{services:?}");
 }
 
 async fn drive(stack: &Stack) {
@@ -68,6 +137,9 @@ async fn drive(stack: &Stack) {
     assert_eq!((status, &problem["field"]), (400, &json!("range")));
 
     no_function_is_told_the_password(stack.endpoints());
+    a_page_reaches_the_api_alone(stack);
+    others_read_nothing(&stack.settings().state, &stack.settings().deploy);
+    no_service_runs_as_root();
     every_operation_answers(&system, stack).await;
     run_examples(stack, &token);
 

@@ -1,8 +1,12 @@
-"""Loaded by ministack's interpreter: answers on its Lambda runtime API leave at once.
+"""Loaded by the interpreters of the emulators and of `sam local`, through PYTHONPATH.
 
-Without it the kernel holds each small answer back for 40 ms (Nagle's algorithm with delayed acknowledgements).
+Requests of web pages are refused before the emulator sees them. Answers on ministack's Lambda runtime API leave at once:
+without that the kernel holds each small answer back for 40 ms (Nagle's algorithm with delayed acknowledgements).
 """
 
 import socketserver
 
+import guard
+
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+guard.install()

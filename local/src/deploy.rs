@@ -66,7 +66,7 @@ impl<'a> Deployment<'a> {
         let parameters = self.settings.state.join("parameters.yaml");
         write_private(&parameters, &self.all_parameters(python)?.to_string())?;
         let samconfig = self.settings.state.join("samconfig.toml");
-        fs::write(&samconfig, "version = 0.1\n")?;
+        write_private(&samconfig, "version = 0.1\n")?;
         let mut command = self.client(sam.program("sam"));
         command.args(["deploy", "--stack-name", STACK_NAME, "--resolve-s3", "--capabilities"]);
         command.args(["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]);

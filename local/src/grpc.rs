@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use anyhow::{Result, bail};
 use rustix::process::Signal;
 
 use crate::ministack::FOREIGN_SETTINGS;
-use crate::process::{Service, ServiceSpec, dying_with_parent};
+use crate::postgres::Account;
+use crate::process::{Service, ServiceSpec};
 use crate::settings::{START_LIMIT, Settings};
 
 /// The template parameters that the server takes, and the variables that it takes them as.
@@ -33,7 +35,7 @@ impl GrpcServer {
             bail!("{} is missing. Build it first: `make build`.", program.display());
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
-        let mut command = dying_with_parent(&program, "TERM", None);
+        let mut command = Account::choose()?.service(&program, "TERM", Path::new("/"));
         environment(&mut command, address, database_url, parameters);
         let spec = ServiceSpec {
             name: "the gRPC server",

@@ -53,6 +53,8 @@ struct Balancer {
 }
 
 impl Server for Balancer {
+    const FOR_PAGES: bool = true;
+
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
         let Some(function) = function_for(&self.routes, request.uri().path()).map(str::to_owned) else {
             return reply(404, r#"{"status":404,"code":"not_found"}"#);

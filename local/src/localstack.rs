@@ -1,6 +1,5 @@
 //! `LocalStack`, without an account: queues, a bus and a way to deploy them. What it lacks is driven from here.
 
-use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use crate::ministack::{FOREIGN_SETTINGS, as_client};
 use crate::net;
 use crate::process::{Service, ServiceSpec, dying_with_parent, output};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings};
+use crate::settings::{STACK_NAME, START_LIMIT, Settings, private_folder};
 
 /// A running LocalStack, stopped when dropped.
 #[derive(Debug)]
@@ -57,8 +56,7 @@ impl LocalStack {
     pub fn start(settings: &Settings, environment: &Environment) -> Result<Self> {
         settings.create_state()?;
         net::check_port(settings.gateway_port, "the AWS endpoint", "--port or TELECOM_PORT")?;
-        let folder = settings.state.join("localstack");
-        fs::create_dir_all(&folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+        private_folder(&settings.state.join("localstack"))?;
         let spec = ServiceSpec {
             name: "LocalStack",
             stop_with: Signal::TERM,
@@ -108,6 +106,7 @@ fn command(settings: &Settings, environment: &Environment) -> Command {
     // In a container of other people it would look for folders that its own image has.
     command.env("OVERRIDE_IN_DOCKER", "0").env("LOCALSTACK_VOLUME_DIR", settings.state.join("localstack"));
     command.env("XDG_CACHE_HOME", settings.state.join("localstack")).env("TMPDIR", settings.state.join("localstack"));
+    command.env("PYTHONPATH", settings.root.join("local").join("python"));
     command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(settings.state.join("localstack"));
     command
 }

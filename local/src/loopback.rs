@@ -1,10 +1,12 @@
 //! HTTP servers on loopback, in place of what AWS would run.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{HOST, HeaderMap, ORIGIN};
+use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -16,6 +18,9 @@ pub type Answer = Response<Full<Bytes>>;
 
 /// Something that answers requests.
 pub trait Server: Clone + Send + Sync + 'static {
+    /// Whether web pages may call it.
+    const FOR_PAGES: bool = false;
+
     /// Answers one, its body read.
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Result<Answer>> + Send;
 }
@@ -33,12 +38,15 @@ pub async fn serve(server: impl Server, port: u16) -> Result<SocketAddr> {
     Ok(address)
 }
 
-async fn converse(stream: TcpStream, server: impl Server) {
+async fn converse<S: Server>(stream: TcpStream, server: S) {
     // Without this a small answer waits for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let server = server.clone();
         async move {
+            if is_of_a_page::<S>(request.headers()) {
+                return reply(403, "web pages may not call this server\n");
+            }
             let (head, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
             server.answer(Request::from_parts(head, body)).await
@@ -48,7 +56,62 @@ async fn converse(stream: TcpStream, server: impl Server) {
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
+/// Whether a request comes from a page that may not call the server: `local/python/guard.py` explains how that is known.
+fn is_of_a_page<S: Server>(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let here = host.is_some_and(|host| {
+        let name = host.host().trim_matches(['[', ']']);
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+    });
+    let of_a_script = headers.contains_key(ORIGIN) || text("sec-fetch-site").is_some_and(|site| site != "none");
+    !here || (of_a_script && !S::FOR_PAGES)
+}
+
 /// An answer with a body.
 pub fn reply(status: u16, body: impl Into<Bytes>) -> Result<Answer> {
     Ok(Response::builder().status(status).body(Full::new(body.into()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Internal;
+    #[derive(Clone)]
+    struct Public;
+
+    impl Server for Internal {
+        async fn answer(&self, _: Request<Bytes>) -> Result<Answer> {
+            reply(200, "")
+        }
+    }
+
+    impl Server for Public {
+        const FOR_PAGES: bool = true;
+
+        async fn answer(&self, _: Request<Bytes>) -> Result<Answer> {
+            reply(200, "")
+        }
+    }
+
+    #[test]
+    fn a_page_reaches_no_internal_server_and_no_server_by_another_name() {
+        let is_refused = |headers: &[(&'static str, &'static str)]| {
+            let headers: HeaderMap =
+                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            (is_of_a_page::<Internal>(&headers), is_of_a_page::<Public>(&headers))
+        };
+        let here = ("host", "127.0.0.1:4566");
+        assert_eq!(is_refused(&[here]), (false, false));
+        assert_eq!(is_refused(&[("host", "[::1]:4566")]), (false, false));
+        assert_eq!(is_refused(&[here, ("sec-fetch-site", "none")]), (false, false));
+        assert_eq!(is_refused(&[here, ("origin", "https://evil.test")]), (true, false));
+        assert_eq!(is_refused(&[here, ("origin", "null")]), (true, false));
+        assert_eq!(is_refused(&[here, ("sec-fetch-site", "cross-site")]), (true, false));
+        for foreign in [&[][..], &[("host", "evil.test:4566")], &[("host", "127.0.0.1.evil.test")]] {
+            assert_eq!(is_refused(foreign), (true, true), "{foreign:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use local::demo::script::Load;
 use local::demo::token::Role;
 use local::settings::{Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, POSTGRES_PORT, Profile, Settings, repository};
 use local::stack::Endpoints;
-use local::{banner, database, hooks, interrupt, postgres, python, sam, session, stage};
+use local::{banner, database, hooks, interrupt, postgres, process, python, sam, session, stage};
 use uuid::Uuid;
 
 /// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed template.yaml.
@@ -179,6 +179,9 @@ fn main() -> ExitCode {
 impl Cli {
     fn execute(self) -> Result<ExitCode> {
         interrupt::listen()?;
+        if matches!(self.command, Command::Run(_) | Command::Up(_)) {
+            process::keep_private();
+        }
         let settings = self.options.settings()?;
         match self.command {
             Command::Run(simulation) => session::run(&settings, simulation.load(), |banner| println!("{banner}"))?,

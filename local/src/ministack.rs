@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use crate::net;
-use crate::process::{Service, ServiceSpec, dying_with_parent};
+use crate::postgres::Account;
+use crate::process::{Service, ServiceSpec};
 use crate::python::Environment;
-use crate::settings::{START_LIMIT, Settings};
+use crate::settings::{START_LIMIT, Settings, private_folder};
 
 /// What every AWS client on this machine is told; the emulator takes any credentials.
 fn client_environment(settings: &Settings) -> [(&'static str, String); 5] {
@@ -48,16 +49,24 @@ impl Ministack {
         settings.create_state()?;
         net::check_port(settings.gateway_port, "the AWS endpoint", "--port or TELECOM_PORT")?;
         for folder in [saved_state(settings), scratch(settings)] {
-            fs::create_dir_all(&folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+            private_folder(&folder)?;
         }
         follow_port(settings)?;
+        let account = Account::choose()?;
+        if !account.can_enter(&settings.tools()) {
+            bail!(
+                "The emulator does not run as root, and the user that it runs as cannot get into {}. Move the repository to a folder that others may pass, or run this as an ordinary user.",
+                settings.root.display()
+            );
+        }
+        account.own_all(&settings.state.join("ministack"))?;
         let spec = ServiceSpec {
             name: "ministack",
             stop_with: Signal::TERM,
             grace: Duration::from_secs(20),
             log: settings.log("ministack"),
         };
-        let mut service = Service::start(spec, command(settings, environment))?;
+        let mut service = Service::start(spec, command(settings, environment, account))?;
         let health = format!("{}/_ministack/health", settings.endpoint());
         service.wait_until(START_LIMIT, || ureq::get(&health).call().is_ok())?;
         Ok(Self { service })
@@ -84,8 +93,11 @@ fn scratch(settings: &Settings) -> PathBuf {
     settings.state.join("ministack").join("tmp")
 }
 
-fn command(settings: &Settings, environment: &Environment) -> Command {
-    let mut command = dying_with_parent(environment.program("ministack"), "TERM", None);
+/// It runs functions as its own user.
+fn command(settings: &Settings, environment: &Environment, account: Account) -> Command {
+    let mut command = account.service(environment.program("ministack"), "TERM", &scratch(settings));
+    // The account may not be allowed to stand in the caller's folder.
+    command.current_dir("/");
     for name in FOREIGN_SETTINGS.iter().chain(&["DATABASE_URL", "RUST_LOG", "PYTHONHOME"]) {
         command.env_remove(name);
     }
@@ -131,6 +143,10 @@ fn replace_in_file(path: &Path, from: &str, to: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::net::TcpStream;
+    use std::process::Stdio;
+
     use super::*;
 
     #[test]
@@ -144,5 +160,37 @@ mod tests {
         settings.gateway_port = 4999;
         follow_port(&settings).unwrap();
         assert_eq!(fs::read_to_string(&queues).unwrap(), r#"{"url":"http://127.0.0.1:4999/0/q"}"#);
+    }
+
+    /// The status of a request with these headers to a server of Python's own, as the Lambda runtime API is one.
+    fn status_with(port: u16, headers: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        write!(stream, "GET / HTTP/1.1\r\n{headers}Connection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_page_reaches_no_server_of_the_emulators_interpreter() {
+        const SERVER: &str = "import http.server as h; s = h.HTTPServer(('127.0.0.1', 0), h.SimpleHTTPRequestHandler); \
+            print(s.server_port, flush=True); s.serve_forever()";
+        let guard = crate::settings::repository().join("local/python");
+        let mut server = Command::new("python3");
+        server.args(["-c", SERVER]).env("PYTHONPATH", guard).env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut server = server.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let port: u16 = port.trim().parse().unwrap();
+        let statuses = [
+            "Host: 127.0.0.1\r\n",
+            "Host: 127.0.0.1\r\nOrigin: https://evil.test\r\n",
+            "Host: evil.test\r\n",
+            "Host: 127.0.0.1\r\nSec-Fetch-Site: cross-site\r\n",
+        ]
+        .map(|headers| status_with(port, headers));
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!(statuses, ["200", "403", "403", "403"]);
     }
 }

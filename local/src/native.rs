@@ -1,7 +1,7 @@
 //! Functions as processes of this machine, each with a runtime API of its own: what Lambda does, without Lambda.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::ministack::as_client;
-use crate::process::{Service, ServiceSpec, dying_with_parent};
+use crate::postgres::Account;
+use crate::process::{Service, ServiceSpec};
 use crate::runtime_api::RuntimeApi;
 use crate::settings::{STACK_NAME, Settings};
 use crate::stage::functions;
@@ -60,7 +61,8 @@ impl NativeFunctions {
 
     async fn start(&self, name: &str) -> Result<Running> {
         let runtime = RuntimeApi::start(name).await?;
-        let mut command = dying_with_parent(self.folder.join(name).join("bootstrap"), "TERM", None);
+        let program = self.folder.join(name).join("bootstrap");
+        let mut command = Account::choose()?.service(program, "TERM", Path::new("/"));
         as_client(&mut command, &self.settings);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());

@@ -14,9 +14,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::fs::Mode;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpgid};
 
 use crate::interrupt;
+use crate::settings::{private_folder, write_private};
 
 /// How often a wait looks again.
 pub const POLL: Duration = Duration::from_millis(20);
@@ -116,13 +118,28 @@ impl Drop for Service {
     }
 }
 
+/// Lets nobody but this user read what this process and its children write from now on.
+pub fn keep_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// A command whose files everybody may read, for programs that services of another user run.
+pub fn shared_command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(program);
+    command
+}
+
 /// A command that the kernel sends `signal` to when this process dies. `account` is `(uid, gid)` to run as.
 pub fn dying_with_parent(program: impl AsRef<OsStr>, signal: &str, account: Option<(u32, u32)>) -> Command {
+    // What a service writes is its user's alone.
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 077; exec \"$@\"", "sh"]);
     if find_program("setpriv").is_none() {
-        return Command::new(program);
+        command.arg(program);
+        return command;
     }
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", signal]);
+    command.args(["setpriv", "--pdeathsig", signal]);
     if let Some((uid, gid)) = account {
         command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
     }
@@ -189,11 +206,14 @@ pub fn tail(log: &Path, lines: usize) -> String {
     all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
 }
 
-fn create_log(path: &Path) -> Result<File> {
+/// An empty log that nobody but its owner reads.
+pub fn create_log(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+        private_folder(folder)?;
     }
-    File::create(path).with_context(|| format!("Cannot write {}", path.display()))
+    // A log may hold tokens and passwords.
+    write_private(path, "")?;
+    fs::OpenOptions::new().append(true).open(path).with_context(|| format!("Cannot write {}", path.display()))
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {

@@ -1,13 +1,14 @@
 //! Python virtual environments of this project's own, with pinned packages.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::postgres::AsRoot;
-use crate::process::{find_program, output, run_logged};
+use crate::process::{find_program, output, run_logged, shared_command};
 use crate::progress;
 use crate::settings::Settings;
 
@@ -26,7 +27,12 @@ impl Environment {
     pub fn ensure(settings: &Settings, name: &str) -> Result<Self> {
         let wanted = settings.root.join("local").join(format!("requirements-{name}.txt"));
         let requirements = fs::read_to_string(&wanted).with_context(|| format!("Cannot read {}", wanted.display()))?;
-        fs::create_dir_all(settings.tools())
+        Settings::lasting(&settings.root).create_state()?;
+        // They hold nothing private, and the user of services runs them.
+        fs::DirBuilder::new()
+            .recursive(true)
+            .create(settings.tools())
+            .and_then(|()| fs::set_permissions(settings.tools(), fs::Permissions::from_mode(0o755)))
             .with_context(|| format!("Cannot create {}", settings.tools().display()))?;
         // Another test or terminal may be at it.
         let lock = File::create(settings.tools().join(format!("{name}.lock")))?;
@@ -57,7 +63,7 @@ impl Environment {
         let log = settings.log(&format!("tools-{name}"));
         let least = least_version(&fs::read_to_string(requirements)?);
         make_environment(&find_python(least)?, &self.folder, &log)?;
-        let mut pip = Command::new(self.program("python"));
+        let mut pip = shared_command(self.program("python"));
         pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r"]).arg(requirements);
         run_logged(pip, &log, "install the Python tools. Is the package index (PyPI) within reach?")
     }
@@ -65,7 +71,7 @@ impl Environment {
 
 fn make_environment(python: &Path, folder: &Path, log: &Path) -> Result<()> {
     let attempt = |module: &str| {
-        let mut make = Command::new(python);
+        let mut make = shared_command(python);
         make.args(["-m", module, "--clear"]).arg(folder);
         run_logged(make, log, "make a virtual environment")
     };

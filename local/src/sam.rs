@@ -25,7 +25,7 @@ use crate::load_balancer::{Invoke, LoadBalancer, wait_for_end};
 use crate::ministack::as_client;
 use crate::process::{Service, ServiceSpec, dying_with_parent, wait_interruptibly};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings, write_private};
+use crate::settings::{STACK_NAME, START_LIMIT, Settings, private_folder, write_private};
 use crate::stack::Endpoints;
 use crate::stage::functions;
 use crate::{hooks, net};
@@ -57,7 +57,7 @@ impl SamLocal {
         let access = HostAccess::open(&ports(endpoints)?)?;
         let folder = settings.state.join("sam-local");
         let template = fs::read_to_string(settings.root.join("template.yaml")).context("Cannot read template.yaml")?;
-        fs::create_dir_all(&folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+        private_folder(&folder)?;
         link(&settings.deploy.join("target"), &folder.join("target"))?;
         link(&settings.root.join("stacks"), &folder.join("stacks"))?;
         fs::write(folder.join("template.yaml"), with_endpoint_variable(&template)?)?;
@@ -109,6 +109,7 @@ impl SamLocal {
 
     fn local(&self, what: &str, mut command: Command) -> Command {
         as_client(&mut command, &self.settings);
+        command.env("PYTHONPATH", self.settings.root.join("local").join("python"));
         command.env("SAM_CLI_TELEMETRY", "0").current_dir(&self.folder).args([
             "local",
             what,

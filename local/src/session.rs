@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::demo::script::Load;
 use crate::hooks::{self, Workload};
+use crate::process::create_log;
 use crate::progress::{note, step};
 use crate::settings::Settings;
 use crate::stack::{Endpoints, Stack};
@@ -82,8 +83,7 @@ pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
         bail!(already_running(settings));
     }
     let log = settings.log("run");
-    fs::create_dir_all(settings.state.join("log"))?;
-    let output = File::create(&log).with_context(|| format!("Cannot write {}", log.display()))?;
+    let output = create_log(&log)?;
     let mut follower = Follower { file: File::open(&log)?, at: 0 };
     let program = std::env::current_exe().context("Cannot find this program")?;
     let mut command = Command::new(program);

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::net;
+use crate::postgres::Account;
 
 /// Port of the AWS endpoint and of the load balancer unless another is asked for.
 pub const GATEWAY_PORT: u16 = 4566;
@@ -103,8 +104,7 @@ impl Settings {
     pub fn ephemeral(root: &Path) -> Result<(Self, TempDir)> {
         let folder =
             tempfile::Builder::new().prefix("telecom-").tempdir().context("Cannot create a temporary folder")?;
-        // The database may run as another user, who must be able to pass through.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))?;
+        Account::choose()?.let_in(folder.path())?;
         let settings = Self {
             state: folder.path().to_owned(),
             deploy: folder.path().join("deploy"),
@@ -152,13 +152,10 @@ impl Settings {
         self.root.join(".local").join("tools")
     }
 
-    /// Creates the state folder, passable by the user that the database runs as.
+    /// Creates the state folder, closed to other users but the one that services run as.
     pub fn create_state(&self) -> Result<()> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o711)
-            .create(&self.state)
-            .with_context(|| format!("Cannot create {}. Is the repository writable for you?", self.state.display()))
+        private_folder(&self.state).context("Is the repository writable for you?")?;
+        Account::choose()?.let_in(&self.state)
     }
 }
 
@@ -169,9 +166,17 @@ pub fn repository() -> PathBuf {
     package.parent().unwrap_or(package).to_owned()
 }
 
+/// Creates a folder, with those above it, that nobody but its owner looks into.
+pub fn private_folder(path: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("Cannot create {}", path.display()))
+}
+
 /// Writes a file that nobody but its owner reads.
 pub fn write_private(path: &Path, text: &str) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // It may be there with another mode.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes()).with_context(|| format!("Cannot write {}", path.display()))
 }

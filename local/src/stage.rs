@@ -1,6 +1,7 @@
 //! Puts the built functions where `template.yaml` looks for them: `target/lambda/<name>/bootstrap`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -74,6 +75,8 @@ fn stage_function(settings: &Settings, name: &str) -> Result<()> {
     let unfinished = folder.with_extension("new");
     fs::copy(&built, &unfinished).with_context(|| format!("Cannot stage {name}"))?;
     strip(&unfinished);
+    // The user of services runs it, whatever this user's umask was.
+    fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755))?;
     fs::rename(&unfinished, &staged).with_context(|| format!("Cannot stage {name}"))
 }
 

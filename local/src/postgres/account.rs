@@ -1,8 +1,8 @@
-//! The operating system user that PostgreSQL runs as.
+//! The operating system user that PostgreSQL, the emulator and the functions run as.
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{dying_with_parent, find_program};
 
-/// Who runs the database: this user, or for root, whom PostgreSQL refuses, somebody without rights.
+/// The user of services: this one, or for root one without rights. PostgreSQL refuses root, and the emulator and the
+/// functions need none of its rights.
 #[derive(Debug, Clone, Copy)]
 pub struct Account {
     other: Option<(u32, u32)>,
@@ -24,16 +25,25 @@ impl Account {
         }
         if find_program("setpriv").is_none() {
             bail!(
-                "PostgreSQL does not run as root, and `setpriv` (package util-linux) is not there to run it as somebody else. Run this as an ordinary user."
+                "Services do not run as root, and `setpriv` (package util-linux) is not there to run them as another user. Run this as an ordinary user."
             );
         }
         let passwd = fs::read_to_string("/etc/passwd").context("Cannot read /etc/passwd")?;
         match find_ids(&passwd, "postgres").or_else(|| find_ids(&passwd, "nobody")) {
             Some(ids) => Ok(Self { other: Some(ids) }),
             None => bail!(
-                "PostgreSQL does not run as root, and there is neither a user `postgres` nor `nobody`. Run this as an ordinary user."
+                "Services do not run as root, and there is neither a user `postgres` nor `nobody`. Run this as an ordinary user."
             ),
         }
+    }
+
+    /// A service of this account, which is asked to stop with `signal` when this process dies. Its home is `home`.
+    pub fn service(self, program: impl AsRef<OsStr>, signal: &str, home: &Path) -> Command {
+        let mut command = dying_with_parent(program, signal, self.other);
+        if self.other.is_some() {
+            command.env("HOME", home);
+        }
+        command
     }
 
     /// A command that runs as this account and is asked to stop with `SIGINT` when this process dies.
@@ -48,7 +58,28 @@ impl Account {
     pub fn own(self, path: &Path) -> Result<()> {
         let Some((uid, gid)) = self.other else { return Ok(()) };
         chown(path, Some(uid), Some(gid))
-            .with_context(|| format!("Cannot give {} to the database's user", path.display()))
+            .with_context(|| format!("Cannot give {} to the services' user", path.display()))
+    }
+
+    /// Gives a folder and all that is in it to the account.
+    pub fn own_all(self, folder: &Path) -> Result<()> {
+        self.own(folder)?;
+        let entries = fs::read_dir(folder).with_context(|| format!("Cannot read {}", folder.display()))?;
+        for entry in entries.flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.own_all(&entry.path())?,
+                Ok(kind) if kind.is_file() => self.own(&entry.path())?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets nobody but this user and the account into `folder`.
+    pub fn let_in(self, folder: &Path) -> Result<()> {
+        let Some((_, gid)) = self.other else { return set_mode(folder, 0o700) };
+        chown(folder, None, Some(gid)).with_context(|| format!("Cannot give {} a group", folder.display()))?;
+        set_mode(folder, 0o710)
     }
 
     /// Whether the account can pass through `folder` to what lies below.
@@ -57,6 +88,11 @@ impl Account {
         test.arg("-x").arg(folder).stdin(Stdio::null()).stderr(Stdio::null());
         test.status().is_ok_and(|status| status.success())
     }
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<()> {
+    let permissions = fs::Permissions::from_mode(mode);
+    fs::set_permissions(path, permissions).with_context(|| format!("Cannot set the mode of {}", path.display()))
 }
 
 fn find_ids(passwd: &str, user: &str) -> Option<(u32, u32)> {

@@ -4,6 +4,7 @@ mod account;
 mod binaries;
 mod cluster;
 
+pub use account::Account;
 pub(crate) use binaries::AsRoot;
 pub use binaries::Binaries;
 pub use cluster::Cluster;

@@ -124,6 +124,10 @@ async fn run(functions: &Functions, jobs: &[&str]) -> Vec<Seen> {
 
 /// Each consumer with these messages besides a good one, and each job.
 async fn run_all(functions: &Functions, others: &[&str]) -> Vec<Seen> {
+    run_with(functions, others, &HOURLY_JOBS).await
+}
+
+async fn run_with(functions: &Functions, others: &[&str], hourly_jobs: &[&str]) -> Vec<Seen> {
     let deliveries = CONSUMERS.map(|(consumer, _)| {
         let mut bodies: Vec<String> = others.iter().map(|body| (*body).to_owned()).collect();
         bodies.push(good(consumer));
@@ -131,7 +135,7 @@ async fn run_all(functions: &Functions, others: &[&str]) -> Vec<Seen> {
     });
     let mut seen = join_all(deliveries).await;
     seen.extend(run(functions, &MINUTE_JOBS).await);
-    seen.extend(run(functions, &HOURLY_JOBS).await);
+    seen.extend(run(functions, hourly_jobs).await);
     seen
 }
 
@@ -215,7 +219,8 @@ async fn no_alarm_fires_while_everything_works(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_outage_of_the_database_sets_off_every_alarm_on_functions(pool: PgPool) {
     drop(world(pool).await);
-    let seen = run_all(&Functions::without_database(), &[]).await;
+    // `record-node-status-history` tries again for a minute. Until then it has completed nothing, as if it were not started.
+    let seen = run_with(&Functions::without_database(), &[], &HOURLY_JOBS[1..]).await;
     assert_eq!(firing(&seen), names(&[&ERRORS, &FAILURES, &OF_MESSAGES, &STANDING_STILL, &UNMEASURED]), "{seen:#?}");
 }
 

@@ -83,6 +83,7 @@ impl Account {
     }
 
     /// Whether the account can pass through `folder` to what lies below.
+    #[must_use]
     pub fn can_enter(self, folder: &Path) -> bool {
         let mut test = self.command("test");
         test.arg("-x").arg(folder).stdin(Stdio::null()).stderr(Stdio::null());

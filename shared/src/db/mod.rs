@@ -220,7 +220,8 @@ pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
 async fn run_migrations(connection: &mut Connection) -> Result<(), Error> {
     drop_invalid_indexes(connection).await?;
     let mut migrator = Migrator { migrations: Cow::Borrowed(&MIGRATOR.migrations), ..Migrator::DEFAULT };
-    migrator.set_ignore_missing(true).set_locking(false);
+    migrator.set_ignore_missing(true);
+    migrator.set_locking(false);
     migrator.run_direct(connection).await.map_err(Error::internal)?;
     grant(connection).await
 }

@@ -121,6 +121,8 @@ impl<'a> Parts<'a> {
         server.arg("-D").arg(&self.data).arg("-p").arg(self.settings.postgres_port.to_string());
         let mut options = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
         options.extend(["track_io_timing=on", "log_line_prefix=%m [%p] %a "]);
+        // As on AWS: the values of a statement's parameters are users' data.
+        options.extend(["log_parameter_max_length=0", "log_parameter_max_length_on_error=0"]);
         if self.binaries.has_library("pg_stat_statements") {
             options.push("shared_preload_libraries=pg_stat_statements");
         }

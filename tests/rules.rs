@@ -50,6 +50,8 @@ mod queue {
     mod ingest_usage_report;
     mod one_bad_record;
     mod parked_events;
+    mod quarantine;
+    mod report_sender;
 }
 mod properties;
 mod statements;

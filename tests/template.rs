@@ -162,6 +162,14 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "/Resources/Grpc/Properties/Parameters/NodeOfflineTimeoutSeconds",
     Some(json!(300)), "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
+#[case::a_consumer_without_the_line_rate(
+    "/Resources/IngestUsageReportFunction/Properties/Environment/Variables/TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND",
+    None,
+    "ingest-usage-report lacks TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND"
+)]
+#[case::a_line_rate_that_no_function_takes(
+    "/Parameters/NodeLineRateMbitPerSecond/MinValue", Some(json!(0)), "NodeLineRateMbitPerSecond is not 1 to 100000000"
+)]
 #[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default", Some(json!("false")), "not the default")]
 #[test]
 fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Value>, #[case] said: &str) {

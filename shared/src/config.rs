@@ -12,6 +12,7 @@ use strum::{EnumString, IntoStaticStr};
 use url::Url;
 
 use crate::auth;
+use crate::domain::line_rate::LineRate;
 
 /// A variable that is missing or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -279,6 +280,13 @@ impl NodeHealthCheck {
     }
 }
 
+fn line_rate() -> Result<LineRate, ConfigError> {
+    const NAME: &str = "TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND";
+    let accepted = format!("{:?}", LineRate::MBIT_PER_SECOND);
+    let mbit_per_second = parsed(NAME, "a whole number", LineRate::default().mbit_per_second())?;
+    LineRate::new(mbit_per_second).ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not in {accepted}")))
+}
+
 /// How long rows are kept, in days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -303,6 +311,9 @@ pub struct TelecomConfig {
     /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): billing events without an `event_id` are refused. A
     /// queue's message id, which stands in for it, is another one after a redrive from the dead-letter queue.
     pub require_event_id: bool,
+    /// `TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND` (default 100000, 1 to 100000000): a node server's fastest line. A report of
+    /// more traffic than it carries is quarantined.
+    pub node_line_rate: LineRate,
 }
 
 impl Default for TelecomConfig {
@@ -311,6 +322,7 @@ impl Default for TelecomConfig {
             node_health_check: NodeHealthCheck { offline_timeout: Duration::from_mins(5) },
             retention: Retention { traffic_usage_days: 45, dedup_days: 45, usage_days: 400, node_status_days: 400 },
             require_event_id: false,
+            node_line_rate: LineRate::default(),
         }
     }
 }
@@ -332,6 +344,7 @@ impl TelecomConfig {
                 node_status_days: days("TELECOM_NODE_STATUS_RETENTION_DAYS", default.retention.node_status_days, 93)?,
             },
             require_event_id: flag("TELECOM_REQUIRE_EVENT_ID", default.require_event_id)?,
+            node_line_rate: line_rate()?,
         })
     }
 }

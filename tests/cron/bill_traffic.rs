@@ -95,7 +95,9 @@ async fn reports_that_together_exceed_what_can_be_counted_are_billed_apart(pool:
     world.server(2, &[(21, "100")]).await;
     // Each 2^53 bytes × 100: eleven of them are more than an i64 holds.
     let lines: Vec<_> = (0..8).map(|_| (user(1), 1_i64 << 50, 0)).collect();
-    let bodies: Vec<_> = (1..=11).map(|id| report_of(id, 2, at(NOW), &lines)).collect();
+    let month = json!("2026-02-08T00:00:00Z");
+    let body = |id| with(report_of(id, 2, at(NOW), &lines), "/period_start", month.clone());
+    let bodies: Vec<_> = (1..=11).map(body).collect();
     assert!(world.report(&texts(&bodies)).await.is_empty());
     let billed = world.bill().await;
     assert_eq!((billed.reports, billed.complete), (11, true));

@@ -28,7 +28,7 @@ fn kept_days() -> BTreeMap<&'static str, i64> {
 
 /// What may be kept without a limit in days: what the operator owns, what has a row a server or one at all, what another
 /// bound holds.
-const WITHOUT_DAYS: [&str; 10] = [
+const WITHOUT_DAYS: [&str; 11] = [
     "node_client",
     "node_server",
     "node_server_heartbeat",
@@ -39,6 +39,7 @@ const WITHOUT_DAYS: [&str; 10] = [
     "package",
     "package_queue",
     "parked_event",
+    "report_sender",
 ];
 
 #[test]
@@ -61,7 +62,7 @@ async fn every_table_is_in_the_documentation_of_retention(pool: PgPool) {
 }
 
 /// How a row of a table comes to be that is as old as `$1` says.
-const ROWS: [(&str, &str); 8] = [
+const ROWS: [(&str, &str); 10] = [
     (
         "traffic_usage",
         "insert into telecom.traffic_usage (usage_report_seq, received_at, upload_bytes, download_bytes, user_id, traffic_factor)
@@ -80,6 +81,15 @@ const ROWS: [(&str, &str); 8] = [
     (
         "user_package_usage",
         "insert into telecom.user_package_usage values (gen_random_uuid(), $1, 1, null, null, 1, 1, 1, 1)",
+    ),
+    (
+        "quarantined_report",
+        "insert into telecom.quarantined_report values (floor(random() * 1e9), gen_random_uuid(), 1, null, $1, $1, $1, 'implausible_bytes')",
+    ),
+    (
+        "quarantined_usage",
+        "insert into telecom.quarantined_usage
+         select usage_report_seq, 1, 1, gen_random_uuid(), null, 1 from telecom.quarantined_report where received_at = $1",
     ),
     (
         "node_status_history",

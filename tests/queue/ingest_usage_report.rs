@@ -1,11 +1,14 @@
 //! Reports are recorded once, whatever their deliveries.
 
+use chrono::TimeDelta;
 use lambda_runtime::Context as Invocation;
 use serde_json::json;
 use shared::lambda::sqs;
 use sqlx::PgPool;
+use telecom_tests::log::Log;
 use telecom_tests::report::{report, report_of, texts, with};
-use telecom_tests::{NOW, World, at, event_of, message_id, unreachable_pool, user};
+use telecom_tests::{NOW, World, at, event_of, message_id, unreachable_pool, until, user};
+use uuid::Uuid;
 
 const RAW_BYTES: &str = "select coalesce(sum(upload_bytes + download_bytes), 0)::bigint from telecom.traffic_usage";
 const REPORTS: &str = "select count(*) from telecom.usage_report";
@@ -56,12 +59,48 @@ async fn the_same_payload_written_differently_is_the_same_payload(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_client_of_another_server_is_refused(pool: PgPool) {
+async fn servers_may_use_the_same_report_id(pool: PgPool) {
     let world = World::new(pool).await;
-    world.server(2, &[(21, "1")]).await;
-    let body = with(report(1, &[(user(1), 10, 20)]), "/usage/0/node_client_id", json!(21));
-    assert_eq!(world.report(&texts(&[body])).await, [message_id(0)]);
-    assert_eq!(world.number(REPORTS).await, 0);
+    world.server(2, &[]).await;
+    world.server(3, &[]).await;
+    let of = |server, bytes| report_of(1, server, at(NOW), &[(user(1), bytes, 0)]);
+    assert!(world.report(&texts(&[report_of(1, 2, at(NOW), &[])])).await.is_empty());
+    assert!(world.report(&texts(&[of(1, 10), of(3, 100)])).await.is_empty());
+    assert!(world.report(&texts(&[of(3, 100), of(1, 10)])).await.is_empty());
+    assert_eq!(world.report(&texts(&[of(1, 11), of(3, 100)])).await, [message_id(0)]);
+    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (110, 3));
+    world.settle().await;
+    assert_eq!(world.usage(user(1)).await[0], 110);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn servers_may_use_the_same_report_id_in_one_batch_and_at_once(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.server(2, &[]).await;
+    let bodies = texts(&[1, 2].map(|server| report_of(1, server, at(NOW), &[(user(1), 10, 0)])));
+    let (first, second) = tokio::join!(world.report(&bodies), world.report(&bodies));
+    assert_eq!((first.len(), second.len()), (0, 0));
+    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (20, 2));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_report_of_the_previous_version_is_not_recorded_again(pool: PgPool) {
+    let world = World::new(pool).await;
+    let body = texts(&[report(1, &[(user(1), 10, 0)])]);
+    assert!(world.report(&body).await.is_empty());
+    // The statement of the version that knew `report_id` alone, for the same report and for a new one.
+    let insert = |id: u128| {
+        sqlx::query(
+            "insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
+             select $1, 1, period_start, period_end, payload_hash, 0, received_at from telecom.usage_report limit 1
+             on conflict (report_id) do nothing",
+        )
+        .bind(Uuid::from_u128(id))
+        .execute(&world.pool)
+    };
+    assert_eq!((insert(1).await.unwrap().rows_affected(), insert(2).await.unwrap().rows_affected()), (0, 1));
+    assert!(world.report(&texts(&[report(2, &[(user(1), 10, 0)])])).await.is_empty());
+    assert_eq!(world.number(RAW_BYTES).await, 10);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -107,4 +146,72 @@ async fn an_outage_of_the_database_fails_every_message_and_loses_none(pool: PgPo
     assert_eq!(outcome.unwrap_err().code(), "unavailable");
     assert!(world.report(&bodies).await.is_empty());
     assert_eq!(world.number(RAW_BYTES).await, 10);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_server_deleted_meanwhile_fails_its_own_reports_alone(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.server(2, &[]).await;
+    let bodies = texts(&[1, 2].map(|server| report_of(1, server, at(NOW), &[(user(1), 10, 0)])));
+    let mut deletion = world.pool.begin().await.unwrap();
+    sqlx::query("delete from telecom.node_server where id = 2").execute(&mut *deletion).await.unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    let delivery = {
+        let (world, bodies) = (world.clone(), bodies.clone());
+        tokio::spawn(async move { world.report(&bodies).await })
+    };
+    until("the delivery waits for the deletion", async || world.number(waits).await == 1).await;
+    deletion.commit().await.unwrap();
+    assert_eq!(delivery.await.unwrap(), [message_id(1)]);
+    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (10, 1));
+}
+
+const SKEW: &str = "select clock_skew_seconds::bigint from telecom.node_server_heartbeat";
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_clock_that_is_behind_is_stored_and_logged_once_an_hour(pool: PgPool) {
+    let (world, log) = (World::new(pool).await, Log::begin());
+    let mut logged = Vec::new();
+    for minute in 0..=60 {
+        let now = at(NOW) + TimeDelta::minutes(minute);
+        world.clock.set(now);
+        let body = report_of(u128::from(minute.unsigned_abs()), 1, now - TimeDelta::minutes(10), &[]).to_string();
+        assert!(world.report_sent(&[(body, now)]).await.is_empty());
+        let lines = log.take("the newest period");
+        logged.extend(
+            lines.iter().map(|line| (minute, line["node_server_id"].clone(), line["clock_skew_seconds"].clone())),
+        );
+    }
+    assert_eq!(logged, [0, 60].map(|minute| (minute, json!(1), json!(-600))));
+    assert_eq!(world.number(SKEW).await, -600);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_newest_period_says_how_far_the_clock_is_off(pool: PgPool) {
+    let (world, log) = (World::new(pool).await, Log::begin());
+    let now = at(NOW);
+    let body = |id, end| report_of(id, 1, end, &[]).to_string();
+    let ahead = now + TimeDelta::minutes(4);
+    assert!(world.report_sent(&[(body(1, ahead), now)]).await.is_empty());
+    assert_eq!((world.number(SKEW).await, log.take("the newest period").len()), (240, 1));
+    // A late report is no evidence, the next one in time is.
+    let later = now + TimeDelta::minutes(1);
+    world.clock.set(later);
+    let messages = [(body(2, now - TimeDelta::hours(1)), later), (body(3, later - TimeDelta::seconds(2)), later)];
+    assert!(world.report_sent(&messages).await.is_empty());
+    assert_eq!((world.number(SKEW).await, log.take("the newest period").len()), (-2, 0));
+    assert!(world.report_sent(&[(body(4, now - TimeDelta::hours(2)), later)]).await.is_empty());
+    assert_eq!((world.number(SKEW).await, log.take("the newest period").len()), (-2, 0));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn empty_reports_do_not_move_the_last_traffic_forward(pool: PgPool) {
+    let world = World::new(pool).await;
+    let traffic = "select extract(epoch from last_traffic_at)::bigint from telecom.node_server_heartbeat";
+    let (nine, eight) = (at("2026-03-10T09:00:00Z"), at("2026-03-10T08:00:00Z"));
+    world.report(&texts(&[report_of(1, 1, eight, &[(user(1), 1, 0)]), report(2, &[])])).await;
+    assert_eq!(world.number(traffic).await, eight.timestamp());
+    // A late report is evidence of traffic, one of zero bytes is none.
+    world.report(&texts(&[report_of(3, 1, nine, &[(user(1), 0, 1)]), report(4, &[(user(1), 0, 0)])])).await;
+    assert_eq!(world.number(traffic).await, nine.timestamp());
 }

@@ -210,13 +210,21 @@ impl World {
         failures(&deliver(&self.ingest(), bodies).await)
     }
 
-    /// As [`Self::report`], of messages that the queue got at other moments.
+    /// As [`Self::report`], of messages that the queue received at other times.
     pub async fn report_sent(&self, messages: &[(String, DateTime<Utc>)]) -> Vec<String> {
-        let record = |(index, (body, sent_at)): (usize, &(String, DateTime<Utc>))| {
-            let attributes = json!({ "SentTimestamp": sent_at.timestamp_millis().to_string() });
-            json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body, "attributes": attributes })
-        };
-        let records: Vec<Value> = messages.iter().enumerate().map(record).collect();
+        let sent = |sent_at: &DateTime<Utc>| json!({ "SentTimestamp": sent_at.timestamp_millis().to_string() });
+        self.report_with(messages.iter().map(|(body, sent_at)| (body.clone(), sent(sent_at)))).await
+    }
+
+    /// As [`Self::report`], of messages of one sender.
+    pub async fn report_from(&self, sender_id: &str, bodies: &[String]) -> Vec<String> {
+        self.report_with(bodies.iter().map(|body| (body.clone(), json!({ "SenderId": sender_id })))).await
+    }
+
+    /// Delivers report bodies, each with the attributes that the queue gives it.
+    async fn report_with(&self, messages: impl Iterator<Item = (String, Value)>) -> Vec<String> {
+        let record = |(index, (body, attributes)): (usize, (String, Value))| json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body, "attributes": attributes });
+        let records: Vec<Value> = messages.enumerate().map(record).collect();
         failures(&deliver_event(&self.ingest(), json!({ "Records": records })).await)
     }
 

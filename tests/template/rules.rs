@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::{Map, Value};
 
 use shared::config::NodeHealthCheck;
+use shared::domain::line_rate::LineRate;
 use shared::http::openapi;
 
 use crate::document::repository;
@@ -13,8 +14,20 @@ use crate::document::repository;
 /// What the smallest database that the parameters allow takes (189 of one capacity unit), less what people need.
 const CONNECTIONS: i64 = 180;
 
-pub const RULES: [fn(&Value) -> Vec<String>; 11] =
-    [queues, alarms, consumers, permissions, functions, apis, transports, silence, connections, schedules, logs];
+pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
+    queues,
+    alarms,
+    consumers,
+    permissions,
+    functions,
+    apis,
+    transports,
+    silence,
+    line_rate,
+    connections,
+    schedules,
+    logs,
+];
 
 /// Variables of the HTTP functions that the gRPC server has no use for: web pages do not call it.
 const OF_HTTP_ALONE: [&str; 1] = ["TELECOM_CORS_ALLOWED_ORIGINS"];
@@ -286,6 +299,21 @@ fn silence(template: &Value) -> Vec<String> {
     let taken = declared["MinValue"] == least && declared["MaxValue"] == most;
     let refused = (!taken).then(|| format!("NodeOfflineTimeoutSeconds is not {least} to {most}, as {TIMEOUT} is"));
     untold.map(|judge| format!("{judge} is not told of {TIMEOUT}")).chain(refused).collect()
+}
+
+/// Reports are compared with the line rate of the deployment, in the range that the code accepts.
+fn line_rate(template: &Value) -> Vec<String> {
+    const VARIABLE: &str = "TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND";
+    let parameter = serde_json::json!({"Ref": "NodeLineRateMbitPerSecond"});
+    let has_it = lambdas(template).any(|(_, function)| {
+        package(function) == Some("ingest-usage-report") && function["Environment"]["Variables"][VARIABLE] == parameter
+    });
+    let missing = (!has_it).then(|| format!("ingest-usage-report lacks {VARIABLE}"));
+    let (least, most) = LineRate::MBIT_PER_SECOND.into_inner();
+    let declared = &template["Parameters"]["NodeLineRateMbitPerSecond"];
+    let accepted = declared["MinValue"] == least && declared["MaxValue"] == most;
+    let range = (!accepted).then(|| format!("NodeLineRateMbitPerSecond is not {least} to {most}"));
+    missing.into_iter().chain(range).collect()
 }
 
 /// A number, or the default of the parameter that it names.

@@ -45,6 +45,21 @@ pub async fn delete_reports(connection: &mut Connection, before: DateTime<Utc>, 
     Ok(done.rows_affected())
 }
 
+/// Deletes quarantined reports received before `before`, with their lines, at most `limit`; returns how many.
+pub async fn delete_quarantined(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* maintenance.delete_quarantined */
+        delete from telecom.quarantined_report where usage_report_seq = any(array(
+            select usage_report_seq from telecom.quarantined_report where received_at < $1 limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Deletes hourly usage of hours before `before`, at most about `limit` rows; answers how many.
 pub async fn delete_usage(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query!(

@@ -30,7 +30,9 @@ pub mod node_status_history;
 pub mod outbox;
 pub mod package_queue;
 pub mod parked_event;
+pub mod quarantine;
 pub mod queued_package;
+pub mod report_sender;
 pub mod usage_report;
 pub mod user_package_usage;
 

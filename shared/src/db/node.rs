@@ -62,13 +62,39 @@ pub struct Heartbeat {
     pub online_at: DateTime<Utc>,
     /// Its newest metrics, and when it was seen with them.
     pub metrics: Option<(DateTime<Utc>, Metrics)>,
+    /// When it was last seen carrying traffic. `None` if no report of these shows any.
+    pub traffic_at: Option<DateTime<Utc>>,
+    /// End of the newest period minus when its report was sent. `None` if the queue did not say when that was.
+    pub clock_skew_seconds: Option<i32>,
 }
 
-/// Moves servers' last online time and metrics forward, never back. One row a server, sorted by server: the caller
-/// folds.
-pub async fn record_heartbeats(connection: &mut Connection, heartbeats: &[Heartbeat]) -> Result<(), Error> {
-    let (servers, online, metrics_at) =
-        columns!(heartbeats, |h| h.node_server_id, |h| h.online_at, |h| h.metrics.as_ref().map(|(at, _)| *at));
+/// A server whose clock differs from ours by [`NOTABLE_SKEW_SECONDS`] or more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkewedClock {
+    /// The server.
+    pub node_server_id: i32,
+    /// As in [`Heartbeat::clock_skew_seconds`].
+    pub clock_skew_seconds: i32,
+}
+
+/// The least skew that is logged. Reports are sent every minute, and a report may be a period late without a fault.
+pub const NOTABLE_SKEW_SECONDS: i32 = 90;
+
+/// Moves servers' last online time, metrics, last traffic and clock skew forward, never back. One row per server, sorted by
+/// server: the caller folds. Returns the servers whose skew is to be logged: notable, and not logged within the last hour.
+pub async fn record_heartbeats(
+    connection: &mut Connection,
+    heartbeats: &[Heartbeat],
+    now: DateTime<Utc>,
+) -> Result<Vec<SkewedClock>, Error> {
+    let (servers, online, metrics_at, traffic_at, skews) = columns!(
+        heartbeats,
+        |h| h.node_server_id,
+        |h| h.online_at,
+        |h| h.metrics.as_ref().map(|(at, _)| *at),
+        |h| h.traffic_at,
+        |h| h.clock_skew_seconds
+    );
     let metrics: Vec<Metrics> =
         heartbeats.iter().map(|h| h.metrics.as_ref().map(|(_, metrics)| metrics.clone()).unwrap_or_default()).collect();
     let (cpu, memory_used, memory_total, disk_used, disk_total) =
@@ -76,19 +102,32 @@ pub async fn record_heartbeats(connection: &mut Connection, heartbeats: &[Heartb
     let (load1, online_users, uptime, upload_rate, download_rate) =
         columns!(metrics, |m| m.load1, |m| m.online_users, |m| m.uptime_seconds, |m| m.upload_rate, |m| m
             .download_rate);
-    sqlx::query!(
+    let skewed = sqlx::query_as!(
+        SkewedClock,
         r#"/* node.record_heartbeats */
-        insert into telecom.node_server_heartbeat as h (
+        with beat as (insert into telecom.node_server_heartbeat as h (
             node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes,
             disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second,
-            download_bytes_per_second
+            download_bytes_per_second, last_traffic_at, clock_skew_seconds, clock_skew_logged_at
         )
-        select * from unnest(
+        select b.*, case when abs(b.clock_skew_seconds) >= $17 then $16::timestamptz end
+        from unnest(
             $1::int[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::bigint[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::float8[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[]
+            $8::bigint[], $9::float8[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::timestamptz[],
+            $15::int[]
+        ) as b (
+            node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes,
+            disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second,
+            download_bytes_per_second, last_traffic_at, clock_skew_seconds
         )
         on conflict (node_server_id) do update set
             last_online_at = greatest(h.last_online_at, excluded.last_online_at),
+            last_traffic_at = greatest(h.last_traffic_at, excluded.last_traffic_at),
+            clock_skew_seconds = case when excluded.last_online_at > h.last_online_at
+                then excluded.clock_skew_seconds else h.clock_skew_seconds end,
+            clock_skew_logged_at = case when excluded.last_online_at > h.last_online_at
+                    and (h.clock_skew_logged_at > excluded.clock_skew_logged_at - interval '1 hour') is not true
+                then coalesce(excluded.clock_skew_logged_at, h.clock_skew_logged_at) else h.clock_skew_logged_at end,
             (metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes, disk_total_bytes, load1,
              online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second) = (
                 select case when newer then excluded.metrics_at else h.metrics_at end,
@@ -105,7 +144,12 @@ pub async fn record_heartbeats(connection: &mut Connection, heartbeats: &[Heartb
                 from (values (coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false))) as v (newer)
             )
         where excluded.last_online_at > h.last_online_at
-            or coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false)"#,
+            or coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false)
+            or coalesce(excluded.last_traffic_at > coalesce(h.last_traffic_at, '-infinity'), false)
+        returning node_server_id, clock_skew_seconds, clock_skew_logged_at)
+        select node_server_id as "node_server_id!", clock_skew_seconds as "clock_skew_seconds!"
+        from beat
+        where clock_skew_logged_at = $16 and clock_skew_seconds is not null"#,
         &servers,
         &online,
         &metrics_at as &[Option<DateTime<Utc>>],
@@ -119,8 +163,12 @@ pub async fn record_heartbeats(connection: &mut Connection, heartbeats: &[Heartb
         &uptime as &[Option<i64>],
         &upload_rate as &[Option<i64>],
         &download_rate as &[Option<i64>],
+        &traffic_at as &[Option<DateTime<Utc>>],
+        &skews as &[Option<i32>],
+        now,
+        NOTABLE_SKEW_SECONDS,
     )
-    .execute(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(())
+    Ok(skewed)
 }

@@ -75,7 +75,8 @@ grant
 
 grant
     insert (
-        report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, received_at
+        report_id, collector_report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id,
+        received_at
     ),
     update (billing_run_id), delete
     on telecom.usage_report to telecom_writer;
@@ -91,6 +92,12 @@ grant
     ),
     update (raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, uncharged_at), delete
     on telecom.user_package_usage to telecom_writer;
+grant
+    insert (usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end, received_at, reason), delete
+    on telecom.quarantined_report to telecom_writer;
+grant
+    insert (usage_report_seq, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor), delete
+    on telecom.quarantined_usage to telecom_writer;
 grant insert (id, payload_hash, event_count, applied_at), delete on telecom.billing_batch to telecom_writer;
 grant
     insert (
@@ -112,11 +119,13 @@ grant update (send_after, attempts, last_error), delete on telecom.outbox to tel
 grant
     insert (
         node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes,
-        disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second
+        disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second,
+        last_traffic_at, clock_skew_seconds, clock_skew_logged_at
     ),
     update (
         last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes, disk_total_bytes,
-        load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second
+        load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second, last_traffic_at,
+        clock_skew_seconds, clock_skew_logged_at
     )
     on telecom.node_server_heartbeat to telecom_writer;
 grant insert (node_server_id, status, created_at), delete on telecom.node_status_history to telecom_writer;
@@ -129,3 +138,5 @@ grant update (open_from, kept_from) on telecom.node_status_seal to telecom_write
 
 grant telecom_secret_reader to telecom_api;
 grant execute on all functions in schema telecom to telecom_writer;
+-- Administrators alone decide what is billed after all.
+revoke execute on function telecom.release_quarantined_report from telecom_writer;

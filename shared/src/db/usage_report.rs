@@ -8,13 +8,20 @@ use super::{Connection, columns};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
-/// A report as the database remembers it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewUsageReport {
+/// What a report is known by: ids of one collector may be those of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReportKey {
     /// Made by the collector.
     pub report_id: Uuid,
     /// Which server.
     pub node_server_id: i32,
+}
+
+/// A report as the database remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUsageReport<'r> {
+    /// What it is known by.
+    pub key: ReportKey,
     /// Start of the period, inclusive.
     pub period_start: DateTime<Utc>,
     /// End of the period, exclusive.
@@ -22,36 +29,63 @@ pub struct NewUsageReport {
     /// When it shows the server alive.
     pub seen_at: DateTime<Utc>,
     /// Of the payload, 32 bytes.
-    pub payload_hash: Vec<u8>,
-    /// Number of usage lines.
+    pub payload_hash: &'r [u8],
+    /// Number of usage lines to bill.
     pub line_count: i32,
+    /// SQS's `SenderId`. `None` if the queue did not provide it.
+    pub sender_id: Option<&'r str>,
 }
 
-/// Inserts those reports that are new and returns the `(report_id, seq)` of these. Waits for another transaction
-/// that is inserting the same one. `reports` is sorted by id and holds each once.
+/// Inserts those reports that are new and returns the key and `seq` of these. Waits for another transaction that is
+/// inserting the same one. `reports` is sorted by key and holds each once.
+///
+/// The second insert is for those whose id a report of another server has: it stores them under an id of ours. It has
+/// nothing to do for new reports with new ids, and meets the unique index over server and id for repeated ones.
 pub async fn insert_new(
     connection: &mut Connection,
-    reports: &[NewUsageReport],
+    reports: &[NewUsageReport<'_>],
     received_at: DateTime<Utc>,
-) -> Result<Vec<(Uuid, i64)>, Error> {
-    let (ids, servers, starts, ends, hashes, lines, seen) = columns!(
+) -> Result<Vec<(ReportKey, i64)>, Error> {
+    let (ids, servers, starts, ends, hashes, lines, seen, senders) = columns!(
         reports,
-        |r| r.report_id,
-        |r| r.node_server_id,
+        |r| r.key.report_id,
+        |r| r.key.node_server_id,
         |r| r.period_start,
         |r| r.period_end,
-        |r| r.payload_hash.clone(),
+        |r| r.payload_hash.to_vec(),
         |r| r.line_count,
-        |r| r.seen_at
+        |r| r.seen_at,
+        |r| r.sender_id.map(str::to_owned)
     );
     let rows = sqlx::query!(
         r#"/* usage_report.insert_new */
-        insert into telecom.usage_report
-            (report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, received_at)
-        select *, $8::timestamptz
-        from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::int[], $7::timestamptz[])
-        on conflict (report_id) do nothing
-        returning report_id, seq"#,
+        with reported as (
+            select *
+            from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::int[],
+                    $7::timestamptz[], $8::text[])
+                as r (report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id)
+        ), inserted as (
+            insert into telecom.usage_report (
+                report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id,
+                received_at)
+            select *, $9::timestamptz from reported
+            on conflict do nothing
+            returning report_id, node_server_id, seq
+        ), inserted_under_our_id as (
+            insert into telecom.usage_report (
+                report_id, collector_report_id, node_server_id, period_start, period_end, payload_hash, line_count,
+                seen_at, sender_id, received_at)
+            select gen_random_uuid(), r.*, $9::timestamptz
+            from reported r
+            where not exists (
+                select from inserted i where i.report_id = r.report_id and i.node_server_id = r.node_server_id
+            )
+            on conflict do nothing
+            returning collector_report_id, node_server_id, seq
+        )
+        select report_id as "report_id!", node_server_id as "node_server_id!", seq as "seq!" from inserted
+        union all
+        select collector_report_id, node_server_id, seq from inserted_under_our_id"#,
         &ids,
         &servers,
         &starts,
@@ -59,23 +93,38 @@ pub async fn insert_new(
         &hashes,
         &lines,
         &seen,
+        &senders as &[Option<String>],
         received_at
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.report_id, row.seq)).collect())
+    let key = |report_id, node_server_id| ReportKey { report_id, node_server_id };
+    Ok(rows.into_iter().map(|row| (key(row.report_id, row.node_server_id), row.seq)).collect())
 }
 
-/// The payload hashes under which `report_ids` were recorded.
-pub async fn payload_hashes(connection: &mut Connection, report_ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<u8>)>, Error> {
+/// The payload hashes under which the reports of `keys` were recorded.
+pub async fn payload_hashes(
+    connection: &mut Connection,
+    keys: &[ReportKey],
+) -> Result<Vec<(ReportKey, Vec<u8>)>, Error> {
+    let (ids, servers) = columns!(keys, |key| key.report_id, |key| key.node_server_id);
     let rows = sqlx::query!(
         r#"/* usage_report.payload_hashes */
-        select report_id, payload_hash from telecom.usage_report where report_id = any($1)"#,
-        report_ids
+        select k.report_id as "report_id!", k.node_server_id as "node_server_id!", r.payload_hash
+        from unnest($1::uuid[], $2::int[]) as k (report_id, node_server_id)
+        cross join lateral (
+            select payload_hash
+            from telecom.usage_report
+            where node_server_id = k.node_server_id and coalesce(collector_report_id, report_id) = k.report_id
+            limit 1
+        ) r"#,
+        &ids,
+        &servers
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.report_id, row.payload_hash)).collect())
+    let key = |report_id, node_server_id| ReportKey { report_id, node_server_id };
+    Ok(rows.into_iter().map(|row| (key(row.report_id, row.node_server_id), row.payload_hash)).collect())
 }
 
 /// A raw row.
@@ -85,7 +134,7 @@ pub struct RawUsage {
     pub usage_report_seq: i64,
     /// Whose traffic.
     pub user_id: Uuid,
-    /// Through which client; none where the server has no client.
+    /// Through which client. `None` if the server has no client.
     pub node_client_id: Option<i32>,
     /// The client's factor now.
     pub traffic_factor: Factor,

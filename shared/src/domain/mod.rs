@@ -1,6 +1,7 @@
 //! Plain types and pure rules.
 
 pub mod bucket;
+pub mod line_rate;
 pub mod node;
 pub mod node_log;
 pub mod node_status;

@@ -136,22 +136,27 @@ impl UsageReport {
             let message = format!("has {} lines; at most {MAX_LINES} are accepted", self.usage.len());
             return Err(Error::invalid("too_many_lines", "usage", message));
         }
-        let mut total = 0_i64;
         for (index, line) in self.usage.iter().enumerate() {
             for (name, bytes) in [("upload", line.upload), ("download", line.download)] {
                 if !(0..=MAX_LINE_BYTES).contains(&bytes) {
                     let message = format!("is {bytes}; accepted are 0 to {MAX_LINE_BYTES} bytes");
                     return Err(Error::invalid("bytes_out_of_range", format!("usage[{index}].{name}"), message));
                 }
-                // Both are bounded by MAX_LINE_BYTES and the number of lines by MAX_LINES: far below i64::MAX.
-                total = total.saturating_add(bytes);
             }
         }
+        let total = self.total_bytes();
         if total > MAX_REPORT_BYTES {
             let message = format!("sums up to {total} bytes; at most {MAX_REPORT_BYTES} are accepted");
             return Err(Error::invalid("report_bytes_out_of_range", "usage", message));
         }
         Ok(())
+    }
+
+    /// Upload and download of all lines.
+    #[must_use]
+    pub fn total_bytes(&self) -> i64 {
+        let sum = |total: i64, line: &UsageLine| total.saturating_add(line.upload).saturating_add(line.download);
+        self.usage.iter().fold(0, sum)
     }
 
     fn check_metrics(&self) -> Result<(), Error> {

@@ -74,14 +74,15 @@ struct Record {
     body: String,
 }
 
-fn identify(message: SqsMessage) -> Result<Record, Error> {
+fn identify(mut message: SqsMessage) -> Result<Record, Error> {
     let id = message.message_id.filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| Error::internal("a message came without an id"))?;
     let sent_at = message.attributes.get("SentTimestamp").and_then(|ms| ms.parse().ok());
     let sent_at = sent_at.and_then(DateTime::from_timestamp_millis);
+    let sender_id = message.attributes.remove("SenderId");
     // SQS message ids are UUIDs; for an emulator's that are not, the name gives a stable one.
     let message_id = id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
-    Ok(Record { id, received: Received { message_id, sent_at }, body: message.body.unwrap_or_default() })
+    Ok(Record { id, received: Received { message_id, sent_at, sender_id }, body: message.body.unwrap_or_default() })
 }
 
 /// Reads a message, of which no more than its id is kept beside what was read.

@@ -54,12 +54,15 @@ pub type Batch<T> = Vec<Arc<T>>;
 pub type Outcomes = Vec<Result<(), Error>>;
 
 /// What the queue says of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     /// The queue's id of it: a key where the body brings none.
     pub message_id: Uuid,
-    /// When it was sent; none: the queue does not say.
+    /// When it was sent. `None` if the queue does not say.
     pub sent_at: Option<DateTime<Utc>>,
+    /// The principal that sent it (`SenderId`): the id of a user, or of a role with its session. `None` if the queue does
+    /// not say.
+    pub sender_id: Option<String>,
 }
 
 /// Consumes a queue: bodies are read one by one, what could be read is processed together.

@@ -33,6 +33,8 @@ pub struct Maintained {
     pub runs_deleted: u64,
     /// Rows of hourly usage.
     pub usage_deleted: u64,
+    /// Quarantined reports.
+    pub quarantined_deleted: u64,
 }
 
 #[async_trait]
@@ -67,11 +69,13 @@ impl TelecomCronExecutor {
             let batches = maintenance::delete_batches(connection, before, BATCH).await?;
             let runs = maintenance::delete_billing_runs(connection, before, BATCH).await?;
             let usage = maintenance::delete_usage(connection, usage_before, BATCH).await?;
+            let quarantined = maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
             done.reports_deleted += reports;
             done.batches_deleted += batches;
             done.runs_deleted += runs;
             done.usage_deleted += usage;
-            if reports == 0 && batches == 0 && runs == 0 && usage == 0 {
+            done.quarantined_deleted += quarantined;
+            if [reports, batches, runs, usage, quarantined].iter().all(|deleted| *deleted == 0) {
                 break;
             }
         }

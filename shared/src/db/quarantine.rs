@@ -1,0 +1,113 @@
+//! Reports, or lines of them, that are not billed until an administrator releases them.
+
+use chrono::{DateTime, Utc};
+use strum::IntoStaticStr;
+use uuid::Uuid;
+
+use super::copy::Copy;
+use super::{Connection, columns};
+use crate::domain::traffic::Factor;
+use crate::error::Error;
+
+/// Why a report is in quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Reason {
+    /// Its server cannot carry so many bytes in its period. All of its lines are quarantined.
+    ImplausibleBytes,
+    /// Some of its lines name a node client that its server does not have. These lines are quarantined.
+    UnknownNodeClient,
+}
+
+/// A report of which all or some lines are quarantined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedReport<'r> {
+    /// The `seq` of the report in `usage_report`.
+    pub usage_report_seq: i64,
+    /// The id that the collector gave it.
+    pub report_id: Uuid,
+    /// Which server.
+    pub node_server_id: i32,
+    /// SQS's `SenderId`. `None` if the queue did not provide it.
+    pub sender_id: Option<&'r str>,
+    /// Start of the period, inclusive.
+    pub period_start: DateTime<Utc>,
+    /// End of the period, exclusive.
+    pub period_end: DateTime<Utc>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Inserts quarantined reports. Their lines follow with [`copy_lines`].
+pub async fn insert_reports(
+    connection: &mut Connection,
+    reports: &[QuarantinedReport<'_>],
+    received_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (seqs, ids, servers, senders, starts, ends, reasons) = columns!(
+        reports,
+        |r| r.usage_report_seq,
+        |r| r.report_id,
+        |r| r.node_server_id,
+        |r| r.sender_id.map(str::to_owned),
+        |r| r.period_start,
+        |r| r.period_end,
+        |r| <&str>::from(r.reason).to_owned()
+    );
+    sqlx::query!(
+        r#"/* quarantine.insert_reports */
+        insert into telecom.quarantined_report (
+            usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end, reason, received_at)
+        select *, $8::timestamptz
+        from unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[])"#,
+        &seqs,
+        &ids,
+        &servers,
+        &senders as &[Option<String>],
+        &starts,
+        &ends,
+        &reasons,
+        received_at
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A line in quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantinedLine {
+    /// The report's `seq`.
+    pub usage_report_seq: i64,
+    /// Whose traffic.
+    pub user_id: Uuid,
+    /// As reported, else the client that the line would be billed by.
+    pub node_client_id: Option<i32>,
+    /// The client's factor now. `None` if the server has no such client.
+    pub traffic_factor: Option<Factor>,
+    /// Bytes.
+    pub upload_bytes: i64,
+    /// Bytes.
+    pub download_bytes: i64,
+}
+
+/// Appends quarantined lines.
+pub async fn copy_lines(
+    connection: &mut Connection,
+    lines: impl Iterator<Item = QuarantinedLine>,
+) -> Result<(), Error> {
+    const STATEMENT: &str = "/* quarantine.copy_lines */ copy telecom.quarantined_usage (usage_report_seq, \
+         upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) from stdin with (format binary)";
+    let mut copy = Copy::start(connection, STATEMENT).await?;
+    for line in lines {
+        copy.row(6)
+            .await?
+            .field(line.usage_report_seq)?
+            .field(line.upload_bytes)?
+            .field(line.download_bytes)?
+            .field(line.user_id)?
+            .field(line.node_client_id)?
+            .field(line.traffic_factor)?;
+    }
+    copy.finish().await
+}

@@ -1,0 +1,79 @@
+//! What a report may say about its server: who may send it, which clients its lines may name.
+
+use std::collections::HashMap;
+
+use super::HashedReport;
+use crate::db::Connection;
+use crate::db::node::{self, ClientFactor};
+use crate::db::report_sender::{self, SenderOfServer};
+use crate::domain::traffic::Factor;
+use crate::error::{Error, ErrorKind};
+use crate::events::usage_report::{UsageLine, UsageReport};
+
+/// The servers that a batch names, with their clients.
+pub(super) struct Fleet(HashMap<i32, Vec<ClientFactor>>);
+
+/// What a line is billed by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LineFactor {
+    /// `None` if the server has no client.
+    pub node_client_id: Option<i32>,
+    pub traffic_factor: Factor,
+}
+
+impl Fleet {
+    pub async fn read(connection: &mut Connection, reports: &[&HashedReport]) -> Result<Self, Error> {
+        let servers: Vec<i32> = reports.iter().map(|hashed| hashed.report.server_id).collect();
+        Ok(Self(node::client_factors(connection, &servers).await?))
+    }
+
+    pub fn check_server(&self, report: &UsageReport) -> Result<(), Error> {
+        if self.0.contains_key(&report.server_id) {
+            return Ok(());
+        }
+        let message = format!("there is no node server {}", report.server_id);
+        Err(Error::invalid("unknown_server", "server_id", message))
+    }
+
+    /// The client that a line of a server is billed by: the one that the line names, else the server's client with the
+    /// lowest id. A server without clients bills at factor 1. `None` if the line names a client that the server does not
+    /// have. It may have been deleted or moved to another server, and its factor there is not the one of this line.
+    pub fn factor(&self, server_id: i32, line: &UsageLine) -> Option<LineFactor> {
+        let clients = self.0.get(&server_id).map(Vec::as_slice).unwrap_or_default();
+        let wanted = |client: &&ClientFactor| line.node_client_id.is_none_or(|id| client.node_client_id == id);
+        match clients.iter().find(wanted) {
+            Some(&ClientFactor { node_client_id, traffic_factor }) => {
+                Some(LineFactor { node_client_id: Some(node_client_id), traffic_factor })
+            }
+            None if line.node_client_id.is_none() => {
+                Some(LineFactor { node_client_id: None, traffic_factor: Factor::ONE })
+            }
+            None => None,
+        }
+    }
+}
+
+/// Of each report, whether its sender may report its server.
+pub(super) async fn check_senders(
+    connection: &mut Connection,
+    reports: &[&HashedReport],
+) -> Result<Vec<Result<(), Error>>, Error> {
+    let pairs: Vec<SenderOfServer<'_>> = reports
+        .iter()
+        .map(|hashed| SenderOfServer {
+            sender_id: hashed.sender_id.as_deref(),
+            node_server_id: hashed.report.server_id,
+        })
+        .collect();
+    let forbidden = report_sender::forbidden(connection, &pairs).await?;
+    let check = |(position, hashed): (usize, &&HashedReport)| {
+        let message = || format!("its sender may not report node server {}", hashed.report.server_id);
+        let is_forbidden = forbidden.contains(&position);
+        if is_forbidden {
+            Err(Error::new(ErrorKind::PermissionDenied, "sender_not_allowed", message()))
+        } else {
+            Ok(())
+        }
+    };
+    Ok(reports.iter().enumerate().map(check).collect())
+}

@@ -1,0 +1,269 @@
+//! What is written of the acceptable reports of a batch.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::HashedReport;
+use super::fleet::{Fleet, LineFactor};
+use crate::db::Connection;
+use crate::db::node::{self, Heartbeat, SkewedClock};
+use crate::db::quarantine::{self, QuarantinedLine, QuarantinedReport, Reason};
+use crate::db::usage_report::{self, NewUsageReport, RawUsage, ReportKey};
+use crate::domain::line_rate::LineRate;
+use crate::error::{Error, ErrorKind};
+use crate::events::usage_report::UsageLine;
+use crate::telemetry;
+
+/// A report, and why all or some of its lines are not billed. `None` if all are billed.
+#[derive(Debug, Clone, Copy)]
+struct Record<'r> {
+    hashed: &'r HashedReport,
+    quarantine: Option<Reason>,
+}
+
+impl<'r> Record<'r> {
+    fn new(hashed: &'r HashedReport, fleet: &Fleet, line_rate: LineRate) -> Self {
+        let report = &hashed.report;
+        let period = report.period_end - report.period_start;
+        let quarantine = if !line_rate.carries(report.total_bytes(), period) {
+            Some(Reason::ImplausibleBytes)
+        } else if report.usage.iter().any(|line| fleet.factor(report.server_id, line).is_none()) {
+            Some(Reason::UnknownNodeClient)
+        } else {
+            None
+        };
+        Self { hashed, quarantine }
+    }
+
+    fn key(&self) -> ReportKey {
+        ReportKey { report_id: self.hashed.report.report_id, node_server_id: self.hashed.report.server_id }
+    }
+
+    /// What a line is billed by. `None` if it is quarantined.
+    fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<LineFactor> {
+        if self.quarantine == Some(Reason::ImplausibleBytes) {
+            return None;
+        }
+        fleet.factor(self.hashed.report.server_id, line)
+    }
+
+    fn row(&self, fleet: &Fleet) -> Result<NewUsageReport<'r>, Error> {
+        let HashedReport { report, seen_at, payload_hash, sender_id, .. } = self.hashed;
+        let lines = match self.quarantine {
+            None => report.usage.len(),
+            Some(_) => report.usage.iter().filter(|line| self.billed_by(line, fleet).is_some()).count(),
+        };
+        Ok(NewUsageReport {
+            key: self.key(),
+            period_start: report.period_start,
+            period_end: report.period_end,
+            seen_at: *seen_at,
+            payload_hash,
+            line_count: i32::try_from(lines).map_err(Error::internal)?,
+            sender_id: sender_id.as_deref(),
+        })
+    }
+}
+
+/// The acceptable reports of a batch.
+pub(super) struct Records<'r> {
+    /// By key: sorted, and each key once. Of two under one key the first stands.
+    by_key: BTreeMap<ReportKey, Record<'r>>,
+    fleet: &'r Fleet,
+}
+
+/// A report that was new, and its `seq`.
+type New<'r> = (Record<'r>, i64);
+
+impl<'r> Records<'r> {
+    pub fn new(reports: impl Iterator<Item = &'r HashedReport>, fleet: &'r Fleet, line_rate: LineRate) -> Self {
+        let mut by_key = BTreeMap::new();
+        for hashed in reports {
+            let record = Record::new(hashed, fleet, line_rate);
+            by_key.entry(record.key()).or_insert(record);
+        }
+        Self { by_key, fleet }
+    }
+
+    pub async fn write(&self, tx: &mut Connection, now: DateTime<Utc>) -> Result<Recorded, Error> {
+        let rows = self.by_key.values().map(|record| record.row(self.fleet)).collect::<Result<Vec<_>, _>>()?;
+        let seqs: HashMap<ReportKey, i64> = usage_report::insert_new(tx, &rows, now).await?.into_iter().collect();
+        let new: Vec<New<'r>> =
+            self.by_key.iter().filter_map(|(key, record)| Some((*record, *seqs.get(key)?))).collect();
+        let hashes = self.hashes(tx, &seqs).await?;
+        usage_report::copy_raw_usage(tx, self.raw_usage(&new), now).await?;
+        let quarantined = self.write_quarantine(tx, &new, now).await?;
+        let skewed = node::record_heartbeats(tx, &heartbeats(&new), now).await?;
+        let greatest_skew_seconds =
+            new.iter().filter_map(|(record, _)| skew_seconds(record.hashed)).map(i32::abs).max();
+        Ok(Recorded { hashes, quarantined, skewed, greatest_skew_seconds })
+    }
+
+    /// The hash that is recorded under each key.
+    async fn hashes(
+        &self,
+        tx: &mut Connection,
+        new: &HashMap<ReportKey, i64>,
+    ) -> Result<HashMap<ReportKey, Vec<u8>>, Error> {
+        let (new, repeated): (Vec<_>, Vec<_>) =
+            self.by_key.values().partition(|record| new.contains_key(&record.key()));
+        let repeated: Vec<ReportKey> = repeated.into_iter().map(Record::key).collect();
+        let mut hashes: HashMap<_, _> =
+            new.into_iter().map(|record| (record.key(), record.hashed.payload_hash.clone())).collect();
+        if !repeated.is_empty() {
+            hashes.extend(usage_report::payload_hashes(tx, &repeated).await?);
+        }
+        Ok(hashes)
+    }
+
+    fn raw_usage(&self, new: &[New<'r>]) -> impl Iterator<Item = RawUsage> {
+        new.iter().flat_map(move |&(record, usage_report_seq)| {
+            record.hashed.report.usage.iter().filter_map(move |line| {
+                let LineFactor { node_client_id, traffic_factor } = record.billed_by(line, self.fleet)?;
+                Some(RawUsage {
+                    usage_report_seq,
+                    user_id: line.user,
+                    node_client_id,
+                    traffic_factor,
+                    upload_bytes: line.upload,
+                    download_bytes: line.download,
+                })
+            })
+        })
+    }
+
+    async fn write_quarantine(
+        &self,
+        tx: &mut Connection,
+        new: &[New<'r>],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Quarantined>, Error> {
+        let reports: Vec<QuarantinedReport<'r>> =
+            new.iter().filter_map(|(record, seq)| quarantined_report(record, *seq)).collect();
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lines: Vec<QuarantinedLine> =
+            new.iter().flat_map(|(record, seq)| self.quarantined_lines(record, *seq)).collect();
+        quarantine::insert_reports(tx, &reports, now).await?;
+        quarantine::copy_lines(tx, lines.iter().copied()).await?;
+        let quarantined = |report: &QuarantinedReport<'r>| Quarantined {
+            usage_report_seq: report.usage_report_seq,
+            node_server_id: report.node_server_id,
+            reason: report.reason,
+            lines: lines.iter().filter(|line| line.usage_report_seq == report.usage_report_seq).count(),
+        };
+        Ok(reports.iter().map(quarantined).collect())
+    }
+
+    fn quarantined_lines(&self, record: &Record<'r>, usage_report_seq: i64) -> Vec<QuarantinedLine> {
+        let report = &record.hashed.report;
+        let is_quarantined = |line: &&UsageLine| record.billed_by(line, self.fleet).is_none();
+        let quarantined = |line: &UsageLine| {
+            let known = self.fleet.factor(report.server_id, line);
+            QuarantinedLine {
+                usage_report_seq,
+                user_id: line.user,
+                node_client_id: known.map_or(line.node_client_id, |factor| factor.node_client_id),
+                traffic_factor: known.map(|factor| factor.traffic_factor),
+                upload_bytes: line.upload,
+                download_bytes: line.download,
+            }
+        };
+        report.usage.iter().filter(is_quarantined).map(quarantined).collect()
+    }
+}
+
+fn quarantined_report<'r>(record: &Record<'r>, usage_report_seq: i64) -> Option<QuarantinedReport<'r>> {
+    let report = &record.hashed.report;
+    Some(QuarantinedReport {
+        usage_report_seq,
+        report_id: report.report_id,
+        node_server_id: report.server_id,
+        sender_id: record.hashed.sender_id.as_deref(),
+        period_start: report.period_start,
+        period_end: report.period_end,
+        reason: record.quarantine?,
+    })
+}
+
+/// Of a report that was quarantined, for the log.
+struct Quarantined {
+    usage_report_seq: i64,
+    node_server_id: i32,
+    reason: Reason,
+    lines: usize,
+}
+
+/// What a batch left in the database.
+pub(super) struct Recorded {
+    hashes: HashMap<ReportKey, Vec<u8>>,
+    quarantined: Vec<Quarantined>,
+    skewed: Vec<SkewedClock>,
+    greatest_skew_seconds: Option<i32>,
+}
+
+impl Recorded {
+    /// A repeat is as good as the first; another payload under a recorded key is not.
+    pub fn check(&self, hashed: &HashedReport) -> Result<(), Error> {
+        let report = &hashed.report;
+        let key = ReportKey { report_id: report.report_id, node_server_id: report.server_id };
+        match self.hashes.get(&key) {
+            Some(recorded) if *recorded == hashed.payload_hash => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Conflict,
+                "report_id_reused",
+                format!("report {} was recorded with another payload; a new report needs a new id", report.report_id),
+            )),
+            None => Err(Error::internal(format!("report {} was not recorded", report.report_id))),
+        }
+    }
+
+    /// Logs and counts what an operator should know, once it is committed.
+    pub fn log(&self) {
+        telemetry::count("ReportsQuarantined", self.quarantined.len());
+        telemetry::count("UsageLinesQuarantined", self.quarantined.iter().map(|report| report.lines).sum());
+        for Quarantined { usage_report_seq, node_server_id, reason, lines } in &self.quarantined {
+            tracing::warn!(usage_report_seq, node_server_id, ?reason, lines, "report quarantined");
+        }
+        if let Some(seconds) = self.greatest_skew_seconds {
+            telemetry::gauge("NodeClockSkewSeconds", seconds.into());
+        }
+        for SkewedClock { node_server_id, clock_skew_seconds } in &self.skewed {
+            tracing::warn!(
+                node_server_id,
+                clock_skew_seconds,
+                "the newest period did not end when its report was sent: the server's clock is wrong, or reports wait"
+            );
+        }
+    }
+}
+
+fn skew_seconds(hashed: &HashedReport) -> Option<i32> {
+    // At most the greatest age of a report, 35 days.
+    hashed.clock_skew.map(|skew| i32::try_from(skew.num_seconds()).unwrap_or(i32::MIN))
+}
+
+/// One heartbeat per server, sorted by server: when it was last seen, and the newest metrics there are. Of two reports that
+/// were seen at the same instant, as those from the future may be, the one of the later period is newer.
+fn heartbeats(new: &[New<'_>]) -> Vec<Heartbeat> {
+    let mut records: Vec<&Record<'_>> = new.iter().map(|(record, _)| record).collect();
+    records.sort_by_key(|record| (record.hashed.seen_at, record.hashed.report.period_end));
+    let mut by_server: BTreeMap<i32, Heartbeat> = BTreeMap::new();
+    for record in records {
+        let HashedReport { report, seen_at, .. } = record.hashed;
+        let beat = by_server.entry(report.server_id).or_insert_with(|| Heartbeat {
+            node_server_id: report.server_id,
+            online_at: *seen_at,
+            metrics: None,
+            traffic_at: None,
+            clock_skew_seconds: None,
+        });
+        beat.online_at = *seen_at;
+        beat.metrics = report.metrics.clone().map(|metrics| (*seen_at, metrics)).or(beat.metrics.take());
+        beat.traffic_at = (report.total_bytes() > 0).then_some(*seen_at).or(beat.traffic_at);
+        beat.clock_skew_seconds = skew_seconds(record.hashed).or(beat.clock_skew_seconds);
+    }
+    by_server.into_values().collect()
+}

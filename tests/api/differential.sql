@@ -13,8 +13,9 @@ select n, (array['server ', '=server', 'Köln, "', E'two\nlines '])[1 + n % 4] |
     timestamptz '2026-01-01 00:00:00.123456Z' + n * interval '1 hour', timestamptz '2026-02-01Z'
 from generate_series(2, 20) n;
 
-insert into telecom.node_server_heartbeat (node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, load1, online_users)
+insert into telecom.node_server_heartbeat (node_server_id, last_online_at, last_traffic_at, clock_skew_seconds, metrics_at, cpu_percent, memory_used_bytes, load1, online_users)
 select n, timestamptz '2026-03-10 10:00:00Z' - n * interval '7 minutes',
+    case when n % 4 > 0 then timestamptz '2026-03-10 08:00:00.25Z' - n * interval '7 hours' end, case when n % 5 > 0 then n * 100 - 700 end,
     case when n % 3 > 0 then timestamptz '2026-03-10 09:00:00Z' end, case when n % 3 > 0 then n * 1.5 end,
     case when n % 3 > 0 then n * 1000000::bigint end, case when n % 6 > 3 then n / 10.0 end, case when n % 3 > 0 then n end
 from generate_series(1, 15) n;
@@ -204,7 +205,8 @@ $$;
 create function oracle.summary(server integer) returns json language sql as $$
     select json_build_object('id', id, 'name', name, 'compatibility', compatibility, 'status', status,
         'last_online_at', (select last_online_at from telecom.node_server_heartbeat where node_server_id = id),
-        'client_count', (select count(*) from telecom.node_client where node_server_id = telecom.node_server.id))
+        'client_count', (select count(*) from telecom.node_client where node_server_id = telecom.node_server.id),
+        'last_traffic_at', (select last_traffic_at from telecom.node_server_heartbeat where node_server_id = id))
     from telecom.node_server where id = server
 $$;
 
@@ -230,6 +232,7 @@ $$;
 create function oracle.server(u uuid, now timestamptz, wanted text, reveal text, text, text) returns json language sql as $$
     select json_build_object('server', oracle.summary(id),
         'server_config', oracle.masked(server_config, 'server_key', reveal::boolean), 'metrics', oracle.metrics(id),
+        'clock_skew_seconds', (select clock_skew_seconds from telecom.node_server_heartbeat where node_server_id = id),
         'created_at', created_at, 'updated_at', updated_at)
     from telecom.node_server where id = wanted::int
 $$;

@@ -144,6 +144,7 @@ impl Message<NodeServerSummary> for v1::NodeServerSummary {
             status: status(server.status),
             last_online_at: server.last_online_at.map(timestamp),
             client_count: server.client_count,
+            last_traffic_at: server.last_traffic_at.map(timestamp),
         }
     }
 }
@@ -154,6 +155,7 @@ impl Message<NodeServerDetails> for v1::ShowNodeServerResponse {
             server: Some(Message::of(details.server)),
             server_config: Some(structure(details.server_config)),
             metrics: details.metrics.map(Message::of),
+            clock_skew_seconds: details.clock_skew_seconds,
             created_at: Some(timestamp(details.created_at)),
             updated_at: Some(timestamp(details.updated_at)),
         }

@@ -23,6 +23,7 @@ pub async fn list_servers(
         r#"/* fleet.list_servers */
         select s.id as "id!", s.name as "name!", s.compatibility::text as "compatibility!", s.status::text as "status!",
             (select last_online_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_online_at,
+            (select last_traffic_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_traffic_at,
             (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
         from (
             (select id, name, compatibility, status from telecom.node_server
@@ -58,6 +59,7 @@ pub async fn list_servers(
             status: stored(&row.status)?,
             last_online_at: row.last_online_at,
             client_count: row.client_count,
+            last_traffic_at: row.last_traffic_at,
         })
     });
     Ok((servers.collect::<Result<_, Error>>()?, total))
@@ -69,6 +71,7 @@ pub async fn show_server(connection: &mut Connection, id: i32) -> Result<Option<
         r#"/* fleet.show_server */
         select s.id, s.name, s.compatibility::text as "compatibility!", s.status::text as "status!", s.server_config,
             s.created_at, s.updated_at, h.last_online_at as "last_online_at?", h.metrics_at as "metrics_at?",
+            h.last_traffic_at as "last_traffic_at?", h.clock_skew_seconds as "clock_skew_seconds?",
             h.cpu_percent, h.memory_used_bytes, h.memory_total_bytes, h.disk_used_bytes, h.disk_total_bytes, h.load1,
             h.online_users, h.uptime_seconds, h.upload_bytes_per_second, h.download_bytes_per_second,
             (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
@@ -100,9 +103,11 @@ pub async fn show_server(connection: &mut Connection, id: i32) -> Result<Option<
             status: stored(&row.status)?,
             last_online_at: row.last_online_at,
             client_count: row.client_count,
+            last_traffic_at: row.last_traffic_at,
         },
         server_config: row.server_config,
         metrics: row.metrics_at.map(|measured_at| NodeServerMetrics { measured_at, metrics }),
+        clock_skew_seconds: row.clock_skew_seconds,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }))

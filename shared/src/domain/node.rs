@@ -48,6 +48,8 @@ pub struct NodeServerSummary {
     pub last_online_at: Option<DateTime<Utc>>,
     /// How many node clients it backs.
     pub client_count: i64,
+    /// When it was last seen carrying traffic: as `last_online_at`, of reports with bytes. `None` if it never was.
+    pub last_traffic_at: Option<DateTime<Utc>>,
 }
 
 /// What a node server last told of itself. A number is absent where the server does not tell it.
@@ -69,6 +71,9 @@ pub struct NodeServerDetails {
     pub server_config: Value,
     /// None: it has never told any.
     pub metrics: Option<NodeServerMetrics>,
+    /// End of its newest period minus the time at which its report was sent, in seconds. Negative: the server's clock is
+    /// behind, or its reports wait before they are sent. `None` if it is not known.
+    pub clock_skew_seconds: Option<i32>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
     /// When its name, compatibility or configuration was last changed. A change of status leaves it.

@@ -29,7 +29,7 @@ impl Endpoint for NodeServers {
         Parameter::offset(FLEET_PAGES),
     ];
     const CSV_COLUMNS: Option<&'static [&'static str]> =
-        Some(&["id", "name", "compatibility", "status", "last_online_at", "client_count"]);
+        Some(&["id", "name", "compatibility", "status", "last_online_at", "client_count", "last_traffic_at"]);
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListServers, Error> {
         Ok(AdminListServers {
@@ -48,6 +48,7 @@ impl Endpoint for NodeServers {
                 <&str>::from(server.status).to_owned(),
                 cell(server.last_online_at.map(moment)),
                 server.client_count.to_string(),
+                cell(server.last_traffic_at.map(moment)),
             ]
         };
         page.servers.iter().map(row).collect()

@@ -30,6 +30,7 @@ mod database {
     mod hand_made_rows;
     mod login;
     mod migrations;
+    mod node_constraints;
     mod roles;
     mod writes;
 }

@@ -228,7 +228,7 @@ impl Recorded {
             tracing::warn!(usage_report_seq, node_server_id, ?reason, lines, "report quarantined");
         }
         if let Some(seconds) = self.greatest_skew_seconds {
-            telemetry::gauge("NodeClockSkewSeconds", seconds.into());
+            telemetry::measure("NodeClockSkewSeconds", seconds.into());
         }
         for SkewedClock { node_server_id, clock_skew_seconds } in &self.skewed {
             tracing::warn!(

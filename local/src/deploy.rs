@@ -59,7 +59,7 @@ impl<'a> Deployment<'a> {
 
     /// To be called when ministack has stopped and saved its state: the next start need not deploy again.
     pub fn remember(&self) -> Result<()> {
-        fs::write(stamp_file(self.settings), &self.stamp).context("Cannot note what is deployed")
+        write_private(&stamp_file(self.settings), &self.stamp)
     }
 
     fn deploy(&self, python: &Environment, sam: &Environment) -> Result<()> {

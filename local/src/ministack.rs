@@ -12,7 +12,7 @@ use crate::net;
 use crate::postgres::Account;
 use crate::process::{Service, ServiceSpec};
 use crate::python::Environment;
-use crate::settings::{START_LIMIT, Settings, private_folder};
+use crate::settings::{START_LIMIT, Settings, private_folder, write_private};
 
 /// What every AWS client on this machine is told; the emulator takes any credentials.
 fn client_environment(settings: &Settings) -> [(&'static str, String); 5] {
@@ -130,7 +130,7 @@ fn follow_port(settings: &Settings) -> Result<()> {
             }
         }
     }
-    fs::write(note, port).context("Cannot write to ministack's saved state")
+    write_private(&note, &port)
 }
 
 fn replace_in_file(path: &Path, from: &str, to: &str) -> Result<()> {

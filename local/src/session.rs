@@ -183,7 +183,7 @@ fn record_file(settings: &Settings) -> PathBuf {
 fn open_lock(settings: &Settings) -> Result<File> {
     let path = settings.state.join("run.lock");
     let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).open(&path);
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
     file.with_context(|| format!("Cannot open {}. Was it made by another user?", path.display()))
 }
 

@@ -36,12 +36,13 @@ impl Account {
     /// A last line that a crash cut short is removed: its report was never sent.
     pub fn open(path: &Path) -> Result<(Self, Vec<Report>)> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("Cannot create {}", folder.display()))?;
+            private_folder(folder)?;
         }
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
             .append(true)
+            .mode(0o600)
             .open(path)
             .with_context(|| format!("Cannot open {}", path.display()))?;
         match file.try_lock() {

@@ -53,7 +53,7 @@ const STANDING_STILL: [&str; 7] = [
     "ViewStandsStill",
     "MaintenanceStandsStill",
 ];
-const UNMEASURED: [&str; 2] = ["BillingLag", "OutboxAge"];
+const UNMEASURED: [&str; 3] = ["BillingLag", "OutboxAge", "ParkedEvents"];
 const OF_MESSAGES: [&str; 6] = [
     "UsageReportDeadLetters",
     "UserUsageBillingDeadLetters",
@@ -189,7 +189,7 @@ fn every_alarm_has_a_break_that_sets_it_off() {
         &FAILURES,
         &ERRORS,
         &REJECTED,
-        &["CollectionStopped"],
+        &["CollectionStopped", "ReportsQuarantined"],
     ];
     assert_eq!(Deployed::with_version("$LATEST").alarms(), names(&broken));
 }
@@ -325,4 +325,31 @@ async fn a_collection_that_stopped_is_noticed(pool: PgPool) {
     world.sql("update telecom.node_status_watch set heard_from = now() - interval '1 day'").await;
     let seen = instead(seen, run(&functions, &["refresh-server-status"]).await);
     assert_eq!(firing(&seen), names(&[&["CollectionStopped"]]), "{seen:#?}");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn usage_that_stays_parked_is_noticed(pool: PgPool) {
+    let world = world(pool).await;
+    let functions = Functions::over(&world.pool);
+    let seen = run_all(&functions, &[]).await;
+    world
+        .sql(
+            "insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes, raw_download_bytes,
+                billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at)
+             values (gen_random_uuid(), now(), 1, 1, 1, 1, 1, 'locked', now() - interval '11 minutes', now() + interval '1 hour')",
+        )
+        .await;
+    let seen = instead(seen, run(&functions, &["bill-traffic"]).await);
+    assert_eq!(firing(&seen), names(&[&["ParkedEvents"]]), "{seen:#?}");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_report_in_quarantine_is_noticed(pool: PgPool) {
+    let world = world(pool).await;
+    let functions = Functions::over(&world.pool);
+    let seen = run_all(&functions, &[]).await;
+    let bytes = 1_i64 << 50;
+    let implausible = report_of(Uuid::new_v4().as_u128(), 1, System.now(), &[(user(1), bytes, bytes)]).to_string();
+    let seen = instead(seen, vec![functions.deliver("ingest-usage-report", &[implausible]).await]);
+    assert_eq!(firing(&seen), names(&[&["ReportsQuarantined"]]), "{seen:#?}");
 }

@@ -215,3 +215,16 @@ async fn empty_reports_do_not_move_the_last_traffic_forward(pool: PgPool) {
     world.report(&texts(&[report_of(3, 1, nine, &[(user(1), 0, 1)]), report(4, &[(user(1), 0, 0)])])).await;
     assert_eq!(world.number(traffic).await, nine.timestamp());
 }
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_repeat_succeeds_though_its_server_was_deleted_meanwhile(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.server(2, &[]).await;
+    let body = |id, bytes| report_of(id, 2, at(NOW), &[(user(1), bytes, 0)]);
+    assert!(world.report(&texts(&[body(1, 5)])).await.is_empty());
+    world.sql("delete from telecom.node_server where id = 2").await;
+    // A repeat, the same id with another payload, and a new report.
+    let bodies = texts(&[body(1, 5), body(1, 6), body(2, 5)]);
+    assert_eq!(world.report(&bodies).await, [message_id(1), message_id(2)]);
+    assert_eq!(world.number(RAW_BYTES).await, 5);
+}

@@ -45,7 +45,12 @@ begin
     end loop;
     -- The code before telecom_secret_reader reads configurations as telecom_reader and telecom_writer. It runs until the
     -- deployment is over, or again after a rollback: the run after the one that makes the role takes that right back.
-    if has_column_privilege('telecom_secret_reader', 'telecom.node_server', 'server_config', 'select') then
+    -- In this database: the role itself may be there for another one.
+    if exists (
+        select from pg_attribute a, aclexplode(a.attacl) g
+        where a.attrelid = 'telecom.node_server'::regclass and a.attname = 'server_config'
+            and g.grantee = 'telecom_secret_reader'::regrole
+    ) then
         revoke select on telecom.node_server, telecom.node_client from telecom_reader, telecom_writer;
     end if;
 end $$;

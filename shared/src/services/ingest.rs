@@ -11,6 +11,7 @@ use super::{Batch, Consumer, Outcomes, Processor, Received};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
+use crate::db::usage_report::ReportKey;
 use crate::db::{self, Connection};
 use crate::domain::line_rate::LineRate;
 use crate::error::Error;
@@ -63,6 +64,13 @@ pub struct HashedReport {
     pub payload_hash: Vec<u8>,
 }
 
+impl HashedReport {
+    /// The key under which it is recorded once.
+    fn key(&self) -> ReportKey {
+        ReportKey { report_id: self.report.report_id, node_server_id: self.report.server_id }
+    }
+}
+
 impl Consumer for IngestUsageReports {
     type Message = HashedReport;
 
@@ -100,9 +108,10 @@ impl IngestUsageReports {
         let check = |(hashed, sender): (&&HashedReport, Result<(), Error>)| {
             sender.and_then(|()| fleet.check_server(&hashed.report))
         };
-        let checks: Outcomes = reports.iter().zip(senders).map(check).collect();
+        let mut checks: Outcomes = reports.iter().zip(senders).map(check).collect();
         let acceptable = reports.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(hashed, _)| *hashed);
-        let recorded = Records::new(acceptable, &fleet, self.line_rate).write(tx, now).await?;
+        let mut recorded = Records::new(acceptable, &fleet, self.line_rate).write(tx, now).await?;
+        recorded.add_earlier(tx, reports, &mut checks).await?;
         Ok((checks, recorded))
     }
 }

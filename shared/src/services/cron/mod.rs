@@ -67,6 +67,12 @@ impl Run {
             .await
     }
 
+    /// Whether so much time is left.
+    #[must_use]
+    pub fn has_time_for(&self, time: Duration) -> bool {
+        self.deadline.is_none_or(|deadline| Instant::now() + time < deadline)
+    }
+
     /// Whether another step might not finish in time.
     #[must_use]
     pub fn deadline_is_near(&self) -> bool {

@@ -27,12 +27,15 @@ impl Fleet {
         Ok(Self(node::client_factors(connection, &servers).await?))
     }
 
+    /// The code of a report whose server does not exist.
+    pub const UNKNOWN_SERVER: &str = "unknown_server";
+
     pub fn check_server(&self, report: &UsageReport) -> Result<(), Error> {
         if self.0.contains_key(&report.server_id) {
             return Ok(());
         }
         let message = format!("there is no node server {}", report.server_id);
-        Err(Error::invalid("unknown_server", "server_id", message))
+        Err(Error::invalid(Self::UNKNOWN_SERVER, "server_id", message))
     }
 
     /// The client that a line of a server is billed by: the one that the line names, else the server's client with the

@@ -13,6 +13,7 @@ use crate::db::usage_report::{self, NewUsageReport, RawUsage, ReportKey};
 use crate::domain::line_rate::LineRate;
 use crate::error::{Error, ErrorKind};
 use crate::events::usage_report::UsageLine;
+use crate::services::Outcomes;
 use crate::telemetry;
 
 /// A report, and why all or some of its lines are not billed. `None` if all are billed.
@@ -37,7 +38,7 @@ impl<'r> Record<'r> {
     }
 
     fn key(&self) -> ReportKey {
-        ReportKey { report_id: self.hashed.report.report_id, node_server_id: self.hashed.report.server_id }
+        self.hashed.key()
     }
 
     /// What a line is billed by. `None` if it is quarantined.
@@ -208,8 +209,7 @@ impl Recorded {
     /// A repeat is as good as the first; another payload under a recorded key is not.
     pub fn check(&self, hashed: &HashedReport) -> Result<(), Error> {
         let report = &hashed.report;
-        let key = ReportKey { report_id: report.report_id, node_server_id: report.server_id };
-        match self.hashes.get(&key) {
+        match self.hashes.get(&hashed.key()) {
             Some(recorded) if *recorded == hashed.payload_hash => Ok(()),
             Some(_) => Err(Error::new(
                 ErrorKind::Conflict,
@@ -218,6 +218,30 @@ impl Recorded {
             )),
             None => Err(Error::internal(format!("report {} was not recorded", report.report_id))),
         }
+    }
+
+    /// A repeat of a report succeeds though its server has been deleted since: what was recorded of it is added, and its
+    /// check is passed.
+    pub async fn add_earlier(
+        &mut self,
+        tx: &mut Connection,
+        reports: &[&HashedReport],
+        checks: &mut Outcomes,
+    ) -> Result<(), Error> {
+        let is_unknown =
+            |check: &Result<(), Error>| check.as_ref().is_err_and(|error| error.code() == Fleet::UNKNOWN_SERVER);
+        let unknown = reports.iter().zip(checks.iter()).filter(|(_, check)| is_unknown(check));
+        let unknown: Vec<ReportKey> = unknown.map(|(hashed, _)| hashed.key()).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        self.hashes.extend(usage_report::payload_hashes(tx, &unknown).await?);
+        for (hashed, check) in reports.iter().zip(checks) {
+            if is_unknown(check) && self.hashes.contains_key(&hashed.key()) {
+                *check = Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Logs and counts what an operator should know, once it is committed.

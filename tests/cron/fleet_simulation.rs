@@ -23,7 +23,7 @@ use sqlx::PgPool;
 use telecom_tests::fleet::{Fleet, Life, Report, Seconds, Span};
 use telecom_tests::report::report_of;
 use telecom_tests::watch::after;
-use telecom_tests::{NOW, World, at, unreachable_publisher};
+use telecom_tests::{NOW, World, actor, at, unreachable_publisher};
 use uuid::Uuid;
 
 fn seconds(moment: DateTime<Utc>) -> Seconds {
@@ -241,7 +241,7 @@ async fn live_on_the_database(pool: PgPool, life: Life) {
         }
         for (id, maintenance) in maintenance_of(&fleet, step) {
             let reason = "a disk".to_owned();
-            admin.process(SetNodeServerMaintenance { id, maintenance, reason, actor: Uuid::nil() }).await.unwrap();
+            admin.process(SetNodeServerMaintenance { id, maintenance, reason, actor: actor(0) }).await.unwrap();
         }
         // Now and then two run at once.
         let twice = || async { if step % 50 == 0 { run().await } else { Refreshed::default() } };

@@ -123,5 +123,5 @@ async fn a_person_is_answered_without_any_deployment(pool: PgPool) {
 async fn a_deployment_that_cannot_be_answered_is_an_error() {
     let event = LambdaEvent::new(json!({ "RequestType": "Create" }), Invocation::default());
     let migrate = Migrate::new(unreachable_pool(), Context::system());
-    assert_eq!(deployment::handle(&migrate, event).await.unwrap_err().code(), "internal");
+    assert_eq!(deployment::handle(&migrate, event).await.unwrap_err().code(), "invalid_field");
 }

@@ -62,7 +62,7 @@ async fn every_table_is_in_the_documentation_of_retention(pool: PgPool) {
 }
 
 /// How a row of a table comes to be that is as old as `$1` says.
-const ROWS: [(&str, &str); 10] = [
+const ROWS: [(&str, &str); 11] = [
     (
         "traffic_usage",
         "insert into telecom.traffic_usage (usage_report_seq, received_at, upload_bytes, download_bytes, user_id, traffic_factor)
@@ -99,6 +99,11 @@ const ROWS: [(&str, &str); 10] = [
         "node_status_transition",
         "insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
          values (1, 'online', '2020-01-01Z', $1, $1)",
+    ),
+    (
+        "audit_entry",
+        "insert into telecom.audit_entry (created_at, actor_user_id, action, target_kind, target_id)
+         values ($1, gen_random_uuid(), 'RevealSecrets', 'node_server', '1')",
     ),
     ("collection_outage", "insert into telecom.collection_outage (since, until) values ('2020-01-01Z', $1)"),
 ];

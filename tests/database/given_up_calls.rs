@@ -13,7 +13,7 @@ use shared::services::analysis::{AnalysisService, ListUserNodes};
 use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use telecom_tests::{SERVER, World, deliver, until, user};
+use telecom_tests::{SERVER, World, actor, deliver, until, user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
@@ -112,7 +112,7 @@ async fn list_nodes(world: &World) -> Result<(), shared::error::Error> {
 async fn set_maintenance(world: &World, maintenance: bool) -> Result<(), shared::error::Error> {
     let service = ManageService::new(world.writer.clone(), world.context(), TelecomConfig::default());
     let reason = "a test".to_owned();
-    let input = SetNodeServerMaintenance { id: SERVER, maintenance, reason, actor: Uuid::nil() };
+    let input = SetNodeServerMaintenance { id: SERVER, maintenance, reason, actor: actor(0) };
     service.process(input).await.map(drop)
 }
 

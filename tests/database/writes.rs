@@ -7,7 +7,7 @@ use shared::services::Processor;
 use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use telecom_tests::watch::Watch;
-use telecom_tests::{World, user};
+use telecom_tests::{World, actor};
 
 /// From now on each transaction's writes are noted.
 async fn note_writes(world: &World) {
@@ -81,7 +81,7 @@ async fn setting_maintenance_writes_what_is_documented_in_that_order(pool: PgPoo
     note_writes(&watch.world).await;
     let service = ManageService::new(watch.world.writer.clone(), watch.world.context(), TelecomConfig::default());
     for maintenance in [true, false] {
-        let set = SetNodeServerMaintenance { id: 1, maintenance, reason: "a new disk".to_owned(), actor: user(1) };
+        let set = SetNodeServerMaintenance { id: 1, maintenance, reason: "a new disk".to_owned(), actor: actor(1) };
         assert!(service.process(set).await.unwrap().changed);
     }
     assert_documented(&written(&watch.world).await, "set maintenance", "set-node-server-maintenance");

@@ -19,6 +19,7 @@ use crate::deadline;
 use crate::error::Error;
 
 pub mod analysis;
+pub mod audit;
 pub mod billing;
 pub mod credentials;
 pub mod fleet;

@@ -142,6 +142,9 @@ grant update (ran_at, heard_from, unjudged_from, is_settled) on telecom.node_sta
 grant update (open_from, kept_from) on telecom.node_status_seal to telecom_writer;
 
 grant telecom_secret_reader to telecom_api;
+-- Of what was done through the APIs: the call itself adds an entry, and no function changes one.
+grant insert (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
+    on telecom.audit_entry to telecom_secret_reader, telecom_writer;
 grant execute on all functions in schema telecom to telecom_writer;
 -- Administrators alone decide what is billed after all.
 revoke execute on function telecom.release_quarantined_report from telecom_writer;

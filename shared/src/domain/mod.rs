@@ -1,5 +1,6 @@
 //! Plain types and pure rules.
 
+pub mod audit;
 pub mod bucket;
 pub mod line_rate;
 pub mod node;

@@ -84,6 +84,6 @@ impl Endpoint for NodeClient {
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowClient, Error> {
         let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
-        Ok(AdminShowClient { id: request.id()?, reveal_secrets, actor: request.user_id() })
+        Ok(AdminShowClient { id: request.id()?, reveal_secrets, actor: request.actor() })
     }
 }

@@ -67,7 +67,7 @@ impl Endpoint for NodeServer {
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowServer, Error> {
         let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
-        Ok(AdminShowServer { id: request.id()?, reveal_secrets, actor: request.user_id() })
+        Ok(AdminShowServer { id: request.id()?, reveal_secrets, actor: request.actor() })
     }
 }
 
@@ -117,6 +117,6 @@ impl Endpoint for NodeServerMaintenance {
 
     fn input(request: &ApiRequest<'_>) -> Result<SetNodeServerMaintenance, Error> {
         let MaintenanceBody { maintenance, reason } = request.body()?;
-        Ok(SetNodeServerMaintenance { id: request.id()?, maintenance, reason, actor: request.user_id() })
+        Ok(SetNodeServerMaintenance { id: request.id()?, maintenance, reason, actor: request.actor() })
     }
 }

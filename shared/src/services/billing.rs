@@ -171,11 +171,7 @@ impl Servers {
             return Ok(());
         }
         match billing.events.iter().find(|event| !self.known.contains(&event.server_id)) {
-            Some(event) => Err(Error::invalid(
-                "unknown_server",
-                "server_id",
-                format!("there is no node server {}", event.server_id),
-            )),
+            Some(_) => Err(Error::invalid("unknown_server", "server_id", "there is no such node server")),
             None => Ok(()),
         }
     }

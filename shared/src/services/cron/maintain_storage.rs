@@ -5,7 +5,8 @@ use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, maintenance};
+use crate::db::{self, Connection, audit, maintenance};
+use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
 use crate::services::Processor;
 
@@ -35,6 +36,8 @@ pub struct Maintained {
     pub usage_deleted: u64,
     /// Quarantined reports.
     pub quarantined_deleted: u64,
+    /// Audit entries.
+    pub audit_deleted: u64,
 }
 
 #[async_trait]
@@ -75,7 +78,9 @@ impl TelecomCronExecutor {
             done.runs_deleted += runs;
             done.usage_deleted += usage;
             done.quarantined_deleted += quarantined;
-            if [reports, batches, runs, usage, quarantined].iter().all(|deleted| *deleted == 0) {
+            let audit = audit::delete(connection, now - TimeDelta::days(KEPT_DAYS), BATCH).await?;
+            done.audit_deleted += audit;
+            if [reports, batches, runs, usage, quarantined, audit].iter().all(|deleted| *deleted == 0) {
                 break;
             }
         }

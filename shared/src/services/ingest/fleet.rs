@@ -34,8 +34,7 @@ impl Fleet {
         if self.0.contains_key(&report.server_id) {
             return Ok(());
         }
-        let message = format!("there is no node server {}", report.server_id);
-        Err(Error::invalid(Self::UNKNOWN_SERVER, "server_id", message))
+        Err(Error::invalid(Self::UNKNOWN_SERVER, "server_id", "there is no such node server"))
     }
 
     /// The client that a line of a server is billed by: the one that the line names, else the server's client with the
@@ -69,11 +68,10 @@ pub(super) async fn check_senders(
         })
         .collect();
     let forbidden = report_sender::forbidden(connection, &pairs).await?;
-    let check = |(position, hashed): (usize, &&HashedReport)| {
-        let message = || format!("its sender may not report node server {}", hashed.report.server_id);
+    let check = |(position, _): (usize, &&HashedReport)| {
         let is_forbidden = forbidden.contains(&position);
         if is_forbidden {
-            Err(Error::new(ErrorKind::PermissionDenied, "sender_not_allowed", message()))
+            Err(Error::new(ErrorKind::PermissionDenied, "sender_not_allowed", "its sender may not report this node server"))
         } else {
             Ok(())
         }

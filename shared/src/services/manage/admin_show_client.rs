@@ -1,27 +1,28 @@
 //! `AdminShowClient`: all there is about a node client, and about the server behind it.
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
-use super::{ManageService, mask_unless};
+use super::{ManageService, record_reveal};
 use crate::auth::Access;
 use crate::db::fleet::{self, Clients};
 use crate::db::{self, Connection};
+use crate::domain::audit::{Actor, Target};
 use crate::domain::node::NodeClientDetails;
 use crate::domain::node_id;
 use crate::domain::page::Page;
+use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
 /// Asks for one node client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminShowClient {
     /// Its id.
     pub id: i32,
     /// Show keys and passwords of the configuration as they are.
     pub reveal_secrets: bool,
-    /// Who asks: whoever sees secrets is named in the log.
-    pub actor: Uuid,
+    /// The caller, who is recorded if secrets are shown.
+    pub actor: Actor,
 }
 
 impl Operation for AdminShowClient {
@@ -40,16 +41,23 @@ impl Processor<AdminShowClient> for ManageService {
     #[tracing::instrument(name = "admin_show_client", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowClient) -> Result<NodeClientDetails, Error> {
         let id = node_id("id", input.id)?;
-        let details = db::read_tx(&self.pool, async |tx| details(tx, id).await).await?;
-        let mut details = details.ok_or_else(|| Error::not_found(&format!("node client {id}")))?;
-        mask_unless::<AdminShowClient>(input.reveal_secrets, (id, input.actor), &mut details.client.client_config);
+        if input.reveal_secrets {
+            return db::write_tx(&self.pool, "reveal_secrets", async |tx| {
+                record_reveal(tx, &input.actor, Target::NodeClient(id), self.context.now()).await?;
+                details(tx, id).await
+            })
+            .await;
+        }
+        let mut details = db::read_tx(&self.pool, async |tx| details(tx, id).await).await?;
+        secret::mask(&mut details.client.client_config);
         Ok(details)
     }
 }
 
-async fn details(connection: &mut Connection, id: i32) -> Result<Option<NodeClientDetails>, Error> {
+async fn details(connection: &mut Connection, id: i32) -> Result<NodeClientDetails, Error> {
+    let not_found = || Error::not_found(&format!("node client {id}"));
     let clients = fleet::list_clients(connection, Clients::One(id), Page { limit: 1, offset: 0 }).await?;
-    let Some(client) = clients.into_iter().next() else { return Ok(None) };
-    let server = fleet::show_server(connection, client.server_id).await?;
-    Ok(server.map(|details| NodeClientDetails { client, server: details.server, metrics: details.metrics }))
+    let client = clients.into_iter().next().ok_or_else(not_found)?;
+    let server = fleet::show_server(connection, client.server_id).await?.ok_or_else(not_found)?;
+    Ok(NodeClientDetails { client, server: server.server, metrics: server.metrics })
 }

@@ -1,25 +1,26 @@
 //! `AdminShowServer`: all there is about a node server.
 
 use async_trait::async_trait;
-use uuid::Uuid;
 
-use super::{ManageService, mask_unless};
+use super::{ManageService, record_reveal};
 use crate::auth::Access;
-use crate::db::{self, fleet};
+use crate::db::{self, Connection, fleet};
+use crate::domain::audit::{Actor, Target};
 use crate::domain::node::NodeServerDetails;
 use crate::domain::node_id;
+use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
 /// Asks for one node server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminShowServer {
     /// Its id.
     pub id: i32,
     /// Show keys and passwords of the configuration as they are.
     pub reveal_secrets: bool,
-    /// Who asks: whoever sees secrets is named in the log.
-    pub actor: Uuid,
+    /// The caller, who is recorded if secrets are shown.
+    pub actor: Actor,
 }
 
 impl Operation for AdminShowServer {
@@ -38,10 +39,19 @@ impl Processor<AdminShowServer> for ManageService {
     #[tracing::instrument(name = "admin_show_server", skip_all, fields(id = input.id))]
     async fn process(&self, input: AdminShowServer) -> Result<NodeServerDetails, Error> {
         let id = node_id("id", input.id)?;
-        let details =
-            db::on_connection(&self.pool, async |connection| fleet::show_server(connection, id).await).await?;
-        let mut details = details.ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
-        mask_unless::<AdminShowServer>(input.reveal_secrets, (id, input.actor), &mut details.server_config);
+        if input.reveal_secrets {
+            return db::write_tx(&self.pool, "reveal_secrets", async |tx| {
+                record_reveal(tx, &input.actor, Target::NodeServer(id), self.context.now()).await?;
+                details(tx, id).await
+            })
+            .await;
+        }
+        let mut details = db::on_connection(&self.pool, async |connection| details(connection, id).await).await?;
+        secret::mask(&mut details.server_config);
         Ok(details)
     }
+}
+
+async fn details(connection: &mut Connection, id: i32) -> Result<NodeServerDetails, Error> {
+    fleet::show_server(connection, id).await?.ok_or_else(|| Error::not_found(&format!("node server {id}")))
 }

@@ -10,9 +10,8 @@ mod get_node_server_availability;
 mod set_node_server_maintenance;
 
 use async_trait::async_trait;
-use serde_json::Value;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use uuid::Uuid;
 
 pub use admin_list_clients::{AdminClients, AdminListClients};
 pub use admin_list_packages::{AdminListPackages, AdminPackages};
@@ -26,8 +25,9 @@ pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMainte
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
-use crate::domain::secret;
-use crate::services::Operation;
+use crate::db::{Connection, audit};
+use crate::domain::audit::{Actor, AuditEntry, Target};
+use crate::error::Error;
 
 /// Answers administrators.
 #[derive(Debug, Clone)]
@@ -52,11 +52,8 @@ impl FromApp for ManageService {
     }
 }
 
-/// Hides the secrets in the configuration of what has the id `id`, unless the `actor` asked to see them: that is logged.
-fn mask_unless<I: Operation>(reveal_secrets: bool, (id, actor): (i32, Uuid), config: &mut Value) {
-    if reveal_secrets {
-        tracing::info!(operation = I::NAME, id, %actor, "secrets shown");
-    } else {
-        secret::mask(config);
-    }
+/// Records that the `actor` is shown the secrets of `target`. An error fails the call, before anything is shown.
+async fn record_reveal(tx: &mut Connection, actor: &Actor, target: Target, at: DateTime<Utc>) -> Result<(), Error> {
+    let entry = AuditEntry { at, actor, action: "RevealSecrets", target, before: None, after: None, reason: None };
+    audit::write(tx, entry).await
 }

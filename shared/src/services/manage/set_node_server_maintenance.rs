@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use uuid::Uuid;
+use serde_json::json;
 
 use super::ManageService;
 use crate::auth::Access;
-use crate::db::{self, Connection, node_log, node_status};
+use crate::db::{self, Connection, audit, node_log, node_status};
+use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::domain::node::NodeServerStatus;
 use crate::domain::node_id;
 use crate::domain::node_log::ByHand;
@@ -33,12 +34,26 @@ pub struct SetNodeServerMaintenance {
     /// Why, in the administrator's words; kept in the log.
     pub reason: String,
     /// The administrator.
-    pub actor: Uuid,
+    pub actor: Actor,
 }
 
 impl Operation for SetNodeServerMaintenance {
     const NAME: &'static str = "SetNodeServerMaintenance";
     const ACCESS: Access = Access::Admin;
+}
+
+impl SetNodeServerMaintenance {
+    fn audit(&self, at: DateTime<Utc>, before: NodeServerStatus, after: NodeServerStatus) -> AuditEntry<'_> {
+        AuditEntry {
+            at,
+            actor: &self.actor,
+            action: Self::NAME,
+            target: Target::NodeServer(self.id),
+            before: Some(json!({ "status": before })),
+            after: Some(json!({ "status": after })),
+            reason: Some(&self.reason),
+        }
+    }
 }
 
 /// What the server is now.
@@ -92,11 +107,12 @@ impl ManageService {
         } else {
             server.after_maintenance(judgement.as_ref())
         };
-        let by = ByHand { actor: input.actor, reason: input.reason.clone() };
+        let by = ByHand { actor: input.actor.user_id, reason: input.reason.clone() };
         let edges = change(tx, &server, judgement.as_ref(), (status, now), by).await?;
         node_status::set_statuses(tx, edges.last().map_or(&[], std::slice::from_ref)).await?;
+        audit::write(tx, input.audit(now, server.status, status)).await?;
         self.announce(tx, &edges, now).await?;
-        tracing::info!(id = input.id, actor = %input.actor, ?status, "maintenance changed");
+        tracing::info!(id = input.id, actor = %input.actor.user_id, ?status, "maintenance changed");
         Ok(NodeServerMaintenance { id: input.id, status, changed: true })
     }
 

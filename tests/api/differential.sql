@@ -225,13 +225,15 @@ create function oracle.servers(u uuid, now timestamptz, n text, skip text, wante
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
-create function oracle.masked(config jsonb, secret text, shown boolean) returns jsonb language sql as $$
-    select case when config ? secret and not shown then config || jsonb_build_object(secret, '********') else config end
+-- Of the fields in these configurations a port alone is known to be harmless.
+create function oracle.masked(config jsonb, shown boolean) returns jsonb language sql as $$
+    select coalesce(jsonb_object_agg(name, case when shown or name = 'port' then value else '"********"' end), '{}')
+    from jsonb_each(config) as fields (name, value)
 $$;
 
 create function oracle.server(u uuid, now timestamptz, wanted text, reveal text, text, text) returns json language sql as $$
     select json_build_object('server', oracle.summary(id),
-        'server_config', oracle.masked(server_config, 'server_key', reveal::boolean), 'metrics', oracle.metrics(id),
+        'server_config', oracle.masked(server_config, reveal::boolean), 'metrics', oracle.metrics(id),
         'clock_skew_seconds', (select clock_skew_seconds from telecom.node_server_heartbeat where node_server_id = id),
         'created_at', created_at, 'updated_at', updated_at)
     from telecom.node_server where id = wanted::int
@@ -241,7 +243,7 @@ create function oracle.one_client(wanted integer, shown boolean) returns json la
     select json_build_object('id', c.id, 'name', c.name, 'server_id', s.id, 'server_name', s.name, 'status', s.status,
         'traffic_factor', c.traffic_factor, 'display_order', c.display_order, 'speed_limit', c.speed_limit_bits_per_second,
         'country', c.country, 'location', c.location, 'route_class', c.route_class, 'access_groups', c.access_groups,
-        'client_config', oracle.masked(c.client_config, 'password', shown),
+        'client_config', oracle.masked(c.client_config, shown),
         'created_at', c.created_at, 'updated_at', c.updated_at)
     from telecom.node_client c, telecom.node_server s where s.id = c.node_server_id and c.id = wanted
 $$;

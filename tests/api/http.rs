@@ -143,14 +143,14 @@ async fn an_outage_of_the_database_is_a_503_that_tells_nothing_of_the_inside() {
 async fn an_answer_that_the_load_balancer_could_not_carry_is_refused_with_what_to_do(pool: PgPool) {
     let world = World::new(pool).await;
     // On its way every quote is two bytes.
-    world.sql(r#"update telecom.node_client set client_config = jsonb_build_object('x', repeat('"', 320000))"#).await;
+    world.sql(r#"update telecom.node_client set location = repeat('"', 320000)"#).await;
     let api = Api::over_http(world);
     for path in ["/v1/admin/node-clients", "/v1/admin/node-clients/11"] {
         let (status, problem) = api.get(path, "", Some(&api.issuer.admin())).await;
         assert_eq!((status, &problem["code"]), (400, &json!("answer_too_large")));
         assert!(problem["detail"].as_str().unwrap().contains("over gRPC"), "{problem}");
     }
-    api.world.sql("update telecom.node_client set client_config = jsonb_build_object('x', repeat('y', 900000))").await;
+    api.world.sql("update telecom.node_client set location = repeat('y', 900000)").await;
     assert_eq!(api.get("/v1/admin/node-clients", "", Some(&api.issuer.admin())).await.0, 200);
 }
 

@@ -1,111 +1,164 @@
-//! Keys and passwords inside configuration.
+//! What is shown of a configuration to those who may not see its keys and passwords.
+//!
+//! The names of secrets cannot be listed: a node's operator, its panel and its protocols make up new ones. So the harmless
+//! fields are listed, each with the form that a harmless value of it has, and all else is masked.
+
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
-/// What is shown instead of a secret.
+/// What is shown instead of a value that may be secret.
 pub const MASK: &str = "********";
 
-/// Ends of secrets' names, without case and separators.
-const SECRET_ENDS: [&str; 13] = [
-    "key",
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "psk",
-    "credential",
-    "auth",
-    "keypem",
-    "keycontent",
-    "keydata",
-    "keybase64",
-];
-/// Last words of secrets' names; shorter names than those above, in which other words end as well (`bypass`).
-const SECRET_WORDS: [&str; 4] = ["pass", "pwd", "seed", "pem"];
-/// Names that end like secrets and are meant to be seen.
-const PUBLIC_NAMES: [&str; 2] = ["publickey", "pubkey"];
-/// Lists of accounts of a proxy, in which the id itself is what lets a client in (`VLESS`, `VMess`).
-const ACCOUNTS: [&str; 3] = ["clients", "users", "accounts"];
-const ACCOUNT_IDS: [&str; 2] = ["id", "uuid"];
-
-/// Replaces the values of all secrets, at any depth, by [`MASK`]; an empty one shows that it is empty.
-pub fn mask(config: &mut Value) {
-    mask_below(config, false);
+/// The form of a harmless value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// An object, or objects in a list, whose fields are looked at in turn.
+    Object,
+    /// A number, a flag, or a text made of a number and its separators: `443`, `20000-30000`, `0.12`.
+    Number,
+    /// A word in lower case such as a protocol, a cipher or an action; or several in a list.
+    Word,
+    /// A name of a host, or an IP address, with or without a port; or several in a list.
+    Host,
+    /// A version such as `2026.1.0`.
+    Version,
 }
 
-fn mask_below(config: &mut Value, in_accounts: bool) {
+/// Longest word: one of the length of a key or a UUID is none.
+const MAX_WORD: usize = 30;
+const MAX_VERSION: usize = 16;
+
+/// The harmless fields of what panels and proxies are configured with, without case and separators: `server_port`,
+/// `serverPort` and `server-port` are one name.
+fn harmless(name: &str) -> Option<Form> {
+    Some(match plain(name).as_str() {
+        "baseconfig" | "customconfig" | "inbound" | "inbounds" | "multiplex" | "mux" | "networksettings"
+        | "outbound" | "outbounds" | "realitysettings" | "routes" | "settings" | "streamsettings" | "tlssettings"
+        | "transport" | "wssettings" | "grpcsettings" | "tcpsettings" => Form::Object,
+        "alterid"
+        | "port"
+        | "serverport"
+        | "listenport"
+        | "offsetportnode"
+        | "offsetportuser"
+        | "serverports"
+        | "pushinterval"
+        | "pullinterval"
+        | "nodereportmintraffic"
+        | "deviceonlinemintraffic"
+        | "speedlimit"
+        | "nodespeedlimit"
+        | "devicelimit"
+        | "nodeiplimit"
+        | "upmbps"
+        | "downmbps"
+        | "mtu"
+        | "tls"
+        | "sort"
+        | "enabled"
+        | "enable"
+        | "udp"
+        | "allowinsecure"
+        | "insecure"
+        | "congestionwindow"
+        | "zerortthandshake"
+        | "xver"
+        | "maxconnections"
+        | "minstreams"
+        | "maxstreams"
+        | "padding"
+        | "trafficrate"
+        | "timeout" => Form::Number,
+        "alpn" | "action" | "cipher" | "method" | "congestioncontrol" | "fingerprint" | "flow" | "headertype"
+        | "network" | "nodetype" | "plugin" | "protocol" | "security" | "type" | "udprelaymode" => Form::Word,
+        "host" | "server" | "servername" | "servernames" | "sni" | "listen" | "listenip" | "address" => Form::Host,
+        "version" => Form::Version,
+        _ => return None,
+    })
+}
+
+/// Masks each value of a configuration that is not known to be harmless, with all that it holds; an empty one shows that
+/// it is empty.
+pub fn mask(config: &mut Value) {
     match config {
         Value::Object(fields) => {
             for (name, value) in fields {
-                let plain = plain(name);
-                if is_secret(name, &plain) || in_accounts && ACCOUNT_IDS.contains(&plain.as_str()) {
-                    hide(value);
-                } else {
-                    mask_below(value, ACCOUNTS.contains(&plain.as_str()));
+                match harmless(name) {
+                    Some(Form::Object) if holds_objects(value) => mask_objects(value),
+                    Some(form) if form.is_of(value) => {}
+                    _ => hide(value),
                 }
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(|value| mask_below(value, in_accounts)),
-        Value::String(text) => {
-            if let Some(masked) = without_user_info(text) {
-                *text = masked;
-            }
-        }
-        _ => {}
+        _ => hide(config),
     }
+}
+
+fn holds_objects(value: &Value) -> bool {
+    value.is_object() || value.is_array()
+}
+
+fn mask_objects(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(mask),
+        _ => mask(value),
+    }
+}
+
+impl Form {
+    fn is_of(self, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Bool(_) | Value::Number(_) => self == Self::Number,
+            Value::String(text) => text.is_empty() || self.is_of_text(text),
+            Value::Array(values) => {
+                self != Self::Object && values.iter().all(|value| value.is_string() && self.is_of(value))
+            }
+            Value::Object(_) => false,
+        }
+    }
+
+    fn is_of_text(self, text: &str) -> bool {
+        let holds_only =
+            |allowed: &str| text.bytes().all(|byte| byte.is_ascii_digit() || allowed.as_bytes().contains(&byte));
+        match self {
+            Self::Object => false,
+            Self::Number => text.len() <= MAX_WORD && holds_only(".,-: "),
+            Self::Word => text.len() <= MAX_WORD && holds_only("abcdefghijklmnopqrstuvwxyz-_./"),
+            Self::Host => is_host(text),
+            Self::Version => text.len() <= MAX_VERSION && holds_only(".v-"),
+        }
+    }
+}
+
+/// Whether a text is an address or a DNS name of two labels at least: a token, a UUID or a password is neither.
+fn is_host(text: &str) -> bool {
+    if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
+        return true;
+    }
+    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let is_label = |label: &str| {
+        let plain = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        plain && (1..=63).contains(&label.len())
+    };
+    let is_name = name.len() <= 253 && name.contains('.') && name.split('.').all(is_label);
+    is_name && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 /// A name without case and separators.
 fn plain(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-fn is_secret(name: &str, plain: &str) -> bool {
-    let singular = plain.strip_suffix('s').unwrap_or(plain);
-    let ends_like = |end: &&str| plain.ends_with(end) || singular.ends_with(end);
-    let secret = SECRET_ENDS.iter().any(ends_like) || SECRET_WORDS.contains(&last_word(name).as_str());
-    secret && !PUBLIC_NAMES.iter().any(|name| plain.contains(name))
-}
-
-/// The last word of a name such as `user_pass`, `user-pass` or `userPass`.
-fn last_word(name: &str) -> String {
-    let separator = |c: char| !c.is_alphanumeric();
-    let last = name.trim_end_matches(separator).rsplit(separator).next().unwrap_or_default();
-    // Where a capital follows a small letter a word begins.
-    let begins =
-        last.char_indices().zip(last.chars().skip(1)).filter(|((_, c), next)| c.is_lowercase() && next.is_uppercase());
-    let begin = begins.last().map_or(0, |((at, c), _)| at + c.len_utf8());
-    last.get(begin..).unwrap_or(last).to_lowercase()
-}
-
-/// A text in whose URLs nobody's name and password are left (`scheme://user:password@host`); none: there were none.
-fn without_user_info(text: &str) -> Option<String> {
-    let mut parts = text.split("://");
-    let mut masked = parts.next()?.to_owned();
-    let mut found = false;
-    for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || "/?#\"'<>".contains(c)).unwrap_or(part.len());
-        let (authority, rest) = part.split_at(end);
-        masked.push_str("://");
-        match authority.rsplit_once('@') {
-            Some((_, host)) => {
-                found = true;
-                masked.extend([MASK, "@", host]);
-            }
-            None => masked.push_str(authority),
-        }
-        masked.push_str(rest);
-    }
-    found.then_some(masked)
-}
-
-/// Hides a value with all that it holds.
+/// Hides a value with all that it holds: the keys of an object may be secrets as well.
 fn hide(value: &mut Value) {
     let empty = match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),
-        _ => false,
+        Value::Array(values) => values.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     };
     if !empty {
         *value = MASK.into();
@@ -114,76 +167,96 @@ fn hide(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
 
-    #[test]
-    fn keys_and_passwords_are_masked_at_any_depth_and_under_any_spelling() {
-        let mut config = json!({
-            "port": 443, "server_key": "a", "privateKey": "b", "PASSWORD": "c", "obfs-password": "d", "psk": 5,
-            "tls": [{ "private_key": "e", "sni": "x.test" }], "api_keys": ["f", "g"], "auth": { "user": "h" },
-            "public_key": "seen", "pubkey": "seen", "password": "", "token": null, "keyboard": "seen"
-        });
+    const SECRET: &str = "hunter2canary";
+
+    #[rstest]
+    #[case(json!({ "password": SECRET }))]
+    #[case(json!({ "password1": SECRET }))]
+    #[case(json!({ "server_key": SECRET }))]
+    #[case(json!({ "privateKey": SECRET }))]
+    #[case(json!({ "psk": SECRET }))]
+    #[case(json!({ "token": SECRET }))]
+    #[case(json!({ "api_keys": [SECRET] }))]
+    #[case(json!({ "auth": { "user": SECRET } }))]
+    #[case(json!({ "auth_str": SECRET }))]
+    #[case(json!({ "headers": { "Authorization": SECRET } }))]
+    #[case(json!({ "headers": { "Cookie": SECRET } }))]
+    #[case(json!({ "networkSettings": { "headers": { "Authorization": SECRET } } }))]
+    #[case(json!({ "note": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----") }))]
+    #[case(json!({ "sni": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----") }))]
+    #[case(json!({ "api": format!("https://panel.test/v1?token={SECRET}") }))]
+    #[case(json!({ "host": format!("https://panel.test/v1?token={SECRET}") }))]
+    #[case(json!({ "host": format!("admin:{SECRET}@panel.test") }))]
+    #[case(json!({ "url": format!("https://admin:{SECRET}@panel.test") }))]
+    #[case(json!({ "args": [format!("--password={SECRET}")] }))]
+    #[case(json!({ "command": ["run", SECRET] }))]
+    #[case(json!({ "settings": format!("{{\"password\":\"{SECRET}\"}}") }))]
+    #[case(json!({ "raw": format!("{{\"password\":\"{SECRET}\"}}") }))]
+    #[case(json!({ "users": [format!("alice:{SECRET}")] }))]
+    #[case(json!({ "users": { SECRET: true } }))]
+    #[case(json!({ "settings": { "clients": [{ "id": SECRET, "email": "seen" }] } }))]
+    #[case(json!({ "uuid": SECRET }))]
+    #[case(json!({ "id": SECRET }))]
+    #[case(json!({ "short_id": SECRET }))]
+    #[case(json!({ "path": format!("/{SECRET}") }))]
+    #[case(json!({ "obfs_password": SECRET }))]
+    #[case(json!({ "obfs": { "password": SECRET } }))]
+    #[case(json!({ "tls": { "key": [SECRET] } }))]
+    #[case(json!({ "security": [{ "token": SECRET }] }))]
+    #[case(json!({ "routes": [[SECRET], SECRET] }))]
+    #[case(json!({ "port": { "a": SECRET } }))]
+    #[case(json!({ "version": SECRET }))]
+    #[case(json!([SECRET]))]
+    #[case(json!(SECRET))]
+    fn whatever_is_not_known_to_be_harmless_is_masked(#[case] mut config: Value) {
         mask(&mut config);
-        assert_eq!(
-            config,
-            json!({
-                "port": 443, "server_key": MASK, "privateKey": MASK, "PASSWORD": MASK, "obfs-password": MASK, "psk": MASK,
-                "tls": [{ "private_key": MASK, "sni": "x.test" }], "api_keys": MASK, "auth": MASK,
-                "public_key": "seen", "pubkey": "seen", "password": "", "token": null, "keyboard": "seen"
-            })
-        );
+        let shown = config.to_string();
+        assert!(!shown.contains(SECRET), "{shown}");
+        assert!(shown.contains(MASK), "{shown}");
+    }
+
+    #[rstest]
+    #[case::a_lone_uuid(json!("0b5c7a9e-4d0f-4a55-9a52-0d2bb0d1a2f3"))]
+    #[case::a_key(json!("mF9gLw0y1cQ6j7Xb2Zt5Kp8RsVd3HnTe4AuYiOqWx0E="))]
+    #[case::a_hash(json!("5f4dcc3b5aa765d61d8327deb882cf99"))]
+    #[case::a_token(json!("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln"))]
+    #[case::a_number(json!(31_337))]
+    #[case::a_flag(json!(true))]
+    fn a_value_of_another_form_than_its_field_has_is_masked(#[case] secret: Value) {
+        for name in ["cipher", "host", "sni", "protocol", "unknown", "password", "server"] {
+            let mut config = json!({ name: secret });
+            mask(&mut config);
+            assert_eq!(config, json!({ name: MASK }));
+        }
     }
 
     #[test]
-    fn short_names_are_secrets_as_words_and_not_as_ends_of_others() {
-        let mut config = json!({
-            "pass": "a", "user_pass": "b", "userPass": "c", "obfs.pwd": "d", "PWD": "e", "seed": "f", "key_pem": "g",
-            "certKeyPem": "h", "key_content": "i", "KeyContent": "j",
-            "bypass": ["seen"], "compass": "seen", "Bypass": "seen", "keyboard": "seen", "public_key_pem": "seen"
-        });
-        mask(&mut config);
-        assert_eq!(
-            config,
+    fn the_harmless_fields_of_the_panels_configurations_are_shown() {
+        let configs = [
             json!({
-                "pass": MASK, "user_pass": MASK, "userPass": MASK, "obfs.pwd": MASK, "PWD": MASK, "seed": MASK,
-                "key_pem": MASK, "certKeyPem": MASK, "key_content": MASK, "KeyContent": MASK,
-                "bypass": ["seen"], "compass": "seen", "Bypass": "seen", "keyboard": "seen", "public_key_pem": "seen"
-            })
-        );
-    }
-
-    #[test]
-    fn ids_are_secrets_where_they_let_a_client_in() {
-        let mut config = json!({
-            "id": 7, "uuid": "seen",
-            "inbounds": [{ "id": "seen", "settings": { "clients": [{ "id": "a", "email": "seen" }], "users": { "uuid": "b" } } }]
-        });
-        mask(&mut config);
-        assert_eq!(
-            config,
+                "protocol": "shadowsocks", "server_port": 443, "cipher": "2022-blake3-aes-128-gcm", "network": "tcp",
+                "networkSettings": null, "tls": 0, "routes": [],
+                "base_config": { "push_interval": 60, "pull_interval": 60, "node_report_min_traffic": 0 }
+            }),
             json!({
-                "id": 7, "uuid": "seen",
-                "inbounds": [{ "id": "seen", "settings": { "clients": [{ "id": MASK, "email": "seen" }], "users": { "uuid": MASK } } }]
-            })
-        );
-    }
-
-    #[test]
-    fn whoever_is_named_in_a_url_is_not_shown() {
-        let mut config = json!({
-            "api": "https://admin:s3cret@panel.test:8443/v1?x=1", "share": "vless://0b5c@node.test:443#a@b",
-            "several": "http://a:b@c.test, socks5://d:e@f@g.test http://h.test/i@j", "mail": "ops@panel.test", "plain": "https://k.test/"
-        });
-        mask(&mut config);
-        assert_eq!(
-            config,
-            json!({
-                "api": "https://********@panel.test:8443/v1?x=1", "share": "vless://********@node.test:443#a@b",
-                "several": "http://********@c.test, socks5://********@g.test http://h.test/i@j", "mail": "ops@panel.test",
-                "plain": "https://k.test/"
-            })
-        );
+                "node_speedlimit": 0, "sort": 11, "server": "n.example", "type": "sspanel", "version": "2026.1.0",
+                "custom_config": {
+                    "offset_port_node": "443", "network": "ws", "security": "tls", "host": "n.example:8443",
+                    "alpn": ["h2", "http/1.1"]
+                }
+            }),
+            json!({ "inbounds": [{ "listen": "2001:db8::1", "port": "20000-30000", "streamSettings": { "sni": "x.test" } }] }),
+            json!({ "password": "", "token": null, "users": [], "headers": {} }),
+        ];
+        for config in configs {
+            let mut shown = config.clone();
+            mask(&mut shown);
+            assert_eq!(shown, config);
+        }
     }
 }

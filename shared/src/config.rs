@@ -181,6 +181,8 @@ pub struct AuthConfig {
     pub audience: String,
     /// The issuer's public keys.
     pub jwks: JwksConfig,
+    /// `TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS` (default 86400, a day): a token that is valid for longer is refused.
+    pub max_lifetime: Duration,
 }
 
 /// Where the issuer's public keys are; one of the two variables is set.
@@ -221,10 +223,15 @@ fn key_url(text: &str) -> Result<Url, ConfigError> {
 }
 
 impl AuthConfig {
+    /// The default of `max_lifetime`.
+    pub const MAX_LIFETIME: Duration = Duration::from_hours(24);
+
     /// Reads the variables.
     pub fn from_env() -> Result<Self, ConfigError> {
+        const LIFETIME: &str = "TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS";
         let (issuer, audience) = (required("TELECOM_AUTH_ISSUER")?, required("TELECOM_AUTH_AUDIENCE")?);
-        Ok(Self { issuer, audience, jwks: JwksConfig::from_env()? })
+        let max_lifetime = positive(LIFETIME, "a whole number of seconds", Self::MAX_LIFETIME.as_secs())?;
+        Ok(Self { issuer, audience, jwks: JwksConfig::from_env()?, max_lifetime: Duration::from_secs(max_lifetime) })
     }
 }
 

@@ -45,7 +45,12 @@ impl Publisher {
             }
         });
         let jwks = JwksConfig::Published(url.parse().unwrap());
-        let config = AuthConfig { issuer: ISSUER.into(), audience: AUDIENCE.into(), jwks };
+        let config = AuthConfig {
+            issuer: ISSUER.into(),
+            audience: AUDIENCE.into(),
+            jwks,
+            max_lifetime: AuthConfig::MAX_LIFETIME,
+        };
         Authenticator::new(config, clock.clone()).unwrap()
     }
 

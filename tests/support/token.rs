@@ -60,7 +60,12 @@ impl Issuer {
     #[must_use]
     pub fn authenticator(&self, context: Context) -> Authenticator {
         let jwks = JwksConfig::Inline(self.jwks());
-        let config = AuthConfig { issuer: ISSUER.into(), audience: AUDIENCE.into(), jwks };
+        let config = AuthConfig {
+            issuer: ISSUER.into(),
+            audience: AUDIENCE.into(),
+            jwks,
+            max_lifetime: AuthConfig::MAX_LIFETIME,
+        };
         Authenticator::new(config, context.clock).unwrap()
     }
 
@@ -81,6 +86,14 @@ impl Issuer {
     pub fn sign_as(&self, by: usize, named: usize, algorithm: Algorithm, claims: &Value) -> String {
         let header = Header { kid: self.keys[named].2.common.key_id.clone(), ..Header::new(algorithm) };
         encode(&header, claims, &self.keys[by].1).unwrap()
+    }
+
+    /// Claims, signed by the first key, with what a header says of the token besides.
+    #[must_use]
+    pub fn sign_header(&self, header: Header, claims: &Value) -> String {
+        let (alg, key, public) = &self.keys[0];
+        let header = Header { alg: *alg, kid: public.common.key_id.clone(), ..header };
+        encode(&header, claims, key).unwrap()
     }
 
     /// A user's token.

@@ -7,13 +7,16 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use jsonwebtoken::{Validation, decode, decode_header};
+use jsonwebtoken::errors::{Error as TokenError, ErrorKind as TokenErrorKind};
+use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{AuthConfig, JwksConfig};
+use crate::domain::audit::Actor;
 use crate::error::{Error, ErrorKind};
+use crate::telemetry::RequestIds;
 
 pub use keys::read_set;
 use keys::{Key, KeySource};
@@ -36,7 +39,10 @@ pub enum Access {
     Secrets,
 }
 
-/// An authenticated caller.
+/// The types of tokens that are accepted (`typ`, without case): a JWT, and an access token by RFC 9068.
+const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
+
+/// An authenticated caller, of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     /// The token's `sub`.
@@ -45,9 +51,17 @@ pub struct Principal {
     pub admin: bool,
     /// Whether the token's `scope` holds [`SECRETS_SCOPE`].
     pub secrets: bool,
+    /// The id of the request, or of its trace.
+    pub request_id: Option<String>,
 }
 
 impl Principal {
+    /// The caller, for the record.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor { user_id: self.user_id, request_id: self.request_id.clone() }
+    }
+
     /// Whether they may do what needs `access`.
     pub fn authorize(&self, access: Access) -> Result<(), Error> {
         let missing = match access {
@@ -63,6 +77,7 @@ impl Principal {
 struct Claims {
     sub: String,
     exp: i64,
+    iat: Option<i64>,
     nbf: Option<i64>,
     #[serde(default)]
     scope: String,
@@ -74,6 +89,7 @@ pub struct Authenticator {
     keys: KeySource,
     issuer: String,
     audience: String,
+    max_lifetime_seconds: i64,
     clock: Arc<dyn Clock>,
     verified: Arc<Verified>,
 }
@@ -87,31 +103,36 @@ impl std::fmt::Debug for Authenticator {
 impl Authenticator {
     /// Trusts the keys that `config` holds or tells the place of.
     pub fn new(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let AuthConfig { issuer, audience, jwks } = config;
+        let AuthConfig { issuer, audience, jwks, max_lifetime } = config;
         let keys = match jwks {
             JwksConfig::Inline(set) => KeySource::fixed(&set),
             JwksConfig::Published(url) => KeySource::published(url, Arc::clone(&clock))?,
         };
-        Ok(Self { keys, issuer, audience, clock, verified: Arc::default() })
+        let max_lifetime_seconds = i64::try_from(max_lifetime.as_secs()).unwrap_or(i64::MAX);
+        Ok(Self { keys, issuer, audience, max_lifetime_seconds, clock, verified: Arc::default() })
     }
 
-    /// Reads and judges the bearer token of a request.
+    /// Reads and verifies the bearer token of a request. Of two tokens it cannot be known which one a proxy has checked.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {
-        let header = headers.get(AUTHORIZATION).ok_or_else(|| refuse("token_missing", "a bearer token is needed"))?;
+        let mut given = headers.get_all(AUTHORIZATION).iter();
+        let header = given.next().ok_or_else(|| refuse("token_missing", "a bearer token is needed"))?;
         let token = header
             .to_str()
             .ok()
+            .filter(|_| given.next().is_none())
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
-            .ok_or_else(|| refuse("token_malformed", "the authorization header is not \"Bearer <token>\""))?;
-        self.verify(token).await
+            .ok_or_else(|| refuse("token_malformed", "the authorization header is not one \"Bearer <token>\""))?;
+        let RequestIds { request_id, trace_id } = RequestIds::of(headers);
+        Ok(Principal { request_id: request_id.or(trace_id), ..self.verify(token).await? })
     }
 
-    /// Judges a token: signature, issuer, audience, times.
+    /// Verifies a token: type, signature, issuer, audience, times.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let header = decode_header(token)
-            .map_err(|error| refuse("token_malformed", "the token cannot be read").with_source(error))?;
+            .map_err(|error| refuse("token_malformed", "the token cannot be read").with_source(reason(&error)))?;
+        check_header(&header)?;
         let unknown = || refuse("token_key_unknown", "the token is signed with a key that is not known");
         let key = self.keys.find(&header.kid.ok_or_else(unknown)?).await?.ok_or_else(unknown)?;
         let claims = self.verified.claims(token, &key, || self.decode(token, &key))?;
@@ -119,7 +140,7 @@ impl Authenticator {
         let user_id =
             claims.sub.parse().map_err(|_| refuse("token_invalid", "the token's subject is not a user id"))?;
         let has = |wanted: &str| claims.scope.split(' ').any(|scope| scope == wanted);
-        Ok(Principal { user_id, admin: has(ADMIN_SCOPE), secrets: has(SECRETS_SCOPE) })
+        Ok(Principal { user_id, admin: has(ADMIN_SCOPE), secrets: has(SECRETS_SCOPE), request_id: None })
     }
 
     /// Signature, issuer and audience; times are judged by our clock.
@@ -130,7 +151,7 @@ impl Authenticator {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.validate_exp = false;
         let token = decode(token, &key.decoding, &validation)
-            .map_err(|error| refuse("token_invalid", "the token is not valid here").with_source(error))?;
+            .map_err(|error| refuse("token_invalid", "the token is not valid here").with_source(reason(&error)))?;
         Ok(token.claims)
     }
 
@@ -142,10 +163,38 @@ impl Authenticator {
         if claims.nbf.is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECONDS) > now) {
             return Err(refuse("token_not_yet_valid", "the token is not valid yet"));
         }
+        // A token that does not say when it was issued is taken for one of now.
+        let issued = claims.iat.unwrap_or(now).min(now);
+        if claims.exp.saturating_sub(issued) > self.max_lifetime_seconds.saturating_add(LEEWAY_SECONDS) {
+            let message = format!("the token is valid for longer than {} seconds", self.max_lifetime_seconds);
+            return Err(refuse("token_lifetime_too_long", message));
+        }
         Ok(())
     }
 }
 
-fn refuse(code: &'static str, message: &str) -> Error {
+/// What a token says of itself. A header that it calls critical must be understood (RFC 7515, 4.1.11), and none is.
+fn check_header(header: &Header) -> Result<(), Error> {
+    let known = |kind: &String| TYPES.contains(&kind.to_ascii_lowercase().as_str());
+    if header.crit.is_some() {
+        return Err(refuse("token_invalid", "the token has critical headers, of which none is supported"));
+    }
+    if !header.typ.as_ref().is_none_or(known) {
+        return Err(refuse("token_invalid", "the token's type is not JWT or at+jwt"));
+    }
+    Ok(())
+}
+
+/// Why a token cannot be read, for the log: without the token's text, which some of these errors quote.
+fn reason(error: &TokenError) -> String {
+    match error.kind() {
+        TokenErrorKind::Json(_) => "its JSON cannot be read".to_owned(),
+        TokenErrorKind::Base64(_) => "its base64 cannot be read".to_owned(),
+        TokenErrorKind::Utf8(_) => "it is not UTF-8".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn refuse(code: &'static str, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unauthenticated, code, message)
 }

@@ -150,8 +150,12 @@ async fn contents(pool: &PgPool) -> Vec<i64> {
 /// `GET /v1/traffic-usage` by the real service, judged by the real authenticator, on a free port.
 async fn serve(pipeline: &Pipeline, folder: &TempDir) -> String {
     let jwks = serde_json::from_str(&Issuer::open(folder.path()).unwrap().jwks().unwrap()).unwrap();
-    let config =
-        AuthConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), jwks: JwksConfig::Inline(jwks) };
+    let config = AuthConfig {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        jwks: JwksConfig::Inline(jwks),
+        max_lifetime: AuthConfig::MAX_LIFETIME,
+    };
     let context = Context::fixed(&pipeline.clock);
     let authenticator = Authenticator::new(config, context.clock.clone()).unwrap();
     let service = AnalysisService::new(pipeline.pool.clone(), context);

@@ -137,8 +137,12 @@ async fn tokens_are_accepted_by_the_system_until_they_expire() {
     }
     let clock = Fixed::at(now());
     let jwks = serde_json::from_str(&issuer.jwks().unwrap()).unwrap();
-    let config =
-        AuthConfig { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned(), jwks: JwksConfig::Inline(jwks) };
+    let config = AuthConfig {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        jwks: JwksConfig::Inline(jwks),
+        max_lifetime: AuthConfig::MAX_LIFETIME,
+    };
     let authenticator = Authenticator::new(config, clock.clone()).unwrap();
 
     let hour = Duration::from_hours(1);

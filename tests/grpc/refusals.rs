@@ -6,7 +6,9 @@ use bytes::Bytes;
 use http_body_util::Full;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use shared::config::CorsConfig;
 use sqlx::PgPool;
+use telecom_grpc::GrpcConfig;
 use telecom_tests::World;
 use telecom_tests::api::OPERATIONS;
 use telecom_tests::grpc::{BytesCodec, GrpcServer, call, call_raw, call_with, config};
@@ -23,6 +25,8 @@ use tower::ServiceExt;
 
 const TRAFFIC: &str = "telecom.v1.Telecom/GetRecentTrafficUsage";
 const PACKAGES: &str = "telecom.v1.PackageQueueManage/ListQueuedPackages";
+
+const REQUEST_ID: &str = "7c0e3b1a-5f0d-4c8e-9a6b-2f1d3e4c5b6a";
 
 fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
@@ -112,6 +116,27 @@ async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
     assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "message_too_large"));
 }
 
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn junk_in_grpc_web_text_is_the_clients_fault(pool: PgPool) {
+    let (world, issuer) = (World::new(pool).await, Issuer::default());
+    let web = Some(CorsConfig { allowed_origins: vec![] });
+    let server = GrpcServer::start(&world, &issuer, GrpcConfig { web, ..config() }).await;
+    let channel = server.connect().await;
+    let log = Log::begin();
+    for junk in ["!!!!", "AAAAAA=A", "AAA", "AAAAAAU"] {
+        let request = http::Request::post(format!("http://test/{TRAFFIC}"))
+            .header("content-type", "application/grpc-web-text")
+            .header("authorization", format!("Bearer {}", issuer.admin()))
+            .body(Body::new(Full::new(Bytes::from(junk))))
+            .unwrap();
+        let answer = channel.clone().oneshot(request).await.unwrap();
+        let status = Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "malformed_message"), "{junk}");
+        let lines = log.take("call");
+        assert_eq!((lines.len(), &lines[0]["level"]), (1, &json!("INFO")), "{junk}: {lines:?}");
+    }
+}
+
 /// Sends what a body holds, whatever it is, and answers what is said to it.
 async fn send_frames(channel: &Channel, issuer: &Issuer, encoding: &str, frames: Vec<u8>) -> Status {
     let request = http::Request::post(format!("http://test/{TRAFFIC}"))
@@ -128,7 +153,7 @@ async fn send_frames(channel: &Channel, issuer: &Issuer, encoding: &str, frames:
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_answer_that_is_too_large_is_refused_before_it_is_sent(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
-    world.sql("update telecom.node_client set client_config = jsonb_build_object('x', repeat('y', 5000000))").await;
+    world.sql("update telecom.node_client set location = repeat('y', 5000000)").await;
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let log = Log::begin();
     let (channel, token) = (server.connect().await, issuer.admin());
@@ -149,7 +174,7 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
         let mut request = Request::new(message);
         let metadata = request.metadata_mut();
         metadata.insert("authorization", format!("Bearer {token}").parse().unwrap());
-        metadata.insert("x-request-id", "r-1".parse().unwrap());
+        metadata.insert("x-request-id", REQUEST_ID.parse().unwrap());
         metadata.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
         let _ = call_with(&channel, "telecom.v1.NodeServerManage/ListNodeServers", request).await;
         let mut lines = log.take("call");
@@ -168,7 +193,7 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
             ("operation", json!("ListNodeServers")),
             ("code", json!(code)),
             ("error_code", error_code),
-            ("request_id", json!("r-1")),
+            ("request_id", json!(REQUEST_ID)),
             ("trace_id", json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
         ] {
             assert_eq!(line[name], value, "{name}: {line}");

@@ -39,6 +39,8 @@ pub fn config() -> GrpcConfig {
         reflection: true,
         web: None,
         max_calls: 64,
+        max_connections: 64,
+        idle: Duration::from_mins(1),
         call_timeout: Duration::from_secs(10),
         drain: Duration::ZERO,
     }

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::call_log::Fault;
 use crate::message::Message;
+use crate::unread::{Room, Taken};
 
 /// Longest answer.
 pub const MAX_ANSWER_BYTES: usize = 4 << 20;
@@ -24,13 +25,15 @@ pub const MAX_ANSWER_BYTES: usize = 4 << 20;
 pub struct Edge {
     authenticator: Authenticator,
     slots: Arc<Semaphore>,
+    room: Room,
     longest: Duration,
 }
 
 impl Edge {
     /// At most `max_calls` at once, each at most `longest`.
     pub fn new(authenticator: Authenticator, max_calls: usize, longest: Duration) -> Self {
-        Self { authenticator, slots: Arc::new(Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS))), longest }
+        let slots = Arc::new(Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS)));
+        Self { authenticator, slots, room: Room::default(), longest }
     }
 
     /// Answers a call: `read` turns the request into the processor's input.
@@ -49,7 +52,11 @@ impl Edge {
         let fault = request.extensions().get::<Fault>().cloned().unwrap_or_default();
         let work = AssertUnwindSafe(self.answer(service, request, read)).catch_unwind();
         let outcome = work.await.unwrap_or_else(|_| Err(Error::internal("the call panicked")));
-        outcome.map(Response::new).map_err(|error| fault.keep(error))
+        outcome.map_err(|error| fault.keep(error)).map(|(answer, taken)| {
+            let mut response = Response::new(answer);
+            response.extensions_mut().insert(taken);
+            response
+        })
     }
 
     async fn answer<I, S, M, R>(
@@ -57,7 +64,7 @@ impl Edge {
         service: &S,
         request: Request<M>,
         read: impl FnOnce(&Principal, M) -> Result<I, Error> + Send,
-    ) -> Result<R, Error>
+    ) -> Result<(R, Taken), Error>
     where
         I: Operation + Send,
         S: Processor<I> + Sync,
@@ -75,15 +82,18 @@ impl Edge {
             principal.authorize(input.access())?;
             service.process(input).await
         });
-        fitting(R::of(output.await?))
+        let answer = R::of(output.await?);
+        let bytes = fitting(&answer)?;
+        let taken = self.room.take(bytes).ok_or_else(overloaded)?;
+        Ok((answer, taken))
     }
 }
 
-/// An answer that is not longer than may be sent. The transport would find that out after it said that all went well.
-fn fitting<R: prost::Message>(answer: R) -> Result<R, Error> {
+/// The length of an answer that may be sent. The transport would find a longer one after it said that all went well.
+fn fitting<R: prost::Message>(answer: &R) -> Result<usize, Error> {
     let bytes = answer.encoded_len();
     if bytes <= MAX_ANSWER_BYTES {
-        return Ok(answer);
+        return Ok(bytes);
     }
     let message = format!("the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried");
     Err(Error::new(ErrorKind::InvalidArgument, "answer_too_large", message + "; ask for fewer at a time"))

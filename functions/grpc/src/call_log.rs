@@ -1,11 +1,14 @@
 //! One line in the log for each call, whoever answers it: the services, or the transport that refuses it before them.
 
+use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
+use prost::Message;
+use prost_types::FileDescriptorSet;
 use shared::error::{Error, ErrorKind};
 use shared::telemetry::{RequestIds, millis_since};
 use tonic::{Code, Status};
@@ -60,9 +63,23 @@ where
     }
 }
 
+/// Each method by its path: the path of a call is the client's text, and is logged as none but one of these.
+static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
+    let mut methods = HashMap::new();
+    for set in [proto::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET] {
+        for file in FileDescriptorSet::decode(set).unwrap_or_default().file {
+            for service in &file.service {
+                let path = |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
+                methods.extend(service.method.iter().map(|method| (path(method.name()), method.name().to_owned())));
+            }
+        }
+    }
+    methods
+});
+
 /// The line of a call; one that the client gave up has one as well.
 struct Line {
-    operation: String,
+    operation: &'static str,
     ours: bool,
     ids: RequestIds,
     began: Instant,
@@ -91,7 +108,7 @@ impl Line {
     fn begin<B>(request: &Request<B>) -> Self {
         let path = request.uri().path();
         Self {
-            operation: path.rsplit('/').next().unwrap_or_default().chars().take(64).collect(),
+            operation: METHODS.get(path).map_or("unknown", String::as_str),
             ours: path.starts_with("/telecom.v1."),
             ids: RequestIds::of(request.headers()),
             began: Instant::now(),
@@ -119,8 +136,9 @@ impl Line {
     }
 
     fn refused(&self, status: &Status, headers: &mut HeaderMap) {
+        // What the transport says of it may quote the client.
         let reason = status.get_details_error_info().map(|info| info.reason);
-        self.answered(status.code(), reason.as_deref(), Some(status.message()));
+        self.answered(status.code(), reason.as_deref(), None);
         tell(status, headers);
     }
 

@@ -19,7 +19,13 @@ pub struct GrpcConfig {
     pub web: Option<CorsConfig>,
     /// `TELECOM_GRPC_MAX_CALLS` (default 256): calls under way at once; more are refused as unavailable.
     pub max_calls: usize,
-    /// `TELECOM_GRPC_CALL_TIMEOUT_SECONDS` (default 10): the longest that a call takes, whatever its deadline.
+    /// `TELECOM_GRPC_MAX_CONNECTIONS` (default 1024): connections at once; further ones are closed.
+    pub max_connections: usize,
+    /// `TELECOM_GRPC_IDLE_SECONDS` (default 90): a connection on which nothing arrives for so long, not even the answer to
+    /// a ping, is closed.
+    pub idle: Duration,
+    /// `TELECOM_GRPC_CALL_TIMEOUT_SECONDS` (default 10): the longest that a call takes, whatever its deadline; and that its
+    /// answer may wait for the client to read it.
     pub call_timeout: Duration,
     /// `TELECOM_GRPC_DRAIN_SECONDS` (default 5): how long it goes on accepting calls after it was told to stop and
     /// has said so to health checks.
@@ -45,6 +51,8 @@ impl GrpcConfig {
             reflection: parsed("TELECOM_GRPC_REFLECTION", "true or false", false)?,
             web: parsed("TELECOM_GRPC_WEB", "true or false", false)?.then(CorsConfig::from_env).transpose()?,
             max_calls: positive("TELECOM_GRPC_MAX_CALLS", "a whole number", 256)?,
+            max_connections: positive("TELECOM_GRPC_MAX_CONNECTIONS", "a whole number", 1_024)?,
+            idle: positive("TELECOM_GRPC_IDLE_SECONDS", "a whole number of seconds", 90).map(Duration::from_secs)?,
             call_timeout: positive("TELECOM_GRPC_CALL_TIMEOUT_SECONDS", "a whole number of seconds", 10)
                 .map(Duration::from_secs)?,
             drain: seconds("TELECOM_GRPC_DRAIN_SECONDS", 5)?,

@@ -3,6 +3,7 @@
 mod call;
 mod call_log;
 mod config;
+mod connection;
 mod convert;
 pub mod health;
 mod message;
@@ -10,6 +11,8 @@ mod pinned;
 mod server;
 mod services;
 mod status;
+mod unread;
+mod watches;
 
 pub use config::{GrpcConfig, TlsFiles};
 pub use server::{Services, serve, serve_until};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use futures::FutureExt;
 use http::{HeaderName, Method};
 use proto::FILE_DESCRIPTOR_SET;
 use proto::v1::node_client_manage_server::NodeClientManageServer;
@@ -17,21 +18,25 @@ use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tonic::codec::CompressionEncoding::Gzip;
 use tonic::service::RoutesBuilder;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::HealthReporter;
 use tonic_web::GrpcWebLayer;
 use tower::layer::layer_fn;
-use tower::util::option_layer;
+use tower::util::{MapResponseLayer, option_layer};
 use tower_http::cors::CorsLayer;
 
 use crate::call::{Edge, MAX_ANSWER_BYTES};
 use crate::call_log::CallLog;
 use crate::config::{GrpcConfig, TlsFiles};
 use crate::services::{Analysis, Manage};
+use crate::watches::BoundedHealth;
+use crate::{connection, unread};
 
 /// Longest request message: none has more than a handful of fields.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
@@ -42,6 +47,10 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection is closed after so long, in good order: clients spread over what instances there are then.
 const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
+/// How long after that the calls on it may take to end, and their answers to be read.
+const MAX_CONNECTION_GRACE: Duration = Duration::from_secs(30);
+/// Calls at once on a connection: as many as the load balancer puts on one.
+const MAX_STREAMS: u32 = 128;
 /// How long calls under way may take to end, once no new ones are accepted.
 const LAST_CALLS: Duration = Duration::from_secs(15);
 
@@ -87,11 +96,14 @@ pub async fn serve_until(
 ) -> Result<()> {
     let address = listener.local_addr()?;
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let incoming = connection::bounded(incoming, config.max_connections, config.idle);
+    let health = HealthReporter::new();
     report(&health, ServingStatus::Serving).await;
+    let (ending, ended) = oneshot::channel();
+    let ended = ended.map(drop).shared();
 
     let mut routes = RoutesBuilder::default();
-    routes.add_service(health_service);
+    routes.add_service(HealthServer::new(BoundedHealth::new(health.clone(), ended.clone())));
     add_services(&mut routes, services, config);
     if config.reflection {
         // Both versions: many clients know the older one only.
@@ -100,16 +112,16 @@ pub async fn serve_until(
     let mut server = Server::builder()
         .accept_http1(config.web.is_some())
         .timeout(config.call_timeout + Duration::from_secs(1))
-        .max_concurrent_streams(u32::try_from(config.max_calls).unwrap_or(u32::MAX))
+        .max_concurrent_streams(MAX_STREAMS)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_connection_age(MAX_CONNECTION_AGE);
+        .max_connection_age(MAX_CONNECTION_AGE)
+        .max_connection_age_grace(MAX_CONNECTION_GRACE);
     if let Some(tls) = &config.tls {
         server = server.tls_config(ServerTlsConfig::new().identity(identity(tls)?)).context("The certificate")?;
     }
-    let (ending, ended) = tokio::sync::oneshot::channel();
-    let drain = config.drain;
+    let (drain, time_to_read) = (config.drain, config.call_timeout);
     let stop = async move {
         stop.await;
         tracing::info!(?drain, "stopping: calls are accepted a while longer");
@@ -122,10 +134,11 @@ pub async fn serve_until(
         .layer(option_layer(config.web.as_ref().map(web_cors)))
         .layer(option_layer(config.web.as_ref().map(|_| GrpcWebLayer::new())))
         .layer(layer_fn(CallLog))
+        .layer(MapResponseLayer::new(move |response| unread::bound(response, time_to_read)))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(incoming, stop);
     let too_long = async {
-        let _ = ended.await;
+        ended.await;
         tokio::time::sleep(LAST_CALLS).await;
     };
     tokio::select! {

@@ -112,7 +112,7 @@ impl NodeServerManage for Manage {
         // What is wrong with the request is said before the scope for secrets is asked for, as over HTTP.
         let input = |caller: &Principal, asked: v1::ShowNodeServerRequest| {
             let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
-            Ok(AdminShowServer { id, reveal_secrets, actor: caller.user_id })
+            Ok(AdminShowServer { id, reveal_secrets, actor: caller.actor() })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -134,7 +134,7 @@ impl NodeServerManage for Manage {
     ) -> Answer<v1::SetNodeServerMaintenanceResponse> {
         let input = |caller: &Principal, asked: v1::SetNodeServerMaintenanceRequest| {
             let (id, maintenance, reason) = (asked.id, asked.maintenance, asked.reason);
-            Ok(SetNodeServerMaintenance { id, maintenance, reason, actor: caller.user_id })
+            Ok(SetNodeServerMaintenance { id, maintenance, reason, actor: caller.actor() })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -158,7 +158,7 @@ impl NodeClientManage for Manage {
     ) -> Answer<v1::ShowNodeClientResponse> {
         let input = |caller: &Principal, asked: v1::ShowNodeClientRequest| {
             let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
-            Ok(AdminShowClient { id, reveal_secrets, actor: caller.user_id })
+            Ok(AdminShowClient { id, reveal_secrets, actor: caller.actor() })
         };
         self.edge.call(&self.service, request, input).await
     }

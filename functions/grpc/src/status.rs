@@ -43,12 +43,13 @@ pub fn of(error: &Error) -> Status {
 
 /// What the transport says, in its own words, of a request that cannot be read: by gRPC's rules INTERNAL, as if it were a
 /// fault of the server, though it is the client that sent it. It has no other mark. `tests/grpc/refusals.rs` meets each.
-const MALFORMED: [&str; 5] = [
+const MALFORMED: [&str; 6] = [
     "failed to decode Protobuf message",
     "protocol error: received message with",
     "Error decompressing: ",
     "Unexpected EOF decoding stream",
     "Missing request message",
+    "tonic-web: ",
 ];
 /// The same of one that is too large, as it came or unpacked.
 const TOO_LARGE: [&str; 2] = ["Error, decoded message length too large", "Error decompressing: size limit"];
@@ -64,13 +65,16 @@ pub fn of_refusal(status: Status) -> Result<Status, Error> {
         Code::OutOfRange | Code::ResourceExhausted if says(&TOO_LARGE) => {
             (Code::ResourceExhausted, "message_too_large")
         }
-        Code::Internal if says(&MALFORMED) => (Code::InvalidArgument, "malformed_message"),
+        Code::Internal | Code::DataLoss if says(&MALFORMED) => (Code::InvalidArgument, "malformed_message"),
         Code::Unimplemented => (Code::Unimplemented, "unimplemented"),
         Code::Internal | Code::Unknown | Code::DataLoss => return Err(Error::internal(status)),
         _ => return Ok(status),
     };
     let message = match (code, status.message()) {
         (Code::Unimplemented, "") => "there is no such method",
+        (Code::Unimplemented, said) if said.starts_with("Content is compressed") => {
+            "the message is compressed in a way that is not supported; expected gzip"
+        }
         (_, message) => message,
     };
     let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());

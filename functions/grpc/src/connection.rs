@@ -1,0 +1,92 @@
+//! Connections that are bounded: how many there are, and how long one may be silent.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+
+/// Within this time a new connection must send something: no client has a reason to wait.
+const FIRST_BYTES: Duration = Duration::from_secs(10);
+
+/// A connection that ends when its client has sent nothing for too long. A client that is there answers the pings of
+/// HTTP/2.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    idle: Duration,
+    silent: Pin<Box<Sleep>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// At most `max` connections at once, each silent for `idle` at most. Further ones are closed at once.
+pub fn bounded(incoming: TcpIncoming, max: usize, idle: Duration) -> impl Stream<Item = io::Result<Connection>> {
+    let free = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
+    incoming.filter_map(move |accepted| {
+        let slot = Arc::clone(&free).try_acquire_owned().ok();
+        if slot.is_none() {
+            tracing::warn!(max, "too many connections; a new one is closed");
+        }
+        let connection = slot.map(|slot| {
+            let silent = Box::pin(sleep(idle.min(FIRST_BYTES)));
+            accepted.map(|stream| Connection { stream, idle, silent, _slot: slot })
+        });
+        std::future::ready(connection)
+    })
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if Pin::new(&mut self.stream).poll_read(cx, buffer)?.is_pending() {
+            ready!(self.silent.as_mut().poll(cx));
+            return Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client is silent")));
+        }
+        if buffer.filled().len() > before {
+            let until = Instant::now() + self.idle;
+            self.silent.as_mut().reset(until);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}

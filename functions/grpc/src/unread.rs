@@ -1,0 +1,172 @@
+//! Answers that a client does not read: bounded in memory and in time.
+//!
+//! An answer is encoded as a whole, and waits here until the client's flow-control window has room for it. A client that
+//! leaves the window closed would keep it here for as long as its connection lasts.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body as _, Frame};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tonic::Status;
+use tonic::body::Body;
+
+/// Bytes of answers that wait for their clients, all together.
+const MAX_UNREAD_BYTES: usize = 64 << 20;
+/// What is handed to the connection at a time: it keeps so much of an answer whatever the client's window is.
+const CHUNK_BYTES: usize = 16 << 10;
+/// The unit in which memory is counted.
+const UNIT_BYTES: usize = 1 << 10;
+
+/// Room for answers.
+#[derive(Debug, Clone)]
+pub struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_UNREAD_BYTES / UNIT_BYTES)))
+    }
+}
+
+/// The room that an answer takes until it is read; travels with the response, hence shared.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Takes room for an answer; `None` if there is none.
+    pub fn take(&self, bytes: usize) -> Option<Taken> {
+        let units = u32::try_from(bytes / UNIT_BYTES + 1).ok()?;
+        Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(|permit| Taken { _permit: Arc::new(permit) })
+    }
+}
+
+/// An answer that its client reads.
+#[derive(Debug)]
+struct Answer {
+    body: Body,
+    chunk: Bytes,
+    _taken: Taken,
+}
+
+/// An answer that is dropped when its time is over: nothing else can take it from a connection whose client does not ask
+/// for it.
+#[derive(Debug)]
+struct Bounded {
+    answer: Arc<Mutex<Option<Answer>>>,
+    timer: AbortHandle,
+}
+
+/// Has the body of a response that takes room be read within `time`.
+pub fn bound(mut response: Response<Body>, time: Duration) -> Response<Body> {
+    match response.extensions_mut().remove::<Taken>() {
+        Some(taken) => response.map(|body| Body::new(Bounded::new(body, taken, time))),
+        None => response,
+    }
+}
+
+impl Bounded {
+    fn new(body: Body, taken: Taken, time: Duration) -> Self {
+        let answer = Arc::new(Mutex::new(Some(Answer { body, chunk: Bytes::new(), _taken: taken })));
+        let held = Arc::clone(&answer);
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
+        });
+        Self { answer, timer: timer.abort_handle() }
+    }
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        self.timer.abort();
+    }
+}
+
+impl Answer {
+    /// The next frame; data in pieces.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.chunk.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+                Some(Ok(data)) => self.chunk = data,
+                Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let length = self.chunk.len().min(CHUNK_BYTES);
+        Poll::Ready(Some(Ok(Frame::data(self.chunk.split_to(length)))))
+    }
+}
+
+impl http_body::Body for Bounded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self.answer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+            Some(answer) => answer.poll_next(cx),
+            None => Poll::Ready(Some(Err(Status::deadline_exceeded("the answer was not read in time")))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+    use http::HeaderMap;
+    use http_body_util::{BodyExt, StreamBody};
+
+    use super::*;
+
+    fn response(bytes: usize, taken: Taken) -> Response<Body> {
+        let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+        let frames = [Frame::data(Bytes::from(vec![7; bytes])), Frame::trailers(trailers)];
+        let mut response = Response::new(Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)))));
+        response.extensions_mut().insert(taken);
+        response
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_in_pieces_and_whole() {
+        let taken = Room::default().take(100_000).unwrap();
+        let mut body = bound(response(100_000, taken), Duration::from_mins(1)).into_body();
+        let (mut read, mut trailers) = (0, None);
+        while let Some(frame) = body.frame().await {
+            match frame.unwrap().into_data() {
+                Ok(data) => {
+                    assert!(data.len() <= CHUNK_BYTES && data.iter().all(|byte| *byte == 7));
+                    read += data.len();
+                }
+                Err(other) => trailers = other.into_trailers().ok(),
+            }
+        }
+        assert_eq!((read, trailers.unwrap()["grpc-status"].to_str().unwrap()), (100_000, "0"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_read_is_dropped_and_makes_room() {
+        let room = Room::default();
+        let taken = room.take(MAX_UNREAD_BYTES - UNIT_BYTES).unwrap();
+        assert!(room.take(1).is_none(), "answers take all the room there is");
+        let mut unread = bound(response(1, taken), Duration::from_millis(20)).into_body();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(room.take(MAX_UNREAD_BYTES - UNIT_BYTES).is_some(), "there is room again");
+        assert_eq!(unread.frame().await.unwrap().unwrap_err().code(), tonic::Code::DeadlineExceeded);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_read_or_given_up_makes_room_at_once() {
+        let room = Room::default();
+        let taken = room.take(MAX_UNREAD_BYTES - UNIT_BYTES).unwrap();
+        drop(bound(response(1, taken), Duration::from_mins(1)));
+        assert!(room.take(1).is_some());
+    }
+}

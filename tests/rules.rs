@@ -3,6 +3,7 @@
 
 mod api {
     mod access;
+    mod audit;
     mod bad_input;
     mod differential;
     mod http;
@@ -38,10 +39,12 @@ mod grpc {
     mod any_message;
     mod container;
     mod drain;
+    mod limits;
     mod refusals;
     mod server;
     mod tls;
 }
+mod canaries;
 mod documents;
 mod messages;
 mod queue {

@@ -5,6 +5,8 @@ use std::fmt;
 
 use http::StatusCode;
 
+use crate::quote::Quoted;
+
 /// What kind of fault happened; decides status codes and retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
@@ -70,13 +72,23 @@ const LOCKED: &str = "locked";
 const TRANSACTION_CONFLICT: &str = "transaction_conflict";
 
 /// A fault with a stable `code`, a message fit for the caller, and a source fit for the log only.
-#[derive(Debug)]
+///
+/// No text of a caller is in the message or in the source: both are logged. The one place for such text is
+/// [`Field::Quoted`], which `Display` and `Debug` leave out.
 pub struct Error {
     kind: ErrorKind,
     code: &'static str,
     message: String,
-    field: Option<String>,
+    field: Option<Field>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The field at fault.
+enum Field {
+    /// A path that the API defines.
+    Known(String),
+    /// A name that the caller made up: returned to the caller, never logged.
+    Quoted(Quoted),
 }
 
 impl Error {
@@ -87,7 +99,16 @@ impl Error {
 
     /// A permanent fault in the caller's input.
     pub fn invalid(code: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), ..Self::new(ErrorKind::InvalidArgument, code, message) }
+        Self { field: Some(Field::Known(field.into())), ..Self::new(ErrorKind::InvalidArgument, code, message) }
+    }
+
+    /// A parameter that the operation does not have; `name` is the caller's text.
+    #[must_use]
+    pub fn unknown_parameter(name: &str, known: &[&str]) -> Self {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message = format!("unknown parameter; expected one of: {known}");
+        let field = Some(Field::Quoted(Quoted::of(name)));
+        Self { field, ..Self::new(ErrorKind::InvalidArgument, "unknown_parameter", message) }
     }
 
     /// A parameter of a request that is not what is `accepted`.
@@ -180,10 +201,13 @@ impl Error {
         &self.message
     }
 
-    /// The offending field, as a path such as `usage[3].upload`.
+    /// The offending field, as a path such as `usage[3].upload`. May hold text of the caller: not for the log.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
-        self.field.as_deref()
+        match self.field.as_ref()? {
+            Field::Known(path) => Some(path),
+            Field::Quoted(name) => Some(name.as_str()),
+        }
     }
 
     /// Retry or reject, see [`ErrorKind::disposition`].
@@ -205,12 +229,20 @@ impl Error {
     }
 }
 
+/// What the log may hold.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.field {
-            Some(field) => write!(f, "{}: {field}: {}", self.code, self.message),
-            None => write!(f, "{}: {}", self.code, self.message),
+            Some(Field::Known(field)) => write!(f, "{}: {field}: {}", self.code, self.message),
+            Some(Field::Quoted(_)) | None => write!(f, "{}: {}", self.code, self.message),
         }
+    }
+}
+
+/// As `Display`, with the causes: the `Debug` of a database's error would print the row at fault.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}; cause: {}", self.cause())
     }
 }
 
@@ -244,6 +276,15 @@ mod tests {
         #[case] disposition: Disposition,
     ) {
         assert_eq!((kind.http_status().as_u16(), kind.disposition()), (status, disposition));
+    }
+
+    #[test]
+    fn a_name_that_the_caller_made_up_is_returned_and_never_logged() {
+        let error = Error::unknown_parameter("canary\n", &["limit"]).with_source("cause");
+        assert_eq!(error.field(), Some("canary\\n"));
+        for logged in [error.to_string(), format!("{error:?}"), error.cause()] {
+            assert!(!logged.contains("canary"), "{logged}");
+        }
     }
 
     #[test]

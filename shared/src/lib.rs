@@ -14,5 +14,6 @@ pub mod error;
 pub mod events;
 pub mod http;
 pub mod lambda;
+pub mod quote;
 pub mod services;
 pub mod telemetry;

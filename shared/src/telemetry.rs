@@ -1,36 +1,74 @@
 //! JSON logs and metrics, as CloudWatch reads them.
 
+use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Instant;
 
 use http::HeaderMap;
 use metrics_cloudwatch_embedded::Collector;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt, Targets};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::ChronoUtc;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry};
+
+use crate::quote::MAX_QUOTED;
 
 static METRICS: OnceLock<&'static Collector> = OnceLock::new();
 
-/// Sets up logs (`RUST_LOG`, default `info`) and metrics of this process. Once; a second call does nothing.
-///
-/// The layer is built here because Lambda takes a JSON line without a timestamp and level of its own for INFO.
+/// Crates that log below [`DEPENDENCIES_MOST`]: none of their lines holds text of a caller.
+const OURS: [&str; 2] = ["shared", "telecom_grpc"];
+/// The most that other crates may log, whatever `RUST_LOG` says: below it, the runtime prints whole events, and the HTTP
+/// and AWS crates print headers and bodies.
+const DEPENDENCIES_MOST: LevelFilter = LevelFilter::INFO;
+
+/// Sets up logs (`RUST_LOG`, default `info`), metrics and the report of panics of this process. Once; a second call does
+/// nothing.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(true)
-        .with_timer(ChronoUtc::rfc_3339())
-        .with_env_filter(filter)
-        .try_init();
+    let logs = subscriber(filter, std::io::stdout).try_init();
     let service = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".into());
     let builder = metrics_cloudwatch_embedded::Builder::new()
         .cloudwatch_namespace("Telecom")
         .with_dimension("Service", service)
         .emit_zeros(false);
     if let (Ok(()), Ok(collector)) = (logs, builder.init()) {
+        std::panic::set_hook(Box::new(log_panic));
         METRICS.get_or_init(|| collector);
     }
+}
+
+/// What writes the log: JSON lines of what `filter` lets through, within the limits of this module.
+///
+/// The layer is built here because Lambda takes a JSON line without a timestamp and level of its own for INFO.
+pub fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let limits = Targets::new().with_default(DEPENDENCIES_MOST);
+    let limits = OURS.into_iter().fold(limits, |limits, krate| limits.with_target(krate, LevelFilter::TRACE));
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_timer(ChronoUtc::rfc_3339())
+        .with_writer(writer);
+    Registry::default().with(lines.with_filter(filter.and(limits)))
+}
+
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(error_code = "panic", place, cause = panic_message(panic.payload()), "panicked");
+}
+
+/// What a panic said, if that is a text of the program's. One that was put together at run time may hold data.
+#[must_use]
+pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> &'static str {
+    payload.downcast_ref::<&'static str>().copied().unwrap_or("(a message that may hold data)")
 }
 
 /// Counts something, in this invocation.
@@ -74,30 +112,68 @@ pub fn millis_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What a request is called by those who handled it before: by these a line in the log is found.
+/// The ids under which a request is found in the logs of the systems that it passed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestIds {
     /// `x-request-id`.
     pub request_id: Option<String>,
-    /// `traceparent` (W3C), else `x-amzn-trace-id`, which the load balancer adds.
+    /// `traceparent` (W3C), else the root of `x-amzn-trace-id`, which the load balancer adds.
     pub trace_id: Option<String>,
 }
 
 impl RequestIds {
-    /// Those in a request's headers, if they are as short as names.
+    /// Those in a request's headers. A client may send any text as an id, a token by mistake: only hexadecimal digits and
+    /// hyphens, such as in a UUID, are taken for one.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let named = |name: &str| {
-            let text = headers.get(name)?.to_str().ok()?;
-            (1..=128).contains(&text.len()).then(|| text.to_owned())
-        };
-        let trace_id = named("traceparent").or_else(|| named("x-amzn-trace-id"));
-        Self { request_id: named("x-request-id"), trace_id }
+        let text = |name: &str| headers.get(name)?.to_str().ok();
+        let root = || text("x-amzn-trace-id")?.split(';').find_map(|part| part.trim().strip_prefix("Root="));
+        let trace_id = text("traceparent").and_then(id).or_else(|| root().and_then(id));
+        Self { request_id: text("x-request-id").and_then(id), trace_id }
     }
+}
+
+fn id(text: &str) -> Option<String> {
+    let is_id = (1..=MAX_QUOTED).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    is_id.then(|| text.to_owned())
 }
 
 /// The X-Ray trace header of the invocation under way, as the runtime sets it.
 #[must_use]
 pub fn trace_header() -> Option<String> {
     std::env::var("_X_AMZN_TRACE_ID").ok().filter(|header| !header.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_uuid("7c0e3b1a-5f0d-4c8e-9a6b-2f1d3e4c5b6a", true)]
+    #[case::of_nginx("5f4dcc3b5aa765d61d8327deb882cf99", true)]
+    #[case::a_word("canary", false)]
+    #[case::a_token("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", false)]
+    #[case::two_lines("1\\n2", false)]
+    #[case::of_the_greatest_length(&"a".repeat(64), true)]
+    #[case::too_long(&"a".repeat(65), false)]
+    #[case::empty("", false)]
+    fn a_request_id_is_logged_if_it_has_the_form_of_one(#[case] text: &str, #[case] logged: bool) {
+        for name in ["x-request-id", "traceparent"] {
+            let headers = HeaderMap::from_iter([(name.parse().unwrap(), text.parse().unwrap())]);
+            let RequestIds { request_id, trace_id } = RequestIds::of(&headers);
+            assert_eq!(request_id.or(trace_id), logged.then(|| text.to_owned()));
+        }
+    }
+
+    #[rstest]
+    #[case("Root=1-5bdb40ca-556d8b0c50dc66f0511bf520", Some("1-5bdb40ca-556d8b0c50dc66f0511bf520"))]
+    #[case("Self=1-0-0; Root=1-5bdb40ca-55;CalledFrom=canary", Some("1-5bdb40ca-55"))]
+    #[case("Root=canary", None)]
+    #[case("canary", None)]
+    fn of_the_load_balancers_trace_header_the_root_is_logged(#[case] text: &str, #[case] logged: Option<&str>) {
+        let headers = HeaderMap::from_iter([("x-amzn-trace-id".parse().unwrap(), text.parse().unwrap())]);
+        assert_eq!(RequestIds::of(&headers).trace_id.as_deref(), logged);
+    }
 }

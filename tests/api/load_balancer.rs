@@ -84,11 +84,13 @@ async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
             "headers": {
                 "content-type": "application/json", "cache-control": "private, no-cache",
                 "vary": "authorization, accept", "etag": null, "access-control-expose-headers": "etag",
+                "strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff",
             },
             "multiValueHeaders": {
                 "content-type": ["application/json"], "cache-control": ["private, no-cache"],
                 "vary": ["authorization, accept", "origin"],
                 "etag": [null], "access-control-expose-headers": ["etag"],
+                "strict-transport-security": ["max-age=31536000"], "x-content-type-options": ["nosniff"],
             },
             "body": "{\"nodes\":[],\"total\":0}",
             "isBase64Encoded": false,
@@ -101,6 +103,37 @@ async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
         (&refused["statusDescription"], &refused["multiValueHeaders"]["www-authenticate"]),
         (&json!("401 Unauthorized"), &json!(["Bearer"]))
     );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn every_answer_keeps_browsers_to_https_and_to_its_type(pool: PgPool) {
+    let api = Api::over_http(World::new(pool).await);
+    let token = api.issuer.user(user(1));
+    let tag = api.invoke(event("GET", "/v1/nodes", "", Some(&token), &[])).await["headers"]["etag"].clone();
+    let preflight = [("origin", "https://app.test"), ("access-control-request-method", "GET")];
+    for (status, event) in [
+        (200, event("GET", "/v1/nodes", "", Some(&token), &[])),
+        (200, event("HEAD", "/v1/nodes", "", Some(&token), &[])),
+        (304, event("GET", "/v1/nodes", "", Some(&token), &[("if-none-match", tag.as_str().unwrap())])),
+        (200, event("GET", "/docs", "", None, &[])),
+        (200, event("GET", "/v1/openapi.json", "", None, &[])),
+        (200, event("OPTIONS", "/v1/nodes", "", None, &preflight)),
+        (400, event("GET", "/v1/nodes", "limit=0", Some(&token), &[])),
+        (400, json!({ "path": "/v1/nodes" })),
+        (401, event("GET", "/v1/nodes", "", None, &[])),
+        (403, event("GET", "/v1/admin/node-servers", "", Some(&token), &[])),
+        (404, event("GET", "/v1/none", "", Some(&token), &[])),
+        (405, event("DELETE", "/v1/nodes", "", Some(&token), &[])),
+        (405, event("POST", "/docs", "", None, &[])),
+    ] {
+        let answer = api.invoke(event.clone()).await;
+        assert_eq!(answer["statusCode"], status, "{event}");
+        for headers in [&answer["headers"], &answer["multiValueHeaders"]] {
+            let said = |name: &str| headers[name].as_array().map_or(&headers[name], |values| &values[0]).clone();
+            assert_eq!(said("strict-transport-security"), "max-age=31536000", "{event}");
+            assert_eq!(said("x-content-type-options"), "nosniff", "{event}");
+        }
+    }
 }
 
 /// As a target group without multi-value headers makes it: of what came more than once, the last.

@@ -115,6 +115,12 @@ impl Api {
         grpc::call(channel, method, message, token).await
     }
 
+    /// Calls a method with a message given as JSON, and with metadata.
+    pub async fn grpc_with(&self, method: &str, request: tonic::Request<Value>) -> Result<Value, Status> {
+        let (_, channel) = self.server.as_ref().expect("an API over both");
+        grpc::call_with(channel, method, request).await
+    }
+
     /// Asks for `path` and answers status and body.
     pub async fn get(&self, path: &str, query: &str, token: Option<&str>) -> (u16, Value) {
         let response = self.send(event("GET", path, query, token, &[])).await;

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use shared::clock::{Context, Fixed};
 use shared::config::{DatabaseConfig, DatabaseRole, MessagingConfig, TelecomConfig};
 use shared::db::{self, maintenance};
+use shared::domain::audit::Actor;
 use shared::events::publisher::Publisher;
 use shared::lambda::sqs;
 use shared::services::billing::TelecomBillingHook;
@@ -54,6 +55,12 @@ pub fn at(text: &str) -> DateTime<Utc> {
 #[must_use]
 pub fn user(n: u128) -> Uuid {
     Uuid::from_u128(0x0fff_0000_0000_0000_0000_0000_0000_0000 + n)
+}
+
+/// An administrator, as operations record them.
+#[must_use]
+pub fn actor(n: u128) -> Actor {
+    Actor { user_id: user(n), request_id: None }
 }
 
 /// Waits until something is so; 10 s at most.

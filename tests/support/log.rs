@@ -4,7 +4,9 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
+use shared::telemetry;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::EnvFilter;
 
 /// The lines that this thread logs while it lives.
 #[derive(Debug)]
@@ -37,10 +39,25 @@ impl Log {
         Self { text, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
+    /// Begins to look at all that the log of a function may hold, whatever `RUST_LOG` says.
+    #[must_use]
+    pub fn of_everything() -> Self {
+        let text = Text::default();
+        let writer = text.clone();
+        let subscriber = telemetry::subscriber(EnvFilter::new("trace"), move || writer.clone());
+        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// Takes the text so far.
+    #[must_use]
+    pub fn take_text(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap()
+    }
+
     /// Takes the lines so far that say `message`, or begin so.
     #[must_use]
     pub fn take(&self, message: &str) -> Vec<Value> {
-        let text = String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap();
+        let text = self.take_text();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["message"].as_str().unwrap_or_default().starts_with(message)).collect()
     }

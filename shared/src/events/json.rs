@@ -1,35 +1,75 @@
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Parses a body; the error names the offending field.
+/// Parses a body; the error names the offending field, and holds no text of the body.
 ///
 /// The fast path keeps no track of where it is: only a body that fails is read a second time, with the path.
 pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
     serde_json::from_str(body).map_err(|first| {
         let mut json = serde_json::Deserializer::from_str(body);
         let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
-            Err(error) => (error.path().to_string(), error.into_inner()),
+            Err(error) => (error.path().clone(), error.into_inner()),
             // Read to its end without a fault: what follows the value is the fault.
-            Ok(_) => (String::from("."), first),
+            Ok(_) => return malformed(&first),
         };
         if !error.is_data() {
-            return Error::invalid("malformed_json", ".", error.to_string());
+            return malformed(&error);
         }
         let said = error.to_string();
-        Error::invalid("invalid_field", named(path, &said), said)
+        Error::invalid("invalid_field", field(&path, &said), without_body(&said))
     })
 }
 
-/// The path of the field at fault. That of one that is missing or not known ends at what should hold it; its name is
-/// only in what serde says.
-fn named(path: String, said: &str) -> String {
-    let after = ["missing field `", "unknown field `"].iter().find_map(|begin| said.strip_prefix(begin));
-    match after.and_then(|rest| rest.split_once('`')) {
-        Some((name, _)) if path == "." || path == name => name.to_owned(),
-        Some((name, _)) if !path.ends_with(&format!(".{name}")) => format!("{path}.{name}"),
-        _ => path,
+/// What the parser says of JSON that is not well-formed is made of fixed texts, a line and a column.
+fn malformed(error: &serde_json::Error) -> Error {
+    Error::invalid("malformed_json", ".", error.to_string())
+}
+
+/// The path of the field at fault. That of a missing or repeated field ends at the object; its name is only in what serde
+/// says. The name of an unknown field is the body's: the path ends before it.
+fn field(path: &Path, said: &str) -> String {
+    let mut known: Vec<Segment> =
+        path.iter().filter(|segment| !matches!(segment, Segment::Enum { .. })).cloned().collect();
+    if said.starts_with("unknown field ") {
+        known.pop_if(|segment| matches!(segment, Segment::Map { .. }));
+    }
+    let ours = ["missing field `", "duplicate field `"].iter().find_map(|begin| said.strip_prefix(begin));
+    let ours = ours.and_then(|rest| Some(rest.split_once('`')?.0));
+    if let Some(key) = ours.filter(|name| !matches!(known.last(), Some(Segment::Map { key }) if key == name)) {
+        known.push(Segment::Map { key: key.to_owned() });
+    }
+    written(&known)
+}
+
+/// A path such as `usage[3].upload`; `.` for the whole body.
+fn written(segments: &[Segment]) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        match segment {
+            Segment::Seq { index } => path.extend(["[", &index.to_string(), "]"]),
+            Segment::Map { key } if path.is_empty() => path.push_str(key),
+            Segment::Map { key } => path.extend([".", key]),
+            Segment::Enum { .. } | Segment::Unknown => path.push('?'),
+        }
+    }
+    if path.is_empty() { String::from(".") } else { path }
+}
+
+/// What serde says of a field, without the text of the body that it quotes: what kind of fault, and what is expected.
+/// The latter comes last, after all that is quoted, and is fixed by our types.
+fn without_body(said: &str) -> String {
+    const KINDS: [&str; 5] = ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"];
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+    if said.starts_with("missing field `") || said.starts_with("duplicate field `") {
+        return said.to_owned();
+    }
+    let kind = KINDS.into_iter().find(|kind| said.starts_with(kind)).unwrap_or("invalid value");
+    match said.rsplit_once(", expected ").filter(|_| said.starts_with(kind)) {
+        Some((_, expected)) => format!("{kind}; expected {expected}"),
+        None => kind.to_owned(),
     }
 }
 
@@ -61,5 +101,89 @@ impl PayloadHash {
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.0.finalize().to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rstest::rstest;
+    use serde::Deserialize;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the reading counts")]
+    struct Body {
+        #[serde(default)]
+        id: Uuid,
+        #[serde(default)]
+        number: i32,
+        #[serde(default)]
+        word: Word,
+        #[serde(default)]
+        list: Vec<Body>,
+        #[serde(default)]
+        at: chrono::DateTime<chrono::Utc>,
+        #[serde(default)]
+        pair: (u8, u8),
+        needed: bool,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Word {
+        #[default]
+        One,
+        Two,
+    }
+
+    #[rstest]
+    #[case(r#"{"needed":"canary"}"#, "needed", "invalid type; expected a boolean")]
+    #[case(r#"{"needed":true,"number":"canary, expected canary"}"#, "number", "invalid type; expected i32")]
+    #[case(r#"{"needed":true,"number":4711471147114711}"#, "number", "invalid value; expected i32")]
+    #[case(r#"{"needed":true,"number":4711.4711}"#, "number", "invalid type; expected i32")]
+    #[case(r#"{"needed":true,"id":"canary"}"#, "id", "invalid value")]
+    #[case(r#"{"needed":true,"at":"canary"}"#, "at", "invalid value")]
+    #[case(r#"{"needed":true,"word":"canary"}"#, "word", "unknown variant; expected `one` or `two`")]
+    #[case(r#"{"needed":true,"word":{"canary":1}}"#, "word", "unknown variant; expected `one` or `two`")]
+    #[case(r#"{"needed":true,"pair":[1]}"#, "pair", "invalid length; expected a tuple of size 2")]
+    #[case(r#"{"needed":true,"needed":true}"#, "needed", "duplicate field `needed`")]
+    #[case(r#"{"list":[]}"#, "needed", "missing field `needed`")]
+    #[case(r#"{"needed":true,"list":[{}]}"#, "list[0].needed", "missing field `needed`")]
+    #[case(r#""canary""#, ".", "invalid type; expected struct Body")]
+    fn an_error_names_the_field_and_what_is_expected_and_nothing_of_the_body(
+        #[case] body: &str,
+        #[case] field: &str,
+        #[case] message: &str,
+    ) {
+        let error = parse::<Body>(body).unwrap_err();
+        assert_eq!((error.code(), error.field(), error.message()), ("invalid_field", Some(field), message));
+    }
+
+    #[rstest]
+    #[case(r#"{"needed":true,"canary":1}"#, ".")]
+    #[case(r#"{"needed":true,"list":[{"needed":true,"canary":1}]}"#, "list[0]")]
+    #[case("{\"needed\":true,\"canary at line , expected `canary`\\n\":1}", ".")]
+    fn an_unknown_field_is_not_named(#[case] body: &str, #[case] field: &str) {
+        let error = parse::<Body>(body).unwrap_err();
+        assert_eq!((error.code(), error.field()), ("invalid_field", Some(field)));
+        assert!(error.message().starts_with("unknown field; expected one of `id`, `number`"), "{error}");
+        assert!(!error.to_string().contains("canary"), "{error}");
+    }
+
+    #[rstest]
+    #[case("{\"needed\":canary}")]
+    #[case("{\"needed\":true} canary")]
+    #[case("{\"canary")]
+    #[case("{\"needed\":true,\"id\":\"\\ucanary\"}")]
+    fn json_that_is_not_well_formed_is_not_quoted(#[case] body: &str) {
+        let error = parse::<Body>(body).unwrap_err();
+        assert_eq!((error.code(), error.field()), ("malformed_json", Some(".")));
+        assert!(!error.to_string().contains("canary"), "{error}");
+        assert!(parse::<HashMap<String, bool>>(body).is_err());
     }
 }

@@ -113,7 +113,7 @@ impl UsageReport {
         if self.kind == TYPE {
             return Ok(());
         }
-        Err(Error::invalid("unsupported_type", "type", format!("is {:?}; accepted is {TYPE:?}", self.kind)))
+        Err(Error::invalid("unsupported_type", "type", format!("unknown type; expected {TYPE:?}")))
     }
 
     fn check_period(&self, now: DateTime<Utc>) -> Result<(), Error> {
@@ -139,14 +139,14 @@ impl UsageReport {
         for (index, line) in self.usage.iter().enumerate() {
             for (name, bytes) in [("upload", line.upload), ("download", line.download)] {
                 if !(0..=MAX_LINE_BYTES).contains(&bytes) {
-                    let message = format!("is {bytes}; accepted are 0 to {MAX_LINE_BYTES} bytes");
+                    let message = format!("accepted are 0 to {MAX_LINE_BYTES} bytes");
                     return Err(Error::invalid("bytes_out_of_range", format!("usage[{index}].{name}"), message));
                 }
             }
         }
         let total = self.total_bytes();
         if total > MAX_REPORT_BYTES {
-            let message = format!("sums up to {total} bytes; at most {MAX_REPORT_BYTES} are accepted");
+            let message = format!("at most {MAX_REPORT_BYTES} bytes are accepted in all");
             return Err(Error::invalid("report_bytes_out_of_range", "usage", message));
         }
         Ok(())

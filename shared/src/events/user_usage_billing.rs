@@ -147,11 +147,8 @@ impl UserUsageBillingEvent {
 
     fn check(&self) -> Result<(), (&'static str, &'static str, String)> {
         if self.checked_at().is_none() {
-            return Err((
-                "time_out_of_range",
-                "time",
-                format!("is {}; accepted are Unix seconds up to the year 9999", self.time),
-            ));
+            let message = "accepted are Unix seconds up to the year 9999".to_owned();
+            return Err(("time_out_of_range", "time", message));
         }
         let amounts = [
             ("billed_download", Some(self.billed_download)),
@@ -161,9 +158,8 @@ impl UserUsageBillingEvent {
         ];
         match amounts.into_iter().find(|(_, bytes)| bytes.is_some_and(|bytes| !(0..=MAX_CHARGE_BYTES).contains(&bytes)))
         {
-            Some((field, bytes)) => {
-                let message = format!("is {}; accepted are 0 to {MAX_CHARGE_BYTES} bytes", bytes.unwrap_or_default());
-                Err(("bytes_out_of_range", field, message))
+            Some((field, _)) => {
+                Err(("bytes_out_of_range", field, format!("accepted are 0 to {MAX_CHARGE_BYTES} bytes")))
             }
             None => Ok(()),
         }

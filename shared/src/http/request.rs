@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::Endpoint;
 use super::parameter::{ID, Kind, Parameter};
 use crate::auth::Principal;
+use crate::domain::audit::Actor;
 use crate::domain::time_range::in_years;
 use crate::error::Error;
 use crate::{domain, events};
@@ -42,6 +43,12 @@ impl<'r> ApiRequest<'r> {
     #[must_use]
     pub fn user_id(&self) -> Uuid {
         self.principal.user_id
+    }
+
+    /// Who asks, for the record.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.principal.actor()
     }
 
     /// The id in the path.
@@ -98,8 +105,7 @@ fn check_names(known: &[Parameter], values: &[(String, String)]) -> Result<(), E
     for (index, (name, _)) in values.iter().enumerate() {
         if !known.iter().any(|parameter| parameter.name == name) {
             let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
-            let accepted = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-            return Err(Error::invalid("unknown_parameter", name, format!("is no parameter; accepted are {accepted}")));
+            return Err(Error::unknown_parameter(name, &names));
         }
         if values.iter().take(index).any(|(earlier, _)| earlier == name) {
             return Err(Error::invalid("repeated_parameter", name, "is given more than once"));

@@ -5,14 +5,21 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use aws_lambda_events::alb::AlbTargetGroupResponse;
+use futures::FutureExt;
+use http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
-use super::{BoxError, log_error, panic_message};
+use super::{BoxError, caught, log_error, panicked};
 use crate::error::{Error, ErrorKind};
 use crate::http::problem;
+
+/// Headers of every answer. A browser must not come back over plain HTTP, nor take a body for anything else than its type
+/// says.
+const SECURITY_HEADERS: [(HeaderName, &str); 2] =
+    [(STRICT_TRANSPORT_SECURITY, "max-age=31536000"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
 
 /// Serves the events of a function.
 pub async fn run<S>(service: S) -> Result<(), BoxError>
@@ -32,29 +39,31 @@ pub async fn answer<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTarg
 where
     S: Service<Request, Response = Response<Body>, Error = Infallible>,
 {
-    let response = match read(event) {
-        Ok(request) => service.oneshot(request).await.unwrap_or_else(|never| match never {}),
-        Err(error) => {
-            log_error(&error);
-            problem::response(&error)
-        }
+    let answered = match read(event) {
+        Ok(request) => caught(service.oneshot(request).map(|answered| answered.map_err(|never| match never {}))).await,
+        Err(error) => Err(error),
     };
-    write(response)
+    write(answered.unwrap_or_else(|error| {
+        log_error(&error);
+        problem::response(&error)
+    }))
 }
 
+/// What cannot be read is not logged: the crates that read it quote the text of the client.
 fn read(event: LambdaEvent<Box<RawValue>>) -> Result<Request, Error> {
-    let malformed = |cause: String| {
+    let malformed = || {
         let message = "the request cannot be read; accepted are a host, a path and headers as HTTP has them";
-        Error::new(ErrorKind::InvalidArgument, "malformed_request", message).with_source(cause)
+        Error::new(ErrorKind::InvalidArgument, "malformed_request", message)
     };
     // A URL is made of what the client says its host and path are, and where none can be made there is a panic.
     let request = catch_unwind(AssertUnwindSafe(|| lambda_http::request::from_str(event.payload.get())));
-    let request = request.map_err(|panic| malformed(panic_message(&*panic)))?;
-    Ok(request.map_err(|error| malformed(error.to_string()))?.with_lambda_context(event.context))
+    let request = request.map_err(|panic| malformed().with_source(panicked(&*panic)))?;
+    Ok(request.map_err(|_| malformed())?.with_lambda_context(event.context))
 }
 
 fn write(response: Response<Body>) -> AlbTargetGroupResponse {
-    let (parts, body) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
+    parts.headers.extend(SECURITY_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
     let mut answer = AlbTargetGroupResponse::default();
     answer.status_code = parts.status.as_u16().into();
     answer.status_description = Some(parts.status.to_string());

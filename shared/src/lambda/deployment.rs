@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{BoxError, before_deadline, schedule, serve, time_left};
 use crate::app::FromApp;
 use crate::error::Error;
+use crate::events;
 use crate::services::Processor;
 use crate::services::cron::Run;
 
@@ -37,8 +38,8 @@ where
     S::Output: Serialize,
 {
     let LambdaEvent { payload, context } = event;
-    let request = payload.get("RequestType").is_some().then(|| serde_json::from_value(payload));
-    let request: Option<Request> = request.transpose().map_err(Error::internal)?;
+    let request = payload.get("RequestType").is_some().then(|| events::parse(&payload.to_string()));
+    let request: Option<Request> = request.transpose()?;
     let done = match &request {
         Some(Request::Delete(_)) => Ok(Value::Null),
         _ => before_deadline(&context, schedule::handle(service, Run::within(time_left(&context)))).await,

@@ -6,21 +6,24 @@ pub mod deployment;
 pub mod schedule;
 pub mod sqs;
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use crate::app::{App, FromApp};
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
-use crate::telemetry;
+use crate::{events, telemetry};
 
 /// What ends a function's process.
 pub type BoxError = lambda_runtime::Error;
 
-/// Runs a function whose service is made once: before each event its login is renewed, after it what was counted is told.
+/// Runs a function whose service is made once. Before each event its login is renewed, after it the metrics are written.
 async fn serve<S, E, A>(handle: impl AsyncFn(&S, LambdaEvent<E>) -> Result<A, Error>) -> Result<(), BoxError>
 where
     S: FromApp,
@@ -31,13 +34,33 @@ where
     let app = App::default();
     let service = S::from_app(&app).await?;
     let (app, service, handle) = (&app, &service, &handle);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<E>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| async move {
         app.renew_login().await;
-        let answer = handle(service, event).await;
+        let answer = match read_event(event) {
+            Ok(event) => caught(handle(service, event)).await,
+            Err(error) => Err(error),
+        };
         telemetry::flush();
         answer
     }))
     .await
+}
+
+/// Reads an event here: the runtime would log what it cannot read.
+fn read_event<E: DeserializeOwned>(event: LambdaEvent<Box<RawValue>>) -> Result<LambdaEvent<E>, Error> {
+    let LambdaEvent { payload, context } = event;
+    let payload = events::parse(payload.get()).inspect_err(log_error)?;
+    Ok(LambdaEvent { payload, context })
+}
+
+/// Turns a panic into an error: the runtime would log what it says.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
+}
+
+/// The error of work that panicked.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
+    Error::internal(format!("panic: {}", telemetry::panic_message(panic)))
 }
 
 /// Time left for saying what happened after the work was given up.
@@ -69,12 +92,6 @@ fn log_error(error: &Error) {
         ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => tracing::warn!(error_code = code, cause, message),
         _ => tracing::info!(error_code = code, cause, message),
     }
-}
-
-/// What a panic said.
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// What the invocation's caller learns of an error; the log has the rest.

@@ -14,7 +14,7 @@ use futures::FutureExt;
 use lambda_runtime::{Context, LambdaEvent};
 use uuid::Uuid;
 
-use super::{BoxError, log_error, panic_message, serve, time_to_work};
+use super::{BoxError, log_error, panicked, serve, time_to_work};
 use crate::app::FromApp;
 use crate::deadline;
 use crate::error::{Disposition, Error};
@@ -89,7 +89,7 @@ fn identify(mut message: SqsMessage) -> Result<Record, Error> {
 fn parse<C: Consumer>(consumer: &C, record: Record) -> (String, Parsed<C>) {
     let Record { id, received, body } = record;
     let message = catch_unwind(AssertUnwindSafe(|| consumer.parse(&received, &body)))
-        .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_message(&*panic)))));
+        .unwrap_or_else(|panic| Err(panicked(&*panic)));
     (id, message.map(Arc::new))
 }
 
@@ -134,8 +134,7 @@ async fn attempt<C: Consumer>(
         Ok(Ok(outcomes)) => return Ok(outcomes),
         Ok(Err(error)) => error,
         Err(panic) => {
-            let error = Error::internal(format!("panic: {}", panic_message(&*panic)));
-            return Err(Fault { error, may_lie_in_a_message: true });
+            return Err(Fault { error: panicked(&*panic), may_lie_in_a_message: true });
         }
     };
     let may_lie_in_a_message = error.may_lie_in_one_of_several();

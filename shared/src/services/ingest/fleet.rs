@@ -71,7 +71,11 @@ pub(super) async fn check_senders(
     let check = |(position, _): (usize, &&HashedReport)| {
         let is_forbidden = forbidden.contains(&position);
         if is_forbidden {
-            Err(Error::new(ErrorKind::PermissionDenied, "sender_not_allowed", "its sender may not report this node server"))
+            Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "sender_not_allowed",
+                "its sender may not report this node server",
+            ))
         } else {
             Ok(())
         }

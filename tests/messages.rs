@@ -147,9 +147,19 @@ fn a_report_has_at_most_ten_thousand_lines_eight_pebibytes_and_one_mebibyte() {
     assert_eq!(UsageReport::parse(&padded, at(NOW)).unwrap_err().code(), "body_too_large");
 }
 
+/// An event as it stands in a batch.
+fn batch_event() -> Value {
+    let mut event = full_event();
+    event.as_object_mut().unwrap().remove("event_id");
+    event
+}
+
 #[rstest]
 #[case(full_event(), None)]
-#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [full_event()] }), None)]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [batch_event()] }), None)]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "billing_run_id": Uuid::from_u128(2), "events": [batch_event()] }), None)]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [full_event()] }), Some("events[0].event_id"))]
+#[case(with(full_event(), "/billed_upload", json!((1_i64 << 60) + 1)), Some("billed_upload"))]
 #[case(with(full_event(), "/billed_upload", json!(-1)), Some("billed_upload"))]
 #[case(with(full_event(), "/raw_download", json!(-1)), Some("raw_download"))]
 #[case(with(full_event(), "/time", json!(-1)), Some("time"))]
@@ -158,7 +168,7 @@ fn a_report_has_at_most_ten_thousand_lines_eight_pebibytes_and_one_mebibyte() {
 #[case(json!({ "batch_id": Uuid::from_u128(1), "events": [] }), Some("events"))]
 #[case(json!({ "batch_id": "x", "events": [full_event()] }), Some("batch_id"))]
 #[case(json!({ "batch_id": Uuid::from_u128(1) }), Some("events"))]
-#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [full_event(), with(full_event(), "/billed_upload", json!(-1))] }), Some("events[1].billed_upload"))]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [batch_event(), with(batch_event(), "/billed_upload", json!(-1))] }), Some("events[1].billed_upload"))]
 fn type_and_schema_agree_on_billing_messages(#[case] body: Value, #[case] field: Option<&str>) {
     let error = UserUsageBilling::parse(&body.to_string()).err();
     assert_eq!(error.as_ref().map(|error| error.field().unwrap()), field);

@@ -46,11 +46,12 @@ async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
     }
     assert!((ROUNDS / 10..ROUNDS * 19 / 10).contains(&completed), "{completed} calls completed: both must be common");
     for pool in [&world.reader, &world.writer] {
-        let state: (String, bool) =
-            sqlx::query_as("select current_setting('statement_timeout'), clock_timestamp() - now() < interval '5 seconds'")
-                .fetch_one(pool)
-                .await
-                .unwrap();
+        let state: (String, bool) = sqlx::query_as(
+            "select current_setting('statement_timeout'), clock_timestamp() - now() < interval '5 seconds'",
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap();
         // In a transaction that began earlier, `now` would be earlier too.
         assert_eq!(state, ("0".to_owned(), true));
     }

@@ -36,6 +36,9 @@ pub struct Cli {
     /// years of history (takes some minutes and 3 GB)
     #[arg(long)]
     pub fleet: bool,
+    /// Measure instead how long users wait for their next package when 100,000 packages end in the same minute
+    #[arg(long, conflicts_with = "fleet")]
+    pub expiry: bool,
     /// Leave the memory of the functions out
     #[arg(long)]
     pub no_memory: bool,

@@ -9,6 +9,7 @@ mod api;
 mod bars;
 mod cli;
 mod database;
+mod expiry;
 mod fleet;
 mod memory;
 mod messaging;

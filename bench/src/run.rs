@@ -11,6 +11,7 @@ use crate::api;
 use crate::bars;
 use crate::cli::Cli;
 use crate::database::{Database, checkpoint};
+use crate::expiry;
 use crate::fleet::{self, Device};
 use crate::memory;
 use crate::messaging::Messaging;
@@ -37,6 +38,9 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     let database = step("Creating the database", Database::create(&cli.database_url, &cli.database)).await?;
     if cli.fleet {
         return watch(cli, &database).await;
+    }
+    if cli.expiry {
+        return expiry(cli, &database).await;
     }
     let mut results = Results {
         environment: database.environment(cli.consumers()).await?,
@@ -66,6 +70,21 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         println!("\n{}", results.text(cli.markdown));
     }
     Ok(results.bars.iter().all(|bar| bar.met))
+}
+
+/// Packages that end in the same minute, on their own.
+async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
+    let expiry = Box::pin(expiry::measure(database)).await?;
+    if !cli.keep {
+        database.drop().await?;
+    }
+    let bars = expiry.bars();
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(&(&expiry, &bars))?);
+    } else {
+        println!("\n{}", results::bar_table(&bars, cli.markdown));
+    }
+    Ok(bars.iter().all(|bar| bar.met))
 }
 
 /// The watching of a fleet, on its own.

@@ -81,6 +81,7 @@ pub struct Error {
     message: String,
     field: Option<Field>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    concerns_all: bool,
 }
 
 /// The field at fault.
@@ -94,7 +95,7 @@ enum Field {
 impl Error {
     /// An error that names its stable code and says in a sentence what is wrong and what is accepted.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), field: None, source: None }
+        Self { kind, code, message: message.into(), field: None, source: None, concerns_all: false }
     }
 
     /// A permanent fault in the caller's input.
@@ -164,10 +165,19 @@ impl Error {
     }
 
     /// Whether the cause may lie in one of several messages or rows that were processed together, so that the others may
-    /// succeed without it: a fault in the data, a fault of ours, a locked row. An outage is none.
+    /// succeed without it: a fault in the data, a fault of ours, a locked row. An outage is none, nor is a schema that this
+    /// code does not fit.
     #[must_use]
     pub fn may_lie_in_one_of_several(&self) -> bool {
-        self.kind == ErrorKind::Internal || self.disposition() == Disposition::Reject || self.code == LOCKED
+        let of_one =
+            self.kind == ErrorKind::Internal || self.disposition() == Disposition::Reject || self.code == LOCKED;
+        of_one && !self.concerns_all
+    }
+
+    /// Says that every message and row would fail in the same way.
+    #[must_use]
+    pub fn that_concerns_all(self) -> Self {
+        Self { concerns_all: true, ..self }
     }
 
     /// The invocation's time ran out.

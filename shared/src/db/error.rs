@@ -43,6 +43,10 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             }
             _ => return Error::internal(error),
         },
+        // A table, a column or a right is missing.
+        _ if ["3F", "42"].contains(&code.get(..2).unwrap_or_default()) => {
+            return Error::internal(error).that_concerns_all();
+        }
         _ => return Error::internal(error),
     }
     .with_source(error)
@@ -77,5 +81,18 @@ mod tests {
     ) {
         let error = from_sqlstate(sqlstate, constraint, sqlx::Error::RowNotFound);
         assert_eq!((error.code(), error.kind()), (code, kind));
+    }
+
+    #[rstest]
+    #[case::missing_table("42P01", false)]
+    #[case::missing_right("42501", false)]
+    #[case::missing_schema("3F000", false)]
+    #[case::number_out_of_range("22003", true)]
+    #[case::broken_rule("23514", true)]
+    #[case::locked_row("55P03", true)]
+    #[case::outage("08006", false)]
+    fn only_a_fault_of_some_rows_is_looked_for_in_each(#[case] sqlstate: &str, #[case] of_one: bool) {
+        let error = from_sqlstate(sqlstate, "", sqlx::Error::RowNotFound);
+        assert_eq!(error.may_lie_in_one_of_several(), of_one);
     }
 }

@@ -1,0 +1,114 @@
+//! How long users wait for their next package when 100,000 packages end in the same minute.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde::Serialize;
+use shared::clock::Context;
+use shared::config::TelecomConfig;
+use shared::services::Processor;
+use shared::services::cron::package_expiring::PackageExpiringJob;
+use shared::services::cron::{Run, TelecomCronExecutor};
+use shared::services::package_expiring::HandlePackageExpiring;
+
+use crate::bars::Bar;
+use crate::database::{Database, fault, run};
+use crate::messaging::{EXPIRING, Messaging};
+use crate::pipeline::consume;
+use crate::progress::step;
+use crate::workload::delivery;
+
+const USERS: i64 = 100_000;
+/// As template.yaml has it.
+const EVENTS_PER_DELIVERY: usize = 100;
+const CONSUMERS: usize = 2;
+/// Seconds until the last user has the next package.
+const MOST_SECONDS: f64 = 60.0;
+
+/// Each user has a package whose time is over, and another one that waits.
+const SEED: &str = "
+insert into telecom.package
+    (id, series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+values (1, gen_random_uuid(), 1, true, 'package', 1, 3, 30 * 86400, 1024::bigint ^ 4);
+insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at)
+select md5('user ' || n)::uuid, 1, 'active', now() - interval '30 days', now() from generate_series(1, USERS) n;
+insert into telecom.package_queue (user_id, package_id)
+select md5('user ' || n)::uuid, 1 from generate_series(1, USERS) n;
+vacuum analyze telecom.package_queue";
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct Expiry {
+    /// Users whose packages ended.
+    pub users: i64,
+    /// Seconds from the start of the job to the last user's next package.
+    pub seconds: f64,
+}
+
+impl Expiry {
+    /// Whether it is fast enough.
+    pub fn bars(&self) -> Vec<Bar> {
+        vec![Bar {
+            name: format!("seconds until {} users have their next package", self.users),
+            bound: format!("<= {MOST_SECONDS}"),
+            measured: format!("{:.1}", self.seconds),
+            met: self.seconds <= MOST_SECONDS,
+        }]
+    }
+}
+
+/// Measures the job, and beside it the consumers of its events.
+pub async fn measure(database: &Database) -> Result<Expiry> {
+    step("Seeding the packages", seed(database)).await?;
+    let messaging = Messaging::start().await?;
+    let (context, publisher) = (Context::system(), messaging.publisher().await);
+    let job = TelecomCronExecutor::new(database.pool(1), publisher.clone(), context.clone(), TelecomConfig::default());
+    let is_over = Arc::new(AtomicBool::new(false));
+    let consumers: Vec<_> = std::iter::repeat_with(|| {
+        let handler = HandlePackageExpiring::new(database.pool(1), publisher.clone(), context.clone());
+        tokio::spawn(consume_until(handler, messaging.clone(), Arc::clone(&is_over)))
+    })
+    .take(CONSUMERS)
+    .collect();
+    let began = Instant::now();
+    step("Expiring them", async {
+        while waiting(database).await? > 0 {
+            job.process(PackageExpiringJob(Run::within(Some(Duration::from_secs(55))))).await.map_err(fault)?;
+        }
+        anyhow::Ok(())
+    })
+    .await?;
+    let seconds = began.elapsed().as_secs_f64();
+    is_over.store(true, Ordering::Relaxed);
+    for consumer in consumers {
+        consumer.await??;
+    }
+    Ok(Expiry { users: USERS, seconds })
+}
+
+async fn seed(database: &Database) -> Result<()> {
+    let mut connection = database.connect().await?;
+    for statement in SEED.replace("USERS", &USERS.to_string()).split(';') {
+        run(&mut connection, statement).await?;
+    }
+    Ok(())
+}
+
+/// Users whose next package is not active yet.
+async fn waiting(database: &Database) -> Result<i64> {
+    let sql = "select count(*) from telecom.package_queue where status = 'in_queue'";
+    Ok(sqlx::query_scalar(sql).fetch_one(&mut database.connect().await?).await?)
+}
+
+async fn consume_until(handler: HandlePackageExpiring, messaging: Messaging, is_over: Arc<AtomicBool>) -> Result<()> {
+    while !is_over.load(Ordering::Relaxed) {
+        let bodies = messaging.take(EXPIRING)?;
+        for events in bodies.chunks(EVENTS_PER_DELIVERY) {
+            consume(&handler, &delivery(events)?).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}

@@ -38,13 +38,14 @@ const CONSUMERS: [(&str, &str); 3] = [
     ("handle-package-expiring", "package-expiring"),
 ];
 const MINUTE_JOBS: [&str; 4] = ["bill-traffic", "expire-packages", "sweep-outbox", "refresh-server-status"];
-const HOURLY_JOBS: [&str; 3] = ["record-node-status-history", "refresh-node-status-view", "maintain-storage"];
+const HOURLY_JOBS: [&str; 4] =
+    ["record-node-status-history", "refresh-node-status-view", "maintain-storage", "reconcile-usage"];
 /// How long a state lasts before alarms are evaluated: two periods of the longest.
 const MINUTES: i64 = 120;
 /// How long SQS receives a message again before it is a dead letter: five times six minutes.
 const RECEIVED_MINUTES: i64 = 30;
 
-const STANDING_STILL: [&str; 7] = [
+const STANDING_STILL: [&str; 8] = [
     "BillingStandsStill",
     "ExpiryStandsStill",
     "SweepStandsStill",
@@ -52,6 +53,7 @@ const STANDING_STILL: [&str; 7] = [
     "SnapshotStandsStill",
     "ViewStandsStill",
     "MaintenanceStandsStill",
+    "ReconciliationStandsStill",
 ];
 const UNMEASURED: [&str; 3] = ["BillingLag", "OutboxAge", "ParkedEvents"];
 const OF_MESSAGES: [&str; 6] = [
@@ -189,7 +191,7 @@ fn every_alarm_has_a_break_that_sets_it_off() {
         &FAILURES,
         &ERRORS,
         &REJECTED,
-        &["CollectionStopped", "ReportsQuarantined"],
+        &["CollectionStopped", "ReportsQuarantined", "UsageDrift"],
     ];
     assert_eq!(Deployed::with_version("$LATEST").alarms(), names(&broken));
 }
@@ -352,4 +354,14 @@ async fn a_report_in_quarantine_is_noticed(pool: PgPool) {
     let implausible = report_of(Uuid::new_v4().as_u128(), 1, System.now(), &[(user(1), bytes, bytes)]).to_string();
     let seen = instead(seen, vec![functions.deliver("ingest-usage-report", &[implausible]).await]);
     assert_eq!(firing(&seen), names(&[&["ReportsQuarantined"]]), "{seen:#?}");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_row_changed_by_hand_is_noticed(pool: PgPool) {
+    let world = world(pool).await;
+    let functions = Functions::over(&world.pool);
+    let seen = run_all(&functions, &[]).await;
+    world.sql("update telecom.package_queue set upload_bytes = upload_bytes + 1").await;
+    let seen = instead(seen, run(&functions, &["reconcile-usage"]).await);
+    assert_eq!(firing(&seen), names(&[&["UsageDrift"]]), "{seen:#?}");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -79,6 +80,9 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
         messages.extend(messages.clone());
         assert!(failures(&deliver(&world.hook(), &messages).await).is_empty());
     }
+    world.clock.set(at(NOW) + TimeDelta::hours(2));
+    let reconciled = world.reconcile().await;
+    assert_eq!((reconciled.runs > 10, reconciled.drifts, reconciled.rotated), (true, 0, true), "{reconciled:?}");
     for n in 0..20 {
         let expected = expected.get(&n).copied().unwrap_or_default();
         assert_eq!(world.usage(user(n)).await, expected, "user {n}");

@@ -22,6 +22,7 @@ mod cron {
     mod maintain_storage;
     mod migrate;
     mod node_status_history;
+    mod reconcile_usage;
     mod refresh_server_status;
     mod retention;
     mod sweep_outbox;

@@ -214,3 +214,46 @@ async fn a_refresh_reads_the_open_hours_alone(pool: PgPool) {
     let plan = explain(&mut world.pool.acquire().await.unwrap(), &view).await;
     check("node_status_hourly_mv", "48 hours of 92 days", &plan, 200.0 * 48.0, &GROWING);
 }
+
+/// 20,000 items with 200,000 hourly rows in 100 hours, 50 billing runs of 100 reports with 20 lines each.
+const RECONCILED: &str = "
+    insert into telecom.node_server (id, name, compatibility) values (1, 's', 'ssp');
+    insert into telecom.package (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        values (gen_random_uuid(), 1, 'p', 1, 1, 86400, 1000);
+    insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at, ended_at, end_reason)
+        select md5(n::text)::uuid, p.id, case when n % 10 = 0 then 'active' else 'consumed' end::telecom.package_queue_status,
+            '2026-03-01Z', '2026-03-01Z', case when n % 10 > 0 then timestamptz '2026-03-01Z' + n * interval '1 minute' end,
+            case when n % 10 > 0 then 'time'::telecom.package_end_reason end
+        from generate_series(1, 20000) n, telecom.package p;
+    insert into telecom.user_package_usage
+        select md5((1 + n % 20000)::text)::uuid, timestamptz '2026-03-01Z' + n / 2000 * interval '1 hour', 1, null,
+            case when n % 100 > 0 then 1 + n % 20000 end, 1, 1, 1, 1, case when n % 100 = 0 then timestamptz '2026-03-01Z' end
+        from generate_series(0, 199999) n;
+    insert into telecom.accepted_usage
+        select timestamptz '2026-03-01Z' + n / 100 * interval '1 hour', md5((n % 50)::text)::uuid, 1, 1, 1, 1 from generate_series(0, 9999) n;
+    insert into telecom.billing_run select md5(n::text)::uuid, '2026-03-01Z', 100, 100, 1, 1, 1, 1 from generate_series(0, 49) n;
+    insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at, billing_run_id)
+        select md5(n::text)::uuid, 1, '2026-03-01Z', '2026-03-01Z', '', 20, '2026-03-01Z', md5((n / 100)::text)::uuid from generate_series(0, 4999) n;
+    select telecom.create_traffic_usage_partitions('2026-02-20', 20);
+    insert into telecom.traffic_usage
+        select r.seq, r.received_at, 1, 1, md5(n::text)::uuid, null, 1 from telecom.usage_report r, generate_series(1, 20) n;";
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn reconciliation_reads_its_keys_alone(pool: PgPool) {
+    let world = World { pool, ..World::offline() };
+    sqlx::raw_sql(RECONCILED).execute(&world.pool).await.unwrap();
+    vacuum(&world).await;
+    let large = ["user_package_usage", "accepted_usage", "package_queue", "usage_report", "traffic_usage_20260301"];
+    for (name, arguments, most_rows) in [
+        ("hours", "'{2026-03-02Z, 2026-03-04Z}'", 4_200.0),
+        ("uncharged", "'{2026-03-02Z, 2026-03-04Z}', 30", 100.0),
+        ("items", "'{1,2,3,4,5,6,7,8,9}', '2026-03-01Z'", 100.0),
+        ("runs", "array[md5('1'), md5('2')]::uuid[], '2026-03-01Z'", 4_100.0),
+        ("applied", "array[md5('1'), md5('2')]::uuid[], '2026-03-01Z', '2026-03-02Z'", 500.0),
+        ("recent_items", "'2026-03-02Z', '2026-03-03Z', 19000, 50", 1_500.0),
+        ("all_items", "19000, 50", 60.0),
+    ] {
+        let name = format!("reconciliation.{name}");
+        check(&name, arguments, &plan(&world, &name, arguments).await, most_rows, &large);
+    }
+}

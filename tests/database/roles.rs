@@ -124,6 +124,9 @@ async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
              user_package_usage.raw_upload_bytes user_package_usage.raw_download_bytes
              user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
              user_package_usage.uncharged_at parked_event.reason parked_event.attempts parked_event.retry_at
+             reconciliation: reconciliation.hour_cursor reconciliation.item_cursor reconciliation.run_cursor
+             usage_drift.raw_upload_bytes usage_drift.raw_download_bytes usage_drift.billed_upload_bytes
+             usage_drift.billed_download_bytes usage_drift.found_at usage_drift.accepted_reason
              fleet: node_server.status node_status_watch.ran_at node_status_watch.heard_from
              node_status_watch.unjudged_from node_status_watch.is_settled node_status_seal.open_from
              node_status_seal.kept_from collection_outage.until

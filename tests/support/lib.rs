@@ -28,6 +28,7 @@ use shared::events::publisher::Publisher;
 use shared::lambda::sqs;
 use shared::services::billing::TelecomBillingHook;
 use shared::services::cron::bill_traffic::{BillTrafficJob, Billed};
+use shared::services::cron::reconcile_usage::{ReconcileUsageJob, Reconciled};
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::ingest::IngestUsageReports;
 use shared::services::package_expiring::HandlePackageExpiring;
@@ -96,6 +97,12 @@ impl World {
         db::grant(&mut connection).await.unwrap();
         maintenance::create_partitions(&mut connection, at(NOW).date_naive(), 2).await.unwrap();
         drop(connection);
+        // The clock of the world is not that of the migrations.
+        sqlx::query("update telecom.reconciliation set checked_from = $1")
+            .bind(at("2026-03-01T00:00:00Z"))
+            .execute(&pool)
+            .await
+            .unwrap();
         let [writer, reader, secret_reader, api] =
             [DatabaseRole::Writer, DatabaseRole::Reader, DatabaseRole::SecretReader, DatabaseRole::Api]
                 .map(|role| pool_as(&pool, role));
@@ -238,6 +245,11 @@ impl World {
     /// Runs the billing job.
     pub async fn bill(&self) -> Billed {
         self.cron().process(BillTrafficJob(Run::default())).await.unwrap()
+    }
+
+    /// Runs the reconciliation.
+    pub async fn reconcile(&self) -> Reconciled {
+        self.cron().process(ReconcileUsageJob(Run::default())).await.unwrap()
     }
 
     /// Takes the bodies for `destination` out of the outbox, oldest first.

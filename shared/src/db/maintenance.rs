@@ -75,6 +75,25 @@ pub async fn delete_usage(connection: &mut Connection, before: DateTime<Utc>, li
     Ok(done.rows_affected())
 }
 
+/// Deletes accepted usage of hours before `before`, at most about `limit` rows; returns how many.
+pub async fn delete_accepted_usage(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
+    let done = sqlx::query!(
+        r#"/* maintenance.delete_accepted_usage */
+        delete from telecom.accepted_usage where ctid = any(array(
+            select ctid from telecom.accepted_usage where bucket_start < $1 limit $2
+        ))"#,
+        before,
+        limit
+    )
+    .execute(connection)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Deletes runs of the billing job begun before `before`, at most `limit`; returns how many.
 pub async fn delete_billing_runs(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
     let done = sqlx::query!(

@@ -18,6 +18,7 @@ use crate::config::DatabaseConfig;
 use crate::deadline;
 use crate::error::Error;
 
+pub mod accepted_usage;
 pub mod analysis;
 pub mod audit;
 pub mod billing;
@@ -33,7 +34,9 @@ pub mod package_queue;
 pub mod parked_event;
 pub mod quarantine;
 pub mod queued_package;
+pub mod reconciliation;
 pub mod report_sender;
+pub mod usage_drift;
 pub mod usage_report;
 pub mod user_package_usage;
 

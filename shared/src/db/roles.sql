@@ -103,6 +103,22 @@ grant
 grant
     insert (usage_report_seq, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor), delete
     on telecom.quarantined_usage to telecom_writer;
+grant
+    insert (
+        bucket_start, billing_run_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+    ), delete
+    on telecom.accepted_usage to telecom_writer;
+grant update (hour_cursor, item_cursor, run_cursor) on telecom.reconciliation to telecom_writer;
+grant
+    insert (
+        kind, bucket_start, package_queue_id, billing_run_id, user_id, raw_upload_bytes, raw_download_bytes,
+        billed_upload_bytes, billed_download_bytes, found_at
+    ),
+    update (
+        raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, found_at, accepted_reason
+    ),
+    delete
+    on telecom.usage_drift to telecom_writer;
 grant insert (id, payload_hash, event_count, applied_at), delete on telecom.billing_batch to telecom_writer;
 grant
     insert (

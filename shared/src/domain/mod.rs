@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod bucket;
+pub mod drift;
 pub mod line_rate;
 pub mod node;
 pub mod node_log;

@@ -5,8 +5,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::package_expiring::ExpiryReason;
+use crate::domain::drift::{Drift, DriftKey, DriftKind};
 use crate::domain::node::NodeServerStatus;
 use crate::domain::node_watch::Edge;
+use crate::domain::traffic::Traffic;
 
 /// The bus entries' `source`.
 pub const SOURCE: &str = "telecom";
@@ -85,6 +87,17 @@ pub enum Fact {
         /// As in the fact that it had stopped.
         since: DateTime<Utc>,
     },
+    /// Numbers that must agree do not, or differ by another amount than before.
+    UsageDrifted {
+        /// Which numbers.
+        kind: DriftKind,
+        /// Of which hour, item or billing run.
+        #[serde(flatten)]
+        key: DriftKey,
+        /// What is recorded or charged minus what should be.
+        #[serde(flatten)]
+        difference: DriftBytes,
+    },
 }
 
 impl Fact {
@@ -99,6 +112,19 @@ impl Fact {
         }
     }
 
+    /// What is published of a drift.
+    #[must_use]
+    pub fn of_drift(drift: &Drift) -> Self {
+        let Traffic { raw_upload, raw_download, billed_upload, billed_download } = drift.difference;
+        let difference = DriftBytes {
+            raw_upload_bytes: raw_upload,
+            raw_download_bytes: raw_download,
+            billed_upload_bytes: billed_upload,
+            billed_download_bytes: billed_download,
+        };
+        Self::UsageDrifted { kind: drift.kind, key: drift.key, difference }
+    }
+
     /// The bus entry's `detail-type`.
     #[must_use]
     pub fn detail_type(&self) -> &'static str {
@@ -111,8 +137,22 @@ impl Fact {
             Self::NodeServerCameOnline { .. } => "NodeServerCameOnline",
             Self::CollectionStopped { .. } => "CollectionStopped",
             Self::CollectionResumed { .. } => "CollectionResumed",
+            Self::UsageDrifted { .. } => "UsageDrifted",
         }
     }
+}
+
+/// How much numbers differ by, each of which may be negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct DriftBytes {
+    /// Bytes sent by users.
+    pub raw_upload_bytes: i64,
+    /// Bytes received by users.
+    pub raw_download_bytes: i64,
+    /// Bytes charged for upload.
+    pub billed_upload_bytes: i64,
+    /// Bytes charged for download.
+    pub billed_download_bytes: i64,
 }
 
 /// A bus entry's `detail`: the fact, its id (a repeat has the same), the version and the time.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::charge::{self, Usage};
 use super::{Batch, Consumer, Outcomes, Processor, Received, outbox};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
+use crate::db::accepted_usage::{self, AcceptedUsage};
 use crate::db::billing::{self, NewBillingBatch};
 use crate::db::outbox::OutboxMessage;
 use crate::db::parked_event::{self, NewParkedEvent};
@@ -126,7 +128,9 @@ impl TelecomBillingHook {
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
         let recorded: HashMap<Uuid, Vec<u8>> = billing::batch_hashes(tx, &ids).await?.into_iter().collect();
 
-        let usage = fold(new.iter().filter_map(|id| by_id.get(id)).flat_map(|billing| &billing.events))?;
+        let new: Vec<&KeyedBilling> = new.iter().filter_map(|id| by_id.get(id).copied()).collect();
+        let usage = fold(new.iter().flat_map(|billing| &billing.events))?;
+        accepted_usage::insert(tx, &accepted(&new)).await?;
         let messages = match charging {
             Charging::Together => charge::together(tx, &self.context, &usage).await?,
             Charging::Apart => self.charge_or_park(tx, &usage).await?,
@@ -219,14 +223,44 @@ fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<U
             node_server_id: event.server_id,
             node_client_id: event.node_client_id,
         };
-        let traffic = Traffic {
-            raw_upload: event.raw_upload.unwrap_or(event.billed_upload),
-            raw_download: event.raw_download.unwrap_or(event.billed_download),
-            billed_upload: event.billed_upload,
-            billed_download: event.billed_download,
-        };
         let sum = usage.entry(key).or_default();
-        *sum = sum.checked_add(traffic).ok_or_else(Error::overflow)?;
+        *sum = sum.checked_add(traffic(event)).ok_or_else(Error::overflow)?;
     }
     Ok(usage)
+}
+
+fn traffic(event: &UserUsageBillingEvent) -> Traffic {
+    Traffic {
+        raw_upload: event.raw_upload.unwrap_or(event.billed_upload),
+        raw_download: event.raw_download.unwrap_or(event.billed_download),
+        billed_upload: event.billed_upload,
+        billed_download: event.billed_download,
+    }
+}
+
+/// What is accepted, by billing run and hour. A sum that would exceed what can be counted becomes two rows.
+fn accepted(new: &[&KeyedBilling]) -> Vec<AcceptedUsage> {
+    let mut sums: BTreeMap<(Option<Uuid>, DateTime<Utc>), Traffic> = BTreeMap::new();
+    let mut full = Vec::new();
+    for billing in new {
+        for event in &billing.events {
+            let (billing_run_id, bucket_start) = (billing.billing_run_id, hour_of(event.at()));
+            let sum = sums.entry((billing_run_id, bucket_start)).or_default();
+            match sum.checked_add(traffic(event)) {
+                Some(total) => *sum = total,
+                None => full.push(AcceptedUsage {
+                    billing_run_id,
+                    bucket_start,
+                    traffic: std::mem::replace(sum, traffic(event)),
+                }),
+            }
+        }
+    }
+    let sums = sums.into_iter();
+    full.extend(sums.map(|((billing_run_id, bucket_start), traffic)| AcceptedUsage {
+        billing_run_id,
+        bucket_start,
+        traffic,
+    }));
+    full
 }

@@ -34,6 +34,8 @@ pub struct Maintained {
     pub runs_deleted: u64,
     /// Rows of hourly usage.
     pub usage_deleted: u64,
+    /// Rows of accepted usage.
+    pub accepted_deleted: u64,
     /// Quarantined reports.
     pub quarantined_deleted: u64,
     /// Audit entries.
@@ -72,15 +74,17 @@ impl TelecomCronExecutor {
             let batches = maintenance::delete_batches(connection, before, BATCH).await?;
             let runs = maintenance::delete_billing_runs(connection, before, BATCH).await?;
             let usage = maintenance::delete_usage(connection, usage_before, BATCH).await?;
+            let accepted = maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;
             let quarantined = maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
             done.reports_deleted += reports;
             done.batches_deleted += batches;
             done.runs_deleted += runs;
             done.usage_deleted += usage;
+            done.accepted_deleted += accepted;
             done.quarantined_deleted += quarantined;
             let audit = audit::delete(connection, now - TimeDelta::days(KEPT_DAYS), BATCH).await?;
             done.audit_deleted += audit;
-            if [reports, batches, runs, usage, quarantined, audit].iter().all(|deleted| *deleted == 0) {
+            if [reports, batches, runs, usage, accepted, quarantined, audit].iter().all(|deleted| *deleted == 0) {
                 break;
             }
         }

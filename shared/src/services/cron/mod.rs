@@ -7,6 +7,7 @@ pub mod bill_traffic;
 pub mod maintain_storage;
 pub mod package_expiring;
 mod parked_events;
+pub mod reconcile_usage;
 pub mod record_node_status_history;
 pub mod refresh_node_status_view;
 pub mod refresh_server_status;
@@ -71,6 +72,13 @@ impl Run {
     #[must_use]
     pub fn has_time_for(&self, time: Duration) -> bool {
         self.deadline.is_none_or(|deadline| Instant::now() + time < deadline)
+    }
+
+    /// The first half of the time that is left: for work that must leave time for other work.
+    #[must_use]
+    pub fn first_half(&self) -> Self {
+        let now = Instant::now();
+        Self { deadline: self.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2) }
     }
 
     /// Whether another step might not finish in time.

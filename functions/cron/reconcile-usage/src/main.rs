@@ -1,0 +1,10 @@
+//! Every hour: compares what was accepted, recorded and charged, and reports what does not agree.
+
+use shared::lambda::{BoxError, schedule};
+use shared::services::cron::TelecomCronExecutor;
+use shared::services::cron::reconcile_usage::ReconcileUsageJob;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    schedule::run::<TelecomCronExecutor, _>(ReconcileUsageJob).await
+}

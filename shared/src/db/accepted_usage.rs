@@ -1,0 +1,50 @@
+//! The ledger of accepted usage, with which hourly usage is reconciled.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::{Connection, columns};
+use crate::domain::traffic::Traffic;
+use crate::error::Error;
+
+/// What one transaction accepted of a billing run for an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptedUsage {
+    /// The run; `None` if another publisher sent the events.
+    pub billing_run_id: Option<Uuid>,
+    /// Start of the UTC hour.
+    pub bucket_start: DateTime<Utc>,
+    /// How much.
+    pub traffic: Traffic,
+}
+
+/// Records accepted usage.
+pub async fn insert(connection: &mut Connection, accepted: &[AcceptedUsage]) -> Result<(), Error> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let (buckets, runs) = columns!(accepted, |row| row.bucket_start, |row| row.billing_run_id);
+    let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
+        accepted,
+        |row| row.traffic.raw_upload,
+        |row| row.traffic.raw_download,
+        |row| row.traffic.billed_upload,
+        |row| row.traffic.billed_download
+    );
+    sqlx::query!(
+        r#"/* accepted_usage.insert */
+        insert into telecom.accepted_usage (
+            bucket_start, billing_run_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+        )
+        select * from unnest($1::timestamptz[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])"#,
+        &buckets,
+        &runs as &[Option<Uuid>],
+        &raw_upload,
+        &raw_download,
+        &billed_upload,
+        &billed_download
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

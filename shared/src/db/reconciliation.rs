@@ -1,0 +1,312 @@
+//! What `ReconcileUsageJob` compares: each statement sees one instant, and reads by index what it is given keys of.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::Connection;
+use crate::domain::drift::{Drift, DriftKey, DriftKind};
+use crate::domain::traffic::Traffic;
+use crate::error::Error;
+
+/// How much two clocks, or the commits of two transactions, may be apart.
+const TOLERANCE: TimeDelta = TimeDelta::seconds(30);
+
+/// A row of a check as a [`Drift`]: the rows of each statement have a type of their own.
+macro_rules! drift {
+    ($kind:expr, $row:ident, $key:expr) => {
+        Drift {
+            kind: $kind,
+            key: $key,
+            difference: Traffic {
+                raw_upload: $row.raw_upload,
+                raw_download: $row.raw_download,
+                billed_upload: $row.billed_upload,
+                billed_download: $row.billed_download,
+            },
+        }
+    };
+}
+
+/// How far the rotation came, newest first: the last hour, item and run that were checked. `None` where it begins anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursors {
+    /// The last hour.
+    pub hour: Option<DateTime<Utc>>,
+    /// The last item.
+    pub item: Option<i64>,
+    /// The last run.
+    pub run: Option<Uuid>,
+}
+
+/// Since when a ledger of accepted usage is written, and how far the rotation came.
+pub async fn state(connection: &mut Connection) -> Result<(DateTime<Utc>, Cursors), Error> {
+    let row = sqlx::query!(
+        r#"/* reconciliation.state */
+        select checked_from, hour_cursor, item_cursor, run_cursor from telecom.reconciliation"#
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok((row.checked_from, Cursors { hour: row.hour_cursor, item: row.item_cursor, run: row.run_cursor }))
+}
+
+/// Remembers how far the rotation came.
+pub async fn set_cursors(connection: &mut Connection, cursors: &Cursors) -> Result<(), Error> {
+    sqlx::query!(
+        r#"/* reconciliation.set_cursors */
+        update telecom.reconciliation set hour_cursor = $1, item_cursor = $2, run_cursor = $3"#,
+        cursors.hour,
+        cursors.item,
+        cursors.run
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The hours of `hours` whose hourly rows and parked usage are not what was accepted.
+pub async fn hours(connection: &mut Connection, hours: &[DateTime<Utc>]) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query!(
+        r#"/* reconciliation.hours */
+        with accepted as (
+            select bucket_start, sum(raw_upload_bytes) as raw_upload, sum(raw_download_bytes) as raw_download,
+                sum(billed_upload_bytes) as billed_upload, sum(billed_download_bytes) as billed_download
+            from telecom.accepted_usage
+            where bucket_start = any($1)
+            group by bucket_start
+        ), recorded as (
+            select bucket_start, sum(raw_upload_bytes) as raw_upload, sum(raw_download_bytes) as raw_download,
+                sum(billed_upload_bytes) as billed_upload, sum(billed_download_bytes) as billed_download
+            from (
+                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+                from telecom.user_package_usage where bucket_start = any($1)
+                union all
+                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+                from telecom.parked_event where bucket_start = any($1)
+            ) u
+            group by bucket_start
+        ), difference as (
+            select bucket_start,
+                telecom.byte_difference(r.raw_upload, a.raw_upload) as raw_upload,
+                telecom.byte_difference(r.raw_download, a.raw_download) as raw_download,
+                telecom.byte_difference(r.billed_upload, a.billed_upload) as billed_upload,
+                telecom.byte_difference(r.billed_download, a.billed_download) as billed_download
+            from recorded r full join accepted a using (bucket_start)
+        )
+        select bucket_start as "bucket_start!", raw_upload as "raw_upload!", raw_download as "raw_download!",
+            billed_upload as "billed_upload!", billed_download as "billed_download!"
+        from difference
+        where (raw_upload, raw_download, billed_upload, billed_download) <> (0, 0, 0, 0)"#,
+        hours
+    )
+    .fetch_all(connection)
+    .await?;
+    let key = |bucket_start| DriftKey::Hour { bucket_start };
+    Ok(rows.iter().map(|row| drift!(DriftKind::Hour, row, key(row.bucket_start))).collect())
+}
+
+/// The hours of `hours` with usage that no item pays for although the user had an active or a waiting item when it was recorded.
+pub async fn uncharged(connection: &mut Connection, hours: &[DateTime<Utc>]) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query!(
+        r#"/* reconciliation.uncharged */
+        select u.bucket_start,
+            telecom.byte_difference(sum(u.raw_upload_bytes), 0) as "raw_upload!",
+            telecom.byte_difference(sum(u.raw_download_bytes), 0) as "raw_download!",
+            telecom.byte_difference(sum(u.billed_upload_bytes), 0) as "billed_upload!",
+            telecom.byte_difference(sum(u.billed_download_bytes), 0) as "billed_download!"
+        from telecom.user_package_usage u
+        where u.package_queue_id is null and u.bucket_start = any($1) and exists (
+            select from telecom.package_queue q
+            where q.user_id = u.user_id
+                and q.created_at < u.uncharged_at - make_interval(secs => $2)
+                and (q.ended_at is null or q.ended_at > u.uncharged_at + make_interval(secs => $2))
+        )
+        group by u.bucket_start"#,
+        hours,
+        TOLERANCE.as_seconds_f64()
+    )
+    .fetch_all(connection)
+    .await?;
+    let key = |bucket_start| DriftKey::Hour { bucket_start };
+    Ok(rows.iter().map(|row| drift!(DriftKind::Uncharged, row, key(row.bucket_start))).collect())
+}
+
+/// The items of `items` whose counters are not the sums of their hourly rows. Left out are those activated before `from`: some of
+/// their rows may be past retention.
+pub async fn items(connection: &mut Connection, items: &[i64], from: DateTime<Utc>) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query!(
+        r#"/* reconciliation.items */
+        with difference as (
+            select q.id, q.user_id,
+                telecom.byte_difference(q.upload_bytes, u.upload) as billed_upload,
+                telecom.byte_difference(q.download_bytes, u.download) as billed_download
+            from telecom.package_queue q
+            cross join lateral (
+                select sum(billed_upload_bytes) as upload, sum(billed_download_bytes) as download
+                from telecom.user_package_usage
+                where package_queue_id = q.id
+            ) u
+            where q.id = any($1) and (q.activated_at is null or q.activated_at >= $2)
+        )
+        select id, user_id, 0::bigint as "raw_upload!", 0::bigint as "raw_download!", billed_upload as "billed_upload!",
+            billed_download as "billed_download!"
+        from difference
+        where (billed_upload, billed_download) <> (0, 0)"#,
+        items,
+        from
+    )
+    .fetch_all(connection)
+    .await?;
+    let key = |id, user| DriftKey::Item { package_queue_id: id, user };
+    Ok(rows.iter().map(|row| drift!(DriftKind::Item, row, key(row.id, row.user_id))).collect())
+}
+
+/// The runs of `runs`, claimed from `from` on, that did not bill what their raw rows come to: folded by user, hour, server and
+/// client, times the factor, rounded once, half away from zero.
+pub async fn runs(connection: &mut Connection, runs: &[Uuid], from: DateTime<Utc>) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query!(
+        r#"/* reconciliation.runs */
+        with difference as (
+            select run.id,
+                telecom.byte_difference(run.raw_upload_bytes, raw.raw_upload) as raw_upload,
+                telecom.byte_difference(run.raw_download_bytes, raw.raw_download) as raw_download,
+                telecom.byte_difference(run.billed_upload_bytes, raw.billed_upload) as billed_upload,
+                telecom.byte_difference(run.billed_download_bytes, raw.billed_download) as billed_download
+            from telecom.billing_run run
+            cross join lateral (
+                select sum(upload) as raw_upload, sum(download) as raw_download, sum(round(upload_charge)) as billed_upload,
+                    sum(round(download_charge)) as billed_download
+                from (
+                    select sum(upload) as upload, sum(download) as download, sum(upload * traffic_factor) as upload_charge,
+                        sum(download * traffic_factor) as download_charge
+                    from (
+                        -- By factor first: sums of whole numbers cost half as much as sums of products.
+                        select u.user_id, u.node_client_id, r.node_server_id, r.hour, u.traffic_factor,
+                            sum(u.upload_bytes) as upload, sum(u.download_bytes) as download
+                        from (
+                            select seq, received_at, node_server_id,
+                                date_trunc('hour', greatest(period_end - interval '1 microsecond', period_start), 'UTC') as hour
+                            from telecom.usage_report
+                            where billing_run_id = run.id
+                            offset 0
+                        ) r
+                        cross join lateral (
+                            -- Not a join: by the index, report by report, in the one partition of its arrival.
+                            select * from telecom.traffic_usage t
+                            where t.usage_report_seq = r.seq and t.received_at = r.received_at
+                            offset 0
+                        ) u
+                        group by u.user_id, u.node_client_id, r.node_server_id, r.hour, u.traffic_factor
+                    ) of_factor
+                    group by user_id, node_client_id, node_server_id, hour
+                ) folded
+            ) raw
+            where run.id = any($1) and run.claimed_at >= $2
+        )
+        select id, raw_upload as "raw_upload!", raw_download as "raw_download!", billed_upload as "billed_upload!",
+            billed_download as "billed_download!"
+        from difference
+        where (raw_upload, raw_download, billed_upload, billed_download) <> (0, 0, 0, 0)"#,
+        runs,
+        from
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.iter().map(|row| drift!(DriftKind::Run, row, DriftKey::Run { billing_run_id: row.id })).collect())
+}
+
+/// The runs of `runs`, claimed from `from` to `to`, of which something else was accepted than they billed.
+pub async fn applied(
+    connection: &mut Connection,
+    runs: &[Uuid],
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query!(
+        r#"/* reconciliation.applied */
+        with difference as (
+            select run.id,
+                telecom.byte_difference(a.raw_upload, run.raw_upload_bytes) as raw_upload,
+                telecom.byte_difference(a.raw_download, run.raw_download_bytes) as raw_download,
+                telecom.byte_difference(a.billed_upload, run.billed_upload_bytes) as billed_upload,
+                telecom.byte_difference(a.billed_download, run.billed_download_bytes) as billed_download
+            from telecom.billing_run run
+            cross join lateral (
+                select sum(raw_upload_bytes) as raw_upload, sum(raw_download_bytes) as raw_download,
+                    sum(billed_upload_bytes) as billed_upload, sum(billed_download_bytes) as billed_download
+                from telecom.accepted_usage
+                where billing_run_id = run.id
+            ) a
+            where run.id = any($1) and run.claimed_at between $2 and $3
+        )
+        select id, raw_upload as "raw_upload!", raw_download as "raw_download!", billed_upload as "billed_upload!",
+            billed_download as "billed_download!"
+        from difference
+        where (raw_upload, raw_download, billed_upload, billed_download) <> (0, 0, 0, 0)"#,
+        runs,
+        from,
+        to
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.iter().map(|row| drift!(DriftKind::Applied, row, DriftKey::Run { billing_run_id: row.id })).collect())
+}
+
+/// All items below `below`, newest first.
+pub async fn all_items(connection: &mut Connection, below: i64, limit: i64) -> Result<Vec<i64>, Error> {
+    let ids = sqlx::query_scalar!(
+        r#"/* reconciliation.all_items */
+        select id from telecom.package_queue where id < $1 order by id desc limit $2"#,
+        below,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
+/// Items below `below` that are active or ended between `from` and `to`, newest first.
+pub async fn recent_items(
+    connection: &mut Connection,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    below: i64,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
+    let ids = sqlx::query_scalar!(
+        r#"/* reconciliation.recent_items */
+        with ended as materialized (select id from telecom.package_queue where ended_at between $1 and $2)
+        (select id as "id!" from telecom.package_queue where status = 'active' and id < $3 order by id desc limit $4)
+        union all
+        (select id from ended where id < $3 order by id desc limit $4)
+        order by 1 desc
+        limit $4"#,
+        from,
+        to,
+        below,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}
+
+/// Billing runs below `below` that were claimed between `from` and `to`, newest first.
+pub async fn billing_runs(
+    connection: &mut Connection,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    below: Uuid,
+    limit: i64,
+) -> Result<Vec<Uuid>, Error> {
+    let ids = sqlx::query_scalar!(
+        r#"/* reconciliation.billing_runs */
+        select id from telecom.billing_run where claimed_at between $1 and $2 and id < $3 order by id desc limit $4"#,
+        from,
+        to,
+        below,
+        limit
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(ids)
+}

@@ -1,0 +1,292 @@
+//! `ReconcileUsageJob`: compares what was accepted, recorded and charged, and reports what does not agree. It changes none
+//! of these numbers.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Run, TelecomCronExecutor};
+use crate::config::Retention;
+use crate::db::outbox::OutboxMessage;
+use crate::db::reconciliation::{self, Cursors};
+use crate::db::{self, Connection, usage_drift};
+use crate::deadline;
+use crate::domain::bucket::hour_of;
+use crate::domain::drift::{Drift, Keys};
+use crate::error::{Error, ErrorKind};
+use crate::events::facts::Fact;
+use crate::events::usage_report::MAX_AGE_DAYS;
+use crate::services::Processor;
+use crate::services::outbox::{self, Outbox};
+use crate::telemetry;
+
+/// What every run looks at: hours, items and runs of this time, whatever the rotation is at.
+const RECENT: TimeDelta = TimeDelta::hours(48);
+/// How long messages of a billing run may be under way before what they carry is missed.
+const UNDER_WAY: TimeDelta = TimeDelta::hours(1);
+/// Hours, items and runs in one step.
+const PAGE: Page = Page { hours: 24, items: 500, runs: 5 };
+/// The longest that a step may take before it is tried in halves: it holds a snapshot.
+const STEP: Duration = Duration::from_secs(30);
+/// Drifts that are looked at again in every run.
+const MOST_KNOWN: i64 = 1_000;
+/// A run that found more ends: it is known by then that something is wrong.
+const MOST_PUBLISHED: usize = 1_000;
+
+/// The job.
+#[derive(Debug, Clone, Copy)]
+pub struct ReconcileUsageJob(pub Run);
+
+/// What was checked, and what came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Reconciled {
+    /// Hours checked.
+    pub hours: usize,
+    /// Package items checked.
+    pub items: usize,
+    /// Billing runs checked.
+    pub runs: usize,
+    /// Hours, items and runs that cannot be checked in the time of a step.
+    pub unchecked: usize,
+    /// Drifts that are new or changed.
+    pub published: usize,
+    /// Drifts that there are and that no operator has accepted.
+    pub drifts: i64,
+    /// All of the last 48 hours was checked.
+    pub complete: bool,
+    /// The rotation reached its end.
+    pub rotated: bool,
+}
+
+#[async_trait]
+impl Processor<ReconcileUsageJob> for TelecomCronExecutor {
+    type Output = Reconciled;
+
+    #[tracing::instrument(name = "reconcile_usage", skip_all)]
+    async fn process(&self, ReconcileUsageJob(run): ReconcileUsageJob) -> Result<Reconciled, Error> {
+        let (checked_from, cursors) = db::on_connection(&self.pool, async |c| reconciliation::state(c).await).await?;
+        let bounds = Bounds::at(self.context.now(), checked_from, &self.config.retention);
+        let done = Reconciled::default();
+        let mut reconciliation = Reconciliation { executor: self, run, bounds, done, has_drifts: false };
+        reconciliation.check_all(cursors).await?;
+        let mut done = reconciliation.done;
+        done.drifts = db::on_connection(&self.pool, async |c| usage_drift::count(c).await).await?;
+        telemetry::measure("UsageDrifts", done.drifts);
+        Ok(done)
+    }
+}
+
+struct Page {
+    hours: i32,
+    items: i64,
+    runs: i64,
+}
+
+/// What can be checked: nothing that retention may have deleted in part, and nothing that is still under way.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    now: DateTime<Utc>,
+    hours_from: DateTime<Utc>,
+    /// The first hour that is not closed.
+    hours_to: DateTime<Utc>,
+    items_from: DateTime<Utc>,
+    runs_from: DateTime<Utc>,
+    applied_from: DateTime<Utc>,
+    applied_to: DateTime<Utc>,
+}
+
+impl Bounds {
+    fn at(now: DateTime<Utc>, checked_from: DateTime<Utc>, retention: &Retention) -> Self {
+        let usage_from = now - TimeDelta::days(i64::from(retention.usage_days) - 1);
+        let raw_days = retention.traffic_usage_days.min(retention.dedup_days);
+        Self {
+            now,
+            hours_from: checked_from.max(usage_from),
+            hours_to: hour_of(now),
+            // An item is charged for reports that are older than its activation, too.
+            items_from: usage_from + TimeDelta::days(MAX_AGE_DAYS + 1),
+            // A run may have billed reports that had waited: as long as half of retention.
+            runs_from: now - TimeDelta::days(raw_days.into()) / 2,
+            applied_from: checked_from,
+            applied_to: now - UNDER_WAY,
+        }
+    }
+}
+
+/// What a sweep goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Hours,
+    Runs,
+    Items,
+}
+
+/// Which of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    Recent,
+    All,
+}
+
+/// A run of the job.
+struct Reconciliation<'e> {
+    executor: &'e TelecomCronExecutor,
+    run: Run,
+    bounds: Bounds,
+    done: Reconciled,
+    /// There may be rows of drifts, which end where nothing is found any more.
+    has_drifts: bool,
+}
+
+impl Reconciliation<'_> {
+    async fn check_all(&mut self, mut rotation: Cursors) -> Result<(), Error> {
+        let recent_until = self.run.first_half();
+        let known =
+            db::on_connection(&self.executor.pool, async |c| usage_drift::drifting(c, MOST_KNOWN).await).await?;
+        self.has_drifts = known.iter().any(|keys| !keys.is_empty());
+        for keys in known {
+            self.check(keys, recent_until).await?;
+        }
+        let swept = self.sweep(Scope::Recent, &mut Cursors::default(), recent_until).await?;
+        self.done.rotated = self.sweep(Scope::All, &mut rotation, self.run).await?;
+        self.done.complete = swept && self.done.unchecked == 0;
+        Ok(())
+    }
+
+    /// Checks a page of each subject in turn, newest first, and returns whether all came to their end.
+    async fn sweep(&mut self, scope: Scope, cursors: &mut Cursors, until: Run) -> Result<bool, Error> {
+        let mut left = vec![Subject::Hours, Subject::Runs, Subject::Items];
+        while !left.is_empty() {
+            for subject in left.clone() {
+                let keys = self.page(subject, scope, cursors).await?;
+                if keys.is_empty() {
+                    left.retain(|other| *other != subject);
+                }
+                let next = after(subject, &keys, *cursors);
+                if !self.check(keys, until).await? {
+                    return Ok(false);
+                }
+                *cursors = next;
+            }
+            if scope == Scope::All {
+                db::on_connection(&self.executor.pool, async |c| reconciliation::set_cursors(c, cursors).await).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn page(&self, subject: Subject, scope: Scope, cursors: &Cursors) -> Result<Keys, Error> {
+        let Bounds { now, hours_from, hours_to, runs_from, .. } = self.bounds;
+        let recent = now - RECENT;
+        let since = |from: DateTime<Utc>| if scope == Scope::Recent { recent.max(from) } else { from };
+        let (item, run) = (cursors.item.unwrap_or(i64::MAX), cursors.run.unwrap_or(Uuid::max()));
+        db::on_connection(&self.executor.pool, async |c| match (subject, scope) {
+            (Subject::Hours, _) => Ok(hours_below(cursors.hour, since(hours_from), hours_to)),
+            (Subject::Runs, _) => {
+                reconciliation::billing_runs(c, since(runs_from), now, run, PAGE.runs).await.map(Keys::Runs)
+            }
+            (Subject::Items, Scope::Recent) => {
+                reconciliation::recent_items(c, recent, now, item, PAGE.items).await.map(Keys::Items)
+            }
+            (Subject::Items, Scope::All) => reconciliation::all_items(c, item, PAGE.items).await.map(Keys::Items),
+        })
+        .await
+    }
+
+    /// Checks `keys`, in halves where they take too long together, and returns whether there was time for it.
+    async fn check(&mut self, keys: Keys, until: Run) -> Result<bool, Error> {
+        let mut parts = vec![keys];
+        while let Some(keys) = parts.pop() {
+            if keys.is_empty() {
+                continue;
+            }
+            if until.deadline_is_near() || self.done.published >= MOST_PUBLISHED {
+                return Ok(false);
+            }
+            match until.at_most_a_third(deadline::within(Some(STEP), self.find(&keys))).await {
+                Ok(found) => self.report(&keys, &found).await?,
+                Err(error) if error.kind() == ErrorKind::DeadlineExceeded => match keys.clone().halves() {
+                    Some((first, second)) => parts.extend([second, first]),
+                    None if until.deadline_is_near() => return Ok(false),
+                    None => {
+                        tracing::error!(?keys, "cannot be checked in the time of a step");
+                        self.done.unchecked += 1;
+                    }
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// What does not agree of `keys`, at one instant.
+    async fn find(&self, keys: &Keys) -> Result<Vec<Drift>, Error> {
+        let bounds = self.bounds;
+        db::read_tx(&self.executor.pool, async |tx| match keys {
+            Keys::Hours(hours) => {
+                let hours: Vec<DateTime<Utc>> =
+                    hours.iter().copied().filter(|hour| *hour >= bounds.hours_from).collect();
+                let mut found = reconciliation::hours(tx, &hours).await?;
+                found.extend(reconciliation::uncharged(tx, &hours).await?);
+                Ok(found)
+            }
+            Keys::Items(items) => reconciliation::items(tx, items, bounds.items_from).await,
+            Keys::Runs(runs) => {
+                let mut found = reconciliation::runs(tx, runs, bounds.runs_from).await?;
+                found.extend(reconciliation::applied(tx, runs, bounds.applied_from, bounds.applied_to).await?);
+                Ok(found)
+            }
+        })
+        .await
+    }
+
+    /// Records what the check of `keys` found, and publishes what is new or changed.
+    async fn report(&mut self, keys: &Keys, found: &[Drift]) -> Result<(), Error> {
+        let TelecomCronExecutor { pool, publisher, .. } = self.executor;
+        self.has_drifts |= !found.is_empty();
+        if self.has_drifts {
+            let work = async |tx: &mut Connection| self.record(tx, keys, found).await;
+            let messages = db::write_tx(pool, "reconcile_usage", work).await?;
+            self.done.published += messages.len();
+            outbox::send(pool, publisher, messages).await;
+        }
+        let checked = match keys {
+            Keys::Hours(_) => &mut self.done.hours,
+            Keys::Items(_) => &mut self.done.items,
+            Keys::Runs(_) => &mut self.done.runs,
+        };
+        *checked += keys.len();
+        Ok(())
+    }
+
+    async fn record(&self, tx: &mut Connection, keys: &Keys, found: &[Drift]) -> Result<Vec<OutboxMessage>, Error> {
+        let now = self.bounds.now;
+        let changed = usage_drift::record(tx, keys, found, now).await?;
+        let mut outbox = Outbox::new(&self.executor.context, now);
+        for drift in &changed {
+            tracing::error!(kind = %drift.kind, key = ?drift.key, difference = ?drift.difference, "usage drifted");
+            outbox.fact(&Fact::of_drift(drift))?;
+        }
+        outbox.write(tx).await
+    }
+}
+
+/// The hours from `from` on below `cursor`, or below `to`, newest first, at most a page.
+fn hours_below(cursor: Option<DateTime<Utc>>, from: DateTime<Utc>, to: DateTime<Utc>) -> Keys {
+    let newest = cursor.unwrap_or(to).min(to);
+    let hours = (1..=PAGE.hours).map(|hours| newest - TimeDelta::hours(hours.into()));
+    Keys::Hours(hours.filter(|hour| *hour >= from).collect())
+}
+
+/// The cursors after `keys`, which begin anew if there were none.
+fn after(subject: Subject, keys: &Keys, cursors: Cursors) -> Cursors {
+    match (subject, keys) {
+        (Subject::Hours, Keys::Hours(hours)) => Cursors { hour: hours.last().copied(), ..cursors },
+        (Subject::Items, Keys::Items(items)) => Cursors { item: items.last().copied(), ..cursors },
+        (Subject::Runs, Keys::Runs(runs)) => Cursors { run: runs.last().copied(), ..cursors },
+        _ => cursors,
+    }
+}

@@ -1,0 +1,168 @@
+//! Invokes the functions as Lambda does: consumers with deliveries of their queues, jobs at each minute.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::Value;
+use shared::clock::Clock as _;
+
+use crate::cloud::Inner;
+use crate::cloud::queue::{Message, Origin, Queue};
+use crate::processes::{Call, Worker, skewed, sqs_event};
+use crate::protocol::{Function, Outcome};
+use crate::proxy::Link;
+use crate::random::Random;
+use crate::run::{Run, lock};
+
+/// How long an invocation may take.
+const TIME: Duration = Duration::from_secs(10);
+/// How far a worker's clock is off at most, milliseconds.
+const SKEW_MS: i64 = 50_000;
+
+/// A worker, and what drives it.
+#[derive(Debug)]
+pub struct Driver {
+    pub run: Arc<Run>,
+    pub worker: Worker,
+    pub link: Arc<Link>,
+    pub function: Function,
+    pub random: Random,
+    pub skew_ms: i64,
+}
+
+/// An invocation as the harness judges it.
+struct Invoked {
+    outcome: Result<Outcome>,
+    began: Instant,
+    /// A fault of the harness is the likely reason if it failed.
+    disturbed: bool,
+}
+
+impl Driver {
+    /// Invokes it until the run is over.
+    ///
+    /// It is returned alive: what its connection is left in is looked at afterwards.
+    pub async fn drive(mut self) -> Result<Self> {
+        match self.function {
+            Function::IngestUsageReport => self.consume(|cloud| &cloud.reports, 20).await,
+            Function::ApplyUserUsageBilling => self.consume(|cloud| &cloud.billing, 20).await,
+            Function::HandlePackageExpiring => self.consume(|cloud| &cloud.expiring, 60).await,
+            _ => self.repeat().await?,
+        }
+        Ok(self)
+    }
+
+    async fn consume(&mut self, queue: fn(&Inner) -> &Queue, most: usize) {
+        let run = Arc::clone(&self.run);
+        let queue = queue(&run.cloud);
+        while !run.is_over() {
+            let batch = queue.receive(self.random.index(1..=most));
+            if batch.is_empty() {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                continue;
+            }
+            self.deliver(queue, batch).await;
+        }
+    }
+
+    async fn deliver(&mut self, queue: &Queue, batch: Vec<Message>) {
+        for message in &batch {
+            if let Origin::Report(id) = message.origin {
+                self.run.ledger.delivered(id);
+            }
+        }
+        // Now and then the time is over in the middle of the work.
+        let given_up = self.run.is_storm() && self.random.chance(30);
+        let time = if given_up { self.random.millis(501..=800) } else { TIME };
+        let invoked = self.invoke(time, Some(sqs_event(&batch))).await;
+        let failed: HashSet<String> = match &invoked.outcome {
+            Ok(Outcome::Delivered { failed }) => failed.iter().cloned().collect(),
+            _ => batch.iter().map(|message| message.id.to_string()).collect(),
+        };
+        for message in batch.iter().filter(|message| !failed.contains(&message.id.to_string())) {
+            if let Origin::Report(id) = message.origin {
+                self.run.ledger.accepted(id);
+            }
+        }
+        let innocent = |message: &&Message| !matches!(message.origin, Origin::Poison(_));
+        let all_failed = batch.iter().filter(innocent).all(|message| failed.contains(&message.id.to_string()));
+        let disturbed = invoked.disturbed || given_up;
+        if !(all_failed && batch.iter().any(|message| innocent(&message))) {
+            self.link.disturbed.store(false, Ordering::SeqCst);
+        } else if !disturbed {
+            self.unexplained(&format!("{:?}", invoked.outcome));
+        }
+        queue.settle(batch, &failed, disturbed);
+    }
+
+    async fn repeat(&mut self) -> Result<()> {
+        let minute = Duration::from_mins(1) / u32::try_from(self.run.plan.speed)?;
+        while self.run.has_jobs() {
+            tokio::time::sleep(minute.mul_f64(f64::from(u32::try_from(self.random.int(700..=1_300))?) / 1_000.0)).await;
+            let invoked = self.invoke(TIME, None).await;
+            match &invoked.outcome {
+                Ok(Outcome::Done { report }) => self.job_done(report, &invoked),
+                other if !invoked.disturbed => self.unexplained(&format!("{other:?}")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn job_done(&self, report: &Value, invoked: &Invoked) {
+        self.link.disturbed.store(false, Ordering::SeqCst);
+        let complete = report.get("complete").and_then(Value::as_bool).unwrap_or(true);
+        if self.function == Function::ExpirePackages && complete && !invoked.disturbed {
+            lock(&self.run.expiries).push((invoked.began, Instant::now()));
+        }
+    }
+
+    async fn invoke(&mut self, time: Duration, event: Option<Value>) -> Invoked {
+        if self.run.is_storm() && self.random.chance(20) {
+            // Back as often as forth.
+            self.skew_ms = self.random.int(-SKEW_MS..=SKEW_MS);
+        } else if !self.run.is_storm() {
+            self.skew_ms = 0;
+        }
+        let now = skewed(self.run.clock.now(), self.skew_ms);
+        let began = Instant::now();
+        self.run.invoked();
+        self.link.invocation_begins();
+        let outcome = self.worker.invoke(Call { now, speed: self.run.plan.speed, time, event }).await;
+        self.link.invocation_ends();
+        let disturbed = self.link.disturbed.load(Ordering::SeqCst) || !self.run.was_up_since(began);
+        if disturbed {
+            // Its connection may have been cut while it was idle: the next invocation finds that out.
+            self.link.disturbed.store(true, Ordering::SeqCst);
+        }
+        Invoked { outcome, began, disturbed }
+    }
+
+    /// A failure that no fault of this worker explains; one of another worker may, by a lock that it left.
+    fn unexplained(&self, what: &str) {
+        self.run.count("invocations that failed undisturbed");
+        let name = &self.worker.name;
+        let what: String = what.chars().take(300).collect();
+        if self.run.counted("invocations that failed undisturbed") <= 10 {
+            eprintln!("  note: {name}: {what}");
+        }
+        if !self.run.is_storm() {
+            self.run.finding("an invocation fails in calm weather", || format!("{name}: {what}"));
+        }
+    }
+}
+
+/// The functions and how many workers each has.
+pub const STAFF: [(Function, usize); 8] = [
+    (Function::IngestUsageReport, 3),
+    (Function::ApplyUserUsageBilling, 4),
+    (Function::HandlePackageExpiring, 2),
+    (Function::BillTraffic, 2),
+    (Function::ExpirePackages, 2),
+    (Function::SweepOutbox, 2),
+    (Function::RefreshServerStatus, 2),
+    (Function::MaintainStorage, 2),
+];

@@ -1,0 +1,227 @@
+//! A run from its beginning to its verdict.
+
+use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use sqlx::Executor as _;
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::clock::FastClock;
+use crate::cloud::queue::Habits;
+use crate::cloud::{Cloud, Weather};
+use crate::cluster::Cluster;
+use crate::functions::{Driver, STAFF};
+use crate::life::{Cast, items, nodes, traffic};
+use crate::operator::Operator;
+use crate::plan::Plan;
+use crate::processes::{Office, Worker};
+use crate::proxy::Link;
+use crate::random::Random;
+use crate::run::Run;
+use crate::verdict::Verdict;
+use crate::{monitor, oracle, storm};
+
+/// How the queues behave in a storm, in a thousand.
+const HABITS: Habits = Habits { repeat: 110, overlap: 40, redrive: 20, delay: 60 };
+/// How SQS and EventBridge behave in a storm, in a thousand. What hangs may outlast an invocation.
+const WEATHER: Weather = Weather { fail: 50, hang: 4, hang_for: Duration::from_secs(12), refuse: 60 };
+/// How long the functions may take to finish everything once the storm is over.
+const DRAIN: Duration = Duration::from_mins(2);
+/// How long the world goes on after that, by its own clock.
+const CALM: Duration = Duration::from_mins(3);
+
+type Parts = JoinSet<Result<()>>;
+
+/// Runs `plan` with workers of `program`. Logs are kept if a rule was broken.
+pub async fn run(plan: Plan, program: PathBuf) -> Result<Verdict> {
+    let folder = tempfile::Builder::new().prefix("telecom-chaos-").tempdir()?;
+    // The database may run as another user, who must be able to pass through.
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
+    match run_in(folder.path(), plan, program).await {
+        Ok(verdict) if verdict.passed => {
+            folder.close()?;
+            Ok(verdict)
+        }
+        Ok(verdict) => Ok(Verdict { logs: Some(folder.keep()), ..verdict }),
+        Err(error) => Err(error.context(format!("Logs are in {}.", folder.keep().display()))),
+    }
+}
+
+async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> {
+    let began = Instant::now();
+    let at = folder.to_owned();
+    let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&at)).await??);
+    let clock = Arc::new(FastClock::new(plan.speed));
+    let (cloud, endpoint) = Cloud::start(plan.seed, Arc::clone(&clock), HABITS, WEATHER).await?;
+    let mut random = Random::new(plan.seed, 10);
+    let cast = Cast::new(plan.users, &mut random);
+    let operator = Operator::new(cluster.port(), "operator");
+    let run = Arc::new(Run::new(plan, clock, cloud, operator, cast.clone()));
+    prepare(&run).await?;
+    nodes::set_up(&run, &cast, &mut random).await?;
+
+    let office = Office { program, endpoint, logs: log_folder(folder)? };
+    let (drivers, links) = staff(&run, &cluster, &office).await?;
+    // What the world does borrows across statements of the operator: it stays on this thread.
+    let drivers = LocalSet::new().run_until(perform(&run, &cluster, drivers, links)).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    monitor::left_in_transaction(&run).await?;
+    drop(drivers);
+    oracle::check(&run).await?;
+    let deadlocks = cluster.count_in_logs("deadlock detected")?;
+    if deadlocks > 0 {
+        run.findings_of("deadlocks", deadlocks.try_into()?, || "see PostgreSQL's logs".to_owned());
+    }
+    Ok(Verdict::of(&run, began.elapsed()))
+}
+
+/// The schema as it is deployed, partitions of the run's days, and the audit.
+async fn prepare(run: &Run) -> Result<()> {
+    let mut connection = run.operator.connect().await?;
+    shared::db::migrate(&mut connection).await?;
+    connection.execute("select telecom.create_traffic_usage_partitions(current_date - 2, 6)").await?;
+    connection.execute(sqlx::raw_sql(include_str!("audit.sql"))).await?;
+    Ok(())
+}
+
+fn log_folder(folder: &Path) -> Result<PathBuf> {
+    let logs = folder.join("workers");
+    std::fs::create_dir(&logs)?;
+    Ok(logs)
+}
+
+async fn staff(
+    run: &Arc<Run>,
+    cluster: &Cluster,
+    office: &Office,
+) -> Result<(Vec<Driver>, HashMap<String, Arc<Link>>)> {
+    let (mut drivers, mut links) = (Vec::new(), HashMap::new());
+    for (function, number) in STAFF {
+        for index in 1..=number {
+            let link = Link::start(cluster.port()).await?;
+            let worker = Worker::new(function, index, office.clone(), Arc::clone(&link));
+            links.insert(worker.name.clone(), Arc::clone(&link));
+            let random = Random::new(run.plan.seed, 100 + u64::try_from(drivers.len())?);
+            drivers.push(Driver { run: Arc::clone(run), worker, link, function, random, skew_ms: 0 });
+        }
+    }
+    Ok((drivers, links))
+}
+
+/// Storm, calm, quiet; returns the workers, which still live.
+async fn perform(
+    run: &Arc<Run>,
+    cluster: &Arc<Cluster>,
+    drivers: Vec<Driver>,
+    links: HashMap<String, Arc<Link>>,
+) -> Result<Vec<Driver>> {
+    let mut at_work: JoinSet<Result<Driver>> = JoinSet::new();
+    for driver in drivers {
+        at_work.spawn(driver.drive());
+    }
+    let mut parts: Parts = JoinSet::new();
+    parts.spawn_local(monitor::watch(Arc::clone(run), links.clone()));
+    let mut storm = begin_storm(run, cluster, links);
+    until_enough(run, &mut storm, &mut parts).await?;
+    run.calm();
+    while let Some(part) = storm.join_next().await {
+        part??;
+    }
+    progress(run, "calm");
+    drain(run).await?;
+    tokio::time::sleep(CALM / u32::try_from(run.plan.speed)?).await;
+    run.quiet();
+    drain(run).await?;
+    run.end();
+    let mut idle = Vec::new();
+    while let Some(driver) = at_work.join_next().await {
+        idle.push(driver??);
+    }
+    Ok(idle)
+}
+
+fn begin_storm(run: &Arc<Run>, cluster: &Arc<Cluster>, links: HashMap<String, Arc<Link>>) -> Parts {
+    let mut storm: Parts = JoinSet::new();
+    let random = |stream| Random::new(run.plan.seed, stream);
+    let mut links: Vec<(String, Arc<Link>)> = links.into_iter().collect();
+    links.sort_by(|a, b| a.0.cmp(&b.0));
+    let links = links.into_iter().map(|(_, link)| link).collect();
+    storm.spawn_local(traffic::report(Arc::clone(run), random(11)));
+    storm.spawn_local(traffic::charge(Arc::clone(run), random(12)));
+    storm.spawn_local(items::order(Arc::clone(run), random(13)));
+    storm.spawn_local(items::change(Arc::clone(run), random(14)));
+    storm.spawn_local(nodes::live(Arc::clone(run), random(15)));
+    storm.spawn_local(storm::cut_and_kill(Arc::clone(run), links, random(16)));
+    storm.spawn_local(storm::interrupt(Arc::clone(run), Arc::clone(cluster), random(17)));
+    storm
+}
+
+/// Waits until the plan is met, or its time is over; an error if a part of the harness ends before.
+async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result<()> {
+    let mut said = Instant::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        for ended in [storm.try_join_next(), parts.try_join_next()].into_iter().flatten() {
+            ended?.context("A part of the simulation failed.")?;
+        }
+        if said.elapsed() > Duration::from_secs(10) {
+            said = Instant::now();
+            progress(run, "storm");
+        }
+        let plan = &run.plan;
+        let met = run.ledger.open().lines >= plan.lines
+            && storm::cuts(run) >= plan.cuts
+            && storm::restarts(run) >= plan.restarts;
+        if met || run.began.elapsed() > plan.limit {
+            return Ok(());
+        }
+    }
+}
+
+fn progress(run: &Run, phase: &str) {
+    let cloud = &run.cloud;
+    let findings = run.findings();
+    let broken = if findings.is_empty() { String::new() } else { format!(" · {} rules broken", findings.len()) };
+    eprintln!(
+        "{:>4} s  {phase} · {} lines · {} kills and cuts · {} restarts · waiting: {} reports, {} billing, {} expiring{broken}",
+        run.began.elapsed().as_secs(),
+        run.ledger.open().lines,
+        storm::cuts(run),
+        storm::restarts(run),
+        cloud.reports.length(),
+        cloud.billing.length(),
+        cloud.expiring.length(),
+    );
+}
+
+/// Waits until nothing waits: in no queue, in no outbox, in no report.
+async fn drain(run: &Run) -> Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < DRAIN {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let queues = [&run.cloud.reports, &run.cloud.billing, &run.cloud.expiring];
+        if !queues.iter().all(|queue| queue.is_empty()) || !run.nothing_left_to_plant() {
+            continue;
+        }
+        let left: i64 = run
+            .operator
+            .until_done(async |connection| {
+                sqlx::query_scalar(
+                    "select (select count(*) from telecom.outbox)
+                        + (select count(*) from telecom.usage_report where billing_run_id is null and line_count > 0)",
+                )
+                .fetch_one(connection)
+                .await
+            })
+            .await?;
+        if left == 0 {
+            return Ok(());
+        }
+    }
+    run.finding("the system does not come to rest", || format!("within {} s", DRAIN.as_secs()));
+    Ok(())
+}

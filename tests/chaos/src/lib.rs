@@ -1,0 +1,29 @@
+//! Runs the functions' code as processes over a real PostgreSQL, with random life under random faults, and compares the
+//! result with an oracle written apart. See *Chaos* in `docs/DEVELOPMENT.md`.
+
+mod clock;
+mod cloud;
+mod cluster;
+mod functions;
+mod harness;
+mod ledger;
+mod life;
+mod monitor;
+mod operator;
+mod oracle;
+mod plan;
+mod processes;
+mod protocol;
+mod proxy;
+mod random;
+mod run;
+mod storm;
+mod verdict;
+mod wire;
+mod worker;
+
+pub use harness::run;
+pub use plan::Plan;
+
+pub use verdict::{Broken, Verdict};
+pub use worker::work;

@@ -1,0 +1,63 @@
+//! The operator: SQL on the primary itself, tried again until it is done.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use sqlx::error::DatabaseError;
+use sqlx::{Connection as _, PgConnection};
+
+/// How long a statement is tried.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// A login of the owner.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    port: Arc<AtomicU16>,
+    name: &'static str,
+}
+
+impl Operator {
+    pub fn new(port: Arc<AtomicU16>, name: &'static str) -> Self {
+        Self { port, name }
+    }
+
+    pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        let port = self.port.load(Ordering::SeqCst);
+        let name = self.name;
+        PgConnection::connect(&format!(
+            "postgres://telecom@127.0.0.1:{port}/telecom?sslmode=disable&application_name={name}"
+        ))
+        .await
+    }
+
+    /// Does `work` on a new connection until it succeeds: it must bear a repeat.
+    pub async fn until_done<T>(&self, work: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T> {
+        let began = Instant::now();
+        loop {
+            let result = match self.connect().await {
+                Ok(mut connection) => {
+                    let result = work(&mut connection).await;
+                    // A connection that broke cannot be closed in order.
+                    let _ = connection.close().await;
+                    result
+                }
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(value) => return Ok(value),
+                Err(error) if began.elapsed() > LIMIT || is_permanent(&error) => {
+                    return Err(anyhow!("The operator's statement failed: {error}"));
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+}
+
+/// Whether the statement itself is at fault.
+fn is_permanent(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default().into_owned();
+    ["22", "23", "42"].contains(&code.get(..2).unwrap_or_default())
+}

@@ -1,0 +1,72 @@
+//! Nothing is left over: no message, no intent, no claim, no item that has run out.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use chrono::TimeDelta;
+
+use crate::run::Run;
+
+/// What must be empty at the end, and a query that counts it.
+const REMAINS: [(&str, &str); 4] = [
+    ("messages left in the outbox", "select count(*) from telecom.outbox"),
+    (
+        "reports left unbilled",
+        "select count(*) from telecom.usage_report where billing_run_id is null and line_count > 0",
+    ),
+    (
+        "users with two active items",
+        "select count(*) from (select user_id from telecom.package_queue where status = 'active'
+            group by user_id having count(*) > 1) twice",
+    ),
+    (
+        "exhausted items still active",
+        "select count(*) from telecom.package_queue q join telecom.package p on p.id = q.package_id
+         where q.status = 'active' and q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes",
+    ),
+];
+
+/// Looks for it.
+pub async fn check(run: &Run) -> Result<()> {
+    for (what, sql) in REMAINS {
+        let count: i64 =
+            run.operator.until_done(async |connection| sqlx::query_scalar(sql).fetch_one(connection).await).await?;
+        if count > 0 {
+            run.findings_of(what, count.unsigned_abs(), || format!("{count}"));
+        }
+    }
+    // What ran out shortly before the jobs ended does not count.
+    let before = run.jobs_ended_at() - TimeDelta::minutes(3);
+    let overdue: i64 = run
+        .operator
+        .until_done(async |connection| {
+            sqlx::query_scalar("select count(*) from telecom.package_queue where status = 'active' and expires_at < $1")
+                .bind(before)
+                .fetch_one(connection)
+                .await
+        })
+        .await?;
+    if overdue > 0 {
+        run.findings_of("expired items still active", overdue.unsigned_abs(), || format!("{overdue}"));
+    }
+    check_dead_letters(run);
+    Ok(())
+}
+
+/// The dead letters are those that were planted.
+fn check_dead_letters(run: &Run) {
+    let queues = [&run.cloud.reports, &run.cloud.billing, &run.cloud.expiring];
+    let books = run.ledger.open();
+    let mut dead: HashSet<String> = HashSet::new();
+    for message in queues.iter().flat_map(|queue| queue.dead_letters()) {
+        if !books.poison.contains_key(&*message.body) {
+            run.finding("dead letters that were not planted", || {
+                format!("{:?} {}", message.origin, message.body.chars().take(200).collect::<String>())
+            });
+        }
+        dead.insert(message.body.to_string());
+    }
+    for (body, what) in books.poison.iter().filter(|(body, _)| !dead.contains(*body)) {
+        run.finding("poison that is no dead letter", || format!("{what}: {body}"));
+    }
+}

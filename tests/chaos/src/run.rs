@@ -1,0 +1,216 @@
+//! What all parts of a run share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::clock::FastClock;
+use crate::cloud::Cloud;
+use crate::cloud::queue::Origin;
+use crate::ledger::Ledger;
+use crate::life::Cast;
+use crate::operator::Operator;
+use crate::plan::Plan;
+use shared::clock::Clock as _;
+
+/// What a run is at.
+const STORM: u8 = 0;
+const CALM: u8 = 1;
+const QUIET: u8 = 2;
+const OVER: u8 = 3;
+
+/// Faults of PostgreSQL that count as one with whatever happens this long after them.
+const AFTERMATH: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub struct Run {
+    pub plan: Plan,
+    pub clock: Arc<FastClock>,
+    pub cloud: Cloud,
+    pub ledger: Ledger,
+    pub operator: Operator,
+    pub began: Instant,
+    phase: AtomicU8,
+    cast: Mutex<Cast>,
+    last_item: AtomicI64,
+    outage: Mutex<Outage>,
+    counts: Mutex<BTreeMap<String, u64>>,
+    findings: Mutex<BTreeMap<String, Finding>>,
+    planted_later: Mutex<Vec<(Uuid, String)>>,
+    /// Runs of `expire-packages` that nothing disturbed: when they began and ended.
+    pub expiries: Mutex<Vec<(Instant, Instant)>>,
+    invocations: AtomicU64,
+    quiet_at: Mutex<Option<DateTime<Utc>>>,
+}
+
+/// When PostgreSQL was last out of reach.
+#[derive(Debug, Clone, Copy, Default)]
+struct Outage {
+    down: bool,
+    ended: Option<Instant>,
+}
+
+/// A rule that was broken.
+#[derive(Debug, Clone, Default)]
+pub struct Finding {
+    pub count: u64,
+    /// The first few.
+    pub examples: Vec<String>,
+}
+
+impl Run {
+    pub fn new(plan: Plan, clock: Arc<FastClock>, cloud: Cloud, operator: Operator, cast: Cast) -> Self {
+        Self {
+            plan,
+            clock,
+            cloud,
+            operator,
+            ledger: Ledger::default(),
+            began: Instant::now(),
+            phase: AtomicU8::new(STORM),
+            cast: Mutex::new(cast),
+            last_item: AtomicI64::new(0),
+            outage: Mutex::default(),
+            counts: Mutex::default(),
+            findings: Mutex::default(),
+            planted_later: Mutex::default(),
+            expiries: Mutex::default(),
+            invocations: AtomicU64::new(0),
+            quiet_at: Mutex::default(),
+        }
+    }
+
+    /// Faults happen, and the world lives.
+    pub fn is_storm(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) == STORM
+    }
+
+    /// Jobs still run.
+    pub fn has_jobs(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) < QUIET
+    }
+
+    /// Functions are not invoked any more.
+    pub fn is_over(&self) -> bool {
+        self.phase.load(Ordering::SeqCst) == OVER
+    }
+
+    pub fn calm(&self) {
+        self.phase.store(CALM, Ordering::SeqCst);
+        self.cloud.calm();
+    }
+
+    /// Ends the jobs; consumers go on.
+    pub fn quiet(&self) {
+        *lock(&self.quiet_at) = Some(self.clock.now());
+        self.phase.store(QUIET, Ordering::SeqCst);
+    }
+
+    /// Until when jobs ran, by the world's clock.
+    pub fn jobs_ended_at(&self) -> DateTime<Utc> {
+        lock(&self.quiet_at).unwrap_or_else(|| self.clock.now())
+    }
+
+    pub fn end(&self) {
+        self.phase.store(OVER, Ordering::SeqCst);
+    }
+
+    pub fn cast(&self) -> Cast {
+        lock(&self.cast).clone()
+    }
+
+    pub fn change_cast(&self, change: impl FnOnce(&mut Cast)) {
+        change(&mut lock(&self.cast));
+    }
+
+    pub fn last_item(&self) -> i64 {
+        self.last_item.load(Ordering::SeqCst)
+    }
+
+    pub fn set_last_item(&self, id: i64) {
+        self.last_item.store(id, Ordering::SeqCst);
+    }
+
+    pub fn count(&self, what: &str) {
+        *lock(&self.counts).entry(what.to_owned()).or_default() += 1;
+    }
+
+    pub fn counted(&self, what: &str) -> u64 {
+        lock(&self.counts).get(what).copied().unwrap_or_default()
+    }
+
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        lock(&self.counts).clone()
+    }
+
+    pub fn invoked(&self) {
+        self.invocations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn invocations(&self) -> u64 {
+        self.invocations.load(Ordering::Relaxed)
+    }
+
+    /// Notes that `rule` was broken.
+    pub fn finding(&self, rule: &str, example: impl FnOnce() -> String) {
+        self.findings_of(rule, 1, example);
+    }
+
+    /// As [`Self::finding`], `count` times.
+    pub fn findings_of(&self, rule: &str, count: u64, example: impl FnOnce() -> String) {
+        let mut findings = lock(&self.findings);
+        let finding = findings.entry(rule.to_owned()).or_default();
+        finding.count += count;
+        if finding.examples.len() < 5 {
+            finding.examples.push(example());
+        }
+    }
+
+    pub fn findings(&self) -> BTreeMap<String, Finding> {
+        lock(&self.findings).clone()
+    }
+
+    pub fn outage_begins(&self) {
+        lock(&self.outage).down = true;
+    }
+
+    pub fn outage_ends(&self) {
+        *lock(&self.outage) = Outage { down: false, ended: Some(Instant::now()) };
+    }
+
+    /// Whether PostgreSQL has been there, and settled, since `begin`.
+    pub fn was_up_since(&self, begin: Instant) -> bool {
+        let outage = *lock(&self.outage);
+        !outage.down && outage.ended.is_none_or(|ended| ended + AFTERMATH < begin)
+    }
+
+    /// Sends `body` as poison once the report `id` is accepted.
+    pub fn plant_after(&self, id: Uuid, body: String) {
+        lock(&self.planted_later).push((id, body));
+    }
+
+    /// Sends the poison whose time has come.
+    pub fn plant_due(&self) {
+        let books = self.ledger.open();
+        let mut planted = lock(&self.planted_later);
+        planted.retain(|(id, body)| {
+            if books.reports.get(id).is_none_or(|report| report.accepted.is_none()) {
+                return true;
+            }
+            self.cloud.reports.send(body.clone(), Origin::Poison("id used again"), false, self.clock.now());
+            false
+        });
+    }
+
+    pub fn nothing_left_to_plant(&self) -> bool {
+        lock(&self.planted_later).is_empty()
+    }
+}
+
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

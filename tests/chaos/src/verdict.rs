@@ -1,0 +1,109 @@
+//! What came of a run, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cloud::queue::Counts;
+use crate::run::Run;
+use crate::storm;
+
+/// The result of a run.
+#[derive(Debug, Serialize)]
+pub struct Verdict {
+    /// Of the run.
+    pub seed: u64,
+    /// How to run it again.
+    pub command: String,
+    /// No rule was broken.
+    pub passed: bool,
+    /// The whole run took this long.
+    pub seconds: u64,
+    /// Usage lines that were sent.
+    pub lines: u64,
+    /// Kills of workers and cuts of connections.
+    pub kills_and_cuts: u64,
+    /// Restarts of PostgreSQL, failovers among them.
+    pub restarts: u64,
+    /// Deliveries of messages to functions.
+    pub deliveries: u64,
+    /// Of these, how many in a hundred were of a message that had been delivered before.
+    pub duplicates_percent: u64,
+    /// What happened, and how often.
+    pub counts: BTreeMap<String, u64>,
+    /// Rules that were broken.
+    pub broken: BTreeMap<String, Broken>,
+    /// Where the logs are, if they were kept.
+    pub logs: Option<PathBuf>,
+}
+
+/// A rule that was broken.
+#[derive(Debug, Serialize)]
+pub struct Broken {
+    /// How often, or how many bytes or lines it concerns.
+    pub count: u64,
+    /// The first few cases.
+    pub examples: Vec<String>,
+}
+
+impl Verdict {
+    pub(crate) fn of(run: &Run, took: Duration) -> Self {
+        let queues = [run.cloud.reports.counts(), run.cloud.billing.counts(), run.cloud.expiring.counts()];
+        let sum = |field: fn(&Counts) -> u64| queues.iter().map(field).sum::<u64>();
+        let deliveries = sum(|counts| counts.delivered);
+        let broken = run.findings().into_iter();
+        let broken: BTreeMap<String, Broken> =
+            broken.map(|(rule, finding)| (rule, Broken { count: finding.count, examples: finding.examples })).collect();
+        let mut counts = run.counts();
+        counts.insert("invocations".to_owned(), run.invocations());
+        counts.insert("messages redriven under a new id".to_owned(), sum(|counts| counts.redriven));
+        counts.insert("requests to SQS and EventBridge that failed".to_owned(), run.cloud.faults());
+        Self {
+            seed: run.plan.seed,
+            command: run.plan.command(),
+            passed: broken.is_empty(),
+            seconds: took.as_secs(),
+            lines: run.ledger.open().lines,
+            kills_and_cuts: storm::cuts(run),
+            restarts: storm::restarts(run),
+            deliveries,
+            duplicates_percent: sum(|counts| counts.duplicates) * 100 / deliveries.max(1),
+            counts,
+            broken,
+            logs: None,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nWhat happened in {} s:", self.seconds)?;
+        let totals = [
+            ("usage lines", self.lines),
+            ("kills and cuts", self.kills_and_cuts),
+            ("restarts of PostgreSQL", self.restarts),
+            ("deliveries", self.deliveries),
+            ("duplicates among them, percent", self.duplicates_percent),
+        ];
+        for (what, count) in totals {
+            writeln!(f, "{count:>10}  {what}")?;
+        }
+        for (what, count) in &self.counts {
+            writeln!(f, "{count:>10}  {what}")?;
+        }
+        for (rule, broken) in &self.broken {
+            writeln!(f, "\nBROKEN: {rule}: {}", broken.count)?;
+            for example in &broken.examples {
+                writeln!(f, "    {example}")?;
+            }
+        }
+        if let Some(logs) = &self.logs {
+            writeln!(f, "\nLogs: {}", logs.display())?;
+        }
+        let verdict = if self.passed { "PASSED" } else { "FAILED" };
+        write!(f, "\n{verdict}, seed {}. Repeat it with: {}", self.seed, self.command)
+    }
+}

@@ -31,6 +31,8 @@ pub struct Driver {
     pub function: Function,
     pub random: Random,
     pub skew_ms: i64,
+    /// When the last invocation began that succeeded: what cut its connection since then is found out by the next one.
+    pub succeeded_at: Instant,
 }
 
 /// An invocation as the harness judges it.
@@ -91,7 +93,7 @@ impl Driver {
         let all_failed = batch.iter().filter(innocent).all(|message| failed.contains(&message.id.to_string()));
         let disturbed = invoked.disturbed || given_up;
         if !(all_failed && batch.iter().any(|message| innocent(&message))) {
-            self.link.disturbed.store(false, Ordering::SeqCst);
+            self.succeeded(invoked.began);
         } else if !disturbed {
             self.unexplained(&format!("{:?}", invoked.outcome));
         }
@@ -112,8 +114,13 @@ impl Driver {
         Ok(())
     }
 
-    fn job_done(&self, report: &Value, invoked: &Invoked) {
+    fn succeeded(&mut self, began: Instant) {
+        self.succeeded_at = began;
         self.link.disturbed.store(false, Ordering::SeqCst);
+    }
+
+    fn job_done(&mut self, report: &Value, invoked: &Invoked) {
+        self.succeeded(invoked.began);
         let complete = report.get("complete").and_then(Value::as_bool).unwrap_or(true);
         if self.function == Function::ExpirePackages && complete && !invoked.disturbed {
             lock(&self.run.expiries).push((invoked.began, Instant::now()));
@@ -133,11 +140,7 @@ impl Driver {
         self.link.invocation_begins();
         let outcome = self.worker.invoke(Call { now, speed: self.run.plan.speed, time, event }).await;
         self.link.invocation_ends();
-        let disturbed = self.link.disturbed.load(Ordering::SeqCst) || !self.run.was_up_since(began);
-        if disturbed {
-            // Its connection may have been cut while it was idle: the next invocation finds that out.
-            self.link.disturbed.store(true, Ordering::SeqCst);
-        }
+        let disturbed = self.link.disturbed.load(Ordering::SeqCst) || !self.run.was_up_since(self.succeeded_at);
         Invoked { outcome, began, disturbed }
     }
 
@@ -149,8 +152,8 @@ impl Driver {
         if self.run.counted("invocations that failed undisturbed") <= 10 {
             eprintln!("  note: {name}: {what}");
         }
-        if !self.run.is_storm() {
-            self.run.finding("an invocation fails in calm weather", || format!("{name}: {what}"));
+        if !self.run.is_storm() && !self.function.is_consumer() {
+            self.run.finding("a job fails in calm weather", || format!("{name}: {what}"));
         }
     }
 }

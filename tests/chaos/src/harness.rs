@@ -106,7 +106,15 @@ async fn staff(
             let worker = Worker::new(function, index, office.clone(), Arc::clone(&link));
             links.insert(worker.name.clone(), Arc::clone(&link));
             let random = Random::new(run.plan.seed, 100 + u64::try_from(drivers.len())?);
-            drivers.push(Driver { run: Arc::clone(run), worker, link, function, random, skew_ms: 0 });
+            drivers.push(Driver {
+                run: Arc::clone(run),
+                worker,
+                link,
+                function,
+                random,
+                skew_ms: 0,
+                succeeded_at: Instant::now(),
+            });
         }
     }
     Ok((drivers, links))

@@ -16,6 +16,9 @@ const RUNS: usize = 3;
 /// How far clocks and the end of a session may lag.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
+/// The rule that connections are given back outside of transactions.
+const LEFT: &str = "a connection is left in a transaction";
+
 /// A user without an active item, and the item that waits first.
 type Waiting = (Uuid, i64);
 
@@ -26,6 +29,7 @@ pub async fn watch(run: Arc<Run>, links: HashMap<String, Arc<Link>>) -> Result<(
     while !run.is_over() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         run.plant_due();
+        note_nested(&run, &links);
         let Some(open) = &mut connection else {
             connection = run.operator.connect().await.ok();
             continue;
@@ -92,13 +96,23 @@ async fn sessions_in_transaction(connection: &mut PgConnection) -> Result<Vec<Se
     .await
 }
 
+/// A transaction that begins within another one: a connection was given back to its pool in that one.
+fn note_nested(run: &Run, links: &HashMap<String, Arc<Link>>) {
+    for (worker, link) in links {
+        let nested = link.take_nested();
+        if nested > 0 {
+            run.findings_of(LEFT, nested.into(), || format!("{worker}: the next transaction began within it"));
+        }
+    }
+}
+
 /// A transaction that is older than its worker's invocation, or is open while there is none, was left behind.
 fn note_session(run: &Run, links: &HashMap<String, Arc<Link>>, session: &Session) {
     let Some(span) = links.get(&session.worker).and_then(|link| link.invocation()) else { return };
     let age = Duration::from_secs_f64(session.age.max(0.0));
     let over = span.ended.is_some_and(|ended| ended.elapsed() > TOLERANCE);
     if over || age > span.began.elapsed() + TOLERANCE {
-        run.finding("a connection is left in a transaction", || {
+        run.finding(LEFT, || {
             format!("{} for {age:?} after {:?}", session.worker, session.query.lines().next().unwrap_or_default())
         });
     }
@@ -108,7 +122,7 @@ fn note_session(run: &Run, links: &HashMap<String, Arc<Link>>, session: &Session
 pub async fn left_in_transaction(run: &Run) -> Result<()> {
     let sessions = run.operator.until_done(async |connection| sessions_in_transaction(connection).await).await?;
     for session in sessions {
-        run.finding("a connection is left in a transaction", || format!("{session:?}"));
+        run.finding(LEFT, || format!("{session:?}"));
     }
     Ok(())
 }

@@ -19,6 +19,13 @@ pub enum Function {
     MaintainStorage,
 }
 
+impl Function {
+    /// It is invoked with deliveries of a queue; others are jobs.
+    pub fn is_consumer(self) -> bool {
+        matches!(self, Self::IngestUsageReport | Self::ApplyUserUsageBilling | Self::HandlePackageExpiring)
+    }
+}
+
 /// An invocation.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Invocation {

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::wire::{self, Message};
+use crate::wire::{self, Boundary, Message};
 
 /// What happens to a connection, or to the process behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumIter)]
@@ -76,6 +76,8 @@ pub struct Link {
     /// A fault happened since the last invocation that succeeded.
     pub disturbed: AtomicBool,
     invocation: Mutex<Option<Span>>,
+    /// How often a transaction began on a connection that was in one.
+    nested: AtomicU32,
 }
 
 /// An invocation: the last one, or the one under way.
@@ -97,6 +99,7 @@ impl Link {
             fired: Mutex::default(),
             disturbed: AtomicBool::new(false),
             invocation: Mutex::default(),
+            nested: AtomicU32::new(0),
         });
         let accepting = Arc::clone(&link);
         tokio::spawn(async move {
@@ -135,6 +138,11 @@ impl Link {
     /// The last invocation, or the one under way.
     pub fn invocation(&self) -> Option<Span> {
         *lock(&self.invocation)
+    }
+
+    /// How often a transaction began within another one since the last call: the connection had been given back in it.
+    pub fn take_nested(&self) -> u32 {
+        self.nested.swap(0, Ordering::SeqCst)
     }
 
     /// The faults that happened since the last call.
@@ -205,8 +213,15 @@ async fn requests(link: &Link, order: &Order, client: OwnedReadHalf, mut server:
     let mut client = BufReader::with_capacity(64 << 10, client);
     let startup = wire::read_startup(&mut client).await?;
     server.write_all(&startup).await?;
+    let mut in_transaction = false;
     loop {
         let message = Message::read(&mut client).await?;
+        if let Some(boundary) = message.boundary() {
+            if boundary == Boundary::Begin && in_transaction {
+                link.nested.fetch_add(1, Ordering::SeqCst);
+            }
+            in_transaction = boundary == Boundary::Begin;
+        }
         if let Some(armed) = link.fault_at(&message) {
             if !happen(link, order, &message, armed, &mut server).await? {
                 return Ok(());

@@ -6,6 +6,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 /// A message longer than this is none.
 const MAX_BYTES: usize = 64 << 20;
 
+/// The beginning or the end of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Boundary {
+    Begin,
+    Commit,
+    Rollback,
+}
+
 /// A message of the client: a byte for its type, four for its length, and its content.
 #[derive(Debug)]
 pub struct Message {
@@ -28,8 +36,20 @@ impl Message {
 
     /// Whether it commits the transaction.
     pub fn is_commit(&self) -> bool {
-        self.bytes.first() == Some(&b'Q')
-            && self.bytes.get(5..11).is_some_and(|text| text.eq_ignore_ascii_case(b"commit"))
+        self.boundary() == Some(Boundary::Commit)
+    }
+
+    /// Where a transaction begins or ends. `begin` may stand behind a comment.
+    pub fn boundary(&self) -> Option<Boundary> {
+        let text = std::str::from_utf8(self.bytes.get(5..)?).ok().filter(|_| self.bytes.first() == Some(&b'Q'))?;
+        let text = text.split_once("*/").filter(|_| text.starts_with("/*")).map_or(text, |(_, statement)| statement);
+        let word: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
+        match word.to_ascii_lowercase().as_str() {
+            "begin" => Some(Boundary::Begin),
+            "commit" => Some(Boundary::Commit),
+            "rollback" => Some(Boundary::Rollback),
+            _ => None,
+        }
     }
 }
 

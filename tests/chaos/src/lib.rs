@@ -12,6 +12,7 @@ mod monitor;
 mod operator;
 mod oracle;
 mod plan;
+mod planted;
 mod processes;
 mod protocol;
 mod proxy;
@@ -24,6 +25,7 @@ mod worker;
 
 pub use harness::run;
 pub use plan::Plan;
+pub use planted::{Hunt, hunt};
 
 pub use verdict::{Broken, Verdict};
 pub use worker::work;

@@ -57,6 +57,22 @@ impl Plan {
         }
     }
 
+    /// For a fault that was planted: many kills and cuts, not much else.
+    #[must_use]
+    pub fn hunt(seed: u64) -> Self {
+        Self {
+            lines: 60_000,
+            cuts: 150,
+            restarts: 2,
+            restart_every: Duration::from_secs(12),
+            fault_every: Duration::from_millis(100),
+            users: 400,
+            limit: Duration::from_secs(40),
+            option: " --hunt",
+            ..Self::short(seed)
+        }
+    }
+
     /// For every run of the tests.
     #[must_use]
     pub fn short(seed: u64) -> Self {

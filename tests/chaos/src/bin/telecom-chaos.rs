@@ -18,6 +18,12 @@ struct Cli {
     /// A run of less than a minute.
     #[arg(long)]
     short: bool,
+    /// A run as each planted fault gets: short, with many kills and cuts.
+    #[arg(long, conflicts_with = "short")]
+    hunt: bool,
+    /// Plants faults in a copy of the code, one after the other, each of which must be found; FILTER: part of a name.
+    #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["short", "hunt"])]
+    planted: Option<String>,
     /// Prints the verdict as JSON.
     #[arg(long)]
     json: bool,
@@ -40,7 +46,14 @@ async fn main() -> ExitCode {
 
 async fn run(cli: &Cli) -> Result<bool> {
     let seed = cli.seed;
-    let plan = if cli.short { Plan::short(seed) } else { Plan::full(seed) };
+    if let Some(filter) = &cli.planted {
+        return hunt(cli, filter).await;
+    }
+    let plan = match cli {
+        Cli { short: true, .. } => Plan::short(seed),
+        Cli { hunt: true, .. } => Plan::hunt(seed),
+        _ => Plan::full(seed),
+    };
     eprintln!("Seed {seed}. Repeat it with: {}", plan.command());
     let worker = match &cli.worker {
         Some(worker) => worker.clone(),
@@ -57,4 +70,21 @@ async fn run(cli: &Cli) -> Result<bool> {
         println!("{verdict}");
     }
     Ok(verdict.passed)
+}
+
+async fn hunt(cli: &Cli, filter: &str) -> Result<bool> {
+    let hunts = tokio::select! {
+        hunts = telecom_chaos::hunt(cli.seed, filter) => hunts?,
+        _ = tokio::signal::ctrl_c() => bail!("Interrupted."),
+    };
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(&hunts)?);
+    } else {
+        println!();
+        for hunt in &hunts {
+            let found = hunt.found.as_deref().map_or("NOT FOUND".to_owned(), |rule| format!("found by: {rule}"));
+            println!("{:<40} {found} (seed {})", hunt.fault, hunt.seed);
+        }
+    }
+    Ok(!hunts.is_empty() && hunts.iter().all(|hunt| hunt.found.is_some()))
 }

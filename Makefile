@@ -1,6 +1,6 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
+.PHONY: help run up down status logs clean build test check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
@@ -50,6 +50,11 @@ bench: ## Measure throughput against COPY and against one transaction a row
 	@echo "Building (release)"
 	@$(CARGO_BUILD) --release
 	@target/release/telecom-local with-database --durable -- target/release/telecom-bench $(ARGS)
+
+chaos: ## Run the functions under random faults; repeat a run: ARGS="--seed 42"; find planted faults: ARGS=--planted
+	@echo "Building (debug)"
+	@cargo build --locked --package telecom-chaos
+	@target/debug/telecom-chaos $(ARGS)
 
 verify: ## Compare what the simulator sent with what was recorded and billed
 	@$(LOCAL) verify $(ARGS)

@@ -85,7 +85,7 @@ impl Plan {
             fault_every: Duration::from_millis(250),
             failovers: false,
             users: 200,
-            limit: Duration::from_secs(20),
+            limit: Duration::from_secs(35),
             option: " --short",
             ..Self::full(seed)
         }

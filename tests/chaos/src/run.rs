@@ -136,7 +136,11 @@ impl Run {
     }
 
     pub fn count(&self, what: &str) {
-        *lock(&self.counts).entry(what.to_owned()).or_default() += 1;
+        self.count_more(what, 1);
+    }
+
+    pub fn count_more(&self, what: &str, number: usize) {
+        *lock(&self.counts).entry(what.to_owned()).or_default() += u64::try_from(number).unwrap_or_default();
     }
 
     pub fn counted(&self, what: &str) -> u64 {

@@ -18,18 +18,59 @@ const FIRST_ITEM: i64 = 1_000_000;
 pub async fn order(run: Arc<Run>, mut random: Random) -> Result<()> {
     let mut next = FIRST_ITEM;
     while run.is_storm() {
+        let mut orders = Orders::default();
         for user in users_with_few(&run).await? {
             // Some users are left without.
             if random.chance(600) {
-                let items = random.int(1..=3);
-                add(&run, user, next, items, &mut random).await?;
-                next += items;
-                run.set_last_item(next - 1);
+                let package = random.int(1..=20);
+                for _ in 0..random.int(1..=3) {
+                    orders.add(next, user, package);
+                    next += 1;
+                }
             }
         }
+        orders.place(&run).await?;
+        run.set_last_item(next - 1);
         tokio::time::sleep(Duration::from_millis(400)).await;
     }
     Ok(())
+}
+
+/// Items that are ordered together.
+#[derive(Debug, Default)]
+struct Orders {
+    ids: Vec<i64>,
+    users: Vec<Uuid>,
+    packages: Vec<i64>,
+}
+
+impl Orders {
+    fn add(&mut self, id: i64, user: Uuid, package: i64) {
+        self.ids.push(id);
+        self.users.push(user);
+        self.packages.push(package);
+    }
+
+    async fn place(&self, run: &Run) -> Result<()> {
+        let created_at = run.clock.now();
+        run.operator
+            .until_done(async |connection| {
+                sqlx::query(
+                    "insert into telecom.package_queue (id, user_id, package_id, created_at)
+                     select *, $4::timestamptz from unnest($1::bigint[], $2::uuid[], $3::bigint[])
+                     on conflict (id) do nothing",
+                )
+                .bind(&self.ids)
+                .bind(&self.users)
+                .bind(&self.packages)
+                .bind(created_at)
+                .execute(connection)
+                .await
+            })
+            .await?;
+        run.count_more("items ordered", self.ids.len());
+        Ok(())
+    }
 }
 
 async fn users_with_few(run: &Run) -> Result<Vec<Uuid>> {
@@ -40,7 +81,7 @@ async fn users_with_few(run: &Run) -> Result<Vec<Uuid>> {
             sqlx::query_scalar(
                 "select u.id from unnest($1::uuid[], $2::bigint[]) as u (id, wanted)
                  left join telecom.package_queue q on q.user_id = u.id and q.status in ('in_queue', 'active')
-                 group by u.id, u.wanted having count(q.id) < u.wanted order by u.id limit 60",
+                 group by u.id, u.wanted having count(q.id) < u.wanted order by u.id limit 300",
             )
             .bind(&users)
             .bind(&wanted)
@@ -50,61 +91,76 @@ async fn users_with_few(run: &Run) -> Result<Vec<Uuid>> {
         .await
 }
 
-async fn add(run: &Run, user: Uuid, first: i64, items: i64, random: &mut Random) -> Result<()> {
-    let package = random.int(1..=20);
-    let created_at = run.clock.now();
-    run.operator
-        .until_done(async |connection| {
-            sqlx::query(
-                "insert into telecom.package_queue (id, user_id, package_id, created_at)
-                 select n, $1, $2, $3 from generate_series($4, $5) n on conflict (id) do nothing",
-            )
-            .bind(user)
-            .bind(package)
-            .bind(created_at)
-            .bind(first)
-            .bind(first + items - 1)
-            .execute(connection)
-            .await
-        })
-        .await?;
-    run.count("orders");
-    Ok(())
-}
-
 /// Cancels and deletes items and changes their quota, until the storm is over.
 pub async fn change(run: Arc<Run>, mut random: Random) -> Result<()> {
     while run.is_storm() {
         tokio::time::sleep(random.millis(50..=350)).await;
-        // Any that is alive; the hint makes it another one each time.
-        let hint = random.int(FIRST_ITEM..=run.last_item().max(FIRST_ITEM));
-        let (what, sql) = match random.int(0..=9) {
-            0..=1 => ("cancellations", CANCEL),
-            2 => ("items deleted", DELETE),
-            _ => ("quota changes", ADJUST),
+        if random.chance(20) {
+            let user = run.cast().user(&mut random);
+            leave(&run, user).await?;
+            continue;
+        }
+        // The next one from here that is alive.
+        let from = random.int(FIRST_ITEM..=run.last_item().max(FIRST_ITEM));
+        let what = match random.int(0..=9) {
+            0..=1 => CANCELLED,
+            2 => DELETED,
+            _ => ADJUSTED,
         };
         let amount = random.int(-40..=40) * 1_000_000;
         let now = run.clock.now();
         run.operator
-            .until_done(async |connection| sqlx::query(sql).bind(hint).bind(now).bind(amount).execute(connection).await)
+            .until_done(async |connection| {
+                let statement = match what {
+                    CANCELLED => sqlx::query(CANCEL).bind(from).bind(now),
+                    DELETED => sqlx::query(DELETE).bind(from),
+                    _ => sqlx::query(ADJUST).bind(from).bind(amount),
+                };
+                statement.execute(connection).await
+            })
             .await?;
         run.count(what);
     }
     Ok(())
 }
 
-const CANCEL: &str = "update telecom.package_queue
-    set status = 'cancelled', end_reason = 'cancelled', ended_at = $2::timestamptz + make_interval(secs => 0 * $3::bigint)
+/// A user leaves: every item is cancelled, the active one first, as functions lock them.
+async fn leave(run: &Run, user: Uuid) -> Result<()> {
+    let now = run.clock.now();
+    run.operator
+        .until_done(async |connection| {
+            for status in ["active", "in_queue"] {
+                sqlx::query(
+                    "update telecom.package_queue set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
+                     where user_id = $1 and status = $3::telecom.package_queue_status",
+                )
+                .bind(user)
+                .bind(now)
+                .bind(status)
+                .execute(&mut *connection)
+                .await?;
+            }
+            Ok(())
+        })
+        .await?;
+    run.count("users who left");
+    Ok(())
+}
+
+const CANCELLED: &str = "items cancelled";
+const DELETED: &str = "items deleted";
+const ADJUSTED: &str = "quotas changed";
+
+const CANCEL: &str = "update telecom.package_queue set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
     where status in ('in_queue', 'active') and id = (
         select id from telecom.package_queue
         where id >= $1 and status in ('in_queue', 'active') order by id limit 1)";
 
-/// One that waits: of one that was active, history would be lost.
-const DELETE: &str = "delete from telecom.package_queue
-    where status = 'in_queue' and $2::timestamptz is not null and $3::bigint is not null and id = (
-        select id from telecom.package_queue where id >= $1 and status = 'in_queue' order by id limit 1)";
+/// One that waits: with one that was active, history would be lost.
+const DELETE: &str = "delete from telecom.package_queue where status = 'in_queue' and id = (
+    select id from telecom.package_queue where id >= $1 and status = 'in_queue' order by id limit 1)";
 
-const ADJUST: &str = "update telecom.package_queue set adjust_quota_bytes = adjust_quota_bytes + $3
-    where status in ('in_queue', 'active') and $2::timestamptz is not null and id = (
+const ADJUST: &str = "update telecom.package_queue set adjust_quota_bytes = adjust_quota_bytes + $2
+    where status in ('in_queue', 'active') and id = (
         select id from telecom.package_queue
         where id >= $1 and status in ('in_queue', 'active') order by id limit 1)";

@@ -8,7 +8,7 @@ use anyhow::Result;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::proxy::Link;
+use crate::proxy::{Link, Span};
 use crate::run::{Run, lock};
 
 /// Undisturbed runs of `expire-packages` after which no user waits any more who waited before them.
@@ -56,8 +56,13 @@ async fn look(
     .fetch_all(&mut *connection)
     .await?;
     note_waiting(run, &waiting, since, now);
+    // As they were before the database is asked: an invocation that begins meanwhile explains nothing.
+    let spans: HashMap<&str, Span> =
+        links.iter().filter_map(|(worker, link)| Some((worker.as_str(), link.invocation()?))).collect();
     for session in sessions_in_transaction(connection).await? {
-        note_session(run, links, &session);
+        if let Some(span) = spans.get(session.worker.as_str()) {
+            note_session(run, *span, &session);
+        }
     }
     Ok(())
 }
@@ -107,10 +112,9 @@ fn note_nested(run: &Run, links: &HashMap<String, Arc<Link>>) {
 }
 
 /// A transaction that is older than its worker's invocation, or is open while there is none, was left behind.
-fn note_session(run: &Run, links: &HashMap<String, Arc<Link>>, session: &Session) {
-    let Some(span) = links.get(&session.worker).and_then(|link| link.invocation()) else { return };
+fn note_session(run: &Run, span: Span, session: &Session) {
     let age = Duration::from_secs_f64(session.age.max(0.0));
-    let over = span.ended.is_some_and(|ended| ended.elapsed() > TOLERANCE);
+    let over = age > TOLERANCE && span.ended.is_some_and(|ended| ended.elapsed() > TOLERANCE);
     if over || age > span.began.elapsed() + TOLERANCE {
         run.finding(LEFT, || {
             format!("{} for {age:?} after {:?}", session.worker, session.query.lines().next().unwrap_or_default())

@@ -43,11 +43,12 @@ impl Message {
     pub fn boundary(&self) -> Option<Boundary> {
         let text = std::str::from_utf8(self.bytes.get(5..)?).ok().filter(|_| self.bytes.first() == Some(&b'Q'))?;
         let text = text.split_once("*/").filter(|_| text.starts_with("/*")).map_or(text, |(_, statement)| statement);
-        let word: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-        match word.to_ascii_lowercase().as_str() {
-            "begin" => Some(Boundary::Begin),
-            "commit" => Some(Boundary::Commit),
-            "rollback" => Some(Boundary::Rollback),
+        let mut words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        match (words.next()?.to_ascii_lowercase().as_str(), words.next()) {
+            ("begin", _) => Some(Boundary::Begin),
+            ("commit", _) => Some(Boundary::Commit),
+            // To a savepoint, it ends none.
+            ("rollback", None) => Some(Boundary::Rollback),
             _ => None,
         }
     }

@@ -13,12 +13,14 @@ use crate::cloud::Inner;
 use crate::cloud::queue::{Message, Origin, Queue};
 use crate::processes::{Call, Worker, skewed, sqs_event};
 use crate::protocol::{Function, Outcome};
-use crate::proxy::Link;
+use crate::proxy::{Armed, Fault, Link};
 use crate::random::Random;
 use crate::run::{Run, lock};
 
-/// How long an invocation may take.
+/// How long a delivery may take.
 const TIME: Duration = Duration::from_secs(10);
+/// How long a run of a job may take.
+const JOB_TIME: Duration = Duration::from_secs(30);
 /// How far a worker's clock is off at most, milliseconds.
 const SKEW_MS: i64 = 50_000;
 
@@ -77,8 +79,8 @@ impl Driver {
             }
         }
         // Now and then the time is over in the middle of the work.
-        let given_up = self.run.is_storm() && self.random.chance(30);
-        let time = if given_up { self.random.millis(501..=800) } else { TIME };
+        let given_up = self.run.is_storm() && self.random.chance(40);
+        let time = if given_up { self.time_to_give_up() } else { TIME };
         let invoked = self.invoke(time, Some(sqs_event(&batch))).await;
         let failed: HashSet<String> = match &invoked.outcome {
             Ok(Outcome::Delivered { failed }) => failed.iter().cloned().collect(),
@@ -100,11 +102,22 @@ impl Driver {
         queue.settle(batch, &failed, disturbed);
     }
 
+    /// A time that ends while BEGIN, COMMIT or a statement waits for its answer.
+    fn time_to_give_up(&mut self) -> Duration {
+        let faults = [Fault::StallBegin, Fault::StallCommit, Fault::Stall];
+        if let Some(&fault) = self.random.pick(&faults).filter(|_| !self.link.is_armed()) {
+            let passes = if fault == Fault::Stall { self.random.int(0..=8) } else { 0 };
+            let passes = u32::try_from(passes).unwrap_or_default();
+            self.link.arm(Some(Armed { fault, passes, bytes: 0, stall: Duration::from_secs(2) }));
+        }
+        self.random.millis(501..=800)
+    }
+
     async fn repeat(&mut self) -> Result<()> {
         let minute = Duration::from_mins(1) / u32::try_from(self.run.plan.speed)?;
         while self.run.has_jobs() {
             tokio::time::sleep(minute.mul_f64(f64::from(u32::try_from(self.random.int(700..=1_300))?) / 1_000.0)).await;
-            let invoked = self.invoke(TIME, None).await;
+            let invoked = self.invoke(JOB_TIME, None).await;
             match &invoked.outcome {
                 Ok(Outcome::Done { report }) => self.job_done(report, &invoked),
                 other if !invoked.disturbed => self.unexplained(&format!("{other:?}")),

@@ -37,11 +37,45 @@ pub enum Fault {
     KillAfterCommit,
     /// The answer to a statement is late.
     Stall,
+    /// The answer to BEGIN is late.
+    StallBegin,
+    /// The answer to COMMIT is late.
+    StallCommit,
 }
 
 impl Fault {
-    pub fn is_at_commit(self) -> bool {
-        matches!(self, Self::CutBeforeCommit | Self::CutAfterCommit | Self::KillBeforeCommit | Self::KillAfterCommit)
+    /// Whether `message` is what it waits for.
+    fn waits_for(self, message: &Message) -> bool {
+        match self {
+            Self::CutBeforeCommit
+            | Self::CutAfterCommit
+            | Self::KillBeforeCommit
+            | Self::KillAfterCommit
+            | Self::StallCommit => message.is_commit(),
+            Self::StallBegin => message.boundary() == Some(Boundary::Begin),
+            Self::CutWithinStatement
+            | Self::CutWithinAnswer
+            | Self::KillBeforeStatement
+            | Self::KillAfterStatement
+            | Self::Stall => message.is_statement(),
+        }
+    }
+
+    /// Whether there is one such moment in most invocations, and not many.
+    pub fn is_at_boundary(self) -> bool {
+        !matches!(
+            self,
+            Self::CutWithinStatement
+                | Self::CutWithinAnswer
+                | Self::KillBeforeStatement
+                | Self::KillAfterStatement
+                | Self::Stall
+        )
+    }
+
+    /// Whether nothing ends by it.
+    pub fn is_stall(self) -> bool {
+        matches!(self, Self::Stall | Self::StallBegin | Self::StallCommit)
     }
 
     fn is_kill(self) -> bool {
@@ -154,7 +188,7 @@ impl Link {
     fn fault_at(&self, message: &Message) -> Option<Armed> {
         let mut armed = lock(&self.armed);
         let waiting = armed.as_mut()?;
-        if !(if waiting.fault.is_at_commit() { message.is_commit() } else { message.is_statement() }) {
+        if !waiting.fault.waits_for(message) {
             return None;
         }
         if waiting.passes > 0 {
@@ -257,7 +291,7 @@ async fn happen(
             server.write_all(&message.bytes).await?;
             return Ok(true);
         }
-        Fault::Stall => {
+        Fault::Stall | Fault::StallBegin | Fault::StallCommit => {
             *lock(&order.stall) = Some(armed.stall);
             server.write_all(&message.bytes).await?;
             return Ok(true);

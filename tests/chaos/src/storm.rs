@@ -41,7 +41,7 @@ pub async fn cut_and_kill(run: Arc<Run>, links: Vec<Arc<Link>>, mut random: Rand
 }
 
 fn armed(fault: Fault, random: &mut Random) -> Armed {
-    let passes = if fault.is_at_commit() { random.int(0..=1) } else { random.int(0..=14) };
+    let passes = if fault.is_at_boundary() { random.int(0..=1) } else { random.int(0..=14) };
     Armed {
         fault,
         passes: u32::try_from(passes).unwrap_or_default(),
@@ -58,8 +58,10 @@ fn tally(run: &Run, link: &Link) {
 
 /// Kills and cuts so far.
 pub fn cuts(run: &Run) -> u64 {
-    let stall = format!("{FAULT}{}", Fault::Stall);
-    run.counts().iter().filter(|(what, _)| what.starts_with(FAULT) && **what != stall).map(|(_, count)| count).sum()
+    let stalls: Vec<String> =
+        Fault::iter().filter(|fault| fault.is_stall()).map(|fault| format!("{FAULT}{fault}")).collect();
+    let counts = run.counts().into_iter();
+    counts.filter(|(what, _)| what.starts_with(FAULT) && !stalls.contains(what)).map(|(_, count)| count).sum()
 }
 
 /// Interruptions of PostgreSQL so far.

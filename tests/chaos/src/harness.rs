@@ -219,7 +219,7 @@ async fn drain(run: &Run) -> Result<()> {
             .operator
             .until_done(async |connection| {
                 sqlx::query_scalar(
-                    "select (select count(*) from telecom.outbox)
+                    "select (select count(*) from telecom.outbox) + (select count(*) from telecom.parked_event)
                         + (select count(*) from telecom.usage_report where billing_run_id is null and line_count > 0)",
                 )
                 .fetch_one(connection)

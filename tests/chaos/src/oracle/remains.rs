@@ -8,12 +8,13 @@ use chrono::TimeDelta;
 use crate::run::Run;
 
 /// What must be empty at the end, and a query that counts it.
-const REMAINS: [(&str, &str); 4] = [
+const REMAINS: [(&str, &str); 5] = [
     ("messages left in the outbox", "select count(*) from telecom.outbox"),
     (
         "reports left unbilled",
         "select count(*) from telecom.usage_report where billing_run_id is null and line_count > 0",
     ),
+    ("usage left parked", "select count(*) from telecom.parked_event"),
     (
         "users with two active items",
         "select count(*) from (select user_id from telecom.package_queue where status = 'active'

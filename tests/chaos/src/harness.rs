@@ -141,6 +141,7 @@ async fn perform(
     }
     progress(run, "calm");
     drain(run).await?;
+    nodes::release(run).await?;
     tokio::time::sleep(CALM / u32::try_from(run.plan.speed)?).await;
     run.quiet();
     drain(run).await?;

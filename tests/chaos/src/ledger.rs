@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 /// A line of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line {
     pub user: Uuid,
     /// The client that the line counts for, named in it or not.
@@ -56,6 +56,8 @@ pub struct Books {
     pub reports: HashMap<Uuid, Report>,
     pub charges: HashMap<Uuid, Vec<Charge>>,
     pub factors: HashMap<i32, Vec<Span>>,
+    /// Clients that are deleted, and from when on they may be missing.
+    pub gone: HashMap<i32, Instant>,
     /// Bodies planted as poison, by what is wrong with them.
     pub poison: HashMap<String, &'static str>,
     pub lines: u64,
@@ -96,6 +98,23 @@ impl Books {
         for span in spans.iter_mut().take(before).filter(|span| span.until.is_none()) {
             span.until = Some(Instant::now());
         }
+    }
+
+    /// A client is about to be deleted.
+    pub fn client_goes(&mut self, client: i32) {
+        self.gone.insert(client, Instant::now());
+    }
+
+    /// It is deleted: none of its factors is in force any more.
+    pub fn client_gone(&mut self, client: i32) {
+        for span in self.factors.entry(client).or_default().iter_mut().filter(|span| span.until.is_none()) {
+            span.until = Some(Instant::now());
+        }
+    }
+
+    /// Whether `client` may have been missing while `report` was recorded.
+    pub fn may_be_missing(&self, report: &Report, client: i32) -> bool {
+        self.gone.get(&client).is_some_and(|gone| report.accepted.is_none_or(|accepted| *gone <= accepted))
     }
 
     /// The factors that may have been in force while `report` was recorded.

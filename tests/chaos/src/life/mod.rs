@@ -21,6 +21,8 @@ pub struct Server {
     pub id: i32,
     /// By id; the first is there as long as the server is.
     pub clients: Vec<i32>,
+    /// Clients that are deleted, and that its collector still names now and then.
+    pub ghosts: Vec<i32>,
 }
 
 /// Who takes part.
@@ -49,7 +51,7 @@ impl Cast {
 impl Server {
     fn new(id: i32, random: &mut Random) -> Self {
         let clients = i32::try_from(random.int(1..=3)).unwrap_or(1);
-        Self { id, clients: (1..=clients).map(|number| id * 10 + number).collect() }
+        Self { id, clients: (1..=clients).map(|number| id * 10 + number).collect(), ghosts: Vec::new() }
     }
 
     pub fn is_lasting(&self) -> bool {

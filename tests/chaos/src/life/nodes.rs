@@ -10,6 +10,9 @@ use super::{Cast, Server, any_factor};
 use crate::random::Random;
 use crate::run::Run;
 
+/// The factor of lines whose client was deleted, in ten-thousandths.
+pub const RELEASE_FACTOR: i64 = 15_000;
+
 /// Adds the servers of the beginning and the packages.
 pub async fn set_up(run: &Run, cast: &Cast, random: &mut Random) -> Result<()> {
     for server in &cast.servers {
@@ -74,6 +77,7 @@ pub async fn live(run: Arc<Run>, mut random: Random) -> Result<()> {
                 next_server += 1;
             }
             1 => delete_client(&run, &mut random).await?,
+            2 => release(&run).await?,
             _ => change_factor(&run, &mut random).await?,
         }
     }
@@ -124,23 +128,42 @@ async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()>
     Ok(())
 }
 
-/// A client that is not its server's oldest is named by no report any more, and then deleted.
+/// A client that is not its server's oldest; reports go on naming it.
 async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
     let younger = |server: Server| server.clients.into_iter().skip(1);
     let clients: Vec<i32> = run.cast().servers.into_iter().flat_map(younger).collect();
     let Some(&client) = random.pick(&clients) else { return Ok(()) };
     run.change_cast(|cast| {
-        for server in &mut cast.servers {
+        for server in cast.servers.iter_mut().filter(|server| server.clients.contains(&client)) {
             server.clients.retain(|&id| id != client);
+            server.ghosts.push(client);
         }
     });
-    until_accepted(run, |report| report.lines.iter().any(|line| line.client == client)).await;
+    run.ledger.open().client_goes(client);
     run.operator
         .until_done(async |connection| {
             sqlx::query("delete from telecom.node_client where id = $1").bind(client).execute(connection).await
         })
         .await?;
+    run.ledger.open().client_gone(client);
     run.count("clients deleted");
+    Ok(())
+}
+
+/// Releases what is set aside: lines of deleted clients, which are billed at [`RELEASE_FACTOR`].
+pub async fn release(run: &Run) -> Result<()> {
+    run.operator
+        .until_done(async |connection| {
+            sqlx::query(
+                "select telecom.release_quarantined_report(usage_report_seq, 'chaos', $1::bigint / 10000.0)
+                 from telecom.quarantined_report where released_at is null",
+            )
+            .bind(RELEASE_FACTOR)
+            .execute(connection)
+            .await
+        })
+        .await?;
+    run.count("releases");
     Ok(())
 }
 

@@ -83,7 +83,8 @@ fn period(now: DateTime<Utc>, random: &mut Random) -> (DateTime<Utc>, DateTime<U
 fn any_line(cast: &Cast, server: &Server, random: &mut Random) -> (Line, bool) {
     let oldest = server.clients.first().copied().unwrap_or_default();
     let named = random.chance(800);
-    let client = if named { random.pick(&server.clients).copied().unwrap_or(oldest) } else { oldest };
+    let nameable = if random.chance(30) && !server.ghosts.is_empty() { &server.ghosts } else { &server.clients };
+    let client = if named { random.pick(nameable).copied().unwrap_or(oldest) } else { oldest };
     let most = random.pick(&[0, 3, 1_000, 2_000_000, 8_000_000, 20_000_000]).copied().unwrap_or_default();
     let (upload, download) = (random.int(0..=most / 4 + 1), random.int(0..=most));
     (Line { user: cast.user(random), client, upload, download }, named)

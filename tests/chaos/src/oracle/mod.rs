@@ -3,6 +3,7 @@
 mod items;
 mod money;
 mod remains;
+mod reports;
 
 use anyhow::Result;
 
@@ -10,7 +11,13 @@ use crate::run::Run;
 
 /// Compares the database and the bus with the books.
 pub async fn check(run: &Run) -> Result<()> {
-    money::check(run).await?;
+    let recorded = reports::Recorded::load(run).await?;
+    reports::check(run, &recorded);
+    money::check(run, &recorded).await?;
     items::check(run).await?;
     remains::check(run).await
+}
+
+fn amount(count: impl TryInto<u64>) -> u64 {
+    count.try_into().unwrap_or(u64::MAX)
 }

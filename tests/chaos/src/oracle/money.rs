@@ -1,4 +1,4 @@
-//! Every line recorded once at the factor of its arrival, every claim billed once, every byte in its hour and on its item.
+//! Every claim billed once, every byte in its hour and on its item.
 
 use std::collections::HashMap;
 
@@ -7,30 +7,13 @@ use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::ledger::{Books, Line, Report};
+use super::amount;
+use super::reports::{Recorded, ReportRow};
+use crate::ledger::Books;
 use crate::run::Run;
 
 /// Factors are in ten-thousandths.
 const UNIT: i128 = 10_000;
-
-#[derive(Debug, FromRow)]
-struct Row {
-    report_id: Uuid,
-    node_server_id: i32,
-    seq: i64,
-    line_count: i32,
-    billing_run_id: Option<Uuid>,
-}
-
-#[derive(Debug, Clone, Copy, FromRow)]
-struct RawRow {
-    usage_report_seq: i64,
-    user_id: Uuid,
-    node_client_id: Option<i32>,
-    factor: i64,
-    upload_bytes: i64,
-    download_bytes: i64,
-}
 
 #[derive(Debug, FromRow)]
 struct HourlyRow {
@@ -52,46 +35,11 @@ type Amounts = [i128; 4];
 /// Raw up and down, and both times their factor.
 type Claim = [i128; 4];
 
-/// Compares reports, raw rows, hourly rows and counters with the books.
-pub async fn check(run: &Run) -> Result<()> {
-    let reports: Vec<Row> = run
-        .operator
-        .until_done(async |connection| {
-            sqlx::query_as(
-                "select report_id, node_server_id, seq, line_count, billing_run_id from telecom.usage_report",
-            )
-            .fetch_all(connection)
-            .await
-        })
-        .await?;
-    let raw = raw_rows(run).await?;
+/// Compares hourly rows and counters with the books.
+pub async fn check(run: &Run, recorded: &Recorded) -> Result<()> {
     let hourly = hourly_rows(run).await?;
-    check_books(run, &run.ledger.open(), &reports, &raw, &hourly);
+    check_hours(run, &expected(run, &run.ledger.open(), recorded), &hourly);
     check_counters(run, &hourly).await
-}
-
-fn check_books(run: &Run, books: &Books, reports: &[Row], raw: &HashMap<i64, Vec<RawRow>>, hourly: &[HourlyRow]) {
-    check_reports(run, books, reports, raw);
-    check_hours(run, &expected(run, books, reports, raw), hourly);
-}
-
-async fn raw_rows(run: &Run) -> Result<HashMap<i64, Vec<RawRow>>> {
-    let rows: Vec<RawRow> = run
-        .operator
-        .until_done(async |connection| {
-            sqlx::query_as(
-                "select usage_report_seq, user_id, node_client_id, (traffic_factor * 10000)::bigint as factor,
-                    upload_bytes, download_bytes from telecom.traffic_usage",
-            )
-            .fetch_all(connection)
-            .await
-        })
-        .await?;
-    let mut by_report: HashMap<i64, Vec<RawRow>> = HashMap::new();
-    for row in rows {
-        by_report.entry(row.usage_report_seq).or_default().push(row);
-    }
-    Ok(by_report)
 }
 
 async fn hourly_rows(run: &Run) -> Result<Vec<HourlyRow>> {
@@ -107,101 +55,17 @@ async fn hourly_rows(run: &Run) -> Result<Vec<HourlyRow>> {
         .await
 }
 
-/// Each report that was sent is there once with its lines, each at a factor that was in force when it arrived.
-fn check_reports(run: &Run, books: &Books, rows: &[Row], raw: &HashMap<i64, Vec<RawRow>>) {
-    let mut found: HashMap<Uuid, &Row> = HashMap::new();
-    for row in rows {
-        if found.insert(row.report_id, row).is_some() {
-            run.finding("a report is recorded twice", || format!("{row:?}"));
-        }
-        if !books.reports.contains_key(&row.report_id) {
-            run.finding("a report is recorded that was never sent", || format!("{row:?}"));
-        }
-    }
-    for (id, report) in &books.reports {
-        let Some(row) = found.get(id) else {
-            run.findings_of("usage lines lost", amount(report.lines.len()), || format!("report {id} is not there"));
-            continue;
-        };
-        let recorded = raw.get(&row.seq).map(Vec::as_slice).unwrap_or_default();
-        check_lines(run, *id, report, row, recorded);
-        for line in recorded {
-            check_factor(run, books, *id, report, line);
-        }
-    }
-}
-
-fn check_lines(run: &Run, id: Uuid, report: &Report, row: &Row, recorded: &[RawRow]) {
-    let mut sent = report.lines.clone();
-    let mut there: Vec<Line> = recorded
-        .iter()
-        .map(|line| Line {
-            user: line.user_id,
-            client: line.node_client_id.unwrap_or_default(),
-            upload: line.upload_bytes,
-            download: line.download_bytes,
-        })
-        .collect();
-    sent.sort_unstable();
-    there.sort_unstable();
-    if row.node_server_id != report.server || usize::try_from(row.line_count).ok() != Some(sent.len()) {
-        run.finding("a report is recorded with another content", || format!("{row:?}, sent: {} lines", sent.len()));
-    }
-    if sent != there {
-        let (lost, doubled) = differences(&sent, &there);
-        run.findings_of("usage lines lost", lost, || format!("report {id}"));
-        run.findings_of("usage lines doubled", doubled, || format!("report {id}"));
-    }
-}
-
-/// How many of `sent` are missing in `there`, and how many are there that were not sent; both are sorted.
-fn differences(sent: &[Line], there: &[Line]) -> (u64, u64) {
-    let (mut lost, mut extra) = (0, 0);
-    let (mut sent, mut there) = (sent.iter().peekable(), there.iter().peekable());
-    loop {
-        match (sent.peek(), there.peek()) {
-            (None, None) => return (lost, extra),
-            (Some(a), Some(b)) if a == b => {
-                sent.next();
-                there.next();
-            }
-            (Some(a), Some(b)) if a < b => {
-                lost += 1;
-                sent.next();
-            }
-            (Some(_), None) => {
-                lost += 1;
-                sent.next();
-            }
-            (_, Some(_)) => {
-                extra += 1;
-                there.next();
-            }
-        }
-    }
-}
-
-fn check_factor(run: &Run, books: &Books, id: Uuid, report: &Report, line: &RawRow) {
-    let Some(client) = line.node_client_id else { return };
-    let possible = books.factors_of(report, client);
-    if !possible.contains(&line.factor) {
-        run.finding("a line is recorded at another factor than that of its arrival", || {
-            format!("report {id}, client {client}: {} instead of {possible:?}", line.factor)
-        });
-    }
-}
-
 /// What each hour must hold: per claim the sums of its raw rows, charged at their factors, rounded once; and what other
 /// publishers charged.
-fn expected(run: &Run, books: &Books, reports: &[Row], raw: &HashMap<i64, Vec<RawRow>>) -> HashMap<Key, Amounts> {
+fn expected(run: &Run, books: &Books, recorded: &Recorded) -> HashMap<Key, Amounts> {
     let mut claims: HashMap<(Uuid, Key), Claim> = HashMap::new();
-    for row in reports.iter().filter(|row| row.line_count > 0) {
-        let (Some(claim), Some(report)) = (row.billing_run_id, books.reports.get(&row.report_id)) else {
+    for row in recorded.reports.iter().filter(|row| row.line_count > 0) {
+        let Some(claim) = row.billing_run_id else {
             run.findings_of("usage lines not billed", amount(row.line_count), || format!("{row:?}"));
             continue;
         };
-        let hour = hour_of(report);
-        for line in raw.get(&row.seq).map(Vec::as_slice).unwrap_or_default() {
+        let hour = hour_of(row);
+        for line in recorded.lines(row.seq) {
             let key = (line.user_id, hour, row.node_server_id, line.node_client_id);
             let (up, down, factor) = (line.upload_bytes.into(), line.download_bytes.into(), i128::from(line.factor));
             add(claims.entry((claim, key)).or_default(), [up, down, up * factor, down * factor]);
@@ -227,8 +91,8 @@ fn rounded(charge: i128) -> i128 {
 }
 
 /// A period is half-open: one that ends on the hour belongs to the hour before, unless it is empty.
-fn hour_of(report: &Report) -> i64 {
-    let last = (report.end.timestamp_micros() - 1).max(report.start.timestamp_micros());
+fn hour_of(report: &ReportRow) -> i64 {
+    let last = (report.period_end.timestamp_micros() - 1).max(report.period_start.timestamp_micros());
     let seconds = last.div_euclid(1_000_000);
     seconds - seconds.rem_euclid(3_600)
 }
@@ -295,8 +159,4 @@ fn add(sum: &mut [i128; 4], amounts: [i128; 4]) {
     for (sum, amount) in sum.iter_mut().zip(amounts) {
         *sum += amount;
     }
-}
-
-fn amount(count: impl TryInto<u64>) -> u64 {
-    count.try_into().unwrap_or(u64::MAX)
 }

@@ -6,7 +6,6 @@ mod cluster;
 
 pub use account::Account;
 pub(crate) use binaries::AsRoot;
-pub use account::Account;
 pub use binaries::Binaries;
 pub use cluster::Cluster;
 pub use cluster::fallback_folder;

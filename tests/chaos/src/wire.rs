@@ -73,3 +73,22 @@ async fn read_rest(from: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> 
     from.read_exact(bytes.get_mut(start..).unwrap_or_default()).await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boundary(text: &str) -> Option<Boundary> {
+        Message { bytes: [b"Q\0\0\0\0", text.as_bytes(), b"\0"].concat() }.boundary()
+    }
+
+    #[test]
+    fn a_boundary_is_seen_behind_a_comment_and_not_in_a_savepoint() {
+        assert_eq!(boundary("/* db.write_tx */ begin; set local statement_timeout = 5"), Some(Boundary::Begin));
+        assert_eq!(boundary("COMMIT"), Some(Boundary::Commit));
+        assert_eq!(boundary("ROLLBACK"), Some(Boundary::Rollback));
+        assert_eq!(boundary("ROLLBACK TO SAVEPOINT _sqlx_savepoint_1"), None);
+        assert_eq!(boundary("SAVEPOINT _sqlx_savepoint_1"), None);
+        assert_eq!(boundary("/* users.commit */ select 1"), None);
+    }
+}

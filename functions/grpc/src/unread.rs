@@ -85,6 +85,8 @@ impl Bounded {
 
 impl Drop for Bounded {
     fn drop(&mut self) {
+        // The timer's task, which shares the answer, ends some time after it is aborted.
+        drop(self.answer.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.timer.abort();
     }
 }

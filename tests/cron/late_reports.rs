@@ -25,7 +25,7 @@ async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
     for end in [1_140, 240, 540, 780, 960] {
         watch.beat(&[1], end).await;
     }
-    assert_eq!(watch.refresh(1_260).await, Refreshed { mended: 1, ..Refreshed::default() });
+    assert_eq!(watch.refresh(1_260).await, Refreshed { mended: 1, complete: true, ..Refreshed::default() });
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
     // What was said stays said, and nothing more is.
     assert_eq!(watch.fact_kinds().await[3..], ["NodeServerWentOffline", "NodeServerCameOnline"]);
@@ -47,7 +47,7 @@ async fn a_repeat_of_a_report_corrects_nothing(pool: PgPool) {
     let watch = after_an_outage(pool).await;
     watch.beat(&[1], 0).await;
     watch.beat(&[1], 1_200).await;
-    assert_eq!(watch.refresh(1_260).await, Refreshed::default());
+    assert_eq!(watch.refresh(1_260).await, Refreshed { complete: true, ..Refreshed::default() });
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use local::demo::token::Role;
 use local::hooks;
 use local::invoke::invoke;
+use local::postgres::Account;
 use local::process::find_program;
 use local::python::Environment;
 use local::settings::Settings;
@@ -90,7 +91,8 @@ fn others_read_nothing(folder: &Path, deployed: &Path) {
 
 /// Of what this process has started, nothing that serves has root's rights.
 fn no_service_runs_as_root() {
-    if !rustix::process::geteuid().is_root() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if !rustix::process::geteuid().is_root() || !Account::choose().unwrap().can_enter(root) {
         return;
     }
     let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {

@@ -35,7 +35,7 @@ impl GrpcServer {
             bail!("{} is missing. Build it first: `make build`.", program.display());
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
-        let mut command = Account::choose()?.service(&program, "TERM", Path::new("/"));
+        let mut command = Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         environment(&mut command, address, database_url, parameters);
         let spec = ServiceSpec {
             name: "the gRPC server",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 
 use crate::net;
@@ -52,13 +52,7 @@ impl Ministack {
             private_folder(&folder)?;
         }
         follow_port(settings)?;
-        let account = Account::choose()?;
-        if !account.can_enter(&settings.tools()) {
-            bail!(
-                "The emulator does not run as root, and the user that it runs as cannot get into {}. Move the repository to a folder that others may pass, or run this as an ordinary user.",
-                settings.root.display()
-            );
-        }
+        let account = Account::choose_to_reach(&[&settings.root, &environment.program("python")])?;
         account.own_all(&settings.state.join("ministack"))?;
         let spec = ServiceSpec {
             name: "ministack",

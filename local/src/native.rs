@@ -62,7 +62,7 @@ impl NativeFunctions {
     async fn start(&self, name: &str) -> Result<Running> {
         let runtime = RuntimeApi::start(name).await?;
         let program = self.folder.join(name).join("bootstrap");
-        let mut command = Account::choose()?.service(program, "TERM", Path::new("/"));
+        let mut command = Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         as_client(&mut command, &self.settings);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::process::{dying_with_parent, find_program};
+use crate::progress::note;
 
 /// The user of services: this one, or for root one without rights. PostgreSQL refuses root, and the emulator and the
 /// functions need none of its rights.
@@ -35,6 +36,18 @@ impl Account {
                 "Services do not run as root, and there is neither a user `postgres` nor `nobody`. Run this as an ordinary user."
             ),
         }
+    }
+
+    /// As [`Account::choose`], for services that need all of `paths`. Where the other user cannot get to one of them, as
+    /// below `/root`, it is root after all, and says so.
+    pub fn choose_to_reach(paths: &[&Path]) -> Result<Self> {
+        let account = Self::choose()?;
+        let Some(path) = paths.iter().find(|path| !account.can_enter(path)) else { return Ok(account) };
+        note(&format!(
+            "Services run as root: the user that they should run as cannot get to {}. Move it to a folder that others may pass.",
+            path.display()
+        ));
+        Ok(Self { other: None })
     }
 
     /// A service of this account, which is asked to stop with `signal` when this process dies. Its home is `home`.

@@ -70,8 +70,10 @@ const ERRORS: [&str; 4] =
     ["JobErrors", "IngestUsageReportErrors", "ApplyUserUsageBillingErrors", "HandlePackageExpiringErrors"];
 const REJECTED: [&str; 3] = ["UsageReportRejected", "UserUsageBillingRejected", "PackageExpiringRejected"];
 
+type OfAws = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], f64, f64);
+
 /// What AWS measures without any function: the alarm, the metric as AWS documents it, a value of trouble, and a good one.
-const OF_AWS: [(&str, &str, &str, &[(&str, &str)], f64, f64); 9] = [
+const OF_AWS: [OfAws; 9] = [
     (
         "ScheduleDeadLetters",
         "AWS/SQS",

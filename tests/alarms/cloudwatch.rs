@@ -100,7 +100,7 @@ impl Deployed {
             (_, other) => panic!("there is no operator {other}"),
         };
         let breaching = (0..periods).filter(|back| breaches(self.value(alarm, metrics, now, *back))).count();
-        breaching as i64 >= alarm["DatapointsToAlarm"].as_i64().unwrap_or(periods)
+        i64::try_from(breaching).unwrap() >= alarm["DatapointsToAlarm"].as_i64().unwrap_or(periods)
     }
 
     /// What an alarm compares, `back` periods before `now`.

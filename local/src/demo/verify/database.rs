@@ -62,6 +62,8 @@ pub(super) struct Snapshot {
     /// Clients and factors (in ten-thousandths) of each server, by ascending id.
     pub clients: HashMap<i32, Vec<(i32, i64)>>,
     pub outbox: i128,
+    /// Rows of usage that no item pays for although the user had an active or a waiting one at that instant.
+    pub uncharged: i128,
     usage: Vec<UsageRow>,
     items: Vec<ItemRow>,
 }
@@ -90,8 +92,20 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
     .await?;
     let outbox: i64 =
         sqlx::query_scalar("/* verify.outbox */ select count(*) from telecom.outbox").fetch_one(&mut **tx).await?;
+    // Two seconds of tolerance: items are written by other processes, with clocks of their own.
+    let uncharged: i64 = sqlx::query_scalar(
+        "/* verify.uncharged */ select count(*) from telecom.user_package_usage u
+        where u.package_queue_id is null and exists (
+            select from telecom.package_queue q
+            where q.user_id = u.user_id and q.created_at < u.uncharged_at - interval '2 seconds'
+                and (q.ended_at is null or q.ended_at > u.uncharged_at + interval '2 seconds')
+        )",
+    )
+    .fetch_one(&mut **tx)
+    .await?;
     let reports = reports.into_iter().map(|row| (row.report_id, row)).collect();
-    Ok(Snapshot { reports, clients: by_server(clients), outbox: outbox.into(), usage, items })
+    let (outbox, uncharged) = (outbox.into(), uncharged.into());
+    Ok(Snapshot { reports, clients: by_server(clients), outbox, uncharged, usage, items })
 }
 
 fn by_server(clients: Vec<(i32, i32, i64)>) -> HashMap<i32, Vec<(i32, i64)>> {

@@ -154,6 +154,8 @@ impl Look {
         let hours = self.billing.hours();
         self.checks.extend(self.snapshot.compare_hours(&hours));
         self.checks.extend(self.snapshot.compare_items(&hours));
+        let what = "hourly rows without an item though the user had one";
+        self.checks.push(Check::equal(what, 0, self.snapshot.uncharged));
         Ok(())
     }
 

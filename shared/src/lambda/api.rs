@@ -71,9 +71,10 @@ pub async fn handle<E: Endpoint>(
     let began = Instant::now();
     let answered = match other_method(&request, &E::METHOD) {
         Some(refusal) => Ok(refusal),
-        None => {
-            answer::<E>(service, authenticator, &request).await.and_then(|output| response::ok::<E>(&request, &output))
-        }
+        // Boxed: a future as large as this one is copied through each layer around it.
+        None => Box::pin(answer::<E>(service, authenticator, &request))
+            .await
+            .and_then(|output| response::ok::<E>(&request, &output)),
     };
     let response = answered.unwrap_or_else(|error| {
         log_error(&error);

@@ -52,7 +52,7 @@ impl Ministack {
             private_folder(&folder)?;
         }
         follow_port(settings)?;
-        let account = Account::choose_to_reach(&[&settings.root, &environment.program("python")])?;
+        let account = Account::choose_to_reach(&[&settings.root])?;
         account.own_all(&settings.state.join("ministack"))?;
         let spec = ServiceSpec {
             name: "ministack",

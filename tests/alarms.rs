@@ -1,6 +1,7 @@
-//! Each alarm fires when what it is about breaks, and when nothing else does. The definitions are those of the templates.
-//! The metrics are those that the functions write, run as processes; what AWS itself measures is derived from what they
-//! returned, or, where no function is involved, listed below.
+//! Each alarm fires when what it is about breaks, and when nothing else does. The definitions are
+//! those of the templates. The metrics are those that the functions write, run as processes; what
+//! AWS itself measures is derived from what they returned, or, where no function is involved,
+//! listed below.
 #![allow(
     missing_docs,
     clippy::indexing_slicing,
@@ -37,9 +38,18 @@ const CONSUMERS: [(&str, &str); 3] = [
     ("apply-user-usage-billing", "user-usage-billing"),
     ("handle-package-expiring", "package-expiring"),
 ];
-const MINUTE_JOBS: [&str; 4] = ["bill-traffic", "expire-packages", "sweep-outbox", "refresh-server-status"];
-const HOURLY_JOBS: [&str; 4] =
-    ["record-node-status-history", "refresh-node-status-view", "maintain-storage", "reconcile-usage"];
+const MINUTE_JOBS: [&str; 4] = [
+    "bill-traffic",
+    "expire-packages",
+    "sweep-outbox",
+    "refresh-server-status",
+];
+const HOURLY_JOBS: [&str; 4] = [
+    "record-node-status-history",
+    "refresh-node-status-view",
+    "maintain-storage",
+    "reconcile-usage",
+];
 /// How long a state lasts before alarms are evaluated: two periods of the longest.
 const MINUTES: i64 = 120;
 /// How long SQS receives a message again before it is a dead letter: five times six minutes.
@@ -64,15 +74,34 @@ const OF_MESSAGES: [&str; 6] = [
     "UserUsageBillingAge",
     "PackageExpiringAge",
 ];
-const FAILURES: [&str; 3] =
-    ["IngestUsageReportFailures", "ApplyUserUsageBillingFailures", "HandlePackageExpiringFailures"];
-const ERRORS: [&str; 4] =
-    ["JobErrors", "IngestUsageReportErrors", "ApplyUserUsageBillingErrors", "HandlePackageExpiringErrors"];
-const REJECTED: [&str; 3] = ["UsageReportRejected", "UserUsageBillingRejected", "PackageExpiringRejected"];
+const FAILURES: [&str; 3] = [
+    "IngestUsageReportFailures",
+    "ApplyUserUsageBillingFailures",
+    "HandlePackageExpiringFailures",
+];
+const ERRORS: [&str; 4] = [
+    "JobErrors",
+    "IngestUsageReportErrors",
+    "ApplyUserUsageBillingErrors",
+    "HandlePackageExpiringErrors",
+];
+const REJECTED: [&str; 3] = [
+    "UsageReportRejected",
+    "UserUsageBillingRejected",
+    "PackageExpiringRejected",
+];
 
-type OfAws = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], f64, f64);
+type OfAws = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    f64,
+    f64,
+);
 
-/// What AWS measures without any function: the alarm, the metric as AWS documents it, a value of trouble, and a good one.
+/// What AWS measures without any function: the alarm, the metric as AWS documents it, a value of
+/// trouble, and a good one.
 const OF_AWS: [OfAws; 9] = [
     (
         "ScheduleDeadLetters",
@@ -82,14 +111,70 @@ const OF_AWS: [OfAws; 9] = [
         1.0,
         0.0,
     ),
-    ("ApiFaults", "AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", &[LOAD_BALANCER], 2.0, 1.0),
-    ("LoadBalancerFaults", "AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", &[LOAD_BALANCER], 2.0, 1.0),
-    ("ApiLatency", "AWS/ApplicationELB", "TargetResponseTime", &[LOAD_BALANCER], 2.1, 0.5),
-    ("GrpcTasks", "AWS/ApplicationELB", "HealthyHostCount", &[("TargetGroup", "GrpcTargets"), LOAD_BALANCER], 1.0, 2.0),
-    ("DatabaseCpu", "AWS/RDS", "CPUUtilization", &[CLUSTER], 81.0, 50.0),
-    ("DatabaseCapacity", "AWS/RDS", "ACUUtilization", &[CLUSTER], 91.0, 50.0),
-    ("DatabaseConnections", "AWS/RDS", "DatabaseConnections", &[CLUSTER], 181.0, 100.0),
-    ("DatabaseDeadlocks", "AWS/RDS", "Deadlocks", &[CLUSTER], 0.01, 0.0),
+    (
+        "ApiFaults",
+        "AWS/ApplicationELB",
+        "HTTPCode_Target_5XX_Count",
+        &[LOAD_BALANCER],
+        2.0,
+        1.0,
+    ),
+    (
+        "LoadBalancerFaults",
+        "AWS/ApplicationELB",
+        "HTTPCode_ELB_5XX_Count",
+        &[LOAD_BALANCER],
+        2.0,
+        1.0,
+    ),
+    (
+        "ApiLatency",
+        "AWS/ApplicationELB",
+        "TargetResponseTime",
+        &[LOAD_BALANCER],
+        2.1,
+        0.5,
+    ),
+    (
+        "GrpcTasks",
+        "AWS/ApplicationELB",
+        "HealthyHostCount",
+        &[("TargetGroup", "GrpcTargets"), LOAD_BALANCER],
+        1.0,
+        2.0,
+    ),
+    (
+        "DatabaseCpu",
+        "AWS/RDS",
+        "CPUUtilization",
+        &[CLUSTER],
+        81.0,
+        50.0,
+    ),
+    (
+        "DatabaseCapacity",
+        "AWS/RDS",
+        "ACUUtilization",
+        &[CLUSTER],
+        91.0,
+        50.0,
+    ),
+    (
+        "DatabaseConnections",
+        "AWS/RDS",
+        "DatabaseConnections",
+        &[CLUSTER],
+        181.0,
+        100.0,
+    ),
+    (
+        "DatabaseDeadlocks",
+        "AWS/RDS",
+        "Deadlocks",
+        &[CLUSTER],
+        0.01,
+        0.0,
+    ),
 ];
 const LOAD_BALANCER: (&str, &str) = ("LoadBalancer", "LoadBalancer");
 const CLUSTER: (&str, &str) = ("DBClusterIdentifier", "Cluster");
@@ -103,7 +188,9 @@ async fn world(pool: PgPool) -> World {
     let world = World::new(pool).await;
     world.clock.set(System.now());
     let today = System.now().date_naive();
-    maintenance::create_partitions(&mut world.pool.acquire().await.unwrap(), today, 2).await.unwrap();
+    maintenance::create_partitions(&mut world.pool.acquire().await.unwrap(), today, 2)
+        .await
+        .unwrap();
     let package = world.package(GIB, 30).await;
     world.active_item(user(1), package).await;
     world
@@ -115,9 +202,13 @@ fn good(function: &str) -> String {
     let body = match function {
         "ingest-usage-report" => report_of(id.as_u128(), 1, now, &[(user(1), 1, 1)]),
         "apply-user-usage-billing" => json!({
-            "event_id": id, "server_id": 1, "user": user(1), "billed_download": 1, "billed_upload": 1, "time": now.timestamp(),
+            "event_id": id, "server_id": 1, "user": user(1), "billed_download": 1,
+                "billed_upload": 1, "time": now.timestamp(),
         }),
-        _ => json!({ "event_id": id, "package_queue_id": 1, "user": user(1), "reason": "time", "time": now }),
+        _ => {
+            json!({ "event_id": id, "package_queue_id": 1, "user": user(1), "reason": "time",
+                "time": now })
+        }
     };
     body.to_string()
 }
@@ -143,11 +234,15 @@ async fn run_with(functions: &Functions, others: &[&str], hourly_jobs: &[&str]) 
     seen
 }
 
-/// What CloudWatch gets when each of these goes on as it was seen: consumers and jobs every minute or hour.
+/// What CloudWatch gets when each of these goes on as it was seen: consumers and jobs every minute
+/// or hour.
 fn lasting(seen: &[Seen]) -> Metrics {
     let mut metrics = Metrics::default();
     for minute in 0..MINUTES {
-        for one in seen.iter().filter(|one| minute % 60 == 0 || !HOURLY_JOBS.contains(&one.function.as_str())) {
+        for one in seen
+            .iter()
+            .filter(|one| minute % 60 == 0 || !HOURLY_JOBS.contains(&one.function.as_str()))
+        {
             metrics.add(minute, &one.data);
             metrics.add(minute, &of_queue(one, minute));
         }
@@ -158,14 +253,25 @@ fn lasting(seen: &[Seen]) -> Metrics {
     metrics
 }
 
-/// What SQS measures of a consumer's queue: a message that fails waits, and is a dead letter in the end.
+/// What SQS measures of a consumer's queue: a message that fails waits, and is a dead letter in the
+/// end.
 fn of_queue(seen: &Seen, minute: i64) -> Vec<Datum> {
-    let Some((_, queue)) = CONSUMERS.iter().find(|(consumer, _)| *consumer == seen.function) else { return Vec::new() };
-    let fails = seen.answer.as_ref().is_none_or(|answer| answer["batchItemFailures"] != json!([]));
+    let Some((_, queue)) = CONSUMERS
+        .iter()
+        .find(|(consumer, _)| *consumer == seen.function)
+    else {
+        return Vec::new();
+    };
+    let fails = seen
+        .answer
+        .as_ref()
+        .is_none_or(|answer| answer["batchItemFailures"] != json!([]));
     let age_seconds = if fails { minute * 60 } else { 0 };
     let dead_letters = i64::from(fails && minute >= RECEIVED_MINUTES);
     let (queue, dead) = (format!("telecom-{queue}"), format!("telecom-{queue}-dlq"));
-    let of_sqs = |name, queue: &str, value: i64| Datum::new("AWS/SQS", name, &[("QueueName", queue)], value as f64);
+    let of_sqs = |name, queue: &str, value: i64| {
+        Datum::new("AWS/SQS", name, &[("QueueName", queue)], value as f64)
+    };
     vec![
         of_sqs("ApproximateAgeOfOldestMessage", &queue, age_seconds),
         of_sqs("ApproximateNumberOfMessagesVisible", &dead, dead_letters),
@@ -203,10 +309,15 @@ fn what_aws_measures_sets_off_its_alarm_and_no_other() {
     for (alarm, namespace, name, dimensions, trouble, good) in OF_AWS {
         let of = |value: f64| {
             let mut metrics = Metrics::default();
-            (0..MINUTES).for_each(|minute| metrics.add(minute, &[Datum::new(namespace, name, dimensions, value)]));
+            (0..MINUTES).for_each(|minute| {
+                metrics.add(minute, &[Datum::new(namespace, name, dimensions, value)])
+            });
             Deployed::with_version("$LATEST").firing(&metrics, MINUTES)
         };
-        let difference: Vec<String> = of(trouble).symmetric_difference(&of(good)).cloned().collect();
+        let difference: Vec<String> = of(trouble)
+            .symmetric_difference(&of(good))
+            .cloned()
+            .collect();
         assert_eq!(difference, [alarm]);
         assert!(!of(good).contains(alarm), "{alarm}");
     }
@@ -223,9 +334,20 @@ async fn no_alarm_fires_while_everything_works(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_outage_of_the_database_sets_off_every_alarm_on_functions(pool: PgPool) {
     drop(world(pool).await);
-    // `record-node-status-history` tries again for a minute. Until then it has completed nothing, as if it were not started.
+    // `record-node-status-history` tries again for a minute. Until then it has completed nothing,
+    // as if it were not started.
     let seen = run_with(&Functions::without_database(), &[], &HOURLY_JOBS[1..]).await;
-    assert_eq!(firing(&seen), names(&[&ERRORS, &FAILURES, &OF_MESSAGES, &STANDING_STILL, &UNMEASURED]), "{seen:#?}");
+    assert_eq!(
+        firing(&seen),
+        names(&[
+            &ERRORS,
+            &FAILURES,
+            &OF_MESSAGES,
+            &STANDING_STILL,
+            &UNMEASURED
+        ]),
+        "{seen:#?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -237,10 +359,23 @@ async fn an_outage_that_begins_later_is_not_hidden_by_old_measurements(pool: PgP
     // The same processes, which remember what they measured.
     world.sql("alter schema telecom rename to broken").await;
     let seen = run_all(&functions, &[]).await;
-    assert_eq!(firing(&seen), names(&[&ERRORS, &FAILURES, &OF_MESSAGES, &STANDING_STILL, &UNMEASURED]), "{seen:#?}");
+    assert_eq!(
+        firing(&seen),
+        names(&[
+            &ERRORS,
+            &FAILURES,
+            &OF_MESSAGES,
+            &STANDING_STILL,
+            &UNMEASURED
+        ]),
+        "{seen:#?}"
+    );
     // A release is compared by its version: that of before is not this one.
     let of_another = Deployed::with_version("7").firing(&lasting(&seen), MINUTES);
-    assert!(FAILURES.iter().all(|alarm| !of_another.contains(*alarm)), "{of_another:?}");
+    assert!(
+        FAILURES.iter().all(|alarm| !of_another.contains(*alarm)),
+        "{of_another:?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -250,13 +385,23 @@ async fn poison_messages_are_noticed_before_they_are_dead_letters(pool: PgPool) 
     let among_good = run_all(&functions, &["{}"]).await;
     let rare = [&REJECTED[..], &OF_MESSAGES].concat();
     let mostly_bad = run_all(&functions, &["{}", "[]", "nonsense"]).await;
-    assert_eq!(firing(&mostly_bad), names(&[&rare, &FAILURES]), "{mostly_bad:#?}");
+    assert_eq!(
+        firing(&mostly_bad),
+        names(&[&rare, &FAILURES]),
+        "{mostly_bad:#?}"
+    );
     // Half of two messages fail, which is as good as most; of ten it is an ordinary bad message.
     let mut bodies: Vec<String> = (0..9).map(|_| good("ingest-usage-report")).collect();
     bodies.push("{}".to_owned());
-    let seen = instead(among_good, vec![functions.deliver("ingest-usage-report", &bodies).await]);
+    let seen = instead(
+        among_good,
+        vec![functions.deliver("ingest-usage-report", &bodies).await],
+    );
     let fired = firing(&seen);
-    assert!(fired.contains("UsageReportRejected") && !fired.contains("IngestUsageReportFailures"), "{fired:?}");
+    assert!(
+        fired.contains("UsageReportRejected") && !fired.contains("IngestUsageReportFailures"),
+        "{fired:?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -267,11 +412,16 @@ async fn an_outbox_that_nothing_leaves_is_noticed(pool: PgPool) {
     world
         .sql(
             "insert into telecom.outbox (id, destination, body, created_at, send_after)
-             values (gen_random_uuid(), 'user_usage_billing', '{}', now() - interval '20 minutes', now() - interval '1 minute')",
+             values (gen_random_uuid(), 'user_usage_billing', '{}', now() - interval '20 minutes',
+             now() - interval '1 minute')",
         )
         .await;
     let seen = instead(seen, run(&functions, &["sweep-outbox"]).await);
-    assert_eq!(firing(&seen), names(&[&["OutboxAge", "SweepStandsStill"]]), "{seen:#?}");
+    assert_eq!(
+        firing(&seen),
+        names(&[&["OutboxAge", "SweepStandsStill"]]),
+        "{seen:#?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -279,12 +429,20 @@ async fn a_report_that_no_run_bills_is_noticed_though_all_runs_complete(pool: Pg
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
-    functions.deliver("ingest-usage-report", &[good("ingest-usage-report")]).await;
+    functions
+        .deliver("ingest-usage-report", &[good("ingest-usage-report")])
+        .await;
     world
-        .sql("update telecom.usage_report set received_at = now() - interval '11 minutes' where billing_run_id is null")
+        .sql(
+            "update telecom.usage_report set received_at = now() - interval '11 minutes' \
+            where billing_run_id is null",
+        )
         .await;
     let mut held = world.pool.begin().await.unwrap();
-    sqlx::query("select from telecom.usage_report for update").execute(&mut *held).await.unwrap();
+    sqlx::query("select from telecom.usage_report for update")
+        .execute(&mut *held)
+        .await
+        .unwrap();
     let seen = instead(seen, run(&functions, &["bill-traffic"]).await);
     assert_eq!(firing(&seen), names(&[&["BillingLag"]]), "{seen:#?}");
 }
@@ -295,20 +453,36 @@ async fn a_lock_that_is_never_released_is_noticed(pool: PgPool) {
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
     let mut held = world.pool.begin().await.unwrap();
-    for job in ["expire_packages", "refresh_server_status", "refresh_node_status_view"] {
+    for job in [
+        "expire_packages",
+        "refresh_server_status",
+        "refresh_node_status_view",
+    ] {
         let lock = sqlx::query("select pg_advisory_xact_lock(hashtextextended($1, 0))").bind(job);
         lock.execute(&mut *held).await.unwrap();
     }
-    let locked = ["expire-packages", "refresh-server-status", "refresh-node-status-view"];
+    let locked = [
+        "expire-packages",
+        "refresh-server-status",
+        "refresh-node-status-view",
+    ];
     let seen = instead(seen, run(&functions, &locked).await);
-    assert_eq!(firing(&seen), names(&[&["ExpiryStandsStill", "WatchStandsStill", "ViewStandsStill"]]), "{seen:#?}");
+    assert_eq!(
+        firing(&seen),
+        names(&[&["ExpiryStandsStill", "WatchStandsStill", "ViewStandsStill"]]),
+        "{seen:#?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn jobs_that_are_never_started_are_noticed(pool: PgPool) {
     let world = world(pool).await;
     let mut seen = run_all(&Functions::over(&world.pool), &[]).await;
-    seen.retain(|one| CONSUMERS.iter().any(|(consumer, _)| *consumer == one.function));
+    seen.retain(|one| {
+        CONSUMERS
+            .iter()
+            .any(|(consumer, _)| *consumer == one.function)
+    });
     assert_eq!(firing(&seen), names(&[&STANDING_STILL, &UNMEASURED]));
 }
 
@@ -319,14 +493,20 @@ async fn a_collection_that_stopped_is_noticed(pool: PgPool) {
     let seen = run_all(&functions, &[]).await;
     world.server(2, &[]).await;
     let silent = System.now() - TimeDelta::minutes(20);
-    world.sql("update telecom.node_server set status = 'online'").await;
+    world
+        .sql("update telecom.node_server set status = 'online'")
+        .await;
     world.sql("delete from telecom.usage_report").await;
-    world.sql(&format!(
-        "insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id, '{silent}' from telecom.node_server
+    world
+        .sql(&format!(
+            "insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id,
+        '{silent}' from telecom.node_server
          on conflict (node_server_id) do update set last_online_at = excluded.last_online_at"
-    ))
-    .await;
-    world.sql("update telecom.node_status_watch set heard_from = now() - interval '1 day'").await;
+        ))
+        .await;
+    world
+        .sql("update telecom.node_status_watch set heard_from = now() - interval '1 day'")
+        .await;
     let seen = instead(seen, run(&functions, &["refresh-server-status"]).await);
     assert_eq!(firing(&seen), names(&[&["CollectionStopped"]]), "{seen:#?}");
 }
@@ -338,9 +518,11 @@ async fn usage_that_stays_parked_is_noticed(pool: PgPool) {
     let seen = run_all(&functions, &[]).await;
     world
         .sql(
-            "insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes, raw_download_bytes,
+            "insert into telecom.parked_event (user_id, bucket_start, node_server_id,
+            raw_upload_bytes, raw_download_bytes,
                 billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at)
-             values (gen_random_uuid(), now(), 1, 1, 1, 1, 1, 'locked', now() - interval '11 minutes', now() + interval '1 hour')",
+             values (gen_random_uuid(), now(), 1, 1, 1, 1, 1, 'locked',
+             now() - interval '11 minutes', now() + interval '1 hour')",
         )
         .await;
     let seen = instead(seen, run(&functions, &["bill-traffic"]).await);
@@ -353,9 +535,26 @@ async fn a_report_in_quarantine_is_noticed(pool: PgPool) {
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
     let bytes = 1_i64 << 50;
-    let implausible = report_of(Uuid::new_v4().as_u128(), 1, System.now(), &[(user(1), bytes, bytes)]).to_string();
-    let seen = instead(seen, vec![functions.deliver("ingest-usage-report", &[implausible]).await]);
-    assert_eq!(firing(&seen), names(&[&["ReportsQuarantined"]]), "{seen:#?}");
+    let implausible = report_of(
+        Uuid::new_v4().as_u128(),
+        1,
+        System.now(),
+        &[(user(1), bytes, bytes)],
+    )
+    .to_string();
+    let seen = instead(
+        seen,
+        vec![
+            functions
+                .deliver("ingest-usage-report", &[implausible])
+                .await,
+        ],
+    );
+    assert_eq!(
+        firing(&seen),
+        names(&[&["ReportsQuarantined"]]),
+        "{seen:#?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -363,7 +562,9 @@ async fn a_row_changed_by_hand_is_noticed(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
-    world.sql("update telecom.package_queue set upload_bytes = upload_bytes + 1").await;
+    world
+        .sql("update telecom.package_queue set upload_bytes = upload_bytes + 1")
+        .await;
     let seen = instead(seen, run(&functions, &["reconcile-usage"]).await);
     assert_eq!(firing(&seen), names(&[&["UsageDrift"]]), "{seen:#?}");
 }

@@ -25,9 +25,16 @@ const NUMBER: i64 = -4_711_471_147_114_711;
 
 fn assert_silent(log: &str) {
     assert!(!log.is_empty(), "nothing was logged");
-    let told = |line: &&str| line.to_lowercase().contains(CANARY) || line.contains(&NUMBER.unsigned_abs().to_string());
+    let told = |line: &&str| {
+        line.to_lowercase().contains(CANARY) || line.contains(&NUMBER.unsigned_abs().to_string())
+    };
     let lines: Vec<&str> = log.lines().filter(told).collect();
-    assert!(lines.is_empty(), "{} lines, such as {}", lines.len(), &lines[0][..lines[0].len().min(2_000)]);
+    assert!(
+        lines.is_empty(),
+        "{} lines, such as {}",
+        lines.len(),
+        &lines[0][..lines[0].len().min(2_000)]
+    );
 }
 
 /// A document with another value, or one more, at a JSON pointer.
@@ -40,23 +47,38 @@ fn planted(document: &Value, pointer: &str, value: Value) -> Value {
     document
 }
 
-/// Every value that a JSON document holds, replaced by a canary, one at a time; and a canary as a key of every object.
+/// Every value that a JSON document holds, replaced by a canary, one at a time; and a canary as a
+/// key of every object.
 fn spoiled(document: &Value) -> Vec<Value> {
     let mut pointers = vec![(String::new(), document)];
     let mut all = vec![json!(CANARY), json!([CANARY]), json!({ CANARY: CANARY })];
     while let Some((pointer, value)) = pointers.pop() {
         let below: Vec<(String, &Value)> = match value {
             Value::Object(fields) => {
-                all.push(planted(document, &format!("{pointer}/{CANARY}"), json!(CANARY)));
-                fields.iter().map(|(name, value)| (format!("{pointer}/{name}"), value)).collect()
+                all.push(planted(
+                    document,
+                    &format!("{pointer}/{CANARY}"),
+                    json!(CANARY),
+                ));
+                fields
+                    .iter()
+                    .map(|(name, value)| (format!("{pointer}/{name}"), value))
+                    .collect()
             }
-            Value::Array(values) => {
-                values.iter().enumerate().map(|(index, value)| (format!("{pointer}/{index}"), value)).collect()
-            }
+            Value::Array(values) => values
+                .iter()
+                .enumerate()
+                .map(|(index, value)| (format!("{pointer}/{index}"), value))
+                .collect(),
             _ => Vec::new(),
         };
         for (pointer, _) in &below {
-            let canaries = [json!(CANARY), json!(NUMBER), json!({ CANARY: CANARY }), json!([CANARY])];
+            let canaries = [
+                json!(CANARY),
+                json!(NUMBER),
+                json!({ CANARY: CANARY }),
+                json!([CANARY]),
+            ];
             all.extend(canaries.map(|canary| planted(document, pointer, canary)));
         }
         pointers.extend(below);
@@ -66,16 +88,25 @@ fn spoiled(document: &Value) -> Vec<Value> {
 
 /// The bodies of a queue, spoiled; and some that are no JSON.
 fn bodies(good: &Value) -> Vec<String> {
-    let broken =
-        [format!("{{\"{CANARY}"), format!("{good} {CANARY}"), format!("{{\"type\":{CANARY}}}"), CANARY.to_owned()];
-    spoiled(good).iter().map(Value::to_string).chain(broken).collect()
+    let broken = [
+        format!("{{\"{CANARY}"),
+        format!("{good} {CANARY}"),
+        format!("{{\"type\":{CANARY}}}"),
+        CANARY.to_owned(),
+    ];
+    spoiled(good)
+        .iter()
+        .map(Value::to_string)
+        .chain(broken)
+        .collect()
 }
 
 fn delivery(bodies: &[String]) -> Value {
     let attribute = json!({ CANARY: { "stringValue": CANARY, "dataType": "String" } });
     let record = |(index, body): (usize, &String)| {
         json!({
-            "messageId": message_id(index), "receiptHandle": CANARY, "body": body, "messageAttributes": attribute,
+            "messageId": message_id(index), "receiptHandle": CANARY, "body": body,
+                "messageAttributes": attribute,
             "attributes": { "SenderId": CANARY, "SentTimestamp": CANARY, "AWSTraceHeader": CANARY }
         })
     };
@@ -83,24 +114,38 @@ fn delivery(bodies: &[String]) -> Value {
 }
 
 fn usage_report() -> Value {
-    let body = with(report(1, &[(user(1), 10, 20)]), "/usage/0/node_client_id", json!(11));
-    with(body, "/metrics", json!({ "cpu_percent": 12.5, "online_users": 5 }))
+    let body = with(
+        report(1, &[(user(1), 10, 20)]),
+        "/usage/0/node_client_id",
+        json!(11),
+    );
+    with(
+        body,
+        "/metrics",
+        json!({ "cpu_percent": 12.5, "online_users": 5 }),
+    )
 }
 
 fn billing_event() -> Value {
-    json!({ "server_id": 1, "user": user(1), "billed_download": 1, "billed_upload": 2, "time": 1_773_138_600 })
+    json!({ "server_id": 1, "user": user(1), "billed_download": 1, "billed_upload": 2,
+        "time": 1_773_138_600 })
 }
 
 fn expiring_event() -> Value {
-    json!({ "event_id": Uuid::from_u128(1), "package_queue_id": 7, "user": user(1), "reason": "time", "time": NOW })
+    json!({ "event_id": Uuid::from_u128(1), "package_queue_id": 7, "user": user(1),
+        "reason": "time", "time": NOW })
 }
 
 /// What could be in place of a token: a text, and a JWT of which each part holds a canary.
 fn tokens() -> Vec<String> {
     let part = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
     let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": CANARY });
-    let headers = spoiled(&header).into_iter().map(|header| format!("{}.{}.{CANARY}", part(header), part(json!({}))));
-    headers.chain([CANARY.to_owned(), format!("{CANARY}.{CANARY}.{CANARY}")]).collect()
+    let headers = spoiled(&header)
+        .into_iter()
+        .map(|header| format!("{}.{}.{CANARY}", part(header), part(json!({}))));
+    headers
+        .chain([CANARY.to_owned(), format!("{CANARY}.{CANARY}.{CANARY}")])
+        .collect()
 }
 
 /// Tokens of ours that say what no issuer should.
@@ -131,35 +176,102 @@ fn http_events(issuer: &Issuer) -> Vec<Value> {
     let headers = HEADERS.map(|name| (name, CANARY));
     let mut events = Vec::new();
     for operation in OPERATIONS {
-        let method = if operation.body.is_some() { "PUT" } else { "GET" };
+        let method = if operation.body.is_some() {
+            "PUT"
+        } else {
+            "GET"
+        };
         let with_body = |mut event: Value, body: &str| {
             event["body"] = json!(body);
             event
         };
         let good = operation.body.unwrap_or_default();
-        let known =
-            ["range", "time_zone", "start", "end", "limit", "offset", "status", "server_id", "user", "reveal_secrets"];
-        for query in known.iter().map(|name| format!("{name}={CANARY}")).chain([format!("{CANARY}={CANARY}")]) {
-            events.push(with_body(event(method, operation.path, &query, Some(&admin), &headers), good));
+        let known = [
+            "range",
+            "time_zone",
+            "start",
+            "end",
+            "limit",
+            "offset",
+            "status",
+            "server_id",
+            "user",
+            "reveal_secrets",
+        ];
+        for query in known
+            .iter()
+            .map(|name| format!("{name}={CANARY}"))
+            .chain([format!("{CANARY}={CANARY}")])
+        {
+            events.push(with_body(
+                event(method, operation.path, &query, Some(&admin), &headers),
+                good,
+            ));
         }
-        events.push(with_body(event(method, operation.path, operation.query, Some(&admin), &headers), good));
-        events.push(event(CANARY, operation.path, operation.query, Some(&admin), &headers));
-        events.push(event(method, &format!("{}/{CANARY}", operation.path), "", Some(&admin), &headers));
+        events.push(with_body(
+            event(
+                method,
+                operation.path,
+                operation.query,
+                Some(&admin),
+                &headers,
+            ),
+            good,
+        ));
+        events.push(event(
+            CANARY,
+            operation.path,
+            operation.query,
+            Some(&admin),
+            &headers,
+        ));
+        events.push(event(
+            method,
+            &format!("{}/{CANARY}", operation.path),
+            "",
+            Some(&admin),
+            &headers,
+        ));
         for token in tokens().iter().chain(&signed(issuer)) {
-            events.push(event(method, operation.path, operation.query, Some(token), &headers));
+            events.push(event(
+                method,
+                operation.path,
+                operation.query,
+                Some(token),
+                &headers,
+            ));
         }
-        for body in operation.body.map(|body| bodies(&serde_json::from_str(body).unwrap())).unwrap_or_default() {
-            events.push(with_body(event(method, operation.path, "", Some(&admin), &headers), &body));
+        for body in operation
+            .body
+            .map(|body| bodies(&serde_json::from_str(body).unwrap()))
+            .unwrap_or_default()
+        {
+            events.push(with_body(
+                event(method, operation.path, "", Some(&admin), &headers),
+                &body,
+            ));
         }
     }
-    events.push(event("GET", &format!("/v1/admin/node-servers/{CANARY}"), "", Some(&admin), &headers));
+    events.push(event(
+        "GET",
+        &format!("/v1/admin/node-servers/{CANARY}"),
+        "",
+        Some(&admin),
+        &headers,
+    ));
     events.push(event("GET", &format!("/docs/{CANARY}"), "", None, &headers));
     events.extend([
         json!({ CANARY: CANARY }),
         json!(CANARY),
         json!({ "path": "/v1/nodes", "multiValueHeaders": CANARY }),
     ]);
-    let mut host = event("GET", "/v1/nodes", "", Some(&admin), &[("host", "a b canary7f3a")]);
+    let mut host = event(
+        "GET",
+        "/v1/nodes",
+        "",
+        Some(&admin),
+        &[("host", "a b canary7f3a")],
+    );
     host["httpMethod"] = json!("GET");
     events.push(host);
     events
@@ -195,11 +307,21 @@ async fn no_grpc_call_leaves_a_trace_of_its_text(pool: PgPool) {
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let channel = server.connect().await;
     let log = Log::of_everything();
-    let names =
-        ["x-request-id", "traceparent", "grpc-timeout", "grpc-encoding", "grpc-accept-encoding", "x-user", CANARY];
+    let names = [
+        "x-request-id",
+        "traceparent",
+        "grpc-timeout",
+        "grpc-encoding",
+        "grpc-accept-encoding",
+        "x-user",
+        CANARY,
+    ];
     // As a text, as field 1, and as field 2.
-    let messages =
-        [CANARY.into(), [&[0x0a, 10][..], CANARY.as_bytes()].concat(), [&[0x12, 10][..], CANARY.as_bytes()].concat()];
+    let messages = [
+        CANARY.into(),
+        [&[0x0a, 10][..], CANARY.as_bytes()].concat(),
+        [&[0x12, 10][..], CANARY.as_bytes()].concat(),
+    ];
     let methods = OPERATIONS.map(|operation| operation.method.to_owned());
     let strange = [
         format!("telecom.v1.Telecom/{CANARY}"),
@@ -214,14 +336,20 @@ async fn no_grpc_call_leaves_a_trace_of_its_text(pool: PgPool) {
             .chain(tokens().into_iter().map(|token| (token, &messages[0])))
         {
             let mut request = Request::new(message.clone());
-            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            request
+                .metadata_mut()
+                .insert("authorization", format!("Bearer {token}").parse().unwrap());
             let _ = call_raw(&channel, &method, request).await;
         }
         for name in names {
             let mut request = Request::new(Vec::new());
-            request.metadata_mut().insert("authorization", format!("Bearer {admin}").parse().unwrap());
+            request
+                .metadata_mut()
+                .insert("authorization", format!("Bearer {admin}").parse().unwrap());
             let name = MetadataKey::from_bytes(name.as_bytes()).unwrap();
-            request.metadata_mut().insert(name, MetadataValue::from_static(CANARY));
+            request
+                .metadata_mut()
+                .insert(name, MetadataValue::from_static(CANARY));
             let _ = call_raw(&channel, &method, request).await;
         }
     }
@@ -240,11 +368,23 @@ impl Program {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
         let file = File::create(&log).unwrap();
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug").join(name);
+        let program = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../target/debug")
+            .join(name);
         let mut command = Command::new(program);
-        command.env_clear().env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1").envs(variables.iter().cloned());
-        command.stderr(Stdio::from(file.try_clone().unwrap())).stdout(Stdio::from(file));
-        Self { process: command.spawn().unwrap(), log, _folder: folder }
+        command
+            .env_clear()
+            .env("RUST_LOG", "trace")
+            .env("RUST_BACKTRACE", "1")
+            .envs(variables.iter().cloned());
+        command
+            .stderr(Stdio::from(file.try_clone().unwrap()))
+            .stdout(Stdio::from(file));
+        Self {
+            process: command.spawn().unwrap(),
+            log,
+            _folder: folder,
+        }
     }
 
     fn log(&self) -> String {
@@ -264,10 +404,16 @@ async fn log_of(function: &str, pool: &PgPool, issuer: &Issuer, events: Vec<Valu
     let mut runtime = RuntimeApi::start(function).await.unwrap();
     let text = |text: &str| text.to_owned();
     let variables = [
-        ("DATABASE_URL", text(pool.connect_options().to_url_lossy().as_str())),
+        (
+            "DATABASE_URL",
+            text(pool.connect_options().to_url_lossy().as_str()),
+        ),
         ("TELECOM_AUTH_ISSUER", text(ISSUER)),
         ("TELECOM_AUTH_AUDIENCE", text(AUDIENCE)),
-        ("TELECOM_AUTH_JWKS", serde_json::to_string(&issuer.jwks()).unwrap()),
+        (
+            "TELECOM_AUTH_JWKS",
+            serde_json::to_string(&issuer.jwks()).unwrap(),
+        ),
         ("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string()),
         ("AWS_LAMBDA_FUNCTION_NAME", text(function)),
         ("AWS_LAMBDA_FUNCTION_VERSION", text("1")),
@@ -286,7 +432,9 @@ async fn log_of(function: &str, pool: &PgPool, issuer: &Issuer, events: Vec<Valu
     }
     let log = program.log();
     assert!(
-        log.lines().any(|line| line.contains("\"level\":\"TRACE\"") || line.contains("\"level\":\"INFO\"")),
+        log.lines().any(|line| {
+            line.contains("\"level\":\"TRACE\"") || line.contains("\"level\":\"INFO\"")
+        }),
         "{log}"
     );
     log
@@ -297,21 +445,44 @@ async fn no_event_of_a_function_is_in_its_log(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let of_path = |path: &str| -> Vec<Value> {
         let mut events = http_events(&issuer);
-        events.retain(|event| event["path"].as_str().is_none_or(|asked| asked.starts_with(path)));
+        events.retain(|event| {
+            event["path"]
+                .as_str()
+                .is_none_or(|asked| asked.starts_with(path))
+        });
         events
     };
-    let strange =
-        || vec![json!({ CANARY: CANARY }), json!(CANARY), json!({ "Records": [{ "messageId": { CANARY: CANARY } }] })];
+    let strange = || {
+        vec![
+            json!({ CANARY: CANARY }),
+            json!(CANARY),
+            json!({ "Records": [{ "messageId": { CANARY: CANARY } }] }),
+        ]
+    };
     let deployment = json!({
-        "RequestType": "Update", "ResponseURL": format!("http://127.0.0.1:9/{CANARY}"), "StackId": CANARY, "RequestId": CANARY,
-        "ResourceType": "Custom::Schema", "LogicalResourceId": CANARY, "PhysicalResourceId": CANARY, "ResourceProperties": {}
+        "RequestType": "Update", "ResponseURL": format!("http://127.0.0.1:9/{CANARY}"),
+            "StackId": CANARY, "RequestId": CANARY,
+        "ResourceType": "Custom::Schema", "LogicalResourceId": CANARY,
+            "PhysicalResourceId": CANARY, "ResourceProperties": {}
     });
     for (function, events) in [
         ("list-nodes", of_path("/v1/nodes")),
-        ("set-node-server-maintenance", of_path("/v1/admin/node-servers/1/maintenance")),
-        ("ingest-usage-report", vec![delivery(&bodies(&usage_report()))]),
-        ("apply-user-usage-billing", vec![delivery(&bodies(&billing_event()))]),
-        ("handle-package-expiring", vec![delivery(&bodies(&expiring_event()))]),
+        (
+            "set-node-server-maintenance",
+            of_path("/v1/admin/node-servers/1/maintenance"),
+        ),
+        (
+            "ingest-usage-report",
+            vec![delivery(&bodies(&usage_report()))],
+        ),
+        (
+            "apply-user-usage-billing",
+            vec![delivery(&bodies(&billing_event()))],
+        ),
+        (
+            "handle-package-expiring",
+            vec![delivery(&bodies(&expiring_event()))],
+        ),
         ("expire-packages", strange()),
         ("migrate", spoiled(&deployment)),
     ] {
@@ -323,7 +494,10 @@ async fn no_event_of_a_function_is_in_its_log(pool: PgPool) {
 #[test]
 fn canaries_are_planted_in_every_value_and_key() {
     let document = json!({ "a": { "b": [1] } });
-    let planted: Map<String, Value> = spoiled(&document).into_iter().map(|value| (value.to_string(), value)).collect();
+    let planted: Map<String, Value> = spoiled(&document)
+        .into_iter()
+        .map(|value| (value.to_string(), value))
+        .collect();
     for expected in [
         json!({ "a": CANARY }),
         json!({ "a": { "b": CANARY } }),

@@ -15,7 +15,11 @@ fn read(path: &str) -> String {
 /// All files below with this extension.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+    for entry in fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(Result::unwrap)
+    {
         let path = entry.path();
         if path.is_dir() {
             found.extend(files(&path, extension));
@@ -28,12 +32,17 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 
 /// The names in backticks.
 fn quoted(text: &str) -> BTreeSet<&str> {
-    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect()
 }
 
 /// A sentence in a name, as tests have them.
 fn names_a_test(name: &str) -> bool {
-    name.matches('_').count() >= 5 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    name.matches('_').count() >= 5
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 #[test]
@@ -46,11 +55,16 @@ fn every_test_that_a_document_names_exists() {
         .collect();
     for document in ["docs/SECURITY.md", "docs/ARCHITECTURE.md"] {
         let text = read(document);
-        let named: Vec<_> = quoted(&text).into_iter().filter(|name| names_a_test(name)).collect();
+        let named: Vec<_> = quoted(&text)
+            .into_iter()
+            .filter(|name| names_a_test(name))
+            .collect();
         assert!(named.len() > 10, "{document}: {named:?}");
         for name in named {
             // A function, or a case that a macro makes one of.
-            let is = [format!("fn {name}("), format!("    {name}: ")].iter().any(|text| sources.contains(text));
+            let is = [format!("fn {name}("), format!("    {name}: ")]
+                .iter()
+                .any(|text| sources.contains(text));
             assert!(is, "{document} names {name}, which is no test");
         }
     }
@@ -58,35 +72,58 @@ fn every_test_that_a_document_names_exists() {
 
 #[test]
 fn every_alarm_is_explained_with_what_to_do() {
-    let templates = files(&root().join("stacks"), "yaml").into_iter().chain([root().join("template.yaml")]);
-    let templates: String = templates.map(|path| fs::read_to_string(path).unwrap()).collect();
-    let alarms = templates.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix("Alarm:"));
+    let templates = files(&root().join("stacks"), "yaml")
+        .into_iter()
+        .chain([root().join("template.yaml")]);
+    let templates: String = templates
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let alarms = templates
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.strip_suffix("Alarm:"));
     let alarms: BTreeSet<_> = alarms.filter(|name| !name.starts_with(' ')).collect();
     let operations = read("docs/OPERATIONS.md");
-    let table = operations.split("\n## ").find(|section| section.starts_with("Alarms")).unwrap();
-    let first_cells: String = table.lines().filter_map(|line| line.split('|').nth(1)).collect();
+    let table = operations
+        .split("\n## ")
+        .find(|section| section.starts_with("Alarms"))
+        .unwrap();
+    let first_cells: String = table
+        .lines()
+        .filter_map(|line| line.split('|').nth(1))
+        .collect();
     assert!(alarms.len() > 10, "{alarms:?}");
     let explained = quoted(&first_cells);
     let unexplained: Vec<_> = alarms.difference(&explained).collect();
-    assert!(unexplained.is_empty(), "OPERATIONS.md says nothing of {unexplained:?}");
+    assert!(
+        unexplained.is_empty(),
+        "OPERATIONS.md says nothing of {unexplained:?}"
+    );
 }
 
 #[test]
 fn jobs_that_are_said_to_find_their_work_locked_lock_it() {
     let template = read("template.yaml");
-    let said = template.split("\n\n").filter(|function| function.contains("finds the work locked")).map(|function| {
-        let (_, built) = function.split_once("CodeUri: target/lambda/").unwrap();
-        built.split('/').next().unwrap().to_owned()
-    });
+    let said = template
+        .split("\n\n")
+        .filter(|function| function.contains("finds the work locked"))
+        .map(|function| {
+            let (_, built) = function.split_once("CodeUri: target/lambda/").unwrap();
+            built.split('/').next().unwrap().to_owned()
+        });
     let sources = files(&root().join("shared/src/services/cron"), "rs").into_iter();
-    let sources: String = sources.map(|path| fs::read_to_string(path).unwrap()).collect();
+    let sources: String = sources
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
     let calls = sources.split("try_job_lock(").skip(1);
     let locked = calls.map(|call| call.split('"').nth(1).unwrap().replace('_', "-"));
     // These pass over rows that are locked.
     let claims = [("bill-traffic", "billing"), ("sweep-outbox", "outbox")].into_iter();
-    let claims =
-        claims.filter(|(_, file)| read(&format!("shared/src/db/{file}.rs")).contains("for update skip locked"));
-    let locked: BTreeSet<_> = locked.chain(claims.map(|(job, _)| job.to_owned())).collect();
+    let claims = claims.filter(|(_, file)| {
+        read(&format!("shared/src/db/{file}.rs")).contains("for update skip locked")
+    });
+    let locked: BTreeSet<_> = locked
+        .chain(claims.map(|(job, _)| job.to_owned()))
+        .collect();
     assert_eq!(said.collect::<BTreeSet<_>>(), locked);
 }
 
@@ -98,7 +135,10 @@ fn no_run_is_said_to_make_up_for_a_missed_snapshot() {
         assert_eq!(after.len(), times, "{document}");
         for sentence in after {
             let lines: String = sentence.lines().take(2).collect();
-            assert!(lines.contains("record-node-status-history"), "{document}: {lines}");
+            assert!(
+                lines.contains("record-node-status-history"),
+                "{document}: {lines}"
+            );
         }
     }
 }
@@ -106,9 +146,16 @@ fn no_run_is_said_to_make_up_for_a_missed_snapshot() {
 #[test]
 fn the_fleets_log_is_not_read_in_the_order_of_its_ids() {
     let operations = read("docs/OPERATIONS.md");
-    let queries: Vec<&str> =
-        operations.split("```").filter(|block| block.contains("from telecom.node_status_transition")).collect();
+    let queries: Vec<&str> = operations
+        .split("```")
+        .filter(|block| block.contains("from telecom.node_status_transition"))
+        .collect();
     assert!(!queries.is_empty());
     // A correction writes its intervals anew.
-    assert!(queries.iter().all(|query| query.contains("order by since desc")), "{queries:?}");
+    assert!(
+        queries
+            .iter()
+            .all(|query| query.contains("order by since desc")),
+        "{queries:?}"
+    );
 }

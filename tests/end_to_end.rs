@@ -1,4 +1,5 @@
-//! The deployed template on free ports: reports go to the real queue, the answer comes over the load balancer.
+//! The deployed template on free ports: reports go to the real queue, the answer comes over the
+//! load balancer.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::fs;
@@ -35,7 +36,10 @@ fn a_report_becomes_a_bill_and_a_bad_one_a_dead_letter() {
     let (settings, _folder) = Settings::ephemeral(root).unwrap();
     let parameters = hooks::auth_parameters(&settings).unwrap();
     let stack = Stack::start(settings, parameters).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(drive(&stack));
     stack.stop().unwrap();
 }
@@ -43,15 +47,18 @@ fn a_report_becomes_a_bill_and_a_bad_one_a_dead_letter() {
 /// The status of a request as a browser might send it to the AWS endpoint.
 fn status(stack: &Stack, request: &str, host: &str, header: &str) -> u16 {
     let mut stream = TcpStream::connect(("127.0.0.1", stack.settings().gateway_port)).unwrap();
-    let request =
-        format!("{request} HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{request} HTTP/1.1\r\nHost: {host}\r\n{header}\r\nContent-Length: 0\r\nConnection: \
+         close\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// Neither by a form or a script, nor by an image, nor under a name that it has made this machine's.
+/// Neither by a form or a script, nor by an image, nor under a name that it has made this
+/// machine's.
 fn a_page_reaches_the_api_alone(stack: &Stack) {
     const EVIL: &str = "Origin: https://evil.test";
     let here = format!("127.0.0.1:{}", stack.settings().gateway_port);
@@ -61,28 +68,55 @@ fn a_page_reaches_the_api_alone(stack: &Stack) {
         (functions, "evil.test", "Accept: */*"),
         ("OPTIONS /2015-03-31/functions", &here, EVIL),
         ("POST /?Action=ListQueues", &here, "Origin: null"),
-        ("GET /?Action=ListQueues", &here, "Sec-Fetch-Site: cross-site"),
+        (
+            "GET /?Action=ListQueues",
+            &here,
+            "Sec-Fetch-Site: cross-site",
+        ),
         ("GET /_alb/telecom/../../2015-03-31/functions", &here, EVIL),
-        ("GET /_alb/telecom/%2e%2e/%2e%2e/2015-03-31/functions", &here, EVIL),
+        (
+            "GET /_alb/telecom/%2e%2e/%2e%2e/2015-03-31/functions",
+            &here,
+            EVIL,
+        ),
         ("GET /_alb/telecom/docs", "evil.test", EVIL),
     ];
     for (request, host, header) in refused {
-        assert_eq!(status(stack, request, host, header), 403, "{request} {host} {header}");
+        assert_eq!(
+            status(stack, request, host, header),
+            403,
+            "{request} {host} {header}"
+        );
     }
     for (request, header) in [(functions, "Accept: */*"), ("GET /_alb/telecom/docs", EVIL)] {
-        assert_eq!(status(stack, request, &here, header), 200, "{request} {header}");
+        assert_eq!(
+            status(stack, request, &here, header),
+            200,
+            "{request} {header}"
+        );
     }
 }
 
 /// Data, logs and saved state are their owner's; what is deployed is public.
 fn others_read_nothing(folder: &Path, deployed: &Path) {
-    for entry in fs::read_dir(folder).unwrap().flatten().filter(|entry| entry.path() != deployed) {
+    for entry in fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path() != deployed)
+    {
         // What the emulator has just removed is private, too.
-        let Ok(data) = fs::symlink_metadata(entry.path()) else { continue };
+        let Ok(data) = fs::symlink_metadata(entry.path()) else {
+            continue;
+        };
         // The code of functions, which the emulator unpacks, is not private.
         let is_code = data.is_file() && data.mode() % 0o1000 == 0o755;
         let for_others = data.mode() % 0o100;
-        assert!(data.is_symlink() || is_code || for_others == 0, "{}: {:o}", entry.path().display(), data.mode());
+        assert!(
+            data.is_symlink() || is_code || for_others == 0,
+            "{}: {:o}",
+            entry.path().display(),
+            data.mode()
+        );
         if data.is_dir() {
             others_read_nothing(&entry.path(), deployed);
         }
@@ -95,18 +129,24 @@ fn no_service_runs_as_root() {
     if !rustix::process::geteuid().is_root() || !Account::choose().unwrap().can_enter(root) {
         return;
     }
-    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        let status = fs::read_to_string(entry.path().join("status")).ok()?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            Some(line.split_whitespace().next()?.to_owned())
-        };
-        Some((field("PPid:")?, field("Name:")?, field("Uid:")?))
-    });
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let status = fs::read_to_string(entry.path().join("status")).ok()?;
+            let field = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+                Some(line.split_whitespace().next()?.to_owned())
+            };
+            Some((field("PPid:")?, field("Name:")?, field("Uid:")?))
+        });
     let own = std::process::id().to_string();
     let services: Vec<_> = processes.filter(|(parent, ..)| *parent == own).collect();
     assert!(services.len() >= 3, "{services:?}");
-    assert!(services.iter().all(|(_, _, user)| user != "0"), "{services:?}");
+    assert!(
+        services.iter().all(|(_, _, user)| user != "0"),
+        "{services:?}"
+    );
 }
 
 async fn drive(stack: &Stack) {
@@ -119,23 +159,46 @@ async fn drive(stack: &Stack) {
     for body in [good.to_string(), good.to_string(), good.to_string()] {
         system.send(&body).await;
     }
-    system.until("the report is recorded", "select count(*) = 1 from telecom.usage_report").await;
-    for body in [other_payload.to_string(), unknown_server.to_string(), "{\"type\":".to_owned()] {
+    system
+        .until(
+            "the report is recorded",
+            "select count(*) = 1 from telecom.usage_report",
+        )
+        .await;
+    for body in [
+        other_payload.to_string(),
+        unknown_server.to_string(),
+        "{\"type\":".to_owned(),
+    ] {
         system.send(&body).await;
     }
     system.bill().await;
-    system.until("the bill is applied", "select count(*) = 2 from telecom.user_package_usage").await;
+    system
+        .until(
+            "the bill is applied",
+            "select count(*) = 2 from telecom.user_package_usage",
+        )
+        .await;
     system
         .until(
             "the exhausted package is consumed and the next active",
-            "select string_agg(status::text, ' ' order by id) = 'consumed active' from telecom.package_queue",
+            "select string_agg(status::text, ' ' order by id) = 'consumed active' \
+             from telecom.package_queue",
         )
         .await;
-    system.until("all facts are on the bus", "select count(*) = 0 from telecom.outbox").await;
+    system
+        .until(
+            "all facts are on the bus",
+            "select count(*) = 0 from telecom.outbox",
+        )
+        .await;
 
     let token = hooks::token(stack.settings(), Some(user(1)), Role::User).unwrap();
     let answer = system.get("/v1/traffic-usage?range=day", Some(&token)).1;
-    assert_eq!((sum(&answer["raw"]), sum(&answer["actually_billed"])), ([60, 70], [120, 140]));
+    assert_eq!(
+        (sum(&answer["raw"]), sum(&answer["actually_billed"])),
+        ([60, 70], [120, 140])
+    );
     let (status, problem) = system.get("/v1/traffic-usage?range=day", None);
     assert_eq!((status, &problem["code"]), (401, &json!("token_missing")));
     let (status, problem) = system.get("/v1/traffic-usage?range=century", Some(&token));
@@ -150,17 +213,33 @@ async fn drive(stack: &Stack) {
 
     let mut dead = system.dead_letters(3).await;
     dead.sort();
-    let mut expected = [other_payload.to_string(), unknown_server.to_string(), "{\"type\":".to_owned()];
+    let mut expected = [
+        other_payload.to_string(),
+        unknown_server.to_string(),
+        "{\"type\":".to_owned(),
+    ];
     expected.sort();
     assert_eq!(dead, expected);
 }
 
 /// It is in a secret, whose name they know.
 fn no_function_is_told_the_password(endpoints: &Endpoints) {
-    let password = url::Url::parse(&endpoints.database_url).unwrap().password().unwrap().to_owned();
+    let password = url::Url::parse(&endpoints.database_url)
+        .unwrap()
+        .password()
+        .unwrap()
+        .to_owned();
     let list = format!("{}/2015-03-31/functions/?MaxItems=50", endpoints.aws);
-    let functions = ureq::get(&list).call().unwrap().body_mut().read_to_string().unwrap();
-    assert!(!functions.contains(&password), "a function's environment has the database's password");
+    let functions = ureq::get(&list)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap();
+    assert!(
+        !functions.contains(&password),
+        "a function's environment has the database's password"
+    );
     let named = functions.matches("DATABASE_SECRET_ARN").count();
     assert!(named >= 23, "only {named} functions are told of a secret");
 }
@@ -168,46 +247,91 @@ fn no_function_is_told_the_password(endpoints: &Endpoints) {
 /// Over the load balancer and over gRPC, the two say the same.
 async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
     let token = hooks::token(stack.settings(), Some(user(1)), Role::Admin).unwrap();
-    let channel = Channel::from_shared(stack.endpoints().grpc.clone()).unwrap().connect().await.unwrap();
+    let channel = Channel::from_shared(stack.endpoints().grpc.clone())
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
     for operation in OPERATIONS {
         let path = operation.path.replace("/11", "/1");
-        let (status, answer) = system.ask(&operation, &format!("{path}?{}", operation.query), Some(&token));
+        let (status, answer) = system.ask(
+            &operation,
+            &format!("{path}?{}", operation.query),
+            Some(&token),
+        );
         assert_eq!(status, 200, "{path}: {answer}");
         let message = serde_json::from_str(&operation.message.replace("11", "1")).unwrap();
-        let said = grpc::call(&channel, operation.method, message, Some(&token)).await.unwrap();
+        let said = grpc::call(&channel, operation.method, message, Some(&token))
+            .await
+            .unwrap();
         for name in ["total", "server_id", "all"] {
             assert_eq!(answer[name], said[name], "{path}");
         }
         assert_eq!(system.ask(&operation, &path, None).0, 401, "{path}");
     }
     let log = std::fs::read_to_string(stack.settings().log("grpc")).unwrap();
-    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    assert_eq!(lines.filter(|line| line["message"] == "call answered").count(), OPERATIONS.len());
+    let lines = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    assert_eq!(
+        lines
+            .filter(|line| line["message"] == "call answered")
+            .count(),
+        OPERATIONS.len()
+    );
     assert_eq!(system.get("/v1/openapi.json", None).1["openapi"], "3.1.0");
-    assert_eq!(system.get("/v1/admin/node-servers/1/..", Some(&token)).0, 404);
+    assert_eq!(
+        system.get("/v1/admin/node-servers/1/..", Some(&token)).0,
+        404
+    );
 }
 
 /// What the documentation shows, run as it stands.
 fn run_examples(stack: &Stack, token: &str) {
     let root = &stack.settings().root;
-    let tools = Environment::ensure(stack.settings(), "grpc").unwrap().program("");
+    let tools = Environment::ensure(stack.settings(), "grpc")
+        .unwrap()
+        .program("");
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
     // What this machine may lack is not installed for an example's sake.
-    let foreign = ["curl", "grpcurl"].into_iter().filter(|tool| find_program(tool).is_some());
+    let foreign = ["curl", "grpcurl"]
+        .into_iter()
+        .filter(|tool| find_program(tool).is_some());
     let foreign = foreign.map(|tool| format!("docs/examples/{tool}.sh"));
-    let ours = ["docs/examples/buf-curl.sh", "target/debug/examples/list_nodes"].map(str::to_owned);
+    let ours = [
+        "docs/examples/buf-curl.sh",
+        "target/debug/examples/list_nodes",
+    ]
+    .map(str::to_owned);
     for example in foreign.chain(ours) {
         let mut command = Command::new(root.join(&example));
-        command.env("PATH", &path).env("TELECOM_TOKEN", token).env("TELECOM_API", &stack.endpoints().api);
-        command.env("TELECOM_GRPC", stack.endpoints().grpc.trim_start_matches("http://"));
+        command
+            .env("PATH", &path)
+            .env("TELECOM_TOKEN", token)
+            .env("TELECOM_API", &stack.endpoints().api);
+        command.env(
+            "TELECOM_GRPC",
+            stack.endpoints().grpc.trim_start_matches("http://"),
+        );
         let output = command.current_dir(root).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.len() > 20, "{example}: {said}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && said.len() > 20,
+            "{example}: {said}"
+        );
     }
 }
 
 fn sum(series: &Value) -> [i64; 2] {
-    let sum = |name: &str| series.as_array().unwrap().iter().map(|bucket| bucket[name].as_i64().unwrap()).sum();
+    let sum = |name: &str| {
+        series
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|bucket| bucket[name].as_i64().unwrap())
+            .sum()
+    };
     [sum("upload"), sum("download")]
 }
 
@@ -221,7 +345,8 @@ struct Deployed<'s> {
 impl<'s> Deployed<'s> {
     async fn new(stack: &'s Stack) -> Self {
         let endpoints = stack.endpoints();
-        let credentials = aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "emulator");
+        let credentials =
+            aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "emulator");
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
             .region(aws_sdk_sqs::config::Region::new("us-east-1"))
@@ -229,24 +354,34 @@ impl<'s> Deployed<'s> {
             .credentials_provider(credentials)
             .build();
         let pool = PgPool::connect(&endpoints.database_url).await.unwrap();
-        Self { endpoints, sqs: aws_sdk_sqs::Client::from_conf(config), pool }
+        Self {
+            endpoints,
+            sqs: aws_sdk_sqs::Client::from_conf(config),
+            pool,
+        }
     }
 
-    /// One server with a client of factor 2, and a user with two packages of 200 bytes, the first active.
+    /// One server with a client of factor 2, and a user with two packages of 200 bytes, the first
+    /// active.
     async fn load_fleet(&self) {
         let now: DateTime<Utc> = System.now();
         for statement in [
             "insert into telecom.node_server (id, name, compatibility) values (1, 's', 'ssp')",
-            "insert into telecom.node_client (id, node_server_id, name, traffic_factor, country) values (1, 1, 'c', 2, 'DE')",
+            "insert into telecom.node_client (id, node_server_id, name, traffic_factor, country) \
+             values (1, 1, 'c', 2, 'DE')",
             "update telecom.node_client set access_groups = '{1}'",
-            "insert into telecom.package (id, series, version, name, available_group, max_client_number,
-                expire_duration_seconds, traffic_limit_bytes) values (1, gen_random_uuid(), 1, 'p', 1, 1, 86400, 200)",
+            "insert into telecom.package (id, series, version, name, available_group,
+            max_client_number,
+                expire_duration_seconds, traffic_limit_bytes) values (1, gen_random_uuid(), 1,
+                'p', 1, 1, 86400, 200)",
         ] {
             sqlx::query(statement).execute(&self.pool).await.unwrap();
         }
         sqlx::query(
-            "insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at, created_at)
-             values ($1, 1, 'active', $2, $2 + interval '1 day', $2), ($1, 1, 'in_queue', null, null, $2)",
+            "insert into telecom.package_queue (user_id, package_id, status, activated_at,
+            expires_at, created_at)
+             values ($1, 1, 'active', $2, $2 + interval '1 day', $2), ($1, 1, 'in_queue', null,
+             null, $2)",
         )
         .bind(user(1))
         .bind(now)
@@ -257,19 +392,36 @@ impl<'s> Deployed<'s> {
 
     async fn send(&self, body: &str) {
         let queue = self.endpoints.output("UsageReportQueueUrl").unwrap();
-        self.sqs.send_message().queue_url(queue).message_body(body).send().await.unwrap();
+        self.sqs
+            .send_message()
+            .queue_url(queue)
+            .message_body(body)
+            .send()
+            .await
+            .unwrap();
     }
 
     /// Does now what the schedule does each minute.
     async fn bill(&self) {
         let (aws, function) = (self.endpoints.aws.clone(), "telecom-bill-traffic");
-        tokio::task::spawn_blocking(move || invoke(&aws, function, &json!({}))).await.unwrap().unwrap();
+        tokio::task::spawn_blocking(move || invoke(&aws, function, &json!({})))
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     async fn until(&self, what: &str, condition: &'static str) {
         let began = Instant::now();
-        while !sqlx::query_scalar::<_, Option<bool>>(condition).fetch_one(&self.pool).await.unwrap().unwrap_or(false) {
-            assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        while !sqlx::query_scalar::<_, Option<bool>>(condition)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+            .unwrap_or(false)
+        {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "not within {PATIENCE:?}: {what}"
+            );
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -279,27 +431,52 @@ impl<'s> Deployed<'s> {
     }
 
     fn ask(&self, operation: &Operation, path: &str, token: Option<&str>) -> (u16, Value) {
-        self.send_http(operation.body.map_or("GET", |_| "PUT"), path, operation.body.unwrap_or_default(), token)
+        self.send_http(
+            operation.body.map_or("GET", |_| "PUT"),
+            path,
+            operation.body.unwrap_or_default(),
+            token,
+        )
     }
 
     fn send_http(&self, method: &str, path: &str, body: &str, token: Option<&str>) -> (u16, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.endpoints.api));
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.endpoints.api));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request.body(body.to_owned()).unwrap();
         let mut answer = agent.run(request).unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_json().unwrap(),
+        )
     }
 
     async fn dead_letters(&self, count: usize) -> Vec<String> {
-        let queue = self.endpoints.output("UsageReportDeadLetterQueueUrl").unwrap();
+        let queue = self
+            .endpoints
+            .output("UsageReportDeadLetterQueueUrl")
+            .unwrap();
         let (began, mut bodies) = (Instant::now(), Vec::new());
         while bodies.len() < count {
-            assert!(began.elapsed() < PATIENCE, "only {} dead letters: {bodies:?}", bodies.len());
-            let received =
-                self.sqs.receive_message().queue_url(queue).max_number_of_messages(10).wait_time_seconds(2).send();
+            assert!(
+                began.elapsed() < PATIENCE,
+                "only {} dead letters: {bodies:?}",
+                bodies.len()
+            );
+            let received = self
+                .sqs
+                .receive_message()
+                .queue_url(queue)
+                .max_number_of_messages(10)
+                .wait_time_seconds(2)
+                .send();
             for message in received.await.unwrap().messages.unwrap_or_default() {
                 bodies.push(message.body.unwrap());
             }

@@ -15,9 +15,14 @@ use telecom_tests::{GIB, NOW, at, user};
 use uuid::Uuid;
 
 fn schema(name: &str) -> (Value, Validator) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs/schemas")
+        .join(name);
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let validator = jsonschema::options()
+        .should_validate_formats(true)
+        .build(&schema)
+        .unwrap();
     (schema, validator)
 }
 
@@ -30,22 +35,29 @@ fn keys(object: &Value) -> Vec<&String> {
 /// A report with every field there is.
 fn full_report() -> Value {
     let metrics = json!({
-        "cpu_percent": 12.5, "memory_used": 1, "memory_total": 2, "disk_used": 3, "disk_total": 4, "load1": 0.5,
+        "cpu_percent": 12.5, "memory_used": 1, "memory_total": 2, "disk_used": 3, "disk_total": 4,
+            "load1": 0.5,
         "online_users": 5, "uptime_seconds": 6, "upload_rate": 7, "download_rate": 8
     });
-    let body = with(report(1, &[(user(1), 10, 20)]), "/usage/0/node_client_id", json!(11));
+    let body = with(
+        report(1, &[(user(1), 10, 20)]),
+        "/usage/0/node_client_id",
+        json!(11),
+    );
     with(body, "/metrics", metrics)
 }
 
 fn full_event() -> Value {
     json!({
-        "server_id": 1, "user": user(1), "billed_download": 1, "billed_upload": 2, "time": 1_773_138_600,
+        "server_id": 1, "user": user(1), "billed_download": 1, "billed_upload": 2,
+            "time": 1_773_138_600,
         "node_client_id": 11, "raw_download": 3, "raw_upload": 4, "event_id": Uuid::from_u128(9)
     })
 }
 
 fn expiring_event() -> Value {
-    json!({ "event_id": Uuid::from_u128(1), "package_queue_id": 7, "user": user(1), "reason": "time", "time": NOW })
+    json!({ "event_id": Uuid::from_u128(1), "package_queue_id": 7, "user": user(1),
+        "reason": "time", "time": NOW })
 }
 
 fn read(body: &Value) -> Result<UsageReport, Error> {
@@ -57,8 +69,14 @@ fn the_types_and_the_schemas_have_the_same_fields() {
     let (report, _) = schema("usage-report.schema.json");
     let typed = serde_json::to_value(read(&full_report()).unwrap()).unwrap();
     assert_eq!(keys(&typed), keys(&report["properties"]));
-    assert_eq!(keys(&typed["usage"][0]), keys(&report["properties"]["usage"]["items"]["properties"]));
-    assert_eq!(keys(&typed["metrics"]), keys(&report["properties"]["metrics"]["properties"]));
+    assert_eq!(
+        keys(&typed["usage"][0]),
+        keys(&report["properties"]["usage"]["items"]["properties"])
+    );
+    assert_eq!(
+        keys(&typed["metrics"]),
+        keys(&report["properties"]["metrics"]["properties"])
+    );
 
     let (billing, _) = schema("user-usage-billing-event.schema.json");
     let typed = UserUsageBilling::parse(&full_event().to_string()).unwrap();
@@ -67,7 +85,10 @@ fn the_types_and_the_schemas_have_the_same_fields() {
 
     let (expiring, _) = schema("package-expiring-event.schema.json");
     let typed = PackageExpiringEvent::parse(&expiring_event().to_string()).unwrap();
-    assert_eq!(keys(&serde_json::to_value(typed).unwrap()), keys(&expiring["properties"]));
+    assert_eq!(
+        keys(&serde_json::to_value(typed).unwrap()),
+        keys(&expiring["properties"])
+    );
 }
 
 #[rstest]
@@ -83,7 +104,8 @@ fn the_types_and_the_schemas_have_the_same_fields() {
 #[case("/usage", json!(null), Some(("invalid_field", "usage")))]
 #[case("/usage/0/user", json!(7), Some(("invalid_field", "usage[0].user")))]
 #[case("/usage/0/upload", json!(-1), Some(("bytes_out_of_range", "usage[0].upload")))]
-#[case("/usage/0/download", json!((1_i64 << 50) + 1), Some(("bytes_out_of_range", "usage[0].download")))]
+#[case("/usage/0/download", json!((1_i64 << 50) + 1), Some(("bytes_out_of_range",
+    "usage[0].download")))]
 #[case("/usage/0/download", json!(u64::MAX), Some(("invalid_field", "usage[0].download")))]
 #[case("/usage/0/download", json!(1.5), Some(("invalid_field", "usage[0].download")))]
 #[case("/metrics/cpu_percent", json!(100.1), Some(("metric_out_of_range", "metrics.cpu_percent")))]
@@ -96,8 +118,16 @@ fn type_and_schema_agree_on_reports_and_the_error_names_the_field(
 ) {
     let body = with(full_report(), pointer, value);
     let error = read(&body).err();
-    assert_eq!(error.as_ref().map(|error| (error.code(), error.field().unwrap())), expected);
-    assert_eq!(schema("usage-report.schema.json").1.is_valid(&body), expected.is_none());
+    assert_eq!(
+        error
+            .as_ref()
+            .map(|error| (error.code(), error.field().unwrap())),
+        expected
+    );
+    assert_eq!(
+        schema("usage-report.schema.json").1.is_valid(&body),
+        expected.is_none()
+    );
 }
 
 #[rstest]
@@ -117,17 +147,33 @@ fn a_report_without_a_required_field_is_refused_by_type_and_schema(#[case] field
 
 #[rstest]
 #[case("2026-02-03T10:30:00Z", "2026-02-03T10:31:00Z", None)]
-#[case("2026-02-03T10:29:59.999999Z", "2026-02-03T10:31:00Z", Some("period_too_old"))]
+#[case(
+    "2026-02-03T10:29:59.999999Z",
+    "2026-02-03T10:31:00Z",
+    Some("period_too_old")
+)]
 #[case("2026-03-10T10:30:00Z", "2026-03-10T10:35:00Z", None)]
-#[case("2026-03-10T10:30:00Z", "2026-03-10T10:35:00.000001Z", Some("period_in_future"))]
+#[case(
+    "2026-03-10T10:30:00Z",
+    "2026-03-10T10:35:00.000001Z",
+    Some("period_in_future")
+)]
 #[case("2026-03-10T10:30:00Z", "2026-03-10T10:30:00Z", None)]
-#[case("2026-03-10T10:30:00.000001Z", "2026-03-10T10:30:00Z", Some("period_reversed"))]
+#[case(
+    "2026-03-10T10:30:00.000001Z",
+    "2026-03-10T10:30:00Z",
+    Some("period_reversed")
+)]
 fn a_period_is_accepted_up_to_the_very_edges_of_the_window(
     #[case] start: &str,
     #[case] end: &str,
     #[case] expected: Option<&str>,
 ) {
-    let body = with(with(report(1, &[]), "/period_start", json!(start)), "/period_end", json!(end));
+    let body = with(
+        with(report(1, &[]), "/period_start", json!(start)),
+        "/period_end",
+        json!(end),
+    );
     assert_eq!(read(&body).err().map(|error| error.code()), expected);
 }
 
@@ -138,13 +184,34 @@ fn a_report_has_at_most_ten_thousand_lines_eight_pebibytes_and_one_mebibyte() {
     assert_eq!(code(&lines(8, 1 << 50)), None);
     assert_eq!(code(&lines(9, 1 << 50)), Some("report_bytes_out_of_range"));
     // The lines are counted where the body is short enough for so many of them.
-    let short = with(report(1, &[]), "/usage", json!(vec![json!([user(1), 0, 0]); 10_001])).to_string();
+    let short = with(
+        report(1, &[]),
+        "/usage",
+        json!(vec![json!([user(1), 0, 0]); 10_001]),
+    )
+    .to_string();
     assert!(short.len() < usage_report::MAX_BODY_BYTES);
     let line = format!("[{:?},0,0]", user(1).to_string());
-    let short = short.replace(&line, &format!(r#"{{"user":"{}","upload":0,"download":0}}"#, user(1).simple()));
-    assert_eq!(UsageReport::parse(&short, at(NOW)).unwrap_err().code(), "too_many_lines");
-    let padded = format!("{}{}", report(1, &[]), " ".repeat(usage_report::MAX_BODY_BYTES));
-    assert_eq!(UsageReport::parse(&padded, at(NOW)).unwrap_err().code(), "body_too_large");
+    let short = short.replace(
+        &line,
+        &format!(
+            r#"{{"user":"{}","upload":0,"download":0}}"#,
+            user(1).simple()
+        ),
+    );
+    assert_eq!(
+        UsageReport::parse(&short, at(NOW)).unwrap_err().code(),
+        "too_many_lines"
+    );
+    let padded = format!(
+        "{}{}",
+        report(1, &[]),
+        " ".repeat(usage_report::MAX_BODY_BYTES)
+    );
+    assert_eq!(
+        UsageReport::parse(&padded, at(NOW)).unwrap_err().code(),
+        "body_too_large"
+    );
 }
 
 /// An event as it stands in a batch.
@@ -157,8 +224,10 @@ fn batch_event() -> Value {
 #[rstest]
 #[case(full_event(), None)]
 #[case(json!({ "batch_id": Uuid::from_u128(1), "events": [batch_event()] }), None)]
-#[case(json!({ "batch_id": Uuid::from_u128(1), "billing_run_id": Uuid::from_u128(2), "events": [batch_event()] }), None)]
-#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [full_event()] }), Some("events[0].event_id"))]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "billing_run_id": Uuid::from_u128(2),
+    "events": [batch_event()] }), None)]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [full_event()] }),
+    Some("events[0].event_id"))]
 #[case(with(full_event(), "/billed_upload", json!((1_i64 << 60) + 1)), Some("billed_upload"))]
 #[case(with(full_event(), "/billed_upload", json!(-1)), Some("billed_upload"))]
 #[case(with(full_event(), "/raw_download", json!(-1)), Some("raw_download"))]
@@ -168,11 +237,17 @@ fn batch_event() -> Value {
 #[case(json!({ "batch_id": Uuid::from_u128(1), "events": [] }), Some("events"))]
 #[case(json!({ "batch_id": "x", "events": [full_event()] }), Some("batch_id"))]
 #[case(json!({ "batch_id": Uuid::from_u128(1) }), Some("events"))]
-#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [batch_event(), with(batch_event(), "/billed_upload", json!(-1))] }), Some("events[1].billed_upload"))]
+#[case(json!({ "batch_id": Uuid::from_u128(1), "events": [batch_event(), with(batch_event(),
+    "/billed_upload", json!(-1))] }), Some("events[1].billed_upload"))]
 fn type_and_schema_agree_on_billing_messages(#[case] body: Value, #[case] field: Option<&str>) {
     let error = UserUsageBilling::parse(&body.to_string()).err();
     assert_eq!(error.as_ref().map(|error| error.field().unwrap()), field);
-    assert_eq!(schema("user-usage-billing-event.schema.json").1.is_valid(&body), field.is_none());
+    assert_eq!(
+        schema("user-usage-billing-event.schema.json")
+            .1
+            .is_valid(&body),
+        field.is_none()
+    );
 }
 
 #[rstest]
@@ -180,10 +255,22 @@ fn type_and_schema_agree_on_billing_messages(#[case] body: Value, #[case] field:
 #[case("/reason", json!("boredom"), false)]
 #[case("/package_queue_id", json!("7"), false)]
 #[case("/event_id", json!(1), false)]
-fn type_and_schema_agree_on_expiring_events(#[case] pointer: &str, #[case] value: Value, #[case] valid: bool) {
+fn type_and_schema_agree_on_expiring_events(
+    #[case] pointer: &str,
+    #[case] value: Value,
+    #[case] valid: bool,
+) {
     let body = with(expiring_event(), pointer, value);
-    assert_eq!(PackageExpiringEvent::parse(&body.to_string()).is_ok(), valid);
-    assert_eq!(schema("package-expiring-event.schema.json").1.is_valid(&body), valid);
+    assert_eq!(
+        PackageExpiringEvent::parse(&body.to_string()).is_ok(),
+        valid
+    );
+    assert_eq!(
+        schema("package-expiring-event.schema.json")
+            .1
+            .is_valid(&body),
+        valid
+    );
 }
 
 proptest! {
@@ -202,7 +289,8 @@ proptest! {
     fn a_body_cut_short_anywhere_is_refused(cut in 0_usize..600) {
         let body = full_report().to_string();
         prop_assume!(cut < body.len());
-        prop_assert_eq!(UsageReport::parse(&body[..cut], at(NOW)).unwrap_err().code(), "malformed_json");
+        prop_assert_eq!(UsageReport::parse(&body[..cut], at(NOW)).unwrap_err().code(),
+            "malformed_json");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Whatever is sent, however often and in whatever order: every byte is recorded and billed exactly once.
+//! Whatever is sent, however often and in whatever order: every byte is recorded and billed exactly
+//! once.
 
 use std::collections::HashMap;
 
@@ -25,9 +26,17 @@ struct Sent {
 
 fn sent(random: &mut ChaCha8Rng, id: u128) -> Sent {
     let (n, client) = (random.random_range(0..20), random.random_range(0..4));
-    let bytes = [random.random_range(0..1_000_001), random.random_range(0..1_000_001)];
+    let bytes = [
+        random.random_range(0..1_000_001),
+        random.random_range(0..1_000_001),
+    ];
     let report = report_of(id, 2, at(NOW), &[(user(n), bytes[0], bytes[1])]);
-    Sent { user: n, client, bytes, body: with(report, "/usage/0/node_client_id", json!(20 + client)).to_string() }
+    Sent {
+        user: n,
+        client,
+        bytes,
+        body: with(report, "/usage/0/node_client_id", json!(20 + client)).to_string(),
+    }
 }
 
 fn billed(run: &[Sent]) -> HashMap<(u128, i32), [i64; 2]> {
@@ -40,7 +49,10 @@ fn billed(run: &[Sent]) -> HashMap<(u128, i32), [i64; 2]> {
         let factor: Decimal = FACTORS[usize::try_from(*client).unwrap()].parse().unwrap();
         *sum = sum.map(|bytes| {
             let exact = Decimal::from(bytes) * factor;
-            exact.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero).to_i64().unwrap()
+            exact
+                .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
+                .to_i64()
+                .unwrap()
         });
     }
     sums
@@ -49,7 +61,9 @@ fn billed(run: &[Sent]) -> HashMap<(u128, i32), [i64; 2]> {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPool) {
     let world = World::new(pool).await;
-    world.server(2, &[(20, "0"), (21, "0.5"), (22, "1.5"), (23, "2")]).await;
+    world
+        .server(2, &[(20, "0"), (21, "0.5"), (22, "1.5"), (23, "2")])
+        .await;
     let package = world.package(GIB, 30).await;
     for n in 0..20 {
         world.active_item(user(n), package).await;
@@ -58,7 +72,9 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
     let mut expected: HashMap<u128, [i64; 4]> = HashMap::new();
     let mut seen: Vec<String> = Vec::new();
     for run in 0..12_u128 {
-        let reports: Vec<Sent> = (0..40).map(|n| sent(&mut random, run * 1_000 + n + 1)).collect();
+        let reports: Vec<Sent> = (0..40)
+            .map(|n| sent(&mut random, run * 1_000 + n + 1))
+            .collect();
         for sent in &reports {
             let sum = expected.entry(sent.user).or_default();
             (sum[0], sum[1]) = (sum[0] + sent.bytes[0], sum[1] + sent.bytes[1]);
@@ -68,7 +84,10 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
             (sum[2], sum[3]) = (sum[2] + bytes[0], sum[3] + bytes[1]);
         }
         // Every body twice, and some of every earlier run again, in any order.
-        let mut bodies: Vec<String> = reports.iter().flat_map(|sent| [sent.body.clone(), sent.body.clone()]).collect();
+        let mut bodies: Vec<String> = reports
+            .iter()
+            .flat_map(|sent| [sent.body.clone(), sent.body.clone()])
+            .collect();
         bodies.extend(seen.iter().step_by(7).cloned());
         bodies.shuffle(&mut random);
         seen.extend(reports.into_iter().map(|sent| sent.body));
@@ -82,10 +101,18 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
     }
     world.clock.set(at(NOW) + TimeDelta::hours(2));
     let reconciled = world.reconcile().await;
-    assert_eq!((reconciled.runs > 10, reconciled.drifts, reconciled.rotated), (true, 0, true), "{reconciled:?}");
+    assert_eq!(
+        (reconciled.runs > 10, reconciled.drifts, reconciled.rotated),
+        (true, 0, true),
+        "{reconciled:?}"
+    );
     for n in 0..20 {
         let expected = expected.get(&n).copied().unwrap_or_default();
         assert_eq!(world.usage(user(n)).await, expected, "user {n}");
-        assert_eq!(world.items(user(n)).await, [("active".into(), expected[2], expected[3])], "user {n}");
+        assert_eq!(
+            world.items(user(n)).await,
+            [("active".into(), expected[2], expected[3])],
+            "user {n}"
+        );
     }
 }

@@ -1,5 +1,10 @@
 //! The rules of the system, each test on a database of its own.
-#![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used, clippy::as_conversions)]
+#![allow(
+    missing_docs,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::as_conversions
+)]
 
 mod api {
     mod access;

@@ -1,4 +1,5 @@
-//! Functions in containers as AWS has them, by `sam local`, over the deployed template: `make test-sam`.
+//! Functions in containers as AWS has them, by `sam local`, over the deployed template: `make
+//! test-sam`.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::path::Path;
@@ -22,11 +23,30 @@ fn an_api_a_consumer_and_a_job_answer_from_their_containers() {
     hooks::seed(stack.endpoints()).unwrap();
     let sam = SamLocal::prepare(stack.settings(), stack.endpoints()).unwrap();
 
-    assert_eq!(invoke(&sam, &stack, "ingest-usage-report"), json!({"batchItemFailures": []}));
-    assert_eq!(count(&stack, "select count(*) from telecom.usage_report where billing_run_id is null"), 1);
+    assert_eq!(
+        invoke(&sam, &stack, "ingest-usage-report"),
+        json!({"batchItemFailures": []})
+    );
+    assert_eq!(
+        count(
+            &stack,
+            "select count(*) from telecom.usage_report where billing_run_id is null"
+        ),
+        1
+    );
     let billed = invoke(&sam, &stack, "bill-traffic");
-    assert_eq!((&billed["reports"], &billed["messages"]), (&json!(1), &json!(1)), "{billed}");
-    assert_eq!(count(&stack, "select count(*) from telecom.outbox where destination = 'user_usage_billing'"), 0);
+    assert_eq!(
+        (&billed["reports"], &billed["messages"]),
+        (&json!(1), &json!(1)),
+        "{billed}"
+    );
+    assert_eq!(
+        count(
+            &stack,
+            "select count(*) from telecom.outbox where destination = 'user_usage_billing'"
+        ),
+        0
+    );
 
     let nodes = invoke(&sam, &stack, "list-nodes");
     assert_eq!(nodes["statusCode"], 200, "{nodes}");
@@ -35,14 +55,16 @@ fn an_api_a_consumer_and_a_job_answer_from_their_containers() {
     stack.stop().unwrap();
 }
 
-/// Invokes a function with its recorded event and reads the last line of what it prints: its answer.
+/// Invokes a function with its recorded event and reads the last line of what it prints: its
+/// answer.
 fn invoke(sam: &SamLocal, stack: &Stack, function: &str) -> Value {
     let event = recorded_event(stack.settings(), function).unwrap();
     let output = sam.invoke(function, &event).unwrap().output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let log = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{function}: {said}{log}");
-    serde_json::from_str(said.trim().lines().last().unwrap()).unwrap_or_else(|_| panic!("{function}: {said}{log}"))
+    serde_json::from_str(said.trim().lines().last().unwrap())
+        .unwrap_or_else(|_| panic!("{function}: {said}{log}"))
 }
 
 /// The API as a client sees it: who is asked, and who may.
@@ -51,14 +73,20 @@ fn over_http(sam: &SamLocal, stack: &Stack) {
     let mut lambda = sam.start_lambda(lambda_port).unwrap();
     let balancer = LoadBalancer::start(port, sam.invoker(lambda_port)).unwrap();
     let token = hooks::token(stack.settings(), None, Role::Admin).unwrap();
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .into();
     let get = |path: &str, token: Option<&str>| {
         let mut request = agent.get(format!("http://127.0.0.1:{port}{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut answer = request.call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_json::<Value>().unwrap_or_default())
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_json::<Value>().unwrap_or_default(),
+        )
     };
     let (status, servers) = get("/v1/admin/node-servers?limit=1", Some(&token));
     assert_eq!((status, &servers["total"]), (200, &json!(24)), "{servers}");
@@ -70,9 +98,14 @@ fn over_http(sam: &SamLocal, stack: &Stack) {
 }
 
 fn count(stack: &Stack, query: &'static str) -> i64 {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let pool = PgPool::connect(&stack.endpoints().database_url).await.unwrap();
+        let pool = PgPool::connect(&stack.endpoints().database_url)
+            .await
+            .unwrap();
         sqlx::query_scalar(query).fetch_one(&pool).await.unwrap()
     })
 }

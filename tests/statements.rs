@@ -10,9 +10,12 @@ use uuid::Uuid;
 /// Statements that a delivery sends, as `pg_stat_statements` counts them.
 async fn statements<C: Consumer>(world: &World, consumer: &C, bodies: &[Value]) -> i64 {
     const CALLS: &str = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements s
-        join pg_database d on d.oid = s.dbid where d.datname = current_database() and s.query not like '%pg_stat%'
+        join pg_database d on d.oid = s.dbid where d.datname = current_database()
+        and s.query not like '%pg_stat%'
             and s.query not like '/* db.connect%'";
-    world.sql("create extension if not exists pg_stat_statements").await;
+    world
+        .sql("create extension if not exists pg_stat_statements")
+        .await;
     let before = world.number(CALLS).await;
     assert!(failures(&deliver(consumer, &texts(bodies)).await).is_empty());
     world.number(CALLS).await - before
@@ -22,7 +25,9 @@ async fn statements<C: Consumer>(world: &World, consumer: &C, bodies: &[Value]) 
 async fn ingest_sends_as_many_for_ten_reports_as_for_a_thousand(pool: PgPool) {
     let world = World::new(pool).await;
     let reports = |from: u128, n: u128| -> Vec<Value> {
-        (from..from + n).map(|id| report(id, &[(user(id), 1, 2), (user(id + 1), 3, 4)])).collect()
+        (from..from + n)
+            .map(|id| report(id, &[(user(id), 1, 2), (user(id + 1), 3, 4)]))
+            .collect()
     };
     let ten = statements(&world, &world.ingest(), &reports(1, 10)).await;
     let thousand = statements(&world, &world.ingest(), &reports(1_000, 1_000)).await;
@@ -40,10 +45,12 @@ async fn billing_sends_as_many_for_ten_events_as_for_a_thousand(pool: PgPool) {
     let batch = |id: u128, n: u128| -> Vec<Value> {
         let event = |n| {
             json!({
-                "server_id": SERVER, "user": user(n), "billed_upload": 1, "billed_download": 2, "time": at(NOW).timestamp()
+                "server_id": SERVER, "user": user(n), "billed_upload": 1, "billed_download": 2,
+                    "time": at(NOW).timestamp()
             })
         };
-        vec![json!({ "batch_id": Uuid::from_u128(id), "events": (0..n).map(event).collect::<Vec<_>>() })]
+        vec![json!({ "batch_id": Uuid::from_u128(id),
+                "events": (0..n).map(event).collect::<Vec<_>>() })]
     };
     let ten = statements(&world, &world.hook(), &batch(1, 10)).await;
     let thousand = statements(&world, &world.hook(), &batch(2, 1_000)).await;

@@ -1,4 +1,5 @@
-//! Rules that `template.yaml` and `stacks/` keep, beyond what linters know; and that each rule catches what it is for.
+//! Rules that `template.yaml` and `stacks/` keep, beyond what linters know; and that each rule
+//! catches what it is for.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 #[path = "template/aws.rs"]
@@ -21,8 +22,13 @@ use document::{ROOT, Templates, flat, templates};
 
 fn violations(templates: &Templates) -> Vec<String> {
     let whole = flat(templates);
-    let of_whole = rules::RULES.iter().chain(&aws::RULES).flat_map(|rule| rule(&whole));
-    of_whole.chain(aws::RULES_OF_FILES.iter().flat_map(|rule| rule(templates))).collect()
+    let of_whole = rules::RULES
+        .iter()
+        .chain(&aws::RULES)
+        .flat_map(|rule| rule(&whole));
+    of_whole
+        .chain(aws::RULES_OF_FILES.iter().flat_map(|rule| rule(templates)))
+        .collect()
 }
 
 #[test]
@@ -34,16 +40,28 @@ fn the_template_keeps_every_rule() {
 fn plant(path: &str, pointer: &str, value: Option<Value>) -> Templates {
     let mut templates = templates();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
-    let fields = templates.get_mut(path).unwrap().pointer_mut(parent).unwrap().as_object_mut().unwrap();
+    let fields = templates
+        .get_mut(path)
+        .unwrap()
+        .pointer_mut(parent)
+        .unwrap()
+        .as_object_mut()
+        .unwrap();
     let before = fields.remove(name);
-    assert!(before.is_some() || value.is_some(), "there is nothing at {pointer}");
+    assert!(
+        before.is_some() || value.is_some(),
+        "there is nothing at {pointer}"
+    );
     fields.extend(value.map(|value| (name.to_owned(), value)));
     templates
 }
 
 fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     let found = violations(&plant(path, pointer, value));
-    assert!(found.iter().any(|violation| violation.contains(said)), "{pointer}: {found:?}");
+    assert!(
+        found.iter().any(|violation| violation.contains(said)),
+        "{pointer}: {found:?}"
+    );
 }
 
 #[rstest]
@@ -53,23 +71,28 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "dead-letter queue"
 )]
 #[case::a_dead_letter_queue_that_forgets_first(
-    "/Resources/PackageExpiringDeadLetterQueue/Properties/MessageRetentionPeriod", Some(json!(345_600)), "keeps messages"
+    "/Resources/PackageExpiringDeadLetterQueue/Properties/MessageRetentionPeriod",
+        Some(json!(345_600)), "keeps messages"
 )]
 #[case::a_dead_letter_queue_of_anybody(
     "/Resources/UsageReportDeadLetterQueue/Properties/RedriveAllowPolicy",
     None,
     "dead letters of any queue"
 )]
-#[case::a_queue_over_plain_http("/Resources/EncryptedTransportOnly/Properties/Queues", Some(json!([])), "plain HTTP")]
-#[case::a_visibility_that_is_too_short("/Mappings/Retry/aws/UsageReport", Some(json!(60)), "visibility")]
+#[case::a_queue_over_plain_http("/Resources/EncryptedTransportOnly/Properties/Queues",
+    Some(json!([])), "plain HTTP")]
+#[case::a_visibility_that_is_too_short("/Mappings/Retry/aws/UsageReport", Some(json!(60)),
+    "visibility")]
 #[case::a_consumer_that_returns_whole_batches(
-    "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/FunctionResponseTypes",
+    "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties\
+     /FunctionResponseTypes",
     None,
     "ReportBatchItemFailures"
 )]
 #[case::a_wildcard(
     "/Resources/BillTrafficRole/Properties/Policies",
-    Some(json!([{ "Statement": [{ "Effect": "Allow", "Action": "sqs:*", "Resource": "*" }] }])), "wildcard"
+    Some(json!([{ "Statement": [{ "Effect": "Allow", "Action": "sqs:*", "Resource": "*" }] }])),
+        "wildcard"
 )]
 #[case::a_missing_permission_for_a_queue(
     "/Resources/BillTrafficRole/Properties/Policies",
@@ -77,12 +100,18 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "may not sqs:SendMessage"
 )]
 #[case::a_missing_permission_for_the_bus(
-    "/Resources/RefreshServerStatusRole/Properties/Policies", Some(json!([])), "may not events:PutEvents"
+    "/Resources/RefreshServerStatusRole/Properties/Policies", Some(json!([])),
+        "may not events:PutEvents"
 )]
-#[case::a_role_that_sam_makes("/Resources/BillTrafficFunction/Properties/Role", None, "has no role of its own")]
+#[case::a_role_that_sam_makes(
+    "/Resources/BillTrafficFunction/Properties/Role",
+    None,
+    "has no role of its own"
+)]
 #[case::a_role_of_another_account(
     "/Resources/BillTrafficRole/Properties/AssumeRolePolicyDocument/Statement",
-    Some(json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" }])),
+    Some(json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" },
+        "Action": "sts:AssumeRole" }])),
     "lambda.amazonaws.com is trusted without aws:SourceAccount"
 )]
 #[case::a_reader_that_may_write(
@@ -95,19 +124,26 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
 )]
 #[case::a_function_that_is_not_deployed("/Resources/ListNodesFunction", None, "list-nodes")]
 #[case::a_function_that_does_not_exist(
-    "/Resources/ListNodesFunction/Properties/CodeUri", Some(json!("target/lambda/list-node/")), "list-node"
+    "/Resources/ListNodesFunction/Properties/CodeUri", Some(json!("target/lambda/list-node/")),
+        "list-node"
 )]
-#[case::code_before_its_schema("/Resources/ListNodesFunction/DependsOn", None, "does not wait for the migration")]
+#[case::code_before_its_schema(
+    "/Resources/ListNodesFunction/DependsOn",
+    None,
+    "does not wait for the migration"
+)]
 #[case::a_release_all_at_once(
     "/Resources/IngestUsageReportFunction/Properties/DeploymentPreference",
     None,
     "replaced at once"
 )]
 #[case::more_copies_than_connections(
-    "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/ScalingConfig/MaximumConcurrency",
+    "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/ScalingConfig\
+     /MaximumConcurrency",
     Some(json!(100)), "connections"
 )]
-#[case::more_grpc_servers_than_connections("/Parameters/GrpcMaxTasks/Default", Some(json!(40)), "connections")]
+#[case::more_grpc_servers_than_connections("/Parameters/GrpcMaxTasks/Default", Some(json!(40)),
+    "connections")]
 #[case::a_release_that_no_alarm_compares(
     "/Resources/IngestUsageReportFunction/Properties/DeploymentPreference/Alarms",
     Some(json!([{ "Ref": "IngestUsageReportErrorsAlarm" }])), "replaced at once"
@@ -122,7 +158,11 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     None,
     "RetryPolicy"
 )]
-#[case::logs_for_ever("/Resources/BillTrafficLogs/Properties/RetentionInDays", None, "RetentionInDays")]
+#[case::logs_for_ever(
+    "/Resources/BillTrafficLogs/Properties/RetentionInDays",
+    None,
+    "RetentionInDays"
+)]
 #[case::no_memory_stated("/Globals/Function/MemorySize", None, "MemorySize")]
 #[case::functions_outside_the_vpc("/Globals/Function/VpcConfig", None, "outside the VPC")]
 #[case::a_secret_in_a_parameter(
@@ -130,28 +170,34 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
 )]
 #[case::a_secret_in_an_environment(
     "/Globals/Function/Environment/Variables/DATABASE_URL",
-    Some(json!({ "Fn::Sub": "postgres://telecom:${Word}@${DatabaseHost}/telecom" })), "a URL holds a secret"
+    Some(json!({ "Fn::Sub": "postgres://telecom:${Word}@${DatabaseHost}/telecom" })),
+        "a URL holds a secret"
 )]
 #[case::a_secret_in_an_output(
-    "/Outputs/ApiUrl/Value", Some(json!("{{resolve:secretsmanager:telecom:SecretString:password}}")), "is resolved"
+    "/Outputs/ApiUrl/Value",
+        Some(json!("{{resolve:secretsmanager:telecom:SecretString:password}}")), "is resolved"
 )]
-#[case::a_parameter_that_is_not_explained("/Parameters/Mystery", Some(json!({ "Type": "String" })), "Mystery")]
+#[case::a_parameter_that_is_not_explained("/Parameters/Mystery", Some(json!({
+    "Type": "String" })), "Mystery")]
 #[case::a_nested_template_that_is_not_told(
     "/Resources/Pipeline/Properties/Parameters/ScheduleDeadLetterQueueName",
     Some(json!(null)), "no alarm"
 )]
 #[case::a_job_that_judges_by_another_timeout(
-    "/Resources/RefreshServerStatusFunction/Properties/Environment/Variables/TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
+    "/Resources/RefreshServerStatusFunction/Properties/Environment/Variables\
+     /TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
     None,
     "refresh-server-status is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
 #[case::an_operation_that_judges_by_another_timeout(
-    "/Resources/SetNodeServerMaintenanceFunction/Properties/Environment/Variables/TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
+    "/Resources/SetNodeServerMaintenanceFunction/Properties/Environment/Variables\
+     /TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
     None,
     "set-node-server-maintenance is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
 #[case::a_timeout_that_no_function_takes(
-    "/Parameters/NodeOfflineTimeoutSeconds/MinValue", Some(json!(60)), "NodeOfflineTimeoutSeconds is not 120 to 86400"
+    "/Parameters/NodeOfflineTimeoutSeconds/MinValue", Some(json!(60)),
+        "NodeOfflineTimeoutSeconds is not 120 to 86400"
 )]
 #[case::a_timeout_without_an_end(
     "/Parameters/NodeOfflineTimeoutSeconds/MaxValue",
@@ -163,21 +209,33 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     Some(json!(300)), "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
 #[case::a_consumer_without_the_line_rate(
-    "/Resources/IngestUsageReportFunction/Properties/Environment/Variables/TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND",
+    "/Resources/IngestUsageReportFunction/Properties/Environment/Variables\
+     /TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND",
     None,
     "ingest-usage-report lacks TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND"
 )]
 #[case::a_line_rate_that_no_function_takes(
-    "/Parameters/NodeLineRateMbitPerSecond/MinValue", Some(json!(0)), "NodeLineRateMbitPerSecond is not 1 to 100000000"
+    "/Parameters/NodeLineRateMbitPerSecond/MinValue", Some(json!(0)),
+        "NodeLineRateMbitPerSecond is not 1 to 100000000"
 )]
-#[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default", Some(json!("false")), "not the default")]
+#[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default",
+    Some(json!("false")), "not the default")]
 #[test]
-fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Value>, #[case] said: &str) {
+fn each_planted_fault_is_caught(
+    #[case] pointer: &str,
+    #[case] value: Option<Value>,
+    #[case] said: &str,
+) {
     assert_caught(ROOT, pointer, value, said);
 }
 
 #[rstest]
-#[case::a_dead_letter_queue_without_an_alarm("pipeline", "/Resources/UsageReportDeadLettersAlarm", None, "no alarm")]
+#[case::a_dead_letter_queue_without_an_alarm(
+    "pipeline",
+    "/Resources/UsageReportDeadLettersAlarm",
+    None,
+    "no alarm"
+)]
 #[case::a_watch_that_may_stand_still(
     "pipeline",
     "/Resources/WatchStandsStillAlarm",
@@ -191,16 +249,19 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
     "ExpirePackagesFunction may stand still"
 )]
 #[case::an_alarm_that_takes_no_data_for_a_good_sign(
-    "pipeline", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData", Some(json!("notBreaching")),
+    "pipeline", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData",
+        Some(json!("notBreaching")),
     "RefreshServerStatusFunction may stand still"
 )]
 #[case::an_alarm_that_nobody_explains(
-    "monitoring", "/Resources/SomethingAlarm", Some(json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": {} })),
+    "monitoring", "/Resources/SomethingAlarm", Some(json!({ "Type": "AWS::CloudWatch::Alarm",
+        "Properties": {} })),
     "OPERATIONS.md"
 )]
 #[case::a_function_that_is_not_wired("edge", "/Resources/ListNodesRule", None, "/v1/nodes")]
 #[case::a_path_that_is_not_the_endpoints(
-    "edge", "/Resources/ListNodesRule/Properties/Conditions/0/PathPatternConfig/Values", Some(json!(["/v1/node"])),
+    "edge", "/Resources/ListNodesRule/Properties/Conditions/0/PathPatternConfig/Values",
+        Some(json!(["/v1/node"])),
     "/v1/nodes"
 )]
 #[case::repeated_parameters_that_are_lost(
@@ -209,39 +270,73 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
     None,
     "multi_value"
 )]
-#[case::a_function_that_may_not_be_invoked("edge", "/Resources/ListNodesPermission", None, "may not invoke")]
-#[case::a_load_balancer_that_can_be_deleted(
-    "edge", "/Resources/LoadBalancer/Properties/LoadBalancerAttributes", Some(json!([])), "deletion protection"
+#[case::a_function_that_may_not_be_invoked(
+    "edge",
+    "/Resources/ListNodesPermission",
+    None,
+    "may not invoke"
 )]
-#[case::an_access_log_that_goes("edge", "/Resources/AccessLog/DeletionPolicy", None, "goes with its stack")]
-#[case::a_database_that_goes("database", "/Resources/Cluster/DeletionPolicy", None, "goes with its stack")]
+#[case::a_load_balancer_that_can_be_deleted(
+    "edge", "/Resources/LoadBalancer/Properties/LoadBalancerAttributes", Some(json!([])),
+        "deletion protection"
+)]
+#[case::an_access_log_that_goes(
+    "edge",
+    "/Resources/AccessLog/DeletionPolicy",
+    None,
+    "goes with its stack"
+)]
+#[case::a_database_that_goes(
+    "database",
+    "/Resources/Cluster/DeletionPolicy",
+    None,
+    "goes with its stack"
+)]
 #[case::a_database_that_can_be_deleted(
     "database",
     "/Resources/Cluster/Properties/DeletionProtection",
     None,
     "no DeletionProtection"
 )]
-#[case::data_in_the_clear("database", "/Resources/Cluster/Properties/StorageEncrypted", None, "StorageEncrypted")]
+#[case::data_in_the_clear(
+    "database",
+    "/Resources/Cluster/Properties/StorageEncrypted",
+    None,
+    "StorageEncrypted"
+)]
 #[case::connections_in_the_clear(
     "database",
     "/Resources/ParameterGroup/Properties/Parameters/rds.force_ssl",
     None,
     "force_ssl"
 )]
-#[case::a_proxy_in_the_clear("database", "/Resources/Proxy/Properties/RequireTLS", None, "require TLS")]
+#[case::a_proxy_in_the_clear(
+    "database",
+    "/Resources/Proxy/Properties/RequireTLS",
+    None,
+    "require TLS"
+)]
 #[case::values_of_users_in_the_log(
     "database",
     "/Resources/ParameterGroup/Properties/Parameters/log_parameter_max_length_on_error",
     None,
     "log_parameter_max_length_on_error"
 )]
-#[case::an_endpoint_for_any_account("network", "/Resources/SqsEndpoint/Properties/PolicyDocument", None, "SqsEndpoint")]
+#[case::an_endpoint_for_any_account(
+    "network",
+    "/Resources/SqsEndpoint/Properties/PolicyDocument",
+    None,
+    "SqsEndpoint"
+)]
 #[case::connecting_as_anybody(
-    "database", "/Resources/ConnectAsReader/Properties/PolicyDocument/Statement/0/Fn::If/1/Resource", Some(json!("*")),
+    "database",
+    "/Resources/ConnectAsReader/Properties/PolicyDocument/Statement/0/Fn::If/1/Resource",
+    Some(json!("*")),
     "wildcard"
 )]
 #[case::a_database_open_to_addresses(
-    "network", "/Resources/ProxyToDatabase/Properties/CidrIp", Some(json!("10.0.0.0/8")), "admits addresses"
+    "network", "/Resources/ProxyToDatabase/Properties/CidrIp", Some(json!("10.0.0.0/8")),
+        "admits addresses"
 )]
 #[case::a_group_that_lets_all_out(
     "network",
@@ -251,10 +346,12 @@ fn each_planted_fault_is_caught(#[case] pointer: &str, #[case] value: Option<Val
 )]
 #[case::a_transport_that_judges_by_no_timeout(
     "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])),
-    "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS as SetNodeServerMaintenanceFunction is"
+    "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS as \
+     SetNodeServerMaintenanceFunction is"
 )]
 #[case::servers_without_a_bound(
-    "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])), "no bound"
+    "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])),
+        "no bound"
 )]
 #[test]
 fn each_fault_planted_in_a_nested_template_is_caught(

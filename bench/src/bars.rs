@@ -35,7 +35,10 @@ pub struct Bar {
 /// Judges what was measured. The bars on throughput apply to the first workload.
 pub fn judge(workloads: &[Workload], memory: &[Memory], api: Option<&Api>) -> Vec<Bar> {
     let mut bars = Vec::new();
-    if let Some((workload, line)) = workloads.first().and_then(|first| Some((first, first.line(END_TO_END)?))) {
+    if let Some((workload, line)) = workloads
+        .first()
+        .and_then(|first| Some((first, first.line(END_TO_END)?)))
+    {
         let mut ratio = |what: &str, least: f64, measured: f64| {
             bars.push(Bar {
                 name: format!("{END_TO_END}, {}, × {what}", workload.name),
@@ -47,19 +50,33 @@ pub fn judge(workloads: &[Workload], memory: &[Memory], api: Option<&Api>) -> Ve
         ratio("panels", OF_PANELS, line.of_panels);
         ratio("COPY", OF_COPY, line.of_copy);
     }
-    bars.extend(memory.iter().filter(|memory| memory.bound == Bound::Memory).map(|memory| Bar {
-        name: format!("{}, {}, MB", memory.function, memory.with),
-        bound: format!("< {QUEUE_FUNCTION_MB}"),
-        measured: format!("{:.1}", memory.peak_mb),
-        met: memory.peak_mb < QUEUE_FUNCTION_MB,
-    }));
-    let first_answers = memory.iter().filter(|memory| memory.bound == Bound::FirstAnswer);
-    bars.extend(first_answers.max_by(|a, b| a.first_answer_ms.total_cmp(&b.first_answer_ms)).map(|slowest| Bar {
-        name: format!("slowest first answer of an API function ({}), ms", slowest.function),
-        bound: format!("<= {FIRST_ANSWER_MS}"),
-        measured: format!("{:.1}", slowest.first_answer_ms),
-        met: slowest.first_answer_ms <= FIRST_ANSWER_MS,
-    }));
+    bars.extend(
+        memory
+            .iter()
+            .filter(|memory| memory.bound == Bound::Memory)
+            .map(|memory| Bar {
+                name: format!("{}, {}, MB", memory.function, memory.with),
+                bound: format!("< {QUEUE_FUNCTION_MB}"),
+                measured: format!("{:.1}", memory.peak_mb),
+                met: memory.peak_mb < QUEUE_FUNCTION_MB,
+            }),
+    );
+    let first_answers = memory
+        .iter()
+        .filter(|memory| memory.bound == Bound::FirstAnswer);
+    bars.extend(
+        first_answers
+            .max_by(|a, b| a.first_answer_ms.total_cmp(&b.first_answer_ms))
+            .map(|slowest| Bar {
+                name: format!(
+                    "slowest first answer of an API function ({}), ms",
+                    slowest.function
+                ),
+                bound: format!("<= {FIRST_ANSWER_MS}"),
+                measured: format!("{:.1}", slowest.first_answer_ms),
+                met: slowest.first_answer_ms <= FIRST_ANSWER_MS,
+            }),
+    );
     bars.extend(api.into_iter().flat_map(of_api));
     bars
 }

@@ -40,22 +40,40 @@ pub struct Environment {
 impl Database {
     /// Creates it, in place of one that an aborted run left, with the schema of this version.
     pub async fn create(url: &str, name: &str) -> Result<Self> {
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        if name.is_empty()
+            || !name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        {
             bail!("The database's name {name:?} may hold only a-z, 0-9 and _.");
         }
-        let server = PgConnectOptions::from_str(url).context("DATABASE_URL is not a postgres:// URL.")?;
-        let database = Self { url: with_database(url, name), server, name: name.to_owned() };
+        let server =
+            PgConnectOptions::from_str(url).context("DATABASE_URL is not a postgres:// URL.")?;
+        let database = Self {
+            url: with_database(url, name),
+            server,
+            name: name.to_owned(),
+        };
         let mut connection = database.connect_server().await?;
-        run(&mut connection, &format!("drop database if exists {name} with (force)")).await?;
+        run(
+            &mut connection,
+            &format!("drop database if exists {name} with (force)"),
+        )
+        .await?;
         run(&mut connection, &format!("create database {name}"))
             .await
             .context("The role of DATABASE_URL must be allowed to create databases.")?;
-        Migrate::new(database.pool(1), Context::system()).process(Run::within(None)).await.map_err(fault)?;
+        Migrate::new(database.pool(1), Context::system())
+            .process(Run::within(None))
+            .await
+            .map_err(fault)?;
         Ok(database)
     }
 
     async fn connect_server(&self) -> Result<PgConnection> {
-        PgConnection::connect_with(&self.server).await.context("The database server of DATABASE_URL cannot be reached.")
+        PgConnection::connect_with(&self.server)
+            .await
+            .context("The database server of DATABASE_URL cannot be reached.")
     }
 
     /// A pool as a function has it.
@@ -67,38 +85,59 @@ impl Database {
     /// A connection of the benchmark's own.
     pub async fn connect(&self) -> Result<PgConnection> {
         let options = self.server.clone().database(&self.name);
-        PgConnection::connect_with(&options).await.context("The benchmark's database cannot be reached.")
+        PgConnection::connect_with(&options)
+            .await
+            .context("The benchmark's database cannot be reached.")
     }
 
     /// What the numbers depend on.
     pub async fn environment(&self, consumers: u8) -> Result<Environment> {
         let mut connection = self.connect().await?;
-        let postgres: String = sqlx::query_scalar("show server_version").fetch_one(&mut connection).await?;
+        let postgres: String = sqlx::query_scalar("show server_version")
+            .fetch_one(&mut connection)
+            .await?;
         let durable: bool = sqlx::query_scalar(
-            "select current_setting('fsync')::bool and current_setting('synchronous_commit') <> 'off'",
+            "select current_setting('fsync')::bool \
+             and current_setting('synchronous_commit') <> 'off'",
         )
         .fetch_one(&mut connection)
         .await?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Ok(Environment { postgres, durable, cores, commit_ms: commit_ms(&mut connection).await?, consumers })
+        Ok(Environment {
+            postgres,
+            durable,
+            cores,
+            commit_ms: commit_ms(&mut connection).await?,
+            consumers,
+        })
     }
 
     /// Drops it.
     pub async fn drop(&self) -> Result<()> {
         let mut connection = self.connect_server().await?;
-        run(&mut connection, &format!("drop database if exists {} with (force)", self.name)).await
+        run(
+            &mut connection,
+            &format!("drop database if exists {} with (force)", self.name),
+        )
+        .await
     }
 }
 
 /// Runs a statement that is put together from this program's own constants.
 pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
-    sqlx::raw_sql(statement).execute(connection).await.with_context(|| format!("This failed: {statement}"))?;
+    sqlx::raw_sql(statement)
+        .execute(connection)
+        .await
+        .with_context(|| format!("This failed: {statement}"))?;
     Ok(())
 }
 
-/// Lets each measurement begin alike: no dirty pages, and every page's first change logged in full again.
+/// Lets each measurement begin alike: no dirty pages, and every page's first change logged in full
+/// again.
 pub async fn checkpoint(connection: &mut PgConnection) -> Result<()> {
-    run(connection, "checkpoint").await.context("The role must be a superuser or have pg_checkpoint.")
+    run(connection, "checkpoint")
+        .await
+        .context("The role must be a superuser or have pg_checkpoint.")
 }
 
 /// An error of the system under test, with its causes.
@@ -107,15 +146,21 @@ pub fn fault(error: shared::error::Error) -> anyhow::Error {
     anyhow::anyhow!("{error}: {}", error.cause())
 }
 
-/// The same server and role, another database: what `DATABASE_URL` names comes after the host, before a `?`.
+/// The same server and role, another database: what `DATABASE_URL` names comes after the host,
+/// before a `?`.
 fn with_database(url: &str, name: &str) -> String {
-    let (address, options) = url.split_once('?').map_or((url, None), |(address, options)| (address, Some(options)));
+    let (address, options) = url
+        .split_once('?')
+        .map_or((url, None), |(address, options)| (address, Some(options)));
     let host_start = address.find("://").map_or(0, |at| at + 3);
     let server = match address.get(host_start..).and_then(|rest| rest.find('/')) {
         Some(slash) => address.get(..host_start + slash).unwrap_or(address),
         None => address,
     };
-    options.map_or_else(|| format!("{server}/{name}"), |options| format!("{server}/{name}?{options}"))
+    options.map_or_else(
+        || format!("{server}/{name}"),
+        |options| format!("{server}/{name}?{options}"),
+    )
 }
 
 async fn commit_ms(connection: &mut PgConnection) -> Result<f64> {
@@ -123,7 +168,10 @@ async fn commit_ms(connection: &mut PgConnection) -> Result<f64> {
     let mut times = Vec::new();
     for n in 0..100_i64 {
         let began = std::time::Instant::now();
-        sqlx::query("insert into commit_probe values ($1)").bind(n).execute(&mut *connection).await?;
+        sqlx::query("insert into commit_probe values ($1)")
+            .bind(n)
+            .execute(&mut *connection)
+            .await?;
         times.push(began.elapsed().as_secs_f64() * 1e3);
     }
     times.sort_by(f64::total_cmp);
@@ -137,7 +185,10 @@ mod tests {
 
     #[test]
     fn a_url_keeps_its_server_role_and_options() {
-        assert_eq!(with_database("postgres://u:p@h:5/a?sslmode=disable", "b"), "postgres://u:p@h:5/b?sslmode=disable");
+        assert_eq!(
+            with_database("postgres://u:p@h:5/a?sslmode=disable", "b"),
+            "postgres://u:p@h:5/b?sslmode=disable"
+        );
         assert_eq!(with_database("postgres://u@h", "b"), "postgres://u@h/b");
     }
 }

@@ -30,10 +30,12 @@ const MOST_SECONDS: f64 = 60.0;
 /// Each user has a package whose time is over, and another one that waits.
 const SEED: &str = "
 insert into telecom.package
-    (id, series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+    (id, series, version, is_master, name, available_group, max_client_number,
+    expire_duration_seconds, traffic_limit_bytes)
 values (1, gen_random_uuid(), 1, true, 'package', 1, 3, 30 * 86400, 1024::bigint ^ 4);
 insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at)
-select md5('user ' || n)::uuid, 1, 'active', now() - interval '30 days', now() from generate_series(1, USERS) n;
+select md5('user ' || n)::uuid, 1, 'active', now() - interval '30 days', now()
+from generate_series(1, USERS) n;
 insert into telecom.package_queue (user_id, package_id)
 select md5('user ' || n)::uuid, 1 from generate_series(1, USERS) n;
 vacuum analyze telecom.package_queue";
@@ -64,18 +66,32 @@ pub async fn measure(database: &Database) -> Result<Expiry> {
     step("Seeding the packages", seed(database)).await?;
     let messaging = Messaging::start().await?;
     let (context, publisher) = (Context::system(), messaging.publisher().await);
-    let job = TelecomCronExecutor::new(database.pool(1), publisher.clone(), context.clone(), TelecomConfig::default());
+    let job = TelecomCronExecutor::new(
+        database.pool(1),
+        publisher.clone(),
+        context.clone(),
+        TelecomConfig::default(),
+    );
     let is_over = Arc::new(AtomicBool::new(false));
     let consumers: Vec<_> = std::iter::repeat_with(|| {
-        let handler = HandlePackageExpiring::new(database.pool(1), publisher.clone(), context.clone());
-        tokio::spawn(consume_until(handler, messaging.clone(), Arc::clone(&is_over)))
+        let handler =
+            HandlePackageExpiring::new(database.pool(1), publisher.clone(), context.clone());
+        tokio::spawn(consume_until(
+            handler,
+            messaging.clone(),
+            Arc::clone(&is_over),
+        ))
     })
     .take(CONSUMERS)
     .collect();
     let began = Instant::now();
     step("Expiring them", async {
         while waiting(database).await? > 0 {
-            job.process(PackageExpiringJob(Run::within(Some(Duration::from_secs(55))))).await.map_err(fault)?;
+            job.process(PackageExpiringJob(Run::within(Some(Duration::from_secs(
+                55,
+            )))))
+            .await
+            .map_err(fault)?;
         }
         anyhow::Ok(())
     })
@@ -85,7 +101,10 @@ pub async fn measure(database: &Database) -> Result<Expiry> {
     for consumer in consumers {
         consumer.await??;
     }
-    Ok(Expiry { users: USERS, seconds })
+    Ok(Expiry {
+        users: USERS,
+        seconds,
+    })
 }
 
 async fn seed(database: &Database) -> Result<()> {
@@ -99,10 +118,16 @@ async fn seed(database: &Database) -> Result<()> {
 /// Users whose next package is not active yet.
 async fn waiting(database: &Database) -> Result<i64> {
     let sql = "select count(*) from telecom.package_queue where status = 'in_queue'";
-    Ok(sqlx::query_scalar(sql).fetch_one(&mut database.connect().await?).await?)
+    Ok(sqlx::query_scalar(sql)
+        .fetch_one(&mut database.connect().await?)
+        .await?)
 }
 
-async fn consume_until(handler: HandlePackageExpiring, messaging: Messaging, is_over: Arc<AtomicBool>) -> Result<()> {
+async fn consume_until(
+    handler: HandlePackageExpiring,
+    messaging: Messaging,
+    is_over: Arc<AtomicBool>,
+) -> Result<()> {
     while !is_over.load(Ordering::Relaxed) {
         let bodies = messaging.take(EXPIRING)?;
         for events in bodies.chunks(EVENTS_PER_DELIVERY) {

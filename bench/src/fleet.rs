@@ -10,7 +10,8 @@ use crate::database::run;
 pub const SERVERS: i32 = 200;
 /// Lines in every report of a server: the users connected to it.
 pub const LINES_PER_SERVER: i32 = 100;
-/// Users who are connected to each server first; the rest of its lines are other servers' users on a second device.
+/// Users who are connected to each server first; the rest of its lines are other servers' users on
+/// a second device.
 const USERS_PER_SERVER: i32 = 75;
 /// Users of packages.
 pub const USERS: i32 = SERVERS * USERS_PER_SERVER;
@@ -36,11 +37,16 @@ pub struct Device {
     pub halves: i64,
 }
 
-/// Every device, by server. One user in three has two. Ids say nothing of the server, as real ones do not.
+/// Every device, by server. One user in three has two. Ids say nothing of the server, as real ones
+/// do not.
 pub fn devices() -> Vec<Device> {
     let devices = |server: i32| {
         (0..LINES_PER_SERVER).map(move |line| match line - USERS_PER_SERVER {
-            second @ 0.. => device(((server + SERVERS_APART) % SERVERS) * USERS_PER_SERVER + second, server, line),
+            second @ 0.. => device(
+                ((server + SERVERS_APART) % SERVERS) * USERS_PER_SERVER + second,
+                server,
+                line,
+            ),
             _ => device(server * USERS_PER_SERVER + line, server, line),
         })
     };
@@ -49,9 +55,19 @@ pub fn devices() -> Vec<Device> {
 
 fn device(user: i32, server: i32, line: i32) -> Device {
     let client = line % CLIENTS_PER_SERVER;
-    let halves = HALVES.into_iter().cycle().nth(usize::try_from(client).unwrap_or_default()).unwrap_or_default();
+    let halves = HALVES
+        .into_iter()
+        .cycle()
+        .nth(usize::try_from(client).unwrap_or_default())
+        .unwrap_or_default();
     let (server_id, client_id) = (server + 1, server * CLIENTS_PER_SERVER + client + 1);
-    Device { user, user_id: user_id(user), server_id, client_id, halves }
+    Device {
+        user,
+        user_id: user_id(user),
+        server_id,
+        client_id,
+        halves,
+    }
 }
 
 /// Ids of all users, by number.
@@ -63,22 +79,26 @@ fn user_id(number: i32) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_be_bytes())
 }
 
-/// Each user has an active package, used to anywhere between none and all of its quota, so that thresholds and
-/// ends come along as they do in life; and none to three more waiting.
+/// Each user has an active package, used to anywhere between none and all of its quota, so that
+/// thresholds and ends come along as they do in life; and none to three more waiting.
 const SEED: &str = "
 insert into telecom.node_server (id, name, compatibility, status)
 select n, 'server ' || n, 'new_v2b', 'online' from generate_series(1, SERVERS) n;
 insert into telecom.node_client (id, node_server_id, name, traffic_factor, country)
-select n, (n - 1) / 5 + 1, 'client ' || n, ((n - 1) % 5) * 0.5, 'DE' from generate_series(1, SERVERS * 5) n;
+select n, (n - 1) / 5 + 1, 'client ' || n, ((n - 1) % 5) * 0.5, 'DE' from generate_series(1,
+SERVERS * 5) n;
 insert into telecom.package
-    (id, series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+    (id, series, version, is_master, name, available_group, max_client_number,
+    expire_duration_seconds, traffic_limit_bytes)
 select n, gen_random_uuid(), 1, true, 'package ' || n, 1, 3, 30 * 86400, n * 50 * 1024::bigint ^ 3
 from generate_series(1, 4) n;
 insert into telecom.package_queue
-    (user_id, package_id, status, upload_bytes, download_bytes, announced_percent, activated_at, expires_at)
+    (user_id, package_id, status, upload_bytes, download_bytes, announced_percent, activated_at,
+    expires_at)
 select u.id, u.package_id, 'active', (p.traffic_limit_bytes * u.used * 0.1)::bigint,
     (p.traffic_limit_bytes * u.used * 0.9)::bigint,
-    case when u.used >= 0.95 then 95 when u.used >= 0.8 then 80 when u.used >= 0.5 then 50 else 0 end,
+    case when u.used >= 0.95 then 95 when u.used >= 0.8 then 80 when u.used >= 0.5 then 50
+    else 0 end,
     now() - interval '10 days', now() + interval '20 days'
 from (
     select id, n % 4 + 1 as package_id, (n * 7919 % 10000) / 10001.0 as used
@@ -86,16 +106,24 @@ from (
 ) u
 join telecom.package p on p.id = u.package_id;
 insert into telecom.package_queue (user_id, package_id)
-select u.id, n % 4 + 1 from unnest($1::uuid[]) with ordinality as u (id, n), generate_series(1, n % 4);
+select u.id, n % 4 + 1 from unnest($1::uuid[]) with ordinality as u (id, n), generate_series(1,
+n % 4);
 ";
 
 /// Writes the fleet.
 pub async fn seed(connection: &mut PgConnection) -> Result<()> {
     let ids = user_ids();
     let seed = SEED.replace("SERVERS", &SERVERS.to_string());
-    for statement in seed.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+    for statement in seed
+        .split(';')
+        .map(str::trim)
+        .filter(|statement| !statement.is_empty())
+    {
         if statement.contains("$1") {
-            sqlx::query(statement).bind(&ids).execute(&mut *connection).await?;
+            sqlx::query(statement)
+                .bind(&ids)
+                .execute(&mut *connection)
+                .await?;
         } else {
             run(connection, statement).await?;
         }
@@ -113,8 +141,14 @@ mod tests {
     #[test]
     fn every_user_has_one_device_or_two_on_different_servers() {
         let devices = devices();
-        let places: HashSet<(i32, i32)> = devices.iter().map(|device| (device.user, device.server_id)).collect();
+        let places: HashSet<(i32, i32)> = devices
+            .iter()
+            .map(|device| (device.user, device.server_id))
+            .collect();
         let users: HashSet<i32> = devices.iter().map(|device| device.user).collect();
-        assert_eq!((devices.len(), places.len(), users.len()), (20_000, 20_000, 15_000));
+        assert_eq!(
+            (devices.len(), places.len(), users.len()),
+            (20_000, 20_000, 15_000)
+        );
     }
 }

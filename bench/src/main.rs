@@ -1,8 +1,11 @@
-//! `telecom-bench`: usage rows per second of the pipeline, beside binary `COPY` of the same rows and beside the way
-//! most panels do it, in one run on one machine; the API over gRPC beside
+//! `telecom-bench`: usage rows per second of the pipeline, beside binary `COPY` of the same rows
+//! and beside the way most panels do it, in one run on one machine; the API over gRPC beside
 //! `pgbench`; and the peak memory of each function and its first answer.
 // A tool whose standard output is its result.
-#![allow(clippy::large_futures, reason = "each of these futures lives once, on the stack of a program of minutes")]
+#![allow(
+    clippy::large_futures,
+    reason = "each of these futures lives once, on the stack of a program of minutes"
+)]
 #![allow(clippy::print_stdout)]
 
 mod api;

@@ -1,7 +1,7 @@
 //! SQS `SendMessageBatch` and EventBridge `PutEvents`: everything is accepted and kept.
 //!
-//! What is sent to queues is read when it is taken, not while the sender waits: reading it is the service's work, which
-//! in life is done on other machines.
+//! What is sent to queues is read when it is taken, not while the sender waits: reading it is the
+//! service's work, which in life is done on other machines.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -75,7 +75,10 @@ impl Messaging {
     /// Starts them.
     pub async fn start() -> Result<Self> {
         let inbox = Inbox::default();
-        Ok(Self { address: serve(inbox.clone(), 0).await?, inbox })
+        Ok(Self {
+            address: serve(inbox.clone(), 0).await?,
+            inbox,
+        })
     }
 
     /// Where AWS's endpoint would be.
@@ -110,8 +113,16 @@ impl Messaging {
         for request in std::mem::take(&mut kept.unread) {
             let request: SendMessageBatch =
                 serde_json::from_slice(&request).context("SendMessageBatch is malformed.")?;
-            let name = request.queue_url.rsplit('/').next().unwrap_or_default().to_owned();
-            kept.read.entry(name).or_default().extend(request.entries.into_iter().map(|entry| entry.message_body));
+            let name = request
+                .queue_url
+                .rsplit('/')
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            kept.read
+                .entry(name)
+                .or_default()
+                .extend(request.entries.into_iter().map(|entry| entry.message_body));
         }
         Ok(kept.read.remove(name).unwrap_or_default())
     }
@@ -133,15 +144,26 @@ impl Inbox {
         let accepted = |number: usize| json!({"EventId": number.to_string()});
         let entries: Vec<_> = (0..request.entries.len()).map(accepted).collect();
         let details = request.entries.into_iter().map(|entry| entry.detail);
-        self.lock().read.entry(BUS.to_owned()).or_default().extend(details);
-        reply(200, json!({"FailedEntryCount": 0, "Entries": entries}).to_string())
+        self.lock()
+            .read
+            .entry(BUS.to_owned())
+            .or_default()
+            .extend(details);
+        reply(
+            200,
+            json!({"FailedEntryCount": 0, "Entries": entries}).to_string(),
+        )
     }
 }
 
 impl Server for Inbox {
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
         let (head, body) = request.into_parts();
-        let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = head
+            .headers
+            .get("x-amz-target")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         match target.rsplit('.').next() {
             Some("SendMessageBatch") => self.send_message_batch(body),
             Some("PutEvents") => self.put_events(&body),

@@ -28,6 +28,11 @@ mod tests {
 
     #[test]
     fn the_peak_is_read_from_the_kernels_status() {
-        assert_eq!(parse("Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t   1536 kB\n").unwrap().to_string(), "1.5");
+        assert_eq!(
+            parse("Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t   1536 kB\n")
+                .unwrap()
+                .to_string(),
+            "1.5"
+        );
     }
 }

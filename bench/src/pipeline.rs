@@ -1,5 +1,5 @@
-//! The pipeline as it runs: deliveries are ingested as they come, billing runs once a minute, and what it publishes
-//! is applied.
+//! The pipeline as it runs: deliveries are ingested as they come, billing runs once a minute, and
+//! what it publishes is applied.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,12 +22,12 @@ use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
 use crate::workload::{Minute, delivery};
 
-/// Messages in one delivery of billing events: 10,000 events. template.yaml allows twice as many, which Lambda only
-/// gathers when they wait.
+/// Messages in one delivery of billing events: 10,000 events. template.yaml allows twice as many,
+/// which Lambda only gathers when they wait.
 pub const MESSAGES_PER_DELIVERY: usize = 10;
 
-/// The three functions: of each consumer as many as run at once, each with a connection of its own as in its own
-/// process; of the job, one.
+/// The three functions: of each consumer as many as run at once, each with a connection of its own
+/// as in its own process; of the job, one.
 pub struct Pipeline {
     ingest: Vec<IngestUsageReports>,
     bill: TelecomCronExecutor,
@@ -63,16 +63,31 @@ impl Totals {
 
 impl Pipeline {
     /// Over a database.
-    pub async fn new(database: &Database, messaging: &Messaging, consumers: usize, profile: bool) -> Result<Self> {
-        let recorder = if profile { Some(Recorder::start(database).await?) } else { None };
+    pub async fn new(
+        database: &Database,
+        messaging: &Messaging,
+        consumers: usize,
+        profile: bool,
+    ) -> Result<Self> {
+        let recorder = if profile {
+            Some(Recorder::start(database).await?)
+        } else {
+            None
+        };
         let (context, publisher) = (Context::system(), messaging.publisher().await);
         let ingest = || IngestUsageReports::new(database.pool(1), context.clone());
-        let apply = || TelecomBillingHook::new(database.pool(1), publisher.clone(), context.clone());
+        let apply =
+            || TelecomBillingHook::new(database.pool(1), publisher.clone(), context.clone());
         let config = TelecomConfig::default();
         Ok(Self {
             ingest: std::iter::repeat_with(ingest).take(consumers).collect(),
             apply: std::iter::repeat_with(apply).take(consumers).collect(),
-            bill: TelecomCronExecutor::new(database.pool(1), publisher.clone(), context.clone(), config),
+            bill: TelecomCronExecutor::new(
+                database.pool(1),
+                publisher.clone(),
+                context.clone(),
+                config,
+            ),
             messaging: messaging.clone(),
             recorder,
             totals: Totals::default(),
@@ -84,7 +99,11 @@ impl Pipeline {
         self.totals.ingest += consume_all(&self.ingest, &minute.deliveries).await?;
         self.record(|profile| &mut profile.ingest).await?;
         let began = Instant::now();
-        let billed = self.bill.process(BillTrafficJob(Run::within(None))).await.map_err(fault)?;
+        let billed = self
+            .bill
+            .process(BillTrafficJob(Run::within(None)))
+            .await
+            .map_err(fault)?;
         self.totals.bill += began.elapsed();
         self.record(|profile| &mut profile.bill).await?;
         let bodies = self.messaging.take(BILLING)?;
@@ -94,7 +113,10 @@ impl Pipeline {
             billed.messages,
             bodies.len()
         );
-        let deliveries: Vec<_> = bodies.chunks(MESSAGES_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
+        let deliveries: Vec<_> = bodies
+            .chunks(MESSAGES_PER_DELIVERY)
+            .map(delivery)
+            .collect::<Result<_>>()?;
         self.totals.apply += consume_all(&self.apply, &deliveries).await?;
         self.record(|profile| &mut profile.apply).await?;
         self.totals.rows += u64::try_from(minute.rows.len())?;
@@ -126,8 +148,8 @@ impl Pipeline {
     }
 }
 
-/// Hands out deliveries to consumers, each taking the next when it is done; answers the time from the first to the
-/// last.
+/// Hands out deliveries to consumers, each taking the next when it is done; answers the time from
+/// the first to the last.
 async fn consume_all<C>(consumers: &[C], deliveries: &[Vec<u8>]) -> Result<Duration>
 where
     C: Consumer + Clone + Send + Sync + 'static,
@@ -137,7 +159,8 @@ where
     let began = Instant::now();
     let mut workers = JoinSet::new();
     for consumer in consumers {
-        let (consumer, next, deliveries) = (consumer.clone(), Arc::clone(&next), Arc::clone(&deliveries));
+        let (consumer, next, deliveries) =
+            (consumer.clone(), Arc::clone(&next), Arc::clone(&deliveries));
         workers.spawn(async move {
             while let Some(event) = deliveries.get(next.fetch_add(1, Ordering::Relaxed)) {
                 consume(&consumer, event).await?;
@@ -154,8 +177,14 @@ where
 /// Hands a delivery to a consumer as the runtime does, from its bytes to the bytes of the response.
 pub async fn consume<C: Consumer>(consumer: &C, event: &[u8]) -> Result<()> {
     let event = serde_json::from_slice(event).context("The delivery is no SqsEvent.")?;
-    let response = sqs::handle(consumer, event, &Invocation::default()).await.map_err(fault)?;
+    let response = sqs::handle(consumer, event, &Invocation::default())
+        .await
+        .map_err(fault)?;
     let answer = serde_json::to_vec(&response)?;
-    ensure!(response.batch_item_failures.is_empty(), "Messages failed: {}", String::from_utf8_lossy(&answer));
+    ensure!(
+        response.batch_item_failures.is_empty(),
+        "Messages failed: {}",
+        String::from_utf8_lossy(&answer)
+    );
     Ok(())
 }

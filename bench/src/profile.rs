@@ -1,5 +1,5 @@
-//! Where the database's time goes, statement by statement: `pg_stat_statements`, by the name that each statement
-//! carries as its leading comment.
+//! Where the database's time goes, statement by statement: `pg_stat_statements`, by the name that
+//! each statement carries as its leading comment.
 
 use std::collections::BTreeMap;
 
@@ -51,21 +51,30 @@ impl Recorder {
     /// Starts from nothing.
     pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
-        run(&mut connection, "create extension if not exists pg_stat_statements; select pg_stat_statements_reset()")
-            .await
-            .context("--profile needs shared_preload_libraries=pg_stat_statements and a superuser.")?;
-        Ok(Self { connection, profile: Profile::default() })
+        run(
+            &mut connection,
+            "create extension if not exists pg_stat_statements; select pg_stat_statements_reset()",
+        )
+        .await
+        .context("--profile needs shared_preload_libraries=pg_stat_statements and a superuser.")?;
+        Ok(Self {
+            connection,
+            profile: Profile::default(),
+        })
     }
 
     /// Adds what ran since the last call to a stage.
     pub async fn record(&mut self, stage: impl FnOnce(&mut Profile) -> &mut Stage) -> Result<()> {
         const SINCE: &str = "
-            select query, calls, total_exec_time as ms, rows, wal_bytes::bigint from pg_stat_statements
+            select query, calls, total_exec_time as ms, rows, wal_bytes::bigint
+            from pg_stat_statements
             where dbid = (select oid from pg_database where datname = current_database())";
         let rows = sqlx::query(SINCE).fetch_all(&mut self.connection).await?;
         let stage = stage(&mut self.profile);
         for row in rows {
-            let Some(name) = name(row.try_get("query")?) else { continue };
+            let Some(name) = name(row.try_get("query")?) else {
+                continue;
+            };
             let work = stage.entry(name).or_default();
             work.calls += row.try_get::<i64, _>("calls")?;
             work.ms += row.try_get::<f64, _>("ms")?;
@@ -84,7 +93,10 @@ fn name(query: &str) -> Option<String> {
 
 /// The statements that took longest.
 pub fn top(stage: &Stage) -> Vec<(&str, Work)> {
-    let mut works: Vec<(&str, Work)> = stage.iter().map(|(name, work)| (name.as_str(), *work)).collect();
+    let mut works: Vec<(&str, Work)> = stage
+        .iter()
+        .map(|(name, work)| (name.as_str(), *work))
+        .collect();
     works.sort_by(|a, b| b.1.ms.total_cmp(&a.1.ms));
     works.truncate(TOP);
     works

@@ -12,7 +12,11 @@ const QUIET: Duration = Duration::from_secs(2);
 pub async fn step<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
     let began = Instant::now();
     let terminal = stderr().is_terminal();
-    let pause = if terminal { Duration::from_secs(1) } else { Duration::from_secs(15) };
+    let pause = if terminal {
+        Duration::from_secs(1)
+    } else {
+        Duration::from_secs(15)
+    };
     let mut tick = tokio::time::interval_at((began + QUIET).into(), pause);
     let mut work = std::pin::pin!(work);
     let result = loop {
@@ -23,7 +27,10 @@ pub async fn step<T>(what: &str, work: impl Future<Output = Result<T>>) -> Resul
     };
     let mark = if result.is_ok() { "ok    " } else { "failed" };
     let start = if terminal { "\r\x1b[K" } else { "" };
-    eprintln!("{start}{mark} {what} ({:.1} s)", began.elapsed().as_secs_f32());
+    eprintln!(
+        "{start}{mark} {what} ({:.1} s)",
+        began.elapsed().as_secs_f32()
+    );
     result
 }
 

@@ -21,27 +21,33 @@ const PANEL_CONNECTIONS: usize = 8;
 const BARE_TABLE: &str = "
 drop table if exists public.bare_usage;
 create table public.bare_usage (
-    usage_report_seq bigint not null, received_at timestamptz not null, upload_bytes bigint not null,
-    download_bytes bigint not null, user_id uuid not null, node_client_id integer, traffic_factor numeric(7, 4) not null
+    usage_report_seq bigint not null, received_at timestamptz not null,
+    upload_bytes bigint not null,
+    download_bytes bigint not null, user_id uuid not null, node_client_id integer,
+    traffic_factor numeric(7, 4) not null
 )";
 
 /// As panels have them: counters in the user's row, a log with its two usual indexes.
 const PANEL_TABLES: &str = "
 drop table if exists public.panel_user, public.panel_traffic_log;
 create table public.panel_user (
-    id integer primary key, uuid uuid not null unique, u bigint not null default 0, d bigint not null default 0,
-    transfer_enable bigint not null default 107374182400, t integer not null default 0, plan_id integer,
+    id integer primary key, uuid uuid not null unique, u bigint not null default 0,
+    d bigint not null default 0,
+    transfer_enable bigint not null default 107374182400, t integer not null default 0,
+    plan_id integer,
     expired_at timestamptz, updated_at timestamptz not null default now()
 );
 create table public.panel_traffic_log (
-    id bigint generated always as identity primary key, user_id integer not null, server_id integer not null,
-    rate numeric(10, 2) not null, u bigint not null, d bigint not null, log_at timestamptz not null default now()
+    id bigint generated always as identity primary key, user_id integer not null,
+    server_id integer not null,
+    rate numeric(10, 2) not null, u bigint not null, d bigint not null,
+    log_at timestamptz not null default now()
 );
 create index on public.panel_traffic_log (user_id);
 create index on public.panel_traffic_log (log_at)";
 
-const PANEL_USERS: &str =
-    "insert into public.panel_user (id, uuid) select n - 1, id from unnest($1::uuid[]) with ordinality as u (id, n)";
+const PANEL_USERS: &str = "insert into public.panel_user (id, uuid) select n - 1, id \
+    from unnest($1::uuid[]) with ordinality as u (id, n)";
 
 /// Rows and the time they took.
 #[derive(Debug, Clone, Copy)]
@@ -65,17 +71,25 @@ impl Copy {
     pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(&mut connection, BARE_TABLE).await?;
-        Ok(Self { connection, time: Duration::ZERO, rows: Vec::new() })
+        Ok(Self {
+            connection,
+            time: Duration::ZERO,
+            rows: Vec::new(),
+        })
     }
 
     /// Copies rows.
     pub async fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
-        let chunks: Vec<Vec<u8>> =
-            rows.chunks(ROWS_PER_COMMIT).map(|rows| binary(devices, rows)).collect::<Result<_>>()?;
+        let chunks: Vec<Vec<u8>> = rows
+            .chunks(ROWS_PER_COMMIT)
+            .map(|rows| binary(devices, rows))
+            .collect::<Result<_>>()?;
         let began = Instant::now();
         for chunk in chunks {
-            let mut copy =
-                self.connection.copy_in_raw("copy public.bare_usage from stdin with (format binary)").await?;
+            let mut copy = self
+                .connection
+                .copy_in_raw("copy public.bare_usage from stdin with (format binary)")
+                .await?;
             copy.send(chunk.as_slice()).await?;
             copy.finish().await?;
         }
@@ -86,9 +100,15 @@ impl Copy {
 
     /// Checks what is recorded and answers what it took.
     pub async fn finish(mut self) -> Result<Measured> {
-        let sums = "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
-        check(&mut self.connection, sums, &self.rows).await.context("COPY")?;
-        Ok(Measured { rows: self.rows.len(), time: self.time })
+        let sums =
+            "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
+        check(&mut self.connection, sums, &self.rows)
+            .await
+            .context("COPY")?;
+        Ok(Measured {
+            rows: self.rows.len(),
+            time: self.time,
+        })
     }
 }
 
@@ -97,7 +117,9 @@ fn binary(devices: &[Device], rows: &[Row]) -> Result<Vec<u8>> {
     let received_at = DateTime::<Utc>::UNIX_EPOCH.timestamp_micros() + 800_000_000_000_000;
     let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
     for row in rows {
-        let device = devices.get(row.device).context("There is no such device.")?;
+        let device = devices
+            .get(row.device)
+            .context("There is no such device.")?;
         buffer.extend_from_slice(&7_i16.to_be_bytes());
         field(&mut buffer, &1_i64.to_be_bytes())?;
         field(&mut buffer, &received_at.to_be_bytes())?;
@@ -119,7 +141,10 @@ fn field(buffer: &mut Vec<u8>, value: &[u8]) -> Result<()> {
 
 /// A `numeric`: number of digits to the base 10,000, weight of the first, sign, decimals, digits.
 fn factor(halves: i64) -> Result<Vec<u8>> {
-    let (whole, rest) = (i16::try_from(halves / 2)?, i16::try_from(halves % 2 * 5_000)?);
+    let (whole, rest) = (
+        i16::try_from(halves / 2)?,
+        i16::try_from(halves % 2 * 5_000)?,
+    );
     let (weight, digits) = match (whole, rest) {
         (0, 0) => (0, vec![]),
         (0, _) => (-1, vec![rest]),
@@ -127,7 +152,11 @@ fn factor(halves: i64) -> Result<Vec<u8>> {
         _ => (0, vec![whole, rest]),
     };
     let head = [i16::try_from(digits.len())?, weight, 0, 4];
-    Ok(head.into_iter().chain(digits).flat_map(i16::to_be_bytes).collect())
+    Ok(head
+        .into_iter()
+        .chain(digits)
+        .flat_map(i16::to_be_bytes)
+        .collect())
 }
 
 /// Each row: begin, add to the user's counters, log it, commit. 8 connections.
@@ -144,13 +173,21 @@ impl Panels {
     pub async fn start(database: &Database, devices: &Arc<Vec<Device>>) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(&mut connection, PANEL_TABLES).await?;
-        sqlx::query(PANEL_USERS).bind(fleet::user_ids()).execute(&mut connection).await?;
+        sqlx::query(PANEL_USERS)
+            .bind(fleet::user_ids())
+            .execute(&mut connection)
+            .await?;
         run(&mut connection, "vacuum analyze public.panel_user").await?;
         let mut connections = Vec::new();
         for _ in 0..PANEL_CONNECTIONS {
             connections.push(database.connect().await?);
         }
-        Ok(Self { devices: Arc::clone(devices), connections, time: Duration::ZERO, done: Vec::new() })
+        Ok(Self {
+            devices: Arc::clone(devices),
+            connections,
+            time: Duration::ZERO,
+            done: Vec::new(),
+        })
     }
 
     /// As many rows as `limit` allows.
@@ -158,12 +195,24 @@ impl Panels {
         let began = Instant::now();
         let mut workers = Vec::new();
         for (worker, connection) in self.connections.drain(..).enumerate() {
-            let share: Vec<Row> = rows.iter().skip(worker).step_by(PANEL_CONNECTIONS).copied().collect();
+            let share: Vec<Row> = rows
+                .iter()
+                .skip(worker)
+                .step_by(PANEL_CONNECTIONS)
+                .copied()
+                .collect();
             let devices = Arc::clone(&self.devices);
-            workers.push(tokio::spawn(panel_worker(connection, devices, share, began + limit)));
+            workers.push(tokio::spawn(panel_worker(
+                connection,
+                devices,
+                share,
+                began + limit,
+            )));
         }
         for worker in workers {
-            let (connection, done) = worker.await.context("A worker of the panels' way panicked.")??;
+            let (connection, done) = worker
+                .await
+                .context("A worker of the panels' way panicked.")??;
             self.connections.push(connection);
             self.done.extend(done);
         }
@@ -174,12 +223,22 @@ impl Panels {
     /// Checks what is recorded and answers what it took.
     pub async fn finish(mut self) -> Result<Measured> {
         const LOGGED: &str = "select count(*), sum(u + d)::bigint from public.panel_traffic_log";
-        const COUNTED: &str =
-            "select (select count(*) from public.panel_traffic_log), sum(u + d)::bigint from public.panel_user";
-        let connection = self.connections.first_mut().context("The panels' way has no connection.")?;
-        check(connection, LOGGED, &self.done).await.context("The panels' log")?;
-        check(connection, COUNTED, &self.done).await.context("The panels' counters")?;
-        Ok(Measured { rows: self.done.len(), time: self.time })
+        const COUNTED: &str = "select (select count(*) from public.panel_traffic_log), \
+            sum(u + d)::bigint from public.panel_user";
+        let connection = self
+            .connections
+            .first_mut()
+            .context("The panels' way has no connection.")?;
+        check(connection, LOGGED, &self.done)
+            .await
+            .context("The panels' log")?;
+        check(connection, COUNTED, &self.done)
+            .await
+            .context("The panels' counters")?;
+        Ok(Measured {
+            rows: self.done.len(),
+            time: self.time,
+        })
     }
 }
 
@@ -194,7 +253,9 @@ async fn panel_worker(
         if Instant::now() >= until {
             break;
         }
-        let device = devices.get(row.device).context("There is no such device.")?;
+        let device = devices
+            .get(row.device)
+            .context("There is no such device.")?;
         panel_row(&mut connection, device, &row).await?;
         done.push(row);
     }
@@ -203,14 +264,18 @@ async fn panel_worker(
 
 async fn panel_row(connection: &mut PgConnection, device: &Device, row: &Row) -> Result<()> {
     let mut tx = sqlx::Connection::begin(connection).await?;
-    sqlx::query("update public.panel_user set u = u + $2, d = d + $3, t = extract(epoch from now())::int, updated_at = now() where id = $1")
-        .bind(device.user)
-        .bind(row.upload)
-        .bind(row.download)
-        .execute(&mut *tx)
-        .await?;
     sqlx::query(
-        "insert into public.panel_traffic_log (user_id, server_id, rate, u, d) values ($1, $2, $3::bigint * 0.5, $4, $5)",
+        "update public.panel_user set u = u + $2, d = d + $3, t = extract(epoch \
+        from now())::int, updated_at = now() where id = $1",
+    )
+    .bind(device.user)
+    .bind(row.upload)
+    .bind(row.download)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query(
+        "insert into public.panel_traffic_log (user_id, server_id, rate, u, d) values ($1, $2, \
+         $3::bigint * 0.5, $4, $5)",
     )
     .bind(device.user)
     .bind(device.server_id)
@@ -228,7 +293,14 @@ async fn check(connection: &mut PgConnection, sums: &str, rows: &[Row]) -> Resul
     let found = sqlx::query(sums).fetch_one(connection).await?;
     let (count, bytes): (i64, i64) = (found.try_get(0)?, found.try_get(1)?);
     let expected: i64 = rows.iter().map(|row| row.upload + row.download).sum();
-    ensure!(count == i64::try_from(rows.len())?, "{count} rows are recorded of {}.", rows.len());
-    ensure!(bytes == expected, "{bytes} bytes are recorded of {expected}.");
+    ensure!(
+        count == i64::try_from(rows.len())?,
+        "{count} rows are recorded of {}.",
+        rows.len()
+    );
+    ensure!(
+        bytes == expected,
+        "{bytes} bytes are recorded of {expected}."
+    );
     Ok(())
 }

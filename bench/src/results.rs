@@ -68,7 +68,11 @@ pub const END_TO_END: &str = "end to end";
 
 impl Workload {
     /// From what was measured.
-    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_precision_loss,
+        reason = "counts far below 2^52"
+    )]
     pub fn new(
         name: &'static str,
         totals: &Totals,
@@ -97,7 +101,15 @@ impl Workload {
             line("panels", panels),
         ];
         let (rows, events, messages) = (totals.rows, totals.events, totals.messages);
-        Self { name, rows, events, messages, fold: rows as f64 / events as f64, lines, profile }
+        Self {
+            name,
+            rows,
+            events,
+            messages,
+            fold: rows as f64 / events as f64,
+            lines,
+            profile,
+        }
     }
 
     /// The line of that name.
@@ -116,31 +128,45 @@ impl Table {
 
     fn widths(&self) -> Vec<usize> {
         let columns = self.0.first().map_or(0, Vec::len);
-        let width =
-            |column: usize| self.0.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-        (0..columns).map(|column| width(column).unwrap_or_default()).collect()
+        let width = |column: usize| {
+            self.0
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+        };
+        (0..columns)
+            .map(|column| width(column).unwrap_or_default())
+            .collect()
     }
 
     /// The first column to the left, numbers to the right.
     fn write(&self, markdown: bool) -> String {
         let widths = self.widths();
-        let (start, between, end) = if markdown { ("| ", " | ", " |") } else { ("  ", "  ", "") };
+        let (start, between, end) = if markdown {
+            ("| ", " | ", " |")
+        } else {
+            ("  ", "  ", "")
+        };
         let mut text = String::new();
         for (number, row) in self.0.iter().enumerate() {
             let cells: Vec<String> = row
                 .iter()
                 .zip(&widths)
                 .enumerate()
-                .map(
-                    |(column, (cell, &width))| {
-                        if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
-                    },
-                )
+                .map(|(column, (cell, &width))| {
+                    if column == 0 {
+                        format!("{cell:<width$}")
+                    } else {
+                        format!("{cell:>width$}")
+                    }
+                })
                 .collect();
             let _ = writeln!(text, "{start}{}{end}", cells.join(between).trim_end());
             if markdown && number == 0 {
-                let rules: Vec<&str> =
-                    (0..widths.len()).map(|column| if column == 0 { "---" } else { "--:" }).collect();
+                let rules: Vec<&str> = (0..widths.len())
+                    .map(|column| if column == 0 { "---" } else { "--:" })
+                    .collect();
                 let _ = writeln!(text, "|{}|", rules.join("|"));
             }
         }
@@ -156,16 +182,33 @@ impl Results {
             text.push_str(&workload.text(markdown));
         }
         text.push_str(&self.memory_text(markdown));
-        text.push_str(&self.api.as_ref().map(|api| api_text(api, markdown)).unwrap_or_default());
+        text.push_str(
+            &self
+                .api
+                .as_ref()
+                .map(|api| api_text(api, markdown))
+                .unwrap_or_default(),
+        );
         text.push_str(&bar_table(&self.bars, markdown));
         text
     }
 
     fn environment_text(&self) -> String {
-        let Environment { postgres, durable, cores, commit_ms, consumers } = &self.environment;
-        let disk = if *durable { "fsync on" } else { "fsync OFF: no such number counts" };
+        let Environment {
+            postgres,
+            durable,
+            cores,
+            commit_ms,
+            consumers,
+        } = &self.environment;
+        let disk = if *durable {
+            "fsync on"
+        } else {
+            "fsync OFF: no such number counts"
+        };
         format!(
-            "PostgreSQL {postgres}, {disk}, {cores} cores, one row and its commit {commit_ms:.2} ms, {consumers} consumers of each queue at once\n\n"
+            "PostgreSQL {postgres}, {disk}, {cores} cores, one row and its commit {commit_ms:.2} \
+             ms, {consumers} consumers of each queue at once\n\n"
         )
     }
 
@@ -175,17 +218,35 @@ impl Results {
         }
         let mut table = Table::new(&["function", "peak MB", "first answer ms", "with"]);
         for memory in &self.memory {
-            let (peak, first) = (format!("{:.1}", memory.peak_mb), format!("{:.0}", memory.first_answer_ms));
-            table.0.push(vec![memory.function.to_owned(), peak, first, memory.with.clone()]);
+            let (peak, first) = (
+                format!("{:.1}", memory.peak_mb),
+                format!("{:.0}", memory.first_answer_ms),
+            );
+            table.0.push(vec![
+                memory.function.to_owned(),
+                peak,
+                first,
+                memory.with.clone(),
+            ]);
         }
         format!("{}\n", table.write(markdown))
     }
 }
 
 fn api_text(api: &Api, markdown: bool) -> String {
-    let Api { clients, calls_per_second: calls, calls_apart_per_second: apart, selects_per_second: selects, .. } = api;
-    let mut contest =
-        Table::new(&["clients, server and database on the same processors", "clients", "calls/s", "× pgbench"]);
+    let Api {
+        clients,
+        calls_per_second: calls,
+        calls_apart_per_second: apart,
+        selects_per_second: selects,
+        ..
+    } = api;
+    let mut contest = Table::new(&[
+        "clients, server and database on the same processors",
+        "clients",
+        "calls/s",
+        "× pgbench",
+    ]);
     let mut row = |what: &str, rate: f64| {
         contest.0.push(vec![
             what.to_owned(),
@@ -194,14 +255,25 @@ fn api_text(api: &Api, markdown: bool) -> String {
             format!("{:.3}", rate / selects),
         ]);
     };
-    row("GetRecentTrafficUsage of a month, gRPC, one connection", *calls);
+    row(
+        "GetRecentTrafficUsage of a month, gRPC, one connection",
+        *calls,
+    );
     row("GetRecentTrafficUsage of a month, gRPC, one each", *apart);
     row("pgbench -S -M prepared", *selects);
     let mut table = Table::new(&["RPC", "clients", "calls/s", "p50 ms", "p99 ms"]);
     for latency in &api.latencies {
-        let (rate, clients) = (format!("{:.0}", latency.calls_per_second), latency.clients.to_string());
-        let (p50, p99) = (format!("{:.2}", latency.p50_ms), format!("{:.2}", latency.p99_ms));
-        table.0.push(vec![latency.rpc.to_owned(), clients, rate, p50, p99]);
+        let (rate, clients) = (
+            format!("{:.0}", latency.calls_per_second),
+            latency.clients.to_string(),
+        );
+        let (p50, p99) = (
+            format!("{:.2}", latency.p50_ms),
+            format!("{:.2}", latency.p99_ms),
+        );
+        table
+            .0
+            .push(vec![latency.rpc.to_owned(), clients, rate, p50, p99]);
     }
     format!("{}\n{}\n", contest.write(markdown), table.write(markdown))
 }
@@ -211,7 +283,12 @@ pub fn bar_table(bars: &[Bar], markdown: bool) -> String {
     let mut table = Table::new(&["bar", "least or most", "measured", ""]);
     for bar in bars {
         let met = if bar.met { "met" } else { "MISSED" };
-        table.0.push(vec![bar.name.clone(), bar.bound.clone(), bar.measured.clone(), met.to_owned()]);
+        table.0.push(vec![
+            bar.name.clone(),
+            bar.bound.clone(),
+            bar.measured.clone(),
+            met.to_owned(),
+        ]);
     }
     table.write(markdown)
 }
@@ -235,7 +312,11 @@ impl Workload {
         }
         let mut text = format!("{title}\n\n{}\n", table.write(markdown));
         if let Some(profile) = &self.profile {
-            for (stage, works) in [("ingest", &profile.ingest), ("bill", &profile.bill), ("apply", &profile.apply)] {
+            for (stage, works) in [
+                ("ingest", &profile.ingest),
+                ("bill", &profile.bill),
+                ("apply", &profile.apply),
+            ] {
                 let seconds = self.line(stage).map_or(0.0, |line| line.seconds);
                 text.push_str(&stage_text(stage, seconds, works, markdown));
             }
@@ -248,7 +329,8 @@ fn stage_text(name: &str, seconds: f64, stage: &Stage, markdown: bool) -> String
     let mut table = Table::new(&[name, "calls", "ms", "% of stage", "rows", "WAL MB"]);
     let share = |ms: f64| format!("{:.0}", ms / seconds / 10.0);
     for (statement, work) in profile::top(stage) {
-        let wal = u32::try_from(work.wal_bytes >> 10).map_or(f64::INFINITY, |kib| f64::from(kib) / 1024.0);
+        let wal = u32::try_from(work.wal_bytes >> 10)
+            .map_or(f64::INFINITY, |kib| f64::from(kib) / 1024.0);
         table.0.push(vec![
             statement.to_owned(),
             work.calls.to_string(),
@@ -259,7 +341,16 @@ fn stage_text(name: &str, seconds: f64, stage: &Stage, markdown: bool) -> String
         ]);
     }
     let outside = seconds * 1e3 - stage.values().map(|work| work.ms).sum::<f64>();
-    let row = ["(outside: our code, commit, network)", "", &format!("{outside:.0}"), &share(outside), "", ""];
-    table.0.push(row.iter().map(|&cell| cell.to_owned()).collect());
+    let row = [
+        "(outside: our code, commit, network)",
+        "",
+        &format!("{outside:.0}"),
+        &share(outside),
+        "",
+        "",
+    ];
+    table
+        .0
+        .push(row.iter().map(|&cell| cell.to_owned()).collect());
     format!("{}\n", table.write(markdown))
 }

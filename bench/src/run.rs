@@ -25,8 +25,16 @@ use crate::workload::{Collectors, Minute, Rhythm, past_hour};
 
 /// The first is what panels' nodes do unless told otherwise: the bars apply to it.
 const RHYTHMS: [Rhythm; 2] = [
-    Rhythm { name: "reports each 60 s", period: Duration::from_mins(1), minutes: 15 },
-    Rhythm { name: "reports each 10 s", period: Duration::from_secs(10), minutes: 3 },
+    Rhythm {
+        name: "reports each 60 s",
+        period: Duration::from_mins(1),
+        minutes: 15,
+    },
+    Rhythm {
+        name: "reports each 10 s",
+        period: Duration::from_secs(10),
+        minutes: 3,
+    },
 ];
 /// How long the panels' way may take in all: it would need minutes for all rows, at the same speed.
 const PANELS_LIMIT: Duration = Duration::from_secs(10);
@@ -35,7 +43,11 @@ const SEED: u64 = 20_261_122;
 
 /// Runs all that was asked for and prints it; `false`: a bar was missed.
 pub async fn run(cli: &Cli) -> Result<bool> {
-    let database = step("Creating the database", Database::create(&cli.database_url, &cli.database)).await?;
+    let database = step(
+        "Creating the database",
+        Database::create(&cli.database_url, &cli.database),
+    )
+    .await?;
     if cli.fleet {
         return watch(cli, &database).await;
     }
@@ -51,7 +63,9 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     };
     if !cli.no_throughput {
         for rhythm in RHYTHMS {
-            results.workloads.push(Box::pin(measure(cli, rhythm)).await?);
+            results
+                .workloads
+                .push(Box::pin(measure(cli, rhythm)).await?);
         }
     }
     if !cli.no_memory {
@@ -99,7 +113,11 @@ async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&(&watch, &bars))?);
     } else {
-        println!("\n{}\n{}", watch.text(), results::bar_table(&bars, cli.markdown));
+        println!(
+            "\n{}\n{}",
+            watch.text(),
+            results::bar_table(&bars, cli.markdown)
+        );
     }
     Ok(bars.iter().all(|bar| bar.met))
 }
@@ -113,8 +131,13 @@ async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
     }
     let name = rhythm.name;
     let devices = Arc::new(fleet::devices());
-    let (warm_up, minutes) = step(&format!("{name}: making reports"), make(&devices, rhythm)).await?;
-    let mut contest = step(&format!("{name}: seeding"), Contest::prepare(cli, &devices, &warm_up)).await?;
+    let (warm_up, minutes) =
+        step(&format!("{name}: making reports"), make(&devices, rhythm)).await?;
+    let mut contest = step(
+        &format!("{name}: seeding"),
+        Contest::prepare(cli, &devices, &warm_up),
+    )
+    .await?;
     let slice = limit / rhythm.minutes;
     step(&format!("{name}: measuring"), contest.run(&minutes, slice)).await?;
     contest.finish(name).await
@@ -131,8 +154,8 @@ async fn make(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>
     Ok((warm_up, minutes))
 }
 
-/// The pipeline and both references on one database, taking turns minute by minute: whatever slows this machine
-/// for a while slows all three.
+/// The pipeline and both references on one database, taking turns minute by minute: whatever slows
+/// this machine for a while slows all three.
 struct Contest {
     devices: Arc<Vec<Device>>,
     connection: PgConnection,
@@ -153,7 +176,8 @@ impl Contest {
             devices: Arc::clone(devices),
             connection,
             account,
-            pipeline: Pipeline::new(&database, &messaging, cli.consumers().into(), cli.profile).await?,
+            pipeline: Pipeline::new(&database, &messaging, cli.consumers().into(), cli.profile)
+                .await?,
             copy: Copy::start(&database).await?,
             panels: Panels::start(&database, devices).await?,
         };

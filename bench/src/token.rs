@@ -27,9 +27,13 @@ impl Issuer {
     /// With a new key.
     pub fn new() -> Result<Self> {
         let pair = Ed25519KeyPair::generate().context("No key could be made.")?;
-        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().context("The key has no PKCS #8 form.")?;
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> =
+            pair.as_der().context("The key has no PKCS #8 form.")?;
         let public = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-        Ok(Self { key: EncodingKey::from_ed_der(der.as_ref()), public })
+        Ok(Self {
+            key: EncodingKey::from_ed_der(der.as_ref()),
+            public,
+        })
     }
 
     /// What makes a function or the gRPC server trust it.
@@ -42,8 +46,8 @@ impl Issuer {
     }
 
     fn jwks(&self) -> String {
-        let key =
-            json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": KEY_ID, "x": self.public});
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
+            "kid": KEY_ID, "x": self.public});
         json!({ "keys": [key] }).to_string()
     }
 
@@ -59,9 +63,12 @@ impl Issuer {
 
     fn with_scope(&self, user: Uuid, scope: &str) -> Result<String> {
         let now = System.now().timestamp();
-        let claims =
-            json!({"iss": ISSUER, "aud": AUDIENCE, "sub": user, "scope": scope, "iat": now, "exp": now + 3600});
-        let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let claims = json!({"iss": ISSUER, "aud": AUDIENCE, "sub": user, "scope": scope,
+            "iat": now, "exp": now + 3600});
+        let header = Header {
+            kid: Some(KEY_ID.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         encode(&header, &claims, &self.key).context("The token could not be signed.")
     }
 }

@@ -1,5 +1,5 @@
-//! Watching a fleet of 1,000 servers: what a minute of heartbeats costs, and what refreshing the view of their status costs
-//! after two days and after two years.
+//! Watching a fleet of 1,000 servers: what a minute of heartbeats costs, and what refreshing the
+//! view of their status costs after two days and after two years.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,18 +32,22 @@ const DAYS_FEW: i64 = 2;
 const DAYS_MANY: i64 = 730;
 /// Longer than what is measured: with the default of 400 the job would delete half of it.
 const RETENTION_DAYS: i32 = 760;
-/// Refreshes of each, in turn: this machine's speed changes within seconds, and by more than what is looked for.
+/// Refreshes of each, in turn: this machine's speed changes within seconds, and by more than what
+/// is looked for.
 const ROUNDS: usize = 15;
 
 /// Updates of the heartbeat table that stay heap-only.
 const LEAST_HOT: f64 = 0.95;
 /// Refreshing after years, times refreshing after days.
 const MOST_GROWTH: f64 = 1.2;
-/// A reader's longest wait beside a refresh, times the refresh: one that is locked out waits for nearly all of it.
+/// A reader's longest wait beside a refresh, times the refresh: one that is locked out waits for
+/// nearly all of it.
 const MOST_WAIT: f64 = 0.5;
 
-const UPDATES: &str = "select n_tup_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
-const HOT_UPDATES: &str = "select n_tup_hot_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
+const UPDATES: &str =
+    "select n_tup_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
+const HOT_UPDATES: &str =
+    "select n_tup_hot_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
 
 /// What was measured.
 #[derive(Debug, Serialize)]
@@ -70,21 +74,36 @@ pub struct Watch {
     pub reader_alone_ms: f64,
 }
 
-/// Measures on two databases of its own: heartbeats and a short history in one, a long history in the other.
+/// Measures on two databases of its own: heartbeats and a short history in one, a long history in
+/// the other.
 pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
     for database in [short, long] {
         let mut connection = database.connect().await?;
         let servers = format!(
-            "insert into telecom.node_server (name, compatibility, status) select 's', 'ssp', 'online' from generate_series(1, {SERVERS})"
+            "insert into telecom.node_server (name, compatibility, status) select 's', 'ssp', \
+             'online' from generate_series(1, {SERVERS})"
         );
         run(&mut connection, &servers).await?;
     }
-    let (hot, heartbeat_wal_bytes, wal_bytes) = step("1,000 servers, 60 minutes of heartbeats", beat(short)).await?;
+    let (hot, heartbeat_wal_bytes, wal_bytes) =
+        step("1,000 servers, 60 minutes of heartbeats", beat(short)).await?;
     let clock = Fixed::at(System.now());
-    let short = step("two days of hourly history", History::fill(short, &clock, DAYS_FEW)).await?;
-    let long = step("two years of hourly history", History::fill(long, &clock, DAYS_MANY)).await?;
+    let short = step(
+        "two days of hourly history",
+        History::fill(short, &clock, DAYS_FEW),
+    )
+    .await?;
+    let long = step(
+        "two years of hourly history",
+        History::fill(long, &clock, DAYS_MANY),
+    )
+    .await?;
     let refreshes = step("refreshing in turn", Refreshes::measure(&short, &long)).await?;
-    let growths = refreshes.few.iter().zip(&refreshes.many).map(|(few, many)| many / few);
+    let growths = refreshes
+        .few
+        .iter()
+        .zip(&refreshes.many)
+        .map(|(few, many)| many / few);
     Ok(Watch {
         servers: SERVERS,
         heartbeats: SERVERS * MINUTES,
@@ -99,32 +118,64 @@ pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
     })
 }
 
-/// Empty reports of all servers, each minute; answers the share of heap-only updates, and WAL bytes a heartbeat.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts far below 2^52")]
+/// Empty reports of all servers, each minute; answers the share of heap-only updates, and WAL bytes
+/// a heartbeat.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "counts far below 2^52"
+)]
 async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
     let mut connection = database.connect().await?;
-    run(&mut connection, "create extension if not exists pg_stat_statements").await?;
+    run(
+        &mut connection,
+        "create extension if not exists pg_stat_statements",
+    )
+    .await?;
     let start = System.now() - TimeDelta::minutes(MINUTES + 1);
     let pool = database.pool(1);
     let ingest = IngestUsageReports::new(pool.clone(), Context::system());
     minute(&ingest, start).await?;
     run(&mut connection, "vacuum telecom.node_server_heartbeat").await?;
     checkpoint(&mut connection).await?;
-    run(&mut connection, "select pg_stat_statements_reset(), pg_stat_reset()").await?;
-    let before: i64 = number(&mut connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").await?;
+    run(
+        &mut connection,
+        "select pg_stat_statements_reset(), pg_stat_reset()",
+    )
+    .await?;
+    let before: i64 = number(
+        &mut connection,
+        "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint",
+    )
+    .await?;
     for passed in 1..=MINUTES {
         minute(&ingest, start + TimeDelta::minutes(passed)).await?;
     }
-    let after: i64 = number(&mut connection, "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint").await?;
-    let of_statement = "select wal_bytes::bigint from pg_stat_statements where query like '/* node.record_heartbeats%'";
+    let after: i64 = number(
+        &mut connection,
+        "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint",
+    )
+    .await?;
+    let of_statement = "select wal_bytes::bigint from pg_stat_statements \
+        where query like '/* node.record_heartbeats%'";
     let statement: i64 = number(&mut connection, of_statement).await?;
     // A connection tells the last of its counts when it ends.
     pool.close().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (updates, hot) = (number(&mut connection, UPDATES).await?, number(&mut connection, HOT_UPDATES).await?);
-    ensure!(updates >= SERVERS * (MINUTES - 1), "Only {updates} updates were counted.");
+    let (updates, hot) = (
+        number(&mut connection, UPDATES).await?,
+        number(&mut connection, HOT_UPDATES).await?,
+    );
+    ensure!(
+        updates >= SERVERS * (MINUTES - 1),
+        "Only {updates} updates were counted."
+    );
     let beats = (SERVERS * MINUTES) as f64;
-    Ok((hot as f64 / updates as f64, statement as f64 / beats, (after - before) as f64 / beats))
+    Ok((
+        hot as f64 / updates as f64,
+        statement as f64 / beats,
+        (after - before) as f64 / beats,
+    ))
 }
 
 async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
@@ -132,7 +183,8 @@ async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
         json!({
             "type": "usage.report.v1", "report_id": Uuid::new_v4(), "server_id": server,
             "period_start": end - TimeDelta::minutes(1), "period_end": end, "usage": [],
-            "metrics": { "cpu_percent": 12.5, "memory_used": 1_000_000_000_i64, "load1": 0.5, "online_users": server % 100 },
+            "metrics": { "cpu_percent": 12.5, "memory_used": 1_000_000_000_i64, "load1": 0.5,
+                "online_users": server % 100 },
         })
         .to_string()
     };
@@ -150,8 +202,8 @@ struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Snapshots of all servers over the last `days` days in the order that the job records them in: by hour, then server.
-    /// Where they lie decides how they are read.
+    /// Snapshots of all servers over the last `days` days in the order that the job records them
+    /// in: by hour, then server. Where they lie decides how they are read.
     async fn fill(database: &'a Database, clock: &Arc<Fixed>, days: i64) -> Result<Self> {
         let now = clock.now();
         let rows = format!(
@@ -161,15 +213,25 @@ impl<'a> History<'a> {
              order by h desc, s"
         );
         let mut connection = database.connect().await?;
-        // It is vacuumed once it is full; a second time by itself would run beside what is measured.
-        run(&mut connection, "alter table telecom.node_status_history set (autovacuum_enabled = off)").await?;
+        // It is vacuumed once it is full; a second time by itself would run beside what is
+        // measured.
+        run(
+            &mut connection,
+            "alter table telecom.node_status_history set (autovacuum_enabled = off)",
+        )
+        .await?;
         run(&mut connection, &rows).await?;
-        run(&mut connection, "vacuum analyze telecom.node_status_history").await?;
+        run(
+            &mut connection,
+            "vacuum analyze telecom.node_status_history",
+        )
+        .await?;
         checkpoint(&mut connection).await?;
         let mut config = TelecomConfig::default();
         config.retention.node_status_days = RETENTION_DAYS;
         let publisher = Messaging::start().await?.publisher().await;
-        let job = TelecomCronExecutor::new(database.pool(1), publisher, Context::fixed(clock), config);
+        let job =
+            TelecomCronExecutor::new(database.pool(1), publisher, Context::fixed(clock), config);
         let history = Self { database, job };
         // This one seals what the others find sealed.
         history.refresh().await?;
@@ -179,8 +241,15 @@ impl<'a> History<'a> {
     /// Runs the whole job; answers its milliseconds.
     async fn refresh(&self) -> Result<f64> {
         let began = Instant::now();
-        let done = self.job.process(RefreshNodeStatusViewJob(Run::default())).await.map_err(fault)?;
-        ensure!(done.complete && done.snapshots_deleted == 0, "The job did more than refresh: {done:?}.");
+        let done = self
+            .job
+            .process(RefreshNodeStatusViewJob(Run::default()))
+            .await
+            .map_err(fault)?;
+        ensure!(
+            done.complete && done.snapshots_deleted == 0,
+            "The job did more than refresh: {done:?}."
+        );
         Ok(began.elapsed().as_secs_f64() * 1e3)
     }
 }
@@ -203,7 +272,10 @@ impl Refreshes {
             Ok(())
         };
         let ((), reader_alone) = longest_read(long.database, pause).await?;
-        let mut all = Self { reader_alone, ..Self::default() };
+        let mut all = Self {
+            reader_alone,
+            ..Self::default()
+        };
         for _ in 0..ROUNDS {
             let (many, reader) = longest_read(long.database, long.refresh()).await?;
             let (few, _) = longest_read(short.database, short.refresh()).await?;
@@ -217,11 +289,18 @@ impl Refreshes {
 
 fn median(mut values: Vec<f64>) -> Result<f64> {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().context("Nothing was measured.")
+    values
+        .get(values.len() / 2)
+        .copied()
+        .context("Nothing was measured.")
 }
 
-/// Reads a day of one server again and again while `work` goes on; answers that, and the longest milliseconds of one read.
-async fn longest_read<T>(database: &Database, work: impl Future<Output = Result<T>>) -> Result<(T, f64)> {
+/// Reads a day of one server again and again while `work` goes on; answers that, and the longest
+/// milliseconds of one read.
+async fn longest_read<T>(
+    database: &Database,
+    work: impl Future<Output = Result<T>>,
+) -> Result<(T, f64)> {
     let mut connection = database.connect().await?;
     let over = Arc::new(AtomicBool::new(false));
     let until = Arc::clone(&over);
@@ -229,9 +308,12 @@ async fn longest_read<T>(database: &Database, work: impl Future<Output = Result<
         let mut longest = Duration::ZERO;
         while !until.load(Ordering::Relaxed) {
             let began = Instant::now();
-            sqlx::query("select count(*) from telecom.node_status_hourly where node_server_id = 7 and hour >= now() - interval '1 day'")
-                .execute(&mut connection)
-                .await?;
+            sqlx::query(
+                "select count(*) from telecom.node_status_hourly where node_server_id = 7 \
+                and hour >= now() - interval '1 day'",
+            )
+            .execute(&mut connection)
+            .await?;
             longest = longest.max(began.elapsed());
         }
         anyhow::Ok(longest)
@@ -243,7 +325,10 @@ async fn longest_read<T>(database: &Database, work: impl Future<Output = Result<
 }
 
 async fn number(connection: &mut PgConnection, sql: &'static str) -> Result<i64> {
-    sqlx::query_scalar(sql).fetch_one(connection).await.with_context(|| format!("This failed: {sql}"))
+    sqlx::query_scalar(sql)
+        .fetch_one(connection)
+        .await
+        .with_context(|| format!("This failed: {sql}"))
 }
 
 impl Watch {
@@ -275,8 +360,10 @@ impl Watch {
     /// In lines.
     pub fn text(&self) -> String {
         format!(
-            "{} servers, {} heartbeats: {:.1} % of the updates heap-only, {:.0} bytes of WAL a heartbeat, {:.0} with the \
-             report's id and commit\nrefresh: {:.1} ms with 2 days of history, {:.1} ms with 2 years; a reader beside it \
+            "{} servers, {} heartbeats: {:.1} % of the updates heap-only, {:.0} bytes of WAL a \
+             heartbeat, {:.0} with the \
+             report's id and commit\nrefresh: {:.1} ms with 2 days of history, {:.1} ms with 2 \
+                 years; a reader beside it \
              waited at most {:.1} ms, without it {:.1} ms\n",
             self.servers,
             self.heartbeats,

@@ -64,13 +64,20 @@ pub struct Collectors<'f> {
 impl<'f> Collectors<'f> {
     /// Of a fleet; the first period starts at `start`.
     pub fn new(devices: &'f [Device], seed: u64, start: DateTime<Utc>) -> Self {
-        Self { devices, random: ChaCha8Rng::seed_from_u64(seed), start }
+        Self {
+            devices,
+            random: ChaCha8Rng::seed_from_u64(seed),
+            start,
+        }
     }
 
     /// The next minute.
     pub fn minute(&mut self, rhythm: &Rhythm) -> Result<Minute> {
         let (bodies, rows) = self.bodies(rhythm)?;
-        let deliveries = bodies.chunks(REPORTS_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
+        let deliveries = bodies
+            .chunks(REPORTS_PER_DELIVERY)
+            .map(delivery)
+            .collect::<Result<_>>()?;
         Ok(Minute { deliveries, rows })
     }
 
@@ -97,8 +104,14 @@ impl<'f> Collectors<'f> {
                 download: self.random.random_range(0..20_000_000_i64) * 2,
             };
             rows.push(row);
-            let (node_client_id, upload, download) = (Some(device.client_id), row.upload, row.download);
-            usage.push(UsageLine { user: device.user_id, node_client_id, upload, download });
+            let (node_client_id, upload, download) =
+                (Some(device.client_id), row.upload, row.download);
+            usage.push(UsageLine {
+                user: device.user_id,
+                node_client_id,
+                upload,
+                download,
+            });
         }
         let report = UsageReport {
             kind: TYPE.to_owned(),
@@ -134,20 +147,25 @@ pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
     let sent = System.now().timestamp_millis().to_string();
     let record = |body: &String| {
         json!({
-            "messageId": Uuid::new_v4(), "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a", "body": body,
+            "messageId": Uuid::new_v4(), "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+                "body": body,
             "attributes": {
                 "ApproximateReceiveCount": "1", "SentTimestamp": sent,
                 "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": sent
             },
-            "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
-            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:telecom", "awsRegion": "eu-central-1"
+            "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+                "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:telecom",
+                "awsRegion": "eu-central-1"
         })
     };
     let records: Vec<serde_json::Value> = bodies.iter().map(record).collect();
-    serde_json::to_vec(&json!({ "Records": records })).context("An event cannot be written as JSON.")
+    serde_json::to_vec(&json!({ "Records": records }))
+        .context("An event cannot be written as JSON.")
 }
 
-/// The start of the hour before the one that `now` is in: every period lies in one past hour, whenever this runs.
+/// The start of the hour before the one that `now` is in: every period lies in one past hour,
+/// whenever this runs.
 pub fn past_hour(now: DateTime<Utc>) -> DateTime<Utc> {
     let hour = TimeDelta::hours(1);
     now.duration_trunc(hour).unwrap_or(now) - hour

@@ -13,21 +13,40 @@ pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> Str
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<38} {value}");
     };
-    line("API", &format!("{}/v1/traffic-usage?range=day", endpoints.api));
+    line(
+        "API",
+        &format!("{}/v1/traffic-usage?range=day", endpoints.api),
+    );
     line("API documentation", &format!("{}/docs", endpoints.api));
     line("gRPC (telecom.v1, with reflection)", &endpoints.grpc);
     line("AWS endpoint", &endpoints.aws);
-    for (name, url) in endpoints.outputs.iter().filter(|(name, _)| name.ends_with("QueueUrl")) {
+    for (name, url) in endpoints
+        .outputs
+        .iter()
+        .filter(|(name, _)| name.ends_with("QueueUrl"))
+    {
         line(&spaced(name.trim_end_matches("Url")), url);
     }
-    line("Event bus", endpoints.outputs.get("EventBusName").map_or("", String::as_str));
+    line(
+        "Event bus",
+        endpoints
+            .outputs
+            .get("EventBusName")
+            .map_or("", String::as_str),
+    );
     line("Database", &format!("psql '{}'", endpoints.database_url));
     let functions = match settings.emulator {
         Emulator::Ministack => "ministack",
         Emulator::LocalStack => "function-*",
     };
-    line("Logs of the functions", &settings.log(functions).display().to_string());
-    line("All logs", &settings.state.join("log").display().to_string());
+    line(
+        "Logs of the functions",
+        &settings.log(functions).display().to_string(),
+    );
+    line(
+        "All logs",
+        &settings.state.join("log").display().to_string(),
+    );
     for extra in more {
         let _ = writeln!(text, "{extra}");
     }
@@ -54,6 +73,9 @@ mod tests {
 
     #[test]
     fn output_names_read_as_words() {
-        assert_eq!(spaced("UsageReportDeadLetterQueue"), "Usage report dead letter queue");
+        assert_eq!(
+            spaced("UsageReportDeadLetterQueue"),
+            "Usage report dead letter queue"
+        );
     }
 }

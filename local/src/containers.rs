@@ -1,7 +1,8 @@
 //! Docker containers that use what listens on this machine's loopback.
 //!
-//! PostgreSQL and the emulator stay on 127.0.0.1. While a command needs them, their ports are also open on the address
-//! that containers know this machine by, which nothing outside the machine reaches.
+//! PostgreSQL and the emulator stay on 127.0.0.1. While a command needs them, their ports are also
+//! open on the address that containers know this machine by, which nothing outside the machine
+//! reaches.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +24,8 @@ pub fn check_engine() -> Result<()> {
     let mut info = Command::new("docker");
     info.args(["info", "--format", "{{.ServerVersion}}"]);
     output(&mut info, "reach the Docker engine").context(
-        "Docker is not running, and functions in containers need it. Start it (`sudo systemctl start docker`), or use `make up`, which needs none.",
+        "Docker is not running, and functions in containers need it. Start it (`sudo systemctl \
+         start docker`), or use `make up`, which needs none.",
     )?;
     Ok(())
 }
@@ -31,7 +33,10 @@ pub fn check_engine() -> Result<()> {
 /// Whether the engine has an image already.
 #[must_use]
 pub fn has_image(name: &str) -> bool {
-    Command::new("docker").args(["image", "inspect", name]).output().is_ok_and(|answer| answer.status.success())
+    Command::new("docker")
+        .args(["image", "inspect", name])
+        .output()
+        .is_ok_and(|answer| answer.status.success())
 }
 
 /// The way from containers to ports of loopback; closed when dropped.
@@ -46,19 +51,31 @@ impl HostAccess {
     /// Opens `ports` to the containers of the default bridge.
     pub fn open(ports: &[u16]) -> Result<Self> {
         let bridge = bridge_address()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         for port in ports {
             let address = SocketAddr::from((bridge, *port));
             match runtime.block_on(TcpListener::bind(address)) {
                 Ok(listener) => drop(runtime.spawn(forward(listener, *port))),
                 // The bridge is inside Docker Desktop's own machine.
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
-                    return Ok(Self { host: DESKTOP_HOST.to_owned(), runtime: None });
+                    return Ok(Self {
+                        host: DESKTOP_HOST.to_owned(),
+                        runtime: None,
+                    });
                 }
-                Err(error) => return Err(error).with_context(|| format!("{address} cannot be opened to containers")),
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("{address} cannot be opened to containers"));
+                }
             }
         }
-        Ok(Self { host: bridge.to_string(), runtime: Some(runtime) })
+        Ok(Self {
+            host: bridge.to_string(),
+            runtime: Some(runtime),
+        })
     }
 }
 
@@ -84,19 +101,33 @@ async fn forward(listener: TcpListener, port: u16) {
 /// This machine's address on Docker's default bridge.
 fn bridge_address() -> Result<Ipv4Addr> {
     let mut inspect = Command::new("docker");
-    inspect.args(["network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]);
+    inspect.args([
+        "network",
+        "inspect",
+        "bridge",
+        "--format",
+        "{{json .IPAM.Config}}",
+    ]);
     let said = output(&mut inspect, "ask for Docker's default network")?;
-    address_of(&said).with_context(|| format!("Docker's default network has no address: {}", said.trim()))
+    address_of(&said)
+        .with_context(|| format!("Docker's default network has no address: {}", said.trim()))
 }
 
 /// The gateway; where it is not said, the first address of the network, which Docker takes for it.
 fn address_of(networks: &str) -> Result<Ipv4Addr> {
     let networks: Vec<Value> = serde_json::from_str(networks)?;
     for network in &networks {
-        if let Some(gateway) = network.get("Gateway").and_then(Value::as_str).and_then(|gateway| gateway.parse().ok()) {
+        if let Some(gateway) = network
+            .get("Gateway")
+            .and_then(Value::as_str)
+            .and_then(|gateway| gateway.parse().ok())
+        {
             return Ok(gateway);
         }
-        let subnet = network.get("Subnet").and_then(Value::as_str).and_then(|subnet| subnet.split('/').next());
+        let subnet = network
+            .get("Subnet")
+            .and_then(Value::as_str)
+            .and_then(|subnet| subnet.split('/').next());
         if let Some(subnet) = subnet.and_then(|subnet| subnet.parse::<Ipv4Addr>().ok()) {
             return Ok(Ipv4Addr::from_bits(subnet.to_bits().saturating_add(1)));
         }

@@ -10,15 +10,24 @@ use crate::postgres::{Cluster, check_url};
 use crate::process::wait_interruptibly;
 use crate::settings::Settings;
 
-/// Runs `command` with `DATABASE_URL` naming a server whose role may create databases, and returns the command's
-/// status. `existing` is a server to use instead of a throw-away one; `durable`: what is committed is on the disk.
-pub fn with_database(root: &Path, existing: Option<&str>, durable: bool, command: &[String]) -> Result<ExitCode> {
+/// Runs `command` with `DATABASE_URL` naming a server whose role may create databases, and returns
+/// the command's status. `existing` is a server to use instead of a throw-away one; `durable`: what
+/// is committed is on the disk.
+pub fn with_database(
+    root: &Path,
+    existing: Option<&str>,
+    durable: bool,
+    command: &[String],
+) -> Result<ExitCode> {
     if let Some(url) = existing {
         check_url(url)?;
         return run(command, url);
     }
     let (settings, _folder) = Settings::ephemeral(root)?;
-    let settings = Settings { durable, ..settings };
+    let settings = Settings {
+        durable,
+        ..settings
+    };
     let mut cluster = Cluster::start(&settings)?;
     let status = run(command, cluster.url());
     cluster.stop();
@@ -27,13 +36,18 @@ pub fn with_database(root: &Path, existing: Option<&str>, durable: bool, command
 
 /// The command stays in the terminal's foreground group: it gets Ctrl-C as this program does.
 fn run(command: &[String], url: &str) -> Result<ExitCode> {
-    let [program, arguments @ ..] = command else { bail!("Give a command: with-database -- COMMAND...") };
+    let [program, arguments @ ..] = command else {
+        bail!("Give a command: with-database -- COMMAND...")
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .env("DATABASE_URL", url)
         .spawn()
         .with_context(|| format!("Cannot start `{program}`"))?;
     let status = wait_interruptibly(&mut child)?;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }

@@ -29,9 +29,13 @@ pub struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// A deployment of the staged functions that use the database at `database_url`, with the template parameters
-    /// `extra` beside those that a local stack always has.
-    pub fn new(settings: &'a Settings, database_url: &str, extra: &BTreeMap<String, String>) -> Result<Self> {
+    /// A deployment of the staged functions that use the database at `database_url`, with the
+    /// template parameters `extra` beside those that a local stack always has.
+    pub fn new(
+        settings: &'a Settings,
+        database_url: &str,
+        extra: &BTreeMap<String, String>,
+    ) -> Result<Self> {
         let mut parameters = json!({
             "Deployment": "local",
             "Architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
@@ -39,25 +43,38 @@ impl<'a> Deployment<'a> {
             "DeletionProtection": "false",
         });
         if let Some(object) = parameters.as_object_mut() {
-            object.extend(extra.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))));
+            object.extend(
+                extra
+                    .iter()
+                    .map(|(name, value)| (name.clone(), Value::from(value.as_str()))),
+            );
         }
         let stamp = make_stamp(settings, database_url, &parameters)?;
-        Ok(Self { settings, database_url: database_url.to_owned(), parameters, stamp })
+        Ok(Self {
+            settings,
+            database_url: database_url.to_owned(),
+            parameters,
+            stamp,
+        })
     }
 
     /// Deploys, unless the stack that ministack has loaded is this very one.
     pub fn ensure(&self, python: &Environment) -> Result<Outputs> {
-        let deployed = fs::read_to_string(stamp_file(self.settings)).is_ok_and(|stamp| stamp == self.stamp);
+        let deployed =
+            fs::read_to_string(stamp_file(self.settings)).is_ok_and(|stamp| stamp == self.stamp);
         // Until the next orderly stop, what is saved is not what runs.
         let _ = fs::remove_file(stamp_file(self.settings));
         if !deployed {
             let sam = Environment::ensure(self.settings, "sam")?;
-            step("Deploying template.yaml with sam", || self.deploy(python, &sam))?;
+            step("Deploying template.yaml with sam", || {
+                self.deploy(python, &sam)
+            })?;
         }
         step("Registering load balancer targets", || self.finish(python))
     }
 
-    /// To be called when ministack has stopped and saved its state: the next start need not deploy again.
+    /// To be called when ministack has stopped and saved its state: the next start need not deploy
+    /// again.
     pub fn remember(&self) -> Result<()> {
         write_private(&stamp_file(self.settings), &self.stamp)
     }
@@ -68,20 +85,44 @@ impl<'a> Deployment<'a> {
         let samconfig = self.settings.state.join("samconfig.toml");
         write_private(&samconfig, "version = 0.1\n")?;
         let mut command = self.client(sam.program("sam"));
-        command.args(["deploy", "--stack-name", STACK_NAME, "--resolve-s3", "--capabilities"]);
+        command.args([
+            "deploy",
+            "--stack-name",
+            STACK_NAME,
+            "--resolve-s3",
+            "--capabilities",
+        ]);
         command.args(["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]);
-        command.args(["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"]);
-        command.args(["--no-disable-rollback", "--template-file", "template.yaml", "--config-file"]);
-        // Only what is said here counts, not the environments of the repository's own samconfig.toml.
+        command.args([
+            "--no-confirm-changeset",
+            "--no-fail-on-empty-changeset",
+            "--no-progressbar",
+        ]);
+        command.args([
+            "--no-disable-rollback",
+            "--template-file",
+            "template.yaml",
+            "--config-file",
+        ]);
+        // Only what is said here counts, not the environments of the repository's own
+        // samconfig.toml.
         command.arg(&samconfig);
-        command.arg("--parameter-overrides").arg(format!("file://{}", parameters.display()));
-        run_logged(command, &self.settings.log("deploy"), "deploy template.yaml")
+        command
+            .arg("--parameter-overrides")
+            .arg(format!("file://{}", parameters.display()));
+        run_logged(
+            command,
+            &self.settings.log("deploy"),
+            "deploy template.yaml",
+        )
     }
 
     /// With those of the database, which the template takes for an existing one.
     fn all_parameters(&self, python: &Environment) -> Result<Value> {
         let mut command = self.client(python.program("python"));
-        command.arg(self.settings.root.join("local/python/before_deploy.py")).env("DATABASE_URL", &self.database_url);
+        command
+            .arg(self.settings.root.join("local/python/before_deploy.py"))
+            .env("DATABASE_URL", &self.database_url);
         let of_database = output(&mut command, "describe the database to the template")?;
         let of_database: BTreeMap<String, Value> =
             serde_json::from_str(&of_database).context("The database's parameters are no JSON")?;
@@ -94,7 +135,9 @@ impl<'a> Deployment<'a> {
 
     fn finish(&self, python: &Environment) -> Result<Outputs> {
         let mut command = self.client(python.program("python"));
-        command.arg(self.settings.root.join("local/python/after_deploy.py")).arg(STACK_NAME);
+        command
+            .arg(self.settings.root.join("local/python/after_deploy.py"))
+            .arg(STACK_NAME);
         let outputs = output(&mut command, "register the load balancer's targets")?;
         serde_json::from_str(&outputs).context("The stack's outputs are no JSON")
     }
@@ -102,7 +145,9 @@ impl<'a> Deployment<'a> {
     fn client(&self, program: PathBuf) -> Command {
         let mut command = Command::new(program);
         as_client(&mut command, self.settings);
-        command.env("SAM_CLI_TELEMETRY", "0").current_dir(&self.settings.deploy);
+        command
+            .env("SAM_CLI_TELEMETRY", "0")
+            .current_dir(&self.settings.deploy);
         command
     }
 }
@@ -111,14 +156,21 @@ fn stamp_file(settings: &Settings) -> PathBuf {
     saved_state(settings).join("deployed")
 }
 
-/// Names the templates, the parameters, the database, the port, and each staged binary by its size and time.
+/// Names the templates, the parameters, the database, the port, and each staged binary by its size
+/// and time.
 fn make_stamp(settings: &Settings, database_url: &str, parameters: &Value) -> Result<String> {
     let mut stamp = format!("{}\n{database_url}\n{parameters}\n", settings.endpoint());
     for template in stage::templates(&settings.root)? {
-        let text = fs::read_to_string(&template).with_context(|| format!("Cannot read {}", template.display()))?;
+        let text = fs::read_to_string(&template)
+            .with_context(|| format!("Cannot read {}", template.display()))?;
         for name in stage::function_names(&text) {
-            let binary = settings.deploy.join("target/lambda").join(name).join("bootstrap");
-            let data = fs::metadata(&binary).with_context(|| format!("{} is not staged", binary.display()))?;
+            let binary = settings
+                .deploy
+                .join("target/lambda")
+                .join(name)
+                .join("bootstrap");
+            let data = fs::metadata(&binary)
+                .with_context(|| format!("{} is not staged", binary.display()))?;
             writeln!(stamp, "{name} {} {:?}", data.len(), data.modified()?)?;
         }
         stamp += &text;
@@ -128,8 +180,12 @@ fn make_stamp(settings: &Settings, database_url: &str, parameters: &Value) -> Re
 
 /// The newest migration's, as the time in its file's name.
 fn schema_version(settings: &Settings) -> Result<String> {
-    let names = fs::read_dir(settings.root.join("migrations")).context("Cannot read migrations/")?;
-    let newest = names.flatten().filter_map(|file| file.file_name().into_string().ok()).max();
+    let names =
+        fs::read_dir(settings.root.join("migrations")).context("Cannot read migrations/")?;
+    let newest = names
+        .flatten()
+        .filter_map(|file| file.file_name().into_string().ok())
+        .max();
     let newest = newest.context("There is no migration in migrations/")?;
     Ok(newest.split('_').next().unwrap_or_default().to_owned())
 }

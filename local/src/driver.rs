@@ -44,42 +44,72 @@ impl Driver {
         schedules: &[Schedule],
     ) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let jobs = schedules.iter().map(|schedule| Ok((schedule.function.clone(), Times::of(&schedule.expression)?)));
-        let clock = runtime.spawn(run_jobs(Arc::clone(functions), jobs.collect::<Result<_>>()?));
+        let jobs = schedules
+            .iter()
+            .map(|schedule| Ok((schedule.function.clone(), Times::of(&schedule.expression)?)));
+        let clock = runtime.spawn(run_jobs(
+            Arc::clone(functions),
+            jobs.collect::<Result<_>>()?,
+        ));
         let consume = |consumer: &Consumer| {
             let consumer = consumer.clone();
-            runtime.spawn(consume(Arc::clone(functions), queues.clone(), consumer, Arc::clone(&stopping)))
+            runtime.spawn(consume(
+                Arc::clone(functions),
+                queues.clone(),
+                consumer,
+                Arc::clone(&stopping),
+            ))
         };
-        Ok(Self { consumers: consumers.iter().map(consume).collect(), stopping, clock })
+        Ok(Self {
+            consumers: consumers.iter().map(consume).collect(),
+            stopping,
+            clock,
+        })
     }
 
     /// Stops the schedules, then the consumers once their queues are empty, or after 15 seconds.
     pub async fn stop(self) {
         self.clock.abort();
         self.stopping.store(true, Ordering::Relaxed);
-        if tokio::time::timeout(DRAIN_LIMIT, join_all(self.consumers)).await.is_err() {
+        if tokio::time::timeout(DRAIN_LIMIT, join_all(self.consumers))
+            .await
+            .is_err()
+        {
             note("Messages were left in the queues, and are gone with them.");
         }
     }
 }
 
-async fn consume(functions: Arc<NativeFunctions>, queues: Client, consumer: Consumer, stopping: Arc<AtomicBool>) {
+async fn consume(
+    functions: Arc<NativeFunctions>,
+    queues: Client,
+    consumer: Consumer,
+    stopping: Arc<AtomicBool>,
+) {
     loop {
         let was_stopping = stopping.load(Ordering::Relaxed);
         match deliver(&functions, &queues, &consumer).await {
             Ok(0) if was_stopping => return,
             Ok(_) => {}
             Err(error) => {
-                note(&format!("A delivery to {} failed and comes again: {error:#}", consumer.function));
+                note(&format!(
+                    "A delivery to {} failed and comes again: {error:#}",
+                    consumer.function
+                ));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
 }
 
-/// Receives what there is, hands it over, and deletes what did not fail; the rest comes again after the queue's
-/// visibility timeout, and goes to its dead-letter queue in the end. Answers how many there were.
-async fn deliver(functions: &NativeFunctions, queues: &Client, consumer: &Consumer) -> Result<usize> {
+/// Receives what there is, hands it over, and deletes what did not fail; the rest comes again after
+/// the queue's visibility timeout, and goes to its dead-letter queue in the end. Answers how many
+/// there were.
+async fn deliver(
+    functions: &NativeFunctions,
+    queues: &Client,
+    consumer: &Consumer,
+) -> Result<usize> {
     let received = queues
         .receive_message()
         .queue_url(&consumer.queue_url)
@@ -92,25 +122,49 @@ async fn deliver(functions: &NativeFunctions, queues: &Client, consumer: &Consum
         return Ok(0);
     }
     let records: Vec<_> = messages.iter().map(record).collect();
-    let answer = functions.invoke(&consumer.function, &json!({ "Records": records })).await?;
-    let failed: SqsBatchResponse = serde_json::from_value(answer).context("It answered no batch response")?;
-    let failed: Vec<_> = failed.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
-    let done = messages.iter().filter(|message| message.message_id.as_ref().is_none_or(|id| !failed.contains(id)));
+    let answer = functions
+        .invoke(&consumer.function, &json!({ "Records": records }))
+        .await?;
+    let failed: SqsBatchResponse =
+        serde_json::from_value(answer).context("It answered no batch response")?;
+    let failed: Vec<_> = failed
+        .batch_item_failures
+        .into_iter()
+        .map(|failure| failure.item_identifier)
+        .collect();
+    let done = messages.iter().filter(|message| {
+        message
+            .message_id
+            .as_ref()
+            .is_none_or(|id| !failed.contains(id))
+    });
     let entries = done.enumerate().map(|(number, message)| {
         let handle = message.receipt_handle.clone().unwrap_or_default();
-        DeleteMessageBatchRequestEntry::builder().id(number.to_string()).receipt_handle(handle).build()
+        DeleteMessageBatchRequestEntry::builder()
+            .id(number.to_string())
+            .receipt_handle(handle)
+            .build()
     });
     let entries = entries.collect::<Result<Vec<_>, _>>()?;
     if !entries.is_empty() {
-        queues.delete_message_batch().queue_url(&consumer.queue_url).set_entries(Some(entries)).send().await?;
+        queues
+            .delete_message_batch()
+            .queue_url(&consumer.queue_url)
+            .set_entries(Some(entries))
+            .send()
+            .await?;
     }
     Ok(messages.len())
 }
 
 /// A message as Lambda hands it over.
 fn record(message: &Message) -> Value {
-    let attributes: Map<String, Value> =
-        message.attributes.iter().flatten().map(|(name, value)| (name.as_str().to_owned(), json!(value))).collect();
+    let attributes: Map<String, Value> = message
+        .attributes
+        .iter()
+        .flatten()
+        .map(|(name, value)| (name.as_str().to_owned(), json!(value)))
+        .collect();
     json!({
         "messageId": message.message_id,
         "receiptHandle": message.receipt_handle,
@@ -135,11 +189,20 @@ enum Times {
 impl Times {
     /// The kinds of expressions that the template has.
     fn of(expression: &str) -> Result<Self> {
-        let minute = || expression.strip_prefix("cron(")?.strip_suffix(" * * * ? *)")?.parse().ok();
+        let minute = || {
+            expression
+                .strip_prefix("cron(")?
+                .strip_suffix(" * * * ? *)")?
+                .parse()
+                .ok()
+        };
         Ok(match expression {
             "rate(1 minute)" => Self::EveryMinute,
             "rate(1 hour)" => Self::Hourly(0),
-            _ => Self::Hourly(minute().with_context(|| format!("The schedule {expression:?} is not known here"))?),
+            _ => Self::Hourly(
+                minute()
+                    .with_context(|| format!("The schedule {expression:?} is not known here"))?,
+            ),
         })
     }
 
@@ -151,11 +214,15 @@ impl Times {
     }
 }
 
-/// At each full minute starts the jobs whose time it is, beside each other. One that is still at it makes the next wait.
+/// At each full minute starts the jobs whose time it is, beside each other. One that is still at it
+/// makes the next wait.
 async fn run_jobs(functions: Arc<NativeFunctions>, jobs: Vec<(String, Times)>) {
     loop {
         let into_minute = System.now().second();
-        tokio::time::sleep(Duration::from_secs(60_u32.saturating_sub(into_minute).into())).await;
+        tokio::time::sleep(Duration::from_secs(
+            60_u32.saturating_sub(into_minute).into(),
+        ))
+        .await;
         let now = System.now();
         for (function, _) in jobs.iter().filter(|(_, times)| times.include(now)) {
             let (functions, function) = (Arc::clone(&functions), function.clone());
@@ -169,7 +236,12 @@ async fn run_jobs(functions: Arc<NativeFunctions>, jobs: Vec<(String, Times)>) {
 }
 
 async fn run_job(functions: &NativeFunctions, function: &str) -> Result<()> {
-    let answer = functions.invoke(function, &json!({"source": "aws.scheduler", "detail": "{}"})).await?;
+    let answer = functions
+        .invoke(
+            function,
+            &json!({"source": "aws.scheduler", "detail": "{}"}),
+        )
+        .await?;
     if answer.get("errorType").is_some() {
         bail!("The function {function} failed: {answer}");
     }
@@ -188,8 +260,16 @@ mod tests {
         assert_eq!(Times::of("rate(1 minute)").unwrap(), Times::EveryMinute);
         assert_eq!(Times::of("rate(1 hour)").unwrap(), Times::Hourly(0));
         let five_past = Times::of("cron(5 * * * ? *)").unwrap();
-        assert!(five_past.include(at("2026-03-10T10:05:00Z")) && !five_past.include(at("2026-03-10T10:06:00Z")));
-        for unknown in ["rate(5 minutes)", "cron(5 4 * * ? *)", "cron(x * * * ? *)", ""] {
+        assert!(
+            five_past.include(at("2026-03-10T10:05:00Z"))
+                && !five_past.include(at("2026-03-10T10:06:00Z"))
+        );
+        for unknown in [
+            "rate(5 minutes)",
+            "cron(5 4 * * ? *)",
+            "cron(x * * * ? *)",
+            "",
+        ] {
             assert!(Times::of(unknown).is_err(), "{unknown}");
         }
     }

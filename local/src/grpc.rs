@@ -29,13 +29,25 @@ pub struct GrpcServer {
 
 impl GrpcServer {
     /// Starts it over the database at `database_url`; `parameters` are the stack's.
-    pub fn start(settings: &Settings, database_url: &str, parameters: &BTreeMap<String, String>) -> Result<Self> {
-        let program = settings.root.join("target").join(settings.profile.folder()).join("telecom-grpc");
+    pub fn start(
+        settings: &Settings,
+        database_url: &str,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Self> {
+        let program = settings
+            .root
+            .join("target")
+            .join(settings.profile.folder())
+            .join("telecom-grpc");
         if !program.is_file() {
-            bail!("{} is missing. Build it first: `make build`.", program.display());
+            bail!(
+                "{} is missing. Build it first: `make build`.",
+                program.display()
+            );
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
-        let mut command = Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
+        let mut command =
+            Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         environment(&mut command, address, database_url, parameters);
         let spec = ServiceSpec {
             name: "the gRPC server",
@@ -47,7 +59,9 @@ impl GrpcServer {
         let mut health = || {
             let mut ask = Command::new(&program);
             environment(&mut ask, address, database_url, parameters);
-            ask.arg("health").output().is_ok_and(|answer| answer.status.success())
+            ask.arg("health")
+                .output()
+                .is_ok_and(|answer| answer.status.success())
         };
         service.wait_until(START_LIMIT, &mut health)?;
         Ok(Self { service })
@@ -64,16 +78,31 @@ impl GrpcServer {
     }
 }
 
-fn environment(command: &mut Command, address: SocketAddr, database_url: &str, parameters: &BTreeMap<String, String>) {
+fn environment(
+    command: &mut Command,
+    address: SocketAddr,
+    database_url: &str,
+    parameters: &BTreeMap<String, String>,
+) {
     for name in FOREIGN_SETTINGS {
         command.env_remove(name);
     }
-    command.env("DATABASE_URL", database_url).env("DATABASE_MAX_CONNECTIONS", "5");
+    command
+        .env("DATABASE_URL", database_url)
+        .env("DATABASE_MAX_CONNECTIONS", "5");
     command.env("TELECOM_GRPC_ADDRESS", address.to_string());
-    command.env("TELECOM_GRPC_REFLECTION", "true").env("TELECOM_GRPC_WEB", "true");
+    command
+        .env("TELECOM_GRPC_REFLECTION", "true")
+        .env("TELECOM_GRPC_WEB", "true");
     // Nobody spreads calls over several servers here: there is nothing to wait for.
     command.env("TELECOM_GRPC_DRAIN_SECONDS", "0");
     for (parameter, variable) in AUTH_VARIABLES {
-        command.env(variable, parameters.get(parameter).map(String::as_str).unwrap_or_default());
+        command.env(
+            variable,
+            parameters
+                .get(parameter)
+                .map(String::as_str)
+                .unwrap_or_default(),
+        );
     }
 }

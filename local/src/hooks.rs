@@ -1,4 +1,5 @@
-//! What fills the system with life: keys and tokens, the demo fleet, the simulator, and the check of it all.
+//! What fills the system with life: keys and tokens, the demo fleet, the simulator, and the check
+//! of it all.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -40,8 +41,15 @@ pub fn issuer(settings: &Settings) -> Result<Issuer> {
 /// The template parameters `AuthIssuer`, `AuthAudience` and `AuthJwks`.
 pub fn auth_parameters(settings: &Settings) -> Result<BTreeMap<String, String>> {
     let jwks = issuer(settings)?.jwks()?;
-    let parameters = [("AuthIssuer", ISSUER.to_owned()), ("AuthAudience", AUDIENCE.to_owned()), ("AuthJwks", jwks)];
-    Ok(parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    let parameters = [
+        ("AuthIssuer", ISSUER.to_owned()),
+        ("AuthAudience", AUDIENCE.to_owned()),
+        ("AuthJwks", jwks),
+    ];
+    Ok(parameters
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect())
 }
 
 /// Loads the demo fleet into the migrated database; leaves existing data alone.
@@ -55,10 +63,25 @@ pub fn seed(endpoints: &Endpoints) -> Result<Fleet> {
 }
 
 /// Starts the simulator.
-pub fn simulate(settings: &Settings, endpoints: &Endpoints, fleet: Fleet, load: Load) -> Result<Box<dyn Workload>> {
-    let options = Options { load, duration: None, pace: Pace::RealTime };
+pub fn simulate(
+    settings: &Settings,
+    endpoints: &Endpoints,
+    fleet: Fleet,
+    load: Load,
+) -> Result<Box<dyn Workload>> {
+    let options = Options {
+        load,
+        duration: None,
+        pace: Pace::RealTime,
+    };
     let queue = endpoints.output("UsageReportQueueUrl")?.to_owned();
-    let running = Running::start(fleet, options, &account(settings), queue, endpoints.aws.clone())?;
+    let running = Running::start(
+        fleet,
+        options,
+        &account(settings),
+        queue,
+        endpoints.aws.clone(),
+    )?;
     note("The simulator sends usage reports, with repeats, late ones and heartbeats among them.");
     Ok(Box::new(running))
 }
@@ -81,9 +104,23 @@ impl Workload for Running {
 }
 
 /// Compares what was sent with what was recorded, billed and shown.
-pub fn verify(settings: &Settings, endpoints: &Endpoints, wait: Duration, users: usize) -> Result<Outcome> {
-    let api = Api { base_url: endpoints.api.clone(), issuer: issuer(settings)?, users };
-    let question = verify::Settings { account: account(settings), wait, others_allowed: true, api: Some(api) };
+pub fn verify(
+    settings: &Settings,
+    endpoints: &Endpoints,
+    wait: Duration,
+    users: usize,
+) -> Result<Outcome> {
+    let api = Api {
+        base_url: endpoints.api.clone(),
+        issuer: issuer(settings)?,
+        users,
+    };
+    let question = verify::Settings {
+        account: account(settings),
+        wait,
+        others_allowed: true,
+        api: Some(api),
+    };
     block_on(async {
         let pool = PgPool::connect(&endpoints.database_url).await?;
         verify::verify(&pool, &question, &System, note).await
@@ -107,18 +144,22 @@ pub fn banner(settings: &Settings, endpoints: &Endpoints) -> Result<Vec<String>>
         String::new(),
         "  Try (the first bills are written at the next full minute):".to_owned(),
         format!(
-            "    curl -sH \"authorization: Bearer $(make -s token)\" '{}/v1/traffic-usage?range=day'",
+            "    curl -sH \"authorization: Bearer $(make -s token)\" \
+             '{}/v1/traffic-usage?range=day'",
             endpoints.api
         ),
         format!(
-            "    curl -sH \"authorization: Bearer $(make -s token ARGS=--admin)\" '{}/v1/admin/node-servers?limit=3'",
+            "    curl -sH \"authorization: Bearer $(make -s token ARGS=--admin)\" \
+             '{}/v1/admin/node-servers?limit=3'",
             endpoints.api
         ),
         format!(
-            "    psql '{}' -c \"select status, upload_bytes, download_bytes from telecom.package_queue where user_id = '{DEMO_USER}' order by id\"",
+            "    psql '{}' -c \"select status, upload_bytes, download_bytes \
+             from telecom.package_queue where user_id = '{DEMO_USER}' order by id\"",
             endpoints.database_url
         ),
-        "    make verify      compares what the simulator sent with what was recorded and billed, to the byte"
+        "    make verify      compares what the simulator sent with what was recorded and billed, \
+         to the byte"
             .to_owned(),
     ];
     Ok(lines.to_vec())
@@ -129,6 +170,8 @@ fn account(settings: &Settings) -> PathBuf {
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     runtime.context("Cannot start a runtime")?.block_on(work)
 }

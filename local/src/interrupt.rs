@@ -9,11 +9,12 @@ use signal_hook::flag;
 
 static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Turns the signals that end a program into a request to stop in order. A second Ctrl-C ends it at once; what it
-/// started dies with it (see [`crate::process`]).
+/// Turns the signals that end a program into a request to stop in order. A second Ctrl-C ends it at
+/// once; what it started dies with it (see [`crate::process`]).
 pub fn listen() -> Result<()> {
     let requested = REQUESTED.get_or_init(Arc::default);
-    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(requested)).context("Cannot handle Ctrl-C")?;
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(requested))
+        .context("Cannot handle Ctrl-C")?;
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         flag::register(signal, Arc::clone(requested)).context("Cannot handle signals")?;
     }
@@ -23,7 +24,9 @@ pub fn listen() -> Result<()> {
 /// Whether a stop was asked for.
 #[must_use]
 pub fn requested() -> bool {
-    REQUESTED.get().is_some_and(|requested| requested.load(Ordering::Relaxed))
+    REQUESTED
+        .get()
+        .is_some_and(|requested| requested.load(Ordering::Relaxed))
 }
 
 /// An error if a stop was asked for; waits end with it.

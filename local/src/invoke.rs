@@ -8,15 +8,27 @@ use serde_json::Value;
 /// The longest a function may run.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// Invokes the function called `name` at `endpoint` with `payload` and returns its answer. An error if it fails.
+/// Invokes the function called `name` at `endpoint` with `payload` and returns its answer. An error
+/// if it fails.
 pub fn invoke(endpoint: &str, name: &str, payload: &Value) -> Result<Value> {
     let url = format!("{endpoint}/2015-03-31/functions/{name}/invocations");
-    let request = ureq::post(&url).config().timeout_global(Some(LIMIT)).http_status_as_error(false).build();
-    let mut response = request.send_json(payload).with_context(|| format!("Cannot reach the function {name}"))?;
-    let failed = response.headers().contains_key("x-amz-function-error") || !response.status().is_success();
-    let answer = response.body_mut().read_to_string().with_context(|| format!("The function {name} gave no answer"))?;
+    let request = ureq::post(&url)
+        .config()
+        .timeout_global(Some(LIMIT))
+        .http_status_as_error(false)
+        .build();
+    let mut response = request
+        .send_json(payload)
+        .with_context(|| format!("Cannot reach the function {name}"))?;
+    let failed =
+        response.headers().contains_key("x-amz-function-error") || !response.status().is_success();
+    let answer = response
+        .body_mut()
+        .read_to_string()
+        .with_context(|| format!("The function {name} gave no answer"))?;
     if failed {
         bail!("The function {name} failed: {answer}");
     }
-    serde_json::from_str(&answer).with_context(|| format!("The function {name} answered with no JSON: {answer}"))
+    serde_json::from_str(&answer)
+        .with_context(|| format!("The function {name} answered with no JSON: {answer}"))
 }

@@ -1,6 +1,8 @@
-//! The whole system on one machine: PostgreSQL, an AWS emulator (ministack) and the deployed `template.yaml`.
+//! The whole system on one machine: PostgreSQL, an AWS emulator (ministack) and the deployed
+//! `template.yaml`.
 //!
-//! [`stack::Stack`] starts and stops all of it; the program `telecom-local` and the end-to-end tests are its users.
+//! [`stack::Stack`] starts and stops all of it; the program `telecom-local` and the end-to-end
+//! tests are its users.
 pub mod banner;
 pub mod containers;
 pub mod database;

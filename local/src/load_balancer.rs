@@ -1,5 +1,6 @@
-//! A load balancer in front of functions, where the emulator has none: a request becomes the event that AWS's makes of
-//! it, and the function's answer a response. Which path leads to which function is read from the API's own document.
+//! A load balancer in front of functions, where the emulator has none: a request becomes the event
+//! that AWS's makes of it, and the function's answer a response. Which path leads to which function
+//! is read from the API's own document.
 
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +20,10 @@ use crate::loopback::{Answer, Server, reply, serve};
 /// Invokes the function of the package so called with an event, and waits for its answer.
 pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
 
+/// The target group that an event names.
+const TARGET_GROUP: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0";
+
 /// The function that answers with the API's documentation, and its paths.
 const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/v1/openapi.json"]);
 
@@ -31,9 +36,20 @@ pub struct LoadBalancer {
 impl LoadBalancer {
     /// Starts it on `port` of loopback.
     pub fn start(port: u16, invoke: Invoke) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        runtime.block_on(serve(Balancer { routes: Arc::new(routes()), invoke }, port))?;
-        Ok(Self { runtime: Some(runtime) })
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        runtime.block_on(serve(
+            Balancer {
+                routes: Arc::new(routes()),
+                invoke,
+            },
+            port,
+        ))?;
+        Ok(Self {
+            runtime: Some(runtime),
+        })
     }
 }
 
@@ -56,7 +72,8 @@ impl Server for Balancer {
     const FOR_PAGES: bool = true;
 
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
-        let Some(function) = function_for(&self.routes, request.uri().path()).map(str::to_owned) else {
+        let Some(function) = function_for(&self.routes, request.uri().path()).map(str::to_owned)
+        else {
             return reply(404, r#"{"status":404,"code":"not_found"}"#);
         };
         let (event, invoke) = (event(&request), Arc::clone(&self.invoke));
@@ -71,9 +88,16 @@ impl Server for Balancer {
 /// Paths and the packages of their functions; `{id}` stands for a segment.
 fn routes() -> Vec<(String, String)> {
     let document = shared::http::openapi::document();
-    let paths = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let paths = document
+        .get("paths")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
     let of_operations = paths.filter_map(|(path, methods)| {
-        let operation = methods.as_object()?.values().find_map(|method| method.get("operationId")?.as_str())?;
+        let operation = methods
+            .as_object()?
+            .values()
+            .find_map(|method| method.get("operationId")?.as_str())?;
         Some((path.clone(), kebab_case(operation)))
     });
     let (function, documents) = DOCUMENTATION;
@@ -96,24 +120,41 @@ fn kebab_case(name: &str) -> String {
 fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r str> {
     let leads_here = |pattern: &str| {
         let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-        let segments = wanted.by_ref().zip(given.by_ref()).all(|(wanted, given)| wanted == given || wanted == "{id}");
+        let segments = wanted
+            .by_ref()
+            .zip(given.by_ref())
+            .all(|(wanted, given)| wanted == given || wanted == "{id}");
         segments && pattern.split('/').count() == path.split('/').count()
     };
-    routes.iter().find(|(pattern, _)| leads_here(pattern)).map(|(_, function)| function.as_str())
+    routes
+        .iter()
+        .find(|(pattern, _)| leads_here(pattern))
+        .map(|(_, function)| function.as_str())
 }
 
 /// With headers and parameters of several values, as the target groups of the template ask for.
 fn event(request: &Request<Bytes>) -> Value {
     let uri = request.uri();
-    let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let text =
+        |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = request.headers();
     let headers: Map<String, Value> = headers
         .keys()
-        .map(|name| (name.to_string(), headers.get_all(name).iter().map(text).collect::<Vec<_>>().into()))
+        .map(|name| {
+            (
+                name.to_string(),
+                headers
+                    .get_all(name)
+                    .iter()
+                    .map(text)
+                    .collect::<Vec<_>>()
+                    .into(),
+            )
+        })
         .collect();
     let body = std::str::from_utf8(request.body());
     json!({
-        "requestContext": {"elb": {"targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0"}},
+        "requestContext": {"elb": {"targetGroupArn": TARGET_GROUP}},
         "httpMethod": request.method().as_str(),
         "path": uri.path(),
         "multiValueQueryStringParameters": parameters(uri.query().unwrap_or_default()),
@@ -128,7 +169,11 @@ fn parameters(query: &str) -> Map<String, Value> {
     let mut parameters = Map::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        if let Some(values) = parameters.entry(name).or_insert_with(|| json!([])).as_array_mut() {
+        if let Some(values) = parameters
+            .entry(name)
+            .or_insert_with(|| json!([]))
+            .as_array_mut()
+        {
             values.push(value.into());
         }
     }
@@ -139,13 +184,18 @@ fn response(answer: Value) -> Result<Answer> {
     let told = answer.to_string();
     let answer: AlbTargetGroupResponse =
         serde_json::from_value(answer).with_context(|| format!("The function answered {told}"))?;
-    let status = u16::try_from(answer.status_code).context("The function answered a status that is none")?;
+    let status =
+        u16::try_from(answer.status_code).context("The function answered a status that is none")?;
     let mut response = Response::builder().status(status);
     if let Some(headers) = response.headers_mut() {
         *headers = answer.multi_value_headers;
     }
     let body = answer.body.map(|body| body.to_vec()).unwrap_or_default();
-    let decoded = if answer.is_base64_encoded { BASE64_STANDARD.decode(body)? } else { body };
+    let decoded = if answer.is_base64_encoded {
+        BASE64_STANDARD.decode(body)?
+    } else {
+        body
+    };
     Ok(response.body(Full::new(decoded.into()))?)
 }
 
@@ -167,7 +217,9 @@ mod tests {
         let routes = routes();
         assert!(routes.len() >= 14, "{routes:?}");
         for (path, function) in &routes {
-            let folder = crate::settings::repository().join("functions/api").join(function);
+            let folder = crate::settings::repository()
+                .join("functions/api")
+                .join(function);
             assert!(folder.is_dir(), "{path}: {function}");
         }
     }
@@ -176,9 +228,21 @@ mod tests {
     fn a_path_leads_to_one_function_and_no_further() {
         let routes = routes();
         assert_eq!(function_for(&routes, "/v1/nodes"), Some("list-nodes"));
-        assert_eq!(function_for(&routes, "/v1/admin/node-servers/7"), Some("show-node-server"));
-        assert_eq!(function_for(&routes, "/v1/admin/package-queue/counts"), Some("count-queued-packages"));
-        for nowhere in ["/", "/v1/nodes/", "/v1/nodes/1", "/v1/admin/node-servers/7/x", "/v2/nodes"] {
+        assert_eq!(
+            function_for(&routes, "/v1/admin/node-servers/7"),
+            Some("show-node-server")
+        );
+        assert_eq!(
+            function_for(&routes, "/v1/admin/package-queue/counts"),
+            Some("count-queued-packages")
+        );
+        for nowhere in [
+            "/",
+            "/v1/nodes/",
+            "/v1/nodes/1",
+            "/v1/admin/node-servers/7/x",
+            "/v2/nodes",
+        ] {
             assert_eq!(function_for(&routes, nowhere), None, "{nowhere}");
         }
     }
@@ -191,19 +255,36 @@ mod tests {
             .body(Bytes::from_static(&[0xff, 0x00]))
             .unwrap();
         let event = event(&request);
-        assert_eq!(event["multiValueQueryStringParameters"], json!({"a": ["1", "%20"], "b": [""]}));
+        assert_eq!(
+            event["multiValueQueryStringParameters"],
+            json!({"a": ["1", "%20"], "b": [""]})
+        );
         assert_eq!(event["multiValueHeaders"], json!({"x": ["1", "2"]}));
         assert_eq!(
-            (&event["httpMethod"], &event["body"], &event["isBase64Encoded"]),
+            (
+                &event["httpMethod"],
+                &event["body"],
+                &event["isBase64Encoded"]
+            ),
             (&json!("PUT"), &json!("/wA="), &json!(true))
         );
     }
 
     #[test]
     fn what_is_no_answer_of_a_function_behind_a_load_balancer_is_said_to_be_none() {
-        let refused = response(json!({"errorMessage": "broken"})).unwrap_err().to_string();
+        let refused = response(json!({"errorMessage": "broken"}))
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("broken"), "{refused}");
-        let taken = response(json!({"statusCode": 200, "multiValueHeaders": {"etag": ["a"]}, "body": "x"})).unwrap();
-        assert_eq!((taken.status().as_u16(), taken.headers()["etag"].to_str().unwrap()), (200, "a"));
+        let taken =
+            response(json!({"statusCode": 200, "multiValueHeaders": {"etag": ["a"]}, "body": "x"}))
+                .unwrap();
+        assert_eq!(
+            (
+                taken.status().as_u16(),
+                taken.headers()["etag"].to_str().unwrap()
+            ),
+            (200, "a")
+        );
     }
 }

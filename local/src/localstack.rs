@@ -1,4 +1,5 @@
-//! `LocalStack`, without an account: queues, a bus and a way to deploy them. What it lacks is driven from here.
+//! `LocalStack`, without an account: queues, a bus and a way to deploy them. What it lacks is
+//! driven from here.
 
 use std::process::Command;
 use std::time::Duration;
@@ -55,7 +56,11 @@ impl LocalStack {
     /// Starts it, empty.
     pub fn start(settings: &Settings, environment: &Environment) -> Result<Self> {
         settings.create_state()?;
-        net::check_port(settings.gateway_port, "the AWS endpoint", "--port or TELECOM_PORT")?;
+        net::check_port(
+            settings.gateway_port,
+            "the AWS endpoint",
+            "--port or TELECOM_PORT",
+        )?;
         private_folder(&settings.state.join("localstack"))?;
         let spec = ServiceSpec {
             name: "LocalStack",
@@ -74,7 +79,9 @@ impl LocalStack {
         let mut command = Command::new(environment.program("python"));
         as_client(&mut command, settings);
         command.arg(settings.root.join("local/python/localstack_deploy.py"));
-        command.arg(settings.root.join("template.yaml")).arg(STACK_NAME);
+        command
+            .arg(settings.root.join("template.yaml"))
+            .arg(STACK_NAME);
         let said = output(&mut command, "deploy the queues and the bus to LocalStack")?;
         serde_json::from_str(&said).context("What is deployed is not told as JSON")
     }
@@ -92,21 +99,38 @@ impl LocalStack {
 
 fn command(settings: &Settings, environment: &Environment) -> Command {
     let mut command = dying_with_parent(environment.program("python"), "TERM", None);
-    for name in FOREIGN_SETTINGS.iter().chain(&["AWS_ENDPOINT_URL", "DATABASE_URL", "RUST_LOG", "PYTHONHOME"]) {
+    for name in FOREIGN_SETTINGS.iter().chain(&[
+        "AWS_ENDPOINT_URL",
+        "DATABASE_URL",
+        "RUST_LOG",
+        "PYTHONHOME",
+    ]) {
         command.env_remove(name);
     }
     command.args(["-m", "localstack.runtime.main"]);
     let address = format!("127.0.0.1:{}", settings.gateway_port);
-    command.env("GATEWAY_LISTEN", &address).env("LOCALSTACK_HOST", &address);
+    command
+        .env("GATEWAY_LISTEN", &address)
+        .env("LOCALSTACK_HOST", &address);
     // Its other server listens on every interface, whatever it is told.
-    command.env("GATEWAY_SERVER", "hypercorn").env("DNS_ADDRESS", "0");
+    command
+        .env("GATEWAY_SERVER", "hypercorn")
+        .env("DNS_ADDRESS", "0");
     // Queues are at the address that it listens on, not at a name that must be asked for elsewhere.
     command.env("SQS_ENDPOINT_STRATEGY", "path");
-    command.env("DISABLE_EVENTS", "1").env("SKIP_SSL_CERT_DOWNLOAD", "1");
+    command
+        .env("DISABLE_EVENTS", "1")
+        .env("SKIP_SSL_CERT_DOWNLOAD", "1");
     // In a container of other people it would look for folders that its own image has.
-    command.env("OVERRIDE_IN_DOCKER", "0").env("LOCALSTACK_VOLUME_DIR", settings.state.join("localstack"));
-    command.env("XDG_CACHE_HOME", settings.state.join("localstack")).env("TMPDIR", settings.state.join("localstack"));
+    command
+        .env("OVERRIDE_IN_DOCKER", "0")
+        .env("LOCALSTACK_VOLUME_DIR", settings.state.join("localstack"));
+    command
+        .env("XDG_CACHE_HOME", settings.state.join("localstack"))
+        .env("TMPDIR", settings.state.join("localstack"));
     command.env("PYTHONPATH", settings.root.join("local").join("python"));
-    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(settings.state.join("localstack"));
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(settings.state.join("localstack"));
     command
 }

@@ -28,7 +28,8 @@ pub trait Server: Clone + Send + Sync + 'static {
 /// Serves on `port` of loopback (0: a free one), until the runtime ends.
 pub async fn serve(server: impl Server, port: u16) -> Result<SocketAddr> {
     let bound = TcpListener::bind(("127.0.0.1", port)).await;
-    let listener = bound.with_context(|| format!("Port {port} of 127.0.0.1 cannot be listened on"))?;
+    let listener =
+        bound.with_context(|| format!("Port {port} of 127.0.0.1 cannot be listened on"))?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -53,24 +54,36 @@ async fn converse<S: Server>(stream: TcpStream, server: S) {
         }
     });
     // A client that goes away is no fault of ours.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
-/// Whether a request comes from a page that may not call the server: `local/python/guard.py` explains how that is known.
+/// Whether a request comes from a page that may not call the server: `local/python/guard.py`
+/// explains how that is known.
 fn is_of_a_page<S: Server>(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .map(|value| value.to_str().unwrap_or_default())
+    };
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let here = host.is_some_and(|host| {
         let name = host.host().trim_matches(['[', ']']);
         name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
     });
-    let of_a_script = headers.contains_key(ORIGIN) || text("sec-fetch-site").is_some_and(|site| site != "none");
+    let of_a_script =
+        headers.contains_key(ORIGIN) || text("sec-fetch-site").is_some_and(|site| site != "none");
     !here || (of_a_script && !S::FOR_PAGES)
 }
 
 /// An answer with a body.
 pub fn reply(status: u16, body: impl Into<Bytes>) -> Result<Answer> {
-    Ok(Response::builder().status(status).body(Full::new(body.into()))?)
+    Ok(Response::builder()
+        .status(status)
+        .body(Full::new(body.into()))?)
 }
 
 #[cfg(test)]
@@ -99,18 +112,36 @@ mod tests {
     #[test]
     fn a_page_reaches_no_internal_server_and_no_server_by_another_name() {
         let is_refused = |headers: &[(&'static str, &'static str)]| {
-            let headers: HeaderMap =
-                headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-            (is_of_a_page::<Internal>(&headers), is_of_a_page::<Public>(&headers))
+            let headers: HeaderMap = headers
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+                .collect();
+            (
+                is_of_a_page::<Internal>(&headers),
+                is_of_a_page::<Public>(&headers),
+            )
         };
         let here = ("host", "127.0.0.1:4566");
         assert_eq!(is_refused(&[here]), (false, false));
         assert_eq!(is_refused(&[("host", "[::1]:4566")]), (false, false));
-        assert_eq!(is_refused(&[here, ("sec-fetch-site", "none")]), (false, false));
-        assert_eq!(is_refused(&[here, ("origin", "https://evil.test")]), (true, false));
+        assert_eq!(
+            is_refused(&[here, ("sec-fetch-site", "none")]),
+            (false, false)
+        );
+        assert_eq!(
+            is_refused(&[here, ("origin", "https://evil.test")]),
+            (true, false)
+        );
         assert_eq!(is_refused(&[here, ("origin", "null")]), (true, false));
-        assert_eq!(is_refused(&[here, ("sec-fetch-site", "cross-site")]), (true, false));
-        for foreign in [&[][..], &[("host", "evil.test:4566")], &[("host", "127.0.0.1.evil.test")]] {
+        assert_eq!(
+            is_refused(&[here, ("sec-fetch-site", "cross-site")]),
+            (true, false)
+        );
+        for foreign in [
+            &[][..],
+            &[("host", "evil.test:4566")],
+            &[("host", "127.0.0.1.evil.test")],
+        ] {
             assert_eq!(is_refused(foreign), (true, true), "{foreign:?}");
         }
     }

@@ -12,12 +12,15 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use local::demo::script::Load;
 use local::demo::token::Role;
-use local::settings::{Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, POSTGRES_PORT, Profile, Settings, repository};
+use local::settings::{
+    Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, POSTGRES_PORT, Profile, Settings, repository,
+};
 use local::stack::Endpoints;
 use local::{banner, database, hooks, interrupt, postgres, process, python, sam, session, stage};
 use uuid::Uuid;
 
-/// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed template.yaml.
+/// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed
+/// template.yaml.
 ///
 /// Everything it makes is under .local/ of the repository. Nothing needs Docker or an AWS account.
 #[derive(Debug, Parser)]
@@ -44,7 +47,8 @@ struct Options {
     #[arg(long, global = true, env = "TELECOM_GRPC_PORT", default_value_t = GRPC_PORT)]
     grpc_port: u16,
     /// What stands in for AWS
-    #[arg(long, global = true, env = "TELECOM_STACK", value_enum, default_value_t = StandIn::Ministack)]
+    #[arg(long, global = true, env = "TELECOM_STACK", value_enum,
+        default_value_t = StandIn::Ministack)]
     stack: StandIn,
     /// Port of the HTTP API with LocalStack
     #[arg(long, global = true, env = "TELECOM_HTTP_PORT", default_value_t = HTTP_PORT)]
@@ -157,12 +161,19 @@ struct Simulation {
 
 impl Simulation {
     fn load(self) -> Option<Load> {
-        let load = Load { reports_per_second: self.rate, lines_per_report: self.lines.max(1), ..Load::default() };
+        let load = Load {
+            reports_per_second: self.rate,
+            lines_per_report: self.lines.max(1),
+            ..Load::default()
+        };
         (self.rate > 0).then_some(load)
     }
 
     fn as_arguments(self) -> [String; 2] {
-        [format!("--rate={}", self.rate), format!("--lines={}", self.lines)]
+        [
+            format!("--rate={}", self.rate),
+            format!("--lines={}", self.lines),
+        ]
     }
 }
 
@@ -184,12 +195,27 @@ impl Cli {
         }
         let settings = self.options.settings()?;
         match self.command {
-            Command::Run(simulation) => session::run(&settings, simulation.load(), |banner| println!("{banner}"))?,
-            Command::Up(simulation) => {
-                session::up(&settings, &[self.options.as_arguments("run"), simulation.as_arguments().into()].concat())?;
+            Command::Run(simulation) => {
+                session::run(&settings, simulation.load(), |banner| println!("{banner}"))?
             }
-            Command::Verify { wait, users } => return verify(&settings, Duration::from_secs(wait), users),
-            Command::Token { user, admin, secrets } => {
+            Command::Up(simulation) => {
+                session::up(
+                    &settings,
+                    &[
+                        self.options.as_arguments("run"),
+                        simulation.as_arguments().into(),
+                    ]
+                    .concat(),
+                )?;
+            }
+            Command::Verify { wait, users } => {
+                return verify(&settings, Duration::from_secs(wait), users);
+            }
+            Command::Token {
+                user,
+                admin,
+                secrets,
+            } => {
                 let role = if secrets {
                     Role::AdminWithSecrets
                 } else if admin {
@@ -206,10 +232,20 @@ impl Cli {
             Command::Sam(command) => return sam_local(&settings, command),
             Command::Stage => stage::stage(&settings)?,
             Command::Tool { name } => {
-                println!("{}", python::Environment::ensure(&settings, &name)?.program("").display());
+                println!(
+                    "{}",
+                    python::Environment::ensure(&settings, &name)?
+                        .program("")
+                        .display()
+                );
             }
             Command::WithDatabase { durable, command } => {
-                return database::with_database(&settings.root, settings.database_url.as_deref(), durable, &command);
+                return database::with_database(
+                    &settings.root,
+                    settings.database_url.as_deref(),
+                    durable,
+                    &command,
+                );
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -219,7 +255,8 @@ impl Cli {
 impl Options {
     fn settings(&self) -> Result<Settings> {
         let root = self.root.clone().unwrap_or_else(repository);
-        let root = fs::canonicalize(&root).with_context(|| format!("There is no repository at {}", root.display()))?;
+        let root = fs::canonicalize(&root)
+            .with_context(|| format!("There is no repository at {}", root.display()))?;
         Ok(Settings {
             gateway_port: self.port,
             postgres_port: self.pg_port,
@@ -238,8 +275,8 @@ impl Options {
         })
     }
 
-    /// The same options for another call of this program. The database's URL goes by the environment, where other
-    /// users cannot read it.
+    /// The same options for another call of this program. The database's URL goes by the
+    /// environment, where other users cannot read it.
     fn as_arguments(&self, command: &str) -> Vec<String> {
         let mut arguments = vec![
             command.to_owned(),
@@ -248,9 +285,21 @@ impl Options {
             format!("--grpc-port={}", self.grpc_port),
             format!("--http-port={}", self.http_port),
         ];
-        arguments.extend(self.root.iter().map(|root| format!("--root={}", root.display())));
-        arguments.extend(self.stack.to_possible_value().map(|stack| format!("--stack={}", stack.get_name())));
-        arguments.extend(self.build.to_possible_value().map(|build| format!("--build={}", build.get_name())));
+        arguments.extend(
+            self.root
+                .iter()
+                .map(|root| format!("--root={}", root.display())),
+        );
+        arguments.extend(
+            self.stack
+                .to_possible_value()
+                .map(|stack| format!("--stack={}", stack.get_name())),
+        );
+        arguments.extend(
+            self.build
+                .to_possible_value()
+                .map(|build| format!("--build={}", build.get_name())),
+        );
         arguments
     }
 }
@@ -259,7 +308,10 @@ impl Options {
 fn openapi(root: &Path) -> Result<()> {
     let document = shared::http::openapi::document();
     fs::write(root.join("docs/openapi.json"), format!("{document:#}\n"))?;
-    fs::write(root.join("docs/openapi.html"), shared::http::page::render(&document))?;
+    fs::write(
+        root.join("docs/openapi.html"),
+        shared::http::page::render(&document),
+    )?;
     Ok(())
 }
 
@@ -271,10 +323,14 @@ fn running(settings: &Settings) -> Result<Endpoints> {
 fn sam_local(settings: &Settings, command: SamCommand) -> Result<ExitCode> {
     let endpoints = running(settings)?;
     match command {
-        SamCommand::Invoke { function, event } => sam::run_once(settings, &endpoints, &function, event.as_deref()),
+        SamCommand::Invoke { function, event } => {
+            sam::run_once(settings, &endpoints, &function, event.as_deref())
+        }
         SamCommand::Api { api_port } => {
             sam::serve_api(settings, &endpoints, api_port, |url| {
-                println!("The API is at {url}, its functions in containers. Ctrl-C stops it. To try:");
+                println!(
+                    "The API is at {url}, its functions in containers. Ctrl-C stops it. To try:"
+                );
                 println!("  curl -sH \"authorization: Bearer $(make -s token)\" '{url}/v1/nodes'");
             })?;
             Ok(ExitCode::SUCCESS)
@@ -286,7 +342,11 @@ fn verify(settings: &Settings, wait: Duration, users: usize) -> Result<ExitCode>
     let endpoints = running(settings)?;
     let outcome = hooks::verify(settings, &endpoints, wait, users)?;
     println!("{outcome}");
-    Ok(if outcome.agrees() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if outcome.agrees() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn status(settings: &Settings) -> Result<ExitCode> {
@@ -295,7 +355,10 @@ fn status(settings: &Settings) -> Result<ExitCode> {
         return Ok(ExitCode::from(3));
     }
     match session::read_record(settings).and_then(|record| record.endpoints) {
-        Some(endpoints) => println!("{}", banner::ready(settings, &endpoints, &hooks::banner(settings, &endpoints)?)),
+        Some(endpoints) => println!(
+            "{}",
+            banner::ready(settings, &endpoints, &hooks::banner(settings, &endpoints)?)
+        ),
         None => println!("It is starting or stopping."),
     }
     Ok(ExitCode::SUCCESS)
@@ -307,7 +370,10 @@ fn clean(settings: &Settings) -> Result<()> {
         bail!("It is running. Stop it first: `make down`.");
     }
     let tools = settings.tools();
-    let entries = fs::read_dir(&settings.state).into_iter().flatten().flatten();
+    let entries = fs::read_dir(&settings.state)
+        .into_iter()
+        .flatten()
+        .flatten();
     for entry in entries.filter(|entry| entry.path() != tools) {
         remove(&entry.path())?;
     }
@@ -315,7 +381,11 @@ fn clean(settings: &Settings) -> Result<()> {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
     match removed {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("Cannot remove {}", path.display()))

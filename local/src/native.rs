@@ -1,4 +1,5 @@
-//! Functions as processes of this machine, each with a runtime API of its own: what Lambda does, without Lambda.
+//! Functions as processes of this machine, each with a runtime API of its own: what Lambda does,
+//! without Lambda.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,8 @@ use crate::runtime_api::RuntimeApi;
 use crate::settings::{STACK_NAME, Settings};
 use crate::stage::functions;
 
-/// The functions of the template. Each is started when it is first invoked, and runs one invocation at a time.
+/// The functions of the template. Each is started when it is first invoked, and runs one invocation
+/// at a time.
 #[derive(Debug)]
 pub struct NativeFunctions {
     functions: BTreeMap<String, Mutex<Option<Running>>>,
@@ -37,17 +39,30 @@ impl NativeFunctions {
     pub fn new(settings: &Settings, variables: Vec<(String, String)>) -> Result<Arc<Self>> {
         let template = std::fs::read_to_string(settings.root.join("template.yaml"));
         let template = template.context("Cannot read template.yaml")?;
-        let functions = functions(&template).map(|(package, _)| (package, Mutex::default())).collect();
+        let functions = functions(&template)
+            .map(|(package, _)| (package, Mutex::default()))
+            .collect();
         let folder = settings.deploy.join("target/lambda");
-        Ok(Arc::new(Self { functions, folder, variables, settings: settings.clone() }))
+        Ok(Arc::new(Self {
+            functions,
+            folder,
+            variables,
+            settings: settings.clone(),
+        }))
     }
 
     /// Invokes a function and waits for its answer. An error if it fails, or is none.
     pub async fn invoke(&self, name: &str, event: &Value) -> Result<Value> {
-        let slot = self.functions.get(name).with_context(|| format!("template.yaml has no function {name}"))?;
+        let slot = self
+            .functions
+            .get(name)
+            .with_context(|| format!("template.yaml has no function {name}"))?;
         let mut slot = slot.lock().await;
         // One that has died, of a wrong variable or a crash, is started anew, as Lambda does.
-        if slot.as_mut().is_some_and(|running| running.process.check_alive().is_err()) {
+        if slot
+            .as_mut()
+            .is_some_and(|running| running.process.check_alive().is_err())
+        {
             *slot = None;
         }
         let running = match &mut *slot {
@@ -56,25 +71,34 @@ impl NativeFunctions {
         };
         let answered = running.runtime.invoke(event.to_string().into_bytes()).await;
         let (_, answer) = answered.with_context(|| format!("The function {name} failed"))?;
-        serde_json::from_slice(&answer).with_context(|| format!("The function {name} answered with no JSON"))
+        serde_json::from_slice(&answer)
+            .with_context(|| format!("The function {name} answered with no JSON"))
     }
 
     async fn start(&self, name: &str) -> Result<Running> {
         let runtime = RuntimeApi::start(name).await?;
         let program = self.folder.join(name).join("bootstrap");
-        let mut command = Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
+        let mut command =
+            Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         as_client(&mut command, &self.settings);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());
         command.env("AWS_LAMBDA_FUNCTION_NAME", format!("{STACK_NAME}-{name}"));
-        command.env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST").env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
-        command.env("AWS_LAMBDA_LOG_GROUP_NAME", "local").env("AWS_LAMBDA_LOG_STREAM_NAME", name);
+        command
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
+        command
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "local")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", name);
         let spec = ServiceSpec {
             name: "a function",
             stop_with: Signal::TERM,
             grace: Duration::from_secs(1),
             log: self.settings.log(&format!("function-{name}")),
         };
-        Ok(Running { process: Service::start(spec, command)?, runtime })
+        Ok(Running {
+            process: Service::start(spec, command)?,
+            runtime,
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! Child processes that cannot outlive this one.
 //!
-//! A service gets a process group of its own, so that a Ctrl-C on the terminal does not reach it before this program
-//! has stopped the services in order; it is asked by the kernel to stop when this program dies.
+//! A service gets a process group of its own, so that a Ctrl-C on the terminal does not reach it
+//! before this program has stopped the services in order; it is asked by the kernel to stop when
+//! this program dies.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::fs::Mode;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpgid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, waitpgid,
+};
 
 use crate::interrupt;
 use crate::settings::{private_folder, write_private};
@@ -49,12 +52,25 @@ pub struct ServiceSpec {
 impl Service {
     /// Starts `command`, which [`dying_with_parent`] made, in the background.
     pub fn start(spec: ServiceSpec, mut command: Command) -> Result<Self> {
-        // Grandchildren that outlive a service become this process's children, and can be waited for.
-        set_child_subreaper(Some(rustix::process::getpid())).context("Cannot adopt orphaned processes")?;
+        // Grandchildren that outlive a service become this process's children, and can be waited
+        // for.
+        set_child_subreaper(Some(rustix::process::getpid()))
+            .context("Cannot adopt orphaned processes")?;
         let log = create_log(&spec.log)?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-        let child = spawn_from_lasting_thread(command).with_context(|| format!("Cannot start {}", spec.name))?;
-        Ok(Self { name: spec.name, child, stop_with: spec.stop_with, grace: spec.grace, log: spec.log })
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0);
+        let child = spawn_from_lasting_thread(command)
+            .with_context(|| format!("Cannot start {}", spec.name))?;
+        Ok(Self {
+            name: spec.name,
+            child,
+            stop_with: spec.stop_with,
+            grace: spec.grace,
+            log: spec.log,
+        })
     }
 
     /// An error with the end of its log if it has ended.
@@ -72,14 +88,20 @@ impl Service {
         }
     }
 
-    /// Waits until `ready` says so. An error if the service ends first, a stop is asked for, or `limit` passes.
+    /// Waits until `ready` says so. An error if the service ends first, a stop is asked for, or
+    /// `limit` passes.
     pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
         let began = Instant::now();
         while !ready() {
             self.check_alive()?;
             interrupt::check()?;
             if began.elapsed() > limit {
-                bail!("{} is not ready after {} s. See {}.", self.name, limit.as_secs(), self.log.display());
+                bail!(
+                    "{} is not ready after {} s. See {}.",
+                    self.name,
+                    limit.as_secs(),
+                    self.log.display()
+                );
             }
             thread::sleep(POLL);
         }
@@ -88,7 +110,9 @@ impl Service {
 
     /// Stops it and everything it started. True if it ended in order, within its grace.
     pub fn stop(&mut self) -> bool {
-        let Some(pid) = pid_of(&self.child) else { return false };
+        let Some(pid) = pid_of(&self.child) else {
+            return false;
+        };
         let mut in_order = matches!(self.child.try_wait(), Ok(None));
         if in_order {
             let _ = kill_process(pid, self.stop_with);
@@ -126,12 +150,19 @@ pub fn keep_private() {
 /// A command whose files everybody may read, for programs that services of another user run.
 pub fn shared_command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", "umask 022; exec \"$@\"", "sh"]).arg(program);
+    command
+        .args(["-c", "umask 022; exec \"$@\"", "sh"])
+        .arg(program);
     command
 }
 
-/// A command that the kernel sends `signal` to when this process dies. `account` is `(uid, gid)` to run as.
-pub fn dying_with_parent(program: impl AsRef<OsStr>, signal: &str, account: Option<(u32, u32)>) -> Command {
+/// A command that the kernel sends `signal` to when this process dies. `account` is `(uid, gid)` to
+/// run as.
+pub fn dying_with_parent(
+    program: impl AsRef<OsStr>,
+    signal: &str,
+    account: Option<(u32, u32)>,
+) -> Command {
     // What a service writes is its user's alone.
     let mut command = Command::new("sh");
     command.args(["-c", "umask 077; exec \"$@\"", "sh"]);
@@ -141,32 +172,51 @@ pub fn dying_with_parent(program: impl AsRef<OsStr>, signal: &str, account: Opti
     }
     command.args(["setpriv", "--pdeathsig", signal]);
     if let Some((uid, gid)) = account {
-        command.arg(format!("--reuid={uid}")).arg(format!("--regid={gid}")).arg("--clear-groups");
+        command
+            .arg(format!("--reuid={uid}"))
+            .arg(format!("--regid={gid}"))
+            .arg("--clear-groups");
     }
     command.arg("--").arg(program);
     command
 }
 
-/// Runs `command` to its end with its output in `log`. An error with the end of that log if it fails; ended early if
-/// a stop is asked for.
+/// Runs `command` to its end with its output in `log`. An error with the end of that log if it
+/// fails; ended early if a stop is asked for.
 pub fn run_logged(mut command: Command, log: &Path, what: &str) -> Result<()> {
     let file = create_log(log)?;
-    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    let mut child = command.spawn().with_context(|| format!("Cannot start the command to {what}"))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file);
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("Cannot start the command to {what}"))?;
     let status = wait_interruptibly(&mut child)?;
     interrupt::check()?;
     if !status.success() {
-        bail!("Could not {what} ({status}). From {}:\n{}", log.display(), tail(log, 15));
+        bail!(
+            "Could not {what} ({status}). From {}:\n{}",
+            log.display(),
+            tail(log, 15)
+        );
     }
     Ok(())
 }
 
-/// Runs `command` to its end and returns what it printed. An error with what it complained about if it fails.
+/// Runs `command` to its end and returns what it printed. An error with what it complained about if
+/// it fails.
 pub fn output(command: &mut Command, what: &str) -> Result<String> {
-    let output =
-        command.stdin(Stdio::null()).output().with_context(|| format!("Cannot start the command to {what}"))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("Cannot start the command to {what}"))?;
     if !output.status.success() {
-        bail!("Could not {what} ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
+        bail!(
+            "Could not {what} ({}):\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -195,15 +245,21 @@ pub fn wait_interruptibly(child: &mut Child) -> Result<ExitStatus> {
 #[must_use]
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
 }
 
 /// The last `lines` lines of a log, or nothing if it cannot be read.
 #[must_use]
 pub fn tail(log: &Path, lines: usize) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text = fs::read(log)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
     let all: Vec<&str> = text.trim_end().lines().collect();
-    all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+    all.get(all.len().saturating_sub(lines)..)
+        .unwrap_or_default()
+        .join("\n")
 }
 
 /// An empty log that nobody but its owner reads.
@@ -213,7 +269,10 @@ pub fn create_log(path: &Path) -> Result<File> {
     }
     // A log may hold tokens and passwords.
     write_private(path, "")?;
-    fs::OpenOptions::new().append(true).open(path).with_context(|| format!("Cannot write {}", path.display()))
+    fs::OpenOptions::new()
+        .append(true)
+        .open(path)
+        .with_context(|| format!("Cannot write {}", path.display()))
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {
@@ -234,8 +293,9 @@ fn reap_group(group: Pid) {
 
 type Spawn = (Command, Sender<std::io::Result<Child>>);
 
-/// Spawns from a thread that lives as long as this process. The kernel's death signal is sent when the *thread* that
-/// spawned ends, and a test's thread ends long before the services that other tests share.
+/// Spawns from a thread that lives as long as this process. The kernel's death signal is sent when
+/// the *thread* that spawned ends, and a test's thread ends long before the services that other
+/// tests share.
 fn spawn_from_lasting_thread(command: Command) -> Result<Child> {
     static SPAWNER: OnceLock<Sender<Spawn>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -248,6 +308,10 @@ fn spawn_from_lasting_thread(command: Command) -> Result<Child> {
         sender
     });
     let (reply, answer) = channel();
-    spawner.send((command, reply)).map_err(|_| anyhow!("The thread that starts processes is gone"))?;
-    Ok(answer.recv().context("The thread that starts processes is gone")??)
+    spawner
+        .send((command, reply))
+        .map_err(|_| anyhow!("The thread that starts processes is gone"))?;
+    Ok(answer
+        .recv()
+        .context("The thread that starts processes is gone")??)
 }

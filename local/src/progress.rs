@@ -1,4 +1,5 @@
-//! One line a step on standard error: with elapsed time while it lasts on a terminal, plain lines elsewhere.
+//! One line a step on standard error: with elapsed time while it lasts on a terminal, plain lines
+//! elsewhere.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -21,7 +22,11 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // A ticker that panicked has only failed to print.
     let _ = ticker.join();
     let mark = if result.is_ok() { "ok    " } else { "failed" };
-    eprintln!("{}{mark} {what} ({:.1} s)", line_start(), began.elapsed().as_secs_f32());
+    eprintln!(
+        "{}{mark} {what} ({:.1} s)",
+        line_start(),
+        began.elapsed().as_secs_f32()
+    );
     result
 }
 
@@ -31,17 +36,29 @@ pub fn note(text: &str) {
 }
 
 fn line_start() -> &'static str {
-    if stderr().is_terminal() { "\r\x1b[K" } else { "" }
+    if stderr().is_terminal() {
+        "\r\x1b[K"
+    } else {
+        ""
+    }
 }
 
 fn start_ticker(what: String, began: Instant) -> (Sender<()>, thread::JoinHandle<()>) {
     let (done, finished) = channel::<()>();
     let terminal = stderr().is_terminal();
     let ticker = thread::spawn(move || {
-        let mut pause = if terminal { Duration::from_millis(300) } else { QUIET };
+        let mut pause = if terminal {
+            Duration::from_millis(300)
+        } else {
+            QUIET
+        };
         while finished.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             show(&what, began.elapsed(), terminal);
-            pause = if terminal { Duration::from_millis(200) } else { REMINDER };
+            pause = if terminal {
+                Duration::from_millis(200)
+            } else {
+                REMINDER
+            };
         }
     });
     (done, ticker)

@@ -13,7 +13,8 @@ use crate::progress;
 use crate::settings::Settings;
 
 /// What is said when there is no way to a virtual environment.
-const NO_VENV: &str = "Python cannot make a virtual environment. Install what it lacks (Debian, Ubuntu: `sudo apt-get install python3-venv`).";
+const NO_VENV: &str = "Python cannot make a virtual environment. Install what it lacks (Debian, \
+    Ubuntu: `sudo apt-get install python3-venv`).";
 
 /// One virtual environment.
 #[derive(Debug, Clone)]
@@ -22,11 +23,15 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment with the packages of `local/requirements-<name>.txt`: made when missing, and made anew when
-    /// that file has changed.
+    /// The environment with the packages of `local/requirements-<name>.txt`: made when missing, and
+    /// made anew when that file has changed.
     pub fn ensure(settings: &Settings, name: &str) -> Result<Self> {
-        let wanted = settings.root.join("local").join(format!("requirements-{name}.txt"));
-        let requirements = fs::read_to_string(&wanted).with_context(|| format!("Cannot read {}", wanted.display()))?;
+        let wanted = settings
+            .root
+            .join("local")
+            .join(format!("requirements-{name}.txt"));
+        let requirements = fs::read_to_string(&wanted)
+            .with_context(|| format!("Cannot read {}", wanted.display()))?;
         Settings::lasting(&settings.root).create_state()?;
         // They hold nothing private, and the user of services runs them.
         fs::DirBuilder::new()
@@ -36,14 +41,19 @@ impl Environment {
             .with_context(|| format!("Cannot create {}", settings.tools().display()))?;
         // Another test or terminal may be at it.
         let lock = File::create(settings.tools().join(format!("{name}.lock")))?;
-        lock.lock().context("Cannot lock the folder of the Python tools")?;
-        let made = Self { folder: settings.tools().join(name) };
+        lock.lock()
+            .context("Cannot lock the folder of the Python tools")?;
+        let made = Self {
+            folder: settings.tools().join(name),
+        };
         if fs::read_to_string(made.marker()).is_ok_and(|installed| installed == requirements)
             && made.program("python").exists()
         {
             return Ok(made);
         }
-        progress::step(&format!("Installing Python tools: {name}"), || made.create(settings, name, &wanted))?;
+        progress::step(&format!("Installing Python tools: {name}"), || {
+            made.create(settings, name, &wanted)
+        })?;
         fs::write(made.marker(), requirements)?;
         Ok(made)
     }
@@ -64,8 +74,20 @@ impl Environment {
         let least = least_version(&fs::read_to_string(requirements)?);
         make_environment(&find_python(least)?, &self.folder, &log)?;
         let mut pip = shared_command(self.program("python"));
-        pip.args(["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r"]).arg(requirements);
-        run_logged(pip, &log, "install the Python tools. Is the package index (PyPI) within reach?")
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "-r",
+        ])
+        .arg(requirements);
+        run_logged(
+            pip,
+            &log,
+            "install the Python tools. Is the package index (PyPI) within reach?",
+        )
     }
 }
 
@@ -79,37 +101,67 @@ fn make_environment(python: &Path, folder: &Path, log: &Path) -> Result<()> {
         return Ok(());
     }
     // Debian keeps a part of `venv` in a package of its own.
-    let Some(root) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else { bail!(NO_VENV) };
+    let Some(root) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else {
+        bail!(NO_VENV)
+    };
     root.install(&["python3-venv"], log).context(NO_VENV)?;
     attempt("venv").context(NO_VENV)
 }
 
 /// The minor version of Python 3 that requirements ask for, in a line such as `# python >= 3.13`.
 fn least_version(requirements: &str) -> u32 {
-    let line = requirements.lines().find_map(|line| line.strip_prefix("# python >= 3."));
-    line.and_then(|minor| minor.trim().parse().ok()).unwrap_or(10)
+    let line = requirements
+        .lines()
+        .find_map(|line| line.strip_prefix("# python >= 3."));
+    line.and_then(|minor| minor.trim().parse().ok())
+        .unwrap_or(10)
 }
 
 /// The first Python that is new enough: the one that is named, those on the search path, pyenv's.
 fn find_python(least: u32) -> Result<PathBuf> {
-    let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python3.10", "python"];
+    let names = [
+        "python3",
+        "python3.14",
+        "python3.13",
+        "python3.12",
+        "python3.11",
+        "python3.10",
+        "python",
+    ];
     let chosen = std::env::var_os("TELECOM_PYTHON").map(PathBuf::from);
-    let candidates = chosen.into_iter().chain(names.iter().filter_map(|name| find_program(name))).chain(of_pyenv());
+    let candidates = chosen
+        .into_iter()
+        .chain(names.iter().filter_map(|name| find_program(name)))
+        .chain(of_pyenv());
     let new_enough = |python: &PathBuf| {
         let check = format!("import sys; sys.exit(sys.version_info < (3, {least}))");
-        output(Command::new(python).args(["-c", &check]), "ask for Python's version").is_ok()
+        output(
+            Command::new(python).args(["-c", &check]),
+            "ask for Python's version",
+        )
+        .is_ok()
     };
     candidates.into_iter().find(new_enough).with_context(|| {
-        format!("Python 3.{least} or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get install python3 python3-venv`), or name it with TELECOM_PYTHON.")
+        format!(
+            "Python 3.{least} or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get \
+            install python3 python3-venv`), or name it with TELECOM_PYTHON."
+        )
     })
 }
 
 /// All versions that pyenv has, whichever it has put on the search path.
 fn of_pyenv() -> Vec<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pyenv"));
-    let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(home);
+    let root = std::env::var_os("PYENV_ROOT")
+        .map(PathBuf::from)
+        .or_else(home);
     let versions = root.and_then(|root| fs::read_dir(root.join("versions")).ok());
-    versions.into_iter().flatten().flatten().map(|version| version.path().join("bin/python3")).collect()
+    versions
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin/python3"))
+        .collect()
 }
 
 #[cfg(test)]

@@ -47,13 +47,23 @@ impl RuntimeApi {
     pub async fn start(name: &str) -> Result<Self> {
         let (events, waiting) = mpsc::unbounded_channel();
         let (given, answers) = mpsc::unbounded_channel();
-        let api = Api { name: name.into(), events: Arc::new(Mutex::new(waiting)), answers: given };
-        Ok(Self { address: serve(api, 0).await?, events, answers })
+        let api = Api {
+            name: name.into(),
+            events: Arc::new(Mutex::new(waiting)),
+            answers: given,
+        };
+        Ok(Self {
+            address: serve(api, 0).await?,
+            events,
+            answers,
+        })
     }
 
     /// Hands an event to the function and waits for its answer.
     pub async fn invoke(&mut self, event: Vec<u8>) -> Result<(Instant, Bytes)> {
-        self.events.send(event.into()).context("The runtime API has ended.")?;
+        self.events
+            .send(event.into())
+            .context("The runtime API has ended.")?;
         let outcome = tokio::time::timeout(PATIENCE, self.answers.recv())
             .await
             .context("The function did not answer in a minute.")?
@@ -67,7 +77,9 @@ impl RuntimeApi {
 
 impl Api {
     async fn next(&self) -> Result<Answer> {
-        let Some(event) = self.events.lock().await.recv().await else { bail!("no further event") };
+        let Some(event) = self.events.lock().await.recv().await else {
+            bail!("no further event")
+        };
         let deadline = System.now() + PATIENCE;
         Ok(Response::builder()
             .header("lambda-runtime-aws-request-id", Uuid::new_v4().to_string())
@@ -88,8 +100,17 @@ impl Server for Api {
             return self.next().await;
         }
         let body = request.into_body();
-        let body = if path.ends_with("/response") { Ok(body) } else { Err(body) };
-        self.answers.send(Outcome { at: Instant::now(), body }).context("Nobody waits for the answer.")?;
+        let body = if path.ends_with("/response") {
+            Ok(body)
+        } else {
+            Err(body)
+        };
+        self.answers
+            .send(Outcome {
+                at: Instant::now(),
+                body,
+            })
+            .context("Nobody waits for the answer.")?;
         reply(202, "")
     }
 }

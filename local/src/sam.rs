@@ -1,5 +1,5 @@
-//! `sam local` over what runs on this machine: functions in containers as AWS has them, with the environment that the
-//! deployed ones have.
+//! `sam local` over what runs on this machine: functions in containers as AWS has them, with the
+//! environment that the deployed ones have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -56,27 +56,44 @@ impl SamLocal {
         let program = Environment::ensure(settings, "sam")?.program("sam");
         let access = HostAccess::open(&ports(endpoints)?)?;
         let folder = settings.state.join("sam-local");
-        let template = fs::read_to_string(settings.root.join("template.yaml")).context("Cannot read template.yaml")?;
+        let template = fs::read_to_string(settings.root.join("template.yaml"))
+            .context("Cannot read template.yaml")?;
         private_folder(&folder)?;
         link(&settings.deploy.join("target"), &folder.join("target"))?;
         link(&settings.root.join("stacks"), &folder.join("stacks"))?;
-        fs::write(folder.join("template.yaml"), with_endpoint_variable(&template)?)?;
+        fs::write(
+            folder.join("template.yaml"),
+            with_endpoint_variable(&template)?,
+        )?;
         let logical_ids: BTreeMap<_, _> = functions(&template).collect();
         let environment = environment(&endpoints.aws, &access.host, &logical_ids)?;
         write_private(&folder.join("environment.json"), &environment.to_string())?;
-        Ok(Self { program, folder, settings: settings.clone(), logical_ids, _access: access })
+        Ok(Self {
+            program,
+            folder,
+            settings: settings.clone(),
+            logical_ids,
+            _access: access,
+        })
     }
 
-    /// Invokes a function once with the event in a file: its log goes to standard error, its answer to standard output.
+    /// Invokes a function once with the event in a file: its log goes to standard error, its answer
+    /// to standard output.
     pub fn invoke(&self, function: &str, event: &Path) -> Result<Command> {
         let mut command = self.local("invoke", Command::new(&self.program));
-        command.arg(self.logical_id(function)?).arg("--event").arg(event);
+        command
+            .arg(self.logical_id(function)?)
+            .arg("--event")
+            .arg(event);
         Ok(command)
     }
 
     /// Serves Lambda's own API on `port`, functions in containers that stay.
     pub fn start_lambda(&self, port: u16) -> Result<Service> {
-        let mut command = self.local("start-lambda", dying_with_parent(&self.program, "TERM", None));
+        let mut command = self.local(
+            "start-lambda",
+            dying_with_parent(&self.program, "TERM", None),
+        );
         command.args(["--port", &port.to_string(), "--warm-containers", "LAZY"]);
         let spec = ServiceSpec {
             name: "sam local",
@@ -85,7 +102,9 @@ impl SamLocal {
             log: self.settings.log("sam-local"),
         };
         let mut service = Service::start(spec, command)?;
-        service.wait_until(START_LIMIT, || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        service.wait_until(START_LIMIT, || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        })?;
         Ok(service)
     }
 
@@ -94,7 +113,9 @@ impl SamLocal {
     pub fn invoker(&self, port: u16) -> Invoke {
         let ids = self.logical_ids.clone();
         Arc::new(move |function, event| {
-            let id = ids.get(function).with_context(|| format!("template.yaml has no function {function}"))?;
+            let id = ids
+                .get(function)
+                .with_context(|| format!("template.yaml has no function {function}"))?;
             invoke(&format!("http://127.0.0.1:{port}"), id, &event)
         })
     }
@@ -102,22 +123,28 @@ impl SamLocal {
     fn logical_id(&self, function: &str) -> Result<&str> {
         let Some(id) = self.logical_ids.get(function) else {
             let known: Vec<_> = self.logical_ids.keys().map(String::as_str).collect();
-            bail!("There is no function {function:?}. There are: {}", known.join(", "));
+            bail!(
+                "There is no function {function:?}. There are: {}",
+                known.join(", ")
+            );
         };
         Ok(id)
     }
 
     fn local(&self, what: &str, mut command: Command) -> Command {
         as_client(&mut command, &self.settings);
-        command.env("PYTHONPATH", self.settings.root.join("local").join("python"));
-        command.env("SAM_CLI_TELEMETRY", "0").current_dir(&self.folder).args([
-            "local",
-            what,
-            "--env-vars",
-            "environment.json",
-        ]);
+        command.env(
+            "PYTHONPATH",
+            self.settings.root.join("local").join("python"),
+        );
+        command
+            .env("SAM_CLI_TELEMETRY", "0")
+            .current_dir(&self.folder)
+            .args(["local", what, "--env-vars", "environment.json"]);
         let parameters = self.settings.state.join("parameters.yaml");
-        command.arg("--parameter-overrides").arg(format!("file://{}", parameters.display()));
+        command
+            .arg("--parameter-overrides")
+            .arg(format!("file://{}", parameters.display()));
         if has_image(BASE_IMAGE) {
             command.arg("--skip-pull-image");
         }
@@ -126,20 +153,38 @@ impl SamLocal {
 }
 
 /// Invokes a function once and shows what it says.
-pub fn run_once(settings: &Settings, endpoints: &Endpoints, function: &str, event: Option<&Path>) -> Result<ExitCode> {
+pub fn run_once(
+    settings: &Settings,
+    endpoints: &Endpoints,
+    function: &str,
+    event: Option<&Path>,
+) -> Result<ExitCode> {
     let sam = SamLocal::prepare(settings, endpoints)?;
     sam.logical_id(function)?;
     let event = match event {
-        Some(path) => fs::canonicalize(path).with_context(|| format!("There is no event at {}", path.display()))?,
+        Some(path) => fs::canonicalize(path)
+            .with_context(|| format!("There is no event at {}", path.display()))?,
         None => recorded_event(settings, function)?,
     };
-    let mut child = sam.invoke(function, &event)?.spawn().context("Cannot start sam")?;
-    let code = wait_interruptibly(&mut child)?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    let mut child = sam
+        .invoke(function, &event)?
+        .spawn()
+        .context("Cannot start sam")?;
+    let code = wait_interruptibly(&mut child)?
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1);
     Ok(ExitCode::from(code))
 }
 
-/// Serves the HTTP API on `port`, functions in containers, until a stop is asked for; `ready` is told when it does.
-pub fn serve_api(settings: &Settings, endpoints: &Endpoints, port: u16, ready: impl FnOnce(&str)) -> Result<()> {
+/// Serves the HTTP API on `port`, functions in containers, until a stop is asked for; `ready` is
+/// told when it does.
+pub fn serve_api(
+    settings: &Settings,
+    endpoints: &Endpoints,
+    port: u16,
+    ready: impl FnOnce(&str),
+) -> Result<()> {
     net::check_port(port, "the API", "--api-port or TELECOM_SAM_API_PORT")?;
     let sam = SamLocal::prepare(settings, endpoints)?;
     let lambda_port = net::free_port()?;
@@ -149,27 +194,44 @@ pub fn serve_api(settings: &Settings, endpoints: &Endpoints, port: u16, ready: i
     wait_for_end(|| lambda.check_alive())
 }
 
-/// The recorded event of a function, made good for today: with a valid token in the place of `TOKEN`, and a usage report
-/// with an id and times of its own.
+/// The recorded event of a function, made good for today: with a valid token in the place of
+/// `TOKEN`, and a usage report with an id and times of its own.
 pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
-    let recorded = settings.root.join("events").join(format!("{function}.json"));
-    let event = fs::read_to_string(&recorded).with_context(|| format!("There is no event {}", recorded.display()))?;
+    let recorded = settings
+        .root
+        .join("events")
+        .join(format!("{function}.json"));
+    let event = fs::read_to_string(&recorded)
+        .with_context(|| format!("There is no event {}", recorded.display()))?;
     let admin = event.contains("\"/v1/admin/");
     let token = hooks::token(settings, None, if admin { Role::Admin } else { Role::User })?;
     let mut event: Value = serde_json::from_str(&event.replace("TOKEN", &token))?;
-    for record in event.pointer_mut("/Records").and_then(Value::as_array_mut).into_iter().flatten() {
+    for record in event
+        .pointer_mut("/Records")
+        .and_then(Value::as_array_mut)
+        .into_iter()
+        .flatten()
+    {
         renew(record)?;
     }
-    let path = settings.state.join("sam-local").join(format!("event-{function}.json"));
+    let path = settings
+        .state
+        .join("sam-local")
+        .join(format!("event-{function}.json"));
     write_private(&path, &event.to_string())?;
     Ok(path)
 }
 
 /// A report is refused when it is old, and counted once only.
 fn renew(record: &mut Value) -> Result<()> {
-    let Some(text) = record.get_mut("body") else { return Ok(()) };
+    let Some(text) = record.get_mut("body") else {
+        return Ok(());
+    };
     let mut body: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
-    if body.get("type").is_none_or(|kind| kind != "usage.report.v1") {
+    if body
+        .get("type")
+        .is_none_or(|kind| kind != "usage.report.v1")
+    {
         return Ok(());
     }
     let now = System.now();
@@ -181,7 +243,9 @@ fn renew(record: &mut Value) -> Result<()> {
         ("/usage/0/node_client_id", json!(2)),
     ];
     for (place, value) in news {
-        *body.pointer_mut(place).with_context(|| format!("The recorded report has no {place}"))? = value;
+        *body
+            .pointer_mut(place)
+            .with_context(|| format!("The recorded report has no {place}"))? = value;
     }
     *text = json!(body.to_string());
     Ok(())
@@ -189,25 +253,42 @@ fn renew(record: &mut Value) -> Result<()> {
 
 /// What the functions need of this machine: the emulator, and the database if it is here.
 fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
-    let emulator = endpoints.aws.rsplit(':').next().and_then(|port| port.parse().ok());
-    let database = PgConnectOptions::from_str(&endpoints.database_url).context("The database's URL cannot be read")?;
+    let emulator = endpoints
+        .aws
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse().ok());
+    let database = PgConnectOptions::from_str(&endpoints.database_url)
+        .context("The database's URL cannot be read")?;
     let here = ["127.0.0.1", "localhost"].contains(&database.get_host());
-    Ok([emulator, here.then(|| database.get_port())].into_iter().flatten().collect())
+    Ok([emulator, here.then(|| database.get_port())]
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
-/// The environment of each deployed function, by logical id, with the name that containers know this machine by.
+/// The environment of each deployed function, by logical id, with the name that containers know
+/// this machine by.
 fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) -> Result<Value> {
     let mut environment = BTreeMap::new();
     for (function, id) in logical_ids {
         let url = format!("{aws}/2015-03-31/functions/{STACK_NAME}-{function}/configuration");
-        let answer = ureq::get(&url).call().with_context(|| format!("The function {function} is not deployed"))?;
+        let answer = ureq::get(&url)
+            .call()
+            .with_context(|| format!("The function {function} is not deployed"))?;
         let deployed: Value = answer.into_body().read_json()?;
-        let mut variables =
-            deployed.pointer("/Environment/Variables").and_then(Value::as_object).cloned().unwrap_or_default();
+        let mut variables = deployed
+            .pointer("/Environment/Variables")
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
         variables.insert(ENDPOINT_VARIABLE.to_owned(), aws.into());
         for value in variables.values_mut() {
             let text = value.as_str().unwrap_or_default();
-            *value = text.replace("127.0.0.1", host).replace("localhost", host).into();
+            *value = text
+                .replace("127.0.0.1", host)
+                .replace("localhost", host)
+                .into();
         }
         environment.insert(id.clone(), variables);
     }
@@ -215,7 +296,8 @@ fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) ->
     Ok(serde_json::to_value(environment)?)
 }
 
-/// What the template gives to a function under a condition that does not hold, `sam local` hands over all the same.
+/// What the template gives to a function under a condition that does not hold, `sam local` hands
+/// over all the same.
 fn empty_the_rest(environment: &mut BTreeMap<String, Map<String, Value>>) {
     let names: BTreeSet<_> = environment.values().flat_map(Map::keys).cloned().collect();
     for variables in environment.values_mut() {
@@ -227,10 +309,15 @@ fn empty_the_rest(environment: &mut BTreeMap<String, Map<String, Value>>) {
 
 fn with_endpoint_variable(template: &str) -> Result<String> {
     let variables = "    Environment:\n      Variables:\n";
-    let globals = template.find("\nGlobals:").and_then(|at| Some(at + template.get(at..)?.find(variables)?));
-    let at = globals.context("template.yaml has no Globals with variables of functions")? + variables.len();
+    let globals = template
+        .find("\nGlobals:")
+        .and_then(|at| Some(at + template.get(at..)?.find(variables)?));
+    let at = globals.context("template.yaml has no Globals with variables of functions")?
+        + variables.len();
     let (before, after) = template.split_at_checked(at).unwrap_or_default();
-    Ok(format!("{before}        {ENDPOINT_VARIABLE}: \"\"\n{after}"))
+    Ok(format!(
+        "{before}        {ENDPOINT_VARIABLE}: \"\"\n{after}"
+    ))
 }
 
 fn link(target: &Path, at: &Path) -> Result<()> {
@@ -248,25 +335,41 @@ mod tests {
 
     #[test]
     fn the_template_of_the_repository_gets_the_endpoint_for_all_functions() {
-        let template = fs::read_to_string(crate::settings::repository().join("template.yaml")).unwrap();
+        let template =
+            fs::read_to_string(crate::settings::repository().join("template.yaml")).unwrap();
         let changed = with_endpoint_variable(&template).unwrap();
         let globals = changed.find("\nGlobals:").unwrap();
         let variable = changed.find("        AWS_ENDPOINT_URL: \"\"\n").unwrap();
         assert!(globals < variable && variable < changed.find("\nResources:").unwrap());
-        assert_eq!(changed.replace("        AWS_ENDPOINT_URL: \"\"\n", ""), template);
-        assert_eq!(functions(&template).count(), function_names(&template).count());
+        assert_eq!(
+            changed.replace("        AWS_ENDPOINT_URL: \"\"\n", ""),
+            template
+        );
+        assert_eq!(
+            functions(&template).count(),
+            function_names(&template).count()
+        );
     }
 
     #[test]
     fn what_one_function_has_and_another_has_not_is_empty_there() {
         let of = |value: Value| value.as_object().cloned().unwrap();
         let mut environment = BTreeMap::from([
-            ("Reader".to_owned(), of(json!({"DATABASE_ROLE": "telecom_reader"}))),
+            (
+                "Reader".to_owned(),
+                of(json!({"DATABASE_ROLE": "telecom_reader"})),
+            ),
             ("Migrate".to_owned(), of(json!({"DATABASE_AUTH": "secret"}))),
         ]);
         empty_the_rest(&mut environment);
-        assert_eq!(environment["Migrate"], of(json!({"DATABASE_AUTH": "secret", "DATABASE_ROLE": ""})));
-        assert_eq!(environment["Reader"], of(json!({"DATABASE_AUTH": "", "DATABASE_ROLE": "telecom_reader"})));
+        assert_eq!(
+            environment["Migrate"],
+            of(json!({"DATABASE_AUTH": "secret", "DATABASE_ROLE": ""}))
+        );
+        assert_eq!(
+            environment["Reader"],
+            of(json!({"DATABASE_AUTH": "", "DATABASE_ROLE": "telecom_reader"}))
+        );
     }
 
     #[test]
@@ -274,7 +377,9 @@ mod tests {
         let (settings, _folder) = Settings::ephemeral(&crate::settings::repository()).unwrap();
         fs::create_dir_all(settings.state.join("sam-local")).unwrap();
         let read = || {
-            let text = fs::read_to_string(recorded_event(&settings, "ingest-usage-report").unwrap()).unwrap();
+            let text =
+                fs::read_to_string(recorded_event(&settings, "ingest-usage-report").unwrap())
+                    .unwrap();
             let event: Value = serde_json::from_str(&text).unwrap();
             event["Records"][0]["body"].as_str().unwrap().to_owned()
         };

@@ -1,4 +1,5 @@
-//! The one system a repository may have running: in the foreground (`run`) or in the background (`up`, `down`).
+//! The one system a repository may have running: in the foreground (`run`) or in the background
+//! (`up`, `down`).
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write, stderr};
@@ -33,15 +34,17 @@ pub struct Record {
     pub endpoints: Option<Endpoints>,
 }
 
-/// Runs the system until a stop is asked for or a part of it fails. `load` is what the simulator sends,
-/// if it is to send anything; `show` gets what to print when it is ready.
+/// Runs the system until a stop is asked for or a part of it fails. `load` is what the simulator
+/// sends, if it is to send anything; `show` gets what to print when it is ready.
 pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     settings.create_state()?;
     let lock = open_lock(settings)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => bail!(already_running(settings)),
-        Err(TryLockError::Error(error)) => return Err(error).context("Cannot lock the state folder"),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).context("Cannot lock the state folder");
+        }
     }
     write_record(settings, None)?;
     let outcome = run_locked(settings, load, show);
@@ -56,9 +59,15 @@ pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> 
 fn run_locked(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     let mut stack = Stack::start(settings.clone(), hooks::auth_parameters(settings)?)?;
     let fleet = hooks::seed(stack.endpoints())?;
-    let mut workload = load.map(|load| hooks::simulate(settings, stack.endpoints(), fleet, load)).transpose()?;
+    let mut workload = load
+        .map(|load| hooks::simulate(settings, stack.endpoints(), fleet, load))
+        .transpose()?;
     write_record(settings, Some(stack.endpoints()))?;
-    show(&banner::ready(settings, stack.endpoints(), &hooks::banner(settings, stack.endpoints())?));
+    show(&banner::ready(
+        settings,
+        stack.endpoints(),
+        &hooks::banner(settings, stack.endpoints())?,
+    ));
     let outcome = wait_for_end(&mut stack, workload.as_deref_mut());
     if let Some(mut workload) = workload {
         workload.stop();
@@ -67,16 +76,22 @@ fn run_locked(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) 
     outcome
 }
 
-fn wait_for_end(stack: &mut Stack, mut workload: Option<&mut (dyn Workload + 'static)>) -> Result<()> {
+fn wait_for_end(
+    stack: &mut Stack,
+    mut workload: Option<&mut (dyn Workload + 'static)>,
+) -> Result<()> {
     while !interrupt::requested() {
         stack.check_alive()?;
-        workload.as_mut().map_or(Ok(()), |workload| workload.check_alive())?;
+        workload
+            .as_mut()
+            .map_or(Ok(()), |workload| workload.check_alive())?;
         thread::sleep(Duration::from_millis(200));
     }
     Ok(())
 }
 
-/// Starts `program` with `arguments`, which must call [`run`], in the background; returns when the system is ready.
+/// Starts `program` with `arguments`, which must call [`run`], in the background; returns when the
+/// system is ready.
 pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     settings.create_state()?;
     if is_running(settings)? {
@@ -84,10 +99,18 @@ pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     }
     let log = settings.log("run");
     let output = create_log(&log)?;
-    let mut follower = Follower { file: File::open(&log)?, at: 0 };
+    let mut follower = Follower {
+        file: File::open(&log)?,
+        at: 0,
+    };
     let program = std::env::current_exe().context("Cannot find this program")?;
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).process_group(0);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .process_group(0);
     if let Some(url) = &settings.database_url {
         command.env("DATABASE_URL", url);
     }
@@ -101,7 +124,8 @@ fn wait_until_ready(settings: &Settings, child: &mut Child, follower: &mut Follo
     let pid = i32::try_from(child.id()).unwrap_or_default();
     loop {
         let ended = child.try_wait()?;
-        let ready = read_record(settings).is_some_and(|record| record.pid == pid && record.endpoints.is_some());
+        let ready = read_record(settings)
+            .is_some_and(|record| record.pid == pid && record.endpoints.is_some());
         if ready {
             // The banner follows the record at once.
             thread::sleep(Duration::from_millis(100));
@@ -127,10 +151,12 @@ pub fn down(settings: &Settings) -> Result<()> {
         note("Nothing is running.");
         return Ok(());
     }
-    let record = read_record(settings).context("Something runs but has not said what; try again in a second.")?;
+    let record = read_record(settings)
+        .context("Something runs but has not said what; try again in a second.")?;
     let pid = Pid::from_raw(record.pid).context("The record of what runs is broken")?;
     step("Stopping", || {
-        kill_process(pid, Signal::TERM).context("Cannot stop it; was it started by another user?")?;
+        kill_process(pid, Signal::TERM)
+            .context("Cannot stop it; was it started by another user?")?;
         let began = Instant::now();
         while is_running(settings)? {
             if began.elapsed() > STOP_LIMIT {
@@ -150,7 +176,9 @@ pub fn is_running(settings: &Settings) -> Result<bool> {
     match open_lock(settings)?.try_lock() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error).context("Cannot look at the lock of the state folder"),
+        Err(TryLockError::Error(error)) => {
+            Err(error).context("Cannot look at the lock of the state folder")
+        }
     }
 }
 
@@ -162,17 +190,27 @@ pub fn read_record(settings: &Settings) -> Option<Record> {
 
 fn write_record(settings: &Settings, endpoints: Option<&Endpoints>) -> Result<()> {
     let pid = i32::try_from(std::process::id()).context("This process has no usable id")?;
-    let record = Record { pid, endpoints: endpoints.cloned() };
+    let record = Record {
+        pid,
+        endpoints: endpoints.cloned(),
+    };
     let unfinished = settings.state.join("run.json.new");
     let mut options = fs::OpenOptions::new();
     // It names the database's password.
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     file.write_all(serde_json::to_string_pretty(&record)?.as_bytes())?;
     fs::rename(unfinished, record_file(settings)).context("Cannot write down what runs")
 }
 
 fn already_running(settings: &Settings) -> String {
-    let pid = read_record(settings).map(|record| format!(" (process {})", record.pid)).unwrap_or_default();
+    let pid = read_record(settings)
+        .map(|record| format!(" (process {})", record.pid))
+        .unwrap_or_default();
     format!("It is running already{pid}. `make status` tells about it, `make down` stops it.")
 }
 
@@ -183,8 +221,18 @@ fn record_file(settings: &Settings) -> PathBuf {
 fn open_lock(settings: &Settings) -> Result<File> {
     let path = settings.state.join("run.lock");
     let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
-    file.with_context(|| format!("Cannot open {}. Was it made by another user?", path.display()))
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    file.with_context(|| {
+        format!(
+            "Cannot open {}. Was it made by another user?",
+            path.display()
+        )
+    })
 }
 
 /// Copies a growing log to standard error.

@@ -61,7 +61,8 @@ pub struct Settings {
     pub root: PathBuf,
     /// Folder for data, logs and what is generated.
     pub state: PathBuf,
-    /// Folder that `template.yaml` is deployed from, with the staged functions under `target/lambda/`.
+    /// Folder that `template.yaml` is deployed from, with the staged functions under
+    /// `target/lambda/`.
     pub deploy: PathBuf,
     /// Port of the AWS endpoint and of the load balancer.
     pub gateway_port: u16,
@@ -100,10 +101,13 @@ impl Settings {
         }
     }
 
-    /// A system on free ports with its data in a folder that goes away with the second value: for tests.
+    /// A system on free ports with its data in a folder that goes away with the second value: for
+    /// tests.
     pub fn ephemeral(root: &Path) -> Result<(Self, TempDir)> {
-        let folder =
-            tempfile::Builder::new().prefix("telecom-").tempdir().context("Cannot create a temporary folder")?;
+        let folder = tempfile::Builder::new()
+            .prefix("telecom-")
+            .tempdir()
+            .context("Cannot create a temporary folder")?;
         Account::choose()?.let_in(folder.path())?;
         let settings = Self {
             state: folder.path().to_owned(),
@@ -168,15 +172,24 @@ pub fn repository() -> PathBuf {
 
 /// Creates a folder, with those above it, that nobody but its owner looks into.
 pub fn private_folder(path: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.with_context(|| format!("Cannot create {}", path.display()))
 }
 
 /// Writes a file that nobody but its owner reads.
 pub fn write_private(path: &Path, text: &str) -> Result<()> {
     let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
     // It may be there with another mode.
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(text.as_bytes()).with_context(|| format!("Cannot write {}", path.display()))
+    file.write_all(text.as_bytes())
+        .with_context(|| format!("Cannot write {}", path.display()))
 }

@@ -37,11 +37,15 @@ pub struct Endpoints {
 impl Endpoints {
     /// One of the stack's outputs.
     pub fn output(&self, name: &str) -> Result<&str> {
-        self.outputs.get(name).map(String::as_str).with_context(|| format!("template.yaml has no output {name}"))
+        self.outputs
+            .get(name)
+            .map(String::as_str)
+            .with_context(|| format!("template.yaml has no output {name}"))
     }
 }
 
-/// A running system. Dropping it stops everything; [`Stack::stop`] also keeps what the next start can use.
+/// A running system. Dropping it stops everything; [`Stack::stop`] also keeps what the next start
+/// can use.
 #[derive(Debug)]
 pub struct Stack {
     // Declared in the order in which they are stopped: functions before their database.
@@ -61,7 +65,8 @@ enum Aws {
 }
 
 impl Stack {
-    /// Starts everything and returns when the API can be called. `parameters` are further template parameters.
+    /// Starts everything and returns when the API can be called. `parameters` are further template
+    /// parameters.
     pub fn start(settings: Settings, parameters: BTreeMap<String, String>) -> Result<Self> {
         stage(&settings)?;
         check_ports(&settings)?;
@@ -80,9 +85,17 @@ impl Stack {
             database_url,
             outputs,
         };
-        let grpc =
-            step("Starting the gRPC server", || GrpcServer::start(&settings, &endpoints.database_url, &parameters))?;
-        Ok(Self { aws, grpc, cluster, settings, parameters, endpoints })
+        let grpc = step("Starting the gRPC server", || {
+            GrpcServer::start(&settings, &endpoints.database_url, &parameters)
+        })?;
+        Ok(Self {
+            aws,
+            grpc,
+            cluster,
+            settings,
+            parameters,
+            endpoints,
+        })
     }
 
     /// Where it is reached.
@@ -111,7 +124,12 @@ impl Stack {
     pub fn stop(mut self) -> Result<()> {
         let saved = self.aws.stop()?;
         if saved && self.settings.durable {
-            Deployment::new(&self.settings, &self.endpoints.database_url, &self.parameters)?.remember()?;
+            Deployment::new(
+                &self.settings,
+                &self.endpoints.database_url,
+                &self.parameters,
+            )?
+            .remember()?;
         }
         step("Stopping the gRPC server", || Ok(self.grpc.stop()))?;
         if let Some(mut cluster) = self.cluster.take() {
@@ -153,13 +171,29 @@ impl Aws {
 
 /// Before anything is started, so that nothing has to be undone.
 fn check_ports(settings: &Settings) -> Result<()> {
-    net::check_port(settings.gateway_port, "the AWS endpoint", "--port or TELECOM_PORT")?;
-    net::check_port(settings.grpc_port, "the gRPC server", "--grpc-port or TELECOM_GRPC_PORT")?;
+    net::check_port(
+        settings.gateway_port,
+        "the AWS endpoint",
+        "--port or TELECOM_PORT",
+    )?;
+    net::check_port(
+        settings.grpc_port,
+        "the gRPC server",
+        "--grpc-port or TELECOM_GRPC_PORT",
+    )?;
     if settings.emulator == Emulator::LocalStack {
-        net::check_port(settings.http_port, "the HTTP API", "--http-port or TELECOM_HTTP_PORT")?;
+        net::check_port(
+            settings.http_port,
+            "the HTTP API",
+            "--http-port or TELECOM_HTTP_PORT",
+        )?;
     }
     if settings.database_url.is_none() {
-        net::check_port(settings.postgres_port, "the database", "--pg-port or TELECOM_PG_PORT")?;
+        net::check_port(
+            settings.postgres_port,
+            "the database",
+            "--pg-port or TELECOM_PG_PORT",
+        )?;
     }
     Ok(())
 }
@@ -175,7 +209,9 @@ fn database(settings: &Settings) -> Result<(Option<Cluster>, String)> {
 }
 
 fn migrate(settings: &Settings, outputs: &Outputs) -> Result<()> {
-    let function = outputs.get("MigrateFunctionName").context("template.yaml has no output MigrateFunctionName")?;
+    let function = outputs
+        .get("MigrateFunctionName")
+        .context("template.yaml has no output MigrateFunctionName")?;
     invoke(&settings.endpoint(), function, &json!({}))
         .context("The database's schema could not be brought up to date")?;
     Ok(())

@@ -16,9 +16,13 @@ const CODE_FOLDER: &str = "target/lambda/";
 /// `template.yaml` and those nested in it.
 pub fn templates(root: &Path) -> Result<Vec<PathBuf>> {
     let folder = root.join("stacks");
-    let nested = fs::read_dir(&folder).with_context(|| format!("Cannot read {}", folder.display()))?;
+    let nested =
+        fs::read_dir(&folder).with_context(|| format!("Cannot read {}", folder.display()))?;
     let mut templates: Vec<PathBuf> = nested.flatten().map(|file| file.path()).collect();
-    templates.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    templates.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
     templates.sort();
     templates.insert(0, root.join("template.yaml"));
     Ok(templates)
@@ -27,7 +31,8 @@ pub fn templates(root: &Path) -> Result<Vec<PathBuf>> {
 /// Stages the templates and every function that they name, from the build that `settings` names.
 pub fn stage(settings: &Settings) -> Result<()> {
     for source in templates(&settings.root)? {
-        let template = fs::read_to_string(&source).with_context(|| format!("Cannot read {}", source.display()))?;
+        let template = fs::read_to_string(&source)
+            .with_context(|| format!("Cannot read {}", source.display()))?;
         if settings.deploy != settings.root {
             let staged = settings.deploy.join(source.strip_prefix(&settings.root)?);
             fs::create_dir_all(staged.parent().unwrap_or(&settings.deploy))?;
@@ -49,7 +54,10 @@ pub fn function_names(template: &str) -> impl Iterator<Item = &str> {
 pub fn functions(template: &str) -> impl Iterator<Item = (String, String)> {
     let mut resource = "";
     template.lines().filter_map(move |line| {
-        if let Some(name) = line.strip_prefix("  ").filter(|name| !name.starts_with([' ', '#'])) {
+        if let Some(name) = line
+            .strip_prefix("  ")
+            .filter(|name| !name.starts_with([' ', '#']))
+        {
             resource = name.trim_end().trim_end_matches(':');
         }
         package(line).map(|package| (package.to_owned(), resource.to_owned()))
@@ -62,11 +70,18 @@ fn package(line: &str) -> Option<&str> {
 }
 
 fn stage_function(settings: &Settings, name: &str) -> Result<()> {
-    let built = settings.root.join("target").join(settings.profile.folder()).join(name);
+    let built = settings
+        .root
+        .join("target")
+        .join(settings.profile.folder())
+        .join(name);
     let folder = settings.deploy.join(CODE_FOLDER).join(name);
     let staged = folder.join("bootstrap");
     if !built.is_file() {
-        bail!("{} is missing. Build the functions first: `make build`.", built.display());
+        bail!(
+            "{} is missing. Build the functions first: `make build`.",
+            built.display()
+        );
     }
     if is_newer(&staged, &built) {
         return Ok(());
@@ -86,10 +101,15 @@ fn is_newer(staged: &Path, built: &Path) -> bool {
     matches!((modified(staged), modified(built)), (Ok(staged), Ok(built)) if staged >= built)
 }
 
-/// Debug information would make a deployment of debug builds some hundred megabytes. Without `strip`, it stays.
+/// Debug information would make a deployment of debug builds some hundred megabytes. Without
+/// `strip`, it stays.
 fn strip(binary: &Path) {
     if find_program("strip").is_some() {
-        let _ = Command::new("strip").arg(binary).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = Command::new("strip")
+            .arg(binary)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
@@ -99,8 +119,12 @@ mod tests {
 
     #[test]
     fn functions_are_those_the_template_names() {
-        let template = "  A:\n    CodeUri: target/lambda/bill-traffic/\n  B:\n    CodeUri: target/lambda/migrate\n  C:\n    CodeUri: elsewhere/\n";
-        assert_eq!(function_names(template).collect::<Vec<_>>(), ["bill-traffic", "migrate"]);
+        let template = "  A:\n    CodeUri: target/lambda/bill-traffic/\n  B:\n    CodeUri: \
+            target/lambda/migrate\n  C:\n    CodeUri: elsewhere/\n";
+        assert_eq!(
+            function_names(template).collect::<Vec<_>>(),
+            ["bill-traffic", "migrate"]
+        );
         let named = functions(template).map(|(_, resource)| resource);
         assert_eq!(named.collect::<Vec<_>>(), ["A", "B"]);
     }

@@ -1,4 +1,5 @@
-//! Lists a user's nodes: `TELECOM_TOKEN=$(make -s token) cargo run -p telecom-proto --example list_nodes`.
+//! Lists a user's nodes: `TELECOM_TOKEN=$(make -s token) cargo run -p telecom-proto --example
+//! list_nodes`.
 
 use telecom_proto::v1::{ListNodesRequest, telecom_client::TelecomClient};
 
@@ -8,9 +9,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut client = TelecomClient::connect(format!("http://{server}")).await?;
     let mut request = tonic::Request::new(ListNodesRequest::default());
     let token = format!("Bearer {}", std::env::var("TELECOM_TOKEN")?);
-    request.metadata_mut().insert("authorization", token.parse()?);
+    request
+        .metadata_mut()
+        .insert("authorization", token.parse()?);
     for node in client.list_nodes(request).await?.into_inner().nodes {
-        println!("{:>4}  {:<30} × {}", node.id, node.name, node.traffic_factor);
+        println!(
+            "{:>4}  {:<30} × {}",
+            node.id, node.name, node.traffic_factor
+        );
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The package `telecom.v1`, generated from `proto/telecom/v1/*.proto`, where everything is documented.
+//! The package `telecom.v1`, generated from `proto/telecom/v1/*.proto`, where everything is
+//! documented.
 
 /// Messages, clients and servers of the package.
 #[allow(missing_docs, clippy::all, clippy::pedantic, clippy::as_conversions)]

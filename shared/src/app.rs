@@ -1,4 +1,5 @@
-//! What a function is made of: it takes from here only what it uses, and nothing is opened before it is used.
+//! What a function is made of: it takes from here only what it uses, and nothing is opened before
+//! it is used.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -36,7 +37,8 @@ pub enum StartError {
     Keys(#[from] reqwest::Error),
 }
 
-/// A service that a function can be made of. Boxed for the reason that [`Processor`](crate::services::Processor) is.
+/// A service that a function can be made of. Boxed for the reason that
+/// [`Processor`](crate::services::Processor) is.
 #[async_trait]
 pub trait FromApp: Sized {
     /// Takes what it needs.
@@ -58,29 +60,50 @@ impl Default for App {
 }
 
 impl App {
-    /// An app that opens at most `max_connections` to the database, unless the environment says otherwise.
+    /// An app that opens at most `max_connections` to the database, unless the environment says
+    /// otherwise.
     #[must_use]
     pub fn with_connections(max_connections: u32) -> Self {
-        Self { aws: OnceCell::new(), database: OnceLock::new(), max_connections }
+        Self {
+            aws: OnceCell::new(),
+            database: OnceLock::new(),
+            max_connections,
+        }
     }
 
-    /// The pool over `DATABASE_URL`, one for all services of the process; it connects at its first use.
+    /// The pool over `DATABASE_URL`, one for all services of the process; it connects at its first
+    /// use.
     pub fn database(&self) -> Result<PgPool, StartError> {
         let config = DatabaseConfig::from_env(self.max_connections)?;
-        let (pool, _) = self.database.get_or_init(|| (db::connect(&config), Credentials::new(config.login)));
+        let (pool, _) = self
+            .database
+            .get_or_init(|| (db::connect(&config), Credentials::new(config.login)));
         Ok(pool.clone())
     }
 
-    /// Renews what the database's next connections log in with, where that grows old: before each invocation. What cannot
-    /// be renewed is told; what there is may still do.
+    /// Renews what the database's next connections log in with, where that grows old: before each
+    /// invocation. What cannot be renewed is told; what there is may still do.
     pub async fn renew_login(&self) {
-        let Some((pool, credentials)) = self.database.get().filter(|(_, credentials)| credentials.change()) else {
+        let Some((pool, credentials)) = self
+            .database
+            .get()
+            .filter(|(_, credentials)| credentials.change())
+        else {
             return;
         };
-        // Boxed: a client of AWS nests deeper than a compiler likes within an invocation's own future.
-        let renewed = Box::pin(async { credentials.renew(pool, self.aws().await, self.context().now()).await });
+        // Boxed: a client of AWS nests deeper than a compiler likes within an invocation's own
+        // future.
+        let renewed = Box::pin(async {
+            credentials
+                .renew(pool, self.aws().await, self.context().now())
+                .await
+        });
         if let Err(error) = renewed.await {
-            tracing::error!(error_code = error.code(), cause = error.cause(), "the database's login cannot be renewed");
+            tracing::error!(
+                error_code = error.code(),
+                cause = error.cause(),
+                "the database's login cannot be renewed"
+            );
         }
     }
 
@@ -96,7 +119,11 @@ impl App {
     /// `AWS_ENDPOINT_URL` and the SDK's other variables decide whether it is AWS or an emulator.
     async fn aws(&self) -> &SdkConfig {
         self.aws
-            .get_or_init(|| aws_config::defaults(BehaviorVersion::latest()).timeout_config(aws_timeouts()).load())
+            .get_or_init(|| {
+                aws_config::defaults(BehaviorVersion::latest())
+                    .timeout_config(aws_timeouts())
+                    .load()
+            })
             .await
     }
 
@@ -118,6 +145,9 @@ impl App {
 
     /// The judge of tokens.
     pub fn authenticator(&self) -> Result<Authenticator, StartError> {
-        Ok(Authenticator::new(AuthConfig::from_env()?, self.context().clock)?)
+        Ok(Authenticator::new(
+            AuthConfig::from_env()?,
+            self.context().clock,
+        )?)
     }
 }

@@ -1,5 +1,5 @@
-//! Time and identifiers as inputs: every service takes a [`Clock`] and an [`IdSource`], so that a test can hold
-//! the one still and count the other.
+//! Time and identifiers as inputs: every service takes a [`Clock`] and an [`IdSource`], so that a
+//! test can hold the one still and count the other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,15 +19,20 @@ pub trait IdSource: Send + Sync + 'static {
     fn next_id(&self) -> Uuid;
 }
 
-/// The machine's clock, cut to the microsecond that PostgreSQL stores, and random, time-ordered identifiers.
+/// The machine's clock, cut to the microsecond that PostgreSQL stores, and random, time-ordered
+/// identifiers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
 
 impl Clock for System {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the machine's clock"
+    )]
     fn now(&self) -> DateTime<Utc> {
         let now = Utc::now();
-        now.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(now)
+        now.duration_trunc(TimeDelta::microseconds(1))
+            .unwrap_or(now)
     }
 }
 
@@ -37,7 +42,8 @@ impl IdSource for System {
     }
 }
 
-/// A clock that stands still until it is set, and identifiers that count up: for tests and simulations.
+/// A clock that stands still until it is set, and identifiers that count up: for tests and
+/// simulations.
 #[derive(Debug)]
 pub struct Fixed {
     now: std::sync::Mutex<DateTime<Utc>>,
@@ -48,18 +54,27 @@ impl Fixed {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn at(now: DateTime<Utc>) -> Arc<Self> {
-        Arc::new(Self { now: std::sync::Mutex::new(now), ids: AtomicU64::new(1) })
+        Arc::new(Self {
+            now: std::sync::Mutex::new(now),
+            ids: AtomicU64::new(1),
+        })
     }
 
     /// Moves the clock to `now`.
     pub fn set(&self, now: DateTime<Utc>) {
-        *self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+        *self
+            .now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = now;
     }
 }
 
 impl Clock for Fixed {
     fn now(&self) -> DateTime<Utc> {
-        *self.now.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self
+            .now
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -82,14 +97,20 @@ impl Context {
     /// The machine's clock and random identifiers.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Arc::new(System), ids: Arc::new(System) }
+        Self {
+            clock: Arc::new(System),
+            ids: Arc::new(System),
+        }
     }
 
     /// A clock and identifiers held by a test.
     #[must_use]
     pub fn fixed(fixed: &Arc<Fixed>) -> Self {
         let fixed = Arc::clone(fixed);
-        Self { clock: fixed.clone(), ids: fixed }
+        Self {
+            clock: fixed.clone(),
+            ids: fixed,
+        }
     }
 
     /// Now, by the clock.

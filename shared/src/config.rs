@@ -1,4 +1,5 @@
-//! Configuration from the environment, a struct a concern; every error names the variable and what it takes.
+//! Configuration from the environment, a struct a concern; every error names the variable and what
+//! it takes.
 
 use std::env;
 use std::ops::RangeInclusive;
@@ -24,7 +25,10 @@ pub struct ConfigError {
 
 /// An error that says what is wrong with a variable.
 pub fn invalid(name: &'static str, problem: impl Into<String>) -> ConfigError {
-    ConfigError { name, problem: problem.into() }
+    ConfigError {
+        name,
+        problem: problem.into(),
+    }
 }
 
 /// A variable that may be absent; an empty one is.
@@ -38,10 +42,16 @@ fn required(name: &'static str) -> Result<String, ConfigError> {
 }
 
 /// A variable of which an error says what is `accepted`.
-pub fn parsed<T: FromStr>(name: &'static str, accepted: &str, default: T) -> Result<T, ConfigError> {
+pub fn parsed<T: FromStr>(
+    name: &'static str,
+    accepted: &str,
+    default: T,
+) -> Result<T, ConfigError> {
     match optional(name) {
         None => Ok(default),
-        Some(value) => value.parse().map_err(|_| invalid(name, format!("{value:?} is not {accepted}"))),
+        Some(value) => value
+            .parse()
+            .map_err(|_| invalid(name, format!("{value:?} is not {accepted}"))),
     }
 }
 
@@ -52,7 +62,11 @@ pub fn positive<T: FromStr + PartialOrd + Default>(
     default: T,
 ) -> Result<T, ConfigError> {
     let number = parsed(name, accepted, default)?;
-    if number > T::default() { Ok(number) } else { Err(invalid(name, format!("is not {accepted}: at least 1"))) }
+    if number > T::default() {
+        Ok(number)
+    } else {
+        Err(invalid(name, format!("is not {accepted}: at least 1")))
+    }
 }
 
 /// A variable in seconds.
@@ -67,13 +81,16 @@ fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
 fn days(name: &'static str, default: i32, least: i32) -> Result<i32, ConfigError> {
     let days = parsed(name, "a whole number of days", default)?;
     if days < least {
-        return Err(invalid(name, format!("{days} days is too short: at least {least}")));
+        return Err(invalid(
+            name,
+            format!("{days} days is too short: at least {least}"),
+        ));
     }
     Ok(days)
 }
 
-/// Where the database is: `DATABASE_URL`; and `DATABASE_MAX_CONNECTIONS`, at least 1 (default 1 in a function, which
-/// runs one invocation at a time).
+/// Where the database is: `DATABASE_URL`; and `DATABASE_MAX_CONNECTIONS`, at least 1 (default 1 in
+/// a function, which runs one invocation at a time).
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
     /// How to connect.
@@ -91,10 +108,11 @@ pub struct DatabaseConfig {
 pub enum DatabaseLogin {
     /// Not set: as `DATABASE_URL` says.
     Url,
-    /// `iam`: by a token that is signed for the user in `DATABASE_URL`, and lasts a quarter of an hour.
+    /// `iam`: by a token that is signed for the user in `DATABASE_URL`, and lasts a quarter of an
+    /// hour.
     Iam,
-    /// `secret`: as the secret of Secrets Manager named by `DATABASE_SECRET_ARN` says; it has the fields `username` and
-    /// `password`, as RDS writes them.
+    /// `secret`: as the secret of Secrets Manager named by `DATABASE_SECRET_ARN` says; it has the
+    /// fields `username` and `password`, as RDS writes them.
     Secret(String),
 }
 
@@ -119,22 +137,43 @@ impl DatabaseConfig {
     /// As a URL says.
     #[must_use]
     pub fn new(connect: PgConnectOptions, max_connections: u32) -> Self {
-        Self { connect, max_connections, login: DatabaseLogin::Url, role: None }
+        Self {
+            connect,
+            max_connections,
+            login: DatabaseLogin::Url,
+            role: None,
+        }
     }
 
     /// Reads the variables; `max_connections` where nothing else is said.
     pub fn from_env(max_connections: u32) -> Result<Self, ConfigError> {
         let url = required("DATABASE_URL")?;
         // The URL may hold a password: it is never repeated in the error.
-        let connect = PgConnectOptions::from_str(&url)
-            .map_err(|_| invalid("DATABASE_URL", "is not a URL such as postgres://user@host:5432/name"))?;
-        let max_connections = positive("DATABASE_MAX_CONNECTIONS", "a whole number", max_connections)?;
+        let connect = PgConnectOptions::from_str(&url).map_err(|_| {
+            invalid(
+                "DATABASE_URL",
+                "is not a URL such as postgres://user@host:5432/name",
+            )
+        })?;
+        let max_connections = positive(
+            "DATABASE_MAX_CONNECTIONS",
+            "a whole number",
+            max_connections,
+        )?;
         let role = optional("DATABASE_ROLE").map(|name| {
             name.parse().map_err(|_| {
-                invalid("DATABASE_ROLE", format!("{name:?} is not a role of this database; see docs/DEPLOY.md"))
+                invalid(
+                    "DATABASE_ROLE",
+                    format!("{name:?} is not a role of this database; see docs/DEPLOY.md"),
+                )
             })
         });
-        Ok(Self { connect, max_connections, login: DatabaseLogin::from_env()?, role: role.transpose()? })
+        Ok(Self {
+            connect,
+            max_connections,
+            login: DatabaseLogin::from_env()?,
+            role: role.transpose()?,
+        })
     }
 }
 
@@ -144,12 +183,16 @@ impl DatabaseLogin {
             None => Ok(Self::Url),
             Some("iam") => Ok(Self::Iam),
             Some("secret") => required("DATABASE_SECRET_ARN").map(Self::Secret),
-            Some(other) => Err(invalid("DATABASE_AUTH", format!("{other:?} is not iam or secret, nor empty"))),
+            Some(other) => Err(invalid(
+                "DATABASE_AUTH",
+                format!("{other:?} is not iam or secret, nor empty"),
+            )),
         }
     }
 }
 
-/// Where events leave to. A function has only the destinations that it may write to; the sweep has all.
+/// Where events leave to. A function has only the destinations that it may write to; the sweep has
+/// all.
 #[derive(Debug, Clone, Default)]
 pub struct MessagingConfig {
     /// `TELECOM_USER_USAGE_BILLING_QUEUE_URL`: the route `telecom.user_usage_billing`.
@@ -181,7 +224,8 @@ pub struct AuthConfig {
     pub audience: String,
     /// The issuer's public keys.
     pub jwks: JwksConfig,
-    /// `TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS` (default 86400, a day): a token that is valid for longer is refused.
+    /// `TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS` (default 86400, a day): a token that is valid for
+    /// longer is refused.
     pub max_lifetime: Duration,
 }
 
@@ -196,15 +240,25 @@ pub enum JwksConfig {
 
 impl JwksConfig {
     fn from_env() -> Result<Self, ConfigError> {
-        match (optional("TELECOM_AUTH_JWKS"), optional("TELECOM_AUTH_JWKS_URL")) {
-            (Some(set), None) => auth::read_set(&set)
-                .map(Self::Inline)
-                .map_err(|error| invalid("TELECOM_AUTH_JWKS", format!("is not a JSON Web Key Set: {error}"))),
+        match (
+            optional("TELECOM_AUTH_JWKS"),
+            optional("TELECOM_AUTH_JWKS_URL"),
+        ) {
+            (Some(set), None) => auth::read_set(&set).map(Self::Inline).map_err(|error| {
+                invalid(
+                    "TELECOM_AUTH_JWKS",
+                    format!("is not a JSON Web Key Set: {error}"),
+                )
+            }),
             (None, Some(url)) => key_url(&url).map(Self::Published),
-            (None, None) => Err(invalid("TELECOM_AUTH_JWKS", "is not set, nor is TELECOM_AUTH_JWKS_URL")),
-            (Some(_), Some(_)) => {
-                Err(invalid("TELECOM_AUTH_JWKS", "and TELECOM_AUTH_JWKS_URL are both set: one is enough"))
-            }
+            (None, None) => Err(invalid(
+                "TELECOM_AUTH_JWKS",
+                "is not set, nor is TELECOM_AUTH_JWKS_URL",
+            )),
+            (Some(_), Some(_)) => Err(invalid(
+                "TELECOM_AUTH_JWKS",
+                "and TELECOM_AUTH_JWKS_URL are both set: one is enough",
+            )),
         }
     }
 }
@@ -218,7 +272,10 @@ fn key_url(text: &str) -> Result<Url, ConfigError> {
         None => false,
     };
     Url::parse(text).ok().filter(safe).ok_or_else(|| {
-        invalid("TELECOM_AUTH_JWKS_URL", format!("{text:?} is not an https:// URL (http:// only on this machine)"))
+        invalid(
+            "TELECOM_AUTH_JWKS_URL",
+            format!("{text:?} is not an https:// URL (http:// only on this machine)"),
+        )
     })
 }
 
@@ -229,17 +286,29 @@ impl AuthConfig {
     /// Reads the variables.
     pub fn from_env() -> Result<Self, ConfigError> {
         const LIFETIME: &str = "TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS";
-        let (issuer, audience) = (required("TELECOM_AUTH_ISSUER")?, required("TELECOM_AUTH_AUDIENCE")?);
-        let max_lifetime = positive(LIFETIME, "a whole number of seconds", Self::MAX_LIFETIME.as_secs())?;
-        Ok(Self { issuer, audience, jwks: JwksConfig::from_env()?, max_lifetime: Duration::from_secs(max_lifetime) })
+        let (issuer, audience) = (
+            required("TELECOM_AUTH_ISSUER")?,
+            required("TELECOM_AUTH_AUDIENCE")?,
+        );
+        let max_lifetime = positive(
+            LIFETIME,
+            "a whole number of seconds",
+            Self::MAX_LIFETIME.as_secs(),
+        )?;
+        Ok(Self {
+            issuer,
+            audience,
+            jwks: JwksConfig::from_env()?,
+            max_lifetime: Duration::from_secs(max_lifetime),
+        })
     }
 }
 
 /// From which web pages the API may be called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsConfig {
-    /// `TELECOM_CORS_ALLOWED_ORIGINS`: origins such as `https://app.example.com`, separated by commas; `*` for all.
-    /// Default: none.
+    /// `TELECOM_CORS_ALLOWED_ORIGINS`: origins such as `https://app.example.com`, separated by
+    /// commas; `*` for all. Default: none.
     pub allowed_origins: Vec<HeaderValue>,
 }
 
@@ -248,28 +317,42 @@ impl CorsConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         const NAME: &str = "TELECOM_CORS_ALLOWED_ORIGINS";
         let list = optional(NAME).unwrap_or_default();
-        let origins = list.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let origins = list
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty());
         let origin = |origin: &str| {
-            let known =
-                origin == "*" || Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
-            HeaderValue::from_str(origin).ok().filter(|_| known).ok_or_else(|| {
-                invalid(NAME, format!("{origin:?} is not an origin such as https://app.example.com, nor *"))
-            })
+            let known = origin == "*"
+                || Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == origin);
+            HeaderValue::from_str(origin)
+                .ok()
+                .filter(|_| known)
+                .ok_or_else(|| {
+                    invalid(
+                        NAME,
+                        format!(
+                            "{origin:?} is not an origin such as https://app.example.com, nor *"
+                        ),
+                    )
+                })
         };
-        Ok(Self { allowed_origins: origins.map(origin).collect::<Result<_, _>>()? })
+        Ok(Self {
+            allowed_origins: origins.map(origin).collect::<Result<_, _>>()?,
+        })
     }
 }
 
 /// When a server counts as offline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeHealthCheck {
-    /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300, 120 to 86400): silence after which a server is offline.
+    /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300, 120 to 86400): silence after which a
+    /// server is offline.
     pub offline_timeout: Duration,
 }
 
 impl NodeHealthCheck {
-    /// Timeouts that are accepted, seconds. Servers report every minute: less than two would take a single late report for
-    /// an outage, and whoever is silent for a day is offline.
+    /// Timeouts that are accepted, seconds. Servers report every minute: less than two would take a
+    /// single late report for an outage, and whoever is silent for a day is offline.
     pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 120..=86_400;
     const TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
 
@@ -281,7 +364,10 @@ impl NodeHealthCheck {
         let (given, accepted) = (offline_timeout.as_secs(), Self::TIMEOUT_SECONDS);
         if !accepted.contains(&given) {
             let (least, most) = accepted.into_inner();
-            return Err(invalid(Self::TIMEOUT, format!("{given} seconds is not {least} to {most}")));
+            return Err(invalid(
+                Self::TIMEOUT,
+                format!("{given} seconds is not {least} to {most}"),
+            ));
         }
         Ok(Self { offline_timeout })
     }
@@ -290,8 +376,13 @@ impl NodeHealthCheck {
 fn line_rate() -> Result<LineRate, ConfigError> {
     const NAME: &str = "TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND";
     let accepted = format!("{:?}", LineRate::MBIT_PER_SECOND);
-    let mbit_per_second = parsed(NAME, "a whole number", LineRate::default().mbit_per_second())?;
-    LineRate::new(mbit_per_second).ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not in {accepted}")))
+    let mbit_per_second = parsed(
+        NAME,
+        "a whole number",
+        LineRate::default().mbit_per_second(),
+    )?;
+    LineRate::new(mbit_per_second)
+        .ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not in {accepted}")))
 }
 
 /// How long rows are kept, in days.
@@ -299,12 +390,14 @@ fn line_rate() -> Result<LineRate, ConfigError> {
 pub struct Retention {
     /// `TELECOM_TRAFFIC_USAGE_RETENTION_DAYS` (default 45): raw rows, once billed.
     pub traffic_usage_days: i32,
-    /// `TELECOM_DEDUP_RETENTION_DAYS` (default 45, at least 36): report and batch ids. A report is accepted for
-    /// [35 days](crate::events::usage_report::MAX_AGE_DAYS); its id must be remembered longer than that.
+    /// `TELECOM_DEDUP_RETENTION_DAYS` (default 45, at least 36): report and batch ids. A report is
+    /// accepted for [35 days](crate::events::usage_report::MAX_AGE_DAYS); its id must be remembered
+    /// longer than that.
     pub dedup_days: i32,
     /// `TELECOM_USAGE_RETENTION_DAYS` (default 400, at least 31): hourly usage of users.
     pub usage_days: i32,
-    /// `TELECOM_NODE_STATUS_RETENTION_DAYS` (default 400, at least 93): hourly status of servers, and the log of it.
+    /// `TELECOM_NODE_STATUS_RETENTION_DAYS` (default 400, at least 93): hourly status of servers,
+    /// and the log of it.
     pub node_status_days: i32,
 }
 
@@ -315,19 +408,27 @@ pub struct TelecomConfig {
     pub node_health_check: NodeHealthCheck,
     /// How long rows are kept.
     pub retention: Retention,
-    /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): billing events without an `event_id` are refused. A
-    /// queue's message id, which stands in for it, is another one after a redrive from the dead-letter queue.
+    /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): billing events without an
+    /// `event_id` are refused. A queue's message id, which stands in for it, is another one after a
+    /// redrive from the dead-letter queue.
     pub require_event_id: bool,
-    /// `TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND` (default 100000, 1 to 100000000): a node server's fastest line. A report of
-    /// more traffic than it carries is quarantined.
+    /// `TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND` (default 100000, 1 to 100000000): a node server's
+    /// fastest line. A report of more traffic than it carries is quarantined.
     pub node_line_rate: LineRate,
 }
 
 impl Default for TelecomConfig {
     fn default() -> Self {
         Self {
-            node_health_check: NodeHealthCheck { offline_timeout: Duration::from_mins(5) },
-            retention: Retention { traffic_usage_days: 45, dedup_days: 45, usage_days: 400, node_status_days: 400 },
+            node_health_check: NodeHealthCheck {
+                offline_timeout: Duration::from_mins(5),
+            },
+            retention: Retention {
+                traffic_usage_days: 45,
+                dedup_days: 45,
+                usage_days: 400,
+                node_status_days: 400,
+            },
             require_event_id: false,
             node_line_rate: LineRate::default(),
         }
@@ -346,9 +447,21 @@ impl TelecomConfig {
                     default.retention.traffic_usage_days,
                     1,
                 )?,
-                dedup_days: days("TELECOM_DEDUP_RETENTION_DAYS", default.retention.dedup_days, 36)?,
-                usage_days: days("TELECOM_USAGE_RETENTION_DAYS", default.retention.usage_days, 31)?,
-                node_status_days: days("TELECOM_NODE_STATUS_RETENTION_DAYS", default.retention.node_status_days, 93)?,
+                dedup_days: days(
+                    "TELECOM_DEDUP_RETENTION_DAYS",
+                    default.retention.dedup_days,
+                    36,
+                )?,
+                usage_days: days(
+                    "TELECOM_USAGE_RETENTION_DAYS",
+                    default.retention.usage_days,
+                    31,
+                )?,
+                node_status_days: days(
+                    "TELECOM_NODE_STATUS_RETENTION_DAYS",
+                    default.retention.node_status_days,
+                    93,
+                )?,
             },
             require_event_id: flag("TELECOM_REQUIRE_EVENT_ID", default.require_event_id)?,
             node_line_rate: line_rate()?,
@@ -372,7 +485,10 @@ mod tests {
     #[case::the_most(86_400)]
     #[test]
     fn a_server_may_be_offline_after_two_minutes_to_a_day(#[case] seconds: u64) {
-        assert_eq!(offline_timeout(seconds).unwrap().offline_timeout, Duration::from_secs(seconds));
+        assert_eq!(
+            offline_timeout(seconds).unwrap().offline_timeout,
+            Duration::from_secs(seconds)
+        );
     }
 
     #[rstest]
@@ -383,8 +499,10 @@ mod tests {
     #[test]
     fn another_timeout_is_refused_with_what_is_accepted(#[case] seconds: u64) {
         let refusal = offline_timeout(seconds).unwrap_err().to_string();
-        let said =
-            format!("environment variable TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS: {seconds} seconds is not 120 to 86400");
+        let said = format!(
+            "environment variable TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS: {seconds} seconds is not \
+             120 to 86400"
+        );
         assert_eq!(refusal, said);
     }
 }

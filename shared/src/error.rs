@@ -1,5 +1,5 @@
-//! One error for every service, free of transports: the edges turn its [`ErrorKind`] into an HTTP status or into
-//! "retry this message" in one `match` each.
+//! One error for every service, free of transports: the edges turn its [`ErrorKind`] into an HTTP
+//! status or into "retry this message" in one `match` each.
 
 use std::fmt;
 
@@ -73,8 +73,8 @@ const TRANSACTION_CONFLICT: &str = "transaction_conflict";
 
 /// A fault with a stable `code`, a message fit for the caller, and a source fit for the log only.
 ///
-/// No text of a caller is in the message or in the source: both are logged. The one place for such text is
-/// [`Field::Quoted`], which `Display` and `Debug` leave out.
+/// No text of a caller is in the message or in the source: both are logged. The one place for such
+/// text is [`Field::Quoted`], which `Display` and `Debug` leave out.
 pub struct Error {
     kind: ErrorKind,
     code: &'static str,
@@ -93,51 +93,95 @@ enum Field {
 }
 
 impl Error {
-    /// An error that names its stable code and says in a sentence what is wrong and what is accepted.
+    /// An error that names its stable code and says in a sentence what is wrong and what is
+    /// accepted.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), field: None, source: None, concerns_all: false }
+        Self {
+            kind,
+            code,
+            message: message.into(),
+            field: None,
+            source: None,
+            concerns_all: false,
+        }
     }
 
     /// A permanent fault in the caller's input.
-    pub fn invalid(code: &'static str, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: Some(Field::Known(field.into())), ..Self::new(ErrorKind::InvalidArgument, code, message) }
+    pub fn invalid(
+        code: &'static str,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            field: Some(Field::Known(field.into())),
+            ..Self::new(ErrorKind::InvalidArgument, code, message)
+        }
     }
 
     /// A parameter that the operation does not have; `name` is the caller's text.
     #[must_use]
     pub fn unknown_parameter(name: &str, known: &[&str]) -> Self {
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
         let message = format!("unknown parameter; expected one of: {known}");
         let field = Some(Field::Quoted(Quoted::of(name)));
-        Self { field, ..Self::new(ErrorKind::InvalidArgument, "unknown_parameter", message) }
+        Self {
+            field,
+            ..Self::new(ErrorKind::InvalidArgument, "unknown_parameter", message)
+        }
     }
 
     /// A parameter of a request that is not what is `accepted`.
     #[must_use]
     pub fn parameter(field: &str, accepted: &str) -> Self {
-        Self::invalid("invalid_parameter", field, format!("accepted are {accepted}"))
+        Self::invalid(
+            "invalid_parameter",
+            field,
+            format!("accepted are {accepted}"),
+        )
     }
 
     /// What was asked for does not exist.
     #[must_use]
     pub fn not_found(what: &str) -> Self {
-        Self::new(ErrorKind::NotFound, "not_found", format!("there is no {what}"))
+        Self::new(
+            ErrorKind::NotFound,
+            "not_found",
+            format!("there is no {what}"),
+        )
     }
 
     /// A fault of ours: the caller learns nothing but that it happened.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Internal, "internal", "an internal error occurred").with_source(source)
+        Self::new(
+            ErrorKind::Internal,
+            "internal",
+            "an internal error occurred",
+        )
+        .with_source(source)
     }
 
     /// A dependency that is out of reach for now.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::new(ErrorKind::Unavailable, "unavailable", "the service is busy; try again later").with_source(source)
+        Self::new(
+            ErrorKind::Unavailable,
+            "unavailable",
+            "the service is busy; try again later",
+        )
+        .with_source(source)
     }
 
     /// A sum of bytes that an `i64` cannot hold.
     #[must_use]
     pub fn overflow() -> Self {
-        Self::new(ErrorKind::InvalidArgument, NUMBER_OVERFLOW, "a sum of bytes exceeds what can be counted")
+        Self::new(
+            ErrorKind::InvalidArgument,
+            NUMBER_OVERFLOW,
+            "a sum of bytes exceeds what can be counted",
+        )
     }
 
     /// Whether it is [`Error::overflow`].
@@ -149,7 +193,11 @@ impl Error {
     /// A row was locked by another transaction for longer than is waited.
     #[must_use]
     pub fn locked() -> Self {
-        Self::new(ErrorKind::Unavailable, LOCKED, "a row is locked; try again later")
+        Self::new(
+            ErrorKind::Unavailable,
+            LOCKED,
+            "a row is locked; try again later",
+        )
     }
 
     /// Whether a transaction met another one and must run again.
@@ -161,34 +209,49 @@ impl Error {
     /// The transaction met another one and must run again, from its beginning.
     #[must_use]
     pub fn conflict() -> Self {
-        Self::new(ErrorKind::Unavailable, TRANSACTION_CONFLICT, "the service is busy; try again later")
+        Self::new(
+            ErrorKind::Unavailable,
+            TRANSACTION_CONFLICT,
+            "the service is busy; try again later",
+        )
     }
 
-    /// Whether the cause may lie in one of several messages or rows that were processed together, so that the others may
-    /// succeed without it: a fault in the data, a fault of ours, a locked row. An outage is none, nor is a schema that this
-    /// code does not fit.
+    /// Whether the cause may lie in one of several messages or rows that were processed together,
+    /// so that the others may succeed without it: a fault in the data, a fault of ours, a locked
+    /// row. An outage is none, nor is a schema that this code does not fit.
     #[must_use]
     pub fn may_lie_in_one_of_several(&self) -> bool {
-        let of_one =
-            self.kind == ErrorKind::Internal || self.disposition() == Disposition::Reject || self.code == LOCKED;
+        let of_one = self.kind == ErrorKind::Internal
+            || self.disposition() == Disposition::Reject
+            || self.code == LOCKED;
         of_one && !self.concerns_all
     }
 
     /// Says that every message and row would fail in the same way.
     #[must_use]
     pub fn that_concerns_all(self) -> Self {
-        Self { concerns_all: true, ..self }
+        Self {
+            concerns_all: true,
+            ..self
+        }
     }
 
     /// The invocation's time ran out.
     #[must_use]
     pub fn deadline_exceeded() -> Self {
-        Self::new(ErrorKind::DeadlineExceeded, "deadline_exceeded", "the request took too long; try again later")
+        Self::new(
+            ErrorKind::DeadlineExceeded,
+            "deadline_exceeded",
+            "the request took too long; try again later",
+        )
     }
 
     /// Adds the cause, for the log.
     #[must_use]
-    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -211,7 +274,8 @@ impl Error {
         &self.message
     }
 
-    /// The offending field, as a path such as `usage[3].upload`. May hold text of the caller: not for the log.
+    /// The offending field, as a path such as `usage[3].upload`. May hold text of the caller: not
+    /// for the log.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self.field.as_ref()? {
@@ -285,7 +349,10 @@ mod tests {
         #[case] status: u16,
         #[case] disposition: Disposition,
     ) {
-        assert_eq!((kind.http_status().as_u16(), kind.disposition()), (status, disposition));
+        assert_eq!(
+            (kind.http_status().as_u16(), kind.disposition()),
+            (status, disposition)
+        );
     }
 
     #[test]

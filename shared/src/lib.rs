@@ -1,7 +1,8 @@
 //! The metering, billing and observability core of a VPN or proxy fleet.
 //!
-//! Decisions live in [`services`], rules in [`domain`], SQL in [`db`], bodies in [`events`]; [`lambda`] and
-//! [`http`] are the edges. A function under `functions/` names one processor of this crate and its trigger.
+//! Decisions live in [`services`], rules in [`domain`], SQL in [`db`], bodies in [`events`];
+//! [`lambda`] and [`http`] are the edges. A function under `functions/` names one processor of this
+//! crate and its trigger.
 
 pub mod app;
 pub mod auth;

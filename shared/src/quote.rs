@@ -5,8 +5,9 @@ use std::fmt;
 /// The most characters of a caller's text that are repeated.
 pub const MAX_QUOTED: usize = 64;
 
-/// A caller's text, cut to [`MAX_QUOTED`] characters and escaped: it holds no line end and no other control, and cannot
-/// fill a log. `Debug` leaves it out, as what is printed for a developer ends in the log.
+/// A caller's text, cut to [`MAX_QUOTED`] characters and escaped: it holds no line end and no other
+/// control, and cannot fill a log. `Debug` leaves it out, as what is printed for a developer ends
+/// in the log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quoted(String);
 
@@ -49,7 +50,10 @@ mod tests {
     #[case::of_the_greatest_length(&"x".repeat(64), &"x".repeat(64))]
     #[case::cut(&"x".repeat(65), &format!("{}…", "x".repeat(63)))]
     #[case::cut_after_it_is_escaped(&"\0".repeat(40), &format!("{}\\…", "\\0".repeat(31)))]
-    fn a_quoted_text_is_escaped_and_64_characters_at_most(#[case] text: &str, #[case] quoted: &str) {
+    fn a_quoted_text_is_escaped_and_64_characters_at_most(
+        #[case] text: &str,
+        #[case] quoted: &str,
+    ) {
         assert_eq!(Quoted::of(text).as_str(), quoted);
         assert!(quoted.chars().count() <= MAX_QUOTED);
     }

@@ -21,12 +21,12 @@ static METRICS: OnceLock<&'static Collector> = OnceLock::new();
 
 /// Crates that log below [`DEPENDENCIES_MOST`]: none of their lines holds text of a caller.
 const OURS: [&str; 2] = ["shared", "telecom_grpc"];
-/// The most that other crates may log, whatever `RUST_LOG` says: below it, the runtime prints whole events, and the HTTP
-/// and AWS crates print headers and bodies.
+/// The most that other crates may log, whatever `RUST_LOG` says: below it, the runtime prints whole
+/// events, and the HTTP and AWS crates print headers and bodies.
 const DEPENDENCIES_MOST: LevelFilter = LevelFilter::INFO;
 
-/// Sets up logs (`RUST_LOG`, default `info`), metrics and the report of panics of this process. Once; a second call does
-/// nothing.
+/// Sets up logs (`RUST_LOG`, default `info`), metrics and the report of panics of this process.
+/// Once; a second call does nothing.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = subscriber(filter, std::io::stdout).try_init();
@@ -43,13 +43,16 @@ pub fn init() {
 
 /// What writes the log: JSON lines of what `filter` lets through, within the limits of this module.
 ///
-/// The layer is built here because Lambda takes a JSON line without a timestamp and level of its own for INFO.
+/// The layer is built here because Lambda takes a JSON line without a timestamp and level of its
+/// own for INFO.
 pub fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let limits = Targets::new().with_default(DEPENDENCIES_MOST);
-    let limits = OURS.into_iter().fold(limits, |limits, krate| limits.with_target(krate, LevelFilter::TRACE));
+    let limits = OURS.into_iter().fold(limits, |limits, krate| {
+        limits.with_target(krate, LevelFilter::TRACE)
+    });
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -62,13 +65,22 @@ where
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let place = panic.location().map(ToString::to_string);
-    tracing::error!(error_code = "panic", place, cause = panic_message(panic.payload()), "panicked");
+    tracing::error!(
+        error_code = "panic",
+        place,
+        cause = panic_message(panic.payload()),
+        "panicked"
+    );
 }
 
-/// What a panic said, if that is a text of the program's. One that was put together at run time may hold data.
+/// What a panic said, if that is a text of the program's. One that was put together at run time may
+/// hold data.
 #[must_use]
 pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> &'static str {
-    payload.downcast_ref::<&'static str>().copied().unwrap_or("(a message that may hold data)")
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("(a message that may hold data)")
 }
 
 /// Counts something, in this invocation.
@@ -76,18 +88,21 @@ pub fn count(name: &'static str, by: usize) {
     metrics::counter!(name).increment(u64::try_from(by).unwrap_or(u64::MAX));
 }
 
-/// Counts something, in this invocation, of the function and of its version: during a gradual release two of them run.
+/// Counts something, in this invocation, of the function and of its version: during a gradual
+/// release two of them run.
 pub fn count_by_version(name: &'static str, by: usize) {
-    static VERSION: LazyLock<String> =
-        LazyLock::new(|| std::env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|_| "local".into()));
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|_| "local".into())
+    });
     count(name, by);
-    metrics::counter!(name, "Version" => VERSION.as_str()).increment(u64::try_from(by).unwrap_or(u64::MAX));
+    metrics::counter!(name, "Version" => VERSION.as_str())
+        .increment(u64::try_from(by).unwrap_or(u64::MAX));
 }
 
 /// Records how much of something there is, in this invocation.
 ///
-/// It is not a gauge: the collector repeats the last value of a gauge at every flush, also after an invocation that failed
-/// before it measured, and no alarm would notice that.
+/// It is not a gauge: the collector repeats the last value of a gauge at every flush, also after an
+/// invocation that failed before it measured, and no alarm would notice that.
 pub fn measure(name: &'static str, value: i64) {
     metrics::histogram!(name).record(f64::from(i32::try_from(value).unwrap_or(i32::MAX)));
 }
@@ -122,26 +137,38 @@ pub struct RequestIds {
 }
 
 impl RequestIds {
-    /// Those in a request's headers. A client may send any text as an id, a token by mistake: only hexadecimal digits and
-    /// hyphens, such as in a UUID, are taken for one.
+    /// Those in a request's headers. A client may send any text as an id, a token by mistake: only
+    /// hexadecimal digits and hyphens, such as in a UUID, are taken for one.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok();
-        let root = || text("x-amzn-trace-id")?.split(';').find_map(|part| part.trim().strip_prefix("Root="));
-        let trace_id = text("traceparent").and_then(id).or_else(|| root().and_then(id));
-        Self { request_id: text("x-request-id").and_then(id), trace_id }
+        let root = || {
+            text("x-amzn-trace-id")?
+                .split(';')
+                .find_map(|part| part.trim().strip_prefix("Root="))
+        };
+        let trace_id = text("traceparent")
+            .and_then(id)
+            .or_else(|| root().and_then(id));
+        Self {
+            request_id: text("x-request-id").and_then(id),
+            trace_id,
+        }
     }
 }
 
 fn id(text: &str) -> Option<String> {
-    let is_id = (1..=MAX_QUOTED).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let is_id = (1..=MAX_QUOTED).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     is_id.then(|| text.to_owned())
 }
 
 /// The X-Ray trace header of the invocation under way, as the runtime sets it.
 #[must_use]
 pub fn trace_header() -> Option<String> {
-    std::env::var("_X_AMZN_TRACE_ID").ok().filter(|header| !header.is_empty())
+    std::env::var("_X_AMZN_TRACE_ID")
+        .ok()
+        .filter(|header| !header.is_empty())
 }
 
 #[cfg(test)]
@@ -162,18 +189,31 @@ mod tests {
     fn a_request_id_is_logged_if_it_has_the_form_of_one(#[case] text: &str, #[case] logged: bool) {
         for name in ["x-request-id", "traceparent"] {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), text.parse().unwrap())]);
-            let RequestIds { request_id, trace_id } = RequestIds::of(&headers);
+            let RequestIds {
+                request_id,
+                trace_id,
+            } = RequestIds::of(&headers);
             assert_eq!(request_id.or(trace_id), logged.then(|| text.to_owned()));
         }
     }
 
     #[rstest]
-    #[case("Root=1-5bdb40ca-556d8b0c50dc66f0511bf520", Some("1-5bdb40ca-556d8b0c50dc66f0511bf520"))]
-    #[case("Self=1-0-0; Root=1-5bdb40ca-55;CalledFrom=canary", Some("1-5bdb40ca-55"))]
+    #[case(
+        "Root=1-5bdb40ca-556d8b0c50dc66f0511bf520",
+        Some("1-5bdb40ca-556d8b0c50dc66f0511bf520")
+    )]
+    #[case(
+        "Self=1-0-0; Root=1-5bdb40ca-55;CalledFrom=canary",
+        Some("1-5bdb40ca-55")
+    )]
     #[case("Root=canary", None)]
     #[case("canary", None)]
-    fn of_the_load_balancers_trace_header_the_root_is_logged(#[case] text: &str, #[case] logged: Option<&str>) {
-        let headers = HeaderMap::from_iter([("x-amzn-trace-id".parse().unwrap(), text.parse().unwrap())]);
+    fn of_the_load_balancers_trace_header_the_root_is_logged(
+        #[case] text: &str,
+        #[case] logged: Option<&str>,
+    ) {
+        let headers =
+            HeaderMap::from_iter([("x-amzn-trace-id".parse().unwrap(), text.parse().unwrap())]);
         assert_eq!(RequestIds::of(&headers).trace_id.as_deref(), logged);
     }
 }

@@ -1,4 +1,5 @@
-//! The functions as processes, and the metrics that Lambda and CloudWatch make of what they do and write.
+//! The functions as processes, and the metrics that Lambda and CloudWatch make of what they do and
+//! write.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,10 +43,16 @@ impl Functions {
     fn at(database_url: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let (settings, folder) = Settings::ephemeral(root).unwrap();
-        for name in local::stage::function_names(&fs::read_to_string(root.join("template.yaml")).unwrap()) {
+        for name in
+            local::stage::function_names(&fs::read_to_string(root.join("template.yaml")).unwrap())
+        {
             let staged = settings.deploy.join("target/lambda").join(name);
             fs::create_dir_all(&staged).unwrap();
-            symlink(root.join("target/debug").join(name), staged.join("bootstrap")).unwrap();
+            symlink(
+                root.join("target/debug").join(name),
+                staged.join("bootstrap"),
+            )
+            .unwrap();
         }
         let queue = format!("{}/queue", settings.endpoint());
         let variables = [
@@ -58,7 +65,11 @@ impl Functions {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let native = NativeFunctions::new(&settings, variables.to_vec()).unwrap();
-        Self { native, settings, _folder: folder }
+        Self {
+            native,
+            settings,
+            _folder: folder,
+        }
     }
 
     /// Invokes a function once.
@@ -66,24 +77,39 @@ impl Functions {
         let log = self.settings.log(&format!("function-{function}"));
         let before = fs::read_to_string(&log).unwrap_or_default().len();
         let answer = self.native.invoke(function, &event).await.ok();
-        let written = fs::read_to_string(&log).unwrap_or_else(|_| panic!("{function} was not started: `make build`"));
+        let written = fs::read_to_string(&log)
+            .unwrap_or_else(|_| panic!("{function} was not started: `make build`"));
         let of_lambda = |metric: &str, value: f64| {
-            Datum::new("AWS/Lambda", metric, &[("FunctionName", &format!("telecom-{function}"))], value)
+            Datum::new(
+                "AWS/Lambda",
+                metric,
+                &[("FunctionName", &format!("telecom-{function}"))],
+                value,
+            )
         };
-        let mut data =
-            vec![of_lambda("Invocations", 1.0), of_lambda("Errors", if answer.is_some() { 0.0 } else { 1.0 })];
+        let mut data = vec![
+            of_lambda("Invocations", 1.0),
+            of_lambda("Errors", if answer.is_some() { 0.0 } else { 1.0 }),
+        ];
         data.extend(
             written[before..]
                 .lines()
                 .filter_map(|line| serde_json::from_str(line).ok())
                 .flat_map(|line| embedded(&line)),
         );
-        Seen { function: function.to_owned(), answer, data }
+        Seen {
+            function: function.to_owned(),
+            answer,
+            data,
+        }
     }
 
     /// Hands bodies to a consumer.
     pub async fn deliver(&self, function: &str, bodies: &[String]) -> Seen {
-        let record = |(index, body): (usize, &String)| json!({ "messageId": telecom_tests::message_id(index), "receiptHandle": "r", "body": body });
+        let record = |(index, body): (usize, &String)| {
+            json!({
+            "messageId": telecom_tests::message_id(index), "receiptHandle": "r", "body": body })
+        };
         let records: Vec<Value> = bodies.iter().enumerate().map(record).collect();
         self.invoke(function, json!({ "Records": records })).await
     }
@@ -91,22 +117,40 @@ impl Functions {
 
 /// The metrics of a line in the embedded metric format.
 fn embedded(line: &Value) -> Vec<Datum> {
-    let sets = line["_aws"]["CloudWatchMetrics"].as_array().into_iter().flatten();
+    let sets = line["_aws"]["CloudWatchMetrics"]
+        .as_array()
+        .into_iter()
+        .flatten();
     sets.flat_map(|set| {
-        let names = set["Dimensions"][0].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
-        let dimensions: BTreeMap<String, String> =
-            names.map(|name| (name.to_owned(), line[name].as_str().unwrap().to_owned())).collect();
-        set["Metrics"].as_array().unwrap().iter().flat_map(move |metric| {
-            let name = metric["Name"].as_str().unwrap().to_owned();
-            let values = line[&name].as_array().cloned().unwrap_or_else(|| vec![line[&name].clone()]);
-            let (namespace, dimensions) = (set["Namespace"].as_str().unwrap().to_owned(), dimensions.clone());
-            values.into_iter().map(move |value| Datum {
-                namespace: namespace.clone(),
-                name: name.clone(),
-                dimensions: dimensions.clone(),
-                value: value.as_f64().unwrap(),
+        let names = set["Dimensions"][0]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap());
+        let dimensions: BTreeMap<String, String> = names
+            .map(|name| (name.to_owned(), line[name].as_str().unwrap().to_owned()))
+            .collect();
+        set["Metrics"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(move |metric| {
+                let name = metric["Name"].as_str().unwrap().to_owned();
+                let values = line[&name]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_else(|| vec![line[&name].clone()]);
+                let (namespace, dimensions) = (
+                    set["Namespace"].as_str().unwrap().to_owned(),
+                    dimensions.clone(),
+                );
+                values.into_iter().map(move |value| Datum {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                    dimensions: dimensions.clone(),
+                    value: value.as_f64().unwrap(),
+                })
             })
-        })
     })
     .collect()
 }

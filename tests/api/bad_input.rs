@@ -1,4 +1,5 @@
-//! Bad input is refused with the field named and what is accepted said, on both transports; nothing breaks.
+//! Bad input is refused with the field named and what is accepted said, on both transports; nothing
+//! breaks.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -28,50 +29,230 @@ const PACKAGES: &str = "/v1/admin/package-queue";
 
 #[rstest]
 #[case(TRAFFIC, "", "missing_parameter", "range", "day, week, month")]
-#[case(TRAFFIC, "range=year", "invalid_parameter", "range", "day, week, month")]
+#[case(
+    TRAFFIC,
+    "range=year",
+    "invalid_parameter",
+    "range",
+    "day, week, month"
+)]
 #[case(TRAFFIC, "range=", "invalid_parameter", "range", "day, week, month")]
 #[case(TRAFFIC, "range=Day", "invalid_parameter", "range", "day, week, month")]
-#[case(TRAFFIC, "range=day%00", "invalid_parameter", "range", "day, week, month")]
-#[case(TRAFFIC, "range=%ff%fe", "invalid_parameter", "range", "day, week, month")]
-#[case(TRAFFIC, "range=day&range=week", "repeated_parameter", "range", "more than once")]
-#[case(TRAFFIC, "range=day&time_zone=Mars/Olympus", "invalid_parameter", "time_zone", "Europe/Berlin")]
-#[case(TRAFFIC, "range=day&time_zone=", "invalid_parameter", "time_zone", "Europe/Berlin")]
-#[case(TRAFFIC, "range=day&user=someone", "unknown_parameter", "user", "range, time_zone")]
+#[case(
+    TRAFFIC,
+    "range=day%00",
+    "invalid_parameter",
+    "range",
+    "day, week, month"
+)]
+#[case(
+    TRAFFIC,
+    "range=%ff%fe",
+    "invalid_parameter",
+    "range",
+    "day, week, month"
+)]
+#[case(
+    TRAFFIC,
+    "range=day&range=week",
+    "repeated_parameter",
+    "range",
+    "more than once"
+)]
+#[case(
+    TRAFFIC,
+    "range=day&time_zone=Mars/Olympus",
+    "invalid_parameter",
+    "time_zone",
+    "Europe/Berlin"
+)]
+#[case(
+    TRAFFIC,
+    "range=day&time_zone=",
+    "invalid_parameter",
+    "time_zone",
+    "Europe/Berlin"
+)]
+#[case(
+    TRAFFIC,
+    "range=day&user=someone",
+    "unknown_parameter",
+    "user",
+    "range, time_zone"
+)]
 #[case(HISTORY, "start=yesterday", "invalid_parameter", "start", "RFC 3339")]
-#[case(HISTORY, "end=2026-02-30T00:00:00Z", "invalid_parameter", "end", "RFC 3339")]
+#[case(
+    HISTORY,
+    "end=2026-02-30T00:00:00Z",
+    "invalid_parameter",
+    "end",
+    "RFC 3339"
+)]
 #[case(HISTORY, "start=2026-03-10", "invalid_parameter", "start", "RFC 3339")]
-#[case(HISTORY, "start=-5000-01-01T00:00:00Z", "invalid_parameter", "start", "years 1 to 9999")]
-#[case(HISTORY, "start=0000-12-31T23:59:59Z", "invalid_parameter", "start", "years 1 to 9999")]
-#[case(HISTORY, "end=%2B10000-01-01T00:00:00Z", "invalid_parameter", "end", "years 1 to 9999")]
-#[case(HISTORY, "end=9999-12-31T23:59:59-01:00", "invalid_parameter", "end", "years 1 to 9999")]
-#[case(HISTORY, "start=2026-03-10T00:00:00Z&end=2026-03-10T00:00:00Z", "invalid_parameter", "start", "before `end`")]
-#[case(HISTORY, "start=2026-03-11T00:00:00Z&end=2026-03-10T00:00:00Z", "invalid_parameter", "start", "before `end`")]
-#[case(HISTORY, "start=2025-12-08T09:59:59Z&end=2026-03-10T10:00:00Z", "invalid_parameter", "start", "92 days")]
-#[case(HISTORY, "end=0001-01-01T23:59:59Z", "invalid_parameter", "start", "before `end`")]
+#[case(
+    HISTORY,
+    "start=-5000-01-01T00:00:00Z",
+    "invalid_parameter",
+    "start",
+    "years 1 to 9999"
+)]
+#[case(
+    HISTORY,
+    "start=0000-12-31T23:59:59Z",
+    "invalid_parameter",
+    "start",
+    "years 1 to 9999"
+)]
+#[case(
+    HISTORY,
+    "end=%2B10000-01-01T00:00:00Z",
+    "invalid_parameter",
+    "end",
+    "years 1 to 9999"
+)]
+#[case(
+    HISTORY,
+    "end=9999-12-31T23:59:59-01:00",
+    "invalid_parameter",
+    "end",
+    "years 1 to 9999"
+)]
+#[case(
+    HISTORY,
+    "start=2026-03-10T00:00:00Z&end=2026-03-10T00:00:00Z",
+    "invalid_parameter",
+    "start",
+    "before `end`"
+)]
+#[case(
+    HISTORY,
+    "start=2026-03-11T00:00:00Z&end=2026-03-10T00:00:00Z",
+    "invalid_parameter",
+    "start",
+    "before `end`"
+)]
+#[case(
+    HISTORY,
+    "start=2025-12-08T09:59:59Z&end=2026-03-10T10:00:00Z",
+    "invalid_parameter",
+    "start",
+    "92 days"
+)]
+#[case(
+    HISTORY,
+    "end=0001-01-01T23:59:59Z",
+    "invalid_parameter",
+    "start",
+    "before `end`"
+)]
 #[case(USED, "limit=0", "invalid_parameter", "limit", "1 to 100")]
 #[case(USED, "limit=101", "invalid_parameter", "limit", "1 to 100")]
 #[case(USED, "offset=1", "unknown_parameter", "offset", "limit")]
 #[case(NODES, "limit=1001", "invalid_parameter", "limit", "1 to 1000")]
 #[case(NODES, "limit=ten", "invalid_parameter", "limit", "1 to 1000")]
 #[case(NODES, "limit=1.5", "invalid_parameter", "limit", "1 to 1000")]
-#[case(NODES, "limit=99999999999999999999", "invalid_parameter", "limit", "1 to 1000")]
+#[case(
+    NODES,
+    "limit=99999999999999999999",
+    "invalid_parameter",
+    "limit",
+    "1 to 1000"
+)]
 #[case(NODES, "offset=-1", "invalid_parameter", "offset", "0 to 1000000")]
 #[case(SERVERS, "limit=201", "invalid_parameter", "limit", "1 to 200")]
-#[case(SERVERS, "offset=1000001", "invalid_parameter", "offset", "0 to 1000000")]
-#[case(SERVERS, "status=up", "invalid_parameter", "status", "online, offline, maintenance")]
-#[case("/v1/admin/node-servers/one", "", "invalid_parameter", "id", "1 to 2147483647")]
-#[case("/v1/admin/node-servers/1", "reveal_secrets=yes", "invalid_parameter", "reveal_secrets", "true and false")]
-#[case("/v1/admin/node-servers/2147483648", "", "invalid_parameter", "id", "1 to 2147483647")]
-#[case("/v1/admin/node-servers/0", "", "invalid_parameter", "id", "1 to 2147483647")]
-#[case(CLIENTS, "server_id=-1", "invalid_parameter", "server_id", "1 to 2147483647")]
-#[case(PACKAGES, "package=0", "invalid_parameter", "package", "whole numbers from 1")]
-#[case("/v1/admin/node-clients/1%27--", "", "invalid_parameter", "id", "1 to 2147483647")]
-#[case(CLIENTS, "server_id=x", "invalid_parameter", "server_id", "1 to 2147483647")]
-#[case("/v1/admin/package-queue/counts", "series=x", "unknown_parameter", "series", "none")]
+#[case(
+    SERVERS,
+    "offset=1000001",
+    "invalid_parameter",
+    "offset",
+    "0 to 1000000"
+)]
+#[case(
+    SERVERS,
+    "status=up",
+    "invalid_parameter",
+    "status",
+    "online, offline, maintenance"
+)]
+#[case(
+    "/v1/admin/node-servers/one",
+    "",
+    "invalid_parameter",
+    "id",
+    "1 to 2147483647"
+)]
+#[case(
+    "/v1/admin/node-servers/1",
+    "reveal_secrets=yes",
+    "invalid_parameter",
+    "reveal_secrets",
+    "true and false"
+)]
+#[case(
+    "/v1/admin/node-servers/2147483648",
+    "",
+    "invalid_parameter",
+    "id",
+    "1 to 2147483647"
+)]
+#[case(
+    "/v1/admin/node-servers/0",
+    "",
+    "invalid_parameter",
+    "id",
+    "1 to 2147483647"
+)]
+#[case(
+    CLIENTS,
+    "server_id=-1",
+    "invalid_parameter",
+    "server_id",
+    "1 to 2147483647"
+)]
+#[case(
+    PACKAGES,
+    "package=0",
+    "invalid_parameter",
+    "package",
+    "whole numbers from 1"
+)]
+#[case(
+    "/v1/admin/node-clients/1%27--",
+    "",
+    "invalid_parameter",
+    "id",
+    "1 to 2147483647"
+)]
+#[case(
+    CLIENTS,
+    "server_id=x",
+    "invalid_parameter",
+    "server_id",
+    "1 to 2147483647"
+)]
+#[case(
+    "/v1/admin/package-queue/counts",
+    "series=x",
+    "unknown_parameter",
+    "series",
+    "none"
+)]
 #[case(PACKAGES, "user=me", "invalid_parameter", "user", "UUIDs")]
 #[case(PACKAGES, "order=%27", "invalid_parameter", "order", "UUIDs")]
-#[case(PACKAGES, "package=first", "invalid_parameter", "package", "whole numbers")]
-#[case(PACKAGES, "status=waiting", "invalid_parameter", "status", "in_queue, active, consumed, cancelled")]
+#[case(
+    PACKAGES,
+    "package=first",
+    "invalid_parameter",
+    "package",
+    "whole numbers"
+)]
+#[case(
+    PACKAGES,
+    "status=waiting",
+    "invalid_parameter",
+    "status",
+    "in_queue, active, consumed, cancelled"
+)]
 #[case(PACKAGES, "offset=10001", "invalid_parameter", "offset", "0 to 10000")]
 #[tokio::test]
 async fn a_bad_parameter_is_named_and_what_is_accepted_is_said(
@@ -83,8 +264,15 @@ async fn a_bad_parameter_is_named_and_what_is_accepted_is_said(
 ) {
     let api = Api::over_http(World::offline());
     let (status, problem) = api.get(path, query, Some(&api.issuer.admin())).await;
-    assert_eq!((status, &problem["code"], &problem["field"]), (400, &json!(code), &json!(field)), "{problem}");
-    assert!(problem["detail"].as_str().unwrap().contains(accepted), "{problem}");
+    assert_eq!(
+        (status, &problem["code"], &problem["field"]),
+        (400, &json!(code), &json!(field)),
+        "{problem}"
+    );
+    assert!(
+        problem["detail"].as_str().unwrap().contains(accepted),
+        "{problem}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -93,48 +281,196 @@ async fn over_grpc_the_same_faults_have_the_same_codes_and_fields(pool: PgPool) 
     const HOURS: &str = "Telecom/ListNodeStatusHistory";
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
     let cases = [
-        ("Telecom/GetRecentTrafficUsage", json!({}), "range", "RECENT_RANGE_DAY (1)"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": 9 }), "range", "RECENT_RANGE_MONTH (3)"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": -1 }), "range", "RECENT_RANGE_WEEK (2)"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": 1, "time_zone": "Mars/Olympus" }), "time_zone", "IANA"),
-        ("Telecom/GetRecentTrafficUsage", json!({ "range": 1, "time_zone": "UTC\u{0}" }), "time_zone", "IANA"),
-        (HOURS, json!({ "start": "2026-03-10T00:00:00Z", "end": "2026-03-10T00:00:00Z" }), "start", "before `end`"),
-        (HOURS, json!({ "start": "2025-01-01T00:00:00Z" }), "start", "92 days"),
-        ("Telecom/ListUsuallyUsedNodes", json!({ "limit": 101 }), "limit", "1 to 100"),
-        ("Telecom/ListUsuallyUsedNodes", json!({ "limit": -1 }), "limit", "1 to 100"),
-        ("Telecom/ListNodes", json!({ "limit": 1001 }), "limit", "1 to 1000"),
-        ("Telecom/ListNodes", json!({ "offset": -1 }), "offset", "0 to 1000000"),
-        ("NodeServerManage/ListNodeServers", json!({ "filter_status": 4 }), "filter_status", "_STATUS_ONLINE (1)"),
-        ("NodeServerManage/ListNodeServers", json!({ "limit": 201 }), "limit", "1 to 200"),
+        (
+            "Telecom/GetRecentTrafficUsage",
+            json!({}),
+            "range",
+            "RECENT_RANGE_DAY (1)",
+        ),
+        (
+            "Telecom/GetRecentTrafficUsage",
+            json!({ "range": 9 }),
+            "range",
+            "RECENT_RANGE_MONTH (3)",
+        ),
+        (
+            "Telecom/GetRecentTrafficUsage",
+            json!({ "range": -1 }),
+            "range",
+            "RECENT_RANGE_WEEK (2)",
+        ),
+        (
+            "Telecom/GetRecentTrafficUsage",
+            json!({ "range": 1, "time_zone": "Mars/Olympus" }),
+            "time_zone",
+            "IANA",
+        ),
+        (
+            "Telecom/GetRecentTrafficUsage",
+            json!({ "range": 1, "time_zone": "UTC\u{0}" }),
+            "time_zone",
+            "IANA",
+        ),
+        (
+            HOURS,
+            json!({ "start": "2026-03-10T00:00:00Z", "end": "2026-03-10T00:00:00Z" }),
+            "start",
+            "before `end`",
+        ),
+        (
+            HOURS,
+            json!({ "start": "2025-01-01T00:00:00Z" }),
+            "start",
+            "92 days",
+        ),
+        (
+            "Telecom/ListUsuallyUsedNodes",
+            json!({ "limit": 101 }),
+            "limit",
+            "1 to 100",
+        ),
+        (
+            "Telecom/ListUsuallyUsedNodes",
+            json!({ "limit": -1 }),
+            "limit",
+            "1 to 100",
+        ),
+        (
+            "Telecom/ListNodes",
+            json!({ "limit": 1001 }),
+            "limit",
+            "1 to 1000",
+        ),
+        (
+            "Telecom/ListNodes",
+            json!({ "offset": -1 }),
+            "offset",
+            "0 to 1000000",
+        ),
+        (
+            "NodeServerManage/ListNodeServers",
+            json!({ "filter_status": 4 }),
+            "filter_status",
+            "_STATUS_ONLINE (1)",
+        ),
+        (
+            "NodeServerManage/ListNodeServers",
+            json!({ "limit": 201 }),
+            "limit",
+            "1 to 200",
+        ),
         ("NodeServerManage/ShowNodeServer", json!({}), "id", IDS),
-        ("NodeServerManage/ShowNodeServer", json!({ "id": -1 }), "id", IDS),
-        ("NodeServerManage/GetNodeServerAvailability", json!({ "id": 0 }), "id", IDS),
-        ("NodeServerManage/SetNodeServerMaintenance", json!({ "id": -7, "reason": "x" }), "id", IDS),
-        ("NodeClientManage/ShowNodeClient", json!({ "id": 0 }), "id", IDS),
-        ("NodeClientManage/ListNodeClients", json!({ "server_id": 0 }), "server_id", IDS),
-        ("NodeClientManage/ListNodeClients", json!({ "server_id": -1 }), "server_id", IDS),
-        ("NodeClientManage/ListNodeClients", json!({ "offset": 1_000_001 }), "offset", "0 to 1000000"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "user": "me" }), "user", "UUIDs"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "order": "\u{0}" }), "order", "UUIDs"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "package": 0 }), "package", "whole numbers from 1 to"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "package": -5 }), "package", "whole numbers from 1 to"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "status": 7 }), "status", "_STATUS_CONSUMED (3)"),
-        ("PackageQueueManage/ListQueuedPackages", json!({ "offset": 10_001 }), "offset", "0 to 10000"),
+        (
+            "NodeServerManage/ShowNodeServer",
+            json!({ "id": -1 }),
+            "id",
+            IDS,
+        ),
+        (
+            "NodeServerManage/GetNodeServerAvailability",
+            json!({ "id": 0 }),
+            "id",
+            IDS,
+        ),
+        (
+            "NodeServerManage/SetNodeServerMaintenance",
+            json!({ "id": -7, "reason": "x" }),
+            "id",
+            IDS,
+        ),
+        (
+            "NodeClientManage/ShowNodeClient",
+            json!({ "id": 0 }),
+            "id",
+            IDS,
+        ),
+        (
+            "NodeClientManage/ListNodeClients",
+            json!({ "server_id": 0 }),
+            "server_id",
+            IDS,
+        ),
+        (
+            "NodeClientManage/ListNodeClients",
+            json!({ "server_id": -1 }),
+            "server_id",
+            IDS,
+        ),
+        (
+            "NodeClientManage/ListNodeClients",
+            json!({ "offset": 1_000_001 }),
+            "offset",
+            "0 to 1000000",
+        ),
+        (
+            "PackageQueueManage/ListQueuedPackages",
+            json!({ "user": "me" }),
+            "user",
+            "UUIDs",
+        ),
+        (
+            "PackageQueueManage/ListQueuedPackages",
+            json!({ "order": "\u{0}" }),
+            "order",
+            "UUIDs",
+        ),
+        (
+            "PackageQueueManage/ListQueuedPackages",
+            json!({ "package": 0 }),
+            "package",
+            "whole numbers from 1 to",
+        ),
+        (
+            "PackageQueueManage/ListQueuedPackages",
+            json!({ "package": -5 }),
+            "package",
+            "whole numbers from 1 to",
+        ),
+        (
+            "PackageQueueManage/ListQueuedPackages",
+            json!({ "status": 7 }),
+            "status",
+            "_STATUS_CONSUMED (3)",
+        ),
+        (
+            "PackageQueueManage/ListQueuedPackages",
+            json!({ "offset": 10_001 }),
+            "offset",
+            "0 to 10000",
+        ),
     ];
     for (method, message, field, accepted) in cases {
         let what = format!("{method} {message}");
-        let status = api.grpc(&format!("telecom.v1.{method}"), message, Some(&api.issuer.admin())).await.unwrap_err();
+        let status = api
+            .grpc(
+                &format!("telecom.v1.{method}"),
+                message,
+                Some(&api.issuer.admin()),
+            )
+            .await
+            .unwrap_err();
         assert_names(&status, field, accepted, &what);
     }
 }
 
 fn assert_names(status: &Status, field: &str, accepted: &str, what: &str) {
     assert_eq!(status.code(), Code::InvalidArgument, "{what}");
-    assert_eq!(status.get_details_error_info().unwrap().reason, "invalid_parameter", "{what}");
-    let violation = status.get_details_bad_request().unwrap().field_violations.remove(0);
+    assert_eq!(
+        status.get_details_error_info().unwrap().reason,
+        "invalid_parameter",
+        "{what}"
+    );
+    let violation = status
+        .get_details_bad_request()
+        .unwrap()
+        .field_violations
+        .remove(0);
     assert_eq!(violation.field, field, "{what}");
     let said = violation.description;
-    assert!(said.contains("accepted are") && said.contains(accepted), "{what}: {said}");
+    assert!(
+        said.contains("accepted are") && said.contains(accepted),
+        "{what}: {said}"
+    );
 }
 
 /// Timestamps that JSON cannot even write.
@@ -146,17 +482,32 @@ fn assert_names(status: &Status, field: &str, accepted: &str, what: &str) {
 #[case(0, 1_000_000_000, "nanos from 0")]
 #[case(0, -1, "nanos from 0")]
 #[tokio::test]
-async fn a_timestamp_that_is_none_is_refused(#[case] seconds: i64, #[case] nanos: i32, #[case] accepted: &str) {
+async fn a_timestamp_that_is_none_is_refused(
+    #[case] seconds: i64,
+    #[case] nanos: i32,
+    #[case] accepted: &str,
+) {
     let issuer = Issuer::default();
     let server = GrpcServer::start(&World::offline(), &issuer, config()).await;
     let mut client = TelecomClient::new(server.connect().await);
     for (field, start, end) in [("start", true, false), ("end", false, true)] {
         let at = |given: bool| given.then_some(Timestamp { seconds, nanos });
-        let message = ListNodeStatusHistoryRequest { start: at(start), end: at(end) };
+        let message = ListNodeStatusHistoryRequest {
+            start: at(start),
+            end: at(end),
+        };
         let mut request = Request::new(message);
-        request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin()).parse().unwrap());
+        request.metadata_mut().insert(
+            "authorization",
+            format!("Bearer {}", issuer.admin()).parse().unwrap(),
+        );
         let status = client.list_node_status_history(request).await.unwrap_err();
-        assert_names(&status, field, accepted, &format!("{field} {seconds} {nanos}"));
+        assert_names(
+            &status,
+            field,
+            accepted,
+            &format!("{field} {seconds} {nanos}"),
+        );
     }
 }
 
@@ -164,37 +515,55 @@ async fn a_timestamp_that_is_none_is_refused(#[case] seconds: i64, #[case] nanos
 async fn what_does_not_exist_is_not_found(pool: PgPool) {
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
     for (path, method) in [
-        ("/v1/admin/node-servers/404", "telecom.v1.NodeServerManage/ShowNodeServer"),
-        ("/v1/admin/node-clients/404", "telecom.v1.NodeClientManage/ShowNodeClient"),
+        (
+            "/v1/admin/node-servers/404",
+            "telecom.v1.NodeServerManage/ShowNodeServer",
+        ),
+        (
+            "/v1/admin/node-clients/404",
+            "telecom.v1.NodeClientManage/ShowNodeClient",
+        ),
     ] {
         let (status, problem) = api.get(path, "", Some(&api.issuer.admin())).await;
         assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
-        let status = api.grpc(method, json!({ "id": 404 }), Some(&api.issuer.admin())).await.unwrap_err();
+        let status = api
+            .grpc(method, json!({ "id": 404 }), Some(&api.issuer.admin()))
+            .await
+            .unwrap_err();
         let reason = status.get_details_error_info().unwrap().reason;
-        assert_eq!((status.code(), reason.as_str()), (Code::NotFound, "not_found"));
+        assert_eq!(
+            (status.code(), reason.as_str()),
+            (Code::NotFound, "not_found")
+        );
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None,
+        ..ProptestConfig::default() })]
 
-    /// The database is out of reach, so that whatever is accepted ends as 503: everything else is the caller's fault.
+    /// The database is out of reach, so that whatever is accepted ends as 503: everything else is
+    /// the caller's fault.
     #[test]
     fn no_query_breaks_an_endpoint(
         operation in 0..OPERATIONS.len(),
         name in prop_oneof![
-            Just("range".to_owned()), Just("time_zone".to_owned()), Just("start".to_owned()), Just("end".to_owned()),
-            Just("limit".to_owned()), Just("offset".to_owned()), Just("user".to_owned()), Just("status".to_owned()),
+            Just("range".to_owned()), Just("time_zone".to_owned()), Just("start".to_owned()),
+                Just("end".to_owned()),
+            Just("limit".to_owned()), Just("offset".to_owned()), Just("user".to_owned()),
+                Just("status".to_owned()),
             Just("reveal_secrets".to_owned()), ".*",
         ],
-        value in prop_oneof![".*", "-?[0-9]{1,25}", "[0-9]{4,6}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"],
+        value in prop_oneof![".*", "-?[0-9]{1,25}",
+            "[0-9]{4,6}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z"],
         suffix in "(/[^?#]{0,12})?",
     ) {
         let operation = OPERATIONS[operation];
         let (status, body) = runtime().block_on(async {
             let api = Api::over_http(World::offline());
             let method = operation.body.map_or("GET", |_| "PUT");
-            let mut event = event(method, operation.path, operation.query, Some(&api.issuer.admin()), &[]);
+            let mut event = event(method, operation.path, operation.query,
+                Some(&api.issuer.admin()), &[]);
             event["body"] = json!(operation.body.unwrap_or_default());
             event["multiValueQueryStringParameters"][&name] = json!([value]);
             event["path"] = json!(format!("{}{suffix}", operation.path));
@@ -215,39 +584,72 @@ async fn whatever_is_accepted_the_database_can_answer(pool: PgPool) {
     let mut runner = TestRunner::deterministic();
     let number = || prop_oneof![any::<i64>(), 0_i64..300].prop_map(|number| number.to_string());
     let time = || {
-        (-62_135_596_800_i64..=253_402_300_799, 0..1_000_000_000_u32)
-            .prop_map(|(seconds, nanos)| chrono::DateTime::from_timestamp(seconds, nanos).unwrap().to_rfc3339())
+        (-62_135_596_800_i64..=253_402_300_799, 0..1_000_000_000_u32).prop_map(
+            |(seconds, nanos)| {
+                chrono::DateTime::from_timestamp(seconds, nanos)
+                    .unwrap()
+                    .to_rfc3339()
+            },
+        )
     };
     let id = || any::<u128>().prop_map(|id| uuid::Uuid::from_u128(id).to_string());
-    let word =
-        || prop::sample::select(vec!["day", "month", "online", "active", "Asia/Kathmandu"]).prop_map(str::to_owned);
+    let word = || {
+        prop::sample::select(vec!["day", "month", "online", "active", "Asia/Kathmandu"])
+            .prop_map(str::to_owned)
+    };
     let kinds = [
-        (vec!["limit", "offset", "package", "server_id"], number().boxed()),
+        (
+            vec!["limit", "offset", "package", "server_id"],
+            number().boxed(),
+        ),
         (vec!["start", "end"], time().boxed()),
         (vec!["user", "order"], id().boxed()),
         (vec!["range", "time_zone", "status"], word().boxed()),
-        (vec!["limit", "start", "user", "time_zone", "status"], "\\PC{0,20}".boxed()),
+        (
+            vec!["limit", "start", "user", "time_zone", "status"],
+            "\\PC{0,20}".boxed(),
+        ),
     ];
     let mut accepted = 0;
     for _ in 0..5_000 {
-        let operation = OPERATIONS[(0..OPERATIONS.len()).new_tree(&mut runner).unwrap().current()];
-        let (names, value) = prop::sample::select(kinds.to_vec()).new_tree(&mut runner).unwrap().current();
-        let name = prop::sample::select(names).new_tree(&mut runner).unwrap().current();
+        let operation = OPERATIONS[(0..OPERATIONS.len())
+            .new_tree(&mut runner)
+            .unwrap()
+            .current()];
+        let (names, value) = prop::sample::select(kinds.to_vec())
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
+        let name = prop::sample::select(names)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
         let value = value.new_tree(&mut runner).unwrap().current();
-        let mut asked =
-            event(operation.body.map_or("GET", |_| "PUT"), operation.path, operation.query, Some(&token), &[]);
+        let mut asked = event(
+            operation.body.map_or("GET", |_| "PUT"),
+            operation.path,
+            operation.query,
+            Some(&token),
+            &[],
+        );
         asked["body"] = json!(operation.body.unwrap_or_default());
-        asked["multiValueQueryStringParameters"][name] = json!([value.replace('%', "%25").replace('+', "%2B")]);
+        asked["multiValueQueryStringParameters"][name] =
+            json!([value.replace('%', "%25").replace('+', "%2B")]);
         let answer = api.invoke(asked).await;
         let status = answer["statusCode"].as_u64().unwrap();
-        assert!([200, 400, 404].contains(&status), "{} {name}={value}: {answer}", operation.path);
+        assert!(
+            [200, 400, 404].contains(&status),
+            "{} {name}={value}: {answer}",
+            operation.path
+        );
         accepted += usize::from(status == 200);
     }
     assert!(accepted > 100, "{accepted} of 5000 were accepted");
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None,
+        ..ProptestConfig::default() })]
 
     /// What is no token of ours is refused as such, whatever it looks like.
     #[test]
@@ -282,18 +684,32 @@ fn changed(at: usize, with: char) -> String {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn extreme_values_that_are_allowed_have_an_answer(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
-    let token = api.issuer.sign(&telecom_tests::token::claims(user(1), "telecom:admin"));
+    let token = api
+        .issuer
+        .sign(&telecom_tests::token::claims(user(1), "telecom:admin"));
     for (path, query) in [
-        (HISTORY, "start=2025-12-08T10:00:00Z&end=2026-03-10T10:00:00Z"),
-        (HISTORY, "start=0001-01-01T00:00:00Z&end=0001-01-01T01:00:00Z"),
+        (
+            HISTORY,
+            "start=2025-12-08T10:00:00Z&end=2026-03-10T10:00:00Z",
+        ),
+        (
+            HISTORY,
+            "start=0001-01-01T00:00:00Z&end=0001-01-01T01:00:00Z",
+        ),
         (HISTORY, "end=0001-01-02T00:00:00Z"),
-        (HISTORY, "start=9999-12-31T23:00:00Z&end=9999-12-31T23:59:59.999999999Z"),
+        (
+            HISTORY,
+            "start=9999-12-31T23:00:00Z&end=9999-12-31T23:59:59.999999999Z",
+        ),
         (HISTORY, "start=2026-03-10T01:00:00%2B02:00"),
         (NODES, "offset=1000000&limit=1000"),
         (SERVERS, "offset=1000000"),

@@ -1,5 +1,5 @@
-//! Both transports say the same, and what they say equals plain SQL, written apart from the code, over generated data:
-//! questions chosen by hand, and generated ones, good and bad.
+//! Both transports say the same, and what they say equals plain SQL, written apart from the code,
+//! over generated data: questions chosen by hand, and generated ones, good and bad.
 
 mod generated;
 mod table;
@@ -20,12 +20,16 @@ use uuid::Uuid;
 
 use generated::{Asked, Caller, Known, asked};
 
-/// A fleet with every status and gaps in it, users in every state, and a month of usage; it follows `setseed`.
+/// A fleet with every status and gaps in it, users in every state, and a month of usage; it follows
+/// `setseed`.
 const DATA: &str = include_str!("differential.sql");
 
 async fn api_over_data(pool: PgPool, seed: &str) -> Api {
     let world = World::new(pool).await;
-    sqlx::raw_sql(&format!("select setseed({seed}); {DATA}")).execute(&world.pool).await.unwrap();
+    sqlx::raw_sql(&format!("select setseed({seed}); {DATA}"))
+        .execute(&world.pool)
+        .await
+        .unwrap();
     Api::over_both(world, Issuer::default()).await
 }
 
@@ -36,11 +40,29 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     let (caller, now) = (Caller::Keeper, at(NOW));
     for user in users {
         for question in user_questions() {
-            compare(&api, &Asked { caller, user, now, question }).await;
+            compare(
+                &api,
+                &Asked {
+                    caller,
+                    user,
+                    now,
+                    question,
+                },
+            )
+            .await;
         }
     }
     for question in admin_questions(&api.world).await {
-        compare(&api, &Asked { caller, user: Uuid::nil(), now, question }).await;
+        compare(
+            &api,
+            &Asked {
+                caller,
+                user: Uuid::nil(),
+                now,
+                question,
+            },
+        )
+        .await;
     }
 }
 
@@ -69,25 +91,38 @@ async fn agree(pool: PgPool, seed: u8) {
     for _ in 0..QUESTIONS {
         let asked = questions.new_tree(&mut runner).unwrap().current();
         let [answered, refused] = asked_of.entry(asked.question.oracle).or_default();
-        let outcome = if compare(&api, &asked).await { answered } else { refused };
+        let outcome = if compare(&api, &asked).await {
+            answered
+        } else {
+            refused
+        };
         *outcome += 1;
     }
     // Of each operation there were some of both, or this would say nothing about it.
-    let counted =
-        |(oracle, [answered, refused]): (&&str, &[usize; 2])| *answered > 0 && (*refused > 0 || **oracle == *"counts");
-    assert!(asked_of.len() == 11 && asked_of.iter().all(counted), "{asked_of:?}");
+    let counted = |(oracle, [answered, refused]): (&&str, &[usize; 2])| {
+        *answered > 0 && (*refused > 0 || **oracle == *"counts")
+    };
+    assert!(
+        asked_of.len() == 11 && asked_of.iter().all(counted),
+        "{asked_of:?}"
+    );
 }
 
 async fn known(world: &World) -> Known {
-    let zones: Vec<String> = column(world, "select name from pg_timezone_names order by name").await;
+    let zones: Vec<String> =
+        column(world, "select name from pg_timezone_names order by name").await;
     Known {
         users: column(world, "select user_id from oracle.users order by n").await,
         orders: column(
             world,
-            "select distinct by_order from telecom.package_queue where by_order is not null order by 1",
+            "select distinct by_order from telecom.package_queue where by_order is not null \
+             order by 1",
         )
         .await,
-        zones: zones.into_iter().filter(|name| name.parse::<chrono_tz::Tz>().is_ok()).collect(),
+        zones: zones
+            .into_iter()
+            .filter(|name| name.parse::<chrono_tz::Tz>().is_ok())
+            .collect(),
     }
 }
 
@@ -108,10 +143,26 @@ struct Question {
     range: Option<[Option<DateTime<FixedOffset>>; 2]>,
 }
 
-fn question(path: &str, query: &str, method: &'static str, message: Value, oracle: &'static str) -> Question {
+fn question(
+    path: &str,
+    query: &str,
+    method: &'static str,
+    message: Value,
+    oracle: &'static str,
+) -> Question {
     let (path, query) = (path.to_owned(), query.to_owned());
     let (arguments, faults) = (Default::default(), Vec::new());
-    Question { path, query, method, message, oracle, arguments, faults, secrets: false, range: None }
+    Question {
+        path,
+        query,
+        method,
+        message,
+        oracle,
+        arguments,
+        faults,
+        secrets: false,
+        range: None,
+    }
 }
 
 impl Question {
@@ -123,7 +174,10 @@ impl Question {
     }
 
     fn over(self, range: [Option<DateTime<FixedOffset>>; 2]) -> Self {
-        Self { range: Some(range), ..self }
+        Self {
+            range: Some(range),
+            ..self
+        }
     }
 
     fn is_for_administrators(&self) -> bool {
@@ -133,30 +187,62 @@ impl Question {
 
 fn user_questions() -> Vec<Question> {
     let mut questions = Vec::new();
-    for (range, step, count) in [("day", "hour", "24"), ("week", "day", "7"), ("month", "day", "30")] {
+    for (range, step, count) in [
+        ("day", "hour", "24"),
+        ("week", "day", "7"),
+        ("month", "day", "30"),
+    ] {
         for zone in ["UTC", "Europe/Berlin", "America/St_Johns"] {
-            let message = json!({ "range": format!("RECENT_RANGE_{}", range.to_uppercase()), "time_zone": zone });
+            let message = json!({ "range": format!("RECENT_RANGE_{}", range.to_uppercase()),
+                "time_zone": zone });
             let query = format!("range={range}&time_zone={zone}");
-            let ask = question("/v1/traffic-usage", &query, "Telecom/GetRecentTrafficUsage", message, "traffic");
+            let ask = question(
+                "/v1/traffic-usage",
+                &query,
+                "Telecom/GetRecentTrafficUsage",
+                message,
+                "traffic",
+            );
             questions.push(ask.with([range, step, count, zone]));
         }
     }
-    for (start, end) in
-        [("2026-03-08T03:30:00Z", "2026-03-10T10:00:00Z"), ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")]
-    {
+    for (start, end) in [
+        ("2026-03-08T03:30:00Z", "2026-03-10T10:00:00Z"),
+        ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"),
+    ] {
         let query = format!("start={start}&end={end}");
         let message = json!({ "start": start, "end": end });
-        let ask = question("/v1/node-status-history", &query, "Telecom/ListNodeStatusHistory", message, "history");
+        let ask = question(
+            "/v1/node-status-history",
+            &query,
+            "Telecom/ListNodeStatusHistory",
+            message,
+            "history",
+        );
         questions.push(ask.with(["", start, end]));
     }
     for limit in ["20", "3"] {
         let message = json!({ "limit": limit.parse::<i32>().unwrap() });
         let query = format!("limit={limit}");
-        let ask = question("/v1/usually-used-nodes", &query, "Telecom/ListUsuallyUsedNodes", message, "used");
+        let ask = question(
+            "/v1/usually-used-nodes",
+            &query,
+            "Telecom/ListUsuallyUsedNodes",
+            message,
+            "used",
+        );
         questions.push(ask.with([limit]));
     }
     for (limit, offset) in [("1000", "0"), ("4", "2")] {
-        questions.push(page("/v1/nodes", "Telecom/ListNodes", "nodes", limit, offset, "", json!({})));
+        questions.push(page(
+            "/v1/nodes",
+            "Telecom/ListNodes",
+            "nodes",
+            limit,
+            offset,
+            "",
+            json!({}),
+        ));
     }
     questions
 }
@@ -173,73 +259,157 @@ fn page(
     let mut message = message;
     message["limit"] = json!(limit.parse::<i64>().unwrap());
     message["offset"] = json!(offset);
-    let query = format!("limit={limit}&offset={offset}{}{filter}", if filter.is_empty() { "" } else { "&" });
+    let query = format!(
+        "limit={limit}&offset={offset}{}{filter}",
+        if filter.is_empty() { "" } else { "&" }
+    );
     let (name, value) = filter.split_once('=').unwrap_or_default();
-    question(path, &query, method, message, oracle).with([limit, offset, value, &json!({ name: value }).to_string()])
+    question(path, &query, method, message, oracle).with([
+        limit,
+        offset,
+        value,
+        &json!({ name: value }).to_string(),
+    ])
 }
 
 async fn admin_questions(world: &World) -> Vec<Question> {
-    const SERVERS: (&str, &str, &str) = ("/v1/admin/node-servers", "NodeServerManage/ListNodeServers", "servers");
-    const CLIENTS: (&str, &str, &str) = ("/v1/admin/node-clients", "NodeClientManage/ListNodeClients", "clients");
-    const PACKAGES: (&str, &str, &str) =
-        ("/v1/admin/package-queue", "PackageQueueManage/ListQueuedPackages", "packages");
+    const SERVERS: (&str, &str, &str) = (
+        "/v1/admin/node-servers",
+        "NodeServerManage/ListNodeServers",
+        "servers",
+    );
+    const CLIENTS: (&str, &str, &str) = (
+        "/v1/admin/node-clients",
+        "NodeClientManage/ListNodeClients",
+        "clients",
+    );
+    const PACKAGES: (&str, &str, &str) = (
+        "/v1/admin/package-queue",
+        "PackageQueueManage/ListQueuedPackages",
+        "packages",
+    );
     let ask = |(path, method, oracle), limit, offset, filter: String, message| {
         page(path, method, oracle, limit, offset, &filter, message)
     };
     let mut questions = vec![
-        question("/v1/admin/package-queue/counts", "", "PackageQueueManage/CountQueuedPackages", json!({}), "counts"),
+        question(
+            "/v1/admin/package-queue/counts",
+            "",
+            "PackageQueueManage/CountQueuedPackages",
+            json!({}),
+            "counts",
+        ),
         ask(SERVERS, "50", "0", String::new(), json!({})),
         ask(SERVERS, "5", "7", String::new(), json!({})),
         ask(CLIENTS, "200", "0", String::new(), json!({})),
         ask(CLIENTS, "6", "11", String::new(), json!({})),
-        ask(CLIENTS, "50", "0", "server_id=3".into(), json!({ "server_id": 3 })),
+        ask(
+            CLIENTS,
+            "50",
+            "0",
+            "server_id=3".into(),
+            json!({ "server_id": 3 }),
+        ),
         ask(PACKAGES, "50", "0", String::new(), json!({})),
         ask(PACKAGES, "7", "13", String::new(), json!({})),
     ];
     for status in ["online", "offline", "maintenance"] {
-        let message = json!({ "filter_status": format!("NODE_SERVER_STATUS_{}", status.to_uppercase()) });
+        let message =
+            json!({ "filter_status": format!("NODE_SERVER_STATUS_{}", status.to_uppercase()) });
         questions.push(ask(SERVERS, "3", "1", format!("status={status}"), message));
     }
     for status in ["in_queue", "active", "consumed", "cancelled"] {
-        let message = json!({ "status": format!("PACKAGE_QUEUE_STATUS_{}", status.to_uppercase()) });
+        let message =
+            json!({ "status": format!("PACKAGE_QUEUE_STATUS_{}", status.to_uppercase()) });
         questions.push(ask(PACKAGES, "5", "0", format!("status={status}"), message));
     }
-    let user: Uuid = column(world, "select user_id from oracle.users order by n offset 3 limit 1").await.remove(0);
-    let order: Uuid =
-        column(world, "select by_order from telecom.package_queue where by_order is not null limit 1").await.remove(0);
-    questions.push(ask(PACKAGES, "50", "0", format!("user={user}"), json!({ "user": user })));
-    questions.push(ask(PACKAGES, "50", "0", format!("order={order}"), json!({ "order": order })));
+    let user: Uuid = column(
+        world,
+        "select user_id from oracle.users order by n offset 3 limit 1",
+    )
+    .await
+    .remove(0);
+    let order: Uuid = column(
+        world,
+        "select by_order from telecom.package_queue where by_order is not null limit 1",
+    )
+    .await
+    .remove(0);
+    questions.push(ask(
+        PACKAGES,
+        "50",
+        "0",
+        format!("user={user}"),
+        json!({ "user": user }),
+    ));
+    questions.push(ask(
+        PACKAGES,
+        "50",
+        "0",
+        format!("order={order}"),
+        json!({ "order": order }),
+    ));
     for package in column::<i64>(world, "select id from telecom.package order by id").await {
-        questions.push(ask(PACKAGES, "4", "1", format!("package={package}"), json!({ "package": package })));
+        questions.push(ask(
+            PACKAGES,
+            "4",
+            "1",
+            format!("package={package}"),
+            json!({ "package": package }),
+        ));
     }
     for id in 1..=12 {
         let message = json!({ "id": id, "reveal_secrets": true });
         let path = format!("/v1/admin/node-servers/{id}");
         let id = id.to_string();
         questions.push(
-            question(&path, "reveal_secrets=true", "NodeServerManage/ShowNodeServer", message, "server")
-                .with([&id, "true"]),
+            question(
+                &path,
+                "reveal_secrets=true",
+                "NodeServerManage/ShowNodeServer",
+                message,
+                "server",
+            )
+            .with([&id, "true"]),
         );
     }
-    for (id, start, end) in
-        [(1, "2026-03-01T00:00:00Z", "2026-03-31T00:00:00Z"), (5, "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")]
-    {
+    for (id, start, end) in [
+        (1, "2026-03-01T00:00:00Z", "2026-03-31T00:00:00Z"),
+        (5, "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"),
+    ] {
         let path = format!("/v1/admin/node-servers/{id}/availability");
         let message = json!({ "id": id, "start": start, "end": end });
         let id = id.to_string();
         let method = "NodeServerManage/GetNodeServerAvailability";
         questions.push(
-            question(&path, &format!("start={start}&end={end}"), method, message, "availability")
-                .with([&id, start, end]),
+            question(
+                &path,
+                &format!("start={start}&end={end}"),
+                method,
+                message,
+                "availability",
+            )
+            .with([&id, start, end]),
         );
     }
-    for id in column::<i32>(world, "select id from telecom.node_client order by id limit 10").await {
+    for id in column::<i32>(
+        world,
+        "select id from telecom.node_client order by id limit 10",
+    )
+    .await
+    {
         let message = json!({ "id": id, "reveal_secrets": true });
         let path = format!("/v1/admin/node-clients/{id}");
         let id = id.to_string();
         questions.push(
-            question(&path, "reveal_secrets=true", "NodeClientManage/ShowNodeClient", message, "client")
-                .with([&id, "true"]),
+            question(
+                &path,
+                "reveal_secrets=true",
+                "NodeClientManage/ShowNodeClient",
+                message,
+                "client",
+            )
+            .with([&id, "true"]),
         );
     }
     questions
@@ -261,21 +431,39 @@ async fn compare(api: &Api, asked: &Asked) -> bool {
     let question = &asked.question;
     let http = api.get(&question.path, &question.query, Some(&token)).await;
     let method = format!("telecom.v1.{}", question.method);
-    let grpc = api.grpc(&method, question.message.clone(), Some(&token)).await;
+    let grpc = api
+        .grpc(&method, question.message.clone(), Some(&token))
+        .await;
     match expected {
         Expected::Answer(expected) => {
-            assert_eq!((http.0, plain(http.1)), (200, expected.clone()), "HTTP and SQL, {asked:#?}");
+            assert_eq!(
+                (http.0, plain(http.1)),
+                (200, expected.clone()),
+                "HTTP and SQL, {asked:#?}"
+            );
             let grpc = grpc.unwrap_or_else(|status| panic!("{status}, {asked:#?}"));
             assert_eq!(plain(grpc), expected, "gRPC and SQL, {asked:#?}");
             table::compare(api, &token, asked, &expected).await;
             true
         }
         Expected::Fault(status, code, reason) => {
-            assert_eq!((http.0, &http.1["code"]), (status, &json!(reason)), "{asked:#?}: {}", http.1);
+            assert_eq!(
+                (http.0, &http.1["code"]),
+                (status, &json!(reason)),
+                "{asked:#?}: {}",
+                http.1
+            );
             let refused = grpc.unwrap_err();
-            assert_eq!((refused.code(), said(&refused)), (code, reason.to_owned()), "{asked:#?}: {refused}");
+            assert_eq!(
+                (refused.code(), said(&refused)),
+                (code, reason.to_owned()),
+                "{asked:#?}: {refused}"
+            );
             if !question.faults.is_empty() && status == 400 {
-                let at_fault = (http.1["field"].as_str().unwrap_or_default(), field(&refused));
+                let at_fault = (
+                    http.1["field"].as_str().unwrap_or_default(),
+                    field(&refused),
+                );
                 let known = question.faults.iter().any(|(name, _)| *name == at_fault.0)
                     && question.faults.iter().any(|(_, name)| *name == at_fault.1);
                 assert!(known, "{at_fault:?} named, {asked:#?}");
@@ -287,7 +475,9 @@ async fn compare(api: &Api, asked: &Asked) -> bool {
 
 /// By the documentation: scope, parameters, the scope for secrets; then what there is.
 async fn expected(api: &Api, asked: &Asked) -> Expected {
-    let Asked { caller, question, .. } = asked;
+    let Asked {
+        caller, question, ..
+    } = asked;
     if question.is_for_administrators() && *caller == Caller::User {
         return Expected::Fault(403, Code::PermissionDenied, "scope_missing");
     }
@@ -304,29 +494,63 @@ async fn expected(api: &Api, asked: &Asked) -> Expected {
 }
 
 /// What plain SQL answers; none: there is no such thing.
-async fn oracle(api: &Api, Asked { user, now, question, .. }: &Asked) -> Option<Value> {
+async fn oracle(
+    api: &Api,
+    Asked {
+        user,
+        now,
+        question,
+        ..
+    }: &Asked,
+) -> Option<Value> {
     let [a, b, c, d] = &question.arguments;
-    let sql = format!("select oracle.{}($1, $2, $3, $4, $5, $6)::jsonb", question.oracle);
-    let answer = sqlx::query_scalar(&sql).bind(user).bind(now).bind(a).bind(b).bind(c).bind(d);
-    answer.fetch_one(&api.world.pool).await.unwrap_or_else(|error| panic!("{error}, {question:#?}"))
+    let sql = format!(
+        "select oracle.{}($1, $2, $3, $4, $5, $6)::jsonb",
+        question.oracle
+    );
+    let answer = sqlx::query_scalar(&sql)
+        .bind(user)
+        .bind(now)
+        .bind(a)
+        .bind(b)
+        .bind(c)
+        .bind(d);
+    answer
+        .fetch_one(&api.world.pool)
+        .await
+        .unwrap_or_else(|error| panic!("{error}, {question:#?}"))
 }
 
 fn said(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
 }
 
 fn field(status: &Status) -> String {
-    let violations = status.get_details_bad_request().map(|request| request.field_violations).unwrap_or_default();
-    violations.into_iter().next().map(|violation| violation.field).unwrap_or_default()
+    let violations = status
+        .get_details_bad_request()
+        .map(|request| request.field_violations)
+        .unwrap_or_default();
+    violations
+        .into_iter()
+        .next()
+        .map(|violation| violation.field)
+        .unwrap_or_default()
 }
 
-/// A value without what transports say in ways of their own: the names of enumerations, what is absent, and how whole
-/// numbers and moments are written.
+/// A value without what transports say in ways of their own: the names of enumerations, what is
+/// absent, and how whole numbers and moments are written.
 fn plain(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let fields = fields.into_iter().map(|(name, value)| (name, plain(value)));
-            Value::Object(fields.filter(|(_, value)| !is_absent(value)).collect::<Map<_, _>>())
+            Value::Object(
+                fields
+                    .filter(|(_, value)| !is_absent(value))
+                    .collect::<Map<_, _>>(),
+            )
         }
         Value::Array(values) => Value::Array(values.into_iter().map(plain).collect()),
         Value::Number(number) => Value::Number(plain_number(&number)),
@@ -340,8 +564,13 @@ fn is_absent(value: &Value) -> bool {
 }
 
 fn plain_number(number: &Number) -> Number {
-    let whole = number.as_i64().or_else(|| number.to_string().strip_suffix(".0")?.parse().ok());
-    whole.map_or_else(|| Number::from_f64(number.as_f64().unwrap()).unwrap(), Number::from)
+    let whole = number
+        .as_i64()
+        .or_else(|| number.to_string().strip_suffix(".0")?.parse().ok());
+    whole.map_or_else(
+        || Number::from_f64(number.as_f64().unwrap()).unwrap(),
+        Number::from,
+    )
 }
 
 fn plain_text(text: &str) -> String {
@@ -368,5 +597,8 @@ async fn column<T>(world: &World, sql: &'static str) -> Vec<T>
 where
     T: Send + Unpin + for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {
-    sqlx::query_scalar(sql).fetch_all(&world.pool).await.unwrap()
+    sqlx::query_scalar(sql)
+        .fetch_all(&world.pool)
+        .await
+        .unwrap()
 }

@@ -15,21 +15,45 @@ fn text(response: &Response<Body>) -> String {
 }
 
 fn header<'r>(response: &'r Response<Body>, name: &str) -> &'r str {
-    response.headers().get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    response
+        .headers()
+        .get(name)
+        .map(|value| value.to_str().unwrap())
+        .unwrap_or_default()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_polling_client_learns_by_the_tag_that_nothing_has_changed(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.admin();
-    let ask = |tag: String| event("GET", "/v1/admin/node-servers", "", Some(&token), &[("if-none-match", &tag)]);
+    let ask = |tag: String| {
+        event(
+            "GET",
+            "/v1/admin/node-servers",
+            "",
+            Some(&token),
+            &[("if-none-match", &tag)],
+        )
+    };
     let first = api.send(ask("\"none\"".into())).await;
-    assert_eq!((first.status(), header(&first, "cache-control")), (StatusCode::OK, "private, no-cache"));
+    assert_eq!(
+        (first.status(), header(&first, "cache-control")),
+        (StatusCode::OK, "private, no-cache")
+    );
     let tag = header(&first, "etag").to_owned();
-    for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+    for known in [
+        tag.clone(),
+        format!("W/{tag}"),
+        format!("\"other\", {tag}"),
+        "*".to_owned(),
+    ] {
         let again = api.send(ask(known)).await;
         assert_eq!(
-            (again.status(), text(&again).as_str(), header(&again, "etag")),
+            (
+                again.status(),
+                text(&again).as_str(),
+                header(&again, "etag")
+            ),
             (StatusCode::NOT_MODIFIED, "", &*tag)
         );
     }
@@ -42,38 +66,84 @@ async fn lists_and_series_can_be_had_as_csv_with_a_header_even_when_empty(pool: 
     let world = World::new(pool).await;
     let package = world.package(100, 30).await;
     world.waiting_item(user(1), package).await;
-    world.sql("update telecom.node_client set name = 'a, \"b\"'").await;
+    world
+        .sql("update telecom.node_client set name = 'a, \"b\"'")
+        .await;
     let api = Api::over_http(world);
     let token = api.issuer.admin();
-    for operation in OPERATIONS.into_iter().filter(|operation| operation.body.is_none()) {
-        let ask = |accept| event("GET", operation.path, operation.query, Some(&token), &[("accept", accept)]);
+    for operation in OPERATIONS
+        .into_iter()
+        .filter(|operation| operation.body.is_none())
+    {
+        let ask = |accept| {
+            event(
+                "GET",
+                operation.path,
+                operation.query,
+                Some(&token),
+                &[("accept", accept)],
+            )
+        };
         let csv = api.send(ask("text/csv")).await;
-        let json: Value = serde_json::from_str(&text(&api.send(ask("application/json")).await)).unwrap();
+        let json: Value =
+            serde_json::from_str(&text(&api.send(ask("application/json")).await)).unwrap();
         if operation.method.contains("/Show") || operation.path.ends_with("/availability") {
-            assert_eq!(header(&csv, "content-type"), "application/json", "{}", operation.path);
+            assert_eq!(
+                header(&csv, "content-type"),
+                "application/json",
+                "{}",
+                operation.path
+            );
             continue;
         }
-        assert_eq!(header(&csv, "content-type"), "text/csv; charset=utf-8; header=present");
+        assert_eq!(
+            header(&csv, "content-type"),
+            "text/csv; charset=utf-8; header=present"
+        );
         let body = text(&csv);
         let mut reader = csv::Reader::from_reader(body.as_bytes());
         let columns = reader.headers().unwrap().len();
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-        assert!(columns > 3 && rows.iter().all(|row| row.len() == columns), "{body}");
-        let series = json.as_object().unwrap().values().find_map(Value::as_array).unwrap();
+        assert!(
+            columns > 3 && rows.iter().all(|row| row.len() == columns),
+            "{body}"
+        );
+        let series = json
+            .as_object()
+            .unwrap()
+            .values()
+            .find_map(Value::as_array)
+            .unwrap();
         assert_eq!(rows.len(), series.len(), "{}", operation.path);
     }
-    let clients = api.send(event("GET", "/v1/admin/node-clients", "", Some(&token), &[("accept", "text/csv")])).await;
-    assert!(text(&clients).contains("11,\"a, \"\"b\"\"\",1,s1,offline,1,"), "{}", text(&clients));
+    let clients = api
+        .send(event(
+            "GET",
+            "/v1/admin/node-clients",
+            "",
+            Some(&token),
+            &[("accept", "text/csv")],
+        ))
+        .await;
+    assert!(
+        text(&clients).contains("11,\"a, \"\"b\"\"\",1,s1,offline,1,"),
+        "{}",
+        text(&clients)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn head_is_get_without_a_body_and_other_methods_are_refused(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.user(user(1));
-    let head = api.send(event("HEAD", "/v1/nodes", "", Some(&token), &[])).await;
+    let head = api
+        .send(event("HEAD", "/v1/nodes", "", Some(&token), &[]))
+        .await;
     assert_eq!((head.status(), text(&head).as_str()), (StatusCode::OK, ""));
     for method in ["POST", "PUT", "PATCH", "DELETE"] {
-        let refused = api.send(event(method, "/v1/nodes", "", Some(&token), &[])).await;
+        let refused = api
+            .send(event(method, "/v1/nodes", "", Some(&token), &[]))
+            .await;
         assert_eq!(
             (refused.status(), header(&refused, "allow")),
             (StatusCode::METHOD_NOT_ALLOWED, "GET, HEAD, OPTIONS")
@@ -92,16 +162,26 @@ async fn what_was_changed_is_said_whatever_tag_is_sent_along(pool: PgPool) {
         change["body"] = json!(r#"{"maintenance":true,"reason":"x"}"#);
         let done = api.send(change).await;
         assert_eq!(
-            (done.status(), header(&done, "cache-control"), header(&done, "etag")),
+            (
+                done.status(),
+                header(&done, "cache-control"),
+                header(&done, "etag")
+            ),
             (StatusCode::OK, "no-store", "")
         );
         assert!(text(&done).contains("maintenance"), "{}", text(&done));
     }
 }
 
-/// The answers to a preflight and to a request of a page of `origin`: `access-control-allow-origin` of each.
+/// The answers to a preflight and to a request of a page of `origin`: `access-control-allow-origin`
+/// of each.
 async fn origins(allowed: &[&str], origin: &str) -> [Option<String>; 2] {
-    let config = CorsConfig { allowed_origins: allowed.iter().map(|origin| origin.parse().unwrap()).collect() };
+    let config = CorsConfig {
+        allowed_origins: allowed
+            .iter()
+            .map(|origin| origin.parse().unwrap())
+            .collect(),
+    };
     let mut answers = Vec::new();
     for method in [Method::OPTIONS, Method::GET] {
         let service = cors(&config).layer(service_fn(|_: Request<Body>| async {
@@ -125,16 +205,24 @@ async fn origins(allowed: &[&str], origin: &str) -> [Option<String>; 2] {
 #[tokio::test]
 async fn pages_of_the_configured_origins_may_call_and_no_others() {
     const APP: &str = "https://app.test";
-    assert_eq!(origins(&[APP, "https://b.test"], APP).await, [Some(APP.to_owned()), Some(APP.to_owned())]);
+    assert_eq!(
+        origins(&[APP, "https://b.test"], APP).await,
+        [Some(APP.to_owned()), Some(APP.to_owned())]
+    );
     assert_eq!(origins(&[APP], "https://evil.test").await, [None, None]);
     assert_eq!(origins(&[], APP).await, [None, None]);
-    assert_eq!(origins(&["*"], APP).await, [Some("*".to_owned()), Some("*".to_owned())]);
+    assert_eq!(
+        origins(&["*"], APP).await,
+        [Some("*".to_owned()), Some("*".to_owned())]
+    );
 }
 
 #[tokio::test]
 async fn an_outage_of_the_database_is_a_503_that_tells_nothing_of_the_inside() {
     let api = Api::over_http(World::offline());
-    let (status, problem) = api.get("/v1/nodes", "", Some(&api.issuer.user(user(1)))).await;
+    let (status, problem) = api
+        .get("/v1/nodes", "", Some(&api.issuer.user(user(1))))
+        .await;
     assert_eq!((status, &problem["code"]), (503, &json!("unavailable")));
     assert!(!problem.to_string().contains("127.0.0.1"));
 }
@@ -143,26 +231,52 @@ async fn an_outage_of_the_database_is_a_503_that_tells_nothing_of_the_inside() {
 async fn an_answer_that_the_load_balancer_could_not_carry_is_refused_with_what_to_do(pool: PgPool) {
     let world = World::new(pool).await;
     // On its way every quote is two bytes.
-    world.sql(r#"update telecom.node_client set location = repeat('"', 320000)"#).await;
+    world
+        .sql(r#"update telecom.node_client set location = repeat('"', 320000)"#)
+        .await;
     let api = Api::over_http(world);
     for path in ["/v1/admin/node-clients", "/v1/admin/node-clients/11"] {
         let (status, problem) = api.get(path, "", Some(&api.issuer.admin())).await;
-        assert_eq!((status, &problem["code"]), (400, &json!("answer_too_large")));
-        assert!(problem["detail"].as_str().unwrap().contains("over gRPC"), "{problem}");
+        assert_eq!(
+            (status, &problem["code"]),
+            (400, &json!("answer_too_large"))
+        );
+        assert!(
+            problem["detail"].as_str().unwrap().contains("over gRPC"),
+            "{problem}"
+        );
     }
-    api.world.sql("update telecom.node_client set location = repeat('y', 900000)").await;
-    assert_eq!(api.get("/v1/admin/node-clients", "", Some(&api.issuer.admin())).await.0, 200);
+    api.world
+        .sql("update telecom.node_client set location = repeat('y', 900000)")
+        .await;
+    assert_eq!(
+        api.get("/v1/admin/node-clients", "", Some(&api.issuer.admin()))
+            .await
+            .0,
+        200
+    );
 }
 
 #[tokio::test]
 async fn the_documentation_needs_no_token_and_no_other_host() {
-    let get =
-        |path: &str| document(&lambda_http::request::from_str(&event("GET", path, "", None, &[]).to_string()).unwrap());
+    let get = |path: &str| {
+        document(
+            &lambda_http::request::from_str(&event("GET", path, "", None, &[]).to_string())
+                .unwrap(),
+        )
+    };
     let page = get("/docs");
-    assert_eq!((page.status(), header(&page, "content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+    assert_eq!(
+        (page.status(), header(&page, "content-type")),
+        (StatusCode::OK, "text/html; charset=utf-8")
+    );
     let html = text(&page);
     for operation in OPERATIONS {
-        assert!(html.contains(operation.method.rsplit('/').next().unwrap()), "{}", operation.method);
+        assert!(
+            html.contains(operation.method.rsplit('/').next().unwrap()),
+            "{}",
+            operation.method
+        );
     }
     assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("<script"));
     let described: Value = serde_json::from_str(&text(&get("/v1/openapi.json"))).unwrap();

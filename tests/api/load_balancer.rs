@@ -1,4 +1,5 @@
-//! What the load balancer hands over and gets back: its events as it makes them, whatever a client put into them.
+//! What the load balancer hands over and gets back: its events as it makes them, whatever a client
+//! put into them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,33 +14,53 @@ use telecom_tests::{World, deliver_event, failures, user};
 
 /// The functions below `functions/<kind>`.
 fn functions(kind: &str) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions").join(kind);
-    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../functions")
+        .join(kind);
+    let names = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.collect()
 }
 
 fn recorded(function: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(format!("{function}.json"));
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../events")
+        .join(format!("{function}.json"));
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap()
 }
 
 /// A name such as `list-nodes` from one such as `ListNodes`.
 fn function_of(operation: &str) -> String {
-    let dashed = operation.chars().flat_map(|c| c.is_uppercase().then_some('-').into_iter().chain(c.to_lowercase()));
+    let dashed = operation.chars().flat_map(|c| {
+        c.is_uppercase()
+            .then_some('-')
+            .into_iter()
+            .chain(c.to_lowercase())
+    });
     dashed.skip(1).collect()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn every_api_function_has_an_event_and_answers_it(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
-    let paths: BTreeMap<String, &str> =
-        OPERATIONS.iter().map(|known| (function_of(known.method.rsplit('/').next().unwrap()), known.path)).collect();
+    let paths: BTreeMap<String, &str> = OPERATIONS
+        .iter()
+        .map(|known| {
+            (
+                function_of(known.method.rsplit('/').next().unwrap()),
+                known.path,
+            )
+        })
+        .collect();
     for function in functions("api") {
         let mut event = recorded(&function);
         if function != "show-api-documentation" {
             assert_eq!(event["path"], json!(paths[&function]));
-            event["multiValueHeaders"]["authorization"] = json!([format!("Bearer {}", api.issuer.admin())]);
+            event["multiValueHeaders"]["authorization"] =
+                json!([format!("Bearer {}", api.issuer.admin())]);
         }
         let answer = api.invoke(event).await;
         assert_eq!(answer["statusCode"], 200, "{function}: {answer}");
@@ -59,7 +80,12 @@ async fn every_consumer_has_an_event_and_takes_it(pool: PgPool) {
         };
         assert_eq!(failures(&response), Vec::<String>::new(), "{function}");
     }
-    assert_eq!(world.number("select count(*) from telecom.usage_report").await, 1);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.usage_report")
+            .await,
+        1
+    );
 }
 
 #[test]
@@ -72,7 +98,15 @@ fn every_function_that_is_started_by_time_or_by_hand_has_an_event() {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
-    let mut answer = api.invoke(event("GET", "/v1/nodes", "", Some(&api.issuer.user(user(1))), &[])).await;
+    let mut answer = api
+        .invoke(event(
+            "GET",
+            "/v1/nodes",
+            "",
+            Some(&api.issuer.user(user(1))),
+            &[],
+        ))
+        .await;
     let tag = answer["multiValueHeaders"]["etag"][0].take();
     assert!(tag.as_str().unwrap().starts_with('"'), "{tag}");
     answer["headers"]["etag"].take();
@@ -83,24 +117,44 @@ async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
             "statusDescription": "200 OK",
             "headers": {
                 "content-type": "application/json", "cache-control": "private, no-cache",
-                "vary": "authorization, accept", "etag": null, "access-control-expose-headers": "etag",
-                "strict-transport-security": "max-age=31536000", "x-content-type-options": "nosniff",
+                "vary": "authorization, accept", "etag": null,
+                    "access-control-expose-headers": "etag",
+                "strict-transport-security": "max-age=31536000",
+                    "x-content-type-options": "nosniff",
             },
             "multiValueHeaders": {
                 "content-type": ["application/json"], "cache-control": ["private, no-cache"],
                 "vary": ["authorization, accept", "origin"],
                 "etag": [null], "access-control-expose-headers": ["etag"],
-                "strict-transport-security": ["max-age=31536000"], "x-content-type-options": ["nosniff"],
+                "strict-transport-security": ["max-age=31536000"],
+                    "x-content-type-options": ["nosniff"],
             },
             "body": "{\"nodes\":[],\"total\":0}",
             "isBase64Encoded": false,
         })
     );
-    let head = api.invoke(event("HEAD", "/v1/nodes", "", Some(&api.issuer.user(user(1))), &[])).await;
-    assert_eq!((&head["statusCode"], head["body"].as_str().unwrap_or_default()), (&json!(200), ""));
+    let head = api
+        .invoke(event(
+            "HEAD",
+            "/v1/nodes",
+            "",
+            Some(&api.issuer.user(user(1))),
+            &[],
+        ))
+        .await;
+    assert_eq!(
+        (
+            &head["statusCode"],
+            head["body"].as_str().unwrap_or_default()
+        ),
+        (&json!(200), "")
+    );
     let refused = api.invoke(event("GET", "/v1/nodes", "", None, &[])).await;
     assert_eq!(
-        (&refused["statusDescription"], &refused["multiValueHeaders"]["www-authenticate"]),
+        (
+            &refused["statusDescription"],
+            &refused["multiValueHeaders"]["www-authenticate"]
+        ),
         (&json!("401 Unauthorized"), &json!(["Bearer"]))
     );
 }
@@ -109,19 +163,37 @@ async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
 async fn every_answer_keeps_browsers_to_https_and_to_its_type(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.user(user(1));
-    let tag = api.invoke(event("GET", "/v1/nodes", "", Some(&token), &[])).await["headers"]["etag"].clone();
-    let preflight = [("origin", "https://app.test"), ("access-control-request-method", "GET")];
+    let tag = api
+        .invoke(event("GET", "/v1/nodes", "", Some(&token), &[]))
+        .await["headers"]["etag"]
+        .clone();
+    let preflight = [
+        ("origin", "https://app.test"),
+        ("access-control-request-method", "GET"),
+    ];
     for (status, event) in [
         (200, event("GET", "/v1/nodes", "", Some(&token), &[])),
         (200, event("HEAD", "/v1/nodes", "", Some(&token), &[])),
-        (304, event("GET", "/v1/nodes", "", Some(&token), &[("if-none-match", tag.as_str().unwrap())])),
+        (
+            304,
+            event(
+                "GET",
+                "/v1/nodes",
+                "",
+                Some(&token),
+                &[("if-none-match", tag.as_str().unwrap())],
+            ),
+        ),
         (200, event("GET", "/docs", "", None, &[])),
         (200, event("GET", "/v1/openapi.json", "", None, &[])),
         (200, event("OPTIONS", "/v1/nodes", "", None, &preflight)),
         (400, event("GET", "/v1/nodes", "limit=0", Some(&token), &[])),
         (400, json!({ "path": "/v1/nodes" })),
         (401, event("GET", "/v1/nodes", "", None, &[])),
-        (403, event("GET", "/v1/admin/node-servers", "", Some(&token), &[])),
+        (
+            403,
+            event("GET", "/v1/admin/node-servers", "", Some(&token), &[]),
+        ),
         (404, event("GET", "/v1/none", "", Some(&token), &[])),
         (405, event("DELETE", "/v1/nodes", "", Some(&token), &[])),
         (405, event("POST", "/docs", "", None, &[])),
@@ -129,8 +201,17 @@ async fn every_answer_keeps_browsers_to_https_and_to_its_type(pool: PgPool) {
         let answer = api.invoke(event.clone()).await;
         assert_eq!(answer["statusCode"], status, "{event}");
         for headers in [&answer["headers"], &answer["multiValueHeaders"]] {
-            let said = |name: &str| headers[name].as_array().map_or(&headers[name], |values| &values[0]).clone();
-            assert_eq!(said("strict-transport-security"), "max-age=31536000", "{event}");
+            let said = |name: &str| {
+                headers[name]
+                    .as_array()
+                    .map_or(&headers[name], |values| &values[0])
+                    .clone()
+            };
+            assert_eq!(
+                said("strict-transport-security"),
+                "max-age=31536000",
+                "{event}"
+            );
             assert_eq!(said("x-content-type-options"), "nosniff", "{event}");
         }
     }
@@ -138,34 +219,58 @@ async fn every_answer_keeps_browsers_to_https_and_to_its_type(pool: PgPool) {
 
 /// As a target group without multi-value headers makes it: of what came more than once, the last.
 fn single(mut event: Value) -> Value {
-    for (many, one) in [("multiValueHeaders", "headers"), ("multiValueQueryStringParameters", "queryStringParameters")]
-    {
+    for (many, one) in [
+        ("multiValueHeaders", "headers"),
+        ("multiValueQueryStringParameters", "queryStringParameters"),
+    ] {
         let values = event.as_object_mut().unwrap().remove(many).unwrap();
-        let last =
-            |(name, values): (&String, &Value)| (name.clone(), values.as_array().unwrap().last().unwrap().clone());
+        let last = |(name, values): (&String, &Value)| {
+            (
+                name.clone(),
+                values.as_array().unwrap().last().unwrap().clone(),
+            )
+        };
         event[one] = Value::Object(values.as_object().unwrap().iter().map(last).collect());
     }
     event
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_target_group_with_single_values_and_one_that_encodes_bodies_are_understood(pool: PgPool) {
+async fn a_target_group_with_single_values_and_one_that_encodes_bodies_are_understood(
+    pool: PgPool,
+) {
     let api = Api::over_http(World::new(pool).await);
     for operation in OPERATIONS {
         let method = operation.body.map_or("GET", |_| "PUT");
         let token = api.issuer.admin();
-        let mut event =
-            event(method, operation.path, operation.query, Some(&token), &[("content-type", "application/json")]);
+        let mut event = event(
+            method,
+            operation.path,
+            operation.query,
+            Some(&token),
+            &[("content-type", "application/json")],
+        );
         event["body"] = json!(operation.body.unwrap_or_default());
         let plain = api.invoke(event.clone()).await;
         event["body"] = json!(BASE64_STANDARD.encode(operation.body.unwrap_or_default()));
         event["isBase64Encoded"] = json!(true);
         for event in [event.clone(), single(event)] {
             let answer = api.invoke(event).await;
-            assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &plain["body"]), "{}", operation.path);
+            assert_eq!(
+                (&answer["statusCode"], &answer["body"]),
+                (&json!(200), &plain["body"]),
+                "{}",
+                operation.path
+            );
         }
     }
-    let zone = event("GET", "/v1/traffic-usage", "range=day&time_zone=Europe%2FBerlin", Some(&api.issuer.admin()), &[]);
+    let zone = event(
+        "GET",
+        "/v1/traffic-usage",
+        "range=day&time_zone=Europe%2FBerlin",
+        Some(&api.issuer.admin()),
+        &[],
+    );
     assert_eq!(api.invoke(single(zone)).await["statusCode"], 200);
 }
 
@@ -174,19 +279,37 @@ async fn a_page_of_an_allowed_origin_may_ask_whether_it_may_change_something() {
     let api = Api::over_http(World::offline());
     let preflight = |origin: &str| {
         let asked = "authorization,content-type";
-        let headers =
-            [("origin", origin), ("access-control-request-method", "PUT"), ("access-control-request-headers", asked)];
-        event("OPTIONS", "/v1/admin/node-servers/1/maintenance", "", None, &headers)
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "PUT"),
+            ("access-control-request-headers", asked),
+        ];
+        event(
+            "OPTIONS",
+            "/v1/admin/node-servers/1/maintenance",
+            "",
+            None,
+            &headers,
+        )
     };
     let answer = api.invoke(preflight("https://app.test")).await;
     let headers = &answer["multiValueHeaders"];
     let allows = |name: &str| headers[name][0].as_str().unwrap_or_default().to_lowercase();
     assert_eq!(answer["statusCode"], 200);
     assert_eq!(allows("access-control-allow-origin"), "https://app.test");
-    assert!(allows("access-control-allow-methods").contains("put"), "{headers}");
-    assert!(allows("access-control-allow-headers").contains("content-type"), "{headers}");
+    assert!(
+        allows("access-control-allow-methods").contains("put"),
+        "{headers}"
+    );
+    assert!(
+        allows("access-control-allow-headers").contains("content-type"),
+        "{headers}"
+    );
     let stranger = api.invoke(preflight("https://evil.test")).await;
-    assert_eq!(stranger["multiValueHeaders"]["access-control-allow-origin"], Value::Null);
+    assert_eq!(
+        stranger["multiValueHeaders"]["access-control-allow-origin"],
+        Value::Null
+    );
 }
 
 /// Values of headers as a client may send them, some of which are no such values.
@@ -206,17 +329,21 @@ fn header_value() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None,
+        ..ProptestConfig::default() })]
 
     /// The database is out of reach, so that whatever is accepted ends as 503.
     #[test]
     fn no_header_and_no_path_make_a_function_fail(
         name in prop_oneof![
-            Just("host"), Just("accept"), Just("if-none-match"), Just("authorization"), Just("x-forwarded-proto"),
-            Just("x-request-id"), Just("origin"), Just("content-type"), Just(":authority"), Just("a b"),
+            Just("host"), Just("accept"), Just("if-none-match"), Just("authorization"),
+                Just("x-forwarded-proto"),
+            Just("x-request-id"), Just("origin"), Just("content-type"), Just(":authority"),
+                Just("a b"),
         ],
         value in header_value(),
-        path in prop_oneof![Just("/v1/nodes".to_owned()), Just("*".to_owned()), "/{0,3}[ -~]{0,30}", "\\PC{0,30}"],
+        path in prop_oneof![Just("/v1/nodes".to_owned()), Just("*".to_owned()),
+            "/{0,3}[ -~]{0,30}", "\\PC{0,30}"],
         one_value in any::<bool>(),
     ) {
         let answer = runtime().block_on(async {
@@ -235,15 +362,27 @@ proptest! {
 #[tokio::test]
 async fn an_event_that_is_none_and_a_host_that_is_none_are_refused() {
     let api = Api::over_http(World::offline());
-    let mut hostile = single(event("GET", "/v1/nodes", "", Some(&api.issuer.admin()), &[]));
+    let mut hostile = single(event(
+        "GET",
+        "/v1/nodes",
+        "",
+        Some(&api.issuer.admin()),
+        &[],
+    ));
     hostile["headers"]["host"] = json!("256.256.256.256");
     for event in [hostile, json!({}), json!([]), json!({ "Records": [] })] {
         let answer = api.invoke(event).await;
         let problem: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-        assert_eq!((&answer["statusCode"], &problem["code"]), (&json!(400), &json!("malformed_request")));
+        assert_eq!(
+            (&answer["statusCode"], &problem["code"]),
+            (&json!(400), &json!("malformed_request"))
+        );
     }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

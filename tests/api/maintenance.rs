@@ -1,4 +1,5 @@
-//! Maintenance: set and lifted by an administrator alone, logged with who and why; and what it means for availability.
+//! Maintenance: set and lifted by an administrator alone, logged with who and why; and what it
+//! means for availability.
 
 use serde_json::{Value, json};
 use shared::services::Processor;
@@ -24,10 +25,15 @@ impl Story {
     async fn begin(pool: PgPool) -> Self {
         let world = World::new(pool).await;
         world.server(2, &[]).await;
-        world.sql("update telecom.node_client set access_groups = '{1}'").await;
+        world
+            .sql("update telecom.node_client set access_groups = '{1}'")
+            .await;
         let package = world.package(GIB, 30).await;
         world.active_item(user(1), package).await;
-        let mut story = Self { api: Api::over_http(world), minutes: 0 };
+        let mut story = Self {
+            api: Api::over_http(world),
+            minutes: 0,
+        };
         story.pass(1, &[1, 2]).await;
         story
     }
@@ -36,14 +42,22 @@ impl Story {
     async fn pass(&mut self, minutes: i64, alive: &[i32]) {
         for _ in 0..minutes {
             self.beat_at(self.minutes * 60, alive).await;
-            self.api.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap();
+            self.api
+                .world
+                .cron()
+                .process(RefreshServerStatus(Run::default()))
+                .await
+                .unwrap();
             self.minutes += 1;
         }
     }
 
     async fn beat_at(&self, seconds: i64, alive: &[i32]) {
         self.api.world.clock.set(after(seconds));
-        let bodies: Vec<String> = alive.iter().map(|&server| heartbeat(server, seconds)).collect();
+        let bodies: Vec<String> = alive
+            .iter()
+            .map(|&server| heartbeat(server, seconds))
+            .collect();
         assert!(self.api.world.report(&bodies).await.is_empty());
     }
 
@@ -61,53 +75,126 @@ impl Story {
     /// A server's log: status and since when, in minutes.
     async fn log(&self) -> Vec<(String, i64)> {
         let log: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
-            "select to_status::text, extract(epoch from since - $1)::bigint / 60, extract(epoch from until - $1)::bigint / 60
-             from telecom.node_status_transition where node_server_id = 1 order by since, until nulls last",
+            "select to_status::text, extract(epoch from since - $1)::bigint / 60, extract(epoch
+            from until - $1)::bigint / 60
+             from telecom.node_status_transition where node_server_id = 1 order by since,
+             until nulls last",
         )
         .bind(at(NOW))
         .fetch_all(&self.api.world.pool)
         .await
         .unwrap();
-        assert!(log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)), "a log without a gap: {log:?}");
+        assert!(
+            log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)),
+            "a log without a gap: {log:?}"
+        );
         log.into_iter().map(|(to, since, _)| (to, since)).collect()
     }
 
-    /// Seconds online, offline, in maintenance and unknown, and the availability, over all minutes of the story.
+    /// Seconds online, offline, in maintenance and unknown, and the availability, over all minutes
+    /// of the story.
     async fn availability(&self, path: &str, token: &str) -> Value {
-        let end = self.api.world.context().now().to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
-        let (status, answer) = self.api.get(path, &format!("start={NOW}&end={end}"), Some(token)).await;
+        let end = self
+            .api
+            .world
+            .context()
+            .now()
+            .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+        let (status, answer) = self
+            .api
+            .get(path, &format!("start={NOW}&end={end}"), Some(token))
+            .await;
         assert_eq!(status, 200, "{answer}");
-        let of = if answer["availability"].is_array() { answer["availability"][0].clone() } else { answer };
-        let names = ["online_seconds", "offline_seconds", "maintenance_seconds", "unknown_seconds", "availability"];
+        let of = if answer["availability"].is_array() {
+            answer["availability"][0].clone()
+        } else {
+            answer
+        };
+        let names = [
+            "online_seconds",
+            "offline_seconds",
+            "maintenance_seconds",
+            "unknown_seconds",
+            "availability",
+        ];
         Value::Array(names.map(|name| of[name].clone()).to_vec())
     }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_nothing(pool: PgPool) {
+async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_nothing(
+    pool: PgPool,
+) {
     let mut story = Story::begin(pool).await;
-    assert_eq!(story.set(true, "new disk").await, (200, json!({ "id": 1, "status": "maintenance", "changed": true })));
-    assert_eq!(story.set(true, "again").await, (200, json!({ "id": 1, "status": "maintenance", "changed": false })));
+    assert_eq!(
+        story.set(true, "new disk").await,
+        (
+            200,
+            json!({ "id": 1, "status": "maintenance", "changed": true })
+        )
+    );
+    assert_eq!(
+        story.set(true, "again").await,
+        (
+            200,
+            json!({ "id": 1, "status": "maintenance", "changed": false })
+        )
+    );
     story.pass(3, &[1, 2]).await;
     story.pass(10, &[2]).await;
-    let status =
-        story.api.get("/v1/admin/node-servers/1", "", Some(&story.admin())).await.1["server"]["status"].clone();
+    let status = story
+        .api
+        .get("/v1/admin/node-servers/1", "", Some(&story.admin()))
+        .await
+        .1["server"]["status"]
+        .clone();
     assert_eq!(status, "maintenance");
     // Lifted, it is judged at once: it was silent for ten minutes.
-    assert_eq!(story.set(false, "done").await, (200, json!({ "id": 1, "status": "offline", "changed": true })));
+    assert_eq!(
+        story.set(false, "done").await,
+        (
+            200,
+            json!({ "id": 1, "status": "offline", "changed": true })
+        )
+    );
     story.pass(1, &[1, 2]).await;
     let log: Vec<(String, Option<Uuid>, Option<String>)> = sqlx::query_as(
-        "select to_status::text, actor_user_id, reason from telecom.node_status_transition where node_server_id = 1
+        "select to_status::text, actor_user_id, reason from telecom.node_status_transition
+        where node_server_id = 1
          order by since, until nulls last",
     )
     .fetch_all(&story.api.world.pool)
     .await
     .unwrap();
-    let by = |to: &str, reason: &str| (to.to_owned(), Some(Uuid::from_u128(7)), Some(reason.to_owned()));
+    let by = |to: &str, reason: &str| {
+        (
+            to.to_owned(),
+            Some(Uuid::from_u128(7)),
+            Some(reason.to_owned()),
+        )
+    };
     let itself = |to: &str| (to.to_owned(), None, None);
-    assert_eq!(log, [itself("online"), by("maintenance", "new disk"), by("offline", "done"), itself("online")]);
-    let facts: Vec<String> = story.api.world.facts().await.into_iter().map(|(kind, _)| kind).collect();
-    assert_eq!(facts[2..], ["NodeServerWentOffline", "NodeServerCameOnline"]);
+    assert_eq!(
+        log,
+        [
+            itself("online"),
+            by("maintenance", "new disk"),
+            by("offline", "done"),
+            itself("online")
+        ]
+    );
+    let facts: Vec<String> = story
+        .api
+        .world
+        .facts()
+        .await
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
+    assert_eq!(
+        facts[2..],
+        ["NodeServerWentOffline", "NodeServerCameOnline"]
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -123,7 +210,10 @@ async fn an_outage_of_20_minutes_between_two_snapshots_is_in_the_availability(po
     let mut claims = claims(user(1), "");
     claims["exp"] = json!(story.api.world.context().now().timestamp() + 60);
     let token = story.api.issuer.sign(&claims);
-    assert_eq!(story.availability("/v1/node-status-history", &token).await, expected);
+    assert_eq!(
+        story.availability("/v1/node-status-history", &token).await,
+        expected
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -138,15 +228,29 @@ async fn maintenance_and_what_nobody_could_know_are_apart(pool: PgPool) {
     story.pass(29, &[]).await;
     story.pass(1, &[1, 2]).await;
     let path = "/v1/admin/node-servers/1/availability";
-    assert_eq!(story.availability(path, &story.admin()).await, json!([20 * 60, 0, 10 * 60, 30 * 60, 1.0]));
+    assert_eq!(
+        story.availability(path, &story.admin()).await,
+        json!([20 * 60, 0, 10 * 60, 30 * 60, 1.0])
+    );
     // Before anything was recorded nothing is known, and nothing that is still to come is counted.
-    let (_, answer) =
-        story.api.get(path, "start=2026-03-10T09:30:00Z&end=2026-03-12T00:00:00Z", Some(&story.admin())).await;
-    assert_eq!((&answer["unknown_seconds"], &answer["end"]), (&json!(90 * 60), &json!("2026-03-10T11:30:00Z")));
+    let (_, answer) = story
+        .api
+        .get(
+            path,
+            "start=2026-03-10T09:30:00Z&end=2026-03-12T00:00:00Z",
+            Some(&story.admin()),
+        )
+        .await;
+    assert_eq!(
+        (&answer["unknown_seconds"], &answer["end"]),
+        (&json!(90 * 60), &json!("2026-03-10T11:30:00Z"))
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn while_nobody_is_heard_maintenance_is_known_and_a_server_out_of_it_is_not_taken_for_offline(pool: PgPool) {
+async fn while_nobody_is_heard_maintenance_is_known_and_a_server_out_of_it_is_not_taken_for_offline(
+    pool: PgPool,
+) {
     let mut story = Story::begin(pool).await;
     story.pass(10, &[1, 2]).await;
     // Nobody is heard from 10:40 on; maintenance lasts from 10:50 to 11:00.
@@ -156,23 +260,32 @@ async fn while_nobody_is_heard_maintenance_is_known_and_a_server_out_of_it_is_no
     assert_eq!(story.set(false, "moved").await.1["status"], "online");
     story.pass(10, &[]).await;
     let path = "/v1/admin/node-servers/1/availability";
-    assert_eq!(story.availability(path, &story.admin()).await, json!([10 * 60, 0, 10 * 60, 20 * 60, 1.0]));
+    assert_eq!(
+        story.availability(path, &story.admin()).await,
+        json!([10 * 60, 0, 10 * 60, 20 * 60, 1.0])
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn out_of_maintenance_a_server_is_offline_only_after_a_silence_longer_than_the_timeout(pool: PgPool) {
+async fn out_of_maintenance_a_server_is_offline_only_after_a_silence_longer_than_the_timeout(
+    pool: PgPool,
+) {
     let mut story = Story::begin(pool).await;
     story.set(true, "a restart").await;
     story.pass(5, &[2]).await;
     assert_eq!(story.set(false, "done").await.1["status"], "online");
     // Silence counts from there on.
     story.pass(5, &[2]).await;
-    let entries = [("online", 0), ("maintenance", 0), ("online", 5)].map(|(to, since)| (to.to_owned(), since));
+    let entries = [("online", 0), ("maintenance", 0), ("online", 5)]
+        .map(|(to, since)| (to.to_owned(), since));
     assert_eq!(story.log().await, entries);
     story.pass(1, &[2]).await;
     assert_eq!(story.log().await.last(), Some(&("offline".to_owned(), 5)));
     let (_, fact) = story.api.world.facts().await.pop().unwrap();
-    assert_eq!((&fact["from"], &fact["since"]), (&json!("online"), &json!("2026-03-10T10:35:00Z")));
+    assert_eq!(
+        (&fact["from"], &fact["since"]),
+        (&json!("online"), &json!("2026-03-10T10:35:00Z"))
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -182,9 +295,17 @@ async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenan
     assert_eq!(story.log().await, [("online".to_owned(), 0)]);
     story.beat_at(301, &[2]).await;
     story.set(true, "new disk").await;
-    let entries = [("online", 0), ("offline", 0), ("maintenance", 5)].map(|(to, since)| (to.to_owned(), since));
+    let entries = [("online", 0), ("offline", 0), ("maintenance", 5)]
+        .map(|(to, since)| (to.to_owned(), since));
     assert_eq!(story.log().await, entries);
-    let facts: Vec<String> = story.api.world.facts().await.into_iter().map(|(kind, _)| kind).collect();
+    let facts: Vec<String> = story
+        .api
+        .world
+        .facts()
+        .await
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect();
     assert_eq!(facts[2..], ["NodeServerWentOffline"]);
 }
 
@@ -192,10 +313,15 @@ async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenan
 async fn who_changed_it_is_logged_though_the_status_was_changed_past_the_log(pool: PgPool) {
     let story = Story::begin(pool).await;
     story.set(true, "new disk").await;
-    story.api.world.sql("update telecom.node_server set status = 'online' where id = 1").await;
+    story
+        .api
+        .world
+        .sql("update telecom.node_server set status = 'online' where id = 1")
+        .await;
     assert_eq!(story.set(true, "once more").await.1["changed"], true);
     let reasons: Vec<String> = sqlx::query_scalar(
-        "select reason from telecom.node_status_transition where actor_user_id is not null order by id",
+        "select reason from telecom.node_status_transition where actor_user_id is not null \
+         order by id",
     )
     .fetch_all(&story.api.world.pool)
     .await
@@ -207,17 +333,38 @@ async fn who_changed_it_is_logged_though_the_status_was_changed_past_the_log(poo
 async fn of_many_at_once_each_change_is_logged_once(pool: PgPool) {
     let story = Story::begin(pool).await;
     let all = futures::future::join_all((0..8).map(|_| story.set(true, "at once"))).await;
-    assert_eq!(all.iter().filter(|(_, answer)| answer["changed"] == true).count(), 1, "{all:?}");
-    let refresh = || async { story.api.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap() };
+    assert_eq!(
+        all.iter()
+            .filter(|(_, answer)| answer["changed"] == true)
+            .count(),
+        1,
+        "{all:?}"
+    );
+    let refresh = || async {
+        story
+            .api
+            .world
+            .cron()
+            .process(RefreshServerStatus(Run::default()))
+            .await
+            .unwrap()
+    };
     let change = async |round: usize| {
         let (answer, _) = tokio::join!(story.set(round % 2 == 1, "in turns"), refresh());
         answer
     };
     let all = futures::future::join_all((0..24).map(change)).await;
     assert!(all.iter().all(|(status, _)| *status == 200), "{all:?}");
-    let changed = all.iter().filter(|(_, answer)| answer["changed"] == true).count();
-    let by_hand = "select count(*) from telecom.node_status_transition where actor_user_id is not null";
-    assert_eq!(story.api.world.number(by_hand).await, 1 + i64::try_from(changed).unwrap());
+    let changed = all
+        .iter()
+        .filter(|(_, answer)| answer["changed"] == true)
+        .count();
+    let by_hand =
+        "select count(*) from telecom.node_status_transition where actor_user_id is not null";
+    assert_eq!(
+        story.api.world.number(by_hand).await,
+        1 + i64::try_from(changed).unwrap()
+    );
     assert!(!story.log().await.is_empty());
 }
 
@@ -231,11 +378,31 @@ async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
         ("[]", "invalid_field", "."),
         (r#"{"maintenance": true}"#, "invalid_field", "reason"),
         (r#"{"reason": "x"}"#, "invalid_field", "maintenance"),
-        (r#"{"maintenance": true, "reason": "x", "until": 1}"#, "invalid_field", "."),
-        (r#"{"maintenance": "yes", "reason": "x"}"#, "invalid_field", "maintenance"),
-        (r#"{"maintenance": true, "reason": ""}"#, "invalid_parameter", "reason"),
-        (r#"{"maintenance": true, "reason": " \u2003 "}"#, "invalid_parameter", "reason"),
-        ("{\"maintenance\": true, \"reason\": \"a\\u0000b\"}", "invalid_parameter", "reason"),
+        (
+            r#"{"maintenance": true, "reason": "x", "until": 1}"#,
+            "invalid_field",
+            ".",
+        ),
+        (
+            r#"{"maintenance": "yes", "reason": "x"}"#,
+            "invalid_field",
+            "maintenance",
+        ),
+        (
+            r#"{"maintenance": true, "reason": ""}"#,
+            "invalid_parameter",
+            "reason",
+        ),
+        (
+            r#"{"maintenance": true, "reason": " \u2003 "}"#,
+            "invalid_parameter",
+            "reason",
+        ),
+        (
+            "{\"maintenance\": true, \"reason\": \"a\\u0000b\"}",
+            "invalid_parameter",
+            "reason",
+        ),
     ] {
         let (status, problem) = api.put(PATH, "", body, Some(&admin)).await;
         assert_eq!(
@@ -245,19 +412,59 @@ async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
         );
     }
     let body = r#"{"maintenance": true, "reason": "x"}"#;
-    assert_eq!(api.put(PATH, "", body, Some(&api.issuer.user(user(1)))).await.0, 403);
-    assert_eq!(api.put("/v1/admin/node-servers/404/maintenance", "", body, Some(&admin)).await.0, 404);
+    assert_eq!(
+        api.put(PATH, "", body, Some(&api.issuer.user(user(1))))
+            .await
+            .0,
+        403
+    );
+    assert_eq!(
+        api.put(
+            "/v1/admin/node-servers/404/maintenance",
+            "",
+            body,
+            Some(&admin)
+        )
+        .await
+        .0,
+        404
+    );
     assert_eq!(api.get(PATH, "", Some(&admin)).await.0, 405);
     let method = "telecom.v1.NodeServerManage/SetNodeServerMaintenance";
     for (message, code) in [
-        (json!({ "id": 1, "maintenance": true, "reason": "x".repeat(501) }), Code::InvalidArgument),
-        (json!({ "id": 1, "maintenance": true }), Code::InvalidArgument),
-        (json!({ "id": 404, "maintenance": true, "reason": "x" }), Code::NotFound),
+        (
+            json!({ "id": 1, "maintenance": true, "reason": "x".repeat(501) }),
+            Code::InvalidArgument,
+        ),
+        (
+            json!({ "id": 1, "maintenance": true }),
+            Code::InvalidArgument,
+        ),
+        (
+            json!({ "id": 404, "maintenance": true, "reason": "x" }),
+            Code::NotFound,
+        ),
     ] {
-        assert_eq!(api.grpc(method, message, Some(&admin)).await.unwrap_err().code(), code);
+        assert_eq!(
+            api.grpc(method, message, Some(&admin))
+                .await
+                .unwrap_err()
+                .code(),
+            code
+        );
     }
-    let done = api.grpc(method, json!({ "id": 1, "maintenance": true, "reason": "x" }), Some(&admin)).await.unwrap();
-    assert_eq!((&done["status"], &done["changed"]), (&json!("NODE_SERVER_STATUS_MAINTENANCE"), &json!(true)));
+    let done = api
+        .grpc(
+            method,
+            json!({ "id": 1, "maintenance": true, "reason": "x" }),
+            Some(&admin),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (&done["status"], &done["changed"]),
+        (&json!("NODE_SERVER_STATUS_MAINTENANCE"), &json!(true))
+    );
 }
 
 /// What a user is shown of their nodes: by the list, by the availability, and of those used.
@@ -267,7 +474,12 @@ async fn nodes_of(story: &Story) -> [Vec<i64>; 3] {
     let token = story.api.issuer.sign(&claims);
     let ids = async |path: &str, list: &str, id: &str| -> Vec<i64> {
         let (_, answer) = story.api.get(path, "", Some(&token)).await;
-        answer[list].as_array().unwrap().iter().map(|node| node[id].as_i64().unwrap()).collect()
+        answer[list]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node[id].as_i64().unwrap())
+            .collect()
     };
     [
         ids("/v1/nodes", "nodes", "id").await,
@@ -281,10 +493,18 @@ async fn with_the_next_package_a_user_sees_its_nodes_alone(pool: PgPool) {
     let mut story = Story::begin(pool).await;
     let world = story.api.world.clone();
     world.server(3, &[(31, "1"), (32, "1")]).await;
-    world.sql("update telecom.node_client set access_groups = '{2}' where id = 31").await;
-    world.sql("update telecom.node_client set access_groups = '{1,2}' where id = 32").await;
+    world
+        .sql("update telecom.node_client set access_groups = '{2}' where id = 31")
+        .await;
+    world
+        .sql("update telecom.node_client set access_groups = '{1,2}' where id = 32")
+        .await;
     let next = world.package(GIB, 30).await;
-    world.sql(&format!("update telecom.package set available_group = 2 where id = {next}")).await;
+    world
+        .sql(&format!(
+            "update telecom.package set available_group = 2 where id = {next}"
+        ))
+        .await;
     world.waiting_item(user(1), next).await;
     for (server, client) in [(1, 11), (3, 31), (3, 32)] {
         let mut body = report_of(client, server, at(NOW), &[(user(1), 1_000, 0)]);
@@ -292,45 +512,108 @@ async fn with_the_next_package_a_user_sees_its_nodes_alone(pool: PgPool) {
         assert!(world.report(&[body.to_string()]).await.is_empty());
     }
     world.settle().await;
-    assert_eq!(nodes_of(&story).await, [vec![11, 32], vec![11, 32], vec![11, 32]]);
+    assert_eq!(
+        nodes_of(&story).await,
+        [vec![11, 32], vec![11, 32], vec![11, 32]]
+    );
     // The first package is used up, and the waiting one follows.
-    assert!(world.report(&[report_of(9, 1, at(NOW), &[(user(1), 2 * GIB, 0)]).to_string()]).await.is_empty());
+    assert!(
+        world
+            .report(&[report_of(9, 1, at(NOW), &[(user(1), 2 * GIB, 0)]).to_string()])
+            .await
+            .is_empty()
+    );
     world.settle().await;
-    assert_eq!(nodes_of(&story).await, [vec![31, 32], vec![31, 32], vec![31, 32]]);
+    assert_eq!(
+        nodes_of(&story).await,
+        [vec![31, 32], vec![31, 32], vec![31, 32]]
+    );
     story.pass(1, &[1, 2, 3]).await;
-    world.sql("update telecom.package_queue set status = 'cancelled', ended_at = now(), end_reason = 'cancelled' where status = 'active'").await;
+    world
+        .sql(
+            "update telecom.package_queue set status = 'cancelled', ended_at = now(), \
+        end_reason = 'cancelled' where status = 'active'",
+        )
+        .await;
     assert!(nodes_of(&story).await.iter().all(Vec::is_empty));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn of_more_nodes_than_are_shown_the_number_is_told(pool: PgPool) {
     let story = Story::begin(pool).await;
-    let clients = "insert into telecom.node_client (id, node_server_id, name, country, access_groups)
+    let clients =
+        "insert into telecom.node_client (id, node_server_id, name, country, access_groups)
         select 1000 + n, 2, 'c', 'DE', '{1}' from generate_series(1, 1000) n";
     story.api.world.sql(clients).await;
-    let (_, history) = story.api.get("/v1/node-status-history", "", Some(&story.api.issuer.user(user(1)))).await;
-    assert_eq!((history["availability"].as_array().unwrap().len(), &history["node_count"]), (1_000, &json!(1_001)));
+    let (_, history) = story
+        .api
+        .get(
+            "/v1/node-status-history",
+            "",
+            Some(&story.api.issuer.user(user(1))),
+        )
+        .await;
+    assert_eq!(
+        (
+            history["availability"].as_array().unwrap().len(),
+            &history["node_count"]
+        ),
+        (1_000, &json!(1_001))
+    );
 }
 
 /// `updated_at` is about what people write into a node's row.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn when_a_node_was_last_changed_is_kept_and_a_change_of_status_is_none(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("insert into telecom.node_server (id, name, compatibility, updated_at) values (2, 's', 'ssp', '2026-01-02Z')").await;
-    world.sql("insert into telecom.node_client (id, node_server_id, name, country, updated_at) values (22, 2, 'c', 'DE', '2026-01-02Z')").await;
+    world
+        .sql(
+            "insert into telecom.node_server (id, name, compatibility, updated_at) values (2, \
+        's', 'ssp', '2026-01-02Z')",
+        )
+        .await;
+    world
+        .sql(
+            "insert into telecom.node_client (id, node_server_id, name, country, updated_at) \
+        values (22, 2, 'c', 'DE', '2026-01-02Z')",
+        )
+        .await;
     let api = Api::over_http(world);
     let admin = api.issuer.admin();
     let changed = async || {
-        let server = api.get("/v1/admin/node-servers/2", "", Some(&admin)).await.1;
-        let client = api.get("/v1/admin/node-clients/22", "", Some(&admin)).await.1;
-        [&server["updated_at"], &client["client"]["updated_at"]].map(|at| at != "2026-01-02T00:00:00Z")
+        let server = api
+            .get("/v1/admin/node-servers/2", "", Some(&admin))
+            .await
+            .1;
+        let client = api
+            .get("/v1/admin/node-clients/22", "", Some(&admin))
+            .await
+            .1;
+        [&server["updated_at"], &client["client"]["updated_at"]]
+            .map(|at| at != "2026-01-02T00:00:00Z")
     };
     let body = r#"{"maintenance":true,"reason":"a new disk"}"#;
-    assert_eq!(api.put("/v1/admin/node-servers/2/maintenance", "", body, Some(&admin)).await.0, 200);
-    api.world.sql("update telecom.node_server set name = name, server_config = server_config").await;
+    assert_eq!(
+        api.put(
+            "/v1/admin/node-servers/2/maintenance",
+            "",
+            body,
+            Some(&admin)
+        )
+        .await
+        .0,
+        200
+    );
+    api.world
+        .sql("update telecom.node_server set name = name, server_config = server_config")
+        .await;
     assert_eq!(changed().await, [false, false]);
-    api.world.sql(r#"update telecom.node_server set server_config = '{"port": 1}' where id = 2"#).await;
+    api.world
+        .sql(r#"update telecom.node_server set server_config = '{"port": 1}' where id = 2"#)
+        .await;
     assert_eq!(changed().await, [true, false]);
-    api.world.sql("update telecom.node_client set traffic_factor = 2 where id = 22").await;
+    api.world
+        .sql("update telecom.node_client set traffic_factor = 2 where id = 22")
+        .await;
     assert_eq!(changed().await, [true, true]);
 }

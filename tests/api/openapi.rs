@@ -11,18 +11,29 @@ fn the_committed_document_is_current() {
     let document = openapi::document();
     let current = include_str!("../../docs/openapi.json") == format!("{document:#}\n")
         && include_str!("../../docs/openapi.html") == page::render(&document);
-    assert!(current, "docs/openapi.json or docs/openapi.html is out of date: run `make openapi` and commit them");
+    assert!(
+        current,
+        "docs/openapi.json or docs/openapi.html is out of date: run `make openapi` and commit them"
+    );
 }
 
 #[test]
 fn the_document_describes_every_operation_once_under_its_path() {
     let document = openapi::document();
     let paths = document["paths"].as_object().unwrap();
-    let methods = paths.values().flat_map(|path| path.as_object().unwrap().values());
-    let described: Vec<&str> = methods.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let methods = paths
+        .values()
+        .flat_map(|path| path.as_object().unwrap().values());
+    let described: Vec<&str> = methods
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
     assert_eq!(described.len(), OPERATIONS.len());
     for operation in OPERATIONS {
-        assert!(described.contains(&operation.method.rsplit('/').next().unwrap()), "{}", operation.method);
+        assert!(
+            described.contains(&operation.method.rsplit('/').next().unwrap()),
+            "{}",
+            operation.method
+        );
     }
 }
 
@@ -32,18 +43,44 @@ async fn every_answer_is_as_the_document_says(pool: PgPool) {
     let package = world.package(100, 30).await;
     world.active_item(user(1), package).await;
     world.waiting_item(user(1), package).await;
-    world.sql("update telecom.node_client set access_groups = '{1}', client_config = '{\"a\": 1}'").await;
-    let mut body = telecom_tests::report::report_of(1, 1, telecom_tests::at(telecom_tests::NOW), &[(user(1), 10, 20)]);
+    world
+        .sql("update telecom.node_client set access_groups = '{1}', client_config = '{\"a\": 1}'")
+        .await;
+    let mut body = telecom_tests::report::report_of(
+        1,
+        1,
+        telecom_tests::at(telecom_tests::NOW),
+        &[(user(1), 10, 20)],
+    );
     body["metrics"] = json!({ "cpu_percent": 1.5, "online_users": 3 });
     assert!(world.report(&[body.to_string()]).await.is_empty());
     world.settle().await;
     let api = Api::over_http(world);
     let document = openapi::document();
     for operation in OPERATIONS {
-        let token = if operation.admin { api.issuer.admin() } else { api.issuer.user(user(1)) };
-        check(&document, &operation, "200", &api.ask(&operation, operation.query, Some(&token)).await);
-        check(&document, &operation, "401", &api.ask(&operation, operation.query, None).await);
-        check(&document, &operation, "400", &api.ask(&operation, "nonsense=1", Some(&token)).await);
+        let token = if operation.admin {
+            api.issuer.admin()
+        } else {
+            api.issuer.user(user(1))
+        };
+        check(
+            &document,
+            &operation,
+            "200",
+            &api.ask(&operation, operation.query, Some(&token)).await,
+        );
+        check(
+            &document,
+            &operation,
+            "401",
+            &api.ask(&operation, operation.query, None).await,
+        );
+        check(
+            &document,
+            &operation,
+            "400",
+            &api.ask(&operation, "nonsense=1", Some(&token)).await,
+        );
     }
 }
 
@@ -52,14 +89,23 @@ fn check(document: &Value, operation: &Operation, status: &str, (answered, body)
     let path = operation.path;
     assert_eq!(answered.to_string(), status, "{path}: {body}");
     let described = path.replace("/11", "/{id}").replace("/1", "/{id}");
-    let described =
-        &document["paths"][described.as_str()][operation.body.map_or("get", |_| "put")]["responses"][status]["content"];
-    let content = described.as_object().unwrap_or_else(|| panic!("{path} {status} is not described"));
-    let media = if status == "200" { "application/json" } else { "application/problem+json" };
+    let described = &document["paths"][described.as_str()][operation.body.map_or("get", |_| "put")]
+        ["responses"][status]["content"];
+    let content = described
+        .as_object()
+        .unwrap_or_else(|| panic!("{path} {status} is not described"));
+    let media = if status == "200" {
+        "application/json"
+    } else {
+        "application/problem+json"
+    };
     // The schema with the components that it refers to.
     let mut schema = content[media]["schema"].clone();
     schema["components"] = document["components"].clone();
-    let errors: Vec<String> =
-        jsonschema::validator_for(&schema).unwrap().iter_errors(body).map(|error| error.to_string()).collect();
+    let errors: Vec<String> = jsonschema::validator_for(&schema)
+        .unwrap()
+        .iter_errors(body)
+        .map(|error| error.to_string())
+        .collect();
     assert_eq!(errors, Vec::<String>::new(), "{path}: {body}");
 }

@@ -1,41 +1,68 @@
-//! The APIs read by index and by page: what the planner chooses on a data set large enough for it to care.
+//! The APIs read by index and by page: what the planner chooses on a data set large enough for it
+//! to care.
 
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use telecom_tests::World;
 
-/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items and 200,000 rows of usage, 300,000 of status.
+/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items and 200,000 rows of usage, 300,000
+/// of status.
 const DATA: &str = "
     insert into telecom.node_server (name, compatibility, status)
-        select 's', 'ssp', case when n % 50 = 0 then 'maintenance' else 'online' end::telecom.node_server_status from generate_series(1, 3000) n;
+        select 's', 'ssp', case when n % 50 = 0 then 'maintenance'
+        else 'online' end::telecom.node_server_status from generate_series(1, 3000) n;
     insert into telecom.node_client (node_server_id, name, country, access_groups)
         select 1 + n % 3000, 'c', 'DE', array[n % 100] from generate_series(1, 9000) n;
-    insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id, now() from telecom.node_server where id > 1;
-    insert into telecom.package (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
-        select md5((n % 50)::text)::uuid, n, 'p', n % 100, 1, 86400, 1000 from generate_series(1, 200) n;
-    insert into telecom.package_queue (user_id, package_id, by_order, status, activated_at, expires_at, ended_at, end_reason)
+    insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id, now()
+    from telecom.node_server where id > 1;
+    insert into telecom.package (series, version, name, available_group, max_client_number,
+    expire_duration_seconds, traffic_limit_bytes)
+        select md5((n % 50)::text)::uuid, n, 'p', n % 100, 1, 86400, 1000 from generate_series(1,
+        200) n;
+    insert into telecom.package_queue (user_id, package_id, by_order, status, activated_at,
+    expires_at, ended_at, end_reason)
         select md5((n % 40000)::text)::uuid, 1 + n % 200, md5('o' || n)::uuid,
             (array['active', 'consumed', 'in_queue'])[1 + n / 40000]::telecom.package_queue_status,
             case when n < 80000 then now() end, case when n < 80000 then now() end,
-            case when n between 40000 and 79999 then now() end, case when n between 40000 and 79999 then 'time'::telecom.package_end_reason end
+            case when n between 40000 and 79999 then now() end, case when n between 40000
+            and 79999 then 'time'::telecom.package_end_reason end
         from generate_series(0, 119999) n;
     insert into telecom.user_package_usage
-        select md5((n % 40000)::text)::uuid, timestamptz '2026-03-01Z' + n / 40000 * interval '1 hour', 1, 1 + n % 9000, null, 1, 1, 1, 1
+        select md5((n % 40000)::text)::uuid,
+        timestamptz '2026-03-01Z' + n / 40000 * interval '1 hour', 1, 1 + n % 9000, null, 1, 1, 1, 1
         from generate_series(0, 199999) n;
     insert into telecom.node_status_history (node_server_id, status, created_at)
-        select s, 'online', timestamptz '2026-03-01Z' + h * interval '1 hour' from generate_series(1, 3000) s, generate_series(0, 99) h;
-    insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
-        select s, 'online', timestamptz '2026-03-01Z' + i * interval '1 hour', timestamptz '2026-03-01Z' + (i + 1) * interval '1 hour', now()
+        select s, 'online', timestamptz '2026-03-01Z' + h * interval '1 hour'
+        from generate_series(1, 3000) s, generate_series(0, 99) h;
+    insert into telecom.node_status_transition (node_server_id, to_status, since, until,
+    detected_at)
+        select s, 'online', timestamptz '2026-03-01Z' + i * interval '1 hour',
+        timestamptz '2026-03-01Z' + (i + 1) * interval '1 hour', now()
         from generate_series(1, 3000) s, generate_series(0, 49) i;
     update telecom.node_status_seal set open_from = '2026-03-04';
     refresh materialized view telecom.node_status_hourly_mv;";
 
-/// Statements as the code sends them, found by name in `pg_stat_statements`, with arguments; the most rows that any step
-/// of their plan may touch; and the tables that they may not read whole.
+/// Statements as the code sends them, found by name in `pg_stat_statements`, with arguments; the
+/// most rows that any step of their plan may touch; and the tables that they may not read whole.
 const STATEMENTS: [(&str, &str, f64, &[&str]); 19] = [
-    ("analysis.usage_by_bucket", "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'", 100.0, &BIG),
-    ("analysis.node_status_hours", "'USER', '2026-03-01Z', '2026-03-01 03:00Z'", 9_100.0, &BIG),
-    ("analysis.usually_used_nodes", "'USER', '2026-03-01Z', '2026-03-31Z', 20", 300.0, &BIG),
+    (
+        "analysis.usage_by_bucket",
+        "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'",
+        100.0,
+        &BIG,
+    ),
+    (
+        "analysis.node_status_hours",
+        "'USER', '2026-03-01Z', '2026-03-01 03:00Z'",
+        9_100.0,
+        &BIG,
+    ),
+    (
+        "analysis.usually_used_nodes",
+        "'USER', '2026-03-01Z', '2026-03-31Z', 20",
+        300.0,
+        &BIG,
+    ),
     ("analysis.user_nodes", "'USER', 1000, 0", 400.0, &BIG),
     ("analysis.count_user_nodes", "'USER'", 400.0, &BIG),
     ("fleet.list_servers", "null, 50, 100", 200.0, &FLEET),
@@ -43,9 +70,24 @@ const STATEMENTS: [(&str, &str, f64, &[&str]); 19] = [
     ("fleet.list_servers", "'maintenance', 50, 0", 200.0, &FLEET),
     ("fleet.list_servers", "'offline', 50, 0", 0.0, &FLEET),
     ("fleet.count_servers", "'maintenance'", 60.0, &FLEET),
-    ("node_status_history.user_clients", "'USER', 1000", 400.0, &BIG),
-    ("node_status_history.status_times", "7, null, '2026-03-01Z', '2026-03-31Z'", 200.0, &BIG),
-    ("node_status_history.status_times", "null, 'USER', '2026-03-01Z', '2026-03-31Z'", 6_000.0, &BIG),
+    (
+        "node_status_history.user_clients",
+        "'USER', 1000",
+        400.0,
+        &BIG,
+    ),
+    (
+        "node_status_history.status_times",
+        "7, null, '2026-03-01Z', '2026-03-31Z'",
+        200.0,
+        &BIG,
+    ),
+    (
+        "node_status_history.status_times",
+        "null, 'USER', '2026-03-01Z', '2026-03-31Z'",
+        6_000.0,
+        &BIG,
+    ),
     ("fleet.show_server", "7", 10.0, &BIG),
     ("fleet.list_clients", "null, null, 50, 100", 200.0, &FLEET),
     ("fleet.list_clients", "7, null, 50, 0", 50.0, &FLEET),
@@ -66,7 +108,10 @@ const BIG: [&str; 6] = [
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
-    let world = World { pool, ..World::offline() };
+    let world = World {
+        pool,
+        ..World::offline()
+    };
     sqlx::raw_sql(DATA).execute(&world.pool).await.unwrap();
     vacuum(&world).await;
     for (name, arguments, most_rows, whole) in STATEMENTS {
@@ -80,28 +125,41 @@ async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
         check("queued_package.find", &arguments, &plan, most_rows, &BIG);
     }
     let nodes = plan(&world, "analysis.user_nodes", "md5('7')::uuid, 1000, 0").await;
-    assert_eq!(nodes["Actual Rows"].as_f64(), Some(90.0), "the user has something to read: {nodes:#}");
+    assert_eq!(
+        nodes["Actual Rows"].as_f64(),
+        Some(90.0),
+        "the user has something to read: {nodes:#}"
+    );
     let counts = plan(&world, "queued_package.count_by_series", "").await;
     assert!(counts.to_string().contains("Index Only Scan"), "{counts:#}");
 }
 
-/// Every combination of filters of an administrator's search for items, and the most rows that a step of it may touch: a
-/// user and an order have a few items; of a package 600 are there; of a status no step reads further than the total is
-/// counted, four times that without any filter.
+/// Every combination of filters of an administrator's search for items, and the most rows that a
+/// step of it may touch: a user and an order have a few items; of a package 600 are there; of a
+/// status no step reads further than the total is counted, four times that without any filter.
 fn searches() -> Vec<(String, f64)> {
     let one_of = |filter: &str| ["null".to_owned(), filter.to_owned()];
     let mut searches = Vec::new();
     for user in one_of("md5('7')::uuid") {
         for order in one_of("md5('o40007')::uuid") {
             for package in one_of("8") {
-                for status in ["null", "'in_queue'", "'active'", "'consumed'", "'cancelled'"] {
+                for status in [
+                    "null",
+                    "'in_queue'",
+                    "'active'",
+                    "'consumed'",
+                    "'cancelled'",
+                ] {
                     let most_rows = match (&*user, &*order, &*package, status) {
                         ("null", "null", "null", "null") => 40_000.0,
                         ("null", "null", "null", _) => 10_000.0,
                         ("null", "null", _, _) => 700.0,
                         _ => 20.0,
                     };
-                    searches.push((format!("{user}, {order}, {package}, {status}, 10000, 50, 0"), most_rows));
+                    searches.push((
+                        format!("{user}, {order}, {package}, {status}, 10000, 50, 0"),
+                        most_rows,
+                    ));
                 }
             }
         }
@@ -109,11 +167,15 @@ fn searches() -> Vec<(String, f64)> {
     searches
 }
 
-/// Lets the planner know what there is, and that all of it is visible: index-only scans are cheap then. While somebody else
-/// looks at the database, autovacuum perhaps, pages are left out: then once more.
+/// Lets the planner know what there is, and that all of it is visible: index-only scans are cheap
+/// then. While somebody else looks at the database, autovacuum perhaps, pages are left out: then
+/// once more.
 async fn vacuum(world: &World) {
     for _ in 0..50 {
-        sqlx::raw_sql("vacuum analyze").execute(&world.pool).await.unwrap();
+        sqlx::raw_sql("vacuum analyze")
+            .execute(&world.pool)
+            .await
+            .unwrap();
         let hidden = "select count(*) from pg_stat_user_tables join pg_class c on c.oid = relid
              where schemaname = 'telecom' and relallvisible < relpages";
         if world.number(hidden).await == 0 {
@@ -124,31 +186,52 @@ async fn vacuum(world: &World) {
     panic!("the tables are not all visible after 10 s");
 }
 
-/// Prepares a statement as the code has it, and answers its plan with what was really read. A generic plan is asked for:
-/// it is what a connection settles on, and it must not need to know the arguments.
+/// Prepares a statement as the code has it, and answers its plan with what was really read. A
+/// generic plan is asked for: it is what a connection settles on, and it must not need to know the
+/// arguments.
 async fn plan(world: &World, name: &str, arguments: &str) -> Value {
     let sql = statement(name);
     let mut connection = world.pool.acquire().await.unwrap();
-    let execute = if arguments.is_empty() { "execute s".to_owned() } else { format!("execute s ({arguments})") };
+    let execute = if arguments.is_empty() {
+        "execute s".to_owned()
+    } else {
+        format!("execute s ({arguments})")
+    };
     let setup = format!("set plan_cache_mode = force_generic_plan; prepare s as {sql}");
-    sqlx::raw_sql(&setup).execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql(&setup)
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     let plan = explain(&mut connection, &execute).await;
-    sqlx::raw_sql("deallocate s; reset plan_cache_mode").execute(&mut *connection).await.unwrap();
+    sqlx::raw_sql("deallocate s; reset plan_cache_mode")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     plan
 }
 
 async fn explain(connection: &mut PgConnection, statement: &str) -> Value {
     let explain = format!("explain (analyze, format json) {statement}");
-    let plan: Value = sqlx::query_scalar(&explain).persistent(false).fetch_one(connection).await.unwrap();
+    let plan: Value = sqlx::query_scalar(&explain)
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+        .unwrap();
     plan[0]["Plan"].clone()
 }
 
 /// The text of the statement that names itself `name`, among the committed query checks.
 fn statement(name: &str) -> String {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
-    let queries = std::fs::read_dir(folder).unwrap().map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    let queries =
-        queries.map(|text| serde_json::from_str::<Value>(&text).unwrap()["query"].as_str().unwrap().to_owned());
+    let queries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
+    let queries = queries.map(|text| {
+        serde_json::from_str::<Value>(&text).unwrap()["query"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    });
     let comment = format!("/* {name} */");
     queries
         .into_iter()
@@ -159,101 +242,202 @@ fn statement(name: &str) -> String {
 /// No step of a plan reads a big table from end to end or touches more rows than it may.
 fn check(name: &str, arguments: &str, node: &Value, most_rows: f64, whole: &[&str]) {
     let rows = node["Actual Rows"].as_f64().unwrap() * node["Actual Loops"].as_f64().unwrap();
-    let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or_default() * node["Actual Loops"].as_f64().unwrap();
-    assert!(rows + filtered <= most_rows, "{name} ({arguments}) touches {rows} + {filtered} rows: {node:#}");
+    let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or_default()
+        * node["Actual Loops"].as_f64().unwrap();
+    assert!(
+        rows + filtered <= most_rows,
+        "{name} ({arguments}) touches {rows} + {filtered} rows: {node:#}"
+    );
     let scans = node["Node Type"] == "Seq Scan" && node["Actual Loops"].as_i64() > Some(0);
     let table = node["Relation Name"].as_str().unwrap_or_default();
-    assert!(!(scans && whole.contains(&table)), "{name} ({arguments}) reads all of {table}: {node:#}");
+    assert!(
+        !(scans && whole.contains(&table)),
+        "{name} ({arguments}) reads all of {table}: {node:#}"
+    );
     for child in node["Plans"].as_array().into_iter().flatten() {
         check(name, arguments, child, most_rows, whole);
     }
 }
 
-/// 200 servers over 92 days, each with a snapshot an hour and ten intervals a day; four are behind a user's clients.
+/// 200 servers over 92 days, each with a snapshot an hour and ten intervals a day; four are behind
+/// a user's clients.
 const HISTORY: &str = "
-    insert into telecom.node_server (name, compatibility) select 's', 'ssp' from generate_series(1, 200);
+    insert into telecom.node_server (name, compatibility) select 's', 'ssp'
+    from generate_series(1, 200);
     insert into telecom.node_client (node_server_id, name, country, access_groups)
-        select id, 'c', 'DE', array[case when id % 50 = 0 then 1 else 2 end] from telecom.node_server;
-    insert into telecom.package (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        select id, 'c', 'DE', array[case when id % 50 = 0 then 1 else 2 end]
+        from telecom.node_server;
+    insert into telecom.package (series, version, name, available_group, max_client_number,
+    expire_duration_seconds, traffic_limit_bytes)
         values (gen_random_uuid(), 1, 'p', 1, 1, 86400, 1000);
     insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at)
-        select '098f6bcd-4621-3373-8ade-4e832627b4f6', id, 'active', now(), now() from telecom.package;
+        select '098f6bcd-4621-3373-8ade-4e832627b4f6', id, 'active', now(), now()
+        from telecom.package;
     insert into telecom.node_status_history (node_server_id, status, created_at)
-        select s, 'online', timestamptz '2026-01-01Z' + h * interval '1 hour' from generate_series(0, 92 * 24 - 1) h, generate_series(1, 200) s;
-    insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
-        select s, 'online', timestamptz '2026-01-01Z' + i * interval '144 minutes', timestamptz '2026-01-01Z' + (i + 1) * interval '144 minutes', now()
+        select s, 'online', timestamptz '2026-01-01Z' + h * interval '1 hour'
+        from generate_series(0, 92 * 24 - 1) h, generate_series(1, 200) s;
+    insert into telecom.node_status_transition (node_server_id, to_status, since, until,
+    detected_at)
+        select s, 'online', timestamptz '2026-01-01Z' + i * interval '144 minutes',
+        timestamptz '2026-01-01Z' + (i + 1) * interval '144 minutes', now()
         from generate_series(0, 919) i, generate_series(1, 200) s;
     update telecom.node_status_seal set open_from = '2026-04-01';
     refresh materialized view telecom.node_status_hourly_mv;";
 
-const GROWING: [&str; 3] = ["node_status_transition", "node_status_history", "node_status_hourly_mv"];
+const GROWING: [&str; 3] = [
+    "node_status_transition",
+    "node_status_history",
+    "node_status_hourly_mv",
+];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) {
-    let world = World { pool, ..World::offline() };
+    let world = World {
+        pool,
+        ..World::offline()
+    };
     sqlx::raw_sql(HISTORY).execute(&world.pool).await.unwrap();
     vacuum(&world).await;
-    let arguments = |who: &str| format!("{who}'098f6bcd-4621-3373-8ade-4e832627b4f6', '2026-01-01Z', '2026-04-03Z'");
+    let arguments = |who: &str| {
+        format!("{who}'098f6bcd-4621-3373-8ade-4e832627b4f6', '2026-01-01Z', '2026-04-03Z'")
+    };
     let hours = plan(&world, "analysis.node_status_hours", &arguments("")).await;
-    check("analysis.node_status_hours", "92 days", &hours, 4.0 * 92.0 * 24.0, &GROWING);
-    let times = plan(&world, "node_status_history.status_times", &arguments("null, ")).await;
-    check("node_status_history.status_times", "92 days", &times, 4.0 * 920.0, &GROWING);
+    check(
+        "analysis.node_status_hours",
+        "92 days",
+        &hours,
+        4.0 * 92.0 * 24.0,
+        &GROWING,
+    );
+    let times = plan(
+        &world,
+        "node_status_history.status_times",
+        &arguments("null, "),
+    )
+    .await;
+    check(
+        "node_status_history.status_times",
+        "92 days",
+        &times,
+        4.0 * 920.0,
+        &GROWING,
+    );
     // Of a single day no step reads more than there are clients.
     let day = arguments("null, ").replace("2026-01-01Z", "2026-04-02Z");
     let times = plan(&world, "node_status_history.status_times", &day).await;
-    check("node_status_history.status_times", "a day", &times, 200.0, &GROWING);
+    check(
+        "node_status_history.status_times",
+        "a day",
+        &times,
+        200.0,
+        &GROWING,
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_refresh_reads_the_open_hours_alone(pool: PgPool) {
-    let world = World { pool, ..World::offline() };
+    let world = World {
+        pool,
+        ..World::offline()
+    };
     sqlx::raw_sql(HISTORY).execute(&world.pool).await.unwrap();
     vacuum(&world).await;
     let view = "select definition from pg_matviews where matviewname = 'node_status_hourly_mv'";
-    let view: String = sqlx::query_scalar(view).fetch_one(&world.pool).await.unwrap();
+    let view: String = sqlx::query_scalar(view)
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
     let plan = explain(&mut world.pool.acquire().await.unwrap(), &view).await;
-    check("node_status_hourly_mv", "48 hours of 92 days", &plan, 200.0 * 48.0, &GROWING);
+    check(
+        "node_status_hourly_mv",
+        "48 hours of 92 days",
+        &plan,
+        200.0 * 48.0,
+        &GROWING,
+    );
 }
 
-/// 20,000 items with 200,000 hourly rows in 100 hours, 50 billing runs of 100 reports with 20 lines each.
+/// 20,000 items with 200,000 hourly rows in 100 hours, 50 billing runs of 100 reports with 20 lines
+/// each.
 const RECONCILED: &str = "
     insert into telecom.node_server (id, name, compatibility) values (1, 's', 'ssp');
-    insert into telecom.package (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+    insert into telecom.package (series, version, name, available_group, max_client_number,
+    expire_duration_seconds, traffic_limit_bytes)
         values (gen_random_uuid(), 1, 'p', 1, 1, 86400, 1000);
-    insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at, ended_at, end_reason)
-        select md5(n::text)::uuid, p.id, case when n % 10 = 0 then 'active' else 'consumed' end::telecom.package_queue_status,
-            '2026-03-01Z', '2026-03-01Z', case when n % 10 > 0 then timestamptz '2026-03-01Z' + n * interval '1 minute' end,
+    insert into telecom.package_queue (user_id, package_id, status, activated_at, expires_at,
+    ended_at, end_reason)
+        select md5(n::text)::uuid, p.id, case when n % 10 = 0 then 'active'
+        else 'consumed' end::telecom.package_queue_status,
+            '2026-03-01Z', '2026-03-01Z', case when n % 10 > 0
+            then timestamptz '2026-03-01Z' + n * interval '1 minute' end,
             case when n % 10 > 0 then 'time'::telecom.package_end_reason end
         from generate_series(1, 20000) n, telecom.package p;
     insert into telecom.user_package_usage
-        select md5((1 + n % 20000)::text)::uuid, timestamptz '2026-03-01Z' + n / 2000 * interval '1 hour', 1, null,
-            case when n % 100 > 0 then 1 + n % 20000 end, 1, 1, 1, 1, case when n % 100 = 0 then timestamptz '2026-03-01Z' end
+        select md5((1 + n % 20000)::text)::uuid,
+        timestamptz '2026-03-01Z' + n / 2000 * interval '1 hour', 1, null,
+            case when n % 100 > 0 then 1 + n % 20000 end, 1, 1, 1, 1, case when n % 100 = 0
+            then timestamptz '2026-03-01Z' end
         from generate_series(0, 199999) n;
     insert into telecom.accepted_usage
-        select timestamptz '2026-03-01Z' + n / 100 * interval '1 hour', md5((n % 50)::text)::uuid, 1, 1, 1, 1 from generate_series(0, 9999) n;
-    insert into telecom.billing_run select md5(n::text)::uuid, '2026-03-01Z', 100, 100, 1, 1, 1, 1 from generate_series(0, 49) n;
-    insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at, billing_run_id)
-        select md5(n::text)::uuid, 1, '2026-03-01Z', '2026-03-01Z', '', 20, '2026-03-01Z', md5((n / 100)::text)::uuid from generate_series(0, 4999) n;
+        select timestamptz '2026-03-01Z' + n / 100 * interval '1 hour', md5((n % 50)::text)::uuid,
+        1, 1, 1, 1 from generate_series(0, 9999) n;
+    insert into telecom.billing_run select md5(n::text)::uuid, '2026-03-01Z', 100, 100, 1, 1, 1, 1
+    from generate_series(0, 49) n;
+    insert into telecom.usage_report (report_id, node_server_id, period_start, period_end,
+    payload_hash, line_count, received_at, billing_run_id)
+        select md5(n::text)::uuid, 1, '2026-03-01Z', '2026-03-01Z', '', 20, '2026-03-01Z',
+        md5((n / 100)::text)::uuid from generate_series(0, 4999) n;
     select telecom.create_traffic_usage_partitions('2026-02-20', 20);
     insert into telecom.traffic_usage
-        select r.seq, r.received_at, 1, 1, md5(n::text)::uuid, null, 1 from telecom.usage_report r, generate_series(1, 20) n;";
+        select r.seq, r.received_at, 1, 1, md5(n::text)::uuid, null, 1
+        from telecom.usage_report r, generate_series(1, 20) n;";
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn reconciliation_reads_its_keys_alone(pool: PgPool) {
-    let world = World { pool, ..World::offline() };
-    sqlx::raw_sql(RECONCILED).execute(&world.pool).await.unwrap();
+    let world = World {
+        pool,
+        ..World::offline()
+    };
+    sqlx::raw_sql(RECONCILED)
+        .execute(&world.pool)
+        .await
+        .unwrap();
     vacuum(&world).await;
-    let large = ["user_package_usage", "accepted_usage", "package_queue", "usage_report", "traffic_usage_20260301"];
+    let large = [
+        "user_package_usage",
+        "accepted_usage",
+        "package_queue",
+        "usage_report",
+        "traffic_usage_20260301",
+    ];
     for (name, arguments, most_rows) in [
         ("hours", "'{2026-03-02Z, 2026-03-04Z}'", 4_200.0),
         ("uncharged", "'{2026-03-02Z, 2026-03-04Z}', 30", 100.0),
         ("items", "'{1,2,3,4,5,6,7,8,9}', '2026-03-01Z'", 100.0),
-        ("runs", "array[md5('1'), md5('2')]::uuid[], '2026-03-01Z'", 4_100.0),
-        ("applied", "array[md5('1'), md5('2')]::uuid[], '2026-03-01Z', '2026-03-02Z'", 500.0),
-        ("recent_items", "'2026-03-02Z', '2026-03-03Z', 19000, 50", 1_500.0),
+        (
+            "runs",
+            "array[md5('1'), md5('2')]::uuid[], '2026-03-01Z'",
+            4_100.0,
+        ),
+        (
+            "applied",
+            "array[md5('1'), md5('2')]::uuid[], '2026-03-01Z', '2026-03-02Z'",
+            500.0,
+        ),
+        (
+            "recent_items",
+            "'2026-03-02Z', '2026-03-03Z', 19000, 50",
+            1_500.0,
+        ),
         ("all_items", "19000, 50", 60.0),
     ] {
         let name = format!("reconciliation.{name}");
-        check(&name, arguments, &plan(&world, &name, arguments).await, most_rows, &large);
+        check(
+            &name,
+            arguments,
+            &plan(&world, &name, arguments).await,
+            most_rows,
+            &large,
+        );
     }
 }

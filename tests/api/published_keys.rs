@@ -1,4 +1,5 @@
-//! Keys that the issuer publishes: fetched when needed, anew when one is not known, and never as often as tokens come.
+//! Keys that the issuer publishes: fetched when needed, anew when one is not known, and never as
+//! often as tokens come.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -55,13 +56,19 @@ impl Publisher {
     }
 
     fn answer(&self) -> String {
-        let (body, moved_to) = (self.body.lock().unwrap().clone(), self.moved_to.lock().unwrap().clone());
+        let (body, moved_to) = (
+            self.body.lock().unwrap().clone(),
+            self.moved_to.lock().unwrap().clone(),
+        );
         let status = match (moved_to.is_empty(), body.is_empty()) {
             (false, _) => format!("302 Found\r\nlocation: {moved_to}"),
             (true, true) => "503 Service Unavailable".to_owned(),
             (true, false) => "200 OK".to_owned(),
         };
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        )
     }
 
     fn publish(&self, issuer: &Issuer) {
@@ -77,10 +84,18 @@ fn later(clock: &Arc<Fixed>, time: TimeDelta) {
     clock.set(clock.now() + time);
 }
 
-async fn verdict(judge: &Authenticator, clock: &Arc<Fixed>, issuer: &Issuer, key: usize) -> &'static str {
+async fn verdict(
+    judge: &Authenticator,
+    clock: &Arc<Fixed>,
+    issuer: &Issuer,
+    key: usize,
+) -> &'static str {
     let mut claims = claims(user(1), "");
     claims["exp"] = json!(clock.now().timestamp() + 60);
-    judge.verify(&issuer.sign_with(key, &claims)).await.map_or_else(|error| error.code(), |_| "valid")
+    judge
+        .verify(&issuer.sign_with(key, &claims))
+        .await
+        .map_or_else(|error| error.code(), |_| "valid")
 }
 
 #[tokio::test]
@@ -90,7 +105,11 @@ async fn keys_are_fetched_once_and_once_more_for_a_key_that_is_not_known() {
     let issuer = Issuer::new(&[EdDSA, EdDSA]);
     publisher.publish(&issuer);
     let judge = publisher.start(&clock).await;
-    assert_eq!(publisher.asked(), 0, "nothing is fetched before it is needed");
+    assert_eq!(
+        publisher.asked(),
+        0,
+        "nothing is fetched before it is needed"
+    );
     for _ in 0..3 {
         assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
         assert_eq!(verdict(&judge, &clock, &issuer, 1).await, "valid");
@@ -103,7 +122,11 @@ async fn keys_are_fetched_once_and_once_more_for_a_key_that_is_not_known() {
     later(&clock, TimeDelta::seconds(31));
     assert_eq!(verdict(&judge, &clock, &rotated, 2).await, "valid");
     assert_eq!(publisher.asked(), 2);
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "token_invalid", "a key that was replaced is not believed");
+    assert_eq!(
+        verdict(&judge, &clock, &issuer, 0).await,
+        "token_invalid",
+        "a key that was replaced is not believed"
+    );
 }
 
 #[tokio::test]
@@ -114,10 +137,18 @@ async fn made_up_key_ids_cause_no_storm_of_fetches() {
     publisher.publish(&issuer);
     let judge = publisher.start(&clock).await;
     let all = (0..50).map(|_| verdict(&judge, &clock, &stranger, 1));
-    assert!(futures::future::join_all(all).await.iter().all(|code| *code == "token_key_unknown"));
+    assert!(
+        futures::future::join_all(all)
+            .await
+            .iter()
+            .all(|code| *code == "token_key_unknown")
+    );
     assert_eq!(publisher.asked(), 1);
     later(&clock, TimeDelta::seconds(30));
-    assert_eq!(verdict(&judge, &clock, &stranger, 1).await, "token_key_unknown");
+    assert_eq!(
+        verdict(&judge, &clock, &stranger, 1).await,
+        "token_key_unknown"
+    );
     assert_eq!(publisher.asked(), 2);
     assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
 }
@@ -135,7 +166,11 @@ async fn while_the_issuer_is_out_of_reach_old_keys_serve_and_without_any_nobody_
     assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
     *publisher.body.lock().unwrap() = "x".repeat(300 << 10);
     later(&clock, TimeDelta::hours(2));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid", "nonsense does not replace what is known");
+    assert_eq!(
+        verdict(&judge, &clock, &issuer, 0).await,
+        "valid",
+        "nonsense does not replace what is known"
+    );
 }
 
 #[tokio::test]
@@ -147,13 +182,21 @@ async fn nobody_with_a_known_key_waits_while_old_keys_are_fetched_anew() {
     later(&clock, TimeDelta::minutes(60));
     let silent = publisher.answering.clone().lock_owned().await;
     let all = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
-    assert!(futures::future::join_all(all).await.iter().all(|code| *code == "valid"));
+    assert!(
+        futures::future::join_all(all)
+            .await
+            .iter()
+            .all(|code| *code == "valid")
+    );
     until("the keys are asked for", async || publisher.asked() == 2).await;
     // A key that was replaced meanwhile is believed until the answer is here.
     publisher.publish(&Issuer::default());
     assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
     drop(silent);
-    until("they are here", async || verdict(&judge, &clock, &issuer, 0).await == "token_invalid").await;
+    until("they are here", async || {
+        verdict(&judge, &clock, &issuer, 0).await == "token_invalid"
+    })
+    .await;
     assert_eq!(publisher.asked(), 2);
 }
 
@@ -172,11 +215,23 @@ async fn for_keys_that_should_have_come_long_ago_one_caller_waits_a_second_at_mo
         tokio::task::yield_now().await;
     }
     let others = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
-    assert!(futures::future::join_all(others).await.iter().all(|code| *code == "valid"));
-    assert!(futures::poll!(&mut first).is_pending(), "the issuer has not answered yet");
+    assert!(
+        futures::future::join_all(others)
+            .await
+            .iter()
+            .all(|code| *code == "valid")
+    );
+    assert!(
+        futures::poll!(&mut first).is_pending(),
+        "the issuer has not answered yet"
+    );
     let waited = Instant::now();
     assert_eq!(first.await, "valid");
-    assert!(waited.elapsed() < Duration::from_secs(2), "{:?}", waited.elapsed());
+    assert!(
+        waited.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        waited.elapsed()
+    );
     // The next one gets the answer.
     publisher.publish(&Issuer::default());
     later(&clock, TimeDelta::seconds(30));
@@ -216,18 +271,28 @@ async fn keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else() {
 
 #[tokio::test]
 async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_and_until_the_next_call() {
-    for (idle, next) in [(TimeDelta::minutes(1), "valid"), (TimeDelta::minutes(61), "token_key_unknown")] {
-        let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
+    for (idle, next) in [
+        (TimeDelta::minutes(1), "valid"),
+        (TimeDelta::minutes(61), "token_key_unknown"),
+    ] {
+        let (publisher, clock, issuer) =
+            (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
         publisher.publish(&issuer);
         let judge = publisher.start(&clock).await;
         assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
         *publisher.body.lock().unwrap() = r#"{"keys":[]}"#.to_owned();
         later(&clock, TimeDelta::minutes(59));
-        assert_eq!((verdict(&judge, &clock, &issuer, 0).await, publisher.asked()), ("valid", 1));
+        assert_eq!(
+            (verdict(&judge, &clock, &issuer, 0).await, publisher.asked()),
+            ("valid", 1)
+        );
         later(&clock, idle);
         // An hour old, it serves the one call that begins the fetch; two hours old, the call waits.
         assert_eq!(verdict(&judge, &clock, &issuer, 0).await, next);
-        until("it is gone", async || verdict(&judge, &clock, &issuer, 0).await == "token_key_unknown").await;
+        until("it is gone", async || {
+            verdict(&judge, &clock, &issuer, 0).await == "token_key_unknown"
+        })
+        .await;
         assert_eq!(publisher.asked(), 2);
     }
 }
@@ -240,7 +305,12 @@ async fn a_token_that_was_verified_once_is_still_judged_by_the_time_and_by_the_k
     let mut claims = claims(user(1), "");
     claims["exp"] = json!((clock.now() + TimeDelta::hours(6)).timestamp());
     let token = issuer.sign(&claims);
-    let verdict = async || judge.verify(&token).await.map_or_else(|error| error.code(), |_| "valid");
+    let verdict = async || {
+        judge
+            .verify(&token)
+            .await
+            .map_or_else(|error| error.code(), |_| "valid")
+    };
     assert_eq!((verdict().await, verdict().await), ("valid", "valid"));
     // Fetched anew, the same key; then another one under its id.
     later(&clock, TimeDelta::minutes(121));

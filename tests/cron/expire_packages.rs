@@ -9,7 +9,11 @@ use telecom_tests::{GIB, NOW, SERVER, World, at, deliver, failures, user};
 use uuid::Uuid;
 
 async fn expire(world: &World) -> Expired {
-    world.cron().process(PackageExpiringJob(Run::default())).await.unwrap()
+    world
+        .cron()
+        .process(PackageExpiringJob(Run::default()))
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -23,7 +27,12 @@ async fn a_package_expires_at_the_very_moment_its_time_is_over(pool: PgPool) {
     world.clock.set(at("2026-03-11T10:30:00Z"));
     assert_eq!(expire(&world).await.expiring, 1);
     world.settle().await;
-    let statuses: Vec<String> = world.items(user(1)).await.into_iter().map(|item| item.0).collect();
+    let statuses: Vec<String> = world
+        .items(user(1))
+        .await
+        .into_iter()
+        .map(|item| item.0)
+        .collect();
     assert_eq!(statuses, ["consumed", "active"]);
     assert_eq!(world.facts().await[0].1["reason"], "time");
 }
@@ -31,7 +40,9 @@ async fn a_package_expires_at_the_very_moment_its_time_is_over(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_item_is_announced_once_and_consumed_by_the_next_run(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(GIB, 1).await).await;
+    world
+        .active_item(user(1), world.package(GIB, 1).await)
+        .await;
     world.clock.set(at("2026-03-12T00:00:00Z"));
     let (a, b) = tokio::join!(expire(&world), expire(&world));
     assert_eq!((a.expiring + b.expiring, a.consumed + b.consumed), (1, 0));
@@ -39,15 +50,28 @@ async fn an_item_is_announced_once_and_consumed_by_the_next_run(pool: PgPool) {
     let run = expire(&world).await;
     assert_eq!((run.expiring, run.consumed), (0, 1));
     assert_eq!(world.take_outbox("package_expiring").await.len(), 1);
-    assert_eq!(kinds(&world).await, ["PackageExpired", "PackageQueueEmptied"]);
+    assert_eq!(
+        kinds(&world).await,
+        ["PackageExpired", "PackageQueueEmptied"]
+    );
 }
 
 async fn kinds(world: &World) -> Vec<String> {
-    world.facts().await.into_iter().map(|(kind, _)| kind).collect()
+    world
+        .facts()
+        .await
+        .into_iter()
+        .map(|(kind, _)| kind)
+        .collect()
 }
 
 async fn statuses(world: &World) -> Vec<String> {
-    world.items(user(1)).await.into_iter().map(|item| item.0).collect()
+    world
+        .items(user(1))
+        .await
+        .into_iter()
+        .map(|item| item.0)
+        .collect()
 }
 
 /// A user with an active item of 10,000 bytes, `used` of which are used, and another one waiting.
@@ -60,7 +84,8 @@ async fn used_and_waiting(world: &World, used: i64) {
 
 async fn charge(world: &World, bytes: i64) {
     let event = json!({
-        "event_id": Uuid::new_v4(), "server_id": SERVER, "user": user(1), "billed_upload": bytes, "billed_download": 0,
+        "event_id": Uuid::new_v4(), "server_id": SERVER, "user": user(1), "billed_upload": bytes,
+            "billed_download": 0,
         "time": at(NOW).timestamp(),
     });
     assert!(failures(&deliver(&world.hook(), &[event.to_string()]).await).is_empty());
@@ -70,7 +95,9 @@ async fn charge(world: &World, bytes: i64) {
 async fn a_raise_that_is_used_up_at_once_ends_the_item_within_a_run(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 10_000).await;
-    world.sql("update telecom.package_queue set adjust_quota_bytes = 5000 where status = 'active'").await;
+    world
+        .sql("update telecom.package_queue set adjust_quota_bytes = 5000 where status = 'active'")
+        .await;
     // The event of the first exhaustion finds quota left.
     for body in world.take_outbox("package_expiring").await {
         assert!(failures(&deliver(&world.expiring(), &[body]).await).is_empty());
@@ -86,7 +113,9 @@ async fn a_raise_that_is_used_up_at_once_ends_the_item_within_a_run(pool: PgPool
 async fn a_lowered_quota_ends_an_item_without_another_charge(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 6_000).await;
-    world.sql("update telecom.package_queue set adjust_quota_bytes = -5000 where status = 'active'").await;
+    world
+        .sql("update telecom.package_queue set adjust_quota_bytes = -5000 where status = 'active'")
+        .await;
     assert_eq!(expire(&world).await.consumed, 1);
     assert_eq!(statuses(&world).await, ["consumed", "active"]);
 }
@@ -95,7 +124,9 @@ async fn a_lowered_quota_ends_an_item_without_another_charge(pool: PgPool) {
 async fn a_lowered_limit_of_a_package_ends_its_items(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 6_000).await;
-    world.sql("update telecom.package set traffic_limit_bytes = 5000").await;
+    world
+        .sql("update telecom.package set traffic_limit_bytes = 5000")
+        .await;
     assert_eq!(expire(&world).await.consumed, 1);
     assert_eq!(statuses(&world).await, ["consumed", "active"]);
 }
@@ -114,9 +145,16 @@ async fn an_exhausted_item_whose_event_was_lost_ends_with_the_next_run(pool: PgP
 async fn an_item_that_has_quota_left_after_all_loses_its_mark(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 1_000).await;
-    world.sql("update telecom.package_queue set expiring_event_at = now() where status = 'active'").await;
+    world
+        .sql("update telecom.package_queue set expiring_event_at = now() where status = 'active'")
+        .await;
     assert_eq!(expire(&world).await.consumed, 0);
-    assert_eq!(world.number("select count(expiring_event_at) from telecom.package_queue").await, 0);
+    assert_eq!(
+        world
+            .number("select count(expiring_event_at) from telecom.package_queue")
+            .await,
+        0
+    );
     assert_eq!(statuses(&world).await, ["active", "in_queue"]);
 }
 
@@ -126,22 +164,33 @@ async fn marked_items_are_found_by_their_index(pool: PgPool) {
     world.sql("set enable_seqscan = off").await;
     let plan: Vec<String> = sqlx::query_scalar(
         "explain select id, user_id from telecom.package_queue
-         where status = 'active' and expiring_event_at is not null and id > 0 order by id limit 1000 for update skip locked",
+         where status = 'active' and expiring_event_at is not null and id > 0 order by id
+         limit 1000 for update skip locked",
     )
     .fetch_all(&world.pool)
     .await
     .unwrap();
-    assert!(plan.iter().any(|line| line.contains("Index Scan using package_queue_expiring_idx")), "{plan:?}");
+    assert!(
+        plan.iter()
+            .any(|line| line.contains("Index Scan using package_queue_expiring_idx")),
+        "{plan:?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn thresholds_above_the_share_used_are_armed_again_by_a_raise(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 8_100).await;
-    world.sql("update telecom.package_queue set adjust_quota_bytes = 5000 where status = 'active'").await;
+    world
+        .sql("update telecom.package_queue set adjust_quota_bytes = 5000 where status = 'active'")
+        .await;
     charge(&world, 3_900).await;
-    let percents: Vec<i64> =
-        world.facts().await.iter().map(|(_, detail)| detail["percent"].as_i64().unwrap_or_default()).collect();
+    let percents: Vec<i64> = world
+        .facts()
+        .await
+        .iter()
+        .map(|(_, detail)| detail["percent"].as_i64().unwrap_or_default())
+        .collect();
     // 8,100 of 10,000; then 8,100 of 15,000, which is 54 %; then 12,000 of 15,000.
     assert_eq!(percents, [50, 80, 80]);
 }
@@ -154,7 +203,11 @@ async fn a_locked_waiting_item_keeps_no_other_user_waiting(pool: PgPool) {
     world.waiting_item(user(2), package).await;
     let mut by_hand = world.pool.begin().await.unwrap();
     let lock = "select from telecom.package_queue where user_id = $1 for update";
-    sqlx::query(lock).bind(user(1)).execute(&mut *by_hand).await.unwrap();
+    sqlx::query(lock)
+        .bind(user(1))
+        .execute(&mut *by_hand)
+        .await
+        .unwrap();
     assert_eq!(expire(&world).await.activated, 1);
     by_hand.rollback().await.unwrap();
     assert_eq!(expire(&world).await.activated, 1);
@@ -170,7 +223,12 @@ async fn a_user_without_an_active_package_gets_the_oldest_waiting_one(pool: PgPo
     world.waiting_item(user(2), package).await;
     let (a, b) = tokio::join!(expire(&world), expire(&world));
     assert_eq!(a.activated + b.activated, 1);
-    let statuses: Vec<String> = world.items(user(1)).await.into_iter().map(|item| item.0).collect();
+    let statuses: Vec<String> = world
+        .items(user(1))
+        .await
+        .into_iter()
+        .map(|item| item.0)
+        .collect();
     assert_eq!(statuses, ["active", "in_queue"]);
     assert_eq!(world.facts().await[0].0, "PackageActivated");
 }

@@ -1,4 +1,5 @@
-//! The log is exact in hindsight: reports that come late correct what it says of the time that they are about.
+//! The log is exact in hindsight: reports that come late correct what it says of the time that they
+//! are about.
 
 use serde_json::json;
 use shared::services::cron::refresh_server_status::Refreshed;
@@ -14,7 +15,10 @@ async fn after_an_outage(pool: PgPool) -> Watch {
     }
     watch.beat_at(&[1, 2, 3], 1_200).await;
     assert_eq!(watch.refresh(1_200).await.online, 1);
-    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0), ("online", 1_200)]));
+    assert_eq!(
+        watch.log(1).await,
+        log_of(&[("online", 0), ("offline", 0), ("online", 1_200)])
+    );
     watch
 }
 
@@ -25,10 +29,20 @@ async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
     for end in [1_140, 240, 540, 780, 960] {
         watch.beat(&[1], end).await;
     }
-    assert_eq!(watch.refresh(1_260).await, Refreshed { mended: 1, complete: true, ..Refreshed::default() });
+    assert_eq!(
+        watch.refresh(1_260).await,
+        Refreshed {
+            mended: 1,
+            complete: true,
+            ..Refreshed::default()
+        }
+    );
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
     // What was said stays said, and nothing more is.
-    assert_eq!(watch.fact_kinds().await[3..], ["NodeServerWentOffline", "NodeServerCameOnline"]);
+    assert_eq!(
+        watch.fact_kinds().await[3..],
+        ["NodeServerWentOffline", "NodeServerCameOnline"]
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -38,7 +52,10 @@ async fn an_outage_keeps_what_no_report_denies(pool: PgPool) {
         watch.beat(&[1], end).await;
     }
     watch.refresh(1_260).await;
-    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 120), ("online", 1_000)]));
+    assert_eq!(
+        watch.log(1).await,
+        log_of(&[("online", 0), ("offline", 120), ("online", 1_000)])
+    );
     assert_eq!(watch.refresh(1_320).await.mended, 0, "once is enough");
 }
 
@@ -47,7 +64,13 @@ async fn a_repeat_of_a_report_corrects_nothing(pool: PgPool) {
     let watch = after_an_outage(pool).await;
     watch.beat(&[1], 0).await;
     watch.beat(&[1], 1_200).await;
-    assert_eq!(watch.refresh(1_260).await, Refreshed { complete: true, ..Refreshed::default() });
+    assert_eq!(
+        watch.refresh(1_260).await,
+        Refreshed {
+            complete: true,
+            ..Refreshed::default()
+        }
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -62,8 +85,14 @@ async fn an_outage_that_began_with_an_old_sign_of_life_ends_with_the_first_new_o
     watch.beat(&[1], 680).await;
     watch.beat(&[1], 740).await;
     assert_eq!(watch.refresh(801).await.online, 1);
-    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0), ("online", 620)]));
-    assert_eq!(watch.world.facts().await.pop().unwrap().1["since"], json!("2026-03-10T10:40:20Z"));
+    assert_eq!(
+        watch.log(1).await,
+        log_of(&[("online", 0), ("offline", 0), ("online", 620)])
+    );
+    assert_eq!(
+        watch.world.facts().await.pop().unwrap().1["since"],
+        json!("2026-03-10T10:40:20Z")
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -74,5 +103,13 @@ async fn what_is_two_days_old_is_no_longer_corrected(pool: PgPool) {
     watch.beat(&[1], 800).await;
     assert_eq!(watch.run(48 * 3_600 + 700).await.mended, 1);
     let log = watch.log(1).await;
-    assert_eq!(log[..4], log_of(&[("online", 0), ("offline", 0), ("online", 800), ("offline", 800)]));
+    assert_eq!(
+        log[..4],
+        log_of(&[
+            ("online", 0),
+            ("offline", 0),
+            ("online", 800),
+            ("offline", 800)
+        ])
+    );
 }

@@ -1,4 +1,5 @@
-//! Partitions are there before they are needed and go when nothing in them is; ids outlive every redelivery.
+//! Partitions are there before they are needed and go when nothing in them is; ids outlive every
+//! redelivery.
 
 use chrono::TimeDelta;
 use shared::services::Processor;
@@ -8,24 +9,37 @@ use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts};
 use telecom_tests::{NOW, World, at, message_id, user};
 
-const PARTITIONS: &str = "select count(*) from pg_inherits where inhparent = 'telecom.traffic_usage'::regclass";
+const PARTITIONS: &str =
+    "select count(*) from pg_inherits where inhparent = 'telecom.traffic_usage'::regclass";
 
 async fn maintain(world: &World) -> Maintained {
-    world.cron().process(MaintainStorageJob(Run::default())).await.unwrap()
+    world
+        .cron()
+        .process(MaintainStorageJob(Run::default()))
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn partitions_are_made_a_week_ahead_and_a_repeat_makes_none(pool: PgPool) {
     let world = World::new(pool).await;
     let (a, b) = (maintain(&world).await, maintain(&world).await);
-    assert_eq!((a.partitions_created, b.partitions_created), (DAYS_AHEAD - 2, 0));
+    assert_eq!(
+        (a.partitions_created, b.partitions_created),
+        (DAYS_AHEAD - 2, 0)
+    );
     assert_eq!(world.number(PARTITIONS).await, i64::from(DAYS_AHEAD));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_partition_with_unbilled_rows_is_never_dropped(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(world.report(&texts(&[report(1, &[(user(1), 10, 0)])])).await.is_empty());
+    assert!(
+        world
+            .report(&texts(&[report(1, &[(user(1), 10, 0)])]))
+            .await
+            .is_empty()
+    );
     world.clock.set(at(NOW) + TimeDelta::days(60));
     // Of the two old partitions one is empty, the other holds the report.
     assert_eq!(maintain(&world).await.partitions_dropped, 1);
@@ -38,16 +52,29 @@ async fn a_partition_with_unbilled_rows_is_never_dropped(pool: PgPool) {
 async fn a_report_id_is_remembered_for_as_long_as_its_report_would_be_accepted(pool: PgPool) {
     let world = World::new(pool).await;
     // The newest a report can be: five minutes ahead of the clock.
-    let body = texts(&[report_of(1, 1, at(NOW) + TimeDelta::minutes(5), &[(user(1), 10, 0)])]);
+    let body = texts(&[report_of(
+        1,
+        1,
+        at(NOW) + TimeDelta::minutes(5),
+        &[(user(1), 10, 0)],
+    )]);
     assert!(world.report(&body).await.is_empty());
     world.settle().await;
     for days in 1..60 {
         world.clock.set(at(NOW) + TimeDelta::days(days));
         let maintained = maintain(&world).await;
         let refused = world.report(&body).await == [message_id(0)];
-        assert!(refused || maintained.reports_deleted == 0, "day {days}: forgotten, and accepted again");
+        assert!(
+            refused || maintained.reports_deleted == 0,
+            "day {days}: forgotten, and accepted again"
+        );
         world.settle().await;
     }
-    assert_eq!(world.number("select count(*) from telecom.usage_report").await, 0);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.usage_report")
+            .await,
+        0
+    );
     assert_eq!(world.usage(user(1)).await[0], 10);
 }

@@ -13,22 +13,33 @@ use telecom_tests::web::Web;
 use telecom_tests::{World, unreachable_pool, until, user};
 
 #[sqlx::test(migrations = false)]
-async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searched_first(pool: PgPool) {
+async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searched_first(
+    pool: PgPool,
+) {
     // As for a role that is named like the schema.
-    let searching = (*pool.connect_options()).clone().options([("search_path", "telecom,public")]);
+    let searching = (*pool.connect_options())
+        .clone()
+        .options([("search_path", "telecom,public")]);
     let migrate = Migrate::new(PgPool::connect_lazy_with(searching), Context::system());
     let first = migrate.process(Run::default()).await.unwrap();
     let second = migrate.process(Run::default()).await.unwrap();
-    assert_eq!((first.partitions_created, second.partitions_created), (DAYS_AHEAD, 0));
+    assert_eq!(
+        (first.partitions_created, second.partitions_created),
+        (DAYS_AHEAD, 0)
+    );
     assert_eq!(first.version, second.version);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn code_that_is_taken_back_to_finds_a_newer_schema_and_leaves_it(pool: PgPool) {
-    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+    let newer =
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
         values (29991231000000, 'newer', true, '', 0)";
     sqlx::query(newer).execute(&pool).await.unwrap();
-    let migrated = Migrate::new(pool.clone(), Context::system()).process(Run::default()).await.unwrap();
+    let migrated = Migrate::new(pool.clone(), Context::system())
+        .process(Run::default())
+        .await
+        .unwrap();
     assert!(migrated.version < 29_991_231_000_000);
 }
 
@@ -36,33 +47,60 @@ async fn code_that_is_taken_back_to_finds_a_newer_schema_and_leaves_it(pool: PgP
 async fn deploy(migrate: &Migrate, request: &str) -> Value {
     let cloudformation = Web::start(|_| (200, String::new())).await;
     let event = json!({
-        "RequestType": request, "ResponseURL": format!("{}/signed?X-Amz-Signature=1", cloudformation.url()),
+        "RequestType": request, "ResponseURL": format!("{}/signed?X-Amz-Signature=1",
+            cloudformation.url()),
         "StackId": "stack", "RequestId": "request", "ResourceType": "Custom::Migration",
         "LogicalResourceId": "Migration", "PhysicalResourceId": "Migration-schema",
         "ResourceProperties": { "ServiceToken": "arn", "SchemaVersion": "2" },
         "OldResourceProperties": { "ServiceToken": "arn", "SchemaVersion": "1" },
     });
-    deployment::handle(migrate, LambdaEvent::new(event, Invocation::default())).await.unwrap();
+    deployment::handle(migrate, LambdaEvent::new(event, Invocation::default()))
+        .await
+        .unwrap();
     let told = cloudformation.asked().pop().unwrap();
-    assert_eq!((told.method().as_str(), told.uri().path()), ("PUT", "/signed"));
-    assert_eq!(told.headers().get("content-type"), None, "the URL is signed for a body without a type");
+    assert_eq!(
+        (told.method().as_str(), told.uri().path()),
+        ("PUT", "/signed")
+    );
+    assert_eq!(
+        told.headers().get("content-type"),
+        None,
+        "the URL is signed for a body without a type"
+    );
     serde_json::from_str(told.body()).unwrap()
 }
 
 async fn migrated(pool: &PgPool) -> bool {
-    sqlx::query_scalar("select to_regclass('telecom.package') is not null").fetch_one(pool).await.unwrap()
+    sqlx::query_scalar("select to_regclass('telecom.package') is not null")
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 #[sqlx::test(migrations = false)]
 async fn a_deployment_migrates_and_a_deletion_touches_nothing(pool: PgPool) {
     let migrate = Migrate::new(pool.clone(), Context::system());
     let deleted = deploy(&migrate, "Delete").await;
-    assert_eq!((&deleted["Status"], migrated(&pool).await), (&json!("SUCCESS"), false));
+    assert_eq!(
+        (&deleted["Status"], migrated(&pool).await),
+        (&json!("SUCCESS"), false)
+    );
     for request in ["Create", "Update"] {
         let told = deploy(&migrate, request).await;
-        let ids =
-            ["StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId"].map(|id| told[id].as_str().unwrap());
-        assert_eq!((&told["Status"], ids), (&json!("SUCCESS"), ["stack", "request", "Migration", "Migration-schema"]));
+        let ids = [
+            "StackId",
+            "RequestId",
+            "LogicalResourceId",
+            "PhysicalResourceId",
+        ]
+        .map(|id| told[id].as_str().unwrap());
+        assert_eq!(
+            (&told["Status"], ids),
+            (
+                &json!("SUCCESS"),
+                ["stack", "request", "Migration", "Migration-schema"]
+            )
+        );
         assert!(migrated(&pool).await);
     }
 }
@@ -74,48 +112,76 @@ async fn an_index_whose_build_failed_does_not_stand_in_the_way_of_a_repeat(pool:
     for _ in 0..2 {
         world.waiting_item(user(1), package).await;
     }
-    let build = "create unique index concurrently package_queue_some_key on telecom.package_queue (user_id)";
+    let build = "create unique index concurrently package_queue_some_key \
+        on telecom.package_queue (user_id)";
     sqlx::query(build).execute(&pool).await.unwrap_err();
     let exists = || async {
         let name = "select to_regclass('telecom.package_queue_some_key') is not null";
-        sqlx::query_scalar::<_, bool>(name).fetch_one(&pool).await.unwrap()
+        sqlx::query_scalar::<_, bool>(name)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
     };
     assert!(exists().await, "PostgreSQL leaves it");
-    Migrate::new(pool.clone(), Context::system()).process(Run::default()).await.unwrap();
+    Migrate::new(pool.clone(), Context::system())
+        .process(Run::default())
+        .await
+        .unwrap();
     assert!(!exists().await);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_migration_that_waits_for_another_does_not_hold_up_its_indexes(pool: PgPool) {
     let mut first = pool.acquire().await.unwrap();
-    sqlx::query("select pg_advisory_lock(hashtextextended('migrate', 0))").execute(&mut *first).await.unwrap();
+    sqlx::query("select pg_advisory_lock(hashtextextended('migrate', 0))")
+        .execute(&mut *first)
+        .await
+        .unwrap();
     let migrate = Migrate::new(pool.clone(), Context::system());
     let waiting = tokio::spawn(async move { migrate.process(Run::default()).await });
     until("the second migration waits", async || {
-        let tried =
-            "select count(*) > 0 from pg_stat_activity where query like '/* migrate.lock%' and pid <> pg_backend_pid()
+        let tried = "select count(*) > 0 from pg_stat_activity where query like '/* migrate.lock%'
+            and pid <> pg_backend_pid()
             and datname = current_database()";
-        sqlx::query_scalar::<_, bool>(tried).fetch_one(&pool).await.unwrap()
+        sqlx::query_scalar::<_, bool>(tried)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
     })
     .await;
     let build = "create index concurrently outbox_some_idx on telecom.outbox (created_at)";
     sqlx::query(build).execute(&mut *first).await.unwrap();
     assert!(!waiting.is_finished());
-    sqlx::query("select pg_advisory_unlock_all()").execute(&mut *first).await.unwrap();
+    sqlx::query("select pg_advisory_unlock_all()")
+        .execute(&mut *first)
+        .await
+        .unwrap();
     waiting.await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn a_migration_that_fails_fails_the_deployment_and_says_why() {
-    let told = deploy(&Migrate::new(unreachable_pool(), Context::system()), "Update").await;
+    let told = deploy(
+        &Migrate::new(unreachable_pool(), Context::system()),
+        "Update",
+    )
+    .await;
     assert_eq!(told["Status"], "FAILED");
-    assert!(told["Reason"].as_str().unwrap().starts_with("unavailable: "), "{told}");
+    assert!(
+        told["Reason"]
+            .as_str()
+            .unwrap()
+            .starts_with("unavailable: "),
+        "{told}"
+    );
 }
 
 #[sqlx::test(migrations = false)]
 async fn a_person_is_answered_without_any_deployment(pool: PgPool) {
     let migrate = Migrate::new(pool.clone(), Context::system());
-    let answer = deployment::handle(&migrate, LambdaEvent::new(json!({}), Invocation::default())).await.unwrap();
+    let answer = deployment::handle(&migrate, LambdaEvent::new(json!({}), Invocation::default()))
+        .await
+        .unwrap();
     assert_eq!(answer["partitions_created"], DAYS_AHEAD);
 }
 
@@ -123,5 +189,11 @@ async fn a_person_is_answered_without_any_deployment(pool: PgPool) {
 async fn a_deployment_that_cannot_be_answered_is_an_error() {
     let event = LambdaEvent::new(json!({ "RequestType": "Create" }), Invocation::default());
     let migrate = Migrate::new(unreachable_pool(), Context::system());
-    assert_eq!(deployment::handle(&migrate, event).await.unwrap_err().code(), "invalid_field");
+    assert_eq!(
+        deployment::handle(&migrate, event)
+            .await
+            .unwrap_err()
+            .code(),
+        "invalid_field"
+    );
 }

@@ -15,16 +15,28 @@ use telecom_tests::{GIB, NOW, World, at, user};
 /// The hour is recorded, a minute after statuses were judged.
 async fn record(world: &World) -> Recorded {
     judged(world, TimeDelta::minutes(1)).await;
-    world.cron().process(RecordNodeStatusHistoryJob(Run::default())).await.unwrap()
+    world
+        .cron()
+        .process(RecordNodeStatusHistoryJob(Run::default()))
+        .await
+        .unwrap()
 }
 
 async fn judged(world: &World, ago: TimeDelta) {
     let moment = world.context().now() - ago;
-    sqlx::query("update telecom.node_status_watch set ran_at = $1").bind(moment).execute(&world.pool).await.unwrap();
+    sqlx::query("update telecom.node_status_watch set ran_at = $1")
+        .bind(moment)
+        .execute(&world.pool)
+        .await
+        .unwrap();
 }
 
 async fn refresh(world: &World) -> ViewRefreshed {
-    world.cron().process(RefreshNodeStatusViewJob(Run::default())).await.unwrap()
+    world
+        .cron()
+        .process(RefreshNodeStatusViewJob(Run::default()))
+        .await
+        .unwrap()
 }
 
 /// What a user is shown of `query`, by the world's clock.
@@ -32,7 +44,13 @@ async fn shown(world: &World, query: &str) -> Value {
     let api = Api::over_http(world.clone());
     let mut claims = claims(user(1), "");
     claims["exp"] = json!(world.context().now().timestamp() + 60);
-    let (status, answer) = api.get("/v1/node-status-history", query, Some(&api.issuer.sign(&claims))).await;
+    let (status, answer) = api
+        .get(
+            "/v1/node-status-history",
+            query,
+            Some(&api.issuer.sign(&claims)),
+        )
+        .await;
     assert_eq!(status, 200, "{answer}");
     answer
 }
@@ -41,38 +59,81 @@ async fn shown(world: &World, query: &str) -> Value {
 async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "1"), (22, "1")]).await;
-    world.sql("update telecom.node_client set access_groups = '{1}'").await;
-    world.sql("update telecom.node_server set status = 'online' where id = 2").await;
+    world
+        .sql("update telecom.node_client set access_groups = '{1}'")
+        .await;
+    world
+        .sql("update telecom.node_server set status = 'online' where id = 2")
+        .await;
     // The first was heard once, and is offline.
-    world.sql("insert into telecom.node_server_heartbeat (node_server_id, last_online_at) values (1, now())").await;
+    world
+        .sql(
+            "insert into telecom.node_server_heartbeat (node_server_id, last_online_at) \
+        values (1, now())",
+        )
+        .await;
     let package = world.package(GIB, 30).await;
     world.active_item(user(1), package).await;
     assert_eq!(record(&world).await.servers, 2);
-    world.sql("update telecom.node_server set status = 'maintenance'").await;
-    assert_eq!(record(&world).await.servers, 0, "within the hour a repeat adds nothing");
+    world
+        .sql("update telecom.node_server set status = 'maintenance'")
+        .await;
+    assert_eq!(
+        record(&world).await.servers,
+        0,
+        "within the hour a repeat adds nothing"
+    );
     // An hour is missed.
     world.clock.set(at(NOW) + TimeDelta::hours(2));
     assert_eq!(record(&world).await.servers, 2);
     refresh(&world).await;
-    let hours = shown(&world, "start=2026-03-10T10:00:00Z&end=2026-03-10T13:00:00Z").await["hours"].clone();
-    let hour = |start: &str, online, offline, maintenance| json!({ "bucket_start": start, "online_nodes": online, "offline_nodes": offline, "maintenance_nodes": maintenance });
-    assert_eq!(hours, json!([hour("2026-03-10T10:00:00Z", 2, 1, 0), hour("2026-03-10T12:00:00Z", 0, 0, 3)]));
+    let hours = shown(
+        &world,
+        "start=2026-03-10T10:00:00Z&end=2026-03-10T13:00:00Z",
+    )
+    .await["hours"]
+        .clone();
+    let hour = |start: &str, online, offline, maintenance| {
+        json!({ "bucket_start": start,
+        "online_nodes": online, "offline_nodes": offline, "maintenance_nodes": maintenance })
+    };
+    assert_eq!(
+        hours,
+        json!([
+            hour("2026-03-10T10:00:00Z", 2, 1, 0),
+            hour("2026-03-10T12:00:00Z", 0, 0, 3)
+        ])
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("insert into telecom.collection_outage (since) values (now())").await;
-    assert_eq!(record(&world).await, Recorded { servers: 0, collection_stopped: true });
+    world
+        .sql("insert into telecom.collection_outage (since) values (now())")
+        .await;
+    assert_eq!(
+        record(&world).await,
+        Recorded {
+            servers: 0,
+            collection_stopped: true
+        }
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn while_nobody_is_judged_no_hour_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("update telecom.node_server set status = 'online'").await;
+    world
+        .sql("update telecom.node_server set status = 'online'")
+        .await;
     let soon = Run::within(Some(std::time::Duration::from_secs(1)));
     let job = || async { world.cron().process(RecordNodeStatusHistoryJob(soon)).await };
-    assert_eq!(job().await.unwrap_err().code(), "unavailable", "it is tried again");
+    assert_eq!(
+        job().await.unwrap_err().code(),
+        "unavailable",
+        "it is tried again"
+    );
     judged(&world, TimeDelta::seconds(301)).await;
     assert_eq!(job().await.unwrap_err().code(), "unavailable");
     judged(&world, TimeDelta::seconds(300)).await;
@@ -80,10 +141,16 @@ async fn while_nobody_is_judged_no_hour_is_recorded(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_ones_alone(pool: PgPool) {
+async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_ones_alone(
+    pool: PgPool,
+) {
     let world = World::new(pool).await;
-    world.sql("update telecom.node_client set access_groups = '{1}'").await;
-    world.sql("update telecom.node_server set status = 'online'").await;
+    world
+        .sql("update telecom.node_client set access_groups = '{1}'")
+        .await;
+    world
+        .sql("update telecom.node_server set status = 'online'")
+        .await;
     let package = world.package(GIB, 60).await;
     world.active_item(user(1), package).await;
     for hour in 0..100 {
@@ -94,21 +161,44 @@ async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_
         }
     }
     refresh(&world).await;
-    let hours = shown(&world, "start=2026-03-10T10:00:00Z&end=2026-03-14T14:00:00Z").await["hours"].clone();
+    let hours = shown(
+        &world,
+        "start=2026-03-10T10:00:00Z&end=2026-03-14T14:00:00Z",
+    )
+    .await["hours"]
+        .clone();
     assert_eq!(hours.as_array().unwrap().len(), 100);
-    assert_eq!(world.number("select count(*) from telecom.node_status_hourly").await, 100);
-    assert_eq!(world.number("select count(*) from telecom.node_status_hourly_mv").await, 49);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.node_status_hourly")
+            .await,
+        100
+    );
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.node_status_hourly_mv")
+            .await,
+        49
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_reader_and_a_refresh_do_not_wait_for_each_other(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("update telecom.node_server set status = 'online'").await;
+    world
+        .sql("update telecom.node_server set status = 'online'")
+        .await;
     record(&world).await;
     refresh(&world).await;
     let read = async |connection: &mut PgConnection| -> i64 {
-        sqlx::raw_sql("set lock_timeout = '1s'").execute(&mut *connection).await.unwrap();
-        sqlx::query_scalar("select count(*) from telecom.node_status_hourly").fetch_one(connection).await.unwrap()
+        sqlx::raw_sql("set lock_timeout = '1s'")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        sqlx::query_scalar("select count(*) from telecom.node_status_hourly")
+            .fetch_one(connection)
+            .await
+            .unwrap()
     };
     // A reader whose transaction is still open, with its locks, while the view is refreshed.
     let mut reader = world.pool.begin().await.unwrap();
@@ -128,18 +218,39 @@ async fn a_reader_and_a_refresh_do_not_wait_for_each_other(pool: PgPool) {
 async fn of_a_server_that_was_never_heard_no_hour_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
     assert_eq!(record(&world).await.servers, 0);
-    world.sql("update telecom.node_server set status = 'maintenance'").await;
-    assert_eq!(record(&world).await.servers, 1, "what an administrator said is known");
+    world
+        .sql("update telecom.node_server set status = 'maintenance'")
+        .await;
+    assert_eq!(
+        record(&world).await.servers,
+        1,
+        "what an administrator said is known"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn what_is_no_longer_kept_is_unknown(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("insert into telecom.node_status_transition (node_server_id, to_status, since, detected_at) values (1, 'online', '2020-01-01Z', now())").await;
+    world
+        .sql(
+            "insert into telecom.node_status_transition (node_server_id, to_status, since, \
+        detected_at) values (1, 'online', '2020-01-01Z', now())",
+        )
+        .await;
     refresh(&world).await;
     let api = Api::over_http(world);
     // 400 days before are 2025-02-03T10:30.
     let query = "start=2025-02-03T09:30:00Z&end=2025-02-03T12:30:00Z";
-    let (_, answer) = api.get("/v1/admin/node-servers/1/availability", query, Some(&api.issuer.admin())).await;
-    assert_eq!([&answer["online_seconds"], &answer["unknown_seconds"]], [&json!(7_200), &json!(3_600)], "{answer}");
+    let (_, answer) = api
+        .get(
+            "/v1/admin/node-servers/1/availability",
+            query,
+            Some(&api.issuer.admin()),
+        )
+        .await;
+    assert_eq!(
+        [&answer["online_seconds"], &answer["unknown_seconds"]],
+        [&json!(7_200), &json!(3_600)],
+        "{answer}"
+    );
 }

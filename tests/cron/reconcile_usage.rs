@@ -1,4 +1,5 @@
-//! What was accepted, recorded and charged agrees; where a row was changed by hand, the next run of the job says so.
+//! What was accepted, recorded and charged agrees; where a row was changed by hand, the next run of
+//! the job says so.
 
 use chrono::TimeDelta;
 use rstest::rstest;
@@ -10,8 +11,8 @@ use sqlx::PgPool;
 use telecom_tests::report::{report_of, texts};
 use telecom_tests::{GIB, NOW, World, at, user};
 
-/// Two users with a package, one without, over a client of factor 1.5; all of what they reported is billed. It is two hours
-/// later.
+/// Two users with a package, one without, over a client of factor 1.5; all of what they reported is
+/// billed. It is two hours later.
 async fn billed(pool: PgPool) -> World {
     let world = World::new(pool).await;
     world.server(2, &[(21, "1.5")]).await;
@@ -19,7 +20,10 @@ async fn billed(pool: PgPool) -> World {
     world.active_item(user(1), package).await;
     world.active_item(user(2), package).await;
     let usage = [(user(1), 11, 22), (user(2), 33, 44), (user(3), 55, 66)];
-    let reports = [report_of(1, 2, at(NOW), &usage), report_of(2, 2, at(NOW), &usage[..1])];
+    let reports = [
+        report_of(1, 2, at(NOW), &usage),
+        report_of(2, 2, at(NOW), &usage[..1]),
+    ];
     assert!(world.report(&texts(&reports)).await.is_empty());
     world.settle().await;
     world.sql("delete from telecom.outbox").await;
@@ -29,18 +33,34 @@ async fn billed(pool: PgPool) -> World {
 
 /// The kinds of the facts on their way, and their differences: raw up and down, billed up and down.
 async fn drifts(world: &World) -> Vec<(String, [i64; 4])> {
-    let facts = world.facts().await.into_iter().filter(|(name, _)| name == "UsageDrifted");
+    let facts = world
+        .facts()
+        .await
+        .into_iter()
+        .filter(|(name, _)| name == "UsageDrifted");
     let bytes = |fact: &Value, name: &str| fact[format!("{name}_bytes")].as_i64().unwrap();
-    let difference =
-        |fact: &Value| ["raw_upload", "raw_download", "billed_upload", "billed_download"].map(|name| bytes(fact, name));
-    facts.map(|(_, fact)| (fact["kind"].as_str().unwrap().to_owned(), difference(&fact))).collect()
+    let difference = |fact: &Value| {
+        [
+            "raw_upload",
+            "raw_download",
+            "billed_upload",
+            "billed_download",
+        ]
+        .map(|name| bytes(fact, name))
+    };
+    facts
+        .map(|(_, fact)| (fact["kind"].as_str().unwrap().to_owned(), difference(&fact)))
+        .collect()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn nothing_drifts_where_everything_was_billed(pool: PgPool) {
     let world = billed(pool).await;
     let done = world.reconcile().await;
-    assert_eq!((done.drifts, done.published, done.complete, done.rotated), (0, 0, true, true));
+    assert_eq!(
+        (done.drifts, done.published, done.complete, done.rotated),
+        (0, 0, true, true)
+    );
     // Each twice: as recent ones, and in rotation.
     assert_eq!((done.runs, done.items), (2, 4));
     assert!(done.hours > 48, "{done:?}");
@@ -50,8 +70,10 @@ const HOURLY: &str = "telecom.user_package_usage set billed_upload_bytes = bille
 const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
 
 #[rstest]
-#[case::hourly_row(&format!("update {HOURLY} + 5 where {OF_USER_1}"), &[("hour", [0, 0, 5, 0]), ("item", [0, 0, -5, 0])])]
-#[case::hourly_row_of_nobody(&format!("update {HOURLY} - 5 where package_queue_id is null"), &[("hour", [0, 0, -5, 0])])]
+#[case::hourly_row(&format!("update {HOURLY} + 5 where {OF_USER_1}"), &[("hour", [0, 0, 5, 0]),
+    ("item", [0, 0, -5, 0])])]
+#[case::hourly_row_of_nobody(&format!("update {HOURLY} - 5 where package_queue_id is null"),
+    &[("hour", [0, 0, -5, 0])])]
 #[case::deleted_row(
     &format!("delete from telecom.user_package_usage where {OF_USER_1}"),
     &[("hour", [-22, -44, -33, -66]), ("item", [0, 0, 33, 66])]
@@ -61,9 +83,11 @@ const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
     &[("item", [0, 0, 0, -66])]
 )]
 #[case::parked(
-    "insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes, raw_download_bytes,
+    "insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes,
+    raw_download_bytes,
          billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at)
-     values (gen_random_uuid(), '2026-03-10T10:00Z', 1, 1, 2, 3, 4, '', '2026-03-10Z', '2026-03-11Z')",
+     values (gen_random_uuid(), '2026-03-10T10:00Z', 1, 1, 2, 3, 4, '', '2026-03-10Z',
+     '2026-03-11Z')",
     &[("hour", [1, 2, 3, 4])]
 )]
 #[case::raw_row(
@@ -78,10 +102,12 @@ const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
     "update telecom.billing_run set raw_upload_bytes = raw_upload_bytes + 1",
     &[("run", [1, 0, 0, 0]), ("applied", [-1, 0, 0, 0])]
 )]
-#[case::ledger("update telecom.accepted_usage set raw_upload_bytes = 0", &[("applied", [-110, 0, 0, 0]), ("hour", [110, 0, 0, 0])])]
+#[case::ledger("update telecom.accepted_usage set raw_upload_bytes = 0", &[("applied", [-110, 0,
+    0, 0]), ("hour", [110, 0, 0, 0])])]
 #[case::package_of_an_uncharged_user(
     "insert into telecom.package_queue (user_id, package_id, created_at)
-     select user_id, 1, '2026-03-10T10:00Z' from telecom.user_package_usage where package_queue_id is null",
+     select user_id, 1, '2026-03-10T10:00Z' from telecom.user_package_usage
+     where package_queue_id is null",
     &[("uncharged", [55, 66, 83, 99])]
 )]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -96,23 +122,44 @@ async fn a_row_changed_by_hand_is_found_by_the_next_run(
     let done = world.reconcile().await;
     let mut found = drifts(&world).await;
     found.sort();
-    let mut expected: Vec<_> = expected.iter().map(|(kind, bytes)| ((*kind).to_owned(), *bytes)).collect();
+    let mut expected: Vec<_> = expected
+        .iter()
+        .map(|(kind, bytes)| ((*kind).to_owned(), *bytes))
+        .collect();
     expected.sort();
     assert_eq!(found, expected);
-    assert_eq!((done.published, done.drifts), (found.len(), i64::try_from(found.len()).unwrap()));
+    assert_eq!(
+        (done.published, done.drifts),
+        (found.len(), i64::try_from(found.len()).unwrap())
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_drift_is_published_once_and_again_when_it_changes(pool: PgPool) {
     let world = billed(pool).await;
-    let add = format!("update telecom.package_queue set upload_bytes = upload_bytes + 5 where {OF_USER_1}");
+    let add = format!(
+        "update telecom.package_queue set upload_bytes = upload_bytes + 5 where {OF_USER_1}"
+    );
     world.sql(&add).await;
-    let published = [world.reconcile().await.published, world.reconcile().await.published];
-    assert_eq!((published, drifts(&world).await), ([1, 0], vec![("item".into(), [0, 0, 5, 0])]));
-    let item = world.number("select package_queue_id from telecom.usage_drift").await;
+    let published = [
+        world.reconcile().await.published,
+        world.reconcile().await.published,
+    ];
+    assert_eq!(
+        (published, drifts(&world).await),
+        ([1, 0], vec![("item".into(), [0, 0, 5, 0])])
+    );
+    let item = world
+        .number("select package_queue_id from telecom.usage_drift")
+        .await;
     let (_, fact) = world.facts().await.remove(0);
-    assert_eq!((&fact["package_queue_id"], &fact["user"]), (&json!(item), &json!(user(1))));
-    world.sql("update telecom.usage_drift set accepted_reason = 'as it was imported'").await;
+    assert_eq!(
+        (&fact["package_queue_id"], &fact["user"]),
+        (&json!(item), &json!(user(1)))
+    );
+    world
+        .sql("update telecom.usage_drift set accepted_reason = 'as it was imported'")
+        .await;
     let done = world.reconcile().await;
     assert_eq!((done.published, done.drifts), (0, 0));
     world.sql(&add).await;
@@ -127,7 +174,12 @@ async fn a_repaired_row_ends_its_drift(pool: PgPool) {
     assert!(world.reconcile().await.drifts > 0);
     world.sql(&format!("update {HOURLY} - 5")).await;
     assert_eq!(
-        (world.reconcile().await.drifts, world.number("select count(*) from telecom.usage_drift").await),
+        (
+            world.reconcile().await.drifts,
+            world
+                .number("select count(*) from telecom.usage_drift")
+                .await
+        ),
         (0, 0)
     );
 }
@@ -135,7 +187,11 @@ async fn a_repaired_row_ends_its_drift(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_hour_that_is_not_closed_is_not_checked(pool: PgPool) {
     let world = billed(pool).await;
-    world.sql(&format!("update {HOURLY} + 5 where package_queue_id is null")).await;
+    world
+        .sql(&format!(
+            "update {HOURLY} + 5 where package_queue_id is null"
+        ))
+        .await;
     world.clock.set(at("2026-03-10T10:59:59Z"));
     assert_eq!(world.reconcile().await.drifts, 0);
     world.clock.set(at("2026-03-10T11:00:00Z"));
@@ -181,13 +237,22 @@ async fn a_message_that_is_lost_is_missed_after_an_hour(pool: PgPool) {
 async fn parked_usage_drifts_neither_before_nor_after_it_is_charged(pool: PgPool) {
     let world = billed(pool).await;
     let set = async |bytes: &str| {
-        world.sql(&format!("update telecom.package_queue set upload_bytes = {bytes} where {OF_USER_1}")).await;
+        world
+            .sql(&format!(
+                "update telecom.package_queue set upload_bytes = {bytes} where {OF_USER_1}"
+            ))
+            .await;
     };
     set("1::bigint << 61").await;
     let report = report_of(7, 2, at(NOW), &[(user(1), 7, 0), (user(2), 7, 0)]);
     assert!(world.report(&texts(&[report])).await.is_empty());
     world.settle().await;
-    assert_eq!(world.number("select count(*) from telecom.parked_event").await, 1);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.parked_event")
+            .await,
+        1
+    );
     world.reconcile().await;
     assert!(drifts(&world).await.iter().all(|(kind, _)| kind == "item"));
     set("33").await;
@@ -199,12 +264,22 @@ async fn parked_usage_drifts_neither_before_nor_after_it_is_charged(pool: PgPool
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn old_rows_are_checked_in_rotation(pool: PgPool) {
     let world = billed(pool).await;
-    world.sql(&format!("update {HOURLY} + 5 where package_queue_id is null")).await;
+    world
+        .sql(&format!(
+            "update {HOURLY} + 5 where package_queue_id is null"
+        ))
+        .await;
     world.clock.set(at(NOW) + TimeDelta::days(60));
     assert_eq!(world.reconcile().await.drifts, 1);
     // Interrupted, the rotation goes on where it was.
-    world.sql("update telecom.reconciliation set hour_cursor = '2026-02-01Z'").await;
-    world.sql(&format!("update {HOURLY} + 5 where package_queue_id is null")).await;
+    world
+        .sql("update telecom.reconciliation set hour_cursor = '2026-02-01Z'")
+        .await;
+    world
+        .sql(&format!(
+            "update {HOURLY} + 5 where package_queue_id is null"
+        ))
+        .await;
     world.sql("delete from telecom.usage_drift").await;
     assert_eq!(world.reconcile().await.drifts, 0);
     assert_eq!(world.reconcile().await.drifts, 1);
@@ -215,16 +290,32 @@ async fn what_retention_deleted_drifts_nothing(pool: PgPool) {
     let world = billed(pool).await;
     for days in [44, 46, 200, 399, 401, 430] {
         world.clock.set(at(NOW) + TimeDelta::days(days));
-        world.cron().process(MaintainStorageJob(Run::default())).await.unwrap();
+        world
+            .cron()
+            .process(MaintainStorageJob(Run::default()))
+            .await
+            .unwrap();
         assert_eq!(world.reconcile().await.drifts, 0, "after {days} days");
     }
-    assert_eq!(world.number("select count(*) from telecom.accepted_usage").await, 0);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.accepted_usage")
+            .await,
+        0
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn two_runs_at_once_publish_a_drift_once(pool: PgPool) {
     let world = billed(pool).await;
-    world.sql(&format!("update {HOURLY} + 5 where package_queue_id is null")).await;
+    world
+        .sql(&format!(
+            "update {HOURLY} + 5 where package_queue_id is null"
+        ))
+        .await;
     let (one, other) = tokio::join!(world.reconcile(), world.reconcile());
-    assert_eq!((one.published + other.published, drifts(&world).await.len()), (1, 1));
+    assert_eq!(
+        (one.published + other.published, drifts(&world).await.len()),
+        (1, 1)
+    );
 }

@@ -1,13 +1,20 @@
 //! Servers are marked by their silence: quick to see an outage, slow to cry wolf.
 //!
-//! Where a test has cases, `#[ignore]` on the pool says that it is no value of theirs: sqlx gives it.
+//! Where a test has cases, `#[ignore]` on the pool says that it is no value of theirs: sqlx gives
+//! it.
 
 use serde_json::{Value, json};
 use shared::services::cron::refresh_server_status::Refreshed;
 use sqlx::PgPool;
 use telecom_tests::watch::{Watch, after, log_of};
 
-const NOTHING: Refreshed = Refreshed { online: 0, offline: 0, mended: 0, collection_stopped: false, complete: true };
+const NOTHING: Refreshed = Refreshed {
+    online: 0,
+    offline: 0,
+    mended: 0,
+    collection_stopped: false,
+    complete: true,
+};
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_server_is_offline_when_it_was_silent_for_longer_than_the_timeout_and_online_when_it_is_heard_again(
@@ -15,20 +22,58 @@ async fn a_server_is_offline_when_it_was_silent_for_longer_than_the_timeout_and_
 ) {
     let watch = Watch::over(pool, 3).await;
     watch.beat(&[1, 2, 3], 0).await;
-    assert_eq!(watch.refresh(0).await, Refreshed { online: 3, ..NOTHING });
+    assert_eq!(
+        watch.refresh(0).await,
+        Refreshed {
+            online: 3,
+            ..NOTHING
+        }
+    );
     watch.beat_at(&[2, 3], 300).await;
-    assert_eq!(watch.refresh(300).await, NOTHING, "at the limit it is not longer");
+    assert_eq!(
+        watch.refresh(300).await,
+        NOTHING,
+        "at the limit it is not longer"
+    );
     watch.beat_at(&[2], 301).await;
-    assert_eq!(watch.refresh(301).await, Refreshed { offline: 1, ..NOTHING });
+    assert_eq!(
+        watch.refresh(301).await,
+        Refreshed {
+            offline: 1,
+            ..NOTHING
+        }
+    );
     assert_eq!(watch.statuses().await, ["offline", "online", "online"]);
     assert_eq!(watch.refresh(330).await, NOTHING);
     watch.beat(&[1], 325).await;
-    assert_eq!(watch.refresh(330).await, Refreshed { online: 1, ..NOTHING });
+    assert_eq!(
+        watch.refresh(330).await,
+        Refreshed {
+            online: 1,
+            ..NOTHING
+        }
+    );
     // Exact in hindsight: the outage began with the last sign of life, and ended with the next.
-    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0), ("online", 325)]));
-    assert_eq!(watch.fact_kinds().await.iter().filter(|kind| *kind == "NodeServerWentOffline").count(), 1);
+    assert_eq!(
+        watch.log(1).await,
+        log_of(&[("online", 0), ("offline", 0), ("online", 325)])
+    );
+    assert_eq!(
+        watch
+            .fact_kinds()
+            .await
+            .iter()
+            .filter(|kind| *kind == "NodeServerWentOffline")
+            .count(),
+        1
+    );
     let (_, fact) = watch.world.facts().await.pop().unwrap();
-    let told: Value = json!([fact["node_server_id"], fact["from"], fact["since"], fact["version"]]);
+    let told: Value = json!([
+        fact["node_server_id"],
+        fact["from"],
+        fact["since"],
+        fact["version"]
+    ]);
     assert_eq!(told, json!([1, "offline", "2026-03-10T10:35:25Z", 1]));
 }
 
@@ -40,11 +85,20 @@ async fn a_report_from_before_a_server_was_marked_does_not_bring_it_back(pool: P
     // Each within the timeout when it comes.
     for end in [60, 200, 309] {
         watch.beat(&[1], end).await;
-        assert_eq!(watch.run(310).await, Refreshed { mended: 1, ..NOTHING });
+        assert_eq!(
+            watch.run(310).await,
+            Refreshed {
+                mended: 1,
+                ..NOTHING
+            }
+        );
         assert_eq!(watch.statuses().await[0], "offline");
     }
     // It was alive until then, says the log now.
-    assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 309)]));
+    assert_eq!(
+        watch.log(1).await,
+        log_of(&[("online", 0), ("offline", 309)])
+    );
     watch.beat(&[1], 310).await;
     assert_eq!(watch.run(311).await.online, 1);
 }
@@ -64,7 +118,9 @@ async fn a_report_from_the_future_keeps_no_server_alive_longer(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_whose_reports_are_always_late_comes_back_with_two_from_after_it_was_marked(pool: PgPool) {
+async fn a_server_whose_reports_are_always_late_comes_back_with_two_from_after_it_was_marked(
+    pool: PgPool,
+) {
     let watch = Watch::online(pool, 3).await;
     watch.beat_at(&[2, 3], 310).await;
     assert_eq!(watch.refresh(310).await.offline, 1);
@@ -77,7 +133,10 @@ async fn a_server_whose_reports_are_always_late_comes_back_with_two_from_after_i
             back.push(minute);
         }
     }
-    assert_eq!((back, watch.statuses().await[0].as_str()), (vec![11], "online"));
+    assert_eq!(
+        (back, watch.statuses().await[0].as_str()),
+        (vec![11], "online")
+    );
     // It was never gone.
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
 }
@@ -87,7 +146,11 @@ async fn a_server_whose_reports_are_always_late_comes_back_with_two_from_after_i
 #[case::by_a_little(420, 600)]
 #[case::by_a_lot(360, 630)]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_single_late_report_does_not_flap(#[ignore] pool: PgPool, #[case] end: i64, #[case] comes: i64) {
+async fn a_single_late_report_does_not_flap(
+    #[ignore] pool: PgPool,
+    #[case] end: i64,
+    #[case] comes: i64,
+) {
     let watch = Watch::online(pool, 3).await;
     watch.beat_at(&[2, 3], 330).await;
     assert_eq!(watch.refresh(330).await.offline, 1);
@@ -118,7 +181,9 @@ async fn when_the_collection_breaks_no_server_is_marked_though_they_fall_silent_
     let watch = Watch::over(pool, servers).await;
     for minute in 0..10 {
         for server in 1..=servers {
-            watch.beat_at(&[server], minute * 60 + i64::from(server * 59 / servers)).await;
+            watch
+                .beat_at(&[server], minute * 60 + i64::from(server * 59 / servers))
+                .await;
         }
         watch.run(minute * 60 + 59).await;
     }
@@ -126,7 +191,10 @@ async fn when_the_collection_breaks_no_server_is_marked_though_they_fall_silent_
         watch.run(seconds).await;
     }
     let facts = watch.fact_kinds().await;
-    assert_eq!(facts[usize::try_from(servers).unwrap()..], ["CollectionStopped"]);
+    assert_eq!(
+        facts[usize::try_from(servers).unwrap()..],
+        ["CollectionStopped"]
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -139,8 +207,8 @@ async fn an_outage_of_the_database_is_none_of_the_collection(pool: PgPool) {
     assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3]);
 }
 
-/// Nothing was judged from 60 to 3600, and the third server was gone from 600 to 3000. What was sent meanwhile comes when
-/// the job runs again, or long after that.
+/// Nothing was judged from 60 to 3600, and the third server was gone from 600 to 3000. What was
+/// sent meanwhile comes when the job runs again, or long after that.
 #[rstest::rstest]
 #[case::at_once(3_600)]
 #[case::an_hour_later(7_200)]
@@ -155,20 +223,31 @@ async fn what_servers_were_while_the_job_did_not_run_is_found_out_afterwards(
         watch.beat_at(&[1, 2, 3], minute * 60).await;
         if minute * 60 == comes {
             for minute in 1..=60 {
-                let alive: &[i32] = if (11..50).contains(&minute) { &[1, 2] } else { &[1, 2, 3] };
+                let alive: &[i32] = if (11..50).contains(&minute) {
+                    &[1, 2]
+                } else {
+                    &[1, 2, 3]
+                };
                 watch.beat(alive, minute * 60).await;
             }
         }
         watch.run(minute * 60).await;
     }
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
-    assert_eq!(watch.log(3).await, log_of(&[("online", 0), ("offline", 600), ("online", 3_000)]));
+    assert_eq!(
+        watch.log(3).await,
+        log_of(&[("online", 0), ("offline", 600), ("online", 3_000)])
+    );
     assert_eq!(watch.collection_outages().await, []);
     let said = watch.fact_kinds().await;
-    assert_eq!(said, ["NodeServerCameOnline"; 3], "what is over is not news");
+    assert_eq!(
+        said, ["NodeServerCameOnline"; 3],
+        "what is over is not news"
+    );
 }
 
-/// From 60 to 1200 nothing comes. What was kept of it comes late, all of it or what was sent from 900 on.
+/// From 60 to 1200 nothing comes. What was kept of it comes late, all of it or what was sent from
+/// 900 on.
 #[rstest::rstest]
 #[case::all(2, None)]
 #[case::some(15, Some((60, 900)))]
@@ -191,7 +270,11 @@ async fn an_outage_of_the_collection_is_what_remains_unheard(
     }
     assert_eq!(watch.collection_outages().await, unheard.as_slice());
     for server in 1..=3 {
-        assert_eq!(watch.log(server).await, log_of(&[("online", 0)]), "nobody was gone");
+        assert_eq!(
+            watch.log(server).await,
+            log_of(&[("online", 0)]),
+            "nobody was gone"
+        );
     }
 }
 
@@ -205,7 +288,8 @@ async fn an_outage_of_the_collection_for_longer_than_is_looked_back_at_stays_unk
         watch.beat_at(&[1, 2, 3], seconds).await;
         watch.run(seconds).await;
     }
-    let settled = "select count(*) from telecom.node_status_watch where is_settled and unjudged_from is not null";
+    let settled = "select count(*) from telecom.node_status_watch where is_settled \
+        and unjudged_from is not null";
     assert_eq!(watch.world.number(settled).await, 1);
     assert_eq!(watch.collection_outages().await, [(60, end)]);
 }
@@ -224,22 +308,42 @@ async fn when_no_server_is_heard_it_is_the_collection_and_not_the_servers(pool: 
     watch.beat_at(&[2, 3], 1_205).await;
     assert_eq!(watch.refresh(1_205).await, NOTHING);
     watch.beat_at(&[2, 3], 1_206).await;
-    assert_eq!(watch.refresh(1_206).await, Refreshed { offline: 1, ..NOTHING });
+    assert_eq!(
+        watch.refresh(1_206).await,
+        Refreshed {
+            offline: 1,
+            ..NOTHING
+        }
+    );
     let facts = watch.fact_kinds().await;
-    assert_eq!(facts[3..], ["CollectionStopped", "CollectionResumed", "NodeServerWentOffline"]);
+    assert_eq!(
+        facts[3..],
+        [
+            "CollectionStopped",
+            "CollectionResumed",
+            "NodeServerWentOffline"
+        ]
+    );
     assert_eq!(watch.collection_outages().await, [(0, 895)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn after_a_pause_of_the_job_silence_counts_from_its_next_run(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
-    // The database was out of reach for an hour; of what waits in the queue one server's reports come first.
+    // The database was out of reach for an hour; of what waits in the queue one server's reports
+    // come first.
     watch.beat_at(&[2], 3_600).await;
     assert_eq!(watch.run(3_600).await, NOTHING);
     watch.beat_at(&[2, 3], 3_900).await;
     assert_eq!(watch.refresh(3_900).await, NOTHING);
     watch.beat_at(&[2, 3], 3_901).await;
-    assert_eq!(watch.refresh(3_901).await, Refreshed { offline: 1, ..NOTHING });
+    assert_eq!(
+        watch.refresh(3_901).await,
+        Refreshed {
+            offline: 1,
+            ..NOTHING
+        }
+    );
     assert_eq!(watch.log(1).await, log_of(&[("online", 0), ("offline", 0)]));
 }
 
@@ -254,28 +358,50 @@ async fn a_missed_run_delays_nothing(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn the_last_server_that_could_be_heard_has_outages_of_its_own(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
-    // Of the others one is offline, one in maintenance, and one was put down as online and never heard.
+    // Of the others one is offline, one in maintenance, and one was put down as online and never
+    // heard.
     watch.world.server(4, &[]).await;
-    watch.world.sql("update telecom.node_server set status = 'maintenance' where id = 3").await;
+    watch
+        .world
+        .sql("update telecom.node_server set status = 'maintenance' where id = 3")
+        .await;
     watch.beat_at(&[1], 301).await;
     assert_eq!(watch.refresh(301).await.offline, 1);
-    watch.world.sql("update telecom.node_server set status = 'online' where id = 4").await;
+    watch
+        .world
+        .sql("update telecom.node_server set status = 'online' where id = 4")
+        .await;
     let last = watch.refresh(602).await;
     assert_eq!((last.offline, last.collection_stopped), (1, false));
-    assert_eq!(watch.statuses().await, ["offline", "offline", "maintenance", "online"]);
+    assert_eq!(
+        watch.statuses().await,
+        ["offline", "offline", "maintenance", "online"]
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_server_put_down_as_online_that_never_reports_is_marked(pool: PgPool) {
     let watch = Watch::online(pool, 2).await;
     watch.world.server(3, &[]).await;
-    watch.world.sql("update telecom.node_server set status = 'online' where id = 3").await;
+    watch
+        .world
+        .sql("update telecom.node_server set status = 'online' where id = 3")
+        .await;
     assert_eq!(watch.refresh(60).await, NOTHING);
     watch.beat_at(&[1, 2], 360).await;
     assert_eq!(watch.refresh(360).await, NOTHING);
     watch.beat_at(&[1, 2], 361).await;
-    assert_eq!(watch.refresh(361).await, Refreshed { offline: 1, ..NOTHING });
-    assert_eq!(watch.log(3).await, log_of(&[("online", 60), ("offline", 60)]));
+    assert_eq!(
+        watch.refresh(361).await,
+        Refreshed {
+            offline: 1,
+            ..NOTHING
+        }
+    );
+    assert_eq!(
+        watch.log(3).await,
+        log_of(&[("online", 60), ("offline", 60)])
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -294,21 +420,45 @@ async fn jobs_at_once_and_again_say_each_edge_once(pool: PgPool) {
     let watch = Watch::over(pool, 3).await;
     watch.beat(&[1, 2, 3], 0).await;
     let all = futures::future::join_all((0..8).map(|_| watch.run(1))).await;
-    assert_eq!(all.iter().map(|refreshed| refreshed.online).sum::<usize>(), 3);
+    assert_eq!(
+        all.iter().map(|refreshed| refreshed.online).sum::<usize>(),
+        3
+    );
     watch.run(1).await;
     assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3]);
-    assert_eq!(watch.world.number("select count(*) from telecom.node_status_transition where until is null").await, 3);
+    assert_eq!(
+        watch
+            .world
+            .number("select count(*) from telecom.node_status_transition where until is null")
+            .await,
+        3
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_status_that_was_changed_past_the_log_is_logged_and_judged(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
-    watch.world.sql("update telecom.node_server set status = 'offline' where id = 1").await;
-    watch.world.sql("update telecom.node_server set status = 'maintenance' where id = 2").await;
+    watch
+        .world
+        .sql("update telecom.node_server set status = 'offline' where id = 1")
+        .await;
+    watch
+        .world
+        .sql("update telecom.node_server set status = 'maintenance' where id = 2")
+        .await;
     watch.beat_at(&[1, 2, 3], 50).await;
-    assert_eq!(watch.refresh(60).await, Refreshed { online: 1, ..NOTHING });
+    assert_eq!(
+        watch.refresh(60).await,
+        Refreshed {
+            online: 1,
+            ..NOTHING
+        }
+    );
     assert_eq!(watch.statuses().await, ["online", "maintenance", "online"]);
-    assert_eq!(watch.log(2).await, log_of(&[("online", 0), ("maintenance", 60)]));
+    assert_eq!(
+        watch.log(2).await,
+        log_of(&[("online", 0), ("maintenance", 60)])
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -317,7 +467,10 @@ async fn a_heartbeat_leaves_the_servers_own_row_as_it_is(pool: PgPool) {
     // Where the row is, who wrote it, and who locked it last.
     let rows = async || -> Vec<(String, String, String)> {
         let rows = "select ctid::text, xmin::text, xmax::text from telecom.node_server order by id";
-        sqlx::query_as(rows).fetch_all(&watch.world.pool).await.unwrap()
+        sqlx::query_as(rows)
+            .fetch_all(&watch.world.pool)
+            .await
+            .unwrap()
     };
     let before = rows().await;
     for minute in 1..4 {

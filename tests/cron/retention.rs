@@ -1,4 +1,5 @@
-//! No table grows for ever without a reason: each has a line in the documentation, and the jobs do what it says.
+//! No table grows for ever without a reason: each has a line in the documentation, and the jobs do
+//! what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,18 +17,24 @@ fn documented() -> BTreeMap<&'static str, &'static str> {
     let page = include_str!("../../docs/OPERATIONS.md");
     let (_, section) = page.split_once("\n## Retention\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
-    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
-    rows.map(|(table, rest)| (table, rest.split(" |").next().unwrap())).collect()
+    let rows = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    rows.map(|(table, rest)| (table, rest.split(" |").next().unwrap()))
+        .collect()
 }
 
 /// The tables that are kept for days, and for how many.
 fn kept_days() -> BTreeMap<&'static str, i64> {
     let days = |kept: &'static str| kept.split_once(" days")?.0.parse().ok();
-    documented().into_iter().filter_map(|(table, kept)| Some((table, days(kept)?))).collect()
+    documented()
+        .into_iter()
+        .filter_map(|(table, kept)| Some((table, days(kept)?)))
+        .collect()
 }
 
-/// What may be kept without a limit in days: what the operator owns, what has a row a server or one at all, what another
-/// bound holds.
+/// What may be kept without a limit in days: what the operator owns, what has a row a server or one
+/// at all, what another bound holds.
 const WITHOUT_DAYS: [&str; 13] = [
     "node_client",
     "node_server",
@@ -47,7 +54,10 @@ const WITHOUT_DAYS: [&str; 13] = [
 #[test]
 fn no_other_table_is_kept_without_a_limit_in_days() {
     let kept = kept_days();
-    let without: Vec<&str> = documented().into_keys().filter(|table| !kept.contains_key(table)).collect();
+    let without: Vec<&str> = documented()
+        .into_keys()
+        .filter(|table| !kept.contains_key(table))
+        .collect();
     assert_eq!(without, WITHOUT_DAYS);
 }
 
@@ -60,47 +70,62 @@ async fn every_table_is_in_the_documentation_of_retention(pool: PgPool) {
     .fetch_all(&pool)
     .await
     .unwrap();
-    assert_eq!(documented().into_keys().map(str::to_owned).collect::<BTreeSet<_>>(), tables.into_iter().collect());
+    assert_eq!(
+        documented()
+            .into_keys()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>(),
+        tables.into_iter().collect()
+    );
 }
 
 /// How a row of a table comes to be that is as old as `$1` says.
 const ROWS: [(&str, &str); 12] = [
     (
         "traffic_usage",
-        "insert into telecom.traffic_usage (usage_report_seq, received_at, upload_bytes, download_bytes, user_id, traffic_factor)
+        "insert into telecom.traffic_usage (usage_report_seq, received_at, upload_bytes,
+        download_bytes, user_id, traffic_factor)
          values (1, $1, 1, 1, gen_random_uuid(), 1)",
     ),
     (
         "usage_report",
-        "insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
+        "insert into telecom.usage_report (report_id, node_server_id, period_start, period_end,
+        payload_hash, line_count, received_at)
          values (gen_random_uuid(), 1, $1, $1, '', 0, $1)",
     ),
     (
         "billing_batch",
-        "insert into telecom.billing_batch (id, payload_hash, event_count, applied_at) values (gen_random_uuid(), '', 1, $1)",
+        "insert into telecom.billing_batch (id, payload_hash, event_count, applied_at) \
+         values (gen_random_uuid(), '', 1, $1)",
     ),
-    ("billing_run", "insert into telecom.billing_run values (gen_random_uuid(), $1, 1, 1, 1, 1, 1, 1)"),
+    ("billing_run", "insert into telecom.billing_run values (gen_random_uuid(), $1, 1, 1, 1, 1, \
+        1, 1)"),
     (
         "user_package_usage",
-        "insert into telecom.user_package_usage values (gen_random_uuid(), $1, 1, null, null, 1, 1, 1, 1)",
+        "insert into telecom.user_package_usage values (gen_random_uuid(), $1, 1, null, null, 1, \
+         1, 1, 1)",
     ),
     ("accepted_usage", "insert into telecom.accepted_usage values ($1, null, 1, 1, 1, 1)"),
     (
         "quarantined_report",
-        "insert into telecom.quarantined_report values (floor(random() * 1e9), gen_random_uuid(), 1, null, $1, $1, $1, 'implausible_bytes')",
+        "insert into telecom.quarantined_report values (floor(random() * 1e9), gen_random_uuid(), \
+         1, null, $1, $1, $1, 'implausible_bytes')",
     ),
     (
         "quarantined_usage",
         "insert into telecom.quarantined_usage
-         select usage_report_seq, 1, 1, gen_random_uuid(), null, 1 from telecom.quarantined_report where received_at = $1",
+         select usage_report_seq, 1, 1, gen_random_uuid(), null, 1 from telecom.quarantined_report
+         where received_at = $1",
     ),
     (
         "node_status_history",
-        "insert into telecom.node_status_history (node_server_id, status, created_at) values (1, 'online', $1)",
+        "insert into telecom.node_status_history (node_server_id, status, created_at) values (1, \
+         'online', $1)",
     ),
     (
         "node_status_transition",
-        "insert into telecom.node_status_transition (node_server_id, to_status, since, until, detected_at)
+        "insert into telecom.node_status_transition (node_server_id, to_status, since, until,
+        detected_at)
          values (1, 'online', '2020-01-01Z', $1, $1)",
     ),
     (
@@ -108,29 +133,51 @@ const ROWS: [(&str, &str); 12] = [
         "insert into telecom.audit_entry (created_at, actor_user_id, action, target_kind, target_id)
          values ($1, gen_random_uuid(), 'RevealSecrets', 'node_server', '1')",
     ),
-    ("collection_outage", "insert into telecom.collection_outage (since, until) values ('2020-01-01Z', $1)"),
+    ("collection_outage", "insert into telecom.collection_outage (since, until) \
+        values ('2020-01-01Z', $1)"),
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn each_table_is_kept_for_as_long_as_is_documented_and_no_longer(pool: PgPool) {
     let world = World::new(pool).await;
     let kept = kept_days();
-    assert_eq!(ROWS.map(|(table, _)| table).into_iter().collect::<BTreeSet<_>>(), kept.keys().copied().collect());
+    assert_eq!(
+        ROWS.map(|(table, _)| table)
+            .into_iter()
+            .collect::<BTreeSet<_>>(),
+        kept.keys().copied().collect()
+    );
     for (table, row) in ROWS {
         // A day less, and a day more.
         for days in [kept[table] - 1, kept[table] + 1] {
             let moment = at(NOW) - TimeDelta::days(days);
             let mut connection = world.pool.acquire().await.unwrap();
-            create_partitions(&mut connection, moment.date_naive(), 1).await.unwrap();
-            sqlx::query(row).bind(moment).execute(&mut *connection).await.unwrap();
+            create_partitions(&mut connection, moment.date_naive(), 1)
+                .await
+                .unwrap();
+            sqlx::query(row)
+                .bind(moment)
+                .execute(&mut *connection)
+                .await
+                .unwrap();
         }
     }
-    world.cron().process(MaintainStorageJob(Run::default())).await.unwrap();
-    let refreshed = world.cron().process(RefreshNodeStatusViewJob(Run::default())).await.unwrap();
+    world
+        .cron()
+        .process(MaintainStorageJob(Run::default()))
+        .await
+        .unwrap();
+    let refreshed = world
+        .cron()
+        .process(RefreshNodeStatusViewJob(Run::default()))
+        .await
+        .unwrap();
     assert!(refreshed.complete);
     for (table, _) in ROWS {
-        let left: i64 =
-            sqlx::query_scalar(&format!("select count(*) from telecom.{table}")).fetch_one(&world.pool).await.unwrap();
+        let left: i64 = sqlx::query_scalar(&format!("select count(*) from telecom.{table}"))
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
         assert_eq!(left, 1, "{table}");
     }
 }

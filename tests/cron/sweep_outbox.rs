@@ -15,13 +15,21 @@ use tokio::net::TcpListener;
 async fn lease(world: &World) -> usize {
     let now = world.context().now();
     let mut connection = world.pool.acquire().await.unwrap();
-    outbox::lease(&mut connection, now, now + TimeDelta::seconds(60), 100).await.unwrap().len()
+    outbox::lease(&mut connection, now, now + TimeDelta::seconds(60), 100)
+        .await
+        .unwrap()
+        .len()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_message_is_its_writers_for_a_minute_and_then_the_sweeps(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(world.report(&texts(&[report(1, &[(user(1), 10, 0)])])).await.is_empty());
+    assert!(
+        world
+            .report(&texts(&[report(1, &[(user(1), 10, 0)])]))
+            .await
+            .is_empty()
+    );
     world.bill().await;
     assert_eq!(lease(&world).await, 0);
     world.clock.set(at(NOW) + TimeDelta::seconds(60));
@@ -29,15 +37,25 @@ async fn a_message_is_its_writers_for_a_minute_and_then_the_sweeps(pool: PgPool)
     assert_eq!(a + b, 1);
     world.clock.set(at(NOW) + TimeDelta::seconds(120));
     assert_eq!(lease(&world).await, 1);
-    assert_eq!(world.number("select attempts::bigint from telecom.outbox").await, 2);
+    assert_eq!(
+        world
+            .number("select attempts::bigint from telecom.outbox")
+            .await,
+        2
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_published_once_under_its_id(pool: PgPool) {
+async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_published_once_under_its_id(
+    pool: PgPool,
+) {
     let world = World::new(pool).await;
     assert!(world.report(&texts(&[report(1, &[])])).await.is_empty());
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let job = world.cron_to(publisher_to(&format!("http://{}", nobody.local_addr().unwrap())));
+    let job = world.cron_to(publisher_to(&format!(
+        "http://{}",
+        nobody.local_addr().unwrap()
+    )));
     tokio::select! {
         _ = job.process(RefreshServerStatus(Run::default())) => panic!("nobody answers"),
         // The commit is behind it, the request under way: here it is killed.
@@ -47,7 +65,9 @@ async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_publish
     let bus = Bus::start().await;
     let job = world.cron_to(publisher_to(bus.endpoint()));
     world.clock.set(at(NOW) + TimeDelta::seconds(60));
-    job.process(RefreshServerStatus(Run::default())).await.unwrap();
+    job.process(RefreshServerStatus(Run::default()))
+        .await
+        .unwrap();
     for _ in 0..2 {
         job.process(SweepOutboxJob(Run::default())).await.unwrap();
     }
@@ -59,7 +79,9 @@ async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_publish
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn messages_of_newer_code_wait_and_stop_no_other(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("alter type telecom.outbox_destination add value 'of_newer_code'").await;
+    world
+        .sql("alter type telecom.outbox_destination add value 'of_newer_code'")
+        .await;
     world
         .sql(
             "insert into telecom.outbox (id, destination, detail_type, body, created_at, send_after)
@@ -68,7 +90,11 @@ async fn messages_of_newer_code_wait_and_stop_no_other(pool: PgPool) {
         )
         .await;
     let bus = Bus::start().await;
-    let swept = world.cron_to(publisher_to(bus.endpoint())).process(SweepOutboxJob(Run::default())).await.unwrap();
+    let swept = world
+        .cron_to(publisher_to(bus.endpoint()))
+        .process(SweepOutboxJob(Run::default()))
+        .await
+        .unwrap();
     assert_eq!((swept.sent, swept.failed), (1, 0));
     assert_eq!(world.number("select count(*) from telecom.outbox").await, 1);
 }

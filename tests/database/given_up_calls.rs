@@ -1,5 +1,5 @@
-//! Calls are given up at any point: within `BEGIN`, within a statement, within `COMMIT`. Their connections must not reach
-//! the next caller in a transaction, or with a setting of theirs.
+//! Calls are given up at any point: within `BEGIN`, within a statement, within `COMMIT`. Their
+//! connections must not reach the next caller in a transaction, or with a setting of theirs.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-/// How long each answer of the database takes: long enough for a call to be given up while it waits for any of them.
+/// How long each answer of the database takes: long enough for a call to be given up while it waits
+/// for any of them.
 const LATENCY: Duration = Duration::from_millis(2);
 /// Longer than any of the calls takes, connecting not counted.
 const LONGEST_MICROS: u64 = 80_000;
@@ -35,19 +36,31 @@ async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut completed = 0;
     for round in 0..ROUNDS {
-        // A call that was given up may have cost its connection: opening one is not what is interrupted here.
+        // A call that was given up may have cost its connection: opening one is not what is
+        // interrupted here.
         let _ = tokio::join!(world.reader.acquire(), world.writer.acquire());
-        let mut after = || Some(Duration::from_micros(random.random_range(0..LONGEST_MICROS)));
+        let mut after = || {
+            Some(Duration::from_micros(
+                random.random_range(0..LONGEST_MICROS),
+            ))
+        };
         let read = deadline::within(after(), list_nodes(&world));
         let write = deadline::within(after(), write(&world, round));
         let (read, write) = tokio::join!(read, write);
         completed += usize::from(read.is_ok()) + usize::from(write.is_ok());
-        until("transactions of calls that were given up end", async || open_transactions(&world).await == 0).await;
+        until("transactions of calls that were given up end", async || {
+            open_transactions(&world).await == 0
+        })
+        .await;
     }
-    assert!((ROUNDS / 10..ROUNDS * 19 / 10).contains(&completed), "{completed} calls completed: both must be common");
+    assert!(
+        (ROUNDS / 10..ROUNDS * 19 / 10).contains(&completed),
+        "{completed} calls completed: both must be common"
+    );
     for pool in [&world.reader, &world.writer] {
         let state: (String, bool) = sqlx::query_as(
-            "select current_setting('statement_timeout'), clock_timestamp() - now() < interval '5 seconds'",
+            "select current_setting('statement_timeout'), \
+             clock_timestamp() - now() < interval '5 seconds'",
         )
         .fetch_one(pool)
         .await
@@ -61,13 +74,17 @@ async fn open_transactions(world: &World) -> i64 {
     world
         .number(
             "select count(*) from pg_stat_activity
-             where datname = current_database() and xact_start is not null and pid <> pg_backend_pid()",
+             where datname = current_database() and xact_start is not null
+             and pid <> pg_backend_pid()",
         )
         .await
 }
 
 fn pool_of_one(slow: &PgConnectOptions, role: DatabaseRole) -> PgPool {
-    shared::db::connect(&DatabaseConfig { role: Some(role), ..DatabaseConfig::new(slow.clone(), 1) })
+    shared::db::connect(&DatabaseConfig {
+        role: Some(role),
+        ..DatabaseConfig::new(slow.clone(), 1)
+    })
 }
 
 /// The database of `pool`, each of whose answers takes [`LATENCY`].
@@ -79,7 +96,10 @@ async fn slow_connections(pool: &PgPool) -> PgConnectOptions {
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
             let server = TcpStream::connect(target.clone()).await.unwrap();
-            client.set_nodelay(true).and(server.set_nodelay(true)).unwrap();
+            client
+                .set_nodelay(true)
+                .and(server.set_nodelay(true))
+                .unwrap();
             let ((mut requests, mut answers), (mut results, mut statements)) =
                 (client.into_split(), server.into_split());
             tokio::spawn(async move { tokio::io::copy(&mut requests, &mut statements).await });
@@ -107,19 +127,36 @@ async fn write(world: &World, round: usize) -> Result<(), shared::error::Error> 
 
 async fn list_nodes(world: &World) -> Result<(), shared::error::Error> {
     let service = AnalysisService::new(world.reader.clone(), world.context());
-    service.process(ListUserNodes { user_id: user(1), limit: None, offset: None }).await.map(drop)
+    service
+        .process(ListUserNodes {
+            user_id: user(1),
+            limit: None,
+            offset: None,
+        })
+        .await
+        .map(drop)
 }
 
 async fn set_maintenance(world: &World, maintenance: bool) -> Result<(), shared::error::Error> {
-    let service = ManageService::new(world.writer.clone(), world.context(), TelecomConfig::default());
+    let service = ManageService::new(
+        world.writer.clone(),
+        world.context(),
+        TelecomConfig::default(),
+    );
     let reason = "a test".to_owned();
-    let input = SetNodeServerMaintenance { id: SERVER, maintenance, reason, actor: actor(0) };
+    let input = SetNodeServerMaintenance {
+        id: SERVER,
+        maintenance,
+        reason,
+        actor: actor(0),
+    };
     service.process(input).await.map(drop)
 }
 
 async fn apply_event(world: &World) -> Result<(), shared::error::Error> {
     let event = json!({
-        "server_id": SERVER, "user": user(1), "billed_download": 1, "billed_upload": 1, "time": 1_773_138_600,
+        "server_id": SERVER, "user": user(1), "billed_download": 1, "billed_upload": 1,
+            "time": 1_773_138_600,
         "event_id": Uuid::new_v4(),
     });
     deliver(&world.hook(), &[event.to_string()]).await;

@@ -1,4 +1,5 @@
-//! Rows that SQL by hand or another program writes are refused if they could stop the work for others.
+//! Rows that SQL by hand or another program writes are refused if they could stop the work for
+//! others.
 
 use rstest::rstest;
 use sqlx::PgPool;
@@ -8,7 +9,10 @@ use telecom_tests::{GIB, World, user};
 async fn refused_by(world: &World, sql: &str) -> String {
     let error = sqlx::query(sql).execute(&world.pool).await.unwrap_err();
     let error = error.into_database_error().unwrap();
-    error.constraint().unwrap_or_else(|| panic!("{sql}: {error}")).to_owned()
+    error
+        .constraint()
+        .unwrap_or_else(|| panic!("{sql}: {error}"))
+        .to_owned()
 }
 
 #[rstest]
@@ -24,30 +28,60 @@ async fn refused_by(world: &World, sql: &str) -> String {
     "update telecom.package_queue set upload_bytes = 9223372036854775807",
     "package_queue_counters_range_check"
 )]
-#[case::infinite("update telecom.package_queue set expires_at = 'infinity'", "package_queue_times_range_check")]
-#[case::year_200000("update telecom.package_queue set expires_at = '200000-01-01'", "package_queue_times_range_check")]
-#[case::before_christ("update telecom.package_queue set created_at = '-infinity'", "package_queue_times_range_check")]
-#[case::owner("update telecom.package_queue set user_id = gen_random_uuid()", "package_queue_owner_check")]
+#[case::infinite(
+    "update telecom.package_queue set expires_at = 'infinity'",
+    "package_queue_times_range_check"
+)]
+#[case::year_200000(
+    "update telecom.package_queue set expires_at = '200000-01-01'",
+    "package_queue_times_range_check"
+)]
+#[case::before_christ(
+    "update telecom.package_queue set created_at = '-infinity'",
+    "package_queue_times_range_check"
+)]
+#[case::owner(
+    "update telecom.package_queue set user_id = gen_random_uuid()",
+    "package_queue_owner_check"
+)]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_row_that_would_stop_others_is_refused(#[ignore] pool: PgPool, #[case] sql: &str, #[case] constraint: &str) {
+async fn a_row_that_would_stop_others_is_refused(
+    #[ignore] pool: PgPool,
+    #[case] sql: &str,
+    #[case] constraint: &str,
+) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(GIB, 30).await).await;
+    world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     assert_eq!(refused_by(&world, sql).await, constraint);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn usage_follows_an_owner_who_was_changed_past_the_trigger(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(GIB, 30).await).await;
+    world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     let body = |id| {
         let report = telecom_tests::report::report(id, &[(user(1), 1, 0), (user(2), 1, 0)]);
         telecom_tests::report::texts(&[report])
     };
     assert!(world.report(&body(1)).await.is_empty());
     world.settle().await;
-    world.sql("alter table telecom.package_queue disable trigger package_queue_owner_trigger").await;
-    world.sql(&format!("update telecom.package_queue set user_id = '{}'", user(2))).await;
+    world
+        .sql("alter table telecom.package_queue disable trigger package_queue_owner_trigger")
+        .await;
+    world
+        .sql(&format!(
+            "update telecom.package_queue set user_id = '{}'",
+            user(2)
+        ))
+        .await;
     assert!(world.report(&body(2)).await.is_empty());
     world.settle().await;
-    assert_eq!((world.usage(user(1)).await[0], world.usage(user(2)).await[0]), (2, 2));
+    assert_eq!(
+        (world.usage(user(1)).await[0], world.usage(user(2)).await[0]),
+        (2, 2)
+    );
 }

@@ -15,31 +15,64 @@ async fn a_password_that_was_changed_is_known_five_minutes_later(pool: PgPool) {
     let world = World::new(pool).await;
     // Roles are the server's: other tests see them.
     let role = format!("login_{}", std::process::id());
-    world.sql(&format!("create role {role} login password 'first'")).await;
+    world
+        .sql(&format!("create role {role} login password 'first'"))
+        .await;
     let password = Arc::new(Mutex::new("first"));
     let (shown, username) = (Arc::clone(&password), role.clone());
     let secrets = Web::start(move |_| {
-        let secret = json!({ "username": username, "password": *shown.lock().unwrap(), "engine": "postgres" });
-        (200, json!({ "SecretString": secret.to_string() }).to_string())
+        let secret = json!({ "username": username, "password": *shown.lock().unwrap(),
+            "engine": "postgres" });
+        (
+            200,
+            json!({ "SecretString": secret.to_string() }).to_string(),
+        )
     })
     .await;
     let aws = aws_at(secrets.url());
-    let connect = world.pool.connect_options().as_ref().clone().username("nobody").password("none");
+    let connect = world
+        .pool
+        .connect_options()
+        .as_ref()
+        .clone()
+        .username("nobody")
+        .password("none");
     let login = Credentials::new(DatabaseLogin::Secret("arn:the-secret".into()));
     let pool = db::connect(&DatabaseConfig::new(connect, 5));
-    let connects = async || pool.acquire().await.map(|connection| drop(connection.detach())).is_ok();
+    let connects = async || {
+        pool.acquire()
+            .await
+            .map(|connection| drop(connection.detach()))
+            .is_ok()
+    };
 
     assert!(!connects().await, "nobody has logged in yet");
-    login.renew(&pool, &aws, world.context().now()).await.unwrap();
+    login
+        .renew(&pool, &aws, world.context().now())
+        .await
+        .unwrap();
     assert!(connects().await);
 
     *password.lock().unwrap() = "second";
-    world.sql(&format!("alter role {role} password 'second'")).await;
-    login.renew(&pool, &aws, world.context().now()).await.unwrap();
+    world
+        .sql(&format!("alter role {role} password 'second'"))
+        .await;
+    login
+        .renew(&pool, &aws, world.context().now())
+        .await
+        .unwrap();
     assert!(!connects().await, "the secret was read a moment ago");
     assert_eq!(secrets.asked().len(), 1);
-    login.renew(&pool, &aws, world.context().now() + TimeDelta::minutes(5)).await.unwrap();
+    login
+        .renew(&pool, &aws, world.context().now() + TimeDelta::minutes(5))
+        .await
+        .unwrap();
     assert!(connects().await);
-    assert!(secrets.asked().iter().all(|asked| asked.body().contains("arn:the-secret")));
+    assert!(
+        secrets
+            .asked()
+            .iter()
+            .all(|asked| asked.body().contains("arn:the-secret"))
+    );
     world.sql(&format!("drop role {role}")).await;
 }

@@ -35,9 +35,22 @@ const DEEP: &str = "jsonb_build_object('a', (repeat('[', 200) || repeat(']', 200
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_unreadable_value_is_refused(#[case] update: &str, #[ignore] pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(world.report(&texts(&[report(1, &[(user(1), 1, 1)])])).await.is_empty());
-    let refusal = sqlx::query(&format!("update telecom.{update}")).execute(&world.pool).await.unwrap_err();
-    let code = refusal.as_database_error().unwrap().code().unwrap().into_owned();
+    assert!(
+        world
+            .report(&texts(&[report(1, &[(user(1), 1, 1)])]))
+            .await
+            .is_empty()
+    );
+    let refusal = sqlx::query(&format!("update telecom.{update}"))
+        .execute(&world.pool)
+        .await
+        .unwrap_err();
+    let code = refusal
+        .as_database_error()
+        .unwrap()
+        .code()
+        .unwrap()
+        .into_owned();
     // A broken check, or an array of a shape that the check cannot look into.
     assert!(["23514", "0A000"].contains(&code.as_str()), "{refusal}");
 }

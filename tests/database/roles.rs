@@ -1,5 +1,5 @@
-//! Each function acts in the database as a role that may do what it needs, and no more. (That it may do what it needs, all
-//! other tests show: their functions act so.)
+//! Each function acts in the database as a role that may do what it needs, and no more. (That it
+//! may do what it needs, all other tests show: their functions act so.)
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,16 @@ const DENIED: &str = "42501";
 /// The SQLSTATE that a statement ends with.
 async fn sqlstate(pool: &PgPool, sql: &str) -> String {
     let done = sqlx::raw_sql(sql).execute(pool).await;
-    done.err().map(|error| error.as_database_error().unwrap().code().unwrap().into_owned()).unwrap_or_default()
+    done.err()
+        .map(|error| {
+            error
+                .as_database_error()
+                .unwrap()
+                .code()
+                .unwrap()
+                .into_owned()
+        })
+        .unwrap_or_default()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -20,20 +29,35 @@ async fn a_reader_reads_every_table_and_writes_nothing(pool: PgPool) {
     let world = World::new(pool).await;
     let relations = async |kinds: &str| -> Vec<String> {
         let relations = "select format('telecom.%I', relname) from pg_class
-            where relnamespace = 'telecom'::regnamespace and not relispartition and relkind::text = any(string_to_array($1, ','))";
-        sqlx::query_scalar(relations).bind(kinds).fetch_all(&world.pool).await.unwrap()
+            where relnamespace = 'telecom'::regnamespace and not relispartition
+            and relkind::text = any(string_to_array($1, ','))";
+        sqlx::query_scalar(relations)
+            .bind(kinds)
+            .fetch_all(&world.pool)
+            .await
+            .unwrap()
     };
     for relation in relations("r,p,v,m").await {
         let read = format!("select from {relation} limit 1");
         assert_eq!(sqlstate(&world.reader, &read).await, "", "{relation}");
     }
     for table in relations("r,p").await {
-        for write in [format!("delete from {table}"), format!("insert into {table} default values")] {
+        for write in [
+            format!("delete from {table}"),
+            format!("insert into {table} default values"),
+        ] {
             assert_eq!(sqlstate(&world.reader, &write).await, DENIED, "{write}");
         }
     }
-    for call in ["refresh_node_status_view()", "drop_traffic_usage_partitions('2100-01-01')"] {
-        assert_eq!(sqlstate(&world.reader, &format!("select telecom.{call}")).await, DENIED, "{call}");
+    for call in [
+        "refresh_node_status_view()",
+        "drop_traffic_usage_partitions('2100-01-01')",
+    ] {
+        assert_eq!(
+            sqlstate(&world.reader, &format!("select telecom.{call}")).await,
+            DENIED,
+            "{call}"
+        );
     }
 }
 
@@ -68,16 +92,36 @@ async fn a_writer_writes_nothing_that_is_the_operators(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn only_roles_that_show_configurations_read_them(pool: PgPool) {
     let world = World::new(pool).await;
-    for (role, sqlstate_of_secrets) in
-        [(&world.reader, DENIED), (&world.writer, DENIED), (&world.secret_reader, ""), (&world.api, "")]
-    {
-        for secret in ["server_config from telecom.node_server", "client_config from telecom.node_client"] {
-            assert_eq!(sqlstate(role, &format!("select {secret}")).await, sqlstate_of_secrets, "{secret}");
+    for (role, sqlstate_of_secrets) in [
+        (&world.reader, DENIED),
+        (&world.writer, DENIED),
+        (&world.secret_reader, ""),
+        (&world.api, ""),
+    ] {
+        for secret in [
+            "server_config from telecom.node_server",
+            "client_config from telecom.node_client",
+        ] {
+            assert_eq!(
+                sqlstate(role, &format!("select {secret}")).await,
+                sqlstate_of_secrets,
+                "{secret}"
+            );
         }
-        assert_eq!(sqlstate(role, "select count(*) from telecom.node_client").await, "");
+        assert_eq!(
+            sqlstate(role, "select count(*) from telecom.node_client").await,
+            ""
+        );
     }
-    for whole_row in ["* from telecom.node_server", "to_jsonb(s) from telecom.node_server s"] {
-        assert_eq!(sqlstate(&world.reader, &format!("select {whole_row}")).await, DENIED, "{whole_row}");
+    for whole_row in [
+        "* from telecom.node_server",
+        "to_jsonb(s) from telecom.node_server s",
+    ] {
+        assert_eq!(
+            sqlstate(&world.reader, &format!("select {whole_row}")).await,
+            DENIED,
+            "{whole_row}"
+        );
     }
 }
 
@@ -85,30 +129,59 @@ async fn only_roles_that_show_configurations_read_them(pool: PgPool) {
 async fn the_version_before_reads_configurations_until_the_next_migration(pool: PgPool) {
     let world = World::new(pool).await;
     // As that version leaves the rights.
-    world.sql("revoke select (server_config) on telecom.node_server from telecom_secret_reader").await;
-    world.sql("grant select on all tables in schema telecom to telecom_reader").await;
+    world
+        .sql("revoke select (server_config) on telecom.node_server from telecom_secret_reader")
+        .await;
+    world
+        .sql("grant select on all tables in schema telecom to telecom_reader")
+        .await;
     for reads in ["", DENIED] {
-        db::grant(&mut world.pool.acquire().await.unwrap()).await.unwrap();
-        assert_eq!(sqlstate(&world.reader, "select server_config from telecom.node_server").await, reads);
+        db::grant(&mut world.pool.acquire().await.unwrap())
+            .await
+            .unwrap();
+        assert_eq!(
+            sqlstate(
+                &world.reader,
+                "select server_config from telecom.node_server"
+            )
+            .await,
+            reads
+        );
     }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_new_column_of_a_server_is_hidden_until_it_is_granted(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("alter table telecom.node_server add column token text").await;
-    db::grant(&mut world.pool.acquire().await.unwrap()).await.unwrap();
-    assert_eq!(sqlstate(&world.reader, "select token from telecom.node_server").await, DENIED);
+    world
+        .sql("alter table telecom.node_server add column token text")
+        .await;
+    db::grant(&mut world.pool.acquire().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        sqlstate(&world.reader, "select token from telecom.node_server").await,
+        DENIED
+    );
 }
 
 /// `table.column` of every column that `role` may write in one way.
 async fn writable(world: &World, role: &str, privilege: &str) -> BTreeSet<String> {
-    let columns =
-        "select format('%s.%s', c.relname, a.attname) from pg_class c join pg_attribute a on a.attrelid = c.oid
-        where c.relnamespace = 'telecom'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
-            and a.attnum > 0 and not a.attisdropped and has_column_privilege($1, c.oid, a.attnum, $2)";
-    let columns = sqlx::query_scalar::<_, String>(columns).bind(role).bind(privilege);
-    columns.fetch_all(&world.pool).await.unwrap().into_iter().collect()
+    let columns = "select format('%s.%s', c.relname, a.attname) from pg_class c join pg_attribute a
+        on a.attrelid = c.oid
+        where c.relnamespace = 'telecom'::regnamespace and c.relkind in ('r', 'p')
+        and not c.relispartition
+            and a.attnum > 0 and not a.attisdropped and has_column_privilege($1, c.oid, a.attnum,
+            $2)";
+    let columns = sqlx::query_scalar::<_, String>(columns)
+        .bind(role)
+        .bind(privilege);
+    columns
+        .fetch_all(&world.pool)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect()
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -118,14 +191,19 @@ async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
         (
             "telecom_writer",
             "update",
-            "billing: usage_report.billing_run_id package_queue.upload_bytes package_queue.download_bytes
+            "billing: usage_report.billing_run_id package_queue.upload_bytes
+            package_queue.download_bytes
              package_queue.announced_percent package_queue.expiring_event_at package_queue.status
-             package_queue.activated_at package_queue.expires_at package_queue.ended_at package_queue.end_reason
+             package_queue.activated_at package_queue.expires_at package_queue.ended_at
+             package_queue.end_reason
              user_package_usage.raw_upload_bytes user_package_usage.raw_download_bytes
              user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
-             user_package_usage.uncharged_at parked_event.reason parked_event.attempts parked_event.retry_at
-             reconciliation: reconciliation.hour_cursor reconciliation.item_cursor reconciliation.run_cursor
-             usage_drift.raw_upload_bytes usage_drift.raw_download_bytes usage_drift.billed_upload_bytes
+             user_package_usage.uncharged_at parked_event.reason parked_event.attempts
+             parked_event.retry_at
+             reconciliation: reconciliation.hour_cursor reconciliation.item_cursor
+             reconciliation.run_cursor
+             usage_drift.raw_upload_bytes usage_drift.raw_download_bytes
+             usage_drift.billed_upload_bytes
              usage_drift.billed_download_bytes usage_drift.found_at usage_drift.accepted_reason
              fleet: node_server.status node_status_watch.ran_at node_status_watch.heard_from
              node_status_watch.unjudged_from node_status_watch.is_settled node_status_seal.open_from
@@ -137,17 +215,27 @@ async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
         (
             "telecom_secret_reader",
             "insert",
-            "audit_entry.created_at audit_entry.actor_user_id audit_entry.request_id audit_entry.action
-             audit_entry.target_kind audit_entry.target_id audit_entry.before audit_entry.after audit_entry.reason",
+            "audit_entry.created_at audit_entry.actor_user_id audit_entry.request_id
+            audit_entry.action
+             audit_entry.target_kind audit_entry.target_id audit_entry.before audit_entry.after
+             audit_entry.reason",
         ),
     ] {
-        let wanted: BTreeSet<_> =
-            columns.split_whitespace().filter(|word| !word.ends_with(':')).map(str::to_owned).collect();
+        let wanted: BTreeSet<_> = columns
+            .split_whitespace()
+            .filter(|word| !word.ends_with(':'))
+            .map(str::to_owned)
+            .collect();
         let heartbeat = |column: &String| column.starts_with("node_server_heartbeat.");
-        let (measured, found): (BTreeSet<_>, BTreeSet<_>) =
-            writable(&world, role, privilege).await.into_iter().partition(heartbeat);
+        let (measured, found): (BTreeSet<_>, BTreeSet<_>) = writable(&world, role, privilege)
+            .await
+            .into_iter()
+            .partition(heartbeat);
         assert_eq!(found, wanted, "{role} {privilege}");
-        assert!(!measured.contains("node_server_heartbeat.node_server_id"), "{measured:?}");
+        assert!(
+            !measured.contains("node_server_heartbeat.node_server_id"),
+            "{measured:?}"
+        );
     }
 }
 
@@ -155,7 +243,15 @@ async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
 async fn a_repeat_covers_what_is_new(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("create table telecom.news (id integer)").await;
-    assert_eq!(sqlstate(&world.reader, "select from telecom.news").await, DENIED);
-    db::grant(&mut world.pool.acquire().await.unwrap()).await.unwrap();
-    assert_eq!(sqlstate(&world.reader, "select from telecom.news").await, "");
+    assert_eq!(
+        sqlstate(&world.reader, "select from telecom.news").await,
+        DENIED
+    );
+    db::grant(&mut world.pool.acquire().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        sqlstate(&world.reader, "select from telecom.news").await,
+        ""
+    );
 }

@@ -12,12 +12,14 @@ use telecom_tests::{World, actor};
 /// From now on each transaction's writes are noted.
 async fn note_writes(world: &World) {
     let note = "
-        create table public.written (seq bigint generated always as identity, tx bigint default txid_current(), relation text);
+        create table public.written (seq bigint generated always as identity,
+        tx bigint default txid_current(), relation text);
         create function public.note() returns trigger language plpgsql security definer as $$
             begin insert into public.written (relation) values (tg_table_name); return null; end $$;
         do $$ declare relation regclass; begin
             for relation in select oid from pg_class
-                where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p') and not relispartition
+                where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p')
+                and not relispartition
             loop
                 execute format('create trigger note after insert or update or delete on %s
                     for each row execute function public.note()', relation);
@@ -31,18 +33,30 @@ async fn written(world: &World) -> Vec<Vec<String>> {
     let orders = "select array_agg(relation order by first) from (
             select tx, relation, min(seq) as first from public.written group by 1, 2
         ) w group by tx";
-    sqlx::query_scalar(orders).fetch_all(&world.pool).await.unwrap()
+    sqlx::query_scalar(orders)
+        .fetch_all(&world.pool)
+        .await
+        .unwrap()
 }
 
 /// The cells of a row of a table in the section.
 fn row(section: &str, first: &str) -> Vec<&'static str> {
     let page = include_str!("../../docs/ARCHITECTURE.md");
     let (_, section) = page.split_once(&format!("\n## {section}\n")).unwrap();
-    let mut rows = section.split("\n## ").next().unwrap().lines().filter_map(|line| line.strip_prefix("| "));
-    rows.find(|row| row.starts_with(&format!("{first} |"))).unwrap().split(" | ").collect()
+    let mut rows = section
+        .split("\n## ")
+        .next()
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "));
+    rows.find(|row| row.starts_with(&format!("{first} |")))
+        .unwrap()
+        .split(" | ")
+        .collect()
 }
 
-/// Holds what was written against the row of the transaction, and its function against the rows of the tables.
+/// Holds what was written against the row of the transaction, and its function against the rows of
+/// the tables.
 fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) {
     let locks = row("Transactions and locks", transaction)[1];
     let locked: Vec<&str> = locks.split('`').skip(1).step_by(2).collect();
@@ -51,12 +65,22 @@ fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) 
     for order in orders {
         // Servers are locked before their logs are read, and written after them.
         let place = |table: &String| locked.iter().position(|locked| locked == table);
-        let places: Vec<_> = order.iter().filter(|table| *table != "node_server").map(place).collect();
-        assert!(places.is_sorted(), "{transaction}: {order:?} is not in the order of {locks}");
+        let places: Vec<_> = order
+            .iter()
+            .filter(|table| *table != "node_server")
+            .map(place)
+            .collect();
+        assert!(
+            places.is_sorted(),
+            "{transaction}: {order:?} is not in the order of {locks}"
+        );
     }
     for table in all {
         let by = row("Tables", &format!("`{table}`"))[2];
-        assert!(by.contains(function), "{table} is written by {function}, too: {by}");
+        assert!(
+            by.contains(function),
+            "{table} is written by {function}, too: {by}"
+        );
     }
 }
 
@@ -68,7 +92,10 @@ async fn judging_servers_writes_what_is_documented_in_that_order(pool: PgPool) {
     assert!(watch.refresh(301).await.collection_stopped);
     // The collection comes back with a server that the log does not know.
     watch.beat_at(&[4], 360).await;
-    sqlx::query("truncate public.written").execute(&watch.world.pool).await.unwrap();
+    sqlx::query("truncate public.written")
+        .execute(&watch.world.pool)
+        .await
+        .unwrap();
     assert_eq!(watch.run(361).await.online, 1);
     let orders = written(&watch.world).await;
     assert!(orders.iter().any(|order| order.len() == 5), "{orders:?}");
@@ -79,10 +106,23 @@ async fn judging_servers_writes_what_is_documented_in_that_order(pool: PgPool) {
 async fn setting_maintenance_writes_what_is_documented_in_that_order(pool: PgPool) {
     let watch = Watch::online(pool, 2).await;
     note_writes(&watch.world).await;
-    let service = ManageService::new(watch.world.writer.clone(), watch.world.context(), TelecomConfig::default());
+    let service = ManageService::new(
+        watch.world.writer.clone(),
+        watch.world.context(),
+        TelecomConfig::default(),
+    );
     for maintenance in [true, false] {
-        let set = SetNodeServerMaintenance { id: 1, maintenance, reason: "a new disk".to_owned(), actor: actor(1) };
+        let set = SetNodeServerMaintenance {
+            id: 1,
+            maintenance,
+            reason: "a new disk".to_owned(),
+            actor: actor(1),
+        };
         assert!(service.process(set).await.unwrap().changed);
     }
-    assert_documented(&written(&watch.world).await, "set maintenance", "set-node-server-maintenance");
+    assert_documented(
+        &written(&watch.world).await,
+        "set maintenance",
+        "set-node-server-maintenance",
+    );
 }

@@ -1,4 +1,5 @@
-//! Whatever a message says, a server over a real database answers it, or says by a documented code what is wrong.
+//! Whatever a message says, a server over a real database answers it, or says by a documented code
+//! what is wrong.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,10 @@ const CALLS_EACH: usize = 120;
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
-    sqlx::raw_sql(&format!("select setseed(0.5); {DATA}")).execute(&world.pool).await.unwrap();
+    sqlx::raw_sql(&format!("select setseed(0.5); {DATA}"))
+        .execute(&world.pool)
+        .await
+        .unwrap();
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let (channel, token) = (server.connect().await, issuer.admin_with_secrets());
     let mut runner = TestRunner::deterministic();
@@ -33,12 +37,19 @@ async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on
         for _ in 0..CALLS_EACH {
             let message = messages.new_tree(&mut runner).unwrap().current();
             let mut request = Request::new(message.encode_to_vec());
-            request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+            request
+                .metadata_mut()
+                .insert("authorization", format!("Bearer {token}").parse().unwrap());
             let outcome = call_raw(&channel, operation.method, request).await;
-            let code = judge(&outcome).unwrap_or_else(|fault| panic!("{fault}: {} {message:?}", operation.method));
+            let code = judge(&outcome)
+                .unwrap_or_else(|fault| panic!("{fault}: {} {message:?}", operation.method));
             *codes.entry(code.into()).or_default() += 1;
         }
-        assert!(codes.contains_key(&0), "no message of {} was accepted: {codes:?}", operation.method);
+        assert!(
+            codes.contains_key(&0),
+            "no message of {} was accepted: {codes:?}",
+            operation.method
+        );
     }
     for operation in OPERATIONS {
         let good = serde_json::from_str(operation.message).unwrap();
@@ -49,8 +60,13 @@ async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on
 
 /// The code of an outcome that is documented; of one that is not, what it was.
 fn judge(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
-    let Err(status) = outcome else { return Ok(Code::Ok) };
-    let reason = status.get_details_error_info().map(|info| info.reason).unwrap_or_default();
+    let Err(status) = outcome else {
+        return Ok(Code::Ok);
+    };
+    let reason = status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default();
     let name = match status.code() {
         Code::InvalidArgument => "INVALID_ARGUMENT",
         Code::NotFound => "NOT_FOUND",
@@ -58,9 +74,13 @@ fn judge(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
         _ => return Err(format!("{status:?}")),
     };
     let documented = DOCUMENTATION.lines().any(|line| {
-        line.starts_with('|') && line.contains(&format!("`{name}`")) && line.contains(&format!("`{reason}`"))
+        line.starts_with('|')
+            && line.contains(&format!("`{name}`"))
+            && line.contains(&format!("`{reason}`"))
     });
-    documented.then_some(status.code()).ok_or_else(|| format!("{name} {reason:?} is not documented"))
+    documented
+        .then_some(status.code())
+        .ok_or_else(|| format!("{name} {reason:?} is not documented"))
 }
 
 /// Messages of a kind, some of their fields set to anything that the field can hold.
@@ -96,15 +116,43 @@ fn clamped(number: i64) -> i32 {
 
 /// Small numbers, moments of this year in seconds, and the ends of what fits.
 fn number() -> impl Strategy<Value = i64> {
-    let ends = select(vec![i64::MIN, -1, i64::from(i32::MIN), i64::from(i32::MAX), i64::MAX]);
-    let years = select(vec![-62_135_596_800, -62_135_596_801, 253_402_300_799, 253_402_300_800, 999_999_999]);
-    prop_oneof![4 => 0..25_i64, 2 => 1_772_000_000..1_774_000_000_i64, 1 => ends, 1 => years, 1 => any::<i64>()]
+    let ends = select(vec![
+        i64::MIN,
+        -1,
+        i64::from(i32::MIN),
+        i64::from(i32::MAX),
+        i64::MAX,
+    ]);
+    let years = select(vec![
+        -62_135_596_800,
+        -62_135_596_801,
+        253_402_300_799,
+        253_402_300_800,
+        999_999_999,
+    ]);
+    prop_oneof![4 => 0..25_i64, 2 => 1_772_000_000..1_774_000_000_i64, 1 => ends, 1 => years,
+        1 => any::<i64>()]
 }
 
 fn text() -> impl Strategy<Value = String> {
-    let known = select(vec!["UTC", "Asia/Kathmandu", "de300000-0000-4000-8000-000000000001", "a good reason"]);
-    let odd =
-        select(vec!["", " ", "\0", "UTC\0", "'; drop table telecom.node_server; --", "\u{feff}", "\u{202e}x", "%s%n"]);
-    let long = (1..20_000_usize, select(vec!["x", "ü", "😀"])).prop_map(|(length, text)| text.repeat(length));
-    prop_oneof![4 => known.prop_map(str::to_owned), 2 => odd.prop_map(str::to_owned), 1 => long, 2 => any::<String>()]
+    let known = select(vec![
+        "UTC",
+        "Asia/Kathmandu",
+        "de300000-0000-4000-8000-000000000001",
+        "a good reason",
+    ]);
+    let odd = select(vec![
+        "",
+        " ",
+        "\0",
+        "UTC\0",
+        "'; drop table telecom.node_server; --",
+        "\u{feff}",
+        "\u{202e}x",
+        "%s%n",
+    ]);
+    let long = (1..20_000_usize, select(vec!["x", "ü", "😀"]))
+        .prop_map(|(length, text)| text.repeat(length));
+    prop_oneof![4 => known.prop_map(str::to_owned), 2 => odd.prop_map(str::to_owned), 1 => long,
+        2 => any::<String>()]
 }

@@ -1,4 +1,5 @@
-//! The binary in the file system of its image, as another user and with nothing else: no shell, no writable file.
+//! The binary in the file system of its image, as another user and with nothing else: no shell, no
+//! writable file.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -22,20 +23,36 @@ fn image() -> TempDir {
     let root = tempfile::tempdir().unwrap();
     std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/grpc/image-root");
-    let made = Command::new(script).arg(binary()).arg(root.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = Command::new(script)
+        .arg(binary())
+        .arg(root.path())
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     root
 }
 
-/// The image's binary in its file system: as root as the image's user, otherwise as this one in a namespace of its own.
+/// The image's binary in its file system: as root as the image's user, otherwise as this one in a
+/// namespace of its own.
 fn in_image(root: &Path) -> Command {
     let mut command;
     if getuid().is_root() {
         command = Command::new("/usr/sbin/chroot");
-        command.args([format!("--userspec={NONROOT}:{NONROOT}"), "--groups=".to_owned()]).arg(root);
+        command
+            .args([
+                format!("--userspec={NONROOT}:{NONROOT}"),
+                "--groups=".to_owned(),
+            ])
+            .arg(root);
     } else {
         command = Command::new("/usr/bin/unshare");
-        command.args(["--user", "--map-current-user"]).arg(format!("--root={}", root.display()));
+        command
+            .args(["--user", "--map-current-user"])
+            .arg(format!("--root={}", root.display()));
     }
     command.arg("/telecom-grpc");
     command
@@ -61,22 +78,44 @@ fn files(root: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
 async fn in_its_image_it_serves_says_so_writes_nothing_and_ends_when_told(pool: PgPool) {
     let (world, issuer, root) = (World::new(pool).await, Issuer::default(), image());
     let before = files(root.path());
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let command = || configured(in_image(root.path()), port, &world.pool, &issuer);
     let health = || command().arg("health").output().unwrap();
     assert_eq!(health().status.code(), Some(1), "nobody serves yet");
 
     let mut server = Process(command().stdout(Stdio::null()).spawn().unwrap());
-    until("the image's own check says that it serves", async || health().status.code() == Some(0)).await;
+    until("the image's own check says that it serves", async || {
+        health().status.code() == Some(0)
+    })
+    .await;
     let id = Pid::from_raw(i32::try_from(server.0.id()).unwrap()).unwrap();
-    let owner = std::fs::metadata(format!("/proc/{}", id.as_raw_nonzero())).unwrap().uid();
-    assert_eq!(owner, if getuid().is_root() { NONROOT } else { getuid().as_raw() });
+    let owner = std::fs::metadata(format!("/proc/{}", id.as_raw_nonzero()))
+        .unwrap()
+        .uid();
+    assert_eq!(
+        owner,
+        if getuid().is_root() {
+            NONROOT
+        } else {
+            getuid().as_raw()
+        }
+    );
 
     let told = Instant::now();
     kill_process(id, Signal::TERM).unwrap();
-    until("the server has ended", async || server.0.try_wait().unwrap().is_some()).await;
+    until("the server has ended", async || {
+        server.0.try_wait().unwrap().is_some()
+    })
+    .await;
     assert_eq!(server.0.wait().unwrap().code(), Some(0));
-    assert!(told.elapsed() < Duration::from_secs(15), "a stop takes the drain of 2 s and the calls under way");
+    assert!(
+        told.elapsed() < Duration::from_secs(15),
+        "a stop takes the drain of 2 s and the calls under way"
+    );
     assert_eq!(files(root.path()), before);
 }
 
@@ -85,15 +124,29 @@ fn the_image_holds_the_binary_its_libraries_and_nothing_that_could_be_run_or_wri
     let root = image();
     let all = files(root.path());
     let named = |name: &str| all.iter().any(|(path, ..)| path.ends_with(name));
-    for needed in ["telecom-grpc", "etc/ssl/certs/ca-certificates.crt", "etc/passwd", "libc.so.6"] {
+    for needed in [
+        "telecom-grpc",
+        "etc/ssl/certs/ca-certificates.crt",
+        "etc/passwd",
+        "libc.so.6",
+    ] {
         assert!(named(needed), "{needed} is missing");
     }
     for (path, _, modified, _) in &all {
         let data = std::fs::metadata(path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy();
-        assert_eq!(data.mode() & 0o022, 0, "{} could be written by others", path.display());
+        assert_eq!(
+            data.mode() & 0o022,
+            0,
+            "{} could be written by others",
+            path.display()
+        );
         assert_eq!(*modified, 0, "{} has a time of its own", path.display());
         let program = data.is_file() && data.mode() & 0o111 != 0;
-        assert!(!program || name == "telecom-grpc" || name.contains(".so"), "{} could be run", path.display());
+        assert!(
+            !program || name == "telecom-grpc" || name.contains(".so"),
+            "{} could be run",
+            path.display()
+        );
     }
 }

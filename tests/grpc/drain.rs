@@ -32,9 +32,19 @@ impl Drop for Process {
 
 impl Process {
     fn start(pool: &PgPool, issuer: &Issuer) -> (Self, Endpoint) {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let process = configured(Command::new(binary()), port, pool, issuer).stdout(Stdio::null()).spawn().unwrap();
-        (Self(process), Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap())
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let process = configured(Command::new(binary()), port, pool, issuer)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        (
+            Self(process),
+            Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap(),
+        )
     }
 }
 
@@ -43,35 +53,59 @@ pub(super) fn binary() -> PathBuf {
 }
 
 /// With the variables of the documentation and no other.
-pub(super) fn configured(mut command: Command, port: u16, pool: &PgPool, issuer: &Issuer) -> Command {
+pub(super) fn configured(
+    mut command: Command,
+    port: u16,
+    pool: &PgPool,
+    issuer: &Issuer,
+) -> Command {
     command
         .env_clear()
-        .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
+        .env(
+            "DATABASE_URL",
+            pool.connect_options().to_url_lossy().as_str(),
+        )
         .env("DATABASE_MAX_CONNECTIONS", "4")
         .env("TELECOM_GRPC_ADDRESS", format!("127.0.0.1:{port}"))
         .env("TELECOM_GRPC_DRAIN_SECONDS", "2")
-        .envs([("TELECOM_AUTH_ISSUER", ISSUER), ("TELECOM_AUTH_AUDIENCE", AUDIENCE)])
-        .env("TELECOM_AUTH_JWKS", serde_json::to_string(&issuer.jwks()).unwrap());
+        .envs([
+            ("TELECOM_AUTH_ISSUER", ISSUER),
+            ("TELECOM_AUTH_AUDIENCE", AUDIENCE),
+        ])
+        .env(
+            "TELECOM_AUTH_JWKS",
+            serde_json::to_string(&issuer.jwks()).unwrap(),
+        );
     command
 }
 
 async fn connect(endpoint: &Endpoint) -> Channel {
-    until("the server listens", async || endpoint.connect().await.is_ok()).await;
+    until("the server listens", async || {
+        endpoint.connect().await.is_ok()
+    })
+    .await;
     endpoint.connect().await.unwrap()
 }
 
 async fn is_serving(channel: Channel) -> bool {
-    let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
+    let answer = HealthClient::new(channel)
+        .check(HealthCheckRequest::default())
+        .await;
     answer.is_ok_and(|answer| answer.into_inner().status == 1)
 }
 
-/// Calls again and again, and asks between calls how the server is, as a load balancer does; answers how many were answered.
+/// Calls again and again, and asks between calls how the server is, as a load balancer does;
+/// answers how many were answered.
 async fn call_until_told(channel: Channel, token: String) -> usize {
     let mut answered = 0;
     while is_serving(channel.clone()).await {
         let mut request = Request::new(v1::ListNodeServersRequest::default());
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
-        let answer = NodeServerManageClient::new(channel.clone()).list_node_servers(request).await;
+        request
+            .metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse().unwrap());
+        let answer = NodeServerManageClient::new(channel.clone())
+            .list_node_servers(request)
+            .await;
         assert_eq!(answer.unwrap().into_inner().total, 1);
         answered += 1;
     }
@@ -86,14 +120,23 @@ async fn a_busy_server_that_gets_sigterm_ends_and_no_call_fails(pool: PgPool) {
     claims["exp"] = json!(System.now().timestamp() + 600);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        clients.push(tokio::spawn(call_until_told(connect(&endpoint).await, issuer.sign(&claims))));
+        clients.push(tokio::spawn(call_until_told(
+            connect(&endpoint).await,
+            issuer.sign(&claims),
+        )));
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     let id = Pid::from_raw(i32::try_from(process.0.id()).unwrap()).unwrap();
     kill_process(id, Signal::TERM).unwrap();
     for client in clients {
-        assert!(client.await.unwrap() > 0, "each client was answered, and never refused");
+        assert!(
+            client.await.unwrap() > 0,
+            "each client was answered, and never refused"
+        );
     }
-    until("the server has ended", async || process.0.try_wait().unwrap().is_some()).await;
+    until("the server has ended", async || {
+        process.0.try_wait().unwrap().is_some()
+    })
+    .await;
     assert_eq!(process.0.wait().unwrap().code(), Some(0));
 }

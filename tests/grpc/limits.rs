@@ -21,14 +21,24 @@ async fn serve(config: GrpcConfig) -> GrpcServer {
 }
 
 async fn watch(channel: &Channel) -> Result<Streaming<HealthCheckResponse>, Status> {
-    Ok(HealthClient::new(channel.clone()).watch(HealthCheckRequest::default()).await?.into_inner())
+    Ok(HealthClient::new(channel.clone())
+        .watch(HealthCheckRequest::default())
+        .await?
+        .into_inner())
 }
 
 async fn is_served(server: &GrpcServer) -> bool {
-    let Ok(channel) = Channel::from_shared(format!("http://{}", server.address)).unwrap().connect().await else {
+    let Ok(channel) = Channel::from_shared(format!("http://{}", server.address))
+        .unwrap()
+        .connect()
+        .await
+    else {
         return false;
     };
-    HealthClient::new(channel).check(HealthCheckRequest::default()).await.is_ok()
+    HealthClient::new(channel)
+        .check(HealthCheckRequest::default())
+        .await
+        .is_ok()
 }
 
 /// Waits until the server closes a connection; answers how long that took.
@@ -36,7 +46,9 @@ async fn closed(mut stream: TcpStream) -> Duration {
     let began = Instant::now();
     let mut rest = Vec::new();
     // Closed in good order or not.
-    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.unwrap();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest))
+        .await
+        .unwrap();
     began.elapsed()
 }
 
@@ -51,7 +63,11 @@ async fn an_open_watch_does_not_hold_a_stop() {
     assert_eq!(changes.message().await.unwrap().unwrap().status, 2);
     assert!(changes.message().await.unwrap().is_none(), "the watch ends");
     server.stopped().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -62,15 +78,25 @@ async fn watches_are_bounded_and_a_closed_one_makes_room() {
     for _ in 0..64 {
         open.push(watch(&channel).await.unwrap());
     }
-    assert_eq!(watch(&channel).await.unwrap_err().code(), Code::ResourceExhausted);
+    assert_eq!(
+        watch(&channel).await.unwrap_err().code(),
+        Code::ResourceExhausted
+    );
     open.truncate(60);
     telecom_tests::until("there is room", async || watch(&channel).await.is_ok()).await;
 }
 
 #[tokio::test]
 async fn connections_are_bounded_and_a_closed_one_makes_room() {
-    let server = serve(GrpcConfig { max_connections: 2, ..config() }).await;
-    let held = [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
+    let server = serve(GrpcConfig {
+        max_connections: 2,
+        ..config()
+    })
+    .await;
+    let held = [
+        TcpStream::connect(server.address).await.unwrap(),
+        TcpStream::connect(server.address).await.unwrap(),
+    ];
     telecom_tests::until("no more are served", async || !is_served(&server).await).await;
     drop(held);
     telecom_tests::until("there is room", async || is_served(&server).await).await;
@@ -78,7 +104,11 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed() {
-    let server = serve(GrpcConfig { idle: Duration::from_millis(300), ..config() }).await;
+    let server = serve(GrpcConfig {
+        idle: Duration::from_millis(300),
+        ..config()
+    })
+    .await;
     let silent = TcpStream::connect(server.address).await.unwrap();
     assert!(closed(silent).await < Duration::from_secs(3));
     let mut begun = TcpStream::connect(server.address).await.unwrap();
@@ -96,6 +126,9 @@ async fn a_connection_carries_128_calls_at_once() {
     assert_eq!(header[3], 4, "the server's settings come first");
     let mut settings = vec![0; usize::from(u16::from_be_bytes([header[1], header[2]]))];
     stream.read_exact(&mut settings).await.unwrap();
-    let streams = settings.chunks(6).find(|setting| setting[..2] == [0, 3]).map(|setting| setting[2..].to_vec());
+    let streams = settings
+        .chunks(6)
+        .find(|setting| setting[..2] == [0, 3])
+        .map(|setting| setting[2..].to_vec());
     assert_eq!(streams, Some(128_u32.to_be_bytes().to_vec()));
 }

@@ -1,4 +1,5 @@
-//! What cannot be read is the caller's fault over gRPC as well: with a code, a reason, and one line in the log.
+//! What cannot be read is the caller's fault over gRPC as well: with a code, a reason, and one line
+//! in the log.
 
 use std::sync::OnceLock;
 
@@ -29,12 +30,20 @@ const PACKAGES: &str = "telecom.v1.PackageQueueManage/ListQueuedPackages";
 const REQUEST_ID: &str = "7c0e3b1a-5f0d-4c8e-9a6b-2f1d3e4c5b6a";
 
 fn reason(status: &Status) -> String {
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
 }
 
 fn of_admin(issuer: &Issuer, message: Vec<u8>) -> Request<Vec<u8>> {
     let mut request = Request::new(message);
-    request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin_with_secrets()).parse().unwrap());
+    request.metadata_mut().insert(
+        "authorization",
+        format!("Bearer {}", issuer.admin_with_secrets())
+            .parse()
+            .unwrap(),
+    );
     request
 }
 
@@ -44,18 +53,72 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let channel = server.connect().await;
     let log = Log::begin();
-    // Field 1 as a varint without an end; field 2, a string, that is not UTF-8; one that is longer than the message;
-    // a group that nobody closes; field 0.
+    // Field 1 as a varint without an end; field 2, a string, that is not UTF-8; one that is longer
+    // than the message; a group that nobody closes; field 0.
     for (what, method, message, code, expected) in [
-        ("no end", TRAFFIC, vec![0x08, 0xff], Code::InvalidArgument, "malformed_message"),
-        ("not UTF-8", TRAFFIC, vec![0x12, 0x02, 0xff, 0xfe], Code::InvalidArgument, "malformed_message"),
-        ("cut off", PACKAGES, vec![0x0a, 0x24, b'x'], Code::InvalidArgument, "malformed_message"),
-        ("open group", TRAFFIC, vec![0x0b], Code::InvalidArgument, "malformed_message"),
-        ("field 0", TRAFFIC, vec![0x00, 0x00], Code::InvalidArgument, "malformed_message"),
-        ("another type", TRAFFIC, vec![0x0a, 0x00], Code::InvalidArgument, "malformed_message"),
-        ("too large", TRAFFIC, vec![0; 20_000], Code::ResourceExhausted, "message_too_large"),
-        ("no such method", "telecom.v1.Telecom/DropTables", vec![], Code::Unimplemented, "unimplemented"),
-        ("no such service", "telecom.v2.Telecom/ListNodes", vec![], Code::Unimplemented, "unimplemented"),
+        (
+            "no end",
+            TRAFFIC,
+            vec![0x08, 0xff],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "not UTF-8",
+            TRAFFIC,
+            vec![0x12, 0x02, 0xff, 0xfe],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "cut off",
+            PACKAGES,
+            vec![0x0a, 0x24, b'x'],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "open group",
+            TRAFFIC,
+            vec![0x0b],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "field 0",
+            TRAFFIC,
+            vec![0x00, 0x00],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "another type",
+            TRAFFIC,
+            vec![0x0a, 0x00],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "too large",
+            TRAFFIC,
+            vec![0; 20_000],
+            Code::ResourceExhausted,
+            "message_too_large",
+        ),
+        (
+            "no such method",
+            "telecom.v1.Telecom/DropTables",
+            vec![],
+            Code::Unimplemented,
+            "unimplemented",
+        ),
+        (
+            "no such service",
+            "telecom.v2.Telecom/ListNodes",
+            vec![],
+            Code::Unimplemented,
+            "unimplemented",
+        ),
         (
             "not even text",
             "grpc.health.v1.Health/Check",
@@ -64,8 +127,14 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
             "malformed_message",
         ),
     ] {
-        let status = call_raw(&channel, method, of_admin(&issuer, message)).await.unwrap_err();
-        assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{what}: {status:?}");
+        let status = call_raw(&channel, method, of_admin(&issuer, message))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (code, expected),
+            "{what}: {status:?}"
+        );
         let lines = log.take("call");
         assert_eq!(lines.len(), 1, "{what}: {lines:?}");
         assert_eq!(
@@ -75,11 +144,20 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
         );
     }
     let mut strange = of_admin(&issuer, vec![]);
-    strange.metadata_mut().insert("grpc-encoding", "zip".parse().unwrap());
+    strange
+        .metadata_mut()
+        .insert("grpc-encoding", "zip".parse().unwrap());
     let status = call_raw(&channel, TRAFFIC, strange).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "unimplemented"));
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::Unimplemented, "unimplemented")
+    );
     // The channel is as good as before.
-    assert!(call_raw(&channel, PACKAGES, of_admin(&issuer, vec![])).await.is_ok());
+    assert!(
+        call_raw(&channel, PACKAGES, of_admin(&issuer, vec![]))
+            .await
+            .is_ok()
+    );
 }
 
 /// Frames that no client library would send: a flag, a length of four bytes, a message.
@@ -91,16 +169,62 @@ async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
     let log = Log::begin();
     let packed = [&[1, 0, 0, 0, 3][..], b"xyz"].concat();
     for (what, encoding, frames, code, expected) in [
-        ("no frame", "identity", vec![], Code::InvalidArgument, "malformed_message"),
-        ("half a header", "identity", vec![0, 0, 0], Code::InvalidArgument, "malformed_message"),
-        ("half a message", "identity", vec![0, 0, 0, 0, 9, 8, 1], Code::InvalidArgument, "malformed_message"),
-        ("no such flag", "identity", vec![7, 0, 0, 0, 0], Code::InvalidArgument, "malformed_message"),
-        ("packed, no word how", "identity", packed.clone(), Code::InvalidArgument, "malformed_message"),
-        ("no gzip", "gzip", packed, Code::InvalidArgument, "malformed_message"),
-        ("a great length", "identity", vec![0, 0xff, 0xff, 0xff, 0xff], Code::ResourceExhausted, "message_too_large"),
+        (
+            "no frame",
+            "identity",
+            vec![],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "half a header",
+            "identity",
+            vec![0, 0, 0],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "half a message",
+            "identity",
+            vec![0, 0, 0, 0, 9, 8, 1],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "no such flag",
+            "identity",
+            vec![7, 0, 0, 0, 0],
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "packed, no word how",
+            "identity",
+            packed.clone(),
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "no gzip",
+            "gzip",
+            packed,
+            Code::InvalidArgument,
+            "malformed_message",
+        ),
+        (
+            "a great length",
+            "identity",
+            vec![0, 0xff, 0xff, 0xff, 0xff],
+            Code::ResourceExhausted,
+            "message_too_large",
+        ),
     ] {
         let status = send_frames(&channel, &issuer, encoding, frames).await;
-        assert_eq!((status.code(), reason(&status).as_str()), (code, expected), "{what}: {status:?}");
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (code, expected),
+            "{what}: {status:?}"
+        );
         let lines = log.take("call");
         assert_eq!(
             (lines.len(), &lines[0]["level"], &lines[0]["error_code"]),
@@ -109,17 +233,26 @@ async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
         );
     }
     // What is small on its way and large when unpacked.
-    let mut client = tonic::client::Grpc::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
+    let mut client =
+        tonic::client::Grpc::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
     client.ready().await.unwrap();
     let path = format!("/{TRAFFIC}").parse().unwrap();
-    let status = client.unary(of_admin(&issuer, vec![0; 1 << 20]), path, BytesCodec).await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::ResourceExhausted, "message_too_large"));
+    let status = client
+        .unary(of_admin(&issuer, vec![0; 1 << 20]), path, BytesCodec)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::ResourceExhausted, "message_too_large")
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn junk_in_grpc_web_text_is_the_clients_fault(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
-    let web = Some(CorsConfig { allowed_origins: vec![] });
+    let web = Some(CorsConfig {
+        allowed_origins: vec![],
+    });
     let server = GrpcServer::start(&world, &issuer, GrpcConfig { web, ..config() }).await;
     let channel = server.connect().await;
     let log = Log::begin();
@@ -131,14 +264,27 @@ async fn junk_in_grpc_web_text_is_the_clients_fault(pool: PgPool) {
             .unwrap();
         let answer = channel.clone().oneshot(request).await.unwrap();
         let status = Status::from_header_map(answer.headers()).unwrap();
-        assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "malformed_message"), "{junk}");
+        assert_eq!(
+            (status.code(), reason(&status).as_str()),
+            (Code::InvalidArgument, "malformed_message"),
+            "{junk}"
+        );
         let lines = log.take("call");
-        assert_eq!((lines.len(), &lines[0]["level"]), (1, &json!("INFO")), "{junk}: {lines:?}");
+        assert_eq!(
+            (lines.len(), &lines[0]["level"]),
+            (1, &json!("INFO")),
+            "{junk}: {lines:?}"
+        );
     }
 }
 
 /// Sends what a body holds, whatever it is, and answers what is said to it.
-async fn send_frames(channel: &Channel, issuer: &Issuer, encoding: &str, frames: Vec<u8>) -> Status {
+async fn send_frames(
+    channel: &Channel,
+    issuer: &Issuer,
+    encoding: &str,
+    frames: Vec<u8>,
+) -> Status {
     let request = http::Request::post(format!("http://test/{TRAFFIC}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
@@ -153,15 +299,29 @@ async fn send_frames(channel: &Channel, issuer: &Issuer, encoding: &str, frames:
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_answer_that_is_too_large_is_refused_before_it_is_sent(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
-    world.sql("update telecom.node_client set location = repeat('y', 5000000)").await;
+    world
+        .sql("update telecom.node_client set location = repeat('y', 5000000)")
+        .await;
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let log = Log::begin();
     let (channel, token) = (server.connect().await, issuer.admin());
-    let answer = call(&channel, "telecom.v1.NodeClientManage/ShowNodeClient", json!({ "id": 11 }), Some(&token));
+    let answer = call(
+        &channel,
+        "telecom.v1.NodeClientManage/ShowNodeClient",
+        json!({ "id": 11 }),
+        Some(&token),
+    );
     let status = answer.await.unwrap_err();
-    assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "answer_too_large"));
+    assert_eq!(
+        (status.code(), reason(&status).as_str()),
+        (Code::InvalidArgument, "answer_too_large")
+    );
     let lines = log.take("call");
-    assert_eq!((lines.len(), &lines[0]["error_code"]), (1, &json!("answer_too_large")), "{lines:?}");
+    assert_eq!(
+        (lines.len(), &lines[0]["error_code"]),
+        (1, &json!("answer_too_large")),
+        "{lines:?}"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -175,16 +335,38 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
         let metadata = request.metadata_mut();
         metadata.insert("authorization", format!("Bearer {token}").parse().unwrap());
         metadata.insert("x-request-id", REQUEST_ID.parse().unwrap());
-        metadata.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
-        let _ = call_with(&channel, "telecom.v1.NodeServerManage/ListNodeServers", request).await;
+        metadata.insert(
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+                .parse()
+                .unwrap(),
+        );
+        let _ = call_with(
+            &channel,
+            "telecom.v1.NodeServerManage/ListNodeServers",
+            request,
+        )
+        .await;
         let mut lines = log.take("call");
         assert_eq!(lines.len(), 1, "{lines:?}");
         lines.remove(0)
     };
     for (message, token, level, code, error_code) in [
         (json!({}), issuer.admin(), "INFO", "Ok", Value::Null),
-        (json!({ "limit": 1_000 }), issuer.admin(), "INFO", "InvalidArgument", json!("invalid_parameter")),
-        (json!({}), "x".to_owned(), "INFO", "Unauthenticated", json!("token_malformed")),
+        (
+            json!({ "limit": 1_000 }),
+            issuer.admin(),
+            "INFO",
+            "InvalidArgument",
+            json!("invalid_parameter"),
+        ),
+        (
+            json!({}),
+            "x".to_owned(),
+            "INFO",
+            "Unauthenticated",
+            json!("token_malformed"),
+        ),
     ] {
         let line = ask(message, token.clone()).await;
         for (name, value) in [
@@ -194,7 +376,10 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
             ("code", json!(code)),
             ("error_code", error_code),
             ("request_id", json!(REQUEST_ID)),
-            ("trace_id", json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
+            (
+                "trace_id",
+                json!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ),
         ] {
             assert_eq!(line[name], value, "{name}: {line}");
         }
@@ -203,7 +388,11 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
     }
     world.api.close().await;
     let line = ask(json!({}), issuer.admin()).await;
-    assert_eq!((&line["level"], &line["error_code"]), (&json!("WARN"), &json!("unavailable")), "{line}");
+    assert_eq!(
+        (&line["level"], &line["error_code"]),
+        (&json!("WARN"), &json!("unavailable")),
+        "{line}"
+    );
     assert!(line["cause"].is_string(), "{line}");
 }
 
@@ -211,7 +400,11 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
 fn server() -> (&'static Runtime, &'static Channel, &'static Issuer) {
     static SERVER: OnceLock<(Runtime, Channel, Issuer, GrpcServer)> = OnceLock::new();
     let (runtime, channel, issuer, _) = SERVER.get_or_init(|| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let issuer = Issuer::default();
         let (server, channel) = runtime.block_on(async {
             let server = GrpcServer::start(&World::offline(), &issuer, config()).await;
@@ -252,10 +445,17 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         bytes.push(rest.to_le_bytes()[0]);
         bytes
     });
-    let text =
-        (0_u8..8, prop_oneof![any::<Vec<u8>>(), ".{0,40}".prop_map(String::into_bytes)]).prop_map(|(field, text)| {
+    let text = (
+        0_u8..8,
+        prop_oneof![any::<Vec<u8>>(), ".{0,40}".prop_map(String::into_bytes)],
+    )
+        .prop_map(|(field, text)| {
             let text: Vec<u8> = text.into_iter().take(100).collect();
-            [vec![field << 3 | 2, u8::try_from(text.len()).unwrap()], text].concat()
+            [
+                vec![field << 3 | 2, u8::try_from(text.len()).unwrap()],
+                text,
+            ]
+            .concat()
         });
     prop_oneof![
         any::<Vec<u8>>(),
@@ -264,18 +464,21 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 768, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 768, failure_persistence: None,
+        ..ProptestConfig::default() })]
 
     #[test]
     fn no_message_is_a_fault_of_ours(operation in 0..OPERATIONS.len(), message in message()) {
         let (runtime, channel, issuer) = server();
-        check(runtime.block_on(call_raw(channel, OPERATIONS[operation].method, of_admin(issuer, message))))?;
+        check(runtime.block_on(call_raw(channel, OPERATIONS[operation].method, of_admin(issuer,
+            message))))?;
     }
 
     #[test]
     fn no_metadata_is_a_fault_of_ours(
         name in prop_oneof![
-            Just("authorization"), Just("grpc-timeout"), Just("grpc-encoding"), Just("grpc-accept-encoding"),
+            Just("authorization"), Just("grpc-timeout"), Just("grpc-encoding"),
+                Just("grpc-accept-encoding"),
             Just("x-request-id"), Just("traceparent"), Just("x"),
         ],
         value in prop_oneof!["[ -~]{0,200}", "[0-9]{1,9}[HMSmun]", "Bearer [A-Za-z0-9_.-]{0,80}"],

@@ -35,14 +35,18 @@ async fn serve(pool: PgPool, config: GrpcConfig) -> (World, Issuer, GrpcServer) 
 /// While it lives, nobody can read node servers.
 async fn lock_servers(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut tx = pool.begin().await.unwrap();
-    sqlx::query("lock table telecom.node_server in access exclusive mode").execute(&mut *tx).await.unwrap();
+    sqlx::query("lock table telecom.node_server in access exclusive mode")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
     tx
 }
 
 /// How many calls stand in the database before the lock.
 async fn waiting(pool: &PgPool) -> i64 {
     sqlx::query_scalar(
-        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        "select count(*) from pg_stat_activity where datname = current_database() \
+         and wait_event_type = 'Lock'",
     )
     .fetch_one(pool)
     .await
@@ -51,17 +55,30 @@ async fn waiting(pool: &PgPool) -> i64 {
 
 fn asking(token: &str) -> Request<v1::ListNodeServersRequest> {
     let mut request = Request::new(v1::ListNodeServersRequest::default());
-    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
 async fn list(channel: Channel, token: String) -> Result<i64, Status> {
-    Ok(NodeServerManageClient::new(channel).list_node_servers(asking(&token)).await?.into_inner().total)
+    Ok(NodeServerManageClient::new(channel)
+        .list_node_servers(asking(&token))
+        .await?
+        .into_inner()
+        .total)
 }
 
 async fn status_of(channel: &Channel, service: &str) -> i32 {
-    let request = HealthCheckRequest { service: service.to_owned() };
-    HealthClient::new(channel.clone()).check(request).await.unwrap().into_inner().status
+    let request = HealthCheckRequest {
+        service: service.to_owned(),
+    };
+    HealthClient::new(channel.clone())
+        .check(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .status
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -70,32 +87,73 @@ async fn a_standard_client_that_knows_nothing_finds_and_calls_all_there_is(pool:
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let messages = OPERATIONS.map(|operation| {
         let name = operation.method.rsplit('/').next().unwrap().to_owned();
-        (name, serde_json::from_str::<Value>(operation.message).unwrap())
+        (
+            name,
+            serde_json::from_str::<Value>(operation.message).unwrap(),
+        )
     });
     let (address, token) = (server.address.to_string(), issuer.admin());
     let answered = tokio::task::spawn_blocking(move || {
         let python = Environment::ensure(&Settings::lasting(root), "grpc").unwrap();
         let mut client = Command::new(python.program("python"));
-        client.arg(root.join("tests/grpc/stranger.py")).args([address, token]);
-        client.arg(Value::Object(messages.into_iter().collect::<Map<_, _>>()).to_string()).output().unwrap()
+        client
+            .arg(root.join("tests/grpc/stranger.py"))
+            .args([address, token]);
+        client
+            .arg(Value::Object(messages.into_iter().collect::<Map<_, _>>()).to_string())
+            .output()
+            .unwrap()
     });
     let output = answered.await.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for service in ["Telecom", "NodeServerManage", "NodeClientManage", "PackageQueueManage"] {
-        assert!(found["services"].as_array().unwrap().contains(&json!(format!("telecom.v1.{service}"))), "{found}");
+    for service in [
+        "Telecom",
+        "NodeServerManage",
+        "NodeClientManage",
+        "PackageQueueManage",
+    ] {
+        assert!(
+            found["services"]
+                .as_array()
+                .unwrap()
+                .contains(&json!(format!("telecom.v1.{service}"))),
+            "{found}"
+        );
     }
-    assert_eq!((&found["health"], found["answers"].as_object().unwrap().len()), (&json!(1), OPERATIONS.len()));
-    assert_eq!(found["answers"]["ListNodeServers"]["servers"][0]["name"], "s1");
+    assert_eq!(
+        (
+            &found["health"],
+            found["answers"].as_object().unwrap().len()
+        ),
+        (&json!(1), OPERATIONS.len())
+    );
+    assert_eq!(
+        found["answers"]["ListNodeServers"]["servers"][0]["name"],
+        "s1"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn reflection_can_be_switched_off(pool: PgPool) {
     use tonic_reflection::pb::v1::ServerReflectionRequest;
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-    let (_world, _, server) = serve(pool, GrpcConfig { reflection: false, ..config() }).await;
+    let (_world, _, server) = serve(
+        pool,
+        GrpcConfig {
+            reflection: false,
+            ..config()
+        },
+    )
+    .await;
     let mut client = ServerReflectionClient::new(server.connect().await);
-    let refused = client.server_reflection_info(tokio_stream::once(ServerReflectionRequest::default())).await;
+    let refused = client
+        .server_reflection_info(tokio_stream::once(ServerReflectionRequest::default()))
+        .await;
     assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
 }
 
@@ -105,42 +163,86 @@ async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
     let lock = lock_servers(&world.pool).await;
     let mut request = asking(&issuer.admin());
     request.set_timeout(Duration::from_millis(300));
-    let status = NodeServerManageClient::new(server.connect().await).list_node_servers(request).await.unwrap_err();
+    let status = NodeServerManageClient::new(server.connect().await)
+        .list_node_servers(request)
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
-    until("the query is cancelled", async || waiting(&world.pool).await == 0).await;
+    until("the query is cancelled", async || {
+        waiting(&world.pool).await == 0
+    })
+    .await;
     // And one that is a single statement.
-    let mut request = Request::new(v1::ShowNodeServerRequest { id: 1, reveal_secrets: false });
-    request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin()).parse().unwrap());
+    let mut request = Request::new(v1::ShowNodeServerRequest {
+        id: 1,
+        reveal_secrets: false,
+    });
+    request.metadata_mut().insert(
+        "authorization",
+        format!("Bearer {}", issuer.admin()).parse().unwrap(),
+    );
     request.set_timeout(Duration::from_millis(300));
-    let status = NodeServerManageClient::new(server.connect().await).show_node_server(request).await.unwrap_err();
+    let status = NodeServerManageClient::new(server.connect().await)
+        .show_node_server(request)
+        .await
+        .unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
-    until("the statement is ended", async || waiting(&world.pool).await == 0).await;
+    until("the statement is ended", async || {
+        waiting(&world.pool).await == 0
+    })
+    .await;
     drop(lock);
-    assert_eq!(list(server.connect().await, issuer.admin()).await.unwrap(), 1);
+    assert_eq!(
+        list(server.connect().await, issuer.admin()).await.unwrap(),
+        1
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_call_without_a_deadline_ends_by_the_servers(pool: PgPool) {
-    let limits = GrpcConfig { call_timeout: Duration::from_millis(200), ..config() };
+    let limits = GrpcConfig {
+        call_timeout: Duration::from_millis(200),
+        ..config()
+    };
     let (world, issuer, server) = serve(pool, limits).await;
     let _lock = lock_servers(&world.pool).await;
-    let status = list(server.connect().await, issuer.admin()).await.unwrap_err();
+    let status = list(server.connect().await, issuer.admin())
+        .await
+        .unwrap_err();
     assert_eq!(
-        (status.code(), status.get_details_error_info().unwrap().reason.as_str()),
+        (
+            status.code(),
+            status.get_details_error_info().unwrap().reason.as_str()
+        ),
         (Code::DeadlineExceeded, "deadline_exceeded")
     );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn more_calls_than_allowed_are_told_to_come_again(pool: PgPool) {
-    let (world, issuer, server) = serve(pool, GrpcConfig { max_calls: 1, ..config() }).await;
+    let (world, issuer, server) = serve(
+        pool,
+        GrpcConfig {
+            max_calls: 1,
+            ..config()
+        },
+    )
+    .await;
     let lock = lock_servers(&world.pool).await;
     // A connection has a limit of its own: these are two.
     let first = tokio::spawn(list(server.connect().await, issuer.admin()));
-    until("the first call waits", async || waiting(&world.pool).await == 1).await;
-    let status = list(server.connect().await, issuer.admin()).await.unwrap_err();
+    until("the first call waits", async || {
+        waiting(&world.pool).await == 1
+    })
+    .await;
+    let status = list(server.connect().await, issuer.admin())
+        .await
+        .unwrap_err();
     let details = status.get_error_details();
-    assert_eq!((status.code(), details.error_info().unwrap().reason.as_str()), (Code::Unavailable, "overloaded"));
+    assert_eq!(
+        (status.code(), details.error_info().unwrap().reason.as_str()),
+        (Code::Unavailable, "overloaded")
+    );
     assert!(details.retry_info().is_some());
     drop(lock);
     assert_eq!(first.await.unwrap().unwrap(), 1);
@@ -150,46 +252,104 @@ async fn more_calls_than_allowed_are_told_to_come_again(pool: PgPool) {
 async fn a_change_that_nobody_waits_for_any_more_is_given_up_in_the_database(pool: PgPool) {
     let (world, issuer, server) = serve(pool, config()).await;
     let lock = lock_servers(&world.pool).await;
-    let change = v1::SetNodeServerMaintenanceRequest { id: 1, maintenance: true, reason: "x".into() };
+    let change = v1::SetNodeServerMaintenanceRequest {
+        id: 1,
+        maintenance: true,
+        reason: "x".into(),
+    };
     let mut request = Request::new(change);
-    request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.admin()).parse().unwrap());
+    request.metadata_mut().insert(
+        "authorization",
+        format!("Bearer {}", issuer.admin()).parse().unwrap(),
+    );
     request.set_timeout(Duration::from_millis(300));
     let mut client = NodeServerManageClient::new(server.connect().await);
-    assert_eq!(client.set_node_server_maintenance(request).await.unwrap_err().code(), Code::DeadlineExceeded);
-    until("the statement is cancelled", async || waiting(&world.pool).await == 0).await;
+    assert_eq!(
+        client
+            .set_node_server_maintenance(request)
+            .await
+            .unwrap_err()
+            .code(),
+        Code::DeadlineExceeded
+    );
+    until("the statement is cancelled", async || {
+        waiting(&world.pool).await == 0
+    })
+    .await;
     drop(lock);
-    assert_eq!(world.number("select count(*) from telecom.node_server where status = 'maintenance'").await, 0);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.node_server where status = 'maintenance'")
+            .await,
+        0
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn answers_are_compressed_for_those_who_take_it(pool: PgPool) {
     let (_world, issuer, server) = serve(pool, config()).await;
     let channel = server.connect().await;
-    let mut zipped = NodeServerManageClient::new(channel.clone()).send_compressed(Gzip).accept_compressed(Gzip);
-    let answer = zipped.list_node_servers(asking(&issuer.admin())).await.unwrap();
+    let mut zipped = NodeServerManageClient::new(channel.clone())
+        .send_compressed(Gzip)
+        .accept_compressed(Gzip);
+    let answer = zipped
+        .list_node_servers(asking(&issuer.admin()))
+        .await
+        .unwrap();
     assert_eq!(answer.metadata().get("grpc-encoding").unwrap(), "gzip");
     let mut plain = NodeServerManageClient::new(channel);
-    let other = plain.list_node_servers(asking(&issuer.admin())).await.unwrap();
+    let other = plain
+        .list_node_servers(asking(&issuer.admin()))
+        .await
+        .unwrap();
     assert!(other.metadata().get("grpc-encoding").is_none());
     assert_eq!(answer.into_inner(), other.into_inner());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_server_that_is_stopped_says_so_and_lets_every_call_end(pool: PgPool) {
-    let (world, issuer, mut server) = serve(pool, GrpcConfig { drain: Duration::from_millis(500), ..config() }).await;
+    let (world, issuer, mut server) = serve(
+        pool,
+        GrpcConfig {
+            drain: Duration::from_millis(500),
+            ..config()
+        },
+    )
+    .await;
     let channel = server.connect().await;
     assert_eq!(status_of(&channel, "telecom.v1.Telecom").await, 1);
     let lock = lock_servers(&world.pool).await;
     let under_way = tokio::spawn(list(channel.clone(), issuer.admin()));
-    until("the call is under way", async || waiting(&world.pool).await == 1).await;
+    until("the call is under way", async || {
+        waiting(&world.pool).await == 1
+    })
+    .await;
     server.stop();
-    until("health says not serving", async || status_of(&channel, "").await == 2).await;
+    until("health says not serving", async || {
+        status_of(&channel, "").await == 2
+    })
+    .await;
     // While it drains, calls are still answered, on old connections and on new ones.
     for channel in [channel.clone(), server.connect().await] {
         let mut client = TelecomClient::new(channel);
-        let mut request = Request::new(v1::GetRecentTrafficUsageRequest { range: 1, ..Default::default() });
-        request.metadata_mut().insert("authorization", format!("Bearer {}", issuer.user(user(1))).parse().unwrap());
-        assert_eq!(client.get_recent_traffic_usage(request).await.unwrap().into_inner().raw.len(), 24);
+        let mut request = Request::new(v1::GetRecentTrafficUsageRequest {
+            range: 1,
+            ..Default::default()
+        });
+        request.metadata_mut().insert(
+            "authorization",
+            format!("Bearer {}", issuer.user(user(1))).parse().unwrap(),
+        );
+        assert_eq!(
+            client
+                .get_recent_traffic_usage(request)
+                .await
+                .unwrap()
+                .into_inner()
+                .raw
+                .len(),
+            24
+        );
     }
     tokio::time::sleep(Duration::from_millis(600)).await;
     drop(lock);
@@ -199,36 +359,78 @@ async fn a_server_that_is_stopped_says_so_and_lets_every_call_end(pool: PgPool) 
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_page_in_a_browser_may_call_if_its_origin_is_allowed(pool: PgPool) {
-    let cors = CorsConfig { allowed_origins: vec!["https://app.test".parse().unwrap()] };
-    let (_world, issuer, server) = serve(pool, GrpcConfig { web: Some(cors), ..config() }).await;
+    let cors = CorsConfig {
+        allowed_origins: vec!["https://app.test".parse().unwrap()],
+    };
+    let (_world, issuer, server) = serve(
+        pool,
+        GrpcConfig {
+            web: Some(cors),
+            ..config()
+        },
+    )
+    .await;
     let url = format!("http://{}/{SERVERS}", server.address);
     let token = format!("Bearer {}", issuer.admin());
     let preflight = http::Request::options(&url)
         .header("origin", "https://app.test")
         .header("access-control-request-method", "POST")
-        .header("access-control-request-headers", "authorization,content-type,x-grpc-web,grpc-timeout")
+        .header(
+            "access-control-request-headers",
+            "authorization,content-type,x-grpc-web,grpc-timeout",
+        )
         .body(())
         .unwrap();
-    let allowed = tokio::task::spawn_blocking(move || ureq::run(preflight).unwrap().headers().clone()).await.unwrap();
+    let allowed =
+        tokio::task::spawn_blocking(move || ureq::run(preflight).unwrap().headers().clone())
+            .await
+            .unwrap();
     let allows = |name: &str| allowed[name].to_str().unwrap().to_lowercase();
     assert!(allows("access-control-allow-methods").contains("post"));
-    for header in ["authorization", "content-type", "x-grpc-web", "grpc-timeout"] {
-        assert!(allows("access-control-allow-headers").contains(header), "{header}");
+    for header in [
+        "authorization",
+        "content-type",
+        "x-grpc-web",
+        "grpc-timeout",
+    ] {
+        assert!(
+            allows("access-control-allow-headers").contains(header),
+            "{header}"
+        );
     }
     let answer = tokio::task::spawn_blocking(move || {
         // An empty message: no flags, length 0.
-        let request =
-            ureq::post(&url).header("content-type", "application/grpc-web+proto").header("origin", "https://app.test");
-        let mut response = request.header("authorization", token).header("x-grpc-web", "1").send(&[0_u8; 5]).unwrap();
-        let allowed = response.headers().get("access-control-allow-origin").cloned();
+        let request = ureq::post(&url)
+            .header("content-type", "application/grpc-web+proto")
+            .header("origin", "https://app.test");
+        let mut response = request
+            .header("authorization", token)
+            .header("x-grpc-web", "1")
+            .send(&[0_u8; 5])
+            .unwrap();
+        let allowed = response
+            .headers()
+            .get("access-control-allow-origin")
+            .cloned();
         let kind = response.headers()["content-type"].clone();
-        (response.status().as_u16(), allowed, kind, response.body_mut().read_to_vec().unwrap())
+        (
+            response.status().as_u16(),
+            allowed,
+            kind,
+            response.body_mut().read_to_vec().unwrap(),
+        )
     });
     let (status, allowed, kind, body) = answer.await.unwrap();
-    assert_eq!((status, allowed.unwrap().to_str().unwrap()), (200, "https://app.test"));
+    assert_eq!(
+        (status, allowed.unwrap().to_str().unwrap()),
+        (200, "https://app.test")
+    );
     assert_eq!(kind, "application/grpc-web+proto");
     let text = String::from_utf8_lossy(&body);
-    assert!(text.contains("s1") && text.contains("grpc-status:0"), "{text}");
+    assert!(
+        text.contains("s1") && text.contains("grpc-status:0"),
+        "{text}"
+    );
     // The same server still speaks plain gRPC.
     assert!(list(server.connect().await, issuer.admin()).await.is_ok());
 }

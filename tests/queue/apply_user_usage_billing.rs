@@ -31,7 +31,9 @@ async fn apply(world: &World, bodies: &[Value]) -> Vec<String> {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn the_event_of_the_specification_is_charged_to_the_active_package(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(GIB, 30).await).await;
+    world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     assert!(apply(&world, &[event(user(1), 10, 20)]).await.is_empty());
     assert_eq!(world.items(user(1)).await, [("active".into(), 10, 20)]);
     // It says nothing of what was carried: that counts as much as what was charged.
@@ -43,7 +45,14 @@ async fn usage_without_an_active_package_is_recorded_and_charged_to_none(pool: P
     let world = World::new(pool).await;
     assert!(apply(&world, &[event(user(2), 1, 2)]).await.is_empty());
     assert_eq!(world.usage(user(2)).await, [1, 2, 1, 2]);
-    assert_eq!(world.number("select count(*) from telecom.user_package_usage where package_queue_id is null").await, 1);
+    assert_eq!(
+        world
+            .number(
+                "select count(*) from telecom.user_package_usage where package_queue_id is null"
+            )
+            .await,
+        1
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -53,21 +62,34 @@ async fn usage_of_a_user_who_only_waits_activates_the_oldest_package(pool: PgPoo
     world.waiting_item(user(1), package).await;
     world.waiting_item(user(1), package).await;
     assert!(apply(&world, &[event(user(1), 10, 20)]).await.is_empty());
-    assert_eq!(world.items(user(1)).await, [("active".into(), 10, 20), ("in_queue".into(), 0, 0)]);
+    assert_eq!(
+        world.items(user(1)).await,
+        [("active".into(), 10, 20), ("in_queue".into(), 0, 0)]
+    );
     assert_eq!(world.facts().await[0].0, "PackageActivated");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_unlimited_package_reaches_no_threshold_and_never_ends_by_traffic(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(None, 30).await).await;
-    assert!(apply(&world, &[event(user(1), 1 << 59, 1 << 59)]).await.is_empty());
+    world
+        .active_item(user(1), world.package(None, 30).await)
+        .await;
+    assert!(
+        apply(&world, &[event(user(1), 1 << 59, 1 << 59)])
+            .await
+            .is_empty()
+    );
     world.settle().await;
-    assert_eq!(world.items(user(1)).await, [("active".into(), 1 << 59, 1 << 59)]);
+    assert_eq!(
+        world.items(user(1)).await,
+        [("active".into(), 1 << 59, 1 << 59)]
+    );
     assert_eq!(world.facts().await, []);
 }
 
-/// While usage waits for a user's item, the user is moved on again and again: each look may find an item that is gone.
+/// While usage waits for a user's item, the user is moved on again and again: each look may find an
+/// item that is gone.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: PgPool) {
     let world = World::new(pool).await;
@@ -80,8 +102,10 @@ async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: P
             world.waiting_item(user(1), package).await;
             let mut tx = world.pool.begin().await.unwrap();
             for step in [
-                "update telecom.package_queue set status = 'consumed', ended_at = now(), end_reason = 'time' where status = 'active'",
-                "update telecom.package_queue set status = 'active', activated_at = now(), expires_at = now() + interval '1 day'
+                "update telecom.package_queue set status = 'consumed', ended_at = now(), \
+                 end_reason = 'time' where status = 'active'",
+                "update telecom.package_queue set status = 'active', activated_at = now(),
+                expires_at = now() + interval '1 day'
                  where id = (select min(id) from telecom.package_queue where status = 'in_queue')",
             ] {
                 sqlx::query(step).execute(&mut *tx).await.unwrap();
@@ -92,21 +116,37 @@ async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: P
     };
     let charge = async {
         for id in 0..150 {
-            assert!(apply(&world, &[batch(id, &[event(user(1), 1, 0)])]).await.is_empty());
+            assert!(
+                apply(&world, &[batch(id, &[event(user(1), 1, 0)])])
+                    .await
+                    .is_empty()
+            );
         }
         is_over.store(true, Ordering::Relaxed);
     };
     tokio::join!(move_on, charge);
     let nobody = "select count(*) from telecom.user_package_usage where package_queue_id is null";
     assert_eq!(world.number(nobody).await, 0);
-    assert_eq!(world.number("select sum(upload_bytes)::bigint from telecom.package_queue").await, 150);
+    assert_eq!(
+        world
+            .number("select sum(upload_bytes)::bigint from telecom.package_queue")
+            .await,
+        150
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_event_id_within_a_batch_is_refused(pool: PgPool) {
     let world = World::new(pool).await;
     let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
-    assert_eq!(apply(&world, &[batch(1, &[named]), batch(2, &[event(user(1), 1, 0)])]).await, [message_id(0)]);
+    assert_eq!(
+        apply(
+            &world,
+            &[batch(1, &[named]), batch(2, &[event(user(1), 1, 0)])]
+        )
+        .await,
+        [message_id(0)]
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -114,14 +154,20 @@ async fn a_deployment_may_require_event_ids(pool: PgPool) {
     let world = World::new(pool).await;
     let hook = world.hook().requiring_event_ids(true);
     let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
-    let bodies = texts(&[event(user(1), 1, 0), named, batch(1, &[event(user(1), 1, 0)])]);
+    let bodies = texts(&[
+        event(user(1), 1, 0),
+        named,
+        batch(1, &[event(user(1), 1, 0)]),
+    ]);
     assert_eq!(failures(&deliver(&hook, &bodies).await), [message_id(0)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_batch_delivered_twice_and_at_once_counts_once(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(GIB, 30).await).await;
+    world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     let body = [batch(1, &[event(user(1), 10, 20), event(user(1), 1, 2)])];
     let (first, second) = tokio::join!(apply(&world, &body), apply(&world, &body));
     assert!(first.is_empty() && second.is_empty() && apply(&world, &body).await.is_empty());
@@ -131,9 +177,20 @@ async fn a_batch_delivered_twice_and_at_once_counts_once(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_event_without_an_id_goes_by_its_message_and_one_with_an_id_by_that(pool: PgPool) {
     let world = World::new(pool).await;
-    let (bare, named) = (event(user(1), 1, 0), with(event(user(1), 100, 0), "/event_id", json!(Uuid::from_u128(7))));
+    let (bare, named) = (
+        event(user(1), 1, 0),
+        with(
+            event(user(1), 100, 0),
+            "/event_id",
+            json!(Uuid::from_u128(7)),
+        ),
+    );
     // Two messages of the same bare event are two charges; the same message again is none.
-    assert!(apply(&world, &[bare.clone(), bare.clone()]).await.is_empty());
+    assert!(
+        apply(&world, &[bare.clone(), bare.clone()])
+            .await
+            .is_empty()
+    );
     assert!(apply(&world, &[bare.clone(), bare]).await.is_empty());
     assert_eq!(world.usage(user(1)).await[0], 2);
     assert!(apply(&world, &[named.clone(), named]).await.is_empty());
@@ -143,28 +200,56 @@ async fn an_event_without_an_id_goes_by_its_message_and_one_with_an_id_by_that(p
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_batch_id_with_other_events_is_refused(pool: PgPool) {
     let world = World::new(pool).await;
-    let (first, other) = (batch(1, &[event(user(1), 10, 0)]), batch(1, &[event(user(1), 11, 0)]));
+    let (first, other) = (
+        batch(1, &[event(user(1), 10, 0)]),
+        batch(1, &[event(user(1), 11, 0)]),
+    );
     assert!(apply(&world, std::slice::from_ref(&first)).await.is_empty());
-    assert_eq!(apply(&world, &[first, other, batch(2, &[event(user(1), 1, 0)])]).await, [message_id(1)]);
+    assert_eq!(
+        apply(&world, &[first, other, batch(2, &[event(user(1), 1, 0)])]).await,
+        [message_id(1)]
+    );
     assert_eq!(world.usage(user(1)).await[0], 11);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_sum_that_cannot_be_counted_fails_alone(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(GIB, 30).await).await;
+    world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     let huge = |id| batch(id, &[event(user(1), i64::MAX, 0)]);
-    let bodies = [batch(1, &[event(user(1), 5, 0)]), huge(2), batch(3, &[event(user(2), 7, 0)])];
+    let bodies = [
+        batch(1, &[event(user(1), 5, 0)]),
+        huge(2),
+        batch(3, &[event(user(2), 7, 0)]),
+    ];
     assert_eq!(apply(&world, &bodies).await, [message_id(1)]);
-    assert_eq!((world.usage(user(1)).await[0], world.usage(user(2)).await[0]), (5, 7));
+    assert_eq!(
+        (world.usage(user(1)).await[0], world.usage(user(2)).await[0]),
+        (5, 7)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn negative_bytes_and_impossible_times_are_refused(pool: PgPool) {
     let world = World::new(pool).await;
-    let milliseconds = with(event(user(1), 1, 1), "/time", json!(at(NOW).timestamp_millis()));
-    let bodies = [event(user(1), -1, 0), milliseconds, batch(1, &[]), json!({ "user": user(1) }), event(user(1), 1, 1)];
-    assert_eq!(apply(&world, &bodies).await, (0..4).map(message_id).collect::<Vec<_>>());
+    let milliseconds = with(
+        event(user(1), 1, 1),
+        "/time",
+        json!(at(NOW).timestamp_millis()),
+    );
+    let bodies = [
+        event(user(1), -1, 0),
+        milliseconds,
+        batch(1, &[]),
+        json!({ "user": user(1) }),
+        event(user(1), 1, 1),
+    ];
+    assert_eq!(
+        apply(&world, &bodies).await,
+        (0..4).map(message_id).collect::<Vec<_>>()
+    );
     assert_eq!(world.usage(user(1)).await, [1, 1, 1, 1]);
 }
 
@@ -172,7 +257,10 @@ async fn negative_bytes_and_impossible_times_are_refused(pool: PgPool) {
 async fn a_message_of_an_unknown_server_is_refused_alone(pool: PgPool) {
     let world = World::new(pool).await;
     let unknown = with(event(user(1), 1, 1), "/server_id", json!(404));
-    let bodies = [batch(1, &[event(user(1), 1, 1), unknown]), batch(2, &[event(user(1), 2, 2)])];
+    let bodies = [
+        batch(1, &[event(user(1), 1, 1), unknown]),
+        batch(2, &[event(user(1), 2, 2)]),
+    ];
     assert_eq!(apply(&world, &bodies).await, [message_id(0)]);
     assert_eq!(world.usage(user(1)).await, [2, 2, 2, 2]);
 }
@@ -184,7 +272,15 @@ async fn usage_goes_to_the_hour_and_client_it_names(pool: PgPool) {
         let event = with(event(user(1), 1, 0), "/time", json!(at(time).timestamp()));
         with(event, "/node_client_id", json!(CLIENT))
     };
-    let bodies = [batch(1, &["2026-03-10T09:00:00Z", "2026-03-10T09:59:59Z", "2026-03-10T10:00:00Z"].map(at_hour))];
+    let bodies = [batch(
+        1,
+        &[
+            "2026-03-10T09:00:00Z",
+            "2026-03-10T09:59:59Z",
+            "2026-03-10T10:00:00Z",
+        ]
+        .map(at_hour),
+    )];
     assert!(apply(&world, &bodies).await.is_empty());
     let first_hour = "select sum(raw_upload_bytes)::bigint from telecom.user_package_usage
          where bucket_start = '2026-03-10 09:00Z' and node_client_id = 11";
@@ -199,9 +295,21 @@ async fn rows_that_are_new_or_known_of_an_item_or_of_nobody_add_up_side_by_side(
         world.active_item(user(n), package).await;
     }
     let through_client = with(event(user(1), 100, 0), "/node_client_id", json!(CLIENT));
-    let everybody =
-        [event(user(1), 10, 0), through_client, event(user(2), 10, 0), event(user(3), 10, 0), event(user(4), 10, 0)];
-    assert!(apply(&world, &[batch(1, &[event(user(1), 1, 0), event(user(3), 1, 0)])]).await.is_empty());
+    let everybody = [
+        event(user(1), 10, 0),
+        through_client,
+        event(user(2), 10, 0),
+        event(user(3), 10, 0),
+        event(user(4), 10, 0),
+    ];
+    assert!(
+        apply(
+            &world,
+            &[batch(1, &[event(user(1), 1, 0), event(user(3), 1, 0)])]
+        )
+        .await
+        .is_empty()
+    );
     assert!(apply(&world, &[batch(2, &everybody)]).await.is_empty());
     assert!(apply(&world, &[batch(3, &everybody)]).await.is_empty());
     for (n, bytes) in [(1, 221), (2, 20), (3, 21), (4, 20)] {
@@ -214,15 +322,27 @@ async fn rows_that_are_new_or_known_of_an_item_or_of_nobody_add_up_side_by_side(
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn each_quota_threshold_is_announced_once(pool: PgPool) {
     let world = World::new(pool).await;
-    let item = world.active_item(user(1), world.package(100, 30).await).await;
+    let item = world
+        .active_item(user(1), world.package(100, 30).await)
+        .await;
     for (id, upload) in [(1, 49), (2, 1), (3, 1), (4, 45)] {
-        assert!(apply(&world, &[batch(id, &[event(user(1), upload, 0)])]).await.is_empty());
+        assert!(
+            apply(&world, &[batch(id, &[event(user(1), upload, 0)])])
+                .await
+                .is_empty()
+        );
     }
     let announced: Vec<(String, i64, i64)> = world
         .facts()
         .await
         .into_iter()
-        .map(|(kind, detail)| (kind, detail["percent"].as_i64().unwrap(), detail["package_queue_id"].as_i64().unwrap()))
+        .map(|(kind, detail)| {
+            (
+                kind,
+                detail["percent"].as_i64().unwrap(),
+                detail["package_queue_id"].as_i64().unwrap(),
+            )
+        })
         .collect();
     let reached = |percent| ("QuotaThresholdReached".to_owned(), percent, item);
     assert_eq!(announced, [reached(50), reached(80), reached(95)]);
@@ -231,19 +351,33 @@ async fn each_quota_threshold_is_announced_once(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_exhausted_package_is_announced_once_and_keeps_the_overshoot(pool: PgPool) {
     let world = World::new(pool).await;
-    let item = world.active_item(user(1), world.package(100, 30).await).await;
+    let item = world
+        .active_item(user(1), world.package(100, 30).await)
+        .await;
     for id in [1, 2] {
-        assert!(apply(&world, &[batch(id, &[event(user(1), 60, 60)])]).await.is_empty());
+        assert!(
+            apply(&world, &[batch(id, &[event(user(1), 60, 60)])])
+                .await
+                .is_empty()
+        );
     }
     let expiring = world.take_outbox("package_expiring").await;
-    let expiring: Vec<Value> = expiring.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
+    let expiring: Vec<Value> = expiring
+        .iter()
+        .map(|body| serde_json::from_str(body).unwrap())
+        .collect();
     assert_eq!(expiring.len(), 1);
-    assert_eq!((&expiring[0]["package_queue_id"], &expiring[0]["reason"]), (&json!(item), &json!("traffic")));
+    assert_eq!(
+        (&expiring[0]["package_queue_id"], &expiring[0]["reason"]),
+        (&json!(item), &json!("traffic"))
+    );
     assert_eq!(world.items(user(1)).await, [("active".into(), 120, 120)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_nor_miscount(pool: PgPool) {
+async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_nor_miscount(
+    pool: PgPool,
+) {
     let world = World::new(pool).await;
     let package = world.package(1 << 60, 30).await;
     for n in 0..500 {
@@ -257,10 +391,12 @@ async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_no
             for round in 0..10_u128 {
                 users.shuffle(&mut random);
                 let events: Vec<Value> = users.iter().map(|n| event(user(*n), 1, 2)).collect();
-                let bodies = events
-                    .chunks(100)
-                    .enumerate()
-                    .map(|(chunk, events)| batch(u128::from(worker) << 64 | round << 32 | chunk as u128, events));
+                let bodies = events.chunks(100).enumerate().map(|(chunk, events)| {
+                    batch(
+                        u128::from(worker) << 64 | round << 32 | chunk as u128,
+                        events,
+                    )
+                });
                 assert!(apply(&world, &bodies.collect::<Vec<_>>()).await.is_empty());
             }
         })
@@ -268,7 +404,8 @@ async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_no
     for worker in join_all(workers).await {
         worker.unwrap();
     }
-    let wrong = "select count(*) from telecom.package_queue where (upload_bytes, download_bytes) <> (80, 160)";
+    let wrong = "select count(*) from telecom.package_queue where (upload_bytes, \
+        download_bytes) <> (80, 160)";
     assert_eq!(world.number(wrong).await, 0);
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(world.number(deadlocks).await, 0);

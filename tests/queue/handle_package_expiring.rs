@@ -13,14 +13,19 @@ async fn expire(world: &World, events: &[(i64, Uuid)]) {
     let bodies: Vec<Value> = events
         .iter()
         .map(|(item, user)| {
-            json!({ "event_id": Uuid::new_v4(), "package_queue_id": item, "user": user, "reason": "traffic", "time": at(NOW) })
+            json!({ "event_id": Uuid::new_v4(), "package_queue_id": item, "user": user,
+                "reason": "traffic", "time": at(NOW) })
         })
         .collect();
     assert!(failures(&deliver(&world.expiring(), &texts(&bodies)).await).is_empty());
 }
 
 async fn use_up(world: &World, item: i64) {
-    world.sql(&format!("update telecom.package_queue set download_bytes = {GIB} where id = {item}")).await;
+    world
+        .sql(&format!(
+            "update telecom.package_queue set download_bytes = {GIB} where id = {item}"
+        ))
+        .await;
 }
 
 fn kinds(facts: &[(String, Value)]) -> Vec<&str> {
@@ -37,17 +42,27 @@ async fn the_oldest_waiting_package_follows_and_a_repeat_changes_nothing(pool: P
     use_up(&world, first).await;
 
     expire(&world, &[(first, user(1)), (first, user(1))]).await;
-    let statuses = |items: Vec<(String, i64, i64)>| items.into_iter().map(|item| item.0).collect::<Vec<_>>();
-    assert_eq!(statuses(world.items(user(1)).await), ["consumed", "active", "in_queue"]);
+    let statuses =
+        |items: Vec<(String, i64, i64)>| items.into_iter().map(|item| item.0).collect::<Vec<_>>();
+    assert_eq!(
+        statuses(world.items(user(1)).await),
+        ["consumed", "active", "in_queue"]
+    );
     let facts = world.facts().await;
     assert_eq!(kinds(&facts), ["PackageExpired", "PackageActivated"]);
-    assert_eq!((&facts[0].1["reason"], &facts[1].1["package_queue_id"]), (&json!("traffic"), &json!(second)));
+    assert_eq!(
+        (&facts[0].1["reason"], &facts[1].1["package_queue_id"]),
+        (&json!("traffic"), &json!(second))
+    );
     assert_eq!(facts[1].1["expires_at"], json!("2026-04-09T10:30:00Z"));
 
     expire(&world, &[(first, user(1))]).await;
     let again = [(first, user(1))];
     tokio::join!(expire(&world, &again), expire(&world, &again));
-    assert_eq!(statuses(world.items(user(1)).await), ["consumed", "active", "in_queue"]);
+    assert_eq!(
+        statuses(world.items(user(1)).await),
+        ["consumed", "active", "in_queue"]
+    );
     assert_eq!(world.facts().await.len(), 2);
 }
 
@@ -60,18 +75,32 @@ async fn two_consumers_at_once_move_a_user_on_by_one_package(pool: PgPool) {
     world.waiting_item(user(1), package).await;
     use_up(&world, first).await;
     let event = [(first, user(1))];
-    tokio::join!(expire(&world, &event), expire(&world, &event), expire(&world, &event));
-    let statuses: Vec<String> = world.items(user(1)).await.into_iter().map(|item| item.0).collect();
+    tokio::join!(
+        expire(&world, &event),
+        expire(&world, &event),
+        expire(&world, &event)
+    );
+    let statuses: Vec<String> = world
+        .items(user(1))
+        .await
+        .into_iter()
+        .map(|item| item.0)
+        .collect();
     assert_eq!(statuses, ["consumed", "active", "in_queue"]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_empty_queue_is_announced(pool: PgPool) {
     let world = World::new(pool).await;
-    let item = world.active_item(user(1), world.package(GIB, 30).await).await;
+    let item = world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     use_up(&world, item).await;
     expire(&world, &[(item, user(1))]).await;
-    assert_eq!(kinds(&world.facts().await), ["PackageExpired", "PackageQueueEmptied"]);
+    assert_eq!(
+        kinds(&world.facts().await),
+        ["PackageExpired", "PackageQueueEmptied"]
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -83,8 +112,13 @@ async fn a_next_item_that_is_being_cancelled_is_passed_over_without_a_false_fact
     let third = world.waiting_item(user(1), package).await;
     use_up(&world, first).await;
     let mut cancellation = world.pool.begin().await.unwrap();
-    let cancel = "update telecom.package_queue set status = 'cancelled', ended_at = now(), end_reason = 'cancelled' where id = $1";
-    sqlx::query(cancel).bind(second).execute(&mut *cancellation).await.unwrap();
+    let cancel = "update telecom.package_queue set status = 'cancelled', ended_at = now(), \
+        end_reason = 'cancelled' where id = $1";
+    sqlx::query(cancel)
+        .bind(second)
+        .execute(&mut *cancellation)
+        .await
+        .unwrap();
     let event = [(first, user(1))];
     let commit = async {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -93,16 +127,23 @@ async fn a_next_item_that_is_being_cancelled_is_passed_over_without_a_false_fact
     tokio::join!(expire(&world, &event), commit);
     let job = PackageExpiringJob(Run::default());
     world.cron().process(job).await.unwrap();
-    assert_eq!(kinds(&world.facts().await), ["PackageExpired", "PackageActivated"]);
+    assert_eq!(
+        kinds(&world.facts().await),
+        ["PackageExpired", "PackageActivated"]
+    );
     assert_eq!(world.facts().await[1].1["package_queue_id"], json!(third));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_item_whose_quota_was_raised_in_the_meantime_is_left_alone(pool: PgPool) {
     let world = World::new(pool).await;
-    let item = world.active_item(user(1), world.package(GIB, 30).await).await;
+    let item = world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
     use_up(&world, item).await;
-    world.sql("update telecom.package_queue set adjust_quota_bytes = 1").await;
+    world
+        .sql("update telecom.package_queue set adjust_quota_bytes = 1")
+        .await;
     expire(&world, &[(item, user(1))]).await;
     assert_eq!(world.items(user(1)).await, [("active".into(), 0, GIB)]);
     assert_eq!(world.facts().await, []);
@@ -118,7 +159,12 @@ async fn a_package_without_any_quota_expires_as_soon_as_it_is_active(pool: PgPoo
     use_up(&world, first).await;
     expire(&world, &[(first, user(1))]).await;
     world.settle().await;
-    let statuses: Vec<String> = world.items(user(1)).await.into_iter().map(|item| item.0).collect();
+    let statuses: Vec<String> = world
+        .items(user(1))
+        .await
+        .into_iter()
+        .map(|item| item.0)
+        .collect();
     assert_eq!(statuses, ["consumed", "consumed", "active"]);
 }
 
@@ -131,7 +177,10 @@ async fn usage_that_meets_the_limit_moves_the_user_on_from_report_to_fact(pool: 
     let body = telecom_tests::report::report(1, &[(user(1), 60, 70)]);
     assert!(world.report(&texts(&[body])).await.is_empty());
     world.settle().await;
-    assert_eq!(world.items(user(1)).await, [("consumed".into(), 60, 70), ("active".into(), 0, 0)]);
+    assert_eq!(
+        world.items(user(1)).await,
+        [("consumed".into(), 60, 70), ("active".into(), 0, 0)]
+    );
     let facts = world.facts().await;
     assert_eq!(kinds(&facts)[3..], ["PackageExpired", "PackageActivated"]);
 }

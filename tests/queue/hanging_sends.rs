@@ -14,16 +14,20 @@ use tokio::net::TcpListener;
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_message_whose_facts_cannot_be_sent_in_time_has_succeeded(pool: PgPool) {
     let world = World::new(pool).await;
-    world.active_item(user(1), world.package(10, 30).await).await;
+    world
+        .active_item(user(1), world.package(10, 30).await)
+        .await;
     // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let publisher = publisher_to(&format!("http://{}", silent.local_addr().unwrap()));
     let hook = TelecomBillingHook::new(world.writer.clone(), publisher, world.context());
     let event = json!({
-        "server_id": SERVER, "user": user(1), "billed_upload": 60, "billed_download": 0, "time": at(NOW).timestamp()
+        "server_id": SERVER, "user": user(1), "billed_upload": 60, "billed_download": 0,
+            "time": at(NOW).timestamp()
     });
     let mut invocation = Invocation::default();
-    invocation.deadline = u64::try_from((System.now() + Duration::from_secs(3)).timestamp_millis()).unwrap();
+    invocation.deadline =
+        u64::try_from((System.now() + Duration::from_secs(3)).timestamp_millis()).unwrap();
     let delivery = serde_json::from_value(event_of(&[event.to_string()])).unwrap();
     let response = sqs::handle(&hook, delivery, &invocation).await.unwrap();
     assert!(response.batch_item_failures.is_empty());

@@ -10,7 +10,8 @@ use telecom_tests::report::{report, report_of, texts, with};
 use telecom_tests::{NOW, World, at, event_of, message_id, unreachable_pool, until, user};
 use uuid::Uuid;
 
-const RAW_BYTES: &str = "select coalesce(sum(upload_bytes + download_bytes), 0)::bigint from telecom.traffic_usage";
+const RAW_BYTES: &str =
+    "select coalesce(sum(upload_bytes + download_bytes), 0)::bigint from telecom.traffic_usage";
 const REPORTS: &str = "select count(*) from telecom.usage_report";
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -20,7 +21,10 @@ async fn a_report_delivered_three_times_twice_at_once_counts_once(pool: PgPool) 
     let (first, second) = tokio::join!(world.report(&body), world.report(&body));
     let third = world.report(&body).await;
     assert_eq!((first.len(), second.len(), third.len()), (0, 0, 0));
-    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (30, 1));
+    assert_eq!(
+        (world.number(RAW_BYTES).await, world.number(REPORTS).await),
+        (30, 1)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -34,9 +38,20 @@ async fn a_report_twice_in_one_batch_counts_once(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_id_with_another_payload_is_refused_and_the_first_stands(pool: PgPool) {
     let world = World::new(pool).await;
-    let (first, other) = (report(1, &[(user(1), 10, 20)]), report(1, &[(user(1), 10, 21)]));
-    assert!(world.report(&texts(std::slice::from_ref(&first))).await.is_empty());
-    assert_eq!(world.report(&texts(&[other.clone(), first.clone()])).await, [message_id(0)]);
+    let (first, other) = (
+        report(1, &[(user(1), 10, 20)]),
+        report(1, &[(user(1), 10, 21)]),
+    );
+    assert!(
+        world
+            .report(&texts(std::slice::from_ref(&first)))
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        world.report(&texts(&[other.clone(), first.clone()])).await,
+        [message_id(0)]
+    );
     assert_eq!(world.report(&texts(&[first, other])).await, [message_id(1)]);
     assert_eq!(world.number(RAW_BYTES).await, 30);
 }
@@ -53,8 +68,15 @@ async fn within_one_batch_the_first_of_two_payloads_under_an_id_stands(pool: PgP
 async fn the_same_payload_written_differently_is_the_same_payload(pool: PgPool) {
     let world = World::new(pool).await;
     let compact = report(1, &[(user(1), 10, 20)]);
-    let pretty = serde_json::to_string_pretty(&with(compact.clone(), "/metrics", json!({ "load1": 0.5 }))).unwrap();
-    assert!(world.report(&[compact.to_string(), pretty]).await.is_empty());
+    let pretty =
+        serde_json::to_string_pretty(&with(compact.clone(), "/metrics", json!({ "load1": 0.5 })))
+            .unwrap();
+    assert!(
+        world
+            .report(&[compact.to_string(), pretty])
+            .await
+            .is_empty()
+    );
     assert_eq!(world.number(RAW_BYTES).await, 30);
 }
 
@@ -64,11 +86,32 @@ async fn servers_may_use_the_same_report_id(pool: PgPool) {
     world.server(2, &[]).await;
     world.server(3, &[]).await;
     let of = |server, bytes| report_of(1, server, at(NOW), &[(user(1), bytes, 0)]);
-    assert!(world.report(&texts(&[report_of(1, 2, at(NOW), &[])])).await.is_empty());
-    assert!(world.report(&texts(&[of(1, 10), of(3, 100)])).await.is_empty());
-    assert!(world.report(&texts(&[of(3, 100), of(1, 10)])).await.is_empty());
-    assert_eq!(world.report(&texts(&[of(1, 11), of(3, 100)])).await, [message_id(0)]);
-    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (110, 3));
+    assert!(
+        world
+            .report(&texts(&[report_of(1, 2, at(NOW), &[])]))
+            .await
+            .is_empty()
+    );
+    assert!(
+        world
+            .report(&texts(&[of(1, 10), of(3, 100)]))
+            .await
+            .is_empty()
+    );
+    assert!(
+        world
+            .report(&texts(&[of(3, 100), of(1, 10)]))
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        world.report(&texts(&[of(1, 11), of(3, 100)])).await,
+        [message_id(0)]
+    );
+    assert_eq!(
+        (world.number(RAW_BYTES).await, world.number(REPORTS).await),
+        (110, 3)
+    );
     world.settle().await;
     assert_eq!(world.usage(user(1)).await[0], 110);
 }
@@ -80,7 +123,10 @@ async fn servers_may_use_the_same_report_id_in_one_batch_and_at_once(pool: PgPoo
     let bodies = texts(&[1, 2].map(|server| report_of(1, server, at(NOW), &[(user(1), 10, 0)])));
     let (first, second) = tokio::join!(world.report(&bodies), world.report(&bodies));
     assert_eq!((first.len(), second.len()), (0, 0));
-    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (20, 2));
+    assert_eq!(
+        (world.number(RAW_BYTES).await, world.number(REPORTS).await),
+        (20, 2)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -88,35 +134,58 @@ async fn a_report_of_the_previous_version_is_not_recorded_again(pool: PgPool) {
     let world = World::new(pool).await;
     let body = texts(&[report(1, &[(user(1), 10, 0)])]);
     assert!(world.report(&body).await.is_empty());
-    // The statement of the version that knew `report_id` alone, for the same report and for a new one.
+    // The statement of the version that knew `report_id` alone, for the same report and for a new
+    // one.
     let insert = |id: u128| {
         sqlx::query(
-            "insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at)
-             select $1, 1, period_start, period_end, payload_hash, 0, received_at from telecom.usage_report limit 1
+            "insert into telecom.usage_report (report_id, node_server_id, period_start,
+            period_end, payload_hash, line_count, received_at)
+             select $1, 1, period_start, period_end, payload_hash, 0, received_at
+             from telecom.usage_report limit 1
              on conflict (report_id) do nothing",
         )
         .bind(Uuid::from_u128(id))
         .execute(&world.pool)
     };
-    assert_eq!((insert(1).await.unwrap().rows_affected(), insert(2).await.unwrap().rows_affected()), (0, 1));
-    assert!(world.report(&texts(&[report(2, &[(user(1), 10, 0)])])).await.is_empty());
+    assert_eq!(
+        (
+            insert(1).await.unwrap().rows_affected(),
+            insert(2).await.unwrap().rows_affected()
+        ),
+        (0, 1)
+    );
+    assert!(
+        world
+            .report(&texts(&[report(2, &[(user(1), 10, 0)])]))
+            .await
+            .is_empty()
+    );
     assert_eq!(world.number(RAW_BYTES).await, 10);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_heartbeat_moves_the_last_online_time_forward_only(pool: PgPool) {
     let world = World::new(pool).await;
-    let online = "select extract(epoch from last_online_at)::bigint from telecom.node_server_heartbeat";
+    let online =
+        "select extract(epoch from last_online_at)::bigint from telecom.node_server_heartbeat";
     world.report(&texts(&[report(1, &[])])).await;
-    world.report(&texts(&[report_of(2, 1, at("2026-03-10T09:00:00Z"), &[])])).await;
+    world
+        .report(&texts(&[report_of(2, 1, at("2026-03-10T09:00:00Z"), &[])]))
+        .await;
     assert_eq!(world.number(online).await, at(NOW).timestamp());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_collector_whose_clock_is_ahead_puts_no_server_into_the_future(pool: PgPool) {
     let world = World::new(pool).await;
-    let online = "select extract(epoch from last_online_at)::bigint from telecom.node_server_heartbeat";
-    assert!(world.report(&texts(&[report_of(1, 1, at("2026-03-10T10:34:59Z"), &[])])).await.is_empty());
+    let online =
+        "select extract(epoch from last_online_at)::bigint from telecom.node_server_heartbeat";
+    assert!(
+        world
+            .report(&texts(&[report_of(1, 1, at("2026-03-10T10:34:59Z"), &[])]))
+            .await
+            .is_empty()
+    );
     assert_eq!(world.number(online).await, at(NOW).timestamp());
 }
 
@@ -124,12 +193,26 @@ async fn a_collector_whose_clock_is_ahead_puts_no_server_into_the_future(pool: P
 async fn the_newest_metrics_stand_and_a_report_without_any_keeps_them(pool: PgPool) {
     let world = World::new(pool).await;
     let metrics = |id, end: &str, users| {
-        with(report_of(id, 1, at(end), &[]), "/metrics", json!({ "online_users": users, "cpu_percent": 12.5 }))
+        with(
+            report_of(id, 1, at(end), &[]),
+            "/metrics",
+            json!({ "online_users": users, "cpu_percent": 12.5 }),
+        )
     };
     let users = "select online_users from telecom.node_server_heartbeat";
-    world.report(&texts(&[metrics(1, "2026-03-10T10:20:00Z", 7), metrics(2, "2026-03-10T10:10:00Z", 5)])).await;
+    world
+        .report(&texts(&[
+            metrics(1, "2026-03-10T10:20:00Z", 7),
+            metrics(2, "2026-03-10T10:10:00Z", 5),
+        ]))
+        .await;
     assert_eq!(world.number(users).await, 7);
-    world.report(&texts(&[metrics(3, "2026-03-10T10:15:00Z", 6), report(4, &[])])).await;
+    world
+        .report(&texts(&[
+            metrics(3, "2026-03-10T10:15:00Z", 6),
+            report(4, &[]),
+        ]))
+        .await;
     assert_eq!(world.number(users).await, 7);
     world.report(&texts(&[metrics(5, NOW, 9)])).await;
     assert_eq!(world.number(users).await, 9);
@@ -138,7 +221,10 @@ async fn the_newest_metrics_stand_and_a_report_without_any_keeps_them(pool: PgPo
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_outage_of_the_database_fails_every_message_and_loses_none(pool: PgPool) {
     let world = World::new(pool).await;
-    let broken = World { writer: unreachable_pool(), ..world.clone() };
+    let broken = World {
+        writer: unreachable_pool(),
+        ..world.clone()
+    };
     let bodies = texts(&[report(1, &[(user(1), 1, 2)]), report(2, &[(user(1), 3, 4)])]);
     let event = serde_json::from_value(event_of(&bodies)).unwrap();
     let outcome = sqs::handle(&broken.ingest(), event, &Invocation::default()).await;
@@ -154,16 +240,26 @@ async fn a_server_deleted_meanwhile_fails_its_own_reports_alone(pool: PgPool) {
     world.server(2, &[]).await;
     let bodies = texts(&[1, 2].map(|server| report_of(1, server, at(NOW), &[(user(1), 10, 0)])));
     let mut deletion = world.pool.begin().await.unwrap();
-    sqlx::query("delete from telecom.node_server where id = 2").execute(&mut *deletion).await.unwrap();
-    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    sqlx::query("delete from telecom.node_server where id = 2")
+        .execute(&mut *deletion)
+        .await
+        .unwrap();
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() \
+        and wait_event_type = 'Lock'";
     let delivery = {
         let (world, bodies) = (world.clone(), bodies.clone());
         tokio::spawn(async move { world.report(&bodies).await })
     };
-    until("the delivery waits for the deletion", async || world.number(waits).await == 1).await;
+    until("the delivery waits for the deletion", async || {
+        world.number(waits).await == 1
+    })
+    .await;
     deletion.commit().await.unwrap();
     assert_eq!(delivery.await.unwrap(), [message_id(1)]);
-    assert_eq!((world.number(RAW_BYTES).await, world.number(REPORTS).await), (10, 1));
+    assert_eq!(
+        (world.number(RAW_BYTES).await, world.number(REPORTS).await),
+        (10, 1)
+    );
 }
 
 const SKEW: &str = "select clock_skew_seconds::bigint from telecom.node_server_heartbeat";
@@ -175,14 +271,27 @@ async fn a_clock_that_is_behind_is_stored_and_logged_once_an_hour(pool: PgPool) 
     for minute in 0..=60 {
         let now = at(NOW) + TimeDelta::minutes(minute);
         world.clock.set(now);
-        let body = report_of(u128::from(minute.unsigned_abs()), 1, now - TimeDelta::minutes(10), &[]).to_string();
+        let body = report_of(
+            u128::from(minute.unsigned_abs()),
+            1,
+            now - TimeDelta::minutes(10),
+            &[],
+        )
+        .to_string();
         assert!(world.report_sent(&[(body, now)]).await.is_empty());
         let lines = log.take("the newest period");
-        logged.extend(
-            lines.iter().map(|line| (minute, line["node_server_id"].clone(), line["clock_skew_seconds"].clone())),
-        );
+        logged.extend(lines.iter().map(|line| {
+            (
+                minute,
+                line["node_server_id"].clone(),
+                line["clock_skew_seconds"].clone(),
+            )
+        }));
     }
-    assert_eq!(logged, [0, 60].map(|minute| (minute, json!(1), json!(-600))));
+    assert_eq!(
+        logged,
+        [0, 60].map(|minute| (minute, json!(1), json!(-600)))
+    );
     assert_eq!(world.number(SKEW).await, -600);
 }
 
@@ -193,26 +302,63 @@ async fn the_newest_period_says_how_far_the_clock_is_off(pool: PgPool) {
     let body = |id, end| report_of(id, 1, end, &[]).to_string();
     let ahead = now + TimeDelta::minutes(4);
     assert!(world.report_sent(&[(body(1, ahead), now)]).await.is_empty());
-    assert_eq!((world.number(SKEW).await, log.take("the newest period").len()), (240, 1));
+    assert_eq!(
+        (
+            world.number(SKEW).await,
+            log.take("the newest period").len()
+        ),
+        (240, 1)
+    );
     // A late report is no evidence, the next one in time is.
     let later = now + TimeDelta::minutes(1);
     world.clock.set(later);
-    let messages = [(body(2, now - TimeDelta::hours(1)), later), (body(3, later - TimeDelta::seconds(2)), later)];
+    let messages = [
+        (body(2, now - TimeDelta::hours(1)), later),
+        (body(3, later - TimeDelta::seconds(2)), later),
+    ];
     assert!(world.report_sent(&messages).await.is_empty());
-    assert_eq!((world.number(SKEW).await, log.take("the newest period").len()), (-2, 0));
-    assert!(world.report_sent(&[(body(4, now - TimeDelta::hours(2)), later)]).await.is_empty());
-    assert_eq!((world.number(SKEW).await, log.take("the newest period").len()), (-2, 0));
+    assert_eq!(
+        (
+            world.number(SKEW).await,
+            log.take("the newest period").len()
+        ),
+        (-2, 0)
+    );
+    assert!(
+        world
+            .report_sent(&[(body(4, now - TimeDelta::hours(2)), later)])
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        (
+            world.number(SKEW).await,
+            log.take("the newest period").len()
+        ),
+        (-2, 0)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn empty_reports_do_not_move_the_last_traffic_forward(pool: PgPool) {
     let world = World::new(pool).await;
-    let traffic = "select extract(epoch from last_traffic_at)::bigint from telecom.node_server_heartbeat";
+    let traffic =
+        "select extract(epoch from last_traffic_at)::bigint from telecom.node_server_heartbeat";
     let (nine, eight) = (at("2026-03-10T09:00:00Z"), at("2026-03-10T08:00:00Z"));
-    world.report(&texts(&[report_of(1, 1, eight, &[(user(1), 1, 0)]), report(2, &[])])).await;
+    world
+        .report(&texts(&[
+            report_of(1, 1, eight, &[(user(1), 1, 0)]),
+            report(2, &[]),
+        ]))
+        .await;
     assert_eq!(world.number(traffic).await, eight.timestamp());
     // A late report is evidence of traffic, one of zero bytes is none.
-    world.report(&texts(&[report_of(3, 1, nine, &[(user(1), 0, 1)]), report(4, &[(user(1), 0, 0)])])).await;
+    world
+        .report(&texts(&[
+            report_of(3, 1, nine, &[(user(1), 0, 1)]),
+            report(4, &[(user(1), 0, 0)]),
+        ]))
+        .await;
     assert_eq!(world.number(traffic).await, nine.timestamp());
 }
 
@@ -222,7 +368,9 @@ async fn a_repeat_succeeds_though_its_server_was_deleted_meanwhile(pool: PgPool)
     world.server(2, &[]).await;
     let body = |id, bytes| report_of(id, 2, at(NOW), &[(user(1), bytes, 0)]);
     assert!(world.report(&texts(&[body(1, 5)])).await.is_empty());
-    world.sql("delete from telecom.node_server where id = 2").await;
+    world
+        .sql("delete from telecom.node_server where id = 2")
+        .await;
     // A repeat, the same id with another payload, and a new report.
     let bodies = texts(&[body(1, 5), body(1, 6), body(2, 5)]);
     assert_eq!(world.report(&bodies).await, [message_id(1), message_id(2)]);

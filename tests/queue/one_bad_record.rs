@@ -11,7 +11,8 @@ use telecom_tests::{NOW, World, at, deliver, deliver_event, message_id, user};
 
 const RAW_BYTES: &str = "select coalesce(sum(upload_bytes), 0)::bigint from telecom.traffic_usage";
 
-/// A consumer with a bug: it panics at a report of this server, while reading it or while working on its batch.
+/// A consumer with a bug: it panics at a report of this server, while reading it or while working
+/// on its batch.
 struct Buggy {
     inner: IngestUsageReports,
     panics_while_reading: bool,
@@ -24,7 +25,10 @@ impl Processor<Batch<HashedReport>> for Buggy {
     type Output = Outcomes;
 
     async fn process(&self, batch: Batch<HashedReport>) -> Result<Outcomes, Error> {
-        assert!(!batch.iter().any(|hashed| hashed.report.server_id == POISON), "poison in the batch");
+        assert!(
+            !batch.iter().any(|hashed| hashed.report.server_id == POISON),
+            "poison in the batch"
+        );
         self.inner.process(batch).await
     }
 }
@@ -34,7 +38,10 @@ impl Consumer for Buggy {
 
     fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
         let report = self.inner.parse(received, body)?;
-        assert!(!(self.panics_while_reading && report.report.server_id == POISON), "poison in the body");
+        assert!(
+            !(self.panics_while_reading && report.report.server_id == POISON),
+            "poison in the body"
+        );
         Ok(report)
     }
 }
@@ -42,7 +49,11 @@ impl Consumer for Buggy {
 /// Ten bodies: six good ones of one byte each, and at 1, 3, 5 and 8 the four bad ones.
 fn ten() -> Vec<String> {
     let good = |id| report(id, &[(user(1), 1, 0)]);
-    let overflow = with(good(105), "/usage/0/upload", json!(9_223_372_036_854_775_808_u64));
+    let overflow = with(
+        good(105),
+        "/usage/0/upload",
+        json!(9_223_372_036_854_775_808_u64),
+    );
     let mut bodies = texts(&[
         good(100),
         good(101),
@@ -62,9 +73,17 @@ fn ten() -> Vec<String> {
 async fn the_other_six_take_effect(pool: PgPool, panics_while_reading: bool) {
     let world = World::new(pool).await;
     world.server(POISON, &[]).await;
-    let consumer = Buggy { inner: world.ingest(), panics_while_reading };
-    let expected: Vec<Value> = [1, 3, 5, 8].map(|index| json!({ "itemIdentifier": message_id(index) })).to_vec();
-    assert_eq!(deliver(&consumer, &ten()).await, json!({ "batchItemFailures": expected }));
+    let consumer = Buggy {
+        inner: world.ingest(),
+        panics_while_reading,
+    };
+    let expected: Vec<Value> = [1, 3, 5, 8]
+        .map(|index| json!({ "itemIdentifier": message_id(index) }))
+        .to_vec();
+    assert_eq!(
+        deliver(&consumer, &ten()).await,
+        json!({ "batchItemFailures": expected })
+    );
     assert_eq!(world.number(RAW_BYTES).await, 6);
 }
 
@@ -89,7 +108,11 @@ async fn a_good_batch_answers_an_empty_list(pool: PgPool) {
 async fn a_message_without_an_id_fails_the_invocation(pool: PgPool) {
     let world = World::new(pool).await;
     let event = serde_json::from_value(json!({ "Records": [{ "body": "{}" }] })).unwrap();
-    assert!(shared::lambda::sqs::handle(&world.ingest(), event, &lambda_runtime::Context::default()).await.is_err());
+    assert!(
+        shared::lambda::sqs::handle(&world.ingest(), event, &lambda_runtime::Context::default())
+            .await
+            .is_err()
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -109,6 +132,9 @@ async fn a_real_event_of_sqs_is_understood(pool: PgPool) {
         "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:usage-report",
         "awsRegion": "us-east-1"
     }] });
-    assert_eq!(deliver_event(&world.ingest(), event).await, json!({ "batchItemFailures": [] }));
+    assert_eq!(
+        deliver_event(&world.ingest(), event).await,
+        json!({ "batchItemFailures": [] })
+    );
     assert_eq!(world.number(RAW_BYTES).await, 5);
 }

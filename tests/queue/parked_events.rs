@@ -1,4 +1,5 @@
-//! A user who cannot be charged keeps no other user of the batch from being charged, and no byte is lost.
+//! A user who cannot be charged keeps no other user of the batch from being charged, and no byte is
+//! lost.
 
 use std::time::Duration;
 
@@ -11,20 +12,27 @@ use uuid::Uuid;
 fn batch(id: u128, users: &[u128]) -> String {
     let event = |n: &u128| {
         json!({
-            "server_id": SERVER, "user": user(*n), "billed_upload": 1, "billed_download": 2, "time": at(NOW).timestamp()
+            "server_id": SERVER, "user": user(*n), "billed_upload": 1, "billed_download": 2,
+                "time": at(NOW).timestamp()
         })
     };
-    json!({ "batch_id": Uuid::from_u128(id), "events": users.iter().map(event).collect::<Vec<Value>>() }).to_string()
+    json!({ "batch_id": Uuid::from_u128(id),
+        "events": users.iter().map(event).collect::<Vec<Value>>() })
+    .to_string()
 }
 
 async fn apply(world: &World, body: String) {
-    assert_eq!(failures(&deliver(&world.hook(), &[body]).await), Vec::<String>::new());
+    assert_eq!(
+        failures(&deliver(&world.hook(), &[body]).await),
+        Vec::<String>::new()
+    );
 }
 
 async fn parked(world: &World) -> i64 {
     world
         .number(
-            "select coalesce(sum(billed_upload_bytes + billed_download_bytes), 0)::bigint from telecom.parked_event",
+            "select coalesce(sum(billed_upload_bytes + billed_download_bytes), 0)::bigint \
+             from telecom.parked_event",
         )
         .await
 }
@@ -43,15 +51,23 @@ async fn nine_users(pool: PgPool) -> World {
 async fn a_user_whose_counter_is_full_is_parked_and_all_others_are_charged(pool: PgPool) {
     let world = nine_users(pool).await;
     world
-        .sql(&format!("update telecom.package_queue set upload_bytes = 1::bigint << 61 where user_id = '{}'", user(5)))
+        .sql(&format!(
+            "update telecom.package_queue set upload_bytes = 1::bigint << 61 where user_id = '{}'",
+            user(5)
+        ))
         .await;
     apply(&world, batch(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9])).await;
     for n in [1, 2, 3, 4, 6, 7, 8, 9] {
         assert_eq!(world.items(user(n)).await, [("active".into(), 1, 2)]);
     }
-    assert_eq!((world.usage(user(5)).await, parked(&world).await), ([0; 4], 3));
-    let reason: String =
-        sqlx::query_scalar("select reason from telecom.parked_event").fetch_one(&world.pool).await.unwrap();
+    assert_eq!(
+        (world.usage(user(5)).await, parked(&world).await),
+        ([0; 4], 3)
+    );
+    let reason: String = sqlx::query_scalar("select reason from telecom.parked_event")
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
     assert!(reason.starts_with("number_overflow"), "{reason}");
 }
 
@@ -60,7 +76,10 @@ async fn parked_usage_is_charged_once_when_its_cause_is_gone(pool: PgPool) {
     let world = nine_users(pool).await;
     let set_counter = async |bytes: i64| {
         world
-            .sql(&format!("update telecom.package_queue set upload_bytes = {bytes} where user_id = '{}'", user(5)))
+            .sql(&format!(
+                "update telecom.package_queue set upload_bytes = {bytes} where user_id = '{}'",
+                user(5)
+            ))
             .await;
     };
     set_counter(1 << 61).await;
@@ -87,10 +106,19 @@ async fn a_hand_held_lock_parks_its_user_and_stalls_no_other(pool: PgPool) {
     let world = nine_users(pool).await;
     let mut by_hand = world.pool.begin().await.unwrap();
     let lock = "select from telecom.package_queue where user_id = $1 for update";
-    sqlx::query(lock).bind(user(5)).execute(&mut *by_hand).await.unwrap();
+    sqlx::query(lock)
+        .bind(user(5))
+        .execute(&mut *by_hand)
+        .await
+        .unwrap();
     let all = batch(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    tokio::time::timeout(Duration::from_secs(20), apply(&world, all)).await.unwrap();
-    assert_eq!((world.items(user(9)).await, parked(&world).await), (vec![("active".into(), 1, 2)], 3));
+    tokio::time::timeout(Duration::from_secs(20), apply(&world, all))
+        .await
+        .unwrap();
+    assert_eq!(
+        (world.items(user(9)).await, parked(&world).await),
+        (vec![("active".into(), 1, 2)], 3)
+    );
     by_hand.rollback().await.unwrap();
     world.clock.set(at("2026-03-10T10:31:00Z"));
     assert_eq!(world.bill().await.unparked, 1);
@@ -101,14 +129,26 @@ async fn a_hand_held_lock_parks_its_user_and_stalls_no_other(pool: PgPool) {
 async fn a_report_that_was_accepted_is_billed_though_its_server_is_gone(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "2")]).await;
-    world.active_item(user(1), world.package(GIB, 30).await).await;
-    let reports = [report_of(1, 2, at(NOW), &[(user(1), 10, 20)]), report_of(2, SERVER, at(NOW), &[(user(2), 1, 1)])];
+    world
+        .active_item(user(1), world.package(GIB, 30).await)
+        .await;
+    let reports = [
+        report_of(1, 2, at(NOW), &[(user(1), 10, 20)]),
+        report_of(2, SERVER, at(NOW), &[(user(2), 1, 1)]),
+    ];
     assert!(world.report(&texts(&reports)).await.is_empty());
-    world.sql("delete from telecom.node_client where id = 21").await;
-    world.sql("delete from telecom.node_server where id = 2").await;
+    world
+        .sql("delete from telecom.node_client where id = 21")
+        .await;
+    world
+        .sql("delete from telecom.node_server where id = 2")
+        .await;
     world.settle().await;
     assert_eq!(world.items(user(1)).await, [("active".into(), 20, 40)]);
-    assert_eq!((world.usage(user(1)).await, world.usage(user(2)).await), ([10, 20, 20, 40], [1, 1, 1, 1]));
+    assert_eq!(
+        (world.usage(user(1)).await, world.usage(user(2)).await),
+        ([10, 20, 20, 40], [1, 1, 1, 1])
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -117,5 +157,8 @@ async fn a_billing_run_that_is_not_ours_vouches_for_no_server(pool: PgPool) {
     let mut body: Value = serde_json::from_str(&batch(1, &[1])).unwrap();
     body["events"][0]["server_id"] = json!(404);
     body["billing_run_id"] = json!(Uuid::from_u128(7));
-    assert_eq!(failures(&deliver(&world.hook(), &[body.to_string()]).await).len(), 1);
+    assert_eq!(
+        failures(&deliver(&world.hook(), &[body.to_string()]).await).len(),
+        1
+    );
 }

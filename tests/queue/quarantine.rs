@@ -23,7 +23,8 @@ struct Quarantined {
 
 async fn quarantine(world: &World) -> Vec<Quarantined> {
     sqlx::query_as(
-        "select node_server_id, reason, lines, lines_without_factor, (upload_bytes + download_bytes)::bigint as bytes,
+        "select node_server_id, reason, lines, lines_without_factor,
+        (upload_bytes + download_bytes)::bigint as bytes,
             released_by, release_reason
          from telecom.quarantine order by usage_report_seq",
     )
@@ -35,9 +36,12 @@ async fn quarantine(world: &World) -> Vec<Quarantined> {
 /// Releases all reports, at `factor` where the client is unknown.
 async fn release(world: &World, factor: Option<i32>) -> Result<Vec<i64>, sqlx::Error> {
     // The function takes the time from the database.
-    world.sql("select telecom.create_traffic_usage_partitions(current_date - 1, 3)").await;
+    world
+        .sql("select telecom.create_traffic_usage_partitions(current_date - 1, 3)")
+        .await;
     sqlx::query_scalar(
-        "select telecom.release_quarantined_report(usage_report_seq, 'checked', $1) from telecom.quarantine
+        "select telecom.release_quarantined_report(usage_report_seq, 'checked', $1)
+        from telecom.quarantine
          order by usage_report_seq",
     )
     .bind(factor)
@@ -46,17 +50,30 @@ async fn release(world: &World, factor: Option<i32>) -> Result<Vec<i64>, sqlx::E
 }
 
 async fn raw_bytes(world: &World) -> i64 {
-    world.number("select coalesce(sum(upload_bytes + download_bytes), 0)::bigint from telecom.traffic_usage").await
+    world
+        .number(
+            "select coalesce(sum(upload_bytes + download_bytes), 0)::bigint \
+        from telecom.traffic_usage",
+        )
+        .await
 }
 
 fn naming(client: i32, line: usize, body: Value) -> Value {
-    with(body, &format!("/usage/{line}/node_client_id"), json!(client))
+    with(
+        body,
+        &format!("/usage/{line}/node_client_id"),
+        json!(client),
+    )
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn ten_seconds_of_two_pebibytes_are_kept_and_not_billed(pool: PgPool) {
     let world = World::new(pool).await;
-    let body = with(report(1, &[(user(1), PIB, PIB)]), "/period_start", json!("2026-03-10T10:29:50Z"));
+    let body = with(
+        report(1, &[(user(1), PIB, PIB)]),
+        "/period_start",
+        json!("2026-03-10T10:29:50Z"),
+    );
     assert!(world.report(&texts(&[body])).await.is_empty());
     world.settle().await;
     assert_eq!(world.usage(user(1)).await, [0; 4]);
@@ -75,9 +92,15 @@ async fn ten_seconds_of_two_pebibytes_are_kept_and_not_billed(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_that_the_line_just_carries_is_billed(pool: PgPool) {
     let world = World::new(pool).await;
-    let bodies = texts(&[report(1, &[(user(1), TOO_MUCH - 1, 0)]), report(2, &[(user(1), TOO_MUCH, 0)])]);
+    let bodies = texts(&[
+        report(1, &[(user(1), TOO_MUCH - 1, 0)]),
+        report(2, &[(user(1), TOO_MUCH, 0)]),
+    ]);
     assert!(world.report(&bodies).await.is_empty());
-    assert_eq!((raw_bytes(&world).await, quarantine(&world).await.len()), (TOO_MUCH - 1, 1));
+    assert_eq!(
+        (raw_bytes(&world).await, quarantine(&world).await.len()),
+        (TOO_MUCH - 1, 1)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -86,24 +109,55 @@ async fn a_quarantined_report_is_recorded_once_and_shows_its_server_alive(pool: 
     let body = report(1, &[(user(1), TOO_MUCH, 0)]);
     let other = report(1, &[(user(1), TOO_MUCH, 1)]);
     for _ in 0..2 {
-        assert!(world.report(&texts(std::slice::from_ref(&body))).await.is_empty());
+        assert!(
+            world
+                .report(&texts(std::slice::from_ref(&body)))
+                .await
+                .is_empty()
+        );
     }
     assert_eq!(world.report(&texts(&[body, other])).await, [message_id(1)]);
     assert_eq!(quarantine(&world).await.len(), 1);
-    assert_eq!(world.number("select count(*) from telecom.node_server_heartbeat").await, 1);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.node_server_heartbeat")
+            .await,
+        1
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_released_report_is_billed_once_at_the_factor_of_its_arrival(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("update telecom.node_client set traffic_factor = 0.5").await;
-    assert!(world.report(&texts(&[report(1, &[(user(1), TOO_MUCH, 1), (user(2), 4, 0)])])).await.is_empty());
-    world.sql("update telecom.node_client set traffic_factor = 7").await;
+    world
+        .sql("update telecom.node_client set traffic_factor = 0.5")
+        .await;
+    assert!(
+        world
+            .report(&texts(&[report(
+                1,
+                &[(user(1), TOO_MUCH, 1), (user(2), 4, 0)]
+            )]))
+            .await
+            .is_empty()
+    );
+    world
+        .sql("update telecom.node_client set traffic_factor = 7")
+        .await;
     assert_eq!(release(&world, None).await.unwrap(), [2]);
     world.settle().await;
-    assert_eq!(world.usage(user(1)).await, [TOO_MUCH, 1, TOO_MUCH / 2 + 1, 1]);
+    assert_eq!(
+        world.usage(user(1)).await,
+        [TOO_MUCH, 1, TOO_MUCH / 2 + 1, 1]
+    );
     assert_eq!(world.usage(user(2)).await, [4, 0, 2, 0]);
-    assert!(release(&world, None).await.unwrap_err().to_string().contains("no unreleased report"));
+    assert!(
+        release(&world, None)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("no unreleased report")
+    );
     let row = quarantine(&world).await.remove(0);
     assert!(row.released_by.is_some());
     assert_eq!(row.release_reason.as_deref(), Some("checked"));
@@ -112,13 +166,29 @@ async fn a_released_report_is_billed_once_at_the_factor_of_its_arrival(pool: PgP
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_line_of_an_unknown_client_is_set_aside_and_others_are_billed(pool: PgPool) {
     let world = World::new(pool).await;
-    world.sql("insert into telecom.node_client (id, node_server_id, name, country) values (12, 1, 'gone', 'DE')").await;
-    world.sql("delete from telecom.node_client where id = 12").await;
+    world
+        .sql(
+            "insert into telecom.node_client (id, node_server_id, name, country) values (12, 1, \
+        'gone', 'DE')",
+        )
+        .await;
+    world
+        .sql("delete from telecom.node_client where id = 12")
+        .await;
     let lines: Vec<_> = (0..1_000).map(|n| (user(n), 1, 0)).collect();
-    assert!(world.report(&texts(&[naming(12, 500, report(1, &lines))])).await.is_empty());
+    assert!(
+        world
+            .report(&texts(&[naming(12, 500, report(1, &lines))]))
+            .await
+            .is_empty()
+    );
     world.settle().await;
     assert_eq!(
-        (world.usage(user(499)).await[0], world.usage(user(500)).await[0], raw_bytes(&world).await),
+        (
+            world.usage(user(499)).await[0],
+            world.usage(user(500)).await[0],
+            raw_bytes(&world).await
+        ),
         (1, 0, 999)
     );
     let expected = Quarantined {
@@ -137,23 +207,50 @@ async fn a_line_of_an_unknown_client_is_set_aside_and_others_are_billed(pool: Pg
 async fn usage_is_never_billed_by_a_client_of_another_server(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "0")]).await;
-    assert!(world.report(&texts(&[naming(21, 0, report(1, &[(user(1), 10, 20)]))])).await.is_empty());
-    assert_eq!((raw_bytes(&world).await, quarantine(&world).await[0].bytes), (0, 30));
+    assert!(
+        world
+            .report(&texts(&[naming(21, 0, report(1, &[(user(1), 10, 20)]))]))
+            .await
+            .is_empty()
+    );
+    assert_eq!(
+        (raw_bytes(&world).await, quarantine(&world).await[0].bytes),
+        (0, 30)
+    );
 
     // The client moves: it keeps its lines on the new server, and loses them on the old one.
-    world.sql("update telecom.node_client set node_server_id = 2 where id = 11").await;
+    world
+        .sql("update telecom.node_client set node_server_id = 2 where id = 11")
+        .await;
     let on = |id, server| naming(11, 0, report_of(id, server, at(NOW), &[(user(1), 1, 0)]));
     assert!(world.report(&texts(&[on(2, 1), on(3, 2)])).await.is_empty());
-    assert_eq!((raw_bytes(&world).await, quarantine(&world).await.len()), (1, 2));
+    assert_eq!(
+        (raw_bytes(&world).await, quarantine(&world).await.len()),
+        (1, 2)
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn lines_of_unknown_clients_are_released_at_a_given_factor(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(world.report(&texts(&[naming(99, 0, report(1, &[(user(1), 10, 20)]))])).await.is_empty());
-    assert!(release(&world, None).await.unwrap_err().to_string().contains("a factor is required"));
+    assert!(
+        world
+            .report(&texts(&[naming(99, 0, report(1, &[(user(1), 10, 20)]))]))
+            .await
+            .is_empty()
+    );
+    assert!(
+        release(&world, None)
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("a factor is required")
+    );
     assert_eq!(quarantine(&world).await[0].released_by, None);
-    assert!(release(&world, Some(101)).await.is_err(), "no client may have such a factor");
+    assert!(
+        release(&world, Some(101)).await.is_err(),
+        "no client may have such a factor"
+    );
     assert_eq!(release(&world, Some(2)).await.unwrap(), [1]);
     world.settle().await;
     assert_eq!(world.usage(user(1)).await, [10, 20, 20, 40]);
@@ -162,12 +259,26 @@ async fn lines_of_unknown_clients_are_released_at_a_given_factor(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_release_needs_a_reason_and_no_function_may_do_it(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(world.report(&texts(&[report(1, &[(user(1), TOO_MUCH, 0)])])).await.is_empty());
-    let blank = "select telecom.release_quarantined_report(min(usage_report_seq), ' ') from telecom.quarantine";
-    let refusal = sqlx::query(blank).execute(&world.pool).await.unwrap_err().to_string();
+    assert!(
+        world
+            .report(&texts(&[report(1, &[(user(1), TOO_MUCH, 0)])]))
+            .await
+            .is_empty()
+    );
+    let blank = "select telecom.release_quarantined_report(min(usage_report_seq), ' ') \
+        from telecom.quarantine";
+    let refusal = sqlx::query(blank)
+        .execute(&world.pool)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refusal.contains("a reason is required"), "{refusal}");
     for role in [&world.writer, &world.reader] {
-        let refusal = sqlx::query(blank).execute(role).await.unwrap_err().to_string();
+        let refusal = sqlx::query(blank)
+            .execute(role)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(refusal.contains("permission denied"), "{refusal}");
     }
 }

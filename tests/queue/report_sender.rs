@@ -1,4 +1,5 @@
-//! A sender that is bound to servers reports these alone, and a bound server accepts its senders alone.
+//! A sender that is bound to servers reports these alone, and a bound server accepts its senders
+//! alone.
 
 use rstest::rstest;
 use sqlx::PgPool;
@@ -9,7 +10,11 @@ const COLLECTOR: &str = "AIDACOLLECTOR";
 const ROLE_SESSION: &str = "AROANODE:i-0123";
 
 async fn bind(world: &World, sender: &str, server: i32) {
-    world.sql(&format!("insert into telecom.report_sender values ('{sender}', {server})")).await;
+    world
+        .sql(&format!(
+            "insert into telecom.report_sender values ('{sender}', {server})"
+        ))
+        .await;
 }
 
 /// Whether reports of the servers 1 and 2 by `sender` are accepted.
@@ -25,10 +30,11 @@ async fn the_sender_is_stored_with_each_report(pool: PgPool) {
     let bodies = texts(&[report(1, &[(user(1), 1, 1)])]);
     assert!(world.report_from(ROLE_SESSION, &bodies).await.is_empty());
     assert!(world.report(&texts(&[report(2, &[])])).await.is_empty());
-    let stored: Vec<Option<String>> = sqlx::query_scalar("select sender_id from telecom.usage_report order by seq")
-        .fetch_all(&world.pool)
-        .await
-        .unwrap();
+    let stored: Vec<Option<String>> =
+        sqlx::query_scalar("select sender_id from telecom.usage_report order by seq")
+            .fetch_all(&world.pool)
+            .await
+            .unwrap();
     assert_eq!(stored, [Some(ROLE_SESSION.to_owned()), None]);
 }
 
@@ -45,7 +51,12 @@ async fn a_bound_sender_may_not_report_other_servers(pool: PgPool) {
     world.server(2, &[]).await;
     bind(&world, COLLECTOR, 1).await;
     assert_eq!(accepted(&world, COLLECTOR).await, [true, false]);
-    assert_eq!(world.number("select count(*) from telecom.usage_report").await, 1);
+    assert_eq!(
+        world
+            .number("select count(*) from telecom.usage_report")
+            .await,
+        1
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -54,7 +65,11 @@ async fn a_bound_server_accepts_no_other_sender(pool: PgPool) {
     world.server(2, &[]).await;
     bind(&world, COLLECTOR, 1).await;
     assert_eq!(accepted(&world, "AIDAOTHER").await, [false, true]);
-    assert_eq!(world.report(&texts(&[report(3, &[])])).await, [message_id(0)], "a message without a sender");
+    assert_eq!(
+        world.report(&texts(&[report(3, &[])])).await,
+        [message_id(0)],
+        "a message without a sender"
+    );
 }
 
 #[rstest]

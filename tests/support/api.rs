@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use shared::config::{CorsConfig, TelecomConfig};
 use shared::http::{
-    node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage, usually_used_nodes,
+    node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage,
+    usually_used_nodes,
 };
 use shared::lambda::{alb, api};
 use shared::services::analysis::AnalysisService;
@@ -54,7 +55,14 @@ const fn operation(
     message: &'static str,
     admin: bool,
 ) -> Operation {
-    Operation { method, path, query, message, admin, body: None }
+    Operation {
+        method,
+        path,
+        query,
+        message,
+        admin,
+        body: None,
+    }
 }
 
 /// All of them.
@@ -66,15 +74,63 @@ pub const OPERATIONS: [Operation; 12] = [
         r#"{"range":"RECENT_RANGE_DAY"}"#,
         false,
     ),
-    operation("telecom.v1.Telecom/ListNodeStatusHistory", "/v1/node-status-history", "", "{}", false),
-    operation("telecom.v1.Telecom/ListUsuallyUsedNodes", "/v1/usually-used-nodes", "", "{}", false),
+    operation(
+        "telecom.v1.Telecom/ListNodeStatusHistory",
+        "/v1/node-status-history",
+        "",
+        "{}",
+        false,
+    ),
+    operation(
+        "telecom.v1.Telecom/ListUsuallyUsedNodes",
+        "/v1/usually-used-nodes",
+        "",
+        "{}",
+        false,
+    ),
     operation("telecom.v1.Telecom/ListNodes", "/v1/nodes", "", "{}", false),
-    operation("telecom.v1.NodeServerManage/ListNodeServers", "/v1/admin/node-servers", "", "{}", true),
-    operation("telecom.v1.NodeServerManage/ShowNodeServer", "/v1/admin/node-servers/1", "", r#"{"id":1}"#, true),
-    operation("telecom.v1.NodeClientManage/ListNodeClients", "/v1/admin/node-clients", "", "{}", true),
-    operation("telecom.v1.NodeClientManage/ShowNodeClient", "/v1/admin/node-clients/11", "", r#"{"id":11}"#, true),
-    operation("telecom.v1.PackageQueueManage/CountQueuedPackages", "/v1/admin/package-queue/counts", "", "{}", true),
-    operation("telecom.v1.PackageQueueManage/ListQueuedPackages", "/v1/admin/package-queue", "", "{}", true),
+    operation(
+        "telecom.v1.NodeServerManage/ListNodeServers",
+        "/v1/admin/node-servers",
+        "",
+        "{}",
+        true,
+    ),
+    operation(
+        "telecom.v1.NodeServerManage/ShowNodeServer",
+        "/v1/admin/node-servers/1",
+        "",
+        r#"{"id":1}"#,
+        true,
+    ),
+    operation(
+        "telecom.v1.NodeClientManage/ListNodeClients",
+        "/v1/admin/node-clients",
+        "",
+        "{}",
+        true,
+    ),
+    operation(
+        "telecom.v1.NodeClientManage/ShowNodeClient",
+        "/v1/admin/node-clients/11",
+        "",
+        r#"{"id":11}"#,
+        true,
+    ),
+    operation(
+        "telecom.v1.PackageQueueManage/CountQueuedPackages",
+        "/v1/admin/package-queue/counts",
+        "",
+        "{}",
+        true,
+    ),
+    operation(
+        "telecom.v1.PackageQueueManage/ListQueuedPackages",
+        "/v1/admin/package-queue",
+        "",
+        "{}",
+        true,
+    ),
     operation(
         "telecom.v1.NodeServerManage/GetNodeServerAvailability",
         "/v1/admin/node-servers/1/availability",
@@ -99,24 +155,41 @@ impl Api {
     /// Over HTTP alone.
     #[must_use]
     pub fn over_http(world: World) -> Self {
-        Self { world, issuer: Issuer::default(), server: None }
+        Self {
+            world,
+            issuer: Issuer::default(),
+            server: None,
+        }
     }
 
     /// Over both.
     pub async fn over_both(world: World, issuer: Issuer) -> Self {
         let server = GrpcServer::start(&world, &issuer, grpc::config()).await;
         let channel = server.connect().await;
-        Self { world, issuer, server: Some((server, channel)) }
+        Self {
+            world,
+            issuer,
+            server: Some((server, channel)),
+        }
     }
 
     /// Calls a method with a message given as JSON.
-    pub async fn grpc(&self, method: &str, message: Value, token: Option<&str>) -> Result<Value, Status> {
+    pub async fn grpc(
+        &self,
+        method: &str,
+        message: Value,
+        token: Option<&str>,
+    ) -> Result<Value, Status> {
         let (_, channel) = self.server.as_ref().expect("an API over both");
         grpc::call(channel, method, message, token).await
     }
 
     /// Calls a method with a message given as JSON, and with metadata.
-    pub async fn grpc_with(&self, method: &str, request: tonic::Request<Value>) -> Result<Value, Status> {
+    pub async fn grpc_with(
+        &self,
+        method: &str,
+        request: tonic::Request<Value>,
+    ) -> Result<Value, Status> {
         let (_, channel) = self.server.as_ref().expect("an API over both");
         grpc::call_with(channel, method, request).await
     }
@@ -125,21 +198,46 @@ impl Api {
     pub async fn get(&self, path: &str, query: &str, token: Option<&str>) -> (u16, Value) {
         let response = self.send(event("GET", path, query, token, &[])).await;
         let body = response.body().to_vec();
-        (response.status().as_u16(), serde_json::from_slice(&body).unwrap_or(Value::Null))
+        (
+            response.status().as_u16(),
+            serde_json::from_slice(&body).unwrap_or(Value::Null),
+        )
     }
 
     /// Asks for an operation's path, by its method, and answers status and body.
-    pub async fn ask(&self, operation: &Operation, query: &str, token: Option<&str>) -> (u16, Value) {
-        let Some(body) = operation.body else { return self.get(operation.path, query, token).await };
+    pub async fn ask(
+        &self,
+        operation: &Operation,
+        query: &str,
+        token: Option<&str>,
+    ) -> (u16, Value) {
+        let Some(body) = operation.body else {
+            return self.get(operation.path, query, token).await;
+        };
         self.put(operation.path, query, body, token).await
     }
 
     /// Sends `body` to `path` and answers status and body.
-    pub async fn put(&self, path: &str, query: &str, body: &str, token: Option<&str>) -> (u16, Value) {
-        let mut event = event("PUT", path, query, token, &[("content-type", "application/json")]);
+    pub async fn put(
+        &self,
+        path: &str,
+        query: &str,
+        body: &str,
+        token: Option<&str>,
+    ) -> (u16, Value) {
+        let mut event = event(
+            "PUT",
+            path,
+            query,
+            token,
+            &[("content-type", "application/json")],
+        );
         event["body"] = json!(body);
         let response = self.send(event).await;
-        (response.status().as_u16(), serde_json::from_slice(response.body()).unwrap_or(Value::Null))
+        (
+            response.status().as_u16(),
+            serde_json::from_slice(response.body()).unwrap_or(Value::Null),
+        )
     }
 
     /// Hands an event to the function that the load balancer's rules choose for its path.
@@ -149,11 +247,14 @@ impl Api {
         self.route(&path, request).await
     }
 
-    /// Hands an event to the whole function, pages of `https://app.test` allowed, and answers what the load balancer gets.
+    /// Hands an event to the whole function, pages of `https://app.test` allowed, and answers what
+    /// the load balancer gets.
     pub async fn invoke(&self, event: Value) -> Value {
         let path = event["path"].as_str().unwrap_or_default().to_owned();
         let allowed_origins = vec!["https://app.test".parse().unwrap()];
-        let service = service_fn(|request: Request| async { Ok::<_, Infallible>(self.route(&path, request).await) });
+        let service = service_fn(|request: Request| async {
+            Ok::<_, Infallible>(self.route(&path, request).await)
+        });
         let service = api::cors(&CorsConfig { allowed_origins }).layer(service);
         let payload = RawValue::from_string(event.to_string()).unwrap();
         let answer = alb::answer(service, LambdaEvent::new(payload, Context::default())).await;
@@ -165,13 +266,16 @@ impl Api {
         let pool = match path {
             path if path.ends_with("/maintenance") => &self.world.writer,
             path if path.ends_with("/availability") => &self.world.reader,
-            path if path.starts_with("/v1/admin/node-clients") || path.starts_with("/v1/admin/node-servers/") => {
+            path if path.starts_with("/v1/admin/node-clients")
+                || path.starts_with("/v1/admin/node-servers/") =>
+            {
                 &self.world.secret_reader
             }
             _ => &self.world.reader,
         };
         let analysis = AnalysisService::new(pool.clone(), self.world.context());
-        let manage = ManageService::new(pool.clone(), self.world.context(), TelecomConfig::default());
+        let manage =
+            ManageService::new(pool.clone(), self.world.context(), TelecomConfig::default());
         macro_rules! handle {
             ($endpoint:ty, $service:expr) => {
                 api::handle::<$endpoint>($service, &authenticator, request).await
@@ -185,10 +289,18 @@ impl Api {
             "/v1/admin/node-clients" => handle!(node_clients::NodeClients, &manage),
             "/v1/admin/package-queue/counts" => handle!(package_queue::PackageQueueCounts, &manage),
             "/v1/admin/package-queue" => handle!(package_queue::PackageQueue, &manage),
-            path if path.ends_with("/availability") => handle!(node_servers::NodeServerAvailability, &manage),
-            path if path.ends_with("/maintenance") => handle!(node_servers::NodeServerMaintenance, &manage),
-            path if path.starts_with("/v1/admin/node-servers/") => handle!(node_servers::NodeServer, &manage),
-            path if path.starts_with("/v1/admin/node-clients/") => handle!(node_clients::NodeClient, &manage),
+            path if path.ends_with("/availability") => {
+                handle!(node_servers::NodeServerAvailability, &manage)
+            }
+            path if path.ends_with("/maintenance") => {
+                handle!(node_servers::NodeServerMaintenance, &manage)
+            }
+            path if path.starts_with("/v1/admin/node-servers/") => {
+                handle!(node_servers::NodeServer, &manage)
+            }
+            path if path.starts_with("/v1/admin/node-clients/") => {
+                handle!(node_clients::NodeClient, &manage)
+            }
             "/docs" | "/v1/openapi.json" => api::document(&request),
             // The path of a trick may reach any function: this one asks for the least.
             _ => handle!(nodes::Nodes, &analysis),
@@ -196,10 +308,18 @@ impl Api {
     }
 }
 
-/// An event as a target group with multi-value headers makes it: the query's values are as they came, escaped.
+/// An event as a target group with multi-value headers makes it: the query's values are as they
+/// came, escaped.
 #[must_use]
-pub fn event(method: &str, path: &str, query: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Value {
-    let mut all = json!({ "accept": ["*/*"], "host": ["api.test"], "x-forwarded-proto": ["https"] });
+pub fn event(
+    method: &str,
+    path: &str,
+    query: &str,
+    token: Option<&str>,
+    headers: &[(&str, &str)],
+) -> Value {
+    let mut all =
+        json!({ "accept": ["*/*"], "host": ["api.test"], "x-forwarded-proto": ["https"] });
     if let Some(token) = token {
         all["authorization"] = json!([format!("Bearer {token}")]);
     }
@@ -215,7 +335,8 @@ pub fn event(method: &str, path: &str, query: &str, token: Option<&str>, headers
         }
     }
     json!({
-        "requestContext": { "elb": { "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/t/1" } },
+        "requestContext": { "elb": {
+            "targetGroupArn": "arn:aws:elasticloadbalancing:us-east-1:1:targetgroup/t/1" } },
         "httpMethod": method,
         "path": path,
         "multiValueQueryStringParameters": parameters,

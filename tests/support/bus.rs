@@ -24,7 +24,8 @@ impl Bus {
     #[must_use]
     pub fn details(&self) -> Vec<Value> {
         let details = |request: &Asked| {
-            let detail = |entry: &Value| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
+            let detail =
+                |entry: &Value| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
             entries(request).iter().map(detail).collect::<Vec<Value>>()
         };
         self.0.asked().iter().flat_map(details).collect()
@@ -37,6 +38,9 @@ fn entries(request: &Asked) -> Vec<Value> {
 }
 
 fn accept(request: &Asked) -> String {
-    let accepted: Vec<Value> = entries(request).iter().map(|_| json!({ "EventId": "1" })).collect();
+    let accepted: Vec<Value> = entries(request)
+        .iter()
+        .map(|_| json!({ "EventId": "1" }))
+        .collect();
     json!({ "FailedEntryCount": 0, "Entries": accepted }).to_string()
 }

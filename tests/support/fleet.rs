@@ -1,6 +1,7 @@
-//! What happens to a fleet, by chance: outages, reports that come late, twice and from the future, collectors that are cut
-//! off, outages of the collection and of the database, maintenance. A fleet lives in steps, a run of the job each; a
-//! server that is up reports once a step. All times are seconds since the beginning.
+//! What happens to a fleet, by chance: outages, reports that come late, twice and from the future,
+//! collectors that are cut off, outages of the collection and of the database, maintenance. A fleet
+//! lives in steps, a run of the job each; a server that is up reports once a step. All times are
+//! seconds since the beginning.
 
 use std::collections::BTreeMap;
 
@@ -73,8 +74,8 @@ pub struct Fleet {
     pub life: Life,
     /// What happens to it.
     pub events: Events,
-    /// Of each server, the silences of the timeout or longer (what a report says is off by a second now and then): from
-    /// the last report until the next, by when they were made.
+    /// Of each server, the silences of the timeout or longer (what a report says is off by a second
+    /// now and then): from the last report until the next, by when they were made.
     pub truth: BTreeMap<i32, Vec<Span>>,
     /// How often a server came back and its first reports were slow.
     slow_returns: usize,
@@ -97,7 +98,15 @@ impl Fleet {
         });
         let servers = servers.collect();
         let events = events(&life, &mut rng);
-        Self { life, events, truth: BTreeMap::new(), slow_returns: 0, rng, servers, under_way: BTreeMap::new() }
+        Self {
+            life,
+            events,
+            truth: BTreeMap::new(),
+            slow_returns: 0,
+            rng,
+            servers,
+            under_way: BTreeMap::new(),
+        }
     }
 
     /// Seconds of the timeout.
@@ -108,7 +117,8 @@ impl Fleet {
 
     /// Whether the job runs at the end of `step`: now and then a run is missed.
     pub fn job_runs(&mut self, step: i64) -> bool {
-        !within(&self.events.database, step * self.life.step_seconds) && !self.rng.random_ratio(1, 100)
+        !within(&self.events.database, step * self.life.step_seconds)
+            && !self.rng.random_ratio(1, 100)
     }
 
     /// Lets a step pass; answers the reports that arrive in it.
@@ -122,7 +132,11 @@ impl Fleet {
     }
 
     fn report(&mut self, id: i32, step: i64) -> Option<Report> {
-        let Life { step_seconds, longest_up, .. } = self.life;
+        let Life {
+            step_seconds,
+            longest_up,
+            ..
+        } = self.life;
         let server = &mut self.servers[usize::try_from(id - 1).unwrap()];
         let end = (step - 1) * step_seconds + server.phase;
         while end >= server.until {
@@ -130,18 +144,35 @@ impl Fleet {
             let steps = spell(&mut self.rng, server.is_up, longest_up);
             // Not in whole steps, so that lengths come near the timeout from both sides.
             server.until += steps * step_seconds + self.rng.random_range(0..step_seconds);
-            server.slow = if server.is_up && self.rng.random_ratio(1, 5) { self.rng.random_range(1..4) } else { 0 };
+            server.slow = if server.is_up && self.rng.random_ratio(1, 5) {
+                self.rng.random_range(1..4)
+            } else {
+                0
+            };
             self.slow_returns += usize::from(server.slow > 0);
         }
         if !server.is_up {
             return None;
         }
-        if let Some(last) = server.last.replace(end).filter(|last| end - last >= TIMEOUT_STEPS * step_seconds) {
+        if let Some(last) = server
+            .last
+            .replace(end)
+            .filter(|last| end - last >= TIMEOUT_STEPS * step_seconds)
+        {
             self.truth.entry(id).or_default().push((last, end));
         }
-        let ahead = if self.rng.random_ratio(1, 50) { self.rng.random_range(1..240) } else { 0 };
+        let ahead = if self.rng.random_ratio(1, 50) {
+            self.rng.random_range(1..240)
+        } else {
+            0
+        };
         let number = u128::try_from(step * 1_000_000 + i64::from(id)).unwrap();
-        Some(Report { id: number, server: id, period_end: end + ahead, sent_at: end + self.rng.random_range(0..2) })
+        Some(Report {
+            id: number,
+            server: id,
+            period_end: end + ahead,
+            sent_at: end + self.rng.random_range(0..2),
+        })
     }
 
     fn send(&mut self, report: Report) {
@@ -171,19 +202,36 @@ impl Fleet {
         if let Some((span, _)) = self.events.cut_off.iter().find(is_cut_off) {
             arrives = arrives.max(span.1 + self.rng.random_range(0..2 * step));
         }
-        if let Some(span) = self.events.collection.iter().find(|span| within(&[**span], report.sent_at)) {
+        if let Some(span) = self
+            .events
+            .collection
+            .iter()
+            .find(|span| within(&[**span], report.sent_at))
+        {
             arrives = arrives.max(span.1 + self.rng.random_range(0..4 * step));
         }
-        if let Some(span) = self.events.database.iter().find(|span| within(&[**span], arrives)) {
+        if let Some(span) = self
+            .events
+            .database
+            .iter()
+            .find(|span| within(&[**span], arrives))
+        {
             // It was received in vain, and comes again after the visibility timeout.
             arrives = span.1 + self.rng.random_range(0..6 * step);
         }
-        self.under_way.entry(arrives.div_euclid(step) + 1).or_default().push(report);
+        self.under_way
+            .entry(arrives.div_euclid(step) + 1)
+            .or_default()
+            .push(report);
     }
 
-    /// Whether an administrator had a say during a span, or reports of it may still be under way at the end.
+    /// Whether an administrator had a say during a span, or reports of it may still be under way at
+    /// the end.
     fn is_unsettled(&self, server: i32, span: Span) -> bool {
-        self.events.maintenance.iter().any(|(maintained, id)| *id == server && self.meet(*maintained, 8, span))
+        self.events
+            .maintenance
+            .iter()
+            .any(|(maintained, id)| *id == server && self.meet(*maintained, 8, span))
             || span.1 > (self.life.steps - 3 * LATEST_STEPS) * self.life.step_seconds
     }
 
@@ -193,17 +241,29 @@ impl Fleet {
         span.0 < event.1 + steps * step && event.0 - 8 * step < span.1
     }
 
-    /// Holds the outages that the log has of a server to the truth, to within a step: each is one, whether anybody listened
-    /// then or not, and none is missing, but a silence that is over before three steps after the timeout may go by unseen.
+    /// Holds the outages that the log has of a server to the truth, to within a step: each is one,
+    /// whether anybody listened then or not, and none is missing, but a silence that is over before
+    /// three steps after the timeout may go by unseen.
     pub fn check(&self, server: i32, recorded: &[Span]) {
         let step = self.life.step_seconds;
         let truth = self.truth.get(&server).map_or(&[][..], Vec::as_slice);
-        let alike = |real: &Span, span: &Span| (real.0 - span.0).abs() <= step && (real.1 - span.1).abs() <= step;
-        for span in recorded.iter().filter(|span| !self.is_unsettled(server, **span)) {
-            assert!(truth.iter().any(|real| alike(real, span)), "{self:?}: {server} was not gone {span:?}: {truth:?}");
+        let alike = |real: &Span, span: &Span| {
+            (real.0 - span.0).abs() <= step && (real.1 - span.1).abs() <= step
+        };
+        for span in recorded
+            .iter()
+            .filter(|span| !self.is_unsettled(server, **span))
+        {
+            assert!(
+                truth.iter().any(|real| alike(real, span)),
+                "{self:?}: {server} was not gone {span:?}: {truth:?}"
+            );
         }
         let is_seen = |real: &Span| real.1 - real.0 > self.timeout() + 3 * step;
-        for real in truth.iter().filter(|real| is_seen(real) && !self.is_unsettled(server, **real)) {
+        for real in truth
+            .iter()
+            .filter(|real| is_seen(real) && !self.is_unsettled(server, **real))
+        {
             assert!(
                 recorded.iter().any(|span| alike(real, span)),
                 "{self:?}: {server} was gone {real:?}: {recorded:?}"
@@ -211,12 +271,20 @@ impl Fleet {
         }
     }
 
-    /// The most outages that may be told of: one a silence, one for each server that is cut off, and one for each that came
-    /// back and seemed gone (for longer, or again) since its reports were slow.
+    /// The most outages that may be told of: one a silence, one for each server that is cut off,
+    /// and one for each that came back and seemed gone (for longer, or again) since its reports
+    /// were slow.
     #[must_use]
     pub fn most_alarms(&self) -> usize {
-        let cut_off: i32 = self.events.cut_off.iter().map(|(_, servers)| servers.end - servers.start).sum();
-        self.truth.values().map(Vec::len).sum::<usize>() + usize::try_from(cut_off).unwrap() + self.slow_returns
+        let cut_off: i32 = self
+            .events
+            .cut_off
+            .iter()
+            .map(|(_, servers)| servers.end - servers.start)
+            .sum();
+        self.truth.values().map(Vec::len).sum::<usize>()
+            + usize::try_from(cut_off).unwrap()
+            + self.slow_returns
     }
 }
 
@@ -226,7 +294,8 @@ impl std::fmt::Debug for Fleet {
     }
 }
 
-/// Steps of a server's next spell: most are long, some short, and of the outages many are about as long as the timeout.
+/// Steps of a server's next spell: most are long, some short, and of the outages many are about as
+/// long as the timeout.
 fn spell(rng: &mut ChaCha8Rng, is_up: bool, longest_up: i64) -> i64 {
     match (is_up, rng.random_range(0..10)) {
         (true, 0) | (false, 0..3) => rng.random_range(0..3),
@@ -241,13 +310,21 @@ fn events(life: &Life, rng: &mut ChaCha8Rng) -> Events {
     let twelfth = life.steps * life.step_seconds / 12;
     let mut span = |number: i64, shortest: i64, longest: i64| {
         let from = number * twelfth + rng.random_range(0..twelfth / 3);
-        (from, from + rng.random_range(shortest..longest) * life.step_seconds)
+        (
+            from,
+            from + rng.random_range(shortest..longest) * life.step_seconds,
+        )
     };
     Events {
-        cut_off: vec![(span(1, 7, 40), 1..life.servers / 2), (span(5, 7, 40), life.servers / 4..life.servers)],
+        cut_off: vec![
+            (span(1, 7, 40), 1..life.servers / 2),
+            (span(5, 7, 40), life.servers / 4..life.servers),
+        ],
         collection: vec![span(2, 8, 40), span(6, 8, 40)],
         database: vec![span(3, 3, 5), span(4, 6, 40), span(8, 12, 40)],
-        maintenance: (0..4).map(|n| (span(i64::from(n) + 7, 5, 40), 9 + n)).collect(),
+        maintenance: (0..4)
+            .map(|n| (span(i64::from(n) + 7, 5, 40), 9 + n))
+            .collect(),
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut};
 use prost_reflect::prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
+};
 use serde_json::Value;
 use shared::config::TelecomConfig;
 use shared::services::analysis::AnalysisService;
@@ -51,7 +53,11 @@ impl GrpcServer {
     pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
         let services = Services {
             analysis: AnalysisService::new(world.api.clone(), world.context()),
-            manage: ManageService::new(world.api.clone(), world.context(), TelecomConfig::default()),
+            manage: ManageService::new(
+                world.api.clone(),
+                world.context(),
+                TelecomConfig::default(),
+            ),
             authenticator: issuer.authenticator(world.context()),
         };
         let listener = TcpListener::bind(config.address).await.unwrap();
@@ -60,13 +66,22 @@ impl GrpcServer {
         let stopped = async move {
             let _ = stopped.await;
         };
-        let serving = tokio::spawn(async move { serve_until(services, &config, listener, stopped).await });
-        Self { address, stop: Some(stop), serving }
+        let serving =
+            tokio::spawn(async move { serve_until(services, &config, listener, stopped).await });
+        Self {
+            address,
+            stop: Some(stop),
+            serving,
+        }
     }
 
     /// A connection.
     pub async fn connect(&self) -> Channel {
-        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        Channel::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     /// Tells it to stop; it does so in good order.
@@ -80,35 +95,67 @@ impl GrpcServer {
     }
 }
 
-/// Calls `method`, such as `telecom.v1.Telecom/ListNodes`, with a message given as JSON; answers it as JSON.
-pub async fn call(channel: &Channel, method: &str, message: Value, token: Option<&str>) -> Result<Value, Status> {
+/// Calls `method`, such as `telecom.v1.Telecom/ListNodes`, with a message given as JSON; answers it
+/// as JSON.
+pub async fn call(
+    channel: &Channel,
+    method: &str,
+    message: Value,
+    token: Option<&str>,
+) -> Result<Value, Status> {
     let mut request = Request::new(message);
     if let Some(token) = token {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        request
+            .metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse().unwrap());
     }
     call_with(channel, method, request).await
 }
 
 /// As [`call`], with the metadata of `request`.
-pub async fn call_with(channel: &Channel, method: &str, request: Request<Value>) -> Result<Value, Status> {
+pub async fn call_with(
+    channel: &Channel,
+    method: &str,
+    request: Request<Value>,
+) -> Result<Value, Status> {
     let descriptor = method_descriptor(method);
     let message = |json: Value| DynamicMessage::deserialize(descriptor.input(), json).unwrap();
     let (metadata, extensions, json) = request.into_parts();
     let request = Request::from_parts(metadata, extensions, message(json));
     let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
     let path = format!("/{method}").parse().unwrap();
-    let answer = client.unary(request, path, JsonCodec(descriptor.output())).await?.into_inner();
-    let options =
-        SerializeOptions::new().use_proto_field_name(true).stringify_64_bit_integers(false).skip_default_fields(false);
-    Ok(answer.serialize_with_options(serde_json::value::Serializer, &options).unwrap())
+    let answer = client
+        .unary(request, path, JsonCodec(descriptor.output()))
+        .await?
+        .into_inner();
+    let options = SerializeOptions::new()
+        .use_proto_field_name(true)
+        .stringify_64_bit_integers(false)
+        .skip_default_fields(false);
+    Ok(answer
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .unwrap())
 }
 
 /// Calls `method` with the bytes of a message, whatever they are; answers bytes.
-pub async fn call_raw(channel: &Channel, method: &str, request: Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
+pub async fn call_raw(
+    channel: &Channel,
+    method: &str,
+    request: Request<Vec<u8>>,
+) -> Result<Vec<u8>, Status> {
     let mut client = tonic::client::Grpc::new(channel.clone());
-    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-    Ok(client.unary(request, format!("/{method}").parse().unwrap(), BytesCodec).await?.into_inner())
+    client
+        .ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    Ok(client
+        .unary(request, format!("/{method}").parse().unwrap(), BytesCodec)
+        .await?
+        .into_inner())
 }
 
 /// What the descriptor set says of a method.
@@ -116,7 +163,11 @@ pub async fn call_raw(channel: &Channel, method: &str, request: Request<Vec<u8>>
 pub fn method_descriptor(method: &str) -> MethodDescriptor {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
     let (service, name) = method.split_once('/').unwrap();
-    pool.get_service_by_name(service).unwrap().methods().find(|known| known.name() == name).unwrap()
+    pool.get_service_by_name(service)
+        .unwrap()
+        .methods()
+        .find(|known| known.name() == name)
+        .unwrap()
 }
 
 /// Messages as they travel.
@@ -180,7 +231,11 @@ impl Encoder for JsonCodec {
     type Item = DynamicMessage;
     type Error = Status;
 
-    fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+    fn encode(
+        &mut self,
+        message: DynamicMessage,
+        buffer: &mut EncodeBuf<'_>,
+    ) -> Result<(), Status> {
         buffer.put(message.encode_to_vec().as_slice());
         Ok(())
     }
@@ -192,6 +247,9 @@ impl Decoder for JsonCodec {
 
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
         let bytes = buffer.copy_to_bytes(buffer.remaining());
-        Ok(Some(DynamicMessage::decode(self.0.clone(), bytes).map_err(|error| Status::internal(error.to_string()))?))
+        Ok(Some(
+            DynamicMessage::decode(self.0.clone(), bytes)
+                .map_err(|error| Status::internal(error.to_string()))?,
+        ))
     }
 }

@@ -1,5 +1,10 @@
 //! What the tests share: a small world with a clock that stands still, on a database of its own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::indexing_slicing
+)]
 
 pub mod api;
 pub mod bus;
@@ -61,14 +66,20 @@ pub fn user(n: u128) -> Uuid {
 /// An administrator, as operations record them.
 #[must_use]
 pub fn actor(n: u128) -> Actor {
-    Actor { user_id: user(n), request_id: None }
+    Actor {
+        user_id: user(n),
+        request_id: None,
+    }
 }
 
 /// Waits until something is so; 10 s at most.
 pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !met().await {
-        assert!(began.elapsed() < Duration::from_secs(10), "{what}: not within 10 s");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "{what}: not within 10 s"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -95,7 +106,9 @@ impl World {
     pub async fn new(pool: PgPool) -> Self {
         let mut connection = pool.acquire().await.unwrap();
         db::grant(&mut connection).await.unwrap();
-        maintenance::create_partitions(&mut connection, at(NOW).date_naive(), 2).await.unwrap();
+        maintenance::create_partitions(&mut connection, at(NOW).date_naive(), 2)
+            .await
+            .unwrap();
         drop(connection);
         // The clock of the world is not that of the migrations.
         sqlx::query("update telecom.reconciliation set checked_from = $1")
@@ -103,10 +116,21 @@ impl World {
             .execute(&pool)
             .await
             .unwrap();
-        let [writer, reader, secret_reader, api] =
-            [DatabaseRole::Writer, DatabaseRole::Reader, DatabaseRole::SecretReader, DatabaseRole::Api]
-                .map(|role| pool_as(&pool, role));
-        let world = Self { pool, writer, reader, secret_reader, api, clock: Fixed::at(at(NOW)) };
+        let [writer, reader, secret_reader, api] = [
+            DatabaseRole::Writer,
+            DatabaseRole::Reader,
+            DatabaseRole::SecretReader,
+            DatabaseRole::Api,
+        ]
+        .map(|role| pool_as(&pool, role));
+        let world = Self {
+            pool,
+            writer,
+            reader,
+            secret_reader,
+            api,
+            clock: Fixed::at(at(NOW)),
+        };
         world.server(SERVER, &[(CLIENT, "1")]).await;
         world
     }
@@ -116,20 +140,31 @@ impl World {
     pub fn offline() -> Self {
         let pool = unreachable_pool();
         let [writer, reader, secret_reader, api] = [(); 4].map(|()| pool.clone());
-        Self { pool, writer, reader, secret_reader, api, clock: Fixed::at(at(NOW)) }
+        Self {
+            pool,
+            writer,
+            reader,
+            secret_reader,
+            api,
+            clock: Fixed::at(at(NOW)),
+        }
     }
 
     /// Clock and ids of the world.
     #[must_use]
     pub fn context(&self) -> Context {
         // The clock stands still; ids must differ between worlds that share a database.
-        Context { clock: Arc::<Fixed>::clone(&self.clock), ids: Arc::new(shared::clock::System) }
+        Context {
+            clock: Arc::<Fixed>::clone(&self.clock),
+            ids: Arc::new(shared::clock::System),
+        }
     }
 
     /// Adds a server with clients `(id, factor)`.
     pub async fn server(&self, id: i32, clients: &[(i32, &str)]) {
         self.sql(&format!(
-            "insert into telecom.node_server (id, name, compatibility) values ({id}, 's{id}', 'new_v2b')"
+            "insert into telecom.node_server (id, name, compatibility) values ({id}, 's{id}', \
+             'new_v2b')"
         ))
         .await;
         for (client, factor) in clients {
@@ -145,7 +180,8 @@ impl World {
     pub async fn package(&self, traffic_limit_bytes: impl Into<Option<i64>>, days: i64) -> i64 {
         sqlx::query_scalar(
             "insert into telecom.package
-                (series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
+                (series, version, name, available_group, max_client_number,
+                expire_duration_seconds, traffic_limit_bytes)
              values (gen_random_uuid(), 1, 'p', 1, 3, $1, $2) returning id",
         )
         .bind(days * 86_400)
@@ -155,11 +191,13 @@ impl World {
         .unwrap()
     }
 
-    /// Puts a package into a user's queue and answers the item's id; later calls come later in the queue.
+    /// Puts a package into a user's queue and answers the item's id; later calls come later in the
+    /// queue.
     pub async fn waiting_item(&self, user: Uuid, package: i64) -> i64 {
         sqlx::query_scalar(
             "insert into telecom.package_queue (user_id, package_id, created_at)
-             select $1, $2, $3 + make_interval(secs => count(*)) from telecom.package_queue where user_id = $1 returning id",
+             select $1, $2, $3 + make_interval(secs => count(*)) from telecom.package_queue
+             where user_id = $1 returning id",
         )
         .bind(user)
         .bind(package)
@@ -216,7 +254,12 @@ impl World {
     /// The jobs, and where they publish.
     #[must_use]
     pub fn cron_to(&self, publisher: Publisher) -> TelecomCronExecutor {
-        TelecomCronExecutor::new(self.writer.clone(), publisher, self.context(), TelecomConfig::default())
+        TelecomCronExecutor::new(
+            self.writer.clone(),
+            publisher,
+            self.context(),
+            TelecomConfig::default(),
+        )
     }
 
     /// Delivers report bodies and answers the ids (their positions) that failed.
@@ -226,36 +269,60 @@ impl World {
 
     /// As [`Self::report`], of messages that the queue received at other times.
     pub async fn report_sent(&self, messages: &[(String, DateTime<Utc>)]) -> Vec<String> {
-        let sent = |sent_at: &DateTime<Utc>| json!({ "SentTimestamp": sent_at.timestamp_millis().to_string() });
-        self.report_with(messages.iter().map(|(body, sent_at)| (body.clone(), sent(sent_at)))).await
+        let sent = |sent_at: &DateTime<Utc>| {
+            json!({
+            "SentTimestamp": sent_at.timestamp_millis().to_string() })
+        };
+        self.report_with(
+            messages
+                .iter()
+                .map(|(body, sent_at)| (body.clone(), sent(sent_at))),
+        )
+        .await
     }
 
     /// As [`Self::report`], of messages of one sender.
     pub async fn report_from(&self, sender_id: &str, bodies: &[String]) -> Vec<String> {
-        self.report_with(bodies.iter().map(|body| (body.clone(), json!({ "SenderId": sender_id })))).await
+        self.report_with(
+            bodies
+                .iter()
+                .map(|body| (body.clone(), json!({ "SenderId": sender_id }))),
+        )
+        .await
     }
 
     /// Delivers report bodies, each with the attributes that the queue gives it.
     async fn report_with(&self, messages: impl Iterator<Item = (String, Value)>) -> Vec<String> {
-        let record = |(index, (body, attributes)): (usize, (String, Value))| json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body, "attributes": attributes });
+        let record = |(index, (body, attributes)): (usize, (String, Value))| {
+            json!({
+            "messageId": message_id(index), "receiptHandle": "r", "body": body,
+                "attributes": attributes })
+        };
         let records: Vec<Value> = messages.enumerate().map(record).collect();
         failures(&deliver_event(&self.ingest(), json!({ "Records": records })).await)
     }
 
     /// Runs the billing job.
     pub async fn bill(&self) -> Billed {
-        self.cron().process(BillTrafficJob(Run::default())).await.unwrap()
+        self.cron()
+            .process(BillTrafficJob(Run::default()))
+            .await
+            .unwrap()
     }
 
     /// Runs the reconciliation.
     pub async fn reconcile(&self) -> Reconciled {
-        self.cron().process(ReconcileUsageJob(Run::default())).await.unwrap()
+        self.cron()
+            .process(ReconcileUsageJob(Run::default()))
+            .await
+            .unwrap()
     }
 
     /// Takes the bodies for `destination` out of the outbox, oldest first.
     pub async fn take_outbox(&self, destination: &str) -> Vec<String> {
         sqlx::query_scalar(
-            "with taken as (delete from telecom.outbox where destination = $1::telecom.outbox_destination
+            "with taken as (delete from telecom.outbox
+            where destination = $1::telecom.outbox_destination
                 returning id, created_at, body)
              select body from taken order by created_at, id",
         )
@@ -265,7 +332,8 @@ impl World {
         .unwrap()
     }
 
-    /// Runs everything that waits, until nothing does: bills, applies, expires. What it published as facts is left.
+    /// Runs everything that waits, until nothing does: bills, applies, expires. What it published
+    /// as facts is left.
     pub async fn settle(&self) {
         loop {
             self.bill().await;
@@ -275,12 +343,19 @@ impl World {
             if billing.is_empty() && expiring.is_empty() {
                 return;
             }
-            assert_eq!(failures(&deliver(&self.hook(), &billing).await), Vec::<String>::new());
-            assert_eq!(failures(&deliver(&self.expiring(), &expiring).await), Vec::<String>::new());
+            assert_eq!(
+                failures(&deliver(&self.hook(), &billing).await),
+                Vec::<String>::new()
+            );
+            assert_eq!(
+                failures(&deliver(&self.expiring(), &expiring).await),
+                Vec::<String>::new()
+            );
         }
     }
 
-    /// Rows of usage that no item pays for although the user had an active or a waiting package then.
+    /// Rows of usage that no item pays for although the user had an active or a waiting package
+    /// then.
     pub async fn charged_to_nobody_in_vain(&self) -> i64 {
         self.number(
             "select count(*) from telecom.user_package_usage u
@@ -295,18 +370,22 @@ impl World {
     /// The facts on their way to the bus, `(detail-type, detail)`, oldest first.
     pub async fn facts(&self) -> Vec<(String, Value)> {
         let rows: Vec<(String, String)> = sqlx::query_as(
-            "select detail_type, body from telecom.outbox where destination = 'event_bus' order by created_at, id",
+            "select detail_type, body from telecom.outbox where destination = 'event_bus' \
+             order by created_at, id",
         )
         .fetch_all(&self.pool)
         .await
         .unwrap();
-        rows.into_iter().map(|(kind, body)| (kind, serde_json::from_str(&body).unwrap())).collect()
+        rows.into_iter()
+            .map(|(kind, body)| (kind, serde_json::from_str(&body).unwrap()))
+            .collect()
     }
 
     /// A user's items by id: `(status, upload, download)`.
     pub async fn items(&self, user: Uuid) -> Vec<(String, i64, i64)> {
         sqlx::query_as(
-            "select status::text, upload_bytes, download_bytes from telecom.package_queue where user_id = $1 order by id",
+            "select status::text, upload_bytes, download_bytes from telecom.package_queue \
+             where user_id = $1 order by id",
         )
         .bind(user)
         .fetch_all(&self.pool)
@@ -317,8 +396,10 @@ impl World {
     /// A user's usage, all hours: `[raw up, raw down, billed up, billed down]`.
     pub async fn usage(&self, user: Uuid) -> [i64; 4] {
         let (a, b, c, d) = sqlx::query_as(
-            "select coalesce(sum(raw_upload_bytes), 0)::bigint, coalesce(sum(raw_download_bytes), 0)::bigint,
-                coalesce(sum(billed_upload_bytes), 0)::bigint, coalesce(sum(billed_download_bytes), 0)::bigint
+            "select coalesce(sum(raw_upload_bytes), 0)::bigint, coalesce(sum(raw_download_bytes),
+            0)::bigint,
+                coalesce(sum(billed_upload_bytes), 0)::bigint,
+                coalesce(sum(billed_download_bytes), 0)::bigint
              from telecom.user_package_usage where user_id = $1",
         )
         .bind(user)
@@ -343,17 +424,22 @@ impl World {
 #[must_use]
 pub fn pool_as(pool: &PgPool, role: DatabaseRole) -> PgPool {
     let config = DatabaseConfig::new(pool.connect_options().as_ref().clone(), 5);
-    db::connect(&DatabaseConfig { role: Some(role), ..config })
+    db::connect(&DatabaseConfig {
+        role: Some(role),
+        ..config
+    })
 }
 
 /// A pool whose database nobody answers for.
 #[must_use]
 pub fn unreachable_pool() -> PgPool {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(20));
-    pool.connect_lazy("postgres://nobody@127.0.0.1:9/none").unwrap()
+    pool.connect_lazy("postgres://nobody@127.0.0.1:9/none")
+        .unwrap()
 }
 
-/// A publisher that has no credentials: as in an outage, everything stays in the outbox, and no time is lost on trying.
+/// A publisher that has no credentials: as in an outage, everything stays in the outbox, and no
+/// time is lost on trying.
 #[must_use]
 pub fn unreachable_publisher() -> Publisher {
     publisher(&aws("http://127.0.0.1:9"), "http://127.0.0.1:9")
@@ -370,7 +456,10 @@ pub fn publisher_to(endpoint: &str) -> Publisher {
 pub fn aws_at(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
     let credentials = SharedCredentialsProvider::new(credentials);
-    aws(endpoint).into_builder().credentials_provider(credentials).build()
+    aws(endpoint)
+        .into_builder()
+        .credentials_provider(credentials)
+        .build()
 }
 
 fn aws(endpoint: &str) -> SdkConfig {
@@ -408,7 +497,10 @@ pub fn event_of(bodies: &[String]) -> Value {
     let records: Vec<Value> = bodies
         .iter()
         .enumerate()
-        .map(|(index, body)| json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body }))
+        .map(|(index, body)| {
+            json!({ "messageId": message_id(index), "receiptHandle": "r",
+            "body": body })
+        })
         .collect();
     json!({ "Records": records })
 }
@@ -416,12 +508,20 @@ pub fn event_of(bodies: &[String]) -> Value {
 /// Delivers an event as it is.
 pub async fn deliver_event<C: Consumer>(consumer: &C, event: Value) -> Value {
     let event: SqsEvent = serde_json::from_value(event).unwrap();
-    serde_json::to_value(sqs::handle(consumer, event, &Invocation::default()).await.unwrap()).unwrap()
+    serde_json::to_value(
+        sqs::handle(consumer, event, &Invocation::default())
+            .await
+            .unwrap(),
+    )
+    .unwrap()
 }
 
 /// The identifiers in a partial batch response.
 #[must_use]
 pub fn failures(response: &Value) -> Vec<String> {
     let failures = response["batchItemFailures"].as_array().unwrap();
-    failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+    failures
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+        .collect()
 }

@@ -34,9 +34,15 @@ impl Log {
     pub fn begin() -> Self {
         let text = Text::default();
         let writer = text.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(move || writer.clone())
+            .finish();
+        Self {
+            text,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
     }
 
     /// Begins to look at all that the log of a function may hold, whatever `RUST_LOG` says.
@@ -45,7 +51,10 @@ impl Log {
         let text = Text::default();
         let writer = text.clone();
         let subscriber = telemetry::subscriber(EnvFilter::new("trace"), move || writer.clone());
-        Self { text, _guard: tracing::subscriber::set_default(subscriber) }
+        Self {
+            text,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
     }
 
     /// Takes the text so far.
@@ -58,7 +67,16 @@ impl Log {
     #[must_use]
     pub fn take(&self, message: &str) -> Vec<Value> {
         let text = self.take_text();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["message"].as_str().unwrap_or_default().starts_with(message)).collect()
+        let lines = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines
+            .filter(|line| {
+                line["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .starts_with(message)
+            })
+            .collect()
     }
 }

@@ -17,7 +17,10 @@ pub fn report(id: u128, usage: &[(Uuid, i64, i64)]) -> Value {
 pub fn report_of(id: u128, server: i32, end: DateTime<Utc>, usage: &[(Uuid, i64, i64)]) -> Value {
     let lines: Vec<Value> = usage
         .iter()
-        .map(|(user, upload, download)| json!({ "user": user, "upload": upload, "download": download }))
+        .map(|(user, upload, download)| {
+            json!({ "user": user, "upload": upload,
+            "download": download })
+        })
         .collect();
     json!({
         "type": "usage.report.v1",

@@ -47,13 +47,21 @@ impl Issuer {
             public.common.key_id = Some(format!("k{index}"));
             (algorithm, key, public)
         };
-        Self { keys: algorithms.iter().enumerate().map(key).collect() }
+        Self {
+            keys: algorithms.iter().enumerate().map(key).collect(),
+        }
     }
 
     /// The public keys.
     #[must_use]
     pub fn jwks(&self) -> JwkSet {
-        JwkSet { keys: self.keys.iter().map(|(_, _, public)| public.clone()).collect() }
+        JwkSet {
+            keys: self
+                .keys
+                .iter()
+                .map(|(_, _, public)| public.clone())
+                .collect(),
+        }
     }
 
     /// A judge that trusts these keys.
@@ -81,10 +89,14 @@ impl Issuer {
         self.sign_as(key, key, self.keys[key].0, claims)
     }
 
-    /// Claims, signed by the key `by`, under the id of the key `named`, by an algorithm that may not be the key's.
+    /// Claims, signed by the key `by`, under the id of the key `named`, by an algorithm that may
+    /// not be the key's.
     #[must_use]
     pub fn sign_as(&self, by: usize, named: usize, algorithm: Algorithm, claims: &Value) -> String {
-        let header = Header { kid: self.keys[named].2.common.key_id.clone(), ..Header::new(algorithm) };
+        let header = Header {
+            kid: self.keys[named].2.common.key_id.clone(),
+            ..Header::new(algorithm)
+        };
         encode(&header, claims, &self.keys[by].1).unwrap()
     }
 
@@ -92,7 +104,11 @@ impl Issuer {
     #[must_use]
     pub fn sign_header(&self, header: Header, claims: &Value) -> String {
         let (alg, key, public) = &self.keys[0];
-        let header = Header { alg: *alg, kid: public.common.key_id.clone(), ..header };
+        let header = Header {
+            alg: *alg,
+            kid: public.common.key_id.clone(),
+            ..header
+        };
         encode(&header, claims, key).unwrap()
     }
 
@@ -118,20 +134,28 @@ impl Issuer {
 /// Good claims: valid for ten minutes.
 #[must_use]
 pub fn claims(user: Uuid, scope: &str) -> Value {
-    json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": at(NOW).timestamp() + 600, "scope": scope })
+    json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": at(NOW).timestamp() + 600,
+        "scope": scope })
 }
 
 fn new_key(algorithm: Algorithm) -> EncodingKey {
     let random = SystemRandom::new();
     match algorithm {
-        Algorithm::EdDSA => EncodingKey::from_ed_der(Ed25519KeyPair::generate_pkcs8v1(&random).unwrap().as_ref()),
+        Algorithm::EdDSA => {
+            EncodingKey::from_ed_der(Ed25519KeyPair::generate_pkcs8v1(&random).unwrap().as_ref())
+        }
         Algorithm::ES256 => {
-            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+            let pkcs8 =
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
             EncodingKey::from_ec_der(pkcs8.as_ref())
         }
         _ => {
-            let pkcs8 = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048).unwrap().as_der().unwrap();
-            // jsonwebtoken takes PKCS#1, which is what PKCS#8 wraps in 26 bytes for a key of this size.
+            let pkcs8 = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048)
+                .unwrap()
+                .as_der()
+                .unwrap();
+            // jsonwebtoken takes PKCS#1, which is what PKCS#8 wraps in 26 bytes for a key of this
+            // size.
             EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..])
         }
     }

@@ -1,5 +1,5 @@
-//! A fleet that is watched: its servers report when a test says so, and the job runs every minute. Times are seconds
-//! since the world began.
+//! A fleet that is watched: its servers report when a test says so, and the job runs every minute.
+//! Times are seconds since the world began.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -45,7 +45,10 @@ impl Watch {
 
     /// Lets reports come now, without usage, of periods that ended at `end`.
     pub async fn beat(&self, servers: &[i32], end: i64) {
-        let bodies: Vec<String> = servers.iter().map(|&server| heartbeat(server, end)).collect();
+        let bodies: Vec<String> = servers
+            .iter()
+            .map(|&server| heartbeat(server, end))
+            .collect();
         assert!(self.world.report(&bodies).await.is_empty());
     }
 
@@ -57,13 +60,22 @@ impl Watch {
 
     /// Lets a report come now that the queue got at `sent`.
     pub async fn beat_sent(&self, server: i32, end: i64, sent: i64) {
-        assert!(self.world.report_sent(&[(heartbeat(server, end), after(sent))]).await.is_empty());
+        assert!(
+            self.world
+                .report_sent(&[(heartbeat(server, end), after(sent))])
+                .await
+                .is_empty()
+        );
     }
 
-    /// Runs the job every minute since it last ran, and at `seconds`; answers what came of that one.
+    /// Runs the job every minute since it last ran, and at `seconds`; answers what came of that
+    /// one.
     pub async fn refresh(&self, seconds: i64) -> Refreshed {
         let last = "select extract(epoch from ran_at)::bigint from telecom.node_status_watch";
-        let last: Option<i64> = sqlx::query_scalar(last).fetch_one(&self.world.pool).await.unwrap();
+        let last: Option<i64> = sqlx::query_scalar(last)
+            .fetch_one(&self.world.pool)
+            .await
+            .unwrap();
         let mut next = last.map_or(seconds, |last| last - at(NOW).timestamp() + 60);
         while next < seconds {
             self.run(next).await;
@@ -75,47 +87,74 @@ impl Watch {
     /// Runs the job at `seconds`, whenever it last ran.
     pub async fn run(&self, seconds: i64) -> Refreshed {
         self.world.clock.set(after(seconds));
-        self.world.cron().process(RefreshServerStatus(Run::default())).await.unwrap()
+        self.world
+            .cron()
+            .process(RefreshServerStatus(Run::default()))
+            .await
+            .unwrap()
     }
 
     /// Statuses by server.
     pub async fn statuses(&self) -> Vec<String> {
         let statuses = "select status::text from telecom.node_server order by id";
-        sqlx::query_scalar(statuses).fetch_all(&self.world.pool).await.unwrap()
+        sqlx::query_scalar(statuses)
+            .fetch_all(&self.world.pool)
+            .await
+            .unwrap()
     }
 
-    /// The log of a server: its statuses and since when. It has no gap, and only its last interval is open.
+    /// The log of a server: its statuses and since when. It has no gap, and only its last interval
+    /// is open.
     pub async fn log(&self, server: i32) -> Vec<(String, i64)> {
         let log: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
-            "select to_status::text, since, until from telecom.node_status_transition where node_server_id = $1
+            "select to_status::text, since, until from telecom.node_status_transition
+            where node_server_id = $1
              order by since, until nulls last, id",
         )
         .bind(server)
         .fetch_all(&self.world.pool)
         .await
         .unwrap();
-        assert!(log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)), "{log:?}");
+        assert!(
+            log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)),
+            "{log:?}"
+        );
         assert!(log.last().is_none_or(|last| last.2.is_none()), "{log:?}");
-        log.into_iter().map(|(to, since, _)| (to, (since - at(NOW)).num_seconds())).collect()
+        log.into_iter()
+            .map(|(to, since, _)| (to, (since - at(NOW)).num_seconds()))
+            .collect()
     }
 
     /// The outages of the collection that are over: since when and until when.
     pub async fn collection_outages(&self) -> Vec<(i64, i64)> {
-        let outages = "select extract(epoch from since - $1)::bigint, extract(epoch from until - $1)::bigint
+        let outages =
+            "select extract(epoch from since - $1)::bigint, extract(epoch from until - $1)::bigint
              from telecom.collection_outage where until is not null order by since";
-        sqlx::query_as(outages).bind(at(NOW)).fetch_all(&self.world.pool).await.unwrap()
+        sqlx::query_as(outages)
+            .bind(at(NOW))
+            .fetch_all(&self.world.pool)
+            .await
+            .unwrap()
     }
 
     /// What kinds of facts were said, in order.
     pub async fn fact_kinds(&self) -> Vec<String> {
-        self.world.facts().await.into_iter().map(|(kind, _)| kind).collect()
+        self.world
+            .facts()
+            .await
+            .into_iter()
+            .map(|(kind, _)| kind)
+            .collect()
     }
 }
 
 /// A log as [`Watch::log`] answers it.
 #[must_use]
 pub fn log_of(intervals: &[(&str, i64)]) -> Vec<(String, i64)> {
-    intervals.iter().map(|&(to, since)| (to.to_owned(), since)).collect()
+    intervals
+        .iter()
+        .map(|&(to, since)| (to.to_owned(), since))
+        .collect()
 }
 
 /// A report without usage, of a period that ended at `end`.

@@ -27,7 +27,10 @@ impl Web {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let web = Self { url, asked: Arc::clone(&asked) };
+        let web = Self {
+            url,
+            asked: Arc::clone(&asked),
+        };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (asked, answer) = (Arc::clone(&asked), answer.clone());
@@ -36,10 +39,13 @@ impl Web {
                     async move {
                         let (head, body) = request.into_parts();
                         let body = body.collect().await.unwrap().to_bytes();
-                        let request = Request::from_parts(head, String::from_utf8_lossy(&body).into_owned());
+                        let request =
+                            Request::from_parts(head, String::from_utf8_lossy(&body).into_owned());
                         let (status, body) = answer(&request);
                         asked.lock().unwrap().push(request);
-                        let response = Response::builder().status(status).body(Full::new(body.into_bytes().into()));
+                        let response = Response::builder()
+                            .status(status)
+                            .body(Full::new(body.into_bytes().into()));
                         Ok::<Response<Full<hyper::body::Bytes>>, Infallible>(response.unwrap())
                     }
                 });

@@ -1,4 +1,5 @@
-//! The rules of what the functions stand on: rights, network, database, what holds data, secrets, parameters.
+//! The rules of what the functions stand on: rights, network, database, what holds data, secrets,
+//! parameters.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,47 +9,89 @@ use serde_json::{Value, json};
 use crate::document::{ROOT, Templates, repository};
 use crate::rules::{is_documentation, lambdas, of_type, resource, role, under};
 
-pub const RULES: [fn(&Value) -> Vec<String>; 9] =
-    [wildcards, trust, endpoints, admission, database, what_holds_data, migration_first, releases, operations];
-pub const RULES_OF_FILES: [fn(&Templates) -> Vec<String>; 3] = [database_roles, secrets, parameters];
+pub const RULES: [fn(&Value) -> Vec<String>; 9] = [
+    wildcards,
+    trust,
+    endpoints,
+    admission,
+    database,
+    what_holds_data,
+    migration_first,
+    releases,
+    operations,
+];
+pub const RULES_OF_FILES: [fn(&Templates) -> Vec<String>; 3] =
+    [database_roles, secrets, parameters];
 
 /// Allowed statements with a wildcard, by their `Sid`, and why.
 const WIDE: [(&str, &str); 6] = [
-    ("NetworkInterfaces", "Lambda checks for these actions on all resources before it creates a function in a VPC"),
-    ("WatchAlarms", "the alarms of a release name the version of a function, which waits for the role"),
-    ("OwnAccount", "policies of endpoints: the condition holds the account, the roles say which resource"),
-    ("SignInToTheRegistry", "IAM takes no narrower resource for ecr:GetAuthorizationToken"),
-    ("AnswerCloudFormationAndFetchLayers", "objects in two buckets of AWS, whose names are not known before"),
-    ("LoadBalancerWrites", "the names of the access log's objects have the day and a number"),
+    (
+        "NetworkInterfaces",
+        "Lambda checks for these actions on all resources before it creates a function in a VPC",
+    ),
+    (
+        "WatchAlarms",
+        "the alarms of a release name the version of a function, which waits for the role",
+    ),
+    (
+        "OwnAccount",
+        "policies of endpoints: the condition holds the account, the roles say which resource",
+    ),
+    (
+        "SignInToTheRegistry",
+        "IAM takes no narrower resource for ecr:GetAuthorizationToken",
+    ),
+    (
+        "AnswerCloudFormationAndFetchLayers",
+        "objects in two buckets of AWS, whose names are not known before",
+    ),
+    (
+        "LoadBalancerWrites",
+        "the names of the access log's objects have the day and a number",
+    ),
 ];
 
 /// A denial may be as wide as it likes.
 fn wildcards(template: &Value) -> Vec<String> {
     let mut statements = Vec::new();
     under(template, "Statement", &mut statements);
-    let statements = statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
+    let statements = statements
+        .into_iter()
+        .flat_map(|list| list.as_array().into_iter().flatten());
     let excused = |statement: &Value| WIDE.iter().any(|(sid, _)| statement["Sid"] == *sid);
-    let wide =
-        statements.filter(|statement| statement["Effect"] != "Deny" && !excused(statement)).filter(|statement| {
+    let wide = statements
+        .filter(|statement| statement["Effect"] != "Deny" && !excused(statement))
+        .filter(|statement| {
             let mut values = Vec::new();
             under(statement, "Action", &mut values);
             under(statement, "Resource", &mut values);
             values.iter().any(|value| value.to_string().contains('*'))
         });
-    wide.map(|statement| format!("a wildcard is allowed: {statement}")).collect()
+    wide.map(|statement| format!("a wildcard is allowed: {statement}"))
+        .collect()
 }
 
 /// Services that assume a role without naming the account for which they do.
 const WITHOUT_ACCOUNT: [&str; 1] = ["rds.amazonaws.com"];
 
-/// A service is trusted for this account only: with `aws:SourceAccount`, or with an ARN of this account.
+/// A service is trusted for this account only: with `aws:SourceAccount`, or with an ARN of this
+/// account.
 fn trust(template: &Value) -> Vec<String> {
     let mut statements = Vec::new();
     under(template, "Statement", &mut statements);
-    let statements = statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten());
-    let of_services = statements.filter_map(|one| Some((one["Principal"]["Service"].as_str()?, one)));
-    let bound = |one: &Value| one["Condition"]["StringEquals"]["aws:SourceAccount"] == json!({"Ref": "AWS::AccountId"});
-    let in_path = |one: &Value| one["Resource"].to_string().contains("/AWSLogs/${AWS::AccountId}/");
+    let statements = statements
+        .into_iter()
+        .flat_map(|list| list.as_array().into_iter().flatten());
+    let of_services =
+        statements.filter_map(|one| Some((one["Principal"]["Service"].as_str()?, one)));
+    let bound = |one: &Value| {
+        one["Condition"]["StringEquals"]["aws:SourceAccount"] == json!({"Ref": "AWS::AccountId"})
+    };
+    let in_path = |one: &Value| {
+        one["Resource"]
+            .to_string()
+            .contains("/AWSLogs/${AWS::AccountId}/")
+    };
     of_services
         .filter(|(service, one)| !WITHOUT_ACCOUNT.contains(service) && !bound(one) && !in_path(one))
         .map(|(service, _)| format!("{service} is trusted without aws:SourceAccount"))
@@ -62,21 +105,24 @@ fn endpoints(template: &Value) -> Vec<String> {
         statement["Condition"]["StringEquals"]["aws:PrincipalAccount"].is_null()
             && statement["Sid"] != "AnswerCloudFormationAndFetchLayers"
     });
-    open.map(|(name, _)| format!("{name} carries requests of any account")).collect()
+    open.map(|(name, _)| format!("{name} carries requests of any account"))
+        .collect()
 }
 
 /// Only the load balancer admits everybody; the database admits nobody by its address.
 fn admission(template: &Value) -> Vec<String> {
-    let groups =
-        of_type(template, "AWS::EC2::SecurityGroup").chain(of_type(template, "AWS::EC2::SecurityGroupIngress"));
+    let groups = of_type(template, "AWS::EC2::SecurityGroup")
+        .chain(of_type(template, "AWS::EC2::SecurityGroupIngress"));
     let mut found: Vec<String> = groups
         .filter(|(name, group)| {
-            let admitted = group["SecurityGroupIngress"].to_string().contains("CidrIp") || !group["CidrIp"].is_null();
+            let admitted = group["SecurityGroupIngress"].to_string().contains("CidrIp")
+                || !group["CidrIp"].is_null();
             admitted && *name != "LoadBalancerSecurityGroup"
         })
         .map(|(name, _)| format!("{name} admits addresses, not a group"))
         .collect();
-    let open = of_type(template, "AWS::EC2::SecurityGroup").filter(|(_, group)| group["SecurityGroupEgress"].is_null());
+    let open = of_type(template, "AWS::EC2::SecurityGroup")
+        .filter(|(_, group)| group["SecurityGroupEgress"].is_null());
     found.extend(open.map(|(name, _)| format!("{name} lets everything out")));
     if template["Globals"]["Function"]["VpcConfig"]["SecurityGroupIds"].is_null() {
         found.push("functions are outside the VPC".to_owned());
@@ -88,19 +134,31 @@ fn admission(template: &Value) -> Vec<String> {
 fn database(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, cluster) in of_type(template, "AWS::RDS::DBCluster") {
-        for field in ["StorageEncrypted", "EnableIAMDatabaseAuthentication", "ManageMasterUserPassword"] {
+        for field in [
+            "StorageEncrypted",
+            "EnableIAMDatabaseAuthentication",
+            "ManageMasterUserPassword",
+        ] {
             if cluster[field] != true {
                 found.push(format!("{name} has no {field}"));
             }
         }
         let parameters = resource(&cluster["DBClusterParameterGroupName"]).unwrap_or_default();
         let parameters = &template["Resources"][parameters]["Properties"]["Parameters"];
-        let wanted =
-            [("rds.force_ssl", "1"), ("log_parameter_max_length", "0"), ("log_parameter_max_length_on_error", "0")];
-        let other = wanted.into_iter().filter(|(parameter, value)| parameters[parameter] != *value);
-        found.extend(other.map(|(parameter, value)| format!("{name} has no {parameter} of {value}")));
+        let wanted = [
+            ("rds.force_ssl", "1"),
+            ("log_parameter_max_length", "0"),
+            ("log_parameter_max_length_on_error", "0"),
+        ];
+        let other = wanted
+            .into_iter()
+            .filter(|(parameter, value)| parameters[parameter] != *value);
+        found.extend(
+            other.map(|(parameter, value)| format!("{name} has no {parameter} of {value}")),
+        );
     }
-    let plain = of_type(template, "AWS::RDS::DBProxy").filter(|(_, proxy)| proxy["RequireTLS"] != true);
+    let plain =
+        of_type(template, "AWS::RDS::DBProxy").filter(|(_, proxy)| proxy["RequireTLS"] != true);
     found.extend(plain.map(|(name, _)| format!("{name} does not require TLS")));
     found
 }
@@ -116,8 +174,12 @@ fn what_holds_data(template: &Value) -> Vec<String> {
     for (kind, [deletion, replacement]) in kept {
         for (name, _) in of_type(template, kind) {
             let resource = &template["Resources"][name];
-            if resource["DeletionPolicy"] != deletion || resource["UpdateReplacePolicy"] != replacement {
-                found.push(format!("{name} goes with its stack: no DeletionPolicy and UpdateReplacePolicy"));
+            if resource["DeletionPolicy"] != deletion
+                || resource["UpdateReplacePolicy"] != replacement
+            {
+                found.push(format!(
+                    "{name} goes with its stack: no DeletionPolicy and UpdateReplacePolicy"
+                ));
             }
         }
     }
@@ -125,22 +187,30 @@ fn what_holds_data(template: &Value) -> Vec<String> {
     if template["Parameters"]["DeletionProtection"]["Default"] != "true" {
         found.push("DeletionProtection is not the default".to_owned());
     }
-    let clusters =
-        of_type(template, "AWS::RDS::DBCluster").filter(|(_, cluster)| !protected(&cluster["DeletionProtection"]));
+    let clusters = of_type(template, "AWS::RDS::DBCluster")
+        .filter(|(_, cluster)| !protected(&cluster["DeletionProtection"]));
     found.extend(clusters.map(|(name, _)| format!("{name} has no DeletionProtection")));
-    let balancers = of_type(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").filter(|(_, balancer)| {
-        let mut attributes = balancer["LoadBalancerAttributes"].as_array().into_iter().flatten();
-        !attributes.any(|one| one["Key"] == "deletion_protection.enabled" && protected(&one["Value"]))
-    });
+    let balancers =
+        of_type(template, "AWS::ElasticLoadBalancingV2::LoadBalancer").filter(|(_, balancer)| {
+            let mut attributes = balancer["LoadBalancerAttributes"]
+                .as_array()
+                .into_iter()
+                .flatten();
+            !attributes
+                .any(|one| one["Key"] == "deletion_protection.enabled" && protected(&one["Value"]))
+        });
     found.extend(balancers.map(|(name, _)| format!("{name} has no deletion protection")));
     found
 }
 
 /// The schema is there before the code that needs it.
 fn migration_first(template: &Value) -> Vec<String> {
-    let migrates = template["Resources"]["Migration"]["Properties"]["SchemaVersion"] == json!({"Ref": "SchemaVersion"});
-    let mut found: Vec<String> =
-        (!migrates).then(|| "no migration follows SchemaVersion".to_owned()).into_iter().collect();
+    let migrates = template["Resources"]["Migration"]["Properties"]["SchemaVersion"]
+        == json!({"Ref": "SchemaVersion"});
+    let mut found: Vec<String> = (!migrates)
+        .then(|| "no migration follows SchemaVersion".to_owned())
+        .into_iter()
+        .collect();
     let early = lambdas(template).filter(|(name, function)| {
         *name != "MigrateFunction"
             && !is_documentation(function)
@@ -155,22 +225,32 @@ fn migration_first(template: &Value) -> Vec<String> {
 
 /// A consumer's new version gets a tenth of the work first, and an alarm ends that.
 fn releases(template: &Value) -> Vec<String> {
-    let consumers = lambdas(template).filter(|(_, function)| function["Events"].to_string().contains("\"SQS\""));
+    let consumers = lambdas(template)
+        .filter(|(_, function)| function["Events"].to_string().contains("\"SQS\""));
     let sudden = consumers.filter(|(_, function)| {
         let preference = &function["DeploymentPreference"];
         let mut alarms = Vec::new();
         under(&preference["Alarms"], "Ref", &mut alarms);
-        let alarms = alarms.into_iter().filter_map(|name| template["Resources"].get(name.as_str()?));
-        let watched = alarms.into_iter().any(|alarm| alarm["Properties"].to_string().contains(".Version.Version"));
-        function["AutoPublishAlias"].is_null() || preference["Type"] != "Canary10Percent5Minutes" || !watched
+        let alarms = alarms
+            .into_iter()
+            .filter_map(|name| template["Resources"].get(name.as_str()?));
+        let watched = alarms
+            .into_iter()
+            .any(|alarm| alarm["Properties"].to_string().contains(".Version.Version"));
+        function["AutoPublishAlias"].is_null()
+            || preference["Type"] != "Canary10Percent5Minutes"
+            || !watched
     });
-    sudden.map(|(name, _)| format!("{name} is replaced at once")).collect()
+    sudden
+        .map(|(name, _)| format!("{name} is replaced at once"))
+        .collect()
 }
 
 /// What an alarm means, and what to do about it, is written.
 fn operations(template: &Value) -> Vec<String> {
     let page = fs::read_to_string(repository().join("docs/OPERATIONS.md")).unwrap();
-    let alarms = of_type(template, "AWS::CloudWatch::Alarm").map(|(name, _)| name.trim_end_matches("Alarm"));
+    let alarms =
+        of_type(template, "AWS::CloudWatch::Alarm").map(|(name, _)| name.trim_end_matches("Alarm"));
     alarms
         .filter(|name| !page.contains(&format!("`{name}`")))
         .map(|name| format!("docs/OPERATIONS.md does not say what {name} means"))
@@ -185,14 +265,27 @@ fn database_roles(templates: &Templates) -> Vec<String> {
     for (name, function) in lambdas(root).filter(|(_, function)| !is_documentation(function)) {
         let url = &function["Environment"]["Variables"]["DATABASE_URL"];
         let url = if url.is_null() { by_default } else { url };
-        let name_in_database =
-            url["Fn::GetAtt"].as_str().and_then(|output| output.strip_prefix("Database.Outputs.")?.strip_suffix("Url"));
-        let policy = format!("Database.Outputs.ConnectAs{}Arn", name_in_database.unwrap_or("Nobody"));
+        let name_in_database = url["Fn::GetAtt"].as_str().and_then(|output| {
+            output
+                .strip_prefix("Database.Outputs.")?
+                .strip_suffix("Url")
+        });
+        let policy = format!(
+            "Database.Outputs.ConnectAs{}Arn",
+            name_in_database.unwrap_or("Nobody")
+        );
         let wanted = json!({"Fn::GetAtt": policy});
-        let policies = role(root, function).and_then(|role| role["ManagedPolicyArns"].as_array()).into_iter().flatten();
-        let given: Vec<&Value> = policies.filter(|policy| policy.to_string().contains("ConnectAs")).collect();
+        let policies = role(root, function)
+            .and_then(|role| role["ManagedPolicyArns"].as_array())
+            .into_iter()
+            .flatten();
+        let given: Vec<&Value> = policies
+            .filter(|policy| policy.to_string().contains("ConnectAs"))
+            .collect();
         if given != [&wanted] {
-            found.push(format!("{name} connects as {name_in_database:?} and may connect as {given:?}"));
+            found.push(format!(
+                "{name} connects as {name_in_database:?} and may connect as {given:?}"
+            ));
         }
     }
     found
@@ -203,9 +296,13 @@ fn secrets(templates: &Templates) -> Vec<String> {
     let mut found = Vec::new();
     for (path, template) in templates {
         for (name, parameter) in template["Parameters"].as_object().into_iter().flatten() {
-            let telling = ["Password", "Secret", "Token", "DatabaseUrl"].iter().any(|word| name.contains(word));
+            let telling = ["Password", "Secret", "Token", "DatabaseUrl"]
+                .iter()
+                .any(|word| name.contains(word));
             let without_password = path != ROOT && name == "DatabaseUrl";
-            if !parameter["NoEcho"].is_null() || (telling && !name.ends_with("Arn") && !without_password) {
+            if !parameter["NoEcho"].is_null()
+                || (telling && !name.ends_with("Arn") && !without_password)
+            {
                 found.push(format!("{path}: the parameter {name} is a secret"));
             }
         }
@@ -213,9 +310,15 @@ fn secrets(templates: &Templates) -> Vec<String> {
         if text.contains("{{resolve:") {
             found.push(format!("{path}: a secret is resolved into the template"));
         }
-        let passwords =
-            text.split("://").skip(1).filter_map(|after| after.split(['/', '"', ' ']).next()?.split_once('@'));
-        found.extend(passwords.filter(|(user, _)| user.contains(':')).map(|_| format!("{path}: a URL holds a secret")));
+        let passwords = text
+            .split("://")
+            .skip(1)
+            .filter_map(|after| after.split(['/', '"', ' ']).next()?.split_once('@'));
+        found.extend(
+            passwords
+                .filter(|(user, _)| user.contains(':'))
+                .map(|_| format!("{path}: a URL holds a secret")),
+        );
     }
     found
 }
@@ -224,20 +327,33 @@ fn secrets(templates: &Templates) -> Vec<String> {
 fn parameters(templates: &Templates) -> Vec<String> {
     let page = fs::read_to_string(repository().join("docs/DEPLOY.md")).unwrap();
     let root = templates[ROOT]["Parameters"].as_object().unwrap();
-    let unexplained = root.keys().filter(|name| !page.contains(&format!("`{name}`")));
-    let mut found: Vec<String> =
-        unexplained.map(|name| format!("docs/DEPLOY.md does not explain the parameter {name}")).collect();
+    let unexplained = root
+        .keys()
+        .filter(|name| !page.contains(&format!("`{name}`")));
+    let mut found: Vec<String> = unexplained
+        .map(|name| format!("docs/DEPLOY.md does not explain the parameter {name}"))
+        .collect();
     for (stack, nested) in of_type(&templates[ROOT], "AWS::CloudFormation::Stack") {
         let names = |value: &Value| -> BTreeSet<String> {
-            value.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+            value
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(name, _)| name.clone())
+                .collect()
         };
-        let Some(template) = nested["TemplateURL"].as_str().and_then(|path| templates.get(path)) else {
+        let Some(template) = nested["TemplateURL"]
+            .as_str()
+            .and_then(|path| templates.get(path))
+        else {
             found.push(format!("{stack} has no template"));
             continue;
         };
         let (taken, given) = (names(&template["Parameters"]), names(&nested["Parameters"]));
         found.extend(
-            taken.symmetric_difference(&given).map(|name| format!("{stack}: {name} is not given or not taken")),
+            taken
+                .symmetric_difference(&given)
+                .map(|name| format!("{stack}: {name} is not given or not taken")),
         );
     }
     found

@@ -13,21 +13,29 @@ pub type Templates = BTreeMap<String, Value>;
 pub const ROOT: &str = "template.yaml";
 
 pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
 }
 
 pub fn templates() -> Templates {
     let stacks = fs::read_dir(repository().join("stacks")).unwrap();
-    let nested = stacks.map(|file| format!("stacks/{}", file.unwrap().file_name().to_str().unwrap()));
-    nested.chain([ROOT.to_owned()]).map(|path| (path.clone(), read(&path))).collect()
+    let nested =
+        stacks.map(|file| format!("stacks/{}", file.unwrap().file_name().to_str().unwrap()));
+    nested
+        .chain([ROOT.to_owned()])
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
 }
 
 fn read(path: &str) -> Value {
     plain(serde_norway::from_str(&fs::read_to_string(repository().join(path)).unwrap()).unwrap())
 }
 
-/// All of them as one, which the rules read: a nested template's resources stand beside those of `template.yaml`, with
-/// what it was given in place of its parameters, and its outputs in place of what refers to them.
+/// All of them as one, which the rules read: a nested template's resources stand beside those of
+/// `template.yaml`, with what it was given in place of its parameters, and its outputs in place of
+/// what refers to them.
 pub fn flat(templates: &Templates) -> Value {
     let mut flat = templates[ROOT].clone();
     let mut outputs = Map::new();
@@ -39,12 +47,21 @@ pub fn flat(templates: &Templates) -> Value {
         let given = resource["Properties"]["Parameters"].as_object().unwrap();
         for part in ["Resources", "Conditions"] {
             for (name, value) in nested[part].as_object().into_iter().flatten() {
-                let before = flat[part].as_object_mut().unwrap().insert(name.clone(), with(value, given));
-                assert!(part == "Conditions" || before.is_none(), "two resources are called {name}");
+                let before = flat[part]
+                    .as_object_mut()
+                    .unwrap()
+                    .insert(name.clone(), with(value, given));
+                assert!(
+                    part == "Conditions" || before.is_none(),
+                    "two resources are called {name}"
+                );
             }
         }
         for (output, value) in nested["Outputs"].as_object().into_iter().flatten() {
-            outputs.insert(format!("{name}.Outputs.{output}"), with(&value["Value"], given));
+            outputs.insert(
+                format!("{name}.Outputs.{output}"),
+                with(&value["Value"], given),
+            );
         }
     }
     // An output may be made of another stack's: as often as stacks follow each other.
@@ -56,19 +73,30 @@ pub fn flat(templates: &Templates) -> Value {
 
 /// A value with what a nested template was given in place of its parameters.
 fn with(value: &Value, given: &Map<String, Value>) -> Value {
-    replaced(value, &|fields| given.get(fields.get("Ref")?.as_str()?).cloned())
+    replaced(value, &|fields| {
+        given.get(fields.get("Ref")?.as_str()?).cloned()
+    })
 }
 
 fn joined(value: &Value, outputs: &Map<String, Value>) -> Value {
-    replaced(value, &|fields| outputs.get(fields.get("Fn::GetAtt")?.as_str()?).cloned())
+    replaced(value, &|fields| {
+        outputs.get(fields.get("Fn::GetAtt")?.as_str()?).cloned()
+    })
 }
 
 fn replaced(value: &Value, replace: &dyn Fn(&Map<String, Value>) -> Option<Value>) -> Value {
     match value {
         Value::Object(fields) => replace(fields).unwrap_or_else(|| {
-            fields.iter().map(|(name, value)| (name.clone(), replaced(value, replace))).collect::<Map<_, _>>().into()
+            fields
+                .iter()
+                .map(|(name, value)| (name.clone(), replaced(value, replace)))
+                .collect::<Map<_, _>>()
+                .into()
         }),
-        Value::Array(values) => values.iter().map(|value| replaced(value, replace)).collect(),
+        Value::Array(values) => values
+            .iter()
+            .map(|value| replaced(value, replace))
+            .collect(),
         other => other.clone(),
     }
 }
@@ -81,13 +109,25 @@ fn plain(yaml: Yaml) -> Value {
         Yaml::String(text) => json!(text),
         Yaml::Sequence(values) => values.into_iter().map(plain).collect(),
         Yaml::Mapping(fields) => {
-            let name = |name: Yaml| name.as_str().map_or_else(|| plain(name.clone()).to_string(), str::to_owned);
-            Value::Object(fields.into_iter().map(|(key, value)| (name(key), plain(value))).collect::<Map<_, _>>())
+            let name = |name: Yaml| {
+                name.as_str()
+                    .map_or_else(|| plain(name.clone()).to_string(), str::to_owned)
+            };
+            Value::Object(
+                fields
+                    .into_iter()
+                    .map(|(key, value)| (name(key), plain(value)))
+                    .collect::<Map<_, _>>(),
+            )
         }
         Yaml::Tagged(tagged) => {
             let tag = tagged.tag.to_string();
             let tag = tag.trim_start_matches('!');
-            let name = if ["Ref", "Condition"].contains(&tag) { tag.to_owned() } else { format!("Fn::{tag}") };
+            let name = if ["Ref", "Condition"].contains(&tag) {
+                tag.to_owned()
+            } else {
+                format!("Fn::{tag}")
+            };
             json!({ name: plain(tagged.value) })
         }
     }

@@ -1,4 +1,5 @@
-//! The rights of functions, schedules and releases, on the template as SAM transforms it at a deployment.
+//! The rights of functions, schedules and releases, on the template as SAM transforms it at a
+//! deployment.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,9 +13,15 @@ use crate::rules::{of_type, resource, under};
 
 /// `template.yaml` after the transform, with gradual releases.
 fn transformed() -> Value {
-    let python = Environment::ensure(&Settings::lasting(&repository()), "sam").unwrap().program("python");
+    let python = Environment::ensure(&Settings::lasting(&repository()), "sam")
+        .unwrap()
+        .program("python");
     let script = repository().join("tests/template/transform.py");
-    let output = Command::new(python).arg(script).arg(repository().join(ROOT)).output().unwrap();
+    let output = Command::new(python)
+        .arg(script)
+        .arg(repository().join(ROOT))
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -25,17 +32,29 @@ type Statements = BTreeSet<(String, String)>;
 fn allowed(role: &Value) -> Statements {
     let mut statements = Vec::new();
     under(role, "Statement", &mut statements);
-    let in_policies = statements.into_iter().flat_map(|list| list.as_array().unwrap());
-    let many = |value: &Value| value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+    let in_policies = statements
+        .into_iter()
+        .flat_map(|list| list.as_array().unwrap());
+    let many = |value: &Value| {
+        value
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![value.clone()])
+    };
     in_policies
         .filter(|statement| statement["Effect"] == "Allow" && statement["Principal"].is_null())
         .flat_map(|statement| {
             let resources = many(&statement["Resource"]);
             let pairs = |action: Value| {
                 let resources = resources.clone();
-                resources.into_iter().map(move |on| (action.as_str().unwrap().to_owned(), on.to_string()))
+                resources
+                    .into_iter()
+                    .map(move |on| (action.as_str().unwrap().to_owned(), on.to_string()))
             };
-            many(&statement["Action"]).into_iter().flat_map(pairs).collect::<Vec<_>>()
+            many(&statement["Action"])
+                .into_iter()
+                .flat_map(pairs)
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -44,13 +63,18 @@ fn allowed(role: &Value) -> Statements {
 fn needed(template: &Value, name: &str, function: &Value) -> Statements {
     let arn = |resource: &str| json!({ "Fn::GetAtt": format!("{resource}.Arn") }).to_string();
     let logs = resource(&function["LoggingConfig"]["LogGroup"]).unwrap();
-    let mut needed: Statements =
-        ["logs:CreateLogStream", "logs:PutLogEvents"].map(|action| (action.to_owned(), arn(logs))).into();
+    let mut needed: Statements = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        .map(|action| (action.to_owned(), arn(logs)))
+        .into();
     for (_, mapping) in of_type(template, "AWS::Lambda::EventSourceMapping") {
         let alias = resource(&mapping["FunctionName"]).unwrap();
         if alias == name || alias.starts_with(&format!("{name}Alias")) {
             let queue = mapping["EventSourceArn"].to_string();
-            let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+            let actions = [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+            ];
             needed.extend(actions.map(|action| (action.to_owned(), queue.clone())));
         }
     }
@@ -58,7 +82,10 @@ fn needed(template: &Value, name: &str, function: &Value) -> Statements {
         if variable.ends_with("_QUEUE_URL") {
             needed.insert(("sqs:SendMessage".to_owned(), arn(resource(target).unwrap())));
         } else if variable == "TELECOM_EVENT_BUS_NAME" {
-            needed.insert(("events:PutEvents".to_owned(), arn(resource(target).unwrap())));
+            needed.insert((
+                "events:PutEvents".to_owned(),
+                arn(resource(target).unwrap()),
+            ));
         }
     }
     needed
@@ -80,12 +107,25 @@ fn no_role_is_made_by_sam_and_no_policy_is_of_aws() {
     let (source, template) = (templates().remove(ROOT).unwrap(), transformed());
     let roles: Vec<_> = of_type(&template, "AWS::IAM::Role").collect();
     for (name, role) in &roles {
-        assert!(source["Resources"][name.as_str()].is_object(), "SAM makes {name}");
-        assert!(!role["ManagedPolicyArns"].to_string().contains(":aws:policy/"), "{name}: {role}");
+        assert!(
+            source["Resources"][name.as_str()].is_object(),
+            "SAM makes {name}"
+        );
+        assert!(
+            !role["ManagedPolicyArns"]
+                .to_string()
+                .contains(":aws:policy/"),
+            "{name}: {role}"
+        );
     }
-    let users: BTreeSet<_> =
-        of_type(&template, "AWS::Lambda::Function").map(|(_, function)| function["Role"].to_string()).collect();
-    assert_eq!(users.len(), of_type(&template, "AWS::Lambda::Function").count(), "functions share a role");
+    let users: BTreeSet<_> = of_type(&template, "AWS::Lambda::Function")
+        .map(|(_, function)| function["Role"].to_string())
+        .collect();
+    assert_eq!(
+        users.len(),
+        of_type(&template, "AWS::Lambda::Function").count(),
+        "functions share a role"
+    );
 }
 
 #[test]
@@ -95,7 +135,10 @@ fn a_schedule_starts_jobs_and_nothing_else() {
         .map(|(_, schedule)| schedule["Target"]["Arn"].to_string())
         .collect();
     let allowed = allowed(&template["Resources"]["ScheduleRole"]);
-    let invoked = allowed.iter().filter(|(action, _)| action == "lambda:InvokeFunction").map(|(_, on)| on.clone());
+    let invoked = allowed
+        .iter()
+        .filter(|(action, _)| action == "lambda:InvokeFunction")
+        .map(|(_, on)| on.clone());
     assert_eq!(invoked.collect::<BTreeSet<_>>(), started);
     let dead_letters = json!({ "Fn::GetAtt": "ScheduleDeadLetterQueue.Arn" }).to_string();
     assert!(allowed.contains(&("sqs:SendMessage".to_owned(), dead_letters)));

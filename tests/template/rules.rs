@@ -11,7 +11,8 @@ use shared::http::openapi;
 
 use crate::document::repository;
 
-/// What the smallest database that the parameters allow takes (189 of one capacity unit), less what people need.
+/// What the smallest database that the parameters allow takes (189 of one capacity unit), less what
+/// people need.
 const CONNECTIONS: i64 = 180;
 
 pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
@@ -33,7 +34,10 @@ pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
 const OF_HTTP_ALONE: [&str; 1] = ["TELECOM_CORS_ALLOWED_ORIGINS"];
 
 /// The resources of a type: name and properties.
-pub fn of_type<'t>(template: &'t Value, kind: &'t str) -> impl Iterator<Item = (&'t String, &'t Value)> {
+pub fn of_type<'t>(
+    template: &'t Value,
+    kind: &'t str,
+) -> impl Iterator<Item = (&'t String, &'t Value)> {
     let resources = template["Resources"].as_object().into_iter().flatten();
     resources
         .filter(move |(_, resource)| resource["Type"] == kind)
@@ -46,7 +50,9 @@ pub fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 /// The resource that `!GetAtt Name.Attribute` or `!Ref Name` means.
 pub fn resource(reference: &Value) -> Option<&str> {
-    let name = reference["Fn::GetAtt"].as_str().or_else(|| reference["Ref"].as_str())?;
+    let name = reference["Fn::GetAtt"]
+        .as_str()
+        .or_else(|| reference["Ref"].as_str())?;
     name.split('.').next()
 }
 
@@ -67,8 +73,13 @@ pub fn under<'t>(value: &'t Value, name: &str, found: &mut Vec<&'t Value>) {
 }
 
 fn events<'t>(function: &'t Value, kind: &'t str) -> impl Iterator<Item = &'t Value> {
-    let events = function["Events"].as_object().into_iter().flat_map(Map::values);
-    events.filter(move |event| event["Type"] == kind).map(|event| &event["Properties"])
+    let events = function["Events"]
+        .as_object()
+        .into_iter()
+        .flat_map(Map::values);
+    events
+        .filter(move |event| event["Type"] == kind)
+        .map(|event| &event["Properties"])
 }
 
 /// The queues that other queues or schedules put dead letters into.
@@ -76,13 +87,21 @@ fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
     let mut targets = Vec::new();
     under(template, "deadLetterTargetArn", &mut targets);
     under(template, "DeadLetterConfig", &mut targets);
-    targets.into_iter().filter_map(|target| resource(target).or_else(|| resource(&target["Arn"]))).collect()
+    targets
+        .into_iter()
+        .filter_map(|target| resource(target).or_else(|| resource(&target["Arn"])))
+        .collect()
 }
 
 fn queues(template: &Value) -> Vec<String> {
     let dead = dead_letter_queues(template);
     let denied = &template["Resources"]["EncryptedTransportOnly"]["Properties"]["Queues"];
-    let denied: Vec<&str> = denied.as_array().into_iter().flatten().filter_map(resource).collect();
+    let denied: Vec<&str> = denied
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(resource)
+        .collect();
     let mut found = Vec::new();
     for (name, queue) in of_type(template, "AWS::SQS::Queue") {
         if !denied.contains(&name.as_str()) {
@@ -115,7 +134,10 @@ fn alarms(template: &Value) -> Vec<String> {
     let dead = dead_letter_queues(template);
     let watched: BTreeSet<(String, &str)> = of_type(template, "AWS::CloudWatch::Alarm")
         .filter_map(|(_, alarm)| {
-            Some((resource(&alarm["Dimensions"][0]["Value"])?.to_owned(), alarm["MetricName"].as_str()?))
+            Some((
+                resource(&alarm["Dimensions"][0]["Value"])?.to_owned(),
+                alarm["MetricName"].as_str()?,
+            ))
         })
         .collect();
     let unwatched = of_type(template, "AWS::SQS::Queue").filter_map(|(name, _)| {
@@ -124,7 +146,8 @@ fn alarms(template: &Value) -> Vec<String> {
         } else {
             "ApproximateAgeOfOldestMessage"
         };
-        (!watched.contains(&(name.clone(), metric))).then(|| format!("{name} has no alarm on {metric}"))
+        (!watched.contains(&(name.clone(), metric)))
+            .then(|| format!("{name} has no alarm on {metric}"))
     });
     unwatched.chain(standing_still(template)).collect()
 }
@@ -133,12 +156,15 @@ fn alarms(template: &Value) -> Vec<String> {
 fn standing_still(template: &Value) -> impl Iterator<Item = String> {
     let watched = |job: &str| {
         of_type(template, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
-            let of_job =
-                resource(&alarm["Dimensions"][0]["Value"]) == Some(job) && alarm["MetricName"] == "JobsCompleted";
-            of_job && alarm["ComparisonOperator"] == "LessThanThreshold" && alarm["TreatMissingData"] == "breaching"
+            let of_job = resource(&alarm["Dimensions"][0]["Value"]) == Some(job)
+                && alarm["MetricName"] == "JobsCompleted";
+            of_job
+                && alarm["ComparisonOperator"] == "LessThanThreshold"
+                && alarm["TreatMissingData"] == "breaching"
         })
     };
-    let jobs = lambdas(template).filter(|(_, function)| events(function, "ScheduleV2").next().is_some());
+    let jobs =
+        lambdas(template).filter(|(_, function)| events(function, "ScheduleV2").next().is_some());
     jobs.filter(move |(job, _)| !watched(job))
         .map(|(job, _)| format!("{job} may stand still: no alarm on JobsCompleted"))
 }
@@ -148,16 +174,26 @@ fn consumers(template: &Value) -> Vec<String> {
     for (name, function) in lambdas(template) {
         for event in events(function, "SQS") {
             if event["FunctionResponseTypes"] != serde_json::json!(["ReportBatchItemFailures"]) {
-                found.push(format!("{name} does not answer with ReportBatchItemFailures"));
+                found.push(format!(
+                    "{name} does not answer with ReportBatchItemFailures"
+                ));
             }
-            if event["BatchSize"].as_i64() > Some(10) && event["MaximumBatchingWindowInSeconds"].as_i64() < Some(1) {
-                found.push(format!("{name} has batches of more than 10 without a window"));
+            if event["BatchSize"].as_i64() > Some(10)
+                && event["MaximumBatchingWindowInSeconds"].as_i64() < Some(1)
+            {
+                found.push(format!(
+                    "{name} has batches of more than 10 without a window"
+                ));
             }
             let queue = resource(&event["Queue"]).unwrap_or_default();
-            let key = &template["Resources"][queue]["Properties"]["VisibilityTimeout"]["Fn::FindInMap"][2];
-            let visibility = template["Mappings"]["Retry"]["aws"][key.as_str().unwrap_or_default()].as_i64();
+            let properties = &template["Resources"][queue]["Properties"];
+            let key = &properties["VisibilityTimeout"]["Fn::FindInMap"][2];
+            let visibility =
+                template["Mappings"]["Retry"]["aws"][key.as_str().unwrap_or_default()].as_i64();
             if visibility < timeout(template, function).map(|timeout| timeout * 6) {
-                found.push(format!("{queue}: a visibility of {visibility:?} s is less than six timeouts of {name}"));
+                found.push(format!(
+                    "{queue}: a visibility of {visibility:?} s is less than six timeouts of {name}"
+                ));
             }
         }
     }
@@ -165,7 +201,9 @@ fn consumers(template: &Value) -> Vec<String> {
 }
 
 fn timeout(template: &Value, function: &Value) -> Option<i64> {
-    function["Timeout"].as_i64().or_else(|| template["Globals"]["Function"]["Timeout"].as_i64())
+    function["Timeout"]
+        .as_i64()
+        .or_else(|| template["Globals"]["Function"]["Timeout"].as_i64())
 }
 
 /// The resource of the role that a function runs as.
@@ -183,15 +221,19 @@ fn permissions(template: &Value) -> Vec<String> {
         };
         let mut statements = Vec::new();
         under(role, "Statement", &mut statements);
-        let statements: Vec<&Value> =
-            statements.into_iter().flat_map(|list| list.as_array().into_iter().flatten()).collect();
+        let statements: Vec<&Value> = statements
+            .into_iter()
+            .flat_map(|list| list.as_array().into_iter().flatten())
+            .collect();
         for (variable, target) in variables(function) {
             let action = match variable.as_str() {
                 "TELECOM_EVENT_BUS_NAME" => "events:PutEvents",
                 variable if variable.ends_with("_QUEUE_URL") => "sqs:SendMessage",
                 _ => continue,
             };
-            let allows = |one: &&Value| one["Action"] == action && resource(&one["Resource"]) == resource(target);
+            let allows = |one: &&Value| {
+                one["Action"] == action && resource(&one["Resource"]) == resource(target)
+            };
             if !statements.iter().any(allows) {
                 found.push(format!("{name} gets {variable} and may not {action} there"));
             }
@@ -202,24 +244,41 @@ fn permissions(template: &Value) -> Vec<String> {
 
 /// The folder that a function is built from.
 fn package(function: &Value) -> Option<&str> {
-    function["CodeUri"].as_str()?.trim_end_matches('/').rsplit('/').next()
+    function["CodeUri"]
+        .as_str()?
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
 }
 
 fn variables(function: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    function["Environment"]["Variables"].as_object().into_iter().flatten()
+    function["Environment"]["Variables"]
+        .as_object()
+        .into_iter()
+        .flatten()
 }
 
 fn functions(template: &Value) -> Vec<String> {
     let root = repository().join("functions");
-    let folders = ["api", "cron", "queue"].into_iter().flat_map(|kind| fs::read_dir(root.join(kind)).unwrap());
-    let mut written: BTreeSet<String> =
-        folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let folders = ["api", "cron", "queue"]
+        .into_iter()
+        .flat_map(|kind| fs::read_dir(root.join(kind)).unwrap());
+    let mut written: BTreeSet<String> = folders
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     written.insert("migrate".to_owned());
-    let deployed: BTreeSet<String> =
-        lambdas(template).filter_map(|(_, function)| Some(package(function)?.to_owned())).collect();
-    let mut found: Vec<String> =
-        written.difference(&deployed).map(|name| format!("functions/*/{name} is not in the template")).collect();
-    found.extend(deployed.difference(&written).map(|name| format!("there is no functions/*/{name}")));
+    let deployed: BTreeSet<String> = lambdas(template)
+        .filter_map(|(_, function)| Some(package(function)?.to_owned()))
+        .collect();
+    let mut found: Vec<String> = written
+        .difference(&deployed)
+        .map(|name| format!("functions/*/{name} is not in the template"))
+        .collect();
+    found.extend(
+        deployed
+            .difference(&written)
+            .map(|name| format!("there is no functions/*/{name}")),
+    );
     if template["Globals"]["Function"]["MemorySize"].is_null() {
         found.push("MemorySize is not stated".to_owned());
     }
@@ -231,52 +290,78 @@ fn functions(template: &Value) -> Vec<String> {
     found
 }
 
-/// Every path of the OpenAPI document, and the two of the documentation, has a rule, a target group and a permission.
+/// Every path of the OpenAPI document, and the two of the documentation, has a rule, a target group
+/// and a permission.
 fn apis(template: &Value) -> Vec<String> {
     let document = openapi::document();
-    let mut wanted: BTreeSet<String> =
-        document["paths"].as_object().unwrap().keys().map(|path| path.replace("{id}", "*")).collect();
+    let mut wanted: BTreeSet<String> = document["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|path| path.replace("{id}", "*"))
+        .collect();
     wanted.extend(["/docs".to_owned(), "/v1/openapi.json".to_owned()]);
     let mut found = Vec::new();
     for (name, rule) in of_type(template, "AWS::ElasticLoadBalancingV2::ListenerRule") {
         if name.starts_with("Grpc") {
             continue;
         }
-        for path in rule["Conditions"][0]["PathPatternConfig"]["Values"].as_array().into_iter().flatten() {
+        for path in rule["Conditions"][0]["PathPatternConfig"]["Values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             wanted.remove(path.as_str().unwrap_or_default());
         }
         let targets = resource(&rule["Actions"][0]["TargetGroupArn"]).unwrap_or_default();
         let group = &template["Resources"][targets]["Properties"];
-        if !group["TargetGroupAttributes"].to_string().contains("lambda.multi_value_headers.enabled") {
+        if !group["TargetGroupAttributes"]
+            .to_string()
+            .contains("lambda.multi_value_headers.enabled")
+        {
             found.push(format!("{targets} has no lambda.multi_value_headers"));
         }
         let function = resource(&group["Targets"][0]["Id"]);
-        let permitted = |(_, permission): (&String, &Value)| resource(&permission["FunctionName"]) == function;
+        let permitted =
+            |(_, permission): (&String, &Value)| resource(&permission["FunctionName"]) == function;
         if function.is_none() || !of_type(template, "AWS::Lambda::Permission").any(permitted) {
-            found.push(format!("{name} leads to a function that the load balancer may not invoke"));
+            found.push(format!(
+                "{name} leads to a function that the load balancer may not invoke"
+            ));
         }
     }
-    found.extend(wanted.into_iter().map(|path| format!("no rule leads to {path}")));
+    found.extend(
+        wanted
+            .into_iter()
+            .map(|path| format!("no rule leads to {path}")),
+    );
     found
 }
 
-/// What an operation's HTTP function is told, the gRPC server is told alike: it serves the same operation.
+/// What an operation's HTTP function is told, the gRPC server is told alike: it serves the same
+/// operation.
 fn transports(template: &Value) -> Vec<String> {
     let container = &template["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0];
     let told = |variable: &str| {
         let mut variables = container["Environment"].as_array().into_iter().flatten();
-        variables.find(|one| one["Name"] == variable).map(|one| &one["Value"])
+        variables
+            .find(|one| one["Name"] == variable)
+            .map(|one| &one["Value"])
     };
     let folder = repository().join("functions/api");
     let is_operation = |function: &Value| {
-        !is_documentation(function) && package(function).is_some_and(|package| folder.join(package).is_dir())
+        !is_documentation(function)
+            && package(function).is_some_and(|package| folder.join(package).is_dir())
     };
     let mut found = Vec::new();
     for (name, function) in lambdas(template).filter(|(_, function)| is_operation(function)) {
-        let of_both = variables(function)
-            .filter(|(variable, _)| variable.starts_with("TELECOM_") && !OF_HTTP_ALONE.contains(&variable.as_str()));
+        let of_both = variables(function).filter(|(variable, _)| {
+            variable.starts_with("TELECOM_") && !OF_HTTP_ALONE.contains(&variable.as_str())
+        });
         let other = of_both.filter(|(variable, value)| told(variable) != Some(value));
-        found.extend(other.map(|(variable, _)| format!("the gRPC server is not told of {variable} as {name} is")));
+        found.extend(other.map(|(variable, _)| {
+            format!("the gRPC server is not told of {variable} as {name} is")
+        }));
     }
     found
 }
@@ -285,20 +370,38 @@ fn transports(template: &Value) -> Vec<String> {
 fn silence(template: &Value) -> Vec<String> {
     const TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
     let services = repository().join("shared/src/services");
-    let files = ["cron", "manage"].into_iter().flat_map(|kind| fs::read_dir(services.join(kind)).unwrap());
-    let judges = files
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file() && fs::read_to_string(path).unwrap().contains("config.node_health_check"));
-    let parameter = serde_json::json!({"Ref": "NodeOfflineTimeoutSeconds"});
-    let untold = judges.map(|path| path.file_stem().unwrap().to_str().unwrap().replace('_', "-")).filter(|judge| {
-        let mut told = lambdas(template).filter(|(_, function)| package(function) == Some(judge));
-        !told.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
+    let files = ["cron", "manage"]
+        .into_iter()
+        .flat_map(|kind| fs::read_dir(services.join(kind)).unwrap());
+    let judges = files.map(|entry| entry.unwrap().path()).filter(|path| {
+        path.is_file()
+            && fs::read_to_string(path)
+                .unwrap()
+                .contains("config.node_health_check")
     });
+    let parameter = serde_json::json!({"Ref": "NodeOfflineTimeoutSeconds"});
+    let untold = judges
+        .map(|path| {
+            path.file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .replace('_', "-")
+        })
+        .filter(|judge| {
+            let mut told =
+                lambdas(template).filter(|(_, function)| package(function) == Some(judge));
+            !told.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
+        });
     let (least, most) = NodeHealthCheck::TIMEOUT_SECONDS.into_inner();
     let declared = &template["Parameters"]["NodeOfflineTimeoutSeconds"];
     let taken = declared["MinValue"] == least && declared["MaxValue"] == most;
-    let refused = (!taken).then(|| format!("NodeOfflineTimeoutSeconds is not {least} to {most}, as {TIMEOUT} is"));
-    untold.map(|judge| format!("{judge} is not told of {TIMEOUT}")).chain(refused).collect()
+    let refused = (!taken)
+        .then(|| format!("NodeOfflineTimeoutSeconds is not {least} to {most}, as {TIMEOUT} is"));
+    untold
+        .map(|judge| format!("{judge} is not told of {TIMEOUT}"))
+        .chain(refused)
+        .collect()
 }
 
 /// Reports are compared with the line rate of the deployment, in the range that the code accepts.
@@ -306,7 +409,8 @@ fn line_rate(template: &Value) -> Vec<String> {
     const VARIABLE: &str = "TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND";
     let parameter = serde_json::json!({"Ref": "NodeLineRateMbitPerSecond"});
     let has_it = lambdas(template).any(|(_, function)| {
-        package(function) == Some("ingest-usage-report") && function["Environment"]["Variables"][VARIABLE] == parameter
+        package(function) == Some("ingest-usage-report")
+            && function["Environment"]["Variables"][VARIABLE] == parameter
     });
     let missing = (!has_it).then(|| format!("ingest-usage-report lacks {VARIABLE}"));
     let (least, most) = LineRate::MBIT_PER_SECOND.into_inner();
@@ -318,7 +422,9 @@ fn line_rate(template: &Value) -> Vec<String> {
 
 /// A number, or the default of the parameter that it names.
 fn number(template: &Value, value: &Value) -> Option<i64> {
-    value.as_i64().or_else(|| template["Parameters"][resource(value)?]["Default"].as_i64())
+    value
+        .as_i64()
+        .or_else(|| template["Parameters"][resource(value)?]["Default"].as_i64())
 }
 
 /// Every copy of a function holds a connection, and every gRPC server as many as it is told.
@@ -329,13 +435,19 @@ fn connections(template: &Value) -> Vec<String> {
         found.push("there is no bound on the gRPC servers' connections".to_owned());
     }
     for (name, function) in lambdas(template).filter(|(_, function)| !is_documentation(function)) {
-        let of_queue =
-            events(function, "SQS").filter_map(|event| event["ScalingConfig"]["MaximumConcurrency"].as_i64()).max();
+        let of_queue = events(function, "SQS")
+            .filter_map(|event| event["ScalingConfig"]["MaximumConcurrency"].as_i64())
+            .max();
         // One run at a time, and one more that is late.
         let of_schedule = events(function, "ScheduleV2").next().map(|_| 2);
-        match of_queue.or(of_schedule).or(number(template, &function["ReservedConcurrentExecutions"])) {
+        match of_queue
+            .or(of_schedule)
+            .or(number(template, &function["ReservedConcurrentExecutions"]))
+        {
             Some(copies) => all += copies,
-            None => found.push(format!("{name} has no bound on how many copies run at once")),
+            None => found.push(format!(
+                "{name} has no bound on how many copies run at once"
+            )),
         }
     }
     if all > CONNECTIONS {
@@ -345,14 +457,20 @@ fn connections(template: &Value) -> Vec<String> {
 }
 
 pub fn is_documentation(function: &Value) -> bool {
-    function["CodeUri"].as_str().is_some_and(|code| code.contains("documentation"))
+    function["CodeUri"]
+        .as_str()
+        .is_some_and(|code| code.contains("documentation"))
 }
 
 /// While a deployment goes on, old servers and new ones run beside each other.
 fn of_grpc_servers(template: &Value) -> Option<i64> {
     let resources = &template["Resources"];
-    let tasks = number(template, &resources["ScalableTasks"]["Properties"]["MaxCapacity"])?;
-    let percent = resources["Service"]["Properties"]["DeploymentConfiguration"]["MaximumPercent"].as_i64()?;
+    let tasks = number(
+        template,
+        &resources["ScalableTasks"]["Properties"]["MaxCapacity"],
+    )?;
+    let percent =
+        resources["Service"]["Properties"]["DeploymentConfiguration"]["MaximumPercent"].as_i64()?;
     let container = &resources["Task"]["Properties"]["ContainerDefinitions"][0];
     let mut variables = container["Environment"].as_array()?.iter();
     let pool = variables.find(|variable| variable["Name"] == "DATABASE_MAX_CONNECTIONS")?;
@@ -363,7 +481,9 @@ fn schedules(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, function) in lambdas(template) {
         for event in events(function, "ScheduleV2") {
-            let missing = ["RetryPolicy", "DeadLetterConfig"].into_iter().filter(|field| event[field].is_null());
+            let missing = ["RetryPolicy", "DeadLetterConfig"]
+                .into_iter()
+                .filter(|field| event[field].is_null());
             found.extend(missing.map(|field| format!("the schedule of {name} has no {field}")));
             if function["EventInvokeConfig"].is_null() {
                 found.push(format!("{name} has no EventInvokeConfig"));
@@ -380,7 +500,8 @@ fn logs(template: &Value) -> Vec<String> {
         .map(|(name, _)| format!("{name} has no RetentionInDays"))
         .collect();
     let logged = |function: &Value| {
-        resource(&function["LoggingConfig"]["LogGroup"]).is_some_and(|group| template["Resources"][group].is_object())
+        resource(&function["LoggingConfig"]["LogGroup"])
+            .is_some_and(|group| template["Resources"][group].is_object())
     };
     found.extend(
         lambdas(template)

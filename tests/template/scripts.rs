@@ -11,17 +11,27 @@ use rstest::rstest;
 
 use crate::document::repository;
 
-const PARAMETERS: &str = "Architecture: arm64\nCertificateArn: arn:c\nAuthIssuer: https://i\nAuthAudience: a\n";
+const PARAMETERS: &str =
+    "Architecture: arm64\nCertificateArn: arn:c\nAuthIssuer: https://i\nAuthAudience: a\n";
 const KEYS: &str = "AuthJwks: '{\"keys\":[]}'\n";
 
 /// The parameters for `sam deploy` that are made of what an operator wrote.
 fn check_parameters(written: &str) -> (Output, String) {
     let folder = tempfile::tempdir().unwrap();
-    let (source, target) = (folder.path().join("dev.yaml"), folder.path().join("parameters.yaml"));
+    let (source, target) = (
+        folder.path().join("dev.yaml"),
+        folder.path().join("parameters.yaml"),
+    );
     fs::write(&source, written).unwrap();
-    let python = Environment::ensure(&Settings::lasting(&repository()), "sam").unwrap().program("python");
+    let python = Environment::ensure(&Settings::lasting(&repository()), "sam")
+        .unwrap()
+        .program("python");
     let script = repository().join("local/scripts/parameters.py");
-    let output = Command::new(python).arg(script).args([&source, &target]).output().unwrap();
+    let output = Command::new(python)
+        .arg(script)
+        .args([&source, &target])
+        .output()
+        .unwrap();
     (output, fs::read_to_string(target).unwrap_or_default())
 }
 
@@ -29,24 +39,46 @@ fn check_parameters(written: &str) -> (Output, String) {
 fn parameters_are_deployed_with_the_newest_migration() {
     let (output, parameters) = check_parameters(&format!("{PARAMETERS}{KEYS}"));
     assert!(output.status.success(), "{output:?}");
-    let newest = fs::read_dir(repository().join("migrations")).unwrap().map(|file| file.unwrap().file_name()).max();
+    let newest = fs::read_dir(repository().join("migrations"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .max();
     let version = newest.unwrap().into_string().unwrap();
     let version = version.split('_').next().unwrap();
-    assert!(parameters.contains(&format!("SchemaVersion: '{version}'")), "{parameters}");
+    assert!(
+        parameters.contains(&format!("SchemaVersion: '{version}'")),
+        "{parameters}"
+    );
 }
 
 #[rstest]
-#[case::no_certificate("Architecture: arm64\nAuthIssuer: i\nAuthAudience: a\n", "CertificateArn is empty")]
+#[case::no_certificate(
+    "Architecture: arm64\nAuthIssuer: i\nAuthAudience: a\n",
+    "CertificateArn is empty"
+)]
 #[case::no_keys("", "give AuthJwks or AuthJwksUrl")]
-#[case::keys_twice("AuthJwks: a\nAuthJwksUrl: b\nNatGateway: \"true\"\n", "give AuthJwks or AuthJwksUrl")]
+#[case::keys_twice(
+    "AuthJwks: a\nAuthJwksUrl: b\nNatGateway: \"true\"\n",
+    "give AuthJwks or AuthJwksUrl"
+)]
 #[case::keys_out_of_reach("AuthJwksUrl: https://i/jwks\n", "AuthJwksUrl needs NatGateway")]
 #[case::a_name_that_is_misspelt("AuthJwks: a\nLoglevel: debug\n", "no parameter Loglevel")]
 #[test]
-fn parameters_that_cannot_work_are_refused_before_anything_is_built(#[case] written: &str, #[case] said: &str) {
-    let given = if written.contains("Architecture") { written.to_owned() } else { format!("{PARAMETERS}{written}") };
+fn parameters_that_cannot_work_are_refused_before_anything_is_built(
+    #[case] written: &str,
+    #[case] said: &str,
+) {
+    let given = if written.contains("Architecture") {
+        written.to_owned()
+    } else {
+        format!("{PARAMETERS}{written}")
+    };
     let (output, parameters) = check_parameters(&given);
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && error.contains(said) && parameters.is_empty(), "{error}");
+    assert!(
+        !output.status.success() && error.contains(said) && parameters.is_empty(),
+        "{error}"
+    );
 }
 
 /// The start of an ELF file for the processor with that number.
@@ -60,7 +92,12 @@ fn program(machine: u8) -> Vec<u8> {
 fn check_program(folder: &Path, bytes: &[u8]) -> Output {
     fs::write(folder.join("bootstrap"), bytes).unwrap();
     let script = repository().join("local/scripts/lambda-sizes.py");
-    Command::new("python3").arg(script).arg("x86_64").arg(folder).output().unwrap()
+    Command::new("python3")
+        .arg(script)
+        .arg("x86_64")
+        .arg(folder)
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -73,7 +110,11 @@ fn a_function_is_deployed_if_it_is_small_and_can_run_there() {
     rand::rng().fill_bytes(&mut large);
     let large = [small.clone(), large].concat();
     assert!(check_program(folder.path(), &small).status.success());
-    for (bytes, said) in [(foreign, "made for arm64"), (newer, "needs glibc 2.39"), (large, "more than 5")] {
+    for (bytes, said) in [
+        (foreign, "made for arm64"),
+        (newer, "needs glibc 2.39"),
+        (large, "more than 5"),
+    ] {
         let output = check_program(folder.path(), &bytes);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && error.contains(said), "{error}");

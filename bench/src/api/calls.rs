@@ -40,30 +40,47 @@ impl Rpc {
         let call = move |client: Client| {
             let mut request = Request::new(message.clone());
             async move {
-                let token = if service == "Telecom" { client.user } else { client.admin };
+                let token = if service == "Telecom" {
+                    client.user
+                } else {
+                    client.admin
+                };
                 request.metadata_mut().insert("authorization", token);
                 let path = PathAndQuery::try_from(format!("/telecom.v1.{service}/{name}"))
                     .map_err(|error| Status::internal(error.to_string()))?;
                 let mut grpc = Grpc::new(client.channel);
-                grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-                grpc.unary(request, path, ProstCodec::<Q, A>::default()).await.map(|_: tonic::Response<A>| ())
+                grpc.ready()
+                    .await
+                    .map_err(|error| Status::unavailable(error.to_string()))?;
+                grpc.unary(request, path, ProstCodec::<Q, A>::default())
+                    .await
+                    .map(|_: tonic::Response<A>| ())
             }
             .boxed()
         };
-        Self { name, call: Box::new(call) }
+        Self {
+            name,
+            call: Box::new(call),
+        }
     }
 }
 
 /// What a user's page asks first, and often: the bar is its.
 pub fn recent_traffic_usage() -> Rpc {
     let range = v1::RecentRange::Month.into();
-    let request = v1::GetRecentTrafficUsageRequest { range, time_zone: "Europe/Berlin".into() };
+    let request = v1::GetRecentTrafficUsageRequest {
+        range,
+        time_zone: "Europe/Berlin".into(),
+    };
     Rpc::new::<_, v1::RecentTrafficUsageResponse>("Telecom", "GetRecentTrafficUsage", request)
 }
 
 /// All ten, with what they are asked by default, and the first server, client or user.
 pub fn all(user: &str) -> Vec<Rpc> {
-    let packages = v1::ListQueuedPackagesRequest { user: user.to_owned(), ..v1::ListQueuedPackagesRequest::default() };
+    let packages = v1::ListQueuedPackagesRequest {
+        user: user.to_owned(),
+        ..v1::ListQueuedPackagesRequest::default()
+    };
     vec![
         recent_traffic_usage(),
         Rpc::new::<_, v1::ListNodeStatusHistoryReply>(
@@ -85,7 +102,10 @@ pub fn all(user: &str) -> Vec<Rpc> {
         Rpc::new::<_, v1::ShowNodeServerResponse>(
             "NodeServerManage",
             "ShowNodeServer",
-            v1::ShowNodeServerRequest { id: 1, ..v1::ShowNodeServerRequest::default() },
+            v1::ShowNodeServerRequest {
+                id: 1,
+                ..v1::ShowNodeServerRequest::default()
+            },
         ),
         Rpc::new::<_, v1::ListNodeClientsResponse>(
             "NodeClientManage",
@@ -95,13 +115,20 @@ pub fn all(user: &str) -> Vec<Rpc> {
         Rpc::new::<_, v1::ShowNodeClientResponse>(
             "NodeClientManage",
             "ShowNodeClient",
-            v1::ShowNodeClientRequest { id: 1, ..v1::ShowNodeClientRequest::default() },
+            v1::ShowNodeClientRequest {
+                id: 1,
+                ..v1::ShowNodeClientRequest::default()
+            },
         ),
         Rpc::new::<_, v1::CountQueuedPackagesResponse>(
             "PackageQueueManage",
             "CountQueuedPackages",
             v1::CountQueuedPackagesRequest::default(),
         ),
-        Rpc::new::<_, v1::ListQueuedPackagesResponse>("PackageQueueManage", "ListQueuedPackages", packages),
+        Rpc::new::<_, v1::ListQueuedPackagesResponse>(
+            "PackageQueueManage",
+            "ListQueuedPackages",
+            packages,
+        ),
     ]
 }

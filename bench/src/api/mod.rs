@@ -1,5 +1,5 @@
-//! The API over gRPC: `telecom-grpc` in a process of its own, its clients here, and the database, all on the same
-//! processors; in turns with `pgbench -S -M prepared`.
+//! The API over gRPC: `telecom-grpc` in a process of its own, its clients here, and the database,
+//! all on the same processors; in turns with `pgbench -S -M prepared`.
 
 mod calls;
 mod pgbench;
@@ -37,7 +37,8 @@ const CALLING: Duration = Duration::from_millis(700);
 pub struct Api {
     /// Clients at once in the contest.
     pub clients: usize,
-    /// `GetRecentTrafficUsage` of a month, calls a second of clients that share a connection, as one back end's do.
+    /// `GetRecentTrafficUsage` of a month, calls a second of clients that share a connection, as
+    /// one back end's do.
     pub calls_per_second: f64,
     /// The same, a connection each.
     pub calls_apart_per_second: f64,
@@ -66,15 +67,30 @@ pub struct Latency {
 
 /// Measures on a database of its own.
 pub async fn measure(cli: &Cli) -> Result<Api> {
-    let database = step("API: creating the database", Database::create(&cli.database_url, &cli.database)).await?;
+    let database = step(
+        "API: creating the database",
+        Database::create(&cli.database_url, &cli.database),
+    )
+    .await?;
     step("API: a month of usage, a week of status", seed(&database)).await?;
     let pgbench = step("API: pgbench's tables", Pgbench::prepare(&database.url)).await?;
     let issuer = Issuer::new()?;
     let server = Server::start(&cli.functions, &database.url, &issuer).await?;
     let clients = clients(&server, &issuer).await?;
-    let (turns, calling) = if cli.quick { (1, CALLING / 5) } else { (TURNS, CALLING) };
-    let Contest { calls, calls_apart, selects } =
-        step("API: in turns with pgbench", contest(&clients, &pgbench, turns)).await?;
+    let (turns, calling) = if cli.quick {
+        (1, CALLING / 5)
+    } else {
+        (TURNS, CALLING)
+    };
+    let Contest {
+        calls,
+        calls_apart,
+        selects,
+    } = step(
+        "API: in turns with pgbench",
+        contest(&clients, &pgbench, turns),
+    )
+    .await?;
     let latencies = step("API: latencies", latencies(&clients, calling)).await?;
     Ok(Api {
         clients: CONTESTANTS,
@@ -88,10 +104,21 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
 
 /// As many as are ever needed at once; each is a user of its own.
 async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
-    let bearer = |token: String| format!("Bearer {token}").parse().context("The token is no header value.");
+    let bearer = |token: String| {
+        format!("Bearer {token}")
+            .parse()
+            .context("The token is no header value.")
+    };
     let client = async |user| {
-        let (user, admin) = (bearer(issuer.token(user)?)?, bearer(issuer.admin_token(user)?)?);
-        anyhow::Ok(Client { channel: server.connect().await?, user, admin })
+        let (user, admin) = (
+            bearer(issuer.token(user)?)?,
+            bearer(issuer.admin_token(user)?)?,
+        );
+        anyhow::Ok(Client {
+            channel: server.connect().await?,
+            user,
+            admin,
+        })
     };
     let most = CLIENTS.into_iter().max().unwrap_or(CONTESTANTS);
     try_join_all(fleet::user_ids().into_iter().take(most).map(client)).await
@@ -111,8 +138,10 @@ const SEED: [&str; 5] = [
     "update telecom.node_client set access_groups = '{1}' where id % 25 = 0",
     // Ten thousand users, each at four places in the evenings of 30 days.
     "insert into telecom.user_package_usage
-     select q.user_id, date_trunc('hour', now()) - day * interval '1 day' - place * interval '1 hour',
-         (q.id * 7 + place * 50) % 200 + 1, ((q.id * 7 + place * 50) % 200) * 5 + 1, q.id, 1000000, 20000000, 500000, 10000000
+     select q.user_id, date_trunc('hour',
+     now()) - day * interval '1 day' - place * interval '1 hour',
+         (q.id * 7 + place * 50) % 200 + 1, ((q.id * 7 + place * 50) % 200) * 5 + 1, q.id,
+         1000000, 20000000, 500000, 10000000
      from telecom.package_queue q, generate_series(0, 29) day, generate_series(0, 3) place
      where q.status = 'active' and q.id <= 10000",
     "insert into telecom.node_status_history (node_server_id, status, created_at)
@@ -133,20 +162,34 @@ struct Contest {
 async fn contest(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Contest> {
     let rpc = Arc::new(calls::recent_traffic_usage());
     let channel = &clients.first().context("there are no clients")?.channel;
-    let sharing: Vec<Client> =
-        clients.iter().map(|client| Client { channel: channel.clone(), ..client.clone() }).collect();
+    let sharing: Vec<Client> = clients
+        .iter()
+        .map(|client| Client {
+            channel: channel.clone(),
+            ..client.clone()
+        })
+        .collect();
     call(&rpc, clients, CONTESTANTS, TURN / 10).await?;
     let (mut sums, turns_taken) = (Contest::default(), f64::from(turns));
     for _ in 0..turns {
         sums.selects += pgbench.selects(CONTESTANTS, TURN).await? / turns_taken;
-        sums.calls += call(&rpc, &sharing, CONTESTANTS, TURN).await?.calls_per_second / turns_taken;
-        sums.calls_apart += call(&rpc, clients, CONTESTANTS, TURN).await?.calls_per_second / turns_taken;
+        sums.calls += call(&rpc, &sharing, CONTESTANTS, TURN)
+            .await?
+            .calls_per_second
+            / turns_taken;
+        sums.calls_apart += call(&rpc, clients, CONTESTANTS, TURN)
+            .await?
+            .calls_per_second
+            / turns_taken;
     }
     Ok(sums)
 }
 
 async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>> {
-    let user = fleet::user_ids().first().map(ToString::to_string).unwrap_or_default();
+    let user = fleet::user_ids()
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     let mut latencies = Vec::new();
     for rpc in calls::all(&user).into_iter().map(Arc::new) {
         for number in CLIENTS {
@@ -157,8 +200,17 @@ async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>
 }
 
 /// Calls `rpc` for a while, `number` clients at once, each its next call when the last is answered.
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "counts far below 2^52")]
-async fn call(rpc: &Arc<Rpc>, clients: &[Client], number: usize, calling: Duration) -> Result<Latency> {
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "counts far below 2^52"
+)]
+async fn call(
+    rpc: &Arc<Rpc>,
+    clients: &[Client],
+    number: usize,
+    calling: Duration,
+) -> Result<Latency> {
     let began = Instant::now();
     let one = |client: &Client| {
         let (rpc, client) = (Arc::clone(rpc), client.clone());
@@ -166,17 +218,31 @@ async fn call(rpc: &Arc<Rpc>, clients: &[Client], number: usize, calling: Durati
             let mut times = Vec::new();
             while began.elapsed() < calling {
                 let asked = Instant::now();
-                (rpc.call)(client.clone()).await.with_context(|| format!("{} failed.", rpc.name))?;
+                (rpc.call)(client.clone())
+                    .await
+                    .with_context(|| format!("{} failed.", rpc.name))?;
                 times.push(asked.elapsed());
             }
             anyhow::Ok(times)
         })
     };
-    let answers = try_join_all(clients.iter().take(number).map(one)).await.context("A client panicked.")?;
+    let answers = try_join_all(clients.iter().take(number).map(one))
+        .await
+        .context("A client panicked.")?;
     let elapsed = began.elapsed();
     let mut times = answers.into_iter().collect::<Result<Vec<_>>>()?.concat();
     times.sort_unstable();
-    let ms = |percent: usize| times.get(times.len() * percent / 100).map_or(0.0, |time| time.as_secs_f64() * 1e3);
+    let ms = |percent: usize| {
+        times
+            .get(times.len() * percent / 100)
+            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    };
     let calls_per_second = times.len() as f64 / elapsed.as_secs_f64();
-    Ok(Latency { rpc: rpc.name, clients: number, calls_per_second, p50_ms: ms(50), p99_ms: ms(99) })
+    Ok(Latency {
+        rpc: rpc.name,
+        clients: number,
+        calls_per_second,
+        p50_ms: ms(50),
+        p99_ms: ms(99),
+    })
 }

@@ -20,8 +20,13 @@ pub struct Pgbench {
 impl Pgbench {
     /// Makes its tables.
     pub async fn prepare(database_url: &str) -> Result<Self> {
-        let pgbench = Self { program: Binaries::find()?.program("pgbench"), database_url: database_url.to_owned() };
-        pgbench.run(&["--initialize", "--quiet", "--scale", SCALE]).await?;
+        let pgbench = Self {
+            program: Binaries::find()?.program("pgbench"),
+            database_url: database_url.to_owned(),
+        };
+        pgbench
+            .run(&["--initialize", "--quiet", "--scale", SCALE])
+            .await?;
         Ok(pgbench)
     }
 
@@ -29,16 +34,39 @@ impl Pgbench {
     pub async fn selects(&self, clients: usize, time: Duration) -> Result<f64> {
         let (clients, seconds) = (clients.to_string(), time.as_secs().to_string());
         let threads = ["--client", &clients, "--jobs", "2", "--time", &seconds];
-        let text =
-            self.run(&[&["--select-only", "--protocol", "prepared", "--no-vacuum"], &threads[..]].concat()).await?;
-        let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split_whitespace().next()?.parse().ok());
+        let text = self
+            .run(
+                &[
+                    &["--select-only", "--protocol", "prepared", "--no-vacuum"],
+                    &threads[..],
+                ]
+                .concat(),
+            )
+            .await?;
+        let rate = text.lines().find_map(|line| {
+            line.strip_prefix("tps = ")?
+                .split_whitespace()
+                .next()?
+                .parse()
+                .ok()
+        });
         rate.with_context(|| format!("pgbench told no rate: {text}"))
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<String> {
-        let output = Command::new(&self.program).args(arguments).arg(&self.database_url).kill_on_drop(true).output();
-        let output = output.await.with_context(|| format!("{} cannot be started.", self.program.display()))?;
-        ensure!(output.status.success(), "pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
+        let output = Command::new(&self.program)
+            .args(arguments)
+            .arg(&self.database_url)
+            .kill_on_drop(true)
+            .output();
+        let output = output
+            .await
+            .with_context(|| format!("{} cannot be started.", self.program.display()))?;
+        ensure!(
+            output.status.success(),
+            "pgbench failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(String::from_utf8(output.stdout)?)
     }
 }

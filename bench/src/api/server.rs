@@ -30,7 +30,8 @@ impl Server {
         let binary = binaries.join("telecom-grpc");
         let address = free_address()?;
         let log = std::env::temp_dir().join("telecom-bench-grpc.log");
-        let output = fs::File::create(&log).with_context(|| format!("{} cannot be written.", log.display()))?;
+        let output = fs::File::create(&log)
+            .with_context(|| format!("{} cannot be written.", log.display()))?;
         let process = Command::new(&binary)
             .env_clear()
             .env("DATABASE_URL", database_url)
@@ -40,17 +41,31 @@ impl Server {
             .stdout(output)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} cannot be started. `make build` builds it.", binary.display()))?;
+            .with_context(|| {
+                format!(
+                    "{} cannot be started. `make build` builds it.",
+                    binary.display()
+                )
+            })?;
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
-        let mut server = Self { process, endpoint, log };
-        tokio::time::timeout(PATIENCE, server.listening()).await.context("The gRPC server does not listen.")??;
+        let mut server = Self {
+            process,
+            endpoint,
+            log,
+        };
+        tokio::time::timeout(PATIENCE, server.listening())
+            .await
+            .context("The gRPC server does not listen.")??;
         Ok(server)
     }
 
     async fn listening(&mut self) -> Result<()> {
         while self.endpoint.connect().await.is_err() {
             if let Some(status) = self.process.try_wait()? {
-                bail!("The gRPC server ended by itself ({status}); its log is {}.", self.log.display());
+                bail!(
+                    "The gRPC server ended by itself ({status}); its log is {}.",
+                    self.log.display()
+                );
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -59,7 +74,10 @@ impl Server {
 
     /// A connection of its own.
     pub async fn connect(&self) -> Result<Channel> {
-        self.endpoint.connect().await.context("The gRPC server cannot be reached.")
+        self.endpoint
+            .connect()
+            .await
+            .context("The gRPC server cannot be reached.")
     }
 
     /// Its peak memory so far, in units of 2^20 bytes.
@@ -70,6 +88,7 @@ impl Server {
 
 /// One that was free a moment ago.
 fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("No port of 127.0.0.1 can be listened on.")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .context("No port of 127.0.0.1 can be listened on.")?;
     Ok(listener.local_addr()?)
 }

@@ -41,8 +41,14 @@ impl Surroundings<'_> {
             ("AWS_SECRET_ACCESS_KEY", "bench".to_owned()),
             ("AWS_ENDPOINT_URL", self.messaging.endpoint()),
             ("DATABASE_URL", self.database_url.clone()),
-            ("TELECOM_USER_USAGE_BILLING_QUEUE_URL", self.messaging.queue_url(BILLING)),
-            ("TELECOM_PACKAGE_EXPIRING_QUEUE_URL", self.messaging.queue_url(EXPIRING)),
+            (
+                "TELECOM_USER_USAGE_BILLING_QUEUE_URL",
+                self.messaging.queue_url(BILLING),
+            ),
+            (
+                "TELECOM_PACKAGE_EXPIRING_QUEUE_URL",
+                self.messaging.queue_url(EXPIRING),
+            ),
             ("TELECOM_EVENT_BUS_NAME", BUS.to_owned()),
         ]
     }
@@ -65,7 +71,8 @@ impl Function {
         let binary = surroundings.binaries.join(name);
         let runtime = RuntimeApi::start(name).await?;
         let log = std::env::temp_dir().join(format!("telecom-bench-{name}.log"));
-        let output = fs::File::create(&log).with_context(|| format!("{} cannot be written.", log.display()))?;
+        let output = fs::File::create(&log)
+            .with_context(|| format!("{} cannot be written.", log.display()))?;
         let started = Instant::now();
         let process = Command::new(&binary)
             .env_clear()
@@ -76,15 +83,29 @@ impl Function {
             .stdout(output)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} cannot be started. `make build` builds it.", binary.display()))?;
-        Ok(Self { name, process, runtime, log, started, first_answer: None })
+            .with_context(|| {
+                format!(
+                    "{} cannot be started. `make build` builds it.",
+                    binary.display()
+                )
+            })?;
+        Ok(Self {
+            name,
+            process,
+            runtime,
+            log,
+            started,
+            first_answer: None,
+        })
     }
 
     /// Hands it an event and waits for the answer.
     pub async fn invoke(&mut self, event: Vec<u8>) -> Result<Bytes> {
         let (at, body) = tokio::select! {
-            answer = self.runtime.invoke(event) => answer.with_context(|| format!("{} gave no answer; its log is {}.", self.name, self.log.display()))?,
-            ended = self.process.wait() => bail!("{} ended by itself ({}); its log is {}.", self.name, ended?, self.log.display()),
+            answer = self.runtime.invoke(event) => answer.with_context(|| format!("{} gave no \
+                answer; its log is {}.", self.name, self.log.display()))?,
+            ended = self.process.wait() => bail!("{} ended by itself ({}); its log is {}.",
+                self.name, ended?, self.log.display()),
         };
         self.first_answer.get_or_insert(at);
         Ok(body)
@@ -94,7 +115,16 @@ impl Function {
     pub async fn finish(mut self, with: String, bound: Bound) -> Result<Memory> {
         let peak_mb = peak_mb(&self.process)?;
         self.process.kill().await?;
-        let first_answer = self.first_answer.unwrap_or(self.started).duration_since(self.started);
-        Ok(Memory { function: self.name, with, peak_mb, first_answer_ms: first_answer.as_secs_f64() * 1e3, bound })
+        let first_answer = self
+            .first_answer
+            .unwrap_or(self.started)
+            .duration_since(self.started);
+        Ok(Memory {
+            function: self.name,
+            with,
+            peak_mb,
+            first_answer_ms: first_answer.as_secs_f64() * 1e3,
+            bound,
+        })
     }
 }

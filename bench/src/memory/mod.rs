@@ -1,4 +1,5 @@
-//! Peak memory of each function, and its first answer: its release build, in a process of its own, fed by a stand-in of the runtime API.
+//! Peak memory of each function, and its first answer: its release build, in a process of its own,
+//! fed by a stand-in of the runtime API.
 
 mod apis;
 mod function;
@@ -64,7 +65,11 @@ struct Session<'c> {
 
 /// Measures every function, in the order in which the pipeline calls them.
 pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
-    let database = step("memory: creating the database", Database::create(&cli.database_url, &cli.database)).await?;
+    let database = step(
+        "memory: creating the database",
+        Database::create(&cli.database_url, &cli.database),
+    )
+    .await?;
     let devices = fleet::devices();
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection).await?;
@@ -74,7 +79,12 @@ pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
         messaging: Messaging::start().await?,
         issuer: token::Issuer::new()?,
     };
-    let mut session = Session { surroundings, connection, reports: reports(&devices)?, results: Vec::new() };
+    let mut session = Session {
+        surroundings,
+        connection,
+        reports: reports(&devices)?,
+        results: Vec::new(),
+    };
     step("memory: queue functions and their jobs", session.pipeline()).await?;
     step("memory: other jobs and the API", session.others(&devices)).await?;
     Ok(session.results)
@@ -82,18 +92,41 @@ pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
 
 /// Enough for every delivery below.
 fn reports(devices: &[Device]) -> Result<Vec<String>> {
-    let rhythm = Rhythm { name: "", period: std::time::Duration::from_secs(10), minutes: 1 };
-    Collectors::new(devices, 1, past_hour(System.now())).bodies(&rhythm).map(|(bodies, _)| bodies)
+    let rhythm = Rhythm {
+        name: "",
+        period: std::time::Duration::from_secs(10),
+        minutes: 1,
+    };
+    Collectors::new(devices, 1, past_hour(System.now()))
+        .bodies(&rhythm)
+        .map(|(bodies, _)| bodies)
 }
 
 impl Session<'_> {
     async fn pipeline(&mut self) -> Result<()> {
         let batches = self.take_reports(BATCHES)?;
-        self.consume("ingest-usage-report", "10,000 usage rows", Bound::Memory, heartbeat()?, batches).await?;
+        self.consume(
+            "ingest-usage-report",
+            "10,000 usage rows",
+            Bound::Memory,
+            heartbeat()?,
+            batches,
+        )
+        .await?;
         self.job("bill-traffic", "30,000 usage rows").await?;
         let messages = self.surroundings.messaging.take(BILLING)?;
-        let batches: Vec<Vec<u8>> = messages.chunks(MESSAGES_PER_DELIVERY).map(delivery).collect::<Result<_>>()?;
-        self.consume("apply-user-usage-billing", "10,000 billing events", Bound::Memory, charge()?, batches).await?;
+        let batches: Vec<Vec<u8>> = messages
+            .chunks(MESSAGES_PER_DELIVERY)
+            .map(delivery)
+            .collect::<Result<_>>()?;
+        self.consume(
+            "apply-user-usage-billing",
+            "10,000 billing events",
+            Bound::Memory,
+            charge()?,
+            batches,
+        )
+        .await?;
 
         let (largest, rows) = self.largest_delivery()?;
         self.consume(
@@ -104,20 +137,42 @@ impl Session<'_> {
             vec![largest],
         )
         .await?;
-        self.job("bill-traffic", &format!("{rows} usage rows")).await?;
+        self.job("bill-traffic", &format!("{rows} usage rows"))
+            .await?;
         let messages = self.surroundings.messaging.take(BILLING)?;
         let largest = vec![delivery(messages.get(..20).unwrap_or(&messages))?];
-        self.consume("apply-user-usage-billing", "20,000 billing events, 5 MB", Bound::None, charge()?, largest)
-            .await?;
+        self.consume(
+            "apply-user-usage-billing",
+            "20,000 billing events, 5 MB",
+            Bound::None,
+            charge()?,
+            largest,
+        )
+        .await?;
 
         let expire = "update telecom.package_queue set expires_at = now() where id <= 100";
         run(&mut self.connection, expire).await?;
-        self.job("expire-packages", "100 items past their time").await?;
+        self.job("expire-packages", "100 items past their time")
+            .await?;
         let events = self.surroundings.messaging.take(EXPIRING)?;
-        ensure!(events.len() >= 100, "{} packages expired of 100.", events.len());
-        let batches = events.chunks(100).map(delivery).collect::<Result<Vec<_>>>()?;
+        ensure!(
+            events.len() >= 100,
+            "{} packages expired of 100.",
+            events.len()
+        );
+        let batches = events
+            .chunks(100)
+            .map(delivery)
+            .collect::<Result<Vec<_>>>()?;
         let first = delivery(events.get(..1).unwrap_or_default())?;
-        self.consume("handle-package-expiring", "100 expiring packages", Bound::Memory, first, batches).await
+        self.consume(
+            "handle-package-expiring",
+            "100 expiring packages",
+            Bound::Memory,
+            first,
+            batches,
+        )
+        .await
     }
 
     async fn others(&mut self, devices: &[Device]) -> Result<()> {
@@ -129,10 +184,17 @@ impl Session<'_> {
         let token = self.surroundings.issuer.admin_token(device.user_id)?;
         for api in apis::APIS {
             let mut function = Function::start(&self.surroundings, api.function).await?;
-            let answer = function.invoke(serde_json::to_vec(&api.event(&token))?).await?;
+            let answer = function
+                .invoke(serde_json::to_vec(&api.event(&token))?)
+                .await?;
             let answer: Value = serde_json::from_slice(&answer)?;
-            ensure!(answer.get("statusCode") == Some(&json!(200)), "{} answered {answer}.", api.function);
-            self.results.push(function.finish(api.what(), Bound::FirstAnswer).await?);
+            ensure!(
+                answer.get("statusCode") == Some(&json!(200)),
+                "{} answered {answer}.",
+                api.function
+            );
+            self.results
+                .push(function.finish(api.what(), Bound::FirstAnswer).await?);
         }
         Ok(())
     }
@@ -151,19 +213,24 @@ impl Session<'_> {
         for batch in batches {
             accepted(name, &function.invoke(batch).await?)?;
         }
-        self.results.push(function.finish(with.to_owned(), bound).await?);
+        self.results
+            .push(function.finish(with.to_owned(), bound).await?);
         Ok(())
     }
 
     async fn job(&mut self, name: &'static str, with: &str) -> Result<()> {
         let mut function = Function::start(&self.surroundings, name).await?;
         function.invoke(b"{}".to_vec()).await?;
-        self.results.push(function.finish(with.to_owned(), Bound::None).await?);
+        self.results
+            .push(function.finish(with.to_owned(), Bound::None).await?);
         Ok(())
     }
 
     fn take_reports(&mut self, batches: usize) -> Result<Vec<Vec<u8>>> {
-        let taken: Vec<String> = self.reports.drain(..batches * REPORTS_PER_DELIVERY).collect();
+        let taken: Vec<String> = self
+            .reports
+            .drain(..batches * REPORTS_PER_DELIVERY)
+            .collect();
         taken.chunks(REPORTS_PER_DELIVERY).map(delivery).collect()
     }
 
@@ -182,7 +249,10 @@ impl Session<'_> {
 
 fn accepted(name: &str, answer: &Bytes) -> Result<()> {
     let answer: Value = serde_json::from_slice(answer)?;
-    let failures = answer.get("batchItemFailures").and_then(Value::as_array).map(Vec::len);
+    let failures = answer
+        .get("batchItemFailures")
+        .and_then(Value::as_array)
+        .map(Vec::len);
     ensure!(failures == Some(0), "{name} refused messages: {answer}");
     Ok(())
 }

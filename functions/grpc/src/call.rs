@@ -33,7 +33,12 @@ impl Edge {
     /// At most `max_calls` at once, each at most `longest`.
     pub fn new(authenticator: Authenticator, max_calls: usize, longest: Duration) -> Self {
         let slots = Arc::new(Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS)));
-        Self { authenticator, slots, room: Room::default(), longest }
+        Self {
+            authenticator,
+            slots,
+            room: Room::default(),
+            longest,
+        }
     }
 
     /// Answers a call: `read` turns the request into the processor's input.
@@ -49,14 +54,22 @@ impl Edge {
         M: Send,
         R: Message<S::Output> + prost::Message,
     {
-        let fault = request.extensions().get::<Fault>().cloned().unwrap_or_default();
+        let fault = request
+            .extensions()
+            .get::<Fault>()
+            .cloned()
+            .unwrap_or_default();
         let work = AssertUnwindSafe(self.answer(service, request, read)).catch_unwind();
-        let outcome = work.await.unwrap_or_else(|_| Err(Error::internal("the call panicked")));
-        outcome.map_err(|error| fault.keep(error)).map(|(answer, taken)| {
-            let mut response = Response::new(answer);
-            response.extensions_mut().insert(taken);
-            response
-        })
+        let outcome = work
+            .await
+            .unwrap_or_else(|_| Err(Error::internal("the call panicked")));
+        outcome
+            .map_err(|error| fault.keep(error))
+            .map(|(answer, taken)| {
+                let mut response = Response::new(answer);
+                response.extensions_mut().insert(taken);
+                response
+            })
     }
 
     async fn answer<I, S, M, R>(
@@ -89,22 +102,33 @@ impl Edge {
     }
 }
 
-/// The length of an answer that may be sent. The transport would find a longer one after it said that all went well.
+/// The length of an answer that may be sent. The transport would find a longer one after it said
+/// that all went well.
 fn fitting<R: prost::Message>(answer: &R) -> Result<usize, Error> {
     let bytes = answer.encoded_len();
     if bytes <= MAX_ANSWER_BYTES {
         return Ok(bytes);
     }
-    let message = format!("the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried");
-    Err(Error::new(ErrorKind::InvalidArgument, "answer_too_large", message + "; ask for fewer at a time"))
+    let message = format!(
+        "the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried"
+    );
+    Err(Error::new(
+        ErrorKind::InvalidArgument,
+        "answer_too_large",
+        message + "; ask for fewer at a time",
+    ))
 }
 
 fn overloaded() -> Error {
-    Error::new(ErrorKind::Unavailable, "overloaded", "too many calls are under way; try again later")
+    Error::new(
+        ErrorKind::Unavailable,
+        "overloaded",
+        "too many calls are under way; try again later",
+    )
 }
 
-/// The time that the client allows (`grpc-timeout`: up to 8 digits and a unit), less a little for the way back: it should
-/// hear from us what happened.
+/// The time that the client allows (`grpc-timeout`: up to 8 digits and a unit), less a little for
+/// the way back: it should hear from us what happened.
 fn client_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -128,13 +152,17 @@ mod tests {
     #[test]
     fn a_clients_timeout_is_read_in_every_unit_and_nonsense_is_none() {
         let read = |text: &str| {
-            let headers = HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]);
+            let headers =
+                HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]);
             client_timeout(&headers).map(|time| time.as_micros())
         };
         assert_eq!(read("1S"), Some(980_000));
         assert_eq!(read("100m"), Some(90_000));
         assert_eq!(read("1000u"), Some(900));
-        assert_eq!(read("99999999H"), Some((99_999_999 * 3_600_000_000_u128) - 20_000));
+        assert_eq!(
+            read("99999999H"),
+            Some((99_999_999 * 3_600_000_000_u128) - 20_000)
+        );
         for nonsense in ["", "S", "1", "1X", "-1S", "123456789S", "1.5S"] {
             assert_eq!(read(nonsense), None, "{nonsense}");
         }

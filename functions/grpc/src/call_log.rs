@@ -1,4 +1,5 @@
-//! One line in the log for each call, whoever answers it: the services, or the transport that refuses it before them.
+//! One line in the log for each call, whoever answers it: the services, or the transport that
+//! refuses it before them.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -63,14 +64,24 @@ where
     }
 }
 
-/// Each method by its path: the path of a call is the client's text, and is logged as none but one of these.
+/// Each method by its path: the path of a call is the client's text, and is logged as none but one
+/// of these.
 static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let mut methods = HashMap::new();
-    for set in [proto::FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET] {
+    for set in [
+        proto::FILE_DESCRIPTOR_SET,
+        tonic_health::pb::FILE_DESCRIPTOR_SET,
+    ] {
         for file in FileDescriptorSet::decode(set).unwrap_or_default().file {
             for service in &file.service {
-                let path = |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
-                methods.extend(service.method.iter().map(|method| (path(method.name()), method.name().to_owned())));
+                let path =
+                    |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
+                methods.extend(
+                    service
+                        .method
+                        .iter()
+                        .map(|method| (path(method.name()), method.name().to_owned())),
+                );
             }
         }
     }
@@ -86,7 +97,8 @@ struct Line {
     ended: bool,
 }
 
-/// Writes the line of a call that was answered, at a level, which `tracing` must know when it is compiled.
+/// Writes the line of a call that was answered, at a level, which `tracing` must know when it is
+/// compiled.
 macro_rules! answered {
     ($level:ident, $line:expr, $code:expr, $error_code:expr, $error:expr, $cause:expr) => {{
         let Line { operation, ids: RequestIds { request_id, trace_id }, began, .. } = $line;
@@ -169,9 +181,19 @@ fn tell(status: &Status, headers: &mut HeaderMap) {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.ended {
-            let Self { operation, ids: RequestIds { request_id, trace_id }, began, .. } = self;
+            let Self {
+                operation,
+                ids:
+                    RequestIds {
+                        request_id,
+                        trace_id,
+                    },
+                began,
+                ..
+            } = self;
             let took_ms = millis_since(*began);
-            tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id, "call given up");
+            tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id,
+                "call given up");
         }
     }
 }
@@ -184,11 +206,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_fault_of_the_transport_itself_is_ours_and_tells_nothing_of_the_inside() {
-        let broken = service_fn(async |_: Request<()>| Ok::<_, ()>(Status::internal("secret").into_http::<()>()));
+        let broken = service_fn(async |_: Request<()>| {
+            Ok::<_, ()>(Status::internal("secret").into_http::<()>())
+        });
         let answer = CallLog(broken).oneshot(Request::new(())).await.unwrap();
         let status = Status::from_header_map(answer.headers()).unwrap();
         let reason = status.get_details_error_info().unwrap().reason;
-        assert_eq!((status.code(), reason.as_str()), (Code::Internal, "internal"));
+        assert_eq!(
+            (status.code(), reason.as_str()),
+            (Code::Internal, "internal")
+        );
         assert!(!format!("{:?}", answer.headers()).contains("secret"));
     }
 }

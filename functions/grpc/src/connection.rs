@@ -16,8 +16,8 @@ use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 /// Within this time a new connection must send something: no client has a reason to wait.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
 
-/// A connection that ends when its client has sent nothing for too long. A client that is there answers the pings of
-/// HTTP/2.
+/// A connection that ends when its client has sent nothing for too long. A client that is there
+/// answers the pings of HTTP/2.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
@@ -26,8 +26,13 @@ pub struct Connection {
     _slot: OwnedSemaphorePermit,
 }
 
-/// At most `max` connections at once, each silent for `idle` at most. Further ones are closed at once.
-pub fn bounded(incoming: TcpIncoming, max: usize, idle: Duration) -> impl Stream<Item = io::Result<Connection>> {
+/// At most `max` connections at once, each silent for `idle` at most. Further ones are closed at
+/// once.
+pub fn bounded(
+    incoming: TcpIncoming,
+    max: usize,
+    idle: Duration,
+) -> impl Stream<Item = io::Result<Connection>> {
     let free = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
     incoming.filter_map(move |accepted| {
         let slot = Arc::clone(&free).try_acquire_owned().ok();
@@ -36,18 +41,33 @@ pub fn bounded(incoming: TcpIncoming, max: usize, idle: Duration) -> impl Stream
         }
         let connection = slot.map(|slot| {
             let silent = Box::pin(sleep(idle.min(FIRST_BYTES)));
-            accepted.map(|stream| Connection { stream, idle, silent, _slot: slot })
+            accepted.map(|stream| Connection {
+                stream,
+                idle,
+                silent,
+                _slot: slot,
+            })
         });
         std::future::ready(connection)
     })
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        if Pin::new(&mut self.stream).poll_read(cx, buffer)?.is_pending() {
+        if Pin::new(&mut self.stream)
+            .poll_read(cx, buffer)?
+            .is_pending()
+        {
             ready!(self.silent.as_mut().poll(cx));
-            return Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, "the client is silent")));
+            return Poll::Ready(Err(io::Error::new(
+                ErrorKind::TimedOut,
+                "the client is silent",
+            )));
         }
         if buffer.filled().len() > before {
             let until = Instant::now() + self.idle;
@@ -58,7 +78,11 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 

@@ -1,4 +1,5 @@
-//! The binary asks a server on its own machine how it is: a container image without a shell has nobody else to ask.
+//! The binary asks a server on its own machine how it is: a container image without a shell has
+//! nobody else to ask.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -35,8 +36,14 @@ pub async fn ask(config: &GrpcConfig) -> bool {
 
 async fn check(config: &GrpcConfig) -> anyhow::Result<ServingStatus> {
     let channel = connect(config).await?;
-    let request = HealthCheckRequest { service: String::new() };
-    Ok(HealthClient::new(channel).check(request).await?.into_inner().status())
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    Ok(HealthClient::new(channel)
+        .check(request)
+        .await?
+        .into_inner()
+        .status())
 }
 
 async fn connect(config: &GrpcConfig) -> anyhow::Result<Channel> {
@@ -44,9 +51,14 @@ async fn connect(config: &GrpcConfig) -> anyhow::Result<Channel> {
     if address.ip().is_unspecified() {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
-    let endpoint = Endpoint::try_from(format!("http://{address}"))?.connect_timeout(TIMEOUT).timeout(TIMEOUT);
-    let Some(tls) = &config.tls else { return Ok(endpoint.connect().await?) };
-    // It is asked on this machine, by no name: what it must prove is that it has the key of its certificate.
+    let endpoint = Endpoint::try_from(format!("http://{address}"))?
+        .connect_timeout(TIMEOUT)
+        .timeout(TIMEOUT);
+    let Some(tls) = &config.tls else {
+        return Ok(endpoint.connect().await?);
+    };
+    // It is asked on this machine, by no name: what it must prove is that it has the key of its
+    // certificate.
     let certificate = CertificateDer::from_pem_file(&tls.certificate)
         .map_err(|error| anyhow!("{}: {error}", tls.certificate.display()))?;
     let connector = service_fn(move |_: Uri| pinned::connect(address, certificate.clone()));

@@ -1,4 +1,5 @@
-//! `telecom-grpc` serves; `telecom-grpc health` asks a server on this machine whether it does (for container checks).
+//! `telecom-grpc` serves; `telecom-grpc health` asks a server on this machine whether it does (for
+//! container checks).
 
 use std::process::ExitCode;
 
@@ -6,7 +7,8 @@ use shared::app::App;
 use shared::telemetry;
 use telecom_grpc::{GrpcConfig, health, serve};
 
-/// One process answers many calls at once, unlike a Lambda; `DATABASE_MAX_CONNECTIONS` says otherwise.
+/// One process answers many calls at once, unlike a Lambda; `DATABASE_MAX_CONNECTIONS` says
+/// otherwise.
 const MAX_CONNECTIONS: u32 = 10;
 
 #[tokio::main]
@@ -18,7 +20,13 @@ async fn main() -> anyhow::Result<ExitCode> {
             serve(&App::with_connections(MAX_CONNECTIONS), &config).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Some("health") => Ok(if health::ask(&config).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Some(other) => anyhow::bail!("{other:?} is not known: give nothing to serve, or `health` to ask a server"),
+        Some("health") => Ok(if health::ask(&config).await {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }),
+        Some(other) => anyhow::bail!(
+            "{other:?} is not known: give nothing to serve, or `health` to ask a server"
+        ),
     }
 }

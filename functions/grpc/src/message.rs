@@ -2,19 +2,20 @@
 
 use proto::v1;
 use shared::domain::node::{
-    Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails, NodeServerMetrics,
-    NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
+    Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
+    NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
 use shared::domain::node_status::StatusTimes;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
 use shared::services::analysis::{
-    NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory, UserNodes,
-    UserUsuallyUsedNodes,
+    NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory,
+    UserNodes, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
-    AdminClients, AdminPackages, AdminServers, NodeServerAvailability, NodeServerMaintenance, QueuedPackageCounts,
+    AdminClients, AdminPackages, AdminServers, NodeServerAvailability, NodeServerMaintenance,
+    QueuedPackageCounts,
 };
 
 use crate::convert::{structure, timestamp};
@@ -48,21 +49,44 @@ impl Message<RecentTrafficUsage> for v1::RecentTrafficUsageResponse {
 
 impl Message<TrafficBucket> for v1::TrafficBucket {
     fn of(bucket: TrafficBucket) -> Self {
-        let TrafficBucket { start, end, upload, download } = bucket;
-        Self { start: Some(timestamp(start)), end: Some(timestamp(end)), upload, download }
+        let TrafficBucket {
+            start,
+            end,
+            upload,
+            download,
+        } = bucket;
+        Self {
+            start: Some(timestamp(start)),
+            end: Some(timestamp(end)),
+            upload,
+            download,
+        }
     }
 }
 
 impl Message<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
     fn of(history: UserNodeStatusHistory) -> Self {
-        let UserNodeStatusHistory { hours, availability, node_count } = history;
-        Self { hours: all(hours), availability: all(availability), node_count }
+        let UserNodeStatusHistory {
+            hours,
+            availability,
+            node_count,
+        } = history;
+        Self {
+            hours: all(hours),
+            availability: all(availability),
+            node_count,
+        }
     }
 }
 
 impl Message<NodeAvailability> for v1::NodeAvailability {
     fn of(node: NodeAvailability) -> Self {
-        let StatusTimes { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds } = node.times;
+        let StatusTimes {
+            online_seconds,
+            offline_seconds,
+            maintenance_seconds,
+            unknown_seconds,
+        } = node.times;
         Self {
             node_client_id: node.node_client_id,
             online_seconds,
@@ -76,27 +100,54 @@ impl Message<NodeAvailability> for v1::NodeAvailability {
 
 impl Message<NodeStatusHour> for v1::NodeStatusHour {
     fn of(hour: NodeStatusHour) -> Self {
-        let NodeStatusHour { bucket_start, online_nodes, offline_nodes, maintenance_nodes } = hour;
-        Self { bucket_start: Some(timestamp(bucket_start)), online_nodes, offline_nodes, maintenance_nodes }
+        let NodeStatusHour {
+            bucket_start,
+            online_nodes,
+            offline_nodes,
+            maintenance_nodes,
+        } = hour;
+        Self {
+            bucket_start: Some(timestamp(bucket_start)),
+            online_nodes,
+            offline_nodes,
+            maintenance_nodes,
+        }
     }
 }
 
 impl Message<UserUsuallyUsedNodes> for v1::ListUsuallyUsedNodesResponse {
     fn of(used: UserUsuallyUsedNodes) -> Self {
-        Self { nodes: all(used.nodes) }
+        Self {
+            nodes: all(used.nodes),
+        }
     }
 }
 
 impl Message<UsuallyUsedNode> for v1::UsuallyUsedNode {
     fn of(node: UsuallyUsedNode) -> Self {
-        let UsuallyUsedNode { node_client_id, node_name, upload, download, billed_traffic } = node;
-        Self { node_client_id, node_name, upload, download, billed_traffic }
+        let UsuallyUsedNode {
+            node_client_id,
+            node_name,
+            upload,
+            download,
+            billed_traffic,
+        } = node;
+        Self {
+            node_client_id,
+            node_name,
+            upload,
+            download,
+            billed_traffic,
+        }
     }
 }
 
 impl Message<UserNodes> for v1::ListNodesReply {
     fn of(nodes: UserNodes) -> Self {
-        Self { nodes: all(nodes.nodes), total: nodes.total }
+        Self {
+            nodes: all(nodes.nodes),
+            total: nodes.total,
+        }
     }
 }
 
@@ -127,7 +178,10 @@ fn status(status: NodeServerStatus) -> i32 {
 
 impl Message<AdminServers> for v1::ListNodeServersResponse {
     fn of(page: AdminServers) -> Self {
-        Self { servers: all(page.servers), total: page.total }
+        Self {
+            servers: all(page.servers),
+            total: page.total,
+        }
     }
 }
 
@@ -163,7 +217,12 @@ impl Message<NodeServerDetails> for v1::ShowNodeServerResponse {
 }
 
 impl Message<NodeServerMetrics> for v1::NodeServerMetrics {
-    fn of(NodeServerMetrics { measured_at, metrics }: NodeServerMetrics) -> Self {
+    fn of(
+        NodeServerMetrics {
+            measured_at,
+            metrics,
+        }: NodeServerMetrics,
+    ) -> Self {
         Self {
             measured_at: Some(timestamp(measured_at)),
             cpu_percent: metrics.cpu_percent,
@@ -182,7 +241,12 @@ impl Message<NodeServerMetrics> for v1::NodeServerMetrics {
 
 impl Message<NodeServerAvailability> for v1::GetNodeServerAvailabilityResponse {
     fn of(server: NodeServerAvailability) -> Self {
-        let StatusTimes { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds } = server.times;
+        let StatusTimes {
+            online_seconds,
+            offline_seconds,
+            maintenance_seconds,
+            unknown_seconds,
+        } = server.times;
         Self {
             id: server.id,
             start: Some(timestamp(server.start)),
@@ -198,13 +262,20 @@ impl Message<NodeServerAvailability> for v1::GetNodeServerAvailabilityResponse {
 
 impl Message<NodeServerMaintenance> for v1::SetNodeServerMaintenanceResponse {
     fn of(server: NodeServerMaintenance) -> Self {
-        Self { id: server.id, status: status(server.status), changed: server.changed }
+        Self {
+            id: server.id,
+            status: status(server.status),
+            changed: server.changed,
+        }
     }
 }
 
 impl Message<AdminClients> for v1::ListNodeClientsResponse {
     fn of(page: AdminClients) -> Self {
-        Self { clients: all(page.clients), total: page.total }
+        Self {
+            clients: all(page.clients),
+            total: page.total,
+        }
     }
 }
 
@@ -242,26 +313,48 @@ impl Message<NodeClientDetails> for v1::ShowNodeClientResponse {
 
 impl Message<QueuedPackageCounts> for v1::CountQueuedPackagesResponse {
     fn of(counts: QueuedPackageCounts) -> Self {
-        Self { series: all(counts.series), all: Some(Message::of(counts.all)) }
+        Self {
+            series: all(counts.series),
+            all: Some(Message::of(counts.all)),
+        }
     }
 }
 
 impl Message<PackageSeriesCounts> for v1::PackageSeriesCounts {
     fn of(series: PackageSeriesCounts) -> Self {
-        Self { series: series.series.to_string(), name: series.name, counts: Some(Message::of(series.counts)) }
+        Self {
+            series: series.series.to_string(),
+            name: series.name,
+            counts: Some(Message::of(series.counts)),
+        }
     }
 }
 
 impl Message<PackageQueueCounts> for v1::PackageQueueCounts {
     fn of(counts: PackageQueueCounts) -> Self {
-        let PackageQueueCounts { in_queue, active, consumed, cancelled, total } = counts;
-        Self { in_queue, active, consumed, cancelled, total }
+        let PackageQueueCounts {
+            in_queue,
+            active,
+            consumed,
+            cancelled,
+            total,
+        } = counts;
+        Self {
+            in_queue,
+            active,
+            consumed,
+            cancelled,
+            total,
+        }
     }
 }
 
 impl Message<AdminPackages> for v1::ListQueuedPackagesResponse {
     fn of(page: AdminPackages) -> Self {
-        Self { packages: all(page.packages), total: page.total }
+        Self {
+            packages: all(page.packages),
+            total: page.total,
+        }
     }
 }
 
@@ -282,7 +375,10 @@ impl Message<QueuedPackage> for v1::QueuedPackage {
         Self {
             id: item.id,
             user: item.user.to_string(),
-            order: item.order.map(|order| order.to_string()).unwrap_or_default(),
+            order: item
+                .order
+                .map(|order| order.to_string())
+                .unwrap_or_default(),
             package_id: item.package_id,
             package_name: item.package_name,
             series: item.series.to_string(),

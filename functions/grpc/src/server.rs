@@ -45,7 +45,8 @@ const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// A silent client is asked whether it is there, and dropped if it does not say so.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection is closed after so long, in good order: clients spread over what instances there are then.
+/// A connection is closed after so long, in good order: clients spread over what instances there
+/// are then.
 const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
 /// How long after that the calls on it may take to end, and their answers to be read.
 const MAX_CONNECTION_GRACE: Duration = Duration::from_secs(30);
@@ -75,7 +76,10 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     let listener = TcpListener::bind(config.address)
         .await
         .with_context(|| format!("TELECOM_GRPC_ADDRESS: cannot listen on {}", config.address))?;
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let stop = async move {
         tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
     };
@@ -86,8 +90,8 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     }
 }
 
-/// Serves on `listener` until `stop`; then tells health checks that it is going, accepts calls for a while longer, and
-/// lets those under way end. No call fails for that.
+/// Serves on `listener` until `stop`; then tells health checks that it is going, accepts calls for
+/// a while longer, and lets those under way end. No call fails for that.
 pub async fn serve_until(
     services: Services,
     config: &GrpcConfig,
@@ -103,11 +107,16 @@ pub async fn serve_until(
     let ended = ended.map(drop).shared();
 
     let mut routes = RoutesBuilder::default();
-    routes.add_service(HealthServer::new(BoundedHealth::new(health.clone(), ended.clone())));
+    routes.add_service(HealthServer::new(BoundedHealth::new(
+        health.clone(),
+        ended.clone(),
+    )));
     add_services(&mut routes, services, config);
     if config.reflection {
         // Both versions: many clients know the older one only.
-        routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+        routes
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
     }
     let mut server = Server::builder()
         .accept_http1(config.web.is_some())
@@ -119,7 +128,9 @@ pub async fn serve_until(
         .max_connection_age(MAX_CONNECTION_AGE)
         .max_connection_age_grace(MAX_CONNECTION_GRACE);
     if let Some(tls) = &config.tls {
-        server = server.tls_config(ServerTlsConfig::new().identity(identity(tls)?)).context("The certificate")?;
+        server = server
+            .tls_config(ServerTlsConfig::new().identity(identity(tls)?))
+            .context("The certificate")?;
     }
     let (drain, time_to_read) = (config.drain, config.call_timeout);
     let stop = async move {
@@ -132,9 +143,13 @@ pub async fn serve_until(
     tracing::info!(%address, tls = config.tls.is_some(), reflection = config.reflection, "serving");
     let serving = server
         .layer(option_layer(config.web.as_ref().map(web_cors)))
-        .layer(option_layer(config.web.as_ref().map(|_| GrpcWebLayer::new())))
+        .layer(option_layer(
+            config.web.as_ref().map(|_| GrpcWebLayer::new()),
+        ))
         .layer(layer_fn(CallLog))
-        .layer(MapResponseLayer::new(move |response| unread::bound(response, time_to_read)))
+        .layer(MapResponseLayer::new(move |response| {
+            unread::bound(response, time_to_read)
+        }))
         .add_routes(routes.routes())
         .serve_with_incoming_shutdown(incoming, stop);
     let too_long = async {
@@ -150,9 +165,19 @@ pub async fn serve_until(
 }
 
 fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcConfig) {
-    let edge = Edge::new(services.authenticator, config.max_calls, config.call_timeout);
-    let analysis = Analysis { edge: edge.clone(), service: services.analysis };
-    let manage = Manage { edge, service: services.manage };
+    let edge = Edge::new(
+        services.authenticator,
+        config.max_calls,
+        config.call_timeout,
+    );
+    let analysis = Analysis {
+        edge: edge.clone(),
+        service: services.analysis,
+    };
+    let manage = Manage {
+        edge,
+        service: services.manage,
+    };
     // A macro, since the four generated types share no trait that has these settings.
     macro_rules! add {
         ($server:ident, $service:expr) => {
@@ -173,7 +198,13 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
 
 /// Lets pages of the configured origins call by gRPC-Web.
 fn web_cors(config: &CorsConfig) -> CorsLayer {
-    let headers = ["authorization", "content-type", "grpc-timeout", "x-grpc-web", "x-user-agent"];
+    let headers = [
+        "authorization",
+        "content-type",
+        "grpc-timeout",
+        "x-grpc-web",
+        "x-user-agent",
+    ];
     let exposed = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
     cors(config)
         .allow_methods([Method::POST])
@@ -195,8 +226,13 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
 }
 
 fn identity(files: &TlsFiles) -> Result<Identity> {
-    let read = |path: &std::path::Path| std::fs::read(path).with_context(|| format!("Cannot read {}", path.display()));
-    Ok(Identity::from_pem(read(&files.certificate)?, read(&files.key)?))
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).with_context(|| format!("Cannot read {}", path.display()))
+    };
+    Ok(Identity::from_pem(
+        read(&files.certificate)?,
+        read(&files.key)?,
+    ))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {

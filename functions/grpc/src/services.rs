@@ -10,12 +10,12 @@ use shared::auth::Principal;
 use shared::db::queued_package::Filter;
 use shared::domain::node_id;
 use shared::services::analysis::{
-    AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes, ListUserUsuallyUsedNodes,
-    time_zone,
+    AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes,
+    ListUserUsuallyUsedNodes, time_zone,
 };
 use shared::services::manage::{
-    AdminListClients, AdminListPackages, AdminListServers, AdminShowClient, AdminShowServer, CountQueuedPackages,
-    GetNodeServerAvailability, ManageService, SetNodeServerMaintenance,
+    AdminListClients, AdminListPackages, AdminListServers, AdminShowClient, AdminShowServer,
+    CountQueuedPackages, GetNodeServerAvailability, ManageService, SetNodeServerMaintenance,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -79,14 +79,24 @@ impl Telecom for Analysis {
         request: Request<v1::ListUsuallyUsedNodesRequest>,
     ) -> Answer<v1::ListUsuallyUsedNodesResponse> {
         let input = |caller: &Principal, asked: v1::ListUsuallyUsedNodesRequest| {
-            Ok(ListUserUsuallyUsedNodes { user_id: caller.user_id, limit: given(asked.limit) })
+            Ok(ListUserUsuallyUsedNodes {
+                user_id: caller.user_id,
+                limit: given(asked.limit),
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
 
-    async fn list_nodes(&self, request: Request<v1::ListNodesRequest>) -> Answer<v1::ListNodesReply> {
+    async fn list_nodes(
+        &self,
+        request: Request<v1::ListNodesRequest>,
+    ) -> Answer<v1::ListNodesReply> {
         let input = |caller: &Principal, asked: v1::ListNodesRequest| {
-            Ok(ListUserNodes { user_id: caller.user_id, limit: given(asked.limit), offset: given(asked.offset) })
+            Ok(ListUserNodes {
+                user_id: caller.user_id,
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -99,8 +109,13 @@ impl NodeServerManage for Manage {
         request: Request<v1::ListNodeServersRequest>,
     ) -> Answer<v1::ListNodeServersResponse> {
         let input = |_: &_, asked: v1::ListNodeServersRequest| {
-            let filter_status = named_or_none::<v1::NodeServerStatus, _>("filter_status", asked.filter_status)?;
-            Ok(AdminListServers { limit: given(asked.limit), offset: given(asked.offset), filter_status })
+            let filter_status =
+                named_or_none::<v1::NodeServerStatus, _>("filter_status", asked.filter_status)?;
+            Ok(AdminListServers {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                filter_status,
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -109,10 +124,15 @@ impl NodeServerManage for Manage {
         &self,
         request: Request<v1::ShowNodeServerRequest>,
     ) -> Answer<v1::ShowNodeServerResponse> {
-        // What is wrong with the request is said before the scope for secrets is asked for, as over HTTP.
+        // What is wrong with the request is said before the scope for secrets is asked for, as over
+        // HTTP.
         let input = |caller: &Principal, asked: v1::ShowNodeServerRequest| {
             let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
-            Ok(AdminShowServer { id, reveal_secrets, actor: caller.actor() })
+            Ok(AdminShowServer {
+                id,
+                reveal_secrets,
+                actor: caller.actor(),
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -123,7 +143,11 @@ impl NodeServerManage for Manage {
     ) -> Answer<v1::GetNodeServerAvailabilityResponse> {
         let input = |_: &_, asked: v1::GetNodeServerAvailabilityRequest| {
             let (start, end) = (moment("start", asked.start)?, moment("end", asked.end)?);
-            Ok(GetNodeServerAvailability { id: asked.id, start, end })
+            Ok(GetNodeServerAvailability {
+                id: asked.id,
+                start,
+                end,
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -134,7 +158,12 @@ impl NodeServerManage for Manage {
     ) -> Answer<v1::SetNodeServerMaintenanceResponse> {
         let input = |caller: &Principal, asked: v1::SetNodeServerMaintenanceRequest| {
             let (id, maintenance, reason) = (asked.id, asked.maintenance, asked.reason);
-            Ok(SetNodeServerMaintenance { id, maintenance, reason, actor: caller.actor() })
+            Ok(SetNodeServerMaintenance {
+                id,
+                maintenance,
+                reason,
+                actor: caller.actor(),
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -147,7 +176,11 @@ impl NodeClientManage for Manage {
         request: Request<v1::ListNodeClientsRequest>,
     ) -> Answer<v1::ListNodeClientsResponse> {
         let input = |_: &_, asked: v1::ListNodeClientsRequest| {
-            Ok(AdminListClients { limit: given(asked.limit), offset: given(asked.offset), server_id: asked.server_id })
+            Ok(AdminListClients {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                server_id: asked.server_id,
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -158,7 +191,11 @@ impl NodeClientManage for Manage {
     ) -> Answer<v1::ShowNodeClientResponse> {
         let input = |caller: &Principal, asked: v1::ShowNodeClientRequest| {
             let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
-            Ok(AdminShowClient { id, reveal_secrets, actor: caller.actor() })
+            Ok(AdminShowClient {
+                id,
+                reveal_secrets,
+                actor: caller.actor(),
+            })
         };
         self.edge.call(&self.service, request, input).await
     }
@@ -185,7 +222,11 @@ impl PackageQueueManage for Manage {
                 package: asked.package,
                 status: named_or_none::<v1::PackageQueueStatus, _>("status", asked.status)?,
             };
-            Ok(AdminListPackages { limit: given(asked.limit), offset: given(asked.offset), filter })
+            Ok(AdminListPackages {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                filter,
+            })
         };
         self.edge.call(&self.service, request, input).await
     }

@@ -24,8 +24,8 @@ pub fn code(kind: ErrorKind) -> Code {
     }
 }
 
-/// The status of an error: the stable code as the reason of an `ErrorInfo`, the field in a `BadRequest`, and nothing of
-/// the inside.
+/// The status of an error: the stable code as the reason of an `ErrorInfo`, the field in a
+/// `BadRequest`, and nothing of the inside.
 pub fn of(error: &Error) -> Status {
     let mut details = ErrorDetails::with_error_info(error.code(), DOMAIN, HashMap::new());
     if let Some(field) = error.field() {
@@ -41,8 +41,9 @@ pub fn of(error: &Error) -> Status {
     Status::with_error_details(code(error.kind()), message, details)
 }
 
-/// What the transport says, in its own words, of a request that cannot be read: by gRPC's rules INTERNAL, as if it were a
-/// fault of the server, though it is the client that sent it. It has no other mark. `tests/grpc/refusals.rs` meets each.
+/// What the transport says, in its own words, of a request that cannot be read: by gRPC's rules
+/// INTERNAL, as if it were a fault of the server, though it is the client that sent it. It has no
+/// other mark. `tests/grpc/refusals.rs` meets each.
 const MALFORMED: [&str; 6] = [
     "failed to decode Protobuf message",
     "protocol error: received message with",
@@ -52,20 +53,30 @@ const MALFORMED: [&str; 6] = [
     "tonic-web: ",
 ];
 /// The same of one that is too large, as it came or unpacked.
-const TOO_LARGE: [&str; 2] = ["Error, decoded message length too large", "Error decompressing: size limit"];
+const TOO_LARGE: [&str; 2] = [
+    "Error, decoded message length too large",
+    "Error decompressing: size limit",
+];
 
-/// What is told of a call that ended without a code of ours, before any service saw it: with a code of its own, as those of
-/// the services have. An error: it is a fault of ours, of which the client learns no more.
+/// What is told of a call that ended without a code of ours, before any service saw it: with a code
+/// of its own, as those of the services have. An error: it is a fault of ours, of which the client
+/// learns no more.
 pub fn of_refusal(status: Status) -> Result<Status, Error> {
     if status.get_details_error_info().is_some() {
         return Ok(status);
     }
-    let says = |beginnings: &[&str]| beginnings.iter().any(|beginning| status.message().starts_with(beginning));
+    let says = |beginnings: &[&str]| {
+        beginnings
+            .iter()
+            .any(|beginning| status.message().starts_with(beginning))
+    };
     let (code, reason) = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted if says(&TOO_LARGE) => {
             (Code::ResourceExhausted, "message_too_large")
         }
-        Code::Internal | Code::DataLoss if says(&MALFORMED) => (Code::InvalidArgument, "malformed_message"),
+        Code::Internal | Code::DataLoss if says(&MALFORMED) => {
+            (Code::InvalidArgument, "malformed_message")
+        }
         Code::Unimplemented => (Code::Unimplemented, "unimplemented"),
         Code::Internal | Code::Unknown | Code::DataLoss => return Err(Error::internal(status)),
         _ => return Ok(status),
@@ -104,16 +115,25 @@ mod tests {
 
     #[test]
     fn a_status_carries_the_code_and_the_field_and_nothing_of_the_inside() {
-        let status = of(&Error::parameter("limit", "whole numbers from 1 to 200").with_source("secret"));
+        let status =
+            of(&Error::parameter("limit", "whole numbers from 1 to 200").with_source("secret"));
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "invalid_parameter");
-        assert_eq!(details.bad_request().unwrap().field_violations[0].field, "limit");
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            "limit"
+        );
         assert!(!format!("{status:?}").contains("secret"));
     }
     #[test]
     fn only_what_the_client_sent_is_the_clients_fault() {
         let judge = |status| match of_refusal(status) {
-            Ok(status) => (status.code(), status.get_details_error_info().map_or(String::new(), |info| info.reason)),
+            Ok(status) => (
+                status.code(),
+                status
+                    .get_details_error_info()
+                    .map_or(String::new(), |info| info.reason),
+            ),
             Err(error) => (of(&error).code(), error.code().to_owned()),
         };
         let internal = (Code::Internal, "internal".to_owned());
@@ -129,8 +149,17 @@ mod tests {
             assert!(!told.message().contains(status.message()), "{told}");
         }
         let malformed = judge(Status::internal("Unexpected EOF decoding stream."));
-        assert_eq!(malformed, (Code::InvalidArgument, "malformed_message".to_owned()));
-        assert_eq!(judge(Status::resource_exhausted("calls")), (Code::ResourceExhausted, String::new()));
-        assert_eq!(judge(Status::cancelled("Timeout expired")), (Code::Cancelled, String::new()));
+        assert_eq!(
+            malformed,
+            (Code::InvalidArgument, "malformed_message".to_owned())
+        );
+        assert_eq!(
+            judge(Status::resource_exhausted("calls")),
+            (Code::ResourceExhausted, String::new())
+        );
+        assert_eq!(
+            judge(Status::cancelled("Timeout expired")),
+            (Code::Cancelled, String::new())
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Answers that a client does not read: bounded in memory and in time.
 //!
-//! An answer is encoded as a whole, and waits here until the client's flow-control window has room for it. A client that
-//! leaves the window closed would keep it here for as long as its connection lasts.
+//! An answer is encoded as a whole, and waits here until the client's flow-control window has room
+//! for it. A client that leaves the window closed would keep it here for as long as its connection
+//! lasts.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,8 @@ use tonic::body::Body;
 
 /// Bytes of answers that wait for their clients, all together.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
-/// What is handed to the connection at a time: it keeps so much of an answer whatever the client's window is.
+/// What is handed to the connection at a time: it keeps so much of an answer whatever the client's
+/// window is.
 const CHUNK_BYTES: usize = 16 << 10;
 /// The unit in which memory is counted.
 const UNIT_BYTES: usize = 1 << 10;
@@ -43,7 +45,12 @@ impl Room {
     /// Takes room for an answer; `None` if there is none.
     pub fn take(&self, bytes: usize) -> Option<Taken> {
         let units = u32::try_from(bytes / UNIT_BYTES + 1).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(units).ok().map(|permit| Taken { _permit: Arc::new(permit) })
+        Arc::clone(&self.0)
+            .try_acquire_many_owned(units)
+            .ok()
+            .map(|permit| Taken {
+                _permit: Arc::new(permit),
+            })
     }
 }
 
@@ -55,8 +62,8 @@ struct Answer {
     _taken: Taken,
 }
 
-/// An answer that is dropped when its time is over: nothing else can take it from a connection whose client does not ask
-/// for it.
+/// An answer that is dropped when its time is over: nothing else can take it from a connection
+/// whose client does not ask for it.
 #[derive(Debug)]
 struct Bounded {
     answer: Arc<Mutex<Option<Answer>>>,
@@ -73,20 +80,32 @@ pub fn bound(mut response: Response<Body>, time: Duration) -> Response<Body> {
 
 impl Bounded {
     fn new(body: Body, taken: Taken, time: Duration) -> Self {
-        let answer = Arc::new(Mutex::new(Some(Answer { body, chunk: Bytes::new(), _taken: taken })));
+        let answer = Arc::new(Mutex::new(Some(Answer {
+            body,
+            chunk: Bytes::new(),
+            _taken: taken,
+        })));
         let held = Arc::clone(&answer);
         let timer = tokio::spawn(async move {
             tokio::time::sleep(time).await;
             drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
         });
-        Self { answer, timer: timer.abort_handle() }
+        Self {
+            answer,
+            timer: timer.abort_handle(),
+        }
     }
 }
 
 impl Drop for Bounded {
     fn drop(&mut self) {
         // The timer's task, which shares the answer, ends some time after it is aborted.
-        drop(self.answer.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(
+            self.answer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
         self.timer.abort();
     }
 }
@@ -95,7 +114,10 @@ impl Answer {
     /// The next frame; data in pieces.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.chunk.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)).transpose()?.map(Frame::into_data) {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx))
+                .transpose()?
+                .map(Frame::into_data)
+            {
                 Some(Ok(data)) => self.chunk = data,
                 Some(Err(trailers)) => return Poll::Ready(Some(Ok(trailers))),
                 None => return Poll::Ready(None),
@@ -110,10 +132,20 @@ impl http_body::Body for Bounded {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self.answer.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        match self
+            .answer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+        {
             Some(answer) => answer.poll_next(cx),
-            None => Poll::Ready(Some(Err(Status::deadline_exceeded("the answer was not read in time")))),
+            None => Poll::Ready(Some(Err(Status::deadline_exceeded(
+                "the answer was not read in time",
+            )))),
         }
     }
 }
@@ -129,9 +161,15 @@ mod tests {
     use super::*;
 
     fn response(bytes: usize, taken: Taken) -> Response<Body> {
-        let trailers = HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
-        let frames = [Frame::data(Bytes::from(vec![7; bytes])), Frame::trailers(trailers)];
-        let mut response = Response::new(Body::new(StreamBody::new(stream::iter(frames.map(Ok::<_, Infallible>)))));
+        let trailers =
+            HeaderMap::from_iter([("grpc-status".parse().unwrap(), "0".parse().unwrap())]);
+        let frames = [
+            Frame::data(Bytes::from(vec![7; bytes])),
+            Frame::trailers(trailers),
+        ];
+        let mut response = Response::new(Body::new(StreamBody::new(stream::iter(
+            frames.map(Ok::<_, Infallible>),
+        ))));
         response.extensions_mut().insert(taken);
         response
     }
@@ -150,7 +188,10 @@ mod tests {
                 Err(other) => trailers = other.into_trailers().ok(),
             }
         }
-        assert_eq!((read, trailers.unwrap()["grpc-status"].to_str().unwrap()), (100_000, "0"));
+        assert_eq!(
+            (read, trailers.unwrap()["grpc-status"].to_str().unwrap()),
+            (100_000, "0")
+        );
     }
 
     #[tokio::test]
@@ -160,8 +201,14 @@ mod tests {
         assert!(room.take(1).is_none(), "answers take all the room there is");
         let mut unread = bound(response(1, taken), Duration::from_millis(20)).into_body();
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert!(room.take(MAX_UNREAD_BYTES - UNIT_BYTES).is_some(), "there is room again");
-        assert_eq!(unread.frame().await.unwrap().unwrap_err().code(), tonic::Code::DeadlineExceeded);
+        assert!(
+            room.take(MAX_UNREAD_BYTES - UNIT_BYTES).is_some(),
+            "there is room again"
+        );
+        assert_eq!(
+            unread.frame().await.unwrap().unwrap_err().code(),
+            tonic::Code::DeadlineExceeded
+        );
     }
 
     #[tokio::test]

@@ -23,10 +23,15 @@ pub struct BoundedHealth {
 }
 
 impl BoundedHealth {
-    /// Says what `reporter` is told. At `end` the watches end: they would hold a stop in good order.
+    /// Says what `reporter` is told. At `end` the watches end: they would hold a stop in good
+    /// order.
     pub fn new(reporter: HealthReporter, end: impl Future<Output = ()> + Send + 'static) -> Self {
         let free = Arc::new(Semaphore::new(MAX_WATCHES));
-        Self { inner: HealthService::from_health_reporter(reporter), free, end: end.boxed().shared() }
+        Self {
+            inner: HealthService::from_health_reporter(reporter),
+            free,
+            end: end.boxed().shared(),
+        }
     }
 }
 
@@ -34,13 +39,20 @@ impl BoundedHealth {
 impl Health for BoundedHealth {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
         self.inner.check(request).await
     }
 
-    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let slot = Arc::clone(&self.free).try_acquire_owned();
-        let slot = slot.map_err(|_| Status::resource_exhausted("too many watches are open; use Check"))?;
+        let slot =
+            slot.map_err(|_| Status::resource_exhausted("too many watches are open; use Check"))?;
         let end = self.end.clone();
         let end = async move {
             end.await;

@@ -1,8 +1,9 @@
-//! The simulator's account of what it sent: JSON lines, appended before a report's first send and after a send that
-//! was acknowledged. A report without the second mark is *uncertain*: it may or may not have arrived, and the next
-//! run sends it again first.
+//! The simulator's account of what it sent: JSON lines, appended before a report's first send and
+//! after a send that was acknowledged. A report without the second mark is *uncertain*: it may or
+//! may not have arrived, and the next run sends it again first.
 //!
-//! The file grows by about 70 bytes a usage line. While a simulator writes it, it holds a lock on it.
+//! The file grows by about 70 bytes a usage line. While a simulator writes it, it holds a lock on
+//! it.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -21,9 +22,15 @@ use crate::settings::private_folder;
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry<'a> {
-    Run { seed: u64, started_at: DateTime<Utc> },
+    Run {
+        seed: u64,
+        started_at: DateTime<Utc>,
+    },
     Intent(std::borrow::Cow<'a, Report>),
-    Sent { at: DateTime<Utc>, ids: Vec<Uuid> },
+    Sent {
+        at: DateTime<Utc>,
+        ids: Vec<Uuid>,
+    },
 }
 
 /// An account, open for writing.
@@ -33,7 +40,8 @@ pub struct Account {
 }
 
 impl Account {
-    /// Opens the account at `path`, or begins it, and answers the reports that are uncertain, oldest first.
+    /// Opens the account at `path`, or begins it, and answers the reports that are uncertain,
+    /// oldest first.
     ///
     /// A last line that a crash cut short is removed: its report was never sent.
     pub fn open(path: &Path) -> Result<(Self, Vec<Report>)> {
@@ -49,12 +57,20 @@ impl Account {
             .with_context(|| format!("Cannot open {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("Another simulator is writing {}", path.display()),
-            Err(TryLockError::Error(error)) => return Err(error).context("Cannot lock the account"),
+            Err(TryLockError::WouldBlock) => {
+                bail!("Another simulator is writing {}", path.display())
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).context("Cannot lock the account");
+            }
         }
         cut_torn_line(&mut file)?;
         let book = read(path)?;
-        let uncertain = book.reports.into_iter().filter(|report| !book.sent.contains_key(&report.id)).collect();
+        let uncertain = book
+            .reports
+            .into_iter()
+            .filter(|report| !book.sent.contains_key(&report.id))
+            .collect();
         Ok((Self { file }, uncertain))
     }
 
@@ -65,8 +81,10 @@ impl Account {
 
     /// These will be sent for the first time. On disk when this returns.
     pub fn intend<'r>(&mut self, reports: impl IntoIterator<Item = &'r Report>) -> Result<()> {
-        let entries: Vec<Entry<'_>> =
-            reports.into_iter().map(|report| Entry::Intent(std::borrow::Cow::Borrowed(report))).collect();
+        let entries: Vec<Entry<'_>> = reports
+            .into_iter()
+            .map(|report| Entry::Intent(std::borrow::Cow::Borrowed(report)))
+            .collect();
         if entries.is_empty() {
             return Ok(());
         }
@@ -76,7 +94,11 @@ impl Account {
 
     /// Sends of these were acknowledged.
     pub fn sent(&mut self, ids: Vec<Uuid>, at: DateTime<Utc>) -> Result<()> {
-        if ids.is_empty() { Ok(()) } else { self.append(&[Entry::Sent { at, ids }]) }
+        if ids.is_empty() {
+            Ok(())
+        } else {
+            self.append(&[Entry::Sent { at, ids }])
+        }
     }
 
     /// In one write: a reader sees whole lines, but for a last one under way.
@@ -86,7 +108,9 @@ impl Account {
             serde_json::to_writer(&mut text, entry)?;
             text.push(b'\n');
         }
-        self.file.write_all(&text).context("Cannot write the account")
+        self.file
+            .write_all(&text)
+            .context("Cannot write the account")
     }
 }
 
@@ -102,7 +126,11 @@ fn cut_torn_line(file: &mut File) -> Result<()> {
         }
         keep = keep.saturating_sub(1);
     }
-    if keep < end { file.set_len(keep).context("Cannot repair the account") } else { Ok(()) }
+    if keep < end {
+        file.set_len(keep).context("Cannot repair the account")
+    } else {
+        Ok(())
+    }
 }
 
 /// All that an account says.
@@ -131,8 +159,12 @@ pub fn read(path: &Path) -> Result<Book> {
         if reader.read_line(&mut line)? == 0 || !line.ends_with('\n') {
             break;
         }
-        let entry = serde_json::from_str(&line)
-            .with_context(|| format!("Line {number} of {} is not an account entry", path.display()))?;
+        let entry = serde_json::from_str(&line).with_context(|| {
+            format!(
+                "Line {number} of {} is not an account entry",
+                path.display()
+            )
+        })?;
         book.enter(entry);
     }
     Ok(book)
@@ -157,6 +189,9 @@ pub fn is_being_written(path: &Path) -> Result<bool> {
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).with_context(|| format!("Cannot open {}", path.display())),
-        Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+        Ok(file) => Ok(matches!(
+            file.try_lock_shared(),
+            Err(TryLockError::WouldBlock)
+        )),
     }
 }

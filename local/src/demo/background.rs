@@ -22,21 +22,37 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it: opens the account at `account`, then sends to the queue of an emulator at `endpoint`.
-    pub fn start(fleet: Fleet, options: Options, account: &Path, queue_url: String, endpoint: String) -> Result<Self> {
+    /// Starts it: opens the account at `account`, then sends to the queue of an emulator at
+    /// `endpoint`.
+    pub fn start(
+        fleet: Fleet,
+        options: Options,
+        account: &Path,
+        queue_url: String,
+        endpoint: String,
+    ) -> Result<Self> {
         let account = Account::open(account)?;
         let (stop, stopped) = watch::channel(false);
         let totals = Arc::new(Mutex::new(Totals::default()));
         let shown = Arc::clone(&totals);
         let work = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             let sink = SqsSink::emulator(queue_url, &endpoint);
             let simulator = Simulator::new(options, account, sink, &System, stopped);
-            let progress = |totals: &Totals| *shown.lock().unwrap_or_else(PoisonError::into_inner) = *totals;
+            let progress =
+                |totals: &Totals| *shown.lock().unwrap_or_else(PoisonError::into_inner) = *totals;
             runtime.block_on(simulator.run(&fleet, progress))
         };
-        let thread = std::thread::Builder::new().name("simulator".to_owned()).spawn(work)?;
-        Ok(Self { stop, totals, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("simulator".to_owned())
+            .spawn(work)?;
+        Ok(Self {
+            stop,
+            totals,
+            thread: Some(thread),
+        })
     }
 
     /// What was done so far.
@@ -55,7 +71,12 @@ impl Running {
     pub fn stop(&mut self) -> Result<Totals> {
         // Nobody listens any more: it has ended.
         let _ = self.stop.send(true);
-        let thread = self.thread.take().context("the simulator was stopped before")?;
-        thread.join().map_err(|_| anyhow!("the simulator panicked"))?
+        let thread = self
+            .thread
+            .take()
+            .context("the simulator was stopped before")?;
+        thread
+            .join()
+            .map_err(|_| anyhow!("the simulator panicked"))?
     }
 }

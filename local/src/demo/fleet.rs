@@ -10,16 +10,18 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::catalog::{
-    ACCESS_GROUPS, CLIENTS_PER_SERVER, DEMO_QUEUE, FACTORS, LONGEST_QUEUE, MIX, ROUTE_CLASSES, SERIES, SERVERS, SITES,
-    SPEED_LIMITS, USERS,
+    ACCESS_GROUPS, CLIENTS_PER_SERVER, DEMO_QUEUE, FACTORS, LONGEST_QUEUE, MIX, ROUTE_CLASSES,
+    SERIES, SERVERS, SITES, SPEED_LIMITS, USERS,
 };
 
-/// The user that a visitor looks at: a `Day` package of 20 GB active, a `Week` and a `Month` in the queue.
+/// The user that a visitor looks at: a `Day` package of 20 GB active, a `Week` and a `Month` in the
+/// queue.
 pub const DEMO_USER: Uuid = Uuid::from_u128(0xde30_0000_0000_4000_8000_0000_0000_0001);
 /// The administrator. Owns no package.
 pub const ADMIN: Uuid = Uuid::from_u128(0xad31_0000_0000_4000_8000_0000_0000_0001);
 
-/// A node server and its clients. The last server of a fleet has none: what it carries is billed at factor 1.
+/// A node server and its clients. The last server of a fleet has none: what it carries is billed at
+/// factor 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// Its id.
@@ -49,35 +51,56 @@ impl Fleet {
     /// The fleet of `seed`, without a look at the database.
     #[must_use]
     pub fn plan(seed: u64) -> Self {
-        let space = Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("telecom-demo-{seed}").as_bytes());
+        let space = Uuid::new_v5(
+            &Uuid::NAMESPACE_OID,
+            format!("telecom-demo-{seed}").as_bytes(),
+        );
         let user = |number: u32| Uuid::new_v5(&space, format!("user-{number}").as_bytes());
-        let users = std::iter::once(DEMO_USER).chain((1..USERS).map(user)).collect();
-        Self { seed, servers: servers(), users }
+        let users = std::iter::once(DEMO_USER)
+            .chain((1..USERS).map(user))
+            .collect();
+        Self {
+            seed,
+            servers: servers(),
+            users,
+        }
     }
 }
 
 fn servers() -> Vec<Server> {
     let mut next_client = 1;
-    let layout = (1..=SERVERS).zip(SITES.into_iter().cycle()).zip(CLIENTS_PER_SERVER.into_iter().cycle());
-    let server = |((id, (country, location)), clients): ((i32, (&'static str, &'static str)), i32)| {
-        let first = next_client;
-        next_client += if id == SERVERS { 0 } else { clients };
-        let name = format!("{}-{id:02}", country.to_lowercase());
-        Server { id, name, country, location, clients: (first..next_client).collect() }
-    };
+    let layout = (1..=SERVERS)
+        .zip(SITES.into_iter().cycle())
+        .zip(CLIENTS_PER_SERVER.into_iter().cycle());
+    let server =
+        |((id, (country, location)), clients): ((i32, (&'static str, &'static str)), i32)| {
+            let first = next_client;
+            next_client += if id == SERVERS { 0 } else { clients };
+            let name = format!("{}-{id:02}", country.to_lowercase());
+            Server {
+                id,
+                name,
+                country,
+                location,
+                clients: (first..next_client).collect(),
+            }
+        };
     layout.map(server).collect()
 }
 
-/// Puts the fleet of `seed` into the database, unless it is there, and returns it. `now`: when the users' oldest
-/// packages count as active, the shorter ones since up to 55 minutes before.
+/// Puts the fleet of `seed` into the database, unless it is there, and returns it. `now`: when the
+/// users' oldest packages count as active, the shorter ones since up to 55 minutes before.
 ///
-/// Takes ids from 1 on for servers and clients: an error if they belong to a fleet that is not this one.
+/// Takes ids from 1 on for servers and clients: an error if they belong to a fleet that is not this
+/// one.
 pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>) -> Result<Fleet> {
     let fleet = Fleet::plan(seed);
     let mut tx = pool.begin().await?;
-    sqlx::query("/* demo.lock */ select pg_advisory_xact_lock(hashtextextended('telecom_demo_seed', 0))")
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "/* demo.lock */ select pg_advisory_xact_lock(hashtextextended('telecom_demo_seed', 0))",
+    )
+    .execute(&mut *tx)
+    .await?;
     insert_servers(&mut tx, &fleet).await?;
     insert_clients(&mut tx, &fleet).await?;
     insert_packages(&mut tx, &fleet).await?;
@@ -88,11 +111,16 @@ pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>) -> Result<Fleet>
 
 async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
     let ids: Vec<i32> = fleet.servers.iter().map(|server| server.id).collect();
-    let names: Vec<&str> = fleet.servers.iter().map(|server| server.name.as_str()).collect();
+    let names: Vec<&str> = fleet
+        .servers
+        .iter()
+        .map(|server| server.name.as_str())
+        .collect();
     let inserted = sqlx::query(
         "/* demo.insert_servers */
         insert into telecom.node_server (id, name, compatibility)
-        select id, name, (case when id % 3 = 0 then 'ssp' else 'new_v2b' end)::telecom.node_server_compatibility
+        select id, name, (case when id % 3 = 0 then 'ssp'
+        else 'new_v2b' end)::telecom.node_server_compatibility
         from unnest($1::int[], $2::text[]) as s (id, name)
         on conflict (id) do nothing",
     )
@@ -103,7 +131,8 @@ async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
     .rows_affected();
     let strangers: i64 = sqlx::query_scalar(
         "/* demo.foreign_servers */
-        select count(*) from unnest($1::int[], $2::text[]) as s (id, name) join telecom.node_server n using (id)
+        select count(*) from unnest($1::int[], $2::text[]) as s (id, name)
+        join telecom.node_server n using (id)
         where n.name <> s.name",
     )
     .bind(&ids)
@@ -111,35 +140,84 @@ async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
     .fetch_one(&mut **tx)
     .await?;
     if strangers > 0 && inserted > 0 {
-        bail!("The database holds servers of another fleet under the demo fleet's ids; use an empty database.");
+        bail!(
+            "The database holds servers of another fleet under the demo fleet's ids; use an empty \
+             database."
+        );
     }
     advance_ids(tx, "telecom.node_server", inserted).await
 }
 
 async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
-    let clients: Vec<(&Server, i32)> =
-        fleet.servers.iter().flat_map(|server| server.clients.iter().map(move |&id| (server, id))).collect();
+    let clients: Vec<(&Server, i32)> = fleet
+        .servers
+        .iter()
+        .flat_map(|server| server.clients.iter().map(move |&id| (server, id)))
+        .collect();
     let ids: Vec<i32> = clients.iter().map(|(_, id)| *id).collect();
-    let groups: Vec<String> = ACCESS_GROUPS.iter().cycle().take(ids.len()).map(|group| array(group)).collect();
+    let groups: Vec<String> = ACCESS_GROUPS
+        .iter()
+        .cycle()
+        .take(ids.len())
+        .map(|group| array(group))
+        .collect();
     let inserted = sqlx::query(
         "/* demo.insert_clients */
         insert into telecom.node_client (id, node_server_id, name, traffic_factor, display_order,
             speed_limit_bits_per_second, country, location, route_class, access_groups)
-        select id, server, name, factor / 10000.0, (id * 37) % 100, speed, country, location, route, groups::int[]
-        from unnest($1::int[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[],
+        select id, server, name, factor / 10000.0, (id * 37) % 100, speed, country, location,
+        route, groups::int[]
+        from unnest($1::int[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
+        $7::text[], $8::text[],
             $9::text[]) as c (id, server, name, factor, speed, country, location, route, groups)
         on conflict (id) do nothing",
     )
     .bind(&ids)
-    .bind(clients.iter().map(|(server, _)| server.id).collect::<Vec<_>>())
     .bind(
-        clients.iter().map(|(server, id)| format!("{} {} #{id}", server.country, server.location)).collect::<Vec<_>>(),
+        clients
+            .iter()
+            .map(|(server, _)| server.id)
+            .collect::<Vec<_>>(),
     )
-    .bind(FACTORS.into_iter().cycle().take(ids.len()).collect::<Vec<_>>())
-    .bind(SPEED_LIMITS.into_iter().cycle().take(ids.len()).collect::<Vec<_>>())
-    .bind(clients.iter().map(|(server, _)| server.country).collect::<Vec<_>>())
-    .bind(clients.iter().map(|(server, _)| server.location).collect::<Vec<_>>())
-    .bind(ROUTE_CLASSES.into_iter().cycle().take(ids.len()).collect::<Vec<_>>())
+    .bind(
+        clients
+            .iter()
+            .map(|(server, id)| format!("{} {} #{id}", server.country, server.location))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        FACTORS
+            .into_iter()
+            .cycle()
+            .take(ids.len())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        SPEED_LIMITS
+            .into_iter()
+            .cycle()
+            .take(ids.len())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        clients
+            .iter()
+            .map(|(server, _)| server.country)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        clients
+            .iter()
+            .map(|(server, _)| server.location)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        ROUTE_CLASSES
+            .into_iter()
+            .cycle()
+            .take(ids.len())
+            .collect::<Vec<_>>(),
+    )
     .bind(&groups)
     .execute(&mut **tx)
     .await?
@@ -149,14 +227,26 @@ async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
 
 /// As PostgreSQL writes an array.
 fn array(numbers: &[i32]) -> String {
-    format!("{{{}}}", numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    format!(
+        "{{{}}}",
+        numbers
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(",")
+    )
 }
 
 /// Rows came with their ids: the next one that does not must get a free id.
-async fn advance_ids(tx: &mut Transaction<'static, Postgres>, table: &str, inserted: u64) -> Result<()> {
+async fn advance_ids(
+    tx: &mut Transaction<'static, Postgres>,
+    table: &str,
+    inserted: u64,
+) -> Result<()> {
     if inserted > 0 {
         let statement = format!(
-            "/* demo.advance_ids */ select setval(pg_get_serial_sequence('{table}', 'id'), max(id)) from {table}"
+            "/* demo.advance_ids */ select setval(pg_get_serial_sequence('{table}', 'id'), \
+             max(id)) from {table}"
         );
         sqlx::query(&statement).execute(&mut **tx).await?;
     }
@@ -164,29 +254,70 @@ async fn advance_ids(tx: &mut Transaction<'static, Postgres>, table: &str, inser
 }
 
 fn series_id(fleet: &Fleet, series: usize) -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("telecom-demo-{}-series-{series}", fleet.seed).as_bytes())
+    Uuid::new_v5(
+        &Uuid::NAMESPACE_OID,
+        format!("telecom-demo-{}-series-{series}", fleet.seed).as_bytes(),
+    )
 }
 
 async fn insert_packages(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
-    let packages =
-        || SERIES.iter().enumerate().flat_map(|(index, series)| (1..=series.versions).map(move |v| (index, series, v)));
+    let packages = || {
+        SERIES
+            .iter()
+            .enumerate()
+            .flat_map(|(index, series)| (1..=series.versions).map(move |v| (index, series, v)))
+    };
     let limit = |newest: i64, before: i32| newest / 10 * i64::from(10 - before);
     sqlx::query(
         "/* demo.insert_packages */
-        insert into telecom.package (series, version, is_master, name, available_group, max_client_number,
+        insert into telecom.package (series, version, is_master, name, available_group,
+        max_client_number,
             expire_duration_seconds, traffic_limit_bytes)
-        select * from unnest($1::uuid[], $2::int[], $3::bool[], $4::text[], $5::int[], $6::int[], $7::bigint[],
+        select * from unnest($1::uuid[], $2::int[], $3::bool[], $4::text[], $5::int[], $6::int[],
+        $7::bigint[],
             $8::bigint[])
         on conflict (series, version) do nothing",
     )
-    .bind(packages().map(|(index, ..)| series_id(fleet, index)).collect::<Vec<_>>())
-    .bind(packages().map(|(_, _, version)| version).collect::<Vec<_>>())
-    .bind(packages().map(|(_, series, version)| version == series.versions).collect::<Vec<_>>())
-    .bind(packages().map(|(_, series, _)| series.name).collect::<Vec<_>>())
-    .bind(packages().map(|(_, series, _)| series.group).collect::<Vec<_>>())
-    .bind(packages().map(|(_, series, _)| series.max_clients).collect::<Vec<_>>())
-    .bind(packages().map(|(_, series, _)| series.seconds).collect::<Vec<_>>())
-    .bind(packages().map(|(_, series, v)| limit(series.bytes, series.versions - v)).collect::<Vec<_>>())
+    .bind(
+        packages()
+            .map(|(index, ..)| series_id(fleet, index))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, _, version)| version)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, series, version)| version == series.versions)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, series, _)| series.name)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, series, _)| series.group)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, series, _)| series.max_clients)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, series, _)| series.seconds)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        packages()
+            .map(|(_, series, v)| limit(series.bytes, series.versions - v))
+            .collect::<Vec<_>>(),
+    )
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -205,7 +336,11 @@ struct Item {
 
 fn items(fleet: &Fleet, now: DateTime<Utc>) -> Vec<Item> {
     let mut rng = ChaCha8Rng::seed_from_u64(fleet.seed);
-    fleet.users.iter().flat_map(|&user| queue(fleet, user, now, &mut rng)).collect()
+    fleet
+        .users
+        .iter()
+        .flat_map(|&user| queue(fleet, user, now, &mut rng))
+        .collect()
 }
 
 fn queue(fleet: &Fleet, user: Uuid, now: DateTime<Utc>, rng: &mut ChaCha8Rng) -> Vec<Item> {
@@ -213,32 +348,49 @@ fn queue(fleet: &Fleet, user: Uuid, now: DateTime<Utc>, rng: &mut ChaCha8Rng) ->
         DEMO_QUEUE.to_vec()
     } else {
         let length = rng.random_range(1..=LONGEST_QUEUE);
-        (0..length).filter_map(|_| MIX.choose(rng).copied()).collect()
+        (0..length)
+            .filter_map(|_| MIX.choose(rng).copied())
+            .collect()
     };
     // Packages of an hour run out by time one after another, from the first minutes on.
-    let active_minutes = if user == DEMO_USER { 0 } else { rng.random_range(0..=55) };
+    let active_minutes = if user == DEMO_USER {
+        0
+    } else {
+        rng.random_range(0..=55)
+    };
     let bought_first = now - TimeDelta::days(2);
     let item = |(position, index): (i64, usize)| Item {
         user,
         series: series_id(fleet, index),
-        version: SERIES.get(index).map_or(1, |series| rng.random_range(1..=series.versions)),
-        order: Uuid::new_v5(&user, format!("telecom-demo-{}-order-{position}", fleet.seed).as_bytes()),
+        version: SERIES
+            .get(index)
+            .map_or(1, |series| rng.random_range(1..=series.versions)),
+        order: Uuid::new_v5(
+            &user,
+            format!("telecom-demo-{}-order-{position}", fleet.seed).as_bytes(),
+        ),
         created_at: bought_first + TimeDelta::minutes(position),
         activated_at: (position == 0).then(|| now - TimeDelta::minutes(active_minutes)),
     };
     (0..).zip(series).map(item).collect()
 }
 
-async fn insert_items(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet, now: DateTime<Utc>) -> Result<()> {
+async fn insert_items(
+    tx: &mut Transaction<'static, Postgres>,
+    fleet: &Fleet,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let items = items(fleet, now);
     sqlx::query(
         "/* demo.insert_items */
         insert into telecom.package_queue
             (user_id, package_id, by_order, created_at, status, activated_at, expires_at)
         select i.user_id, p.id, i.by_order, i.created_at,
-            (case when i.activated_at is null then 'in_queue' else 'active' end)::telecom.package_queue_status,
+            (case when i.activated_at is null then 'in_queue'
+            else 'active' end)::telecom.package_queue_status,
             i.activated_at, i.activated_at + make_interval(secs => p.expire_duration_seconds)
-        from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::timestamptz[], $6::timestamptz[])
+        from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::timestamptz[],
+        $6::timestamptz[])
             as i (user_id, series, version, by_order, created_at, activated_at)
         join telecom.package p on p.series = i.series and p.version = i.version
         -- Who owns anything was seeded before, or is not ours to give to.
@@ -250,7 +402,12 @@ async fn insert_items(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet, no
     .bind(items.iter().map(|item| item.version).collect::<Vec<_>>())
     .bind(items.iter().map(|item| item.order).collect::<Vec<_>>())
     .bind(items.iter().map(|item| item.created_at).collect::<Vec<_>>())
-    .bind(items.iter().map(|item| item.activated_at).collect::<Vec<_>>())
+    .bind(
+        items
+            .iter()
+            .map(|item| item.activated_at)
+            .collect::<Vec<_>>(),
+    )
     .execute(&mut **tx)
     .await?;
     Ok(())

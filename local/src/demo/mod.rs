@@ -1,5 +1,5 @@
-//! Life for a system on one machine: a demo fleet, collectors that report usage as real ones would, an account of
-//! what they sent, a check of what became of it, and an issuer of tokens.
+//! Life for a system on one machine: a demo fleet, collectors that report usage as real ones would,
+//! an account of what they sent, a check of what became of it, and an issuer of tokens.
 //!
 //! Nothing here calls the code under test to compute what it expects.
 

@@ -4,8 +4,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What one user moved through one node client, in bytes: user, client (none: the collector does not know), upload,
-/// download. Written as an array: accounts hold millions of them.
+/// What one user moved through one node client, in bytes: user, client (none: the collector does
+/// not know), upload, download. Written as an array: accounts hold millions of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line(pub Uuid, pub Option<i32>, pub i64, pub i64);
 
@@ -67,8 +67,12 @@ impl Report {
     /// The message body.
     pub fn body(&self, metrics: Option<&Metrics>) -> serde_json::Result<String> {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-        let line =
-            |&Line(user, node_client_id, upload, download): &Line| BodyLine { user, node_client_id, upload, download };
+        let line = |&Line(user, node_client_id, upload, download): &Line| BodyLine {
+            user,
+            node_client_id,
+            upload,
+            download,
+        };
         serde_json::to_string(&Body {
             kind: "usage.report.v1",
             report_id: self.id,

@@ -1,5 +1,5 @@
-//! What the collectors will do: which reports, over which periods, sent when and how often. The same for the same
-//! seed, start, rate and fleet.
+//! What the collectors will do: which reports, over which periods, sent when and how often. The
+//! same for the same seed, start, rate and fleet.
 
 use std::time::Duration;
 
@@ -27,7 +27,12 @@ pub struct Load {
 impl Default for Load {
     /// Modest: for two processors that also run the database, the emulator and the functions.
     fn default() -> Self {
-        Self { reports_per_second: 10, lines_per_report: 25, servers: usize::MAX, users: usize::MAX }
+        Self {
+            reports_per_second: 10,
+            lines_per_report: 25,
+            servers: usize::MAX,
+            users: usize::MAX,
+        }
     }
 }
 
@@ -60,13 +65,28 @@ impl Script {
     /// For the fleet, from `started_at` on.
     #[must_use]
     pub fn new(fleet: &Fleet, load: Load, started_at: DateTime<Utc>) -> Self {
-        // Two runs of one seed say the same about different periods: that must not be under the same ids.
-        let run = format!("telecom-demo-{}-{}", fleet.seed, started_at.timestamp_micros());
+        // Two runs of one seed say the same about different periods: that must not be under the
+        // same ids.
+        let run = format!(
+            "telecom-demo-{}-{}",
+            fleet.seed,
+            started_at.timestamp_micros()
+        );
         Self {
             rng: ChaCha8Rng::seed_from_u64(fleet.seed),
             ids: Uuid::new_v5(&Uuid::NAMESPACE_OID, run.as_bytes()),
-            servers: fleet.servers.iter().take(load.servers.max(1)).cloned().collect(),
-            users: fleet.users.iter().take(load.users.max(1)).copied().collect(),
+            servers: fleet
+                .servers
+                .iter()
+                .take(load.servers.max(1))
+                .cloned()
+                .collect(),
+            users: fleet
+                .users
+                .iter()
+                .take(load.users.max(1))
+                .copied()
+                .collect(),
             load,
             started_at,
             number: 0,
@@ -76,7 +96,8 @@ impl Script {
     /// When the next report is planned, after the start.
     #[must_use]
     pub fn next_at(&self) -> Duration {
-        let micros = u128::from(self.number) * 1_000_000 / u128::from(self.load.reports_per_second.max(1));
+        let micros =
+            u128::from(self.number) * 1_000_000 / u128::from(self.load.reports_per_second.max(1));
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
@@ -88,11 +109,26 @@ impl Script {
         let server = self.server(number);
         let ((start, end), late) = self.period(at);
         let heartbeat = self.rng.random_ratio(2, 25);
-        let lines = if heartbeat { Vec::new() } else { self.lines(&server.clients) };
+        let lines = if heartbeat {
+            Vec::new()
+        } else {
+            self.lines(&server.clients)
+        };
         let metrics = self.metrics(&lines, at);
         let sends = self.sends(at);
         let id = Uuid::new_v5(&self.ids, &number.to_be_bytes());
-        Planned { report: Report { id, server: server.id, start, end, lines }, metrics, sends, late }
+        Planned {
+            report: Report {
+                id,
+                server: server.id,
+                start,
+                end,
+                lines,
+            },
+            metrics,
+            sends,
+            late,
+        }
     }
 
     /// Servers take turns.
@@ -108,19 +144,29 @@ impl Script {
         })
     }
 
-    /// Half-open, as long as a server's turn takes; and whether it is late. Some late ones end on the hour, and some
-    /// of those have no length: where the hours' boundary is decided.
+    /// Half-open, as long as a server's turn takes; and whether it is late. Some late ones end on
+    /// the hour, and some of those have no length: where the hours' boundary is decided.
     fn period(&mut self, at: Duration) -> ((DateTime<Utc>, DateTime<Utc>), bool) {
         let now = self.started_at + TimeDelta::from_std(at).unwrap_or_default();
         let servers = i64::try_from(self.servers.len()).unwrap_or(i64::MAX);
-        let length = TimeDelta::microseconds(servers * 1_000_000 / i64::from(self.load.reports_per_second.max(1)));
+        let length = TimeDelta::microseconds(
+            servers * 1_000_000 / i64::from(self.load.reports_per_second.max(1)),
+        );
         if !self.rng.random_ratio(1, 20) {
             return ((now - length, now), false);
         }
-        let end = now - TimeDelta::microseconds(self.rng.random_range(60_000_000..6 * 3_600_000_000));
         let end =
-            if self.rng.random_ratio(1, 4) { end.duration_trunc(TimeDelta::hours(1)).unwrap_or(end) } else { end };
-        let length = if self.rng.random_ratio(1, 8) { TimeDelta::zero() } else { length };
+            now - TimeDelta::microseconds(self.rng.random_range(60_000_000..6 * 3_600_000_000));
+        let end = if self.rng.random_ratio(1, 4) {
+            end.duration_trunc(TimeDelta::hours(1)).unwrap_or(end)
+        } else {
+            end
+        };
+        let length = if self.rng.random_ratio(1, 8) {
+            TimeDelta::zero()
+        } else {
+            length
+        };
         ((end - length, end), true)
     }
 
@@ -132,8 +178,13 @@ impl Script {
 
     fn line(&mut self, clients: &[i32]) -> Line {
         let user = self.user();
-        let client = if self.rng.random_ratio(1, 10) { None } else { self.pick(clients) };
-        // Rarely much, sometimes next to nothing; odd as often as even, so that a half byte is left to round.
+        let client = if self.rng.random_ratio(1, 10) {
+            None
+        } else {
+            self.pick(clients)
+        };
+        // Rarely much, sometimes next to nothing; odd as often as even, so that a half byte is left
+        // to round.
         let scale = 1_i64 << self.rng.random_range(8..=25);
         let download = self.rng.random_range(0..scale);
         let upload = self.rng.random_range(0..=scale / 8);
@@ -169,13 +220,15 @@ impl Script {
             memory_total: 4 * gibibyte,
             load1: f64::from(self.rng.random_range(5_u32..400)) / 100.0,
             online_users: i64::try_from(lines.len()).unwrap_or(i64::MAX),
-            uptime_seconds: i64::try_from(at.as_secs()).unwrap_or(i64::MAX).saturating_add(86_400),
+            uptime_seconds: i64::try_from(at.as_secs())
+                .unwrap_or(i64::MAX)
+                .saturating_add(86_400),
         }
     }
 
-    /// Most reports are sent once, at once. Of the others: the answer was lost and the report comes again after a
-    /// timeout; the request was lost and it comes late, after reports of later periods; it comes twice in a batch;
-    /// the queue itself delivers it again much later.
+    /// Most reports are sent once, at once. Of the others: the answer was lost and the report comes
+    /// again after a timeout; the request was lost and it comes late, after reports of later
+    /// periods; it comes twice in a batch; the queue itself delivers it again much later.
     fn sends(&mut self, at: Duration) -> Vec<Duration> {
         let after = |millis: u64| at.saturating_add(Duration::from_millis(millis));
         match self.rng.random_range(0..100) {

@@ -1,4 +1,5 @@
-//! Runs the collectors: sends what the [script](super::script) says, when it says so, and keeps the account.
+//! Runs the collectors: sends what the [script](super::script) says, when it says so, and keeps the
+//! account.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -73,12 +74,25 @@ pub struct Totals {
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sent, lines, duplicates, late, heartbeats, failed, resent, uncertain } = self;
+        let Self {
+            sent,
+            lines,
+            duplicates,
+            late,
+            heartbeats,
+            failed,
+            resent,
+            uncertain,
+        } = self;
         write!(
             f,
-            "{sent} reports sent with {lines} lines, {heartbeats} heartbeats, {duplicates} duplicates, {late} late"
+            "{sent} reports sent with {lines} lines, {heartbeats} heartbeats, {duplicates} \
+             duplicates, {late} late"
         )?;
-        write!(f, ", {failed} sends failed, {resent} of a former run, {uncertain} uncertain")
+        write!(
+            f,
+            ", {failed} sends failed, {resent} of a former run, {uncertain} uncertain"
+        )
     }
 }
 
@@ -110,7 +124,10 @@ impl Waiting {
     }
 
     fn pop_due(&mut self, now: Duration) -> Option<Arc<Flight>> {
-        let entry = self.sends.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = self
+            .sends
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)?;
         Some(entry.remove())
     }
 }
@@ -130,13 +147,15 @@ pub struct Simulator<'a, S> {
 
 impl<S> std::fmt::Debug for Simulator<'_, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulator").field("totals", &self.totals).finish_non_exhaustive()
+        f.debug_struct("Simulator")
+            .field("totals", &self.totals)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a, S: Sink> Simulator<'a, S> {
-    /// Ready to run; `uncertain` are the reports that [`Account::open`] answered. `stop` turning true, or its sender
-    /// going away, ends the run in order.
+    /// Ready to run; `uncertain` are the reports that [`Account::open`] answered. `stop` turning
+    /// true, or its sender going away, ends the run in order.
     pub fn new(
         options: Options,
         (account, uncertain): (Account, Vec<Report>),
@@ -151,16 +170,29 @@ impl<'a, S: Sink> Simulator<'a, S> {
             waiting.push(Duration::ZERO, Arc::new(Flight::again(report)));
         }
         let (began, passed) = (Instant::now(), Duration::ZERO);
-        Self { options, account, sink, clock, stop, waiting, totals, began, passed }
+        Self {
+            options,
+            account,
+            sink,
+            clock,
+            stop,
+            waiting,
+            totals,
+            began,
+            passed,
+        }
     }
 
-    /// Runs until the duration is over or it is told to stop, then finishes what is under way. `progress` is called
-    /// after each round of sends.
+    /// Runs until the duration is over or it is told to stop, then finishes what is under way.
+    /// `progress` is called after each round of sends.
     pub async fn run(mut self, fleet: &Fleet, mut progress: impl FnMut(&Totals)) -> Result<Totals> {
         let started_at = match self.options.pace {
             Pace::RealTime => self.clock.now(),
             Pace::AtOnce => {
-                let duration = self.options.duration.context("without a duration, \"at once\" has no end")?;
+                let duration = self
+                    .options
+                    .duration
+                    .context("without a duration, \"at once\" has no end")?;
                 self.clock.now() - TimeDelta::from_std(duration)?
             }
         };
@@ -186,13 +218,18 @@ impl<'a, S: Sink> Simulator<'a, S> {
 
     /// Waits for the next thing to do and the end of the gathering; false: it is over.
     async fn wait(&mut self, next_report: Duration) -> bool {
-        let next = self.waiting.next_due().map_or(next_report, |due| due.min(next_report));
+        let next = self
+            .waiting
+            .next_due()
+            .map_or(next_report, |due| due.min(next_report));
         let until = next.max(self.passed.saturating_add(LINGER));
         let end = self.end();
         if self.options.pace == Pace::RealTime {
             let pause = until.min(end).saturating_sub(self.began.elapsed());
             // Told to stop, or nobody is left to tell.
-            let told = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop)).await.is_ok();
+            let told = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop))
+                .await
+                .is_ok();
             self.passed = self.began.elapsed();
             return !told && self.passed < end;
         }
@@ -202,9 +239,24 @@ impl<'a, S: Sink> Simulator<'a, S> {
 
     fn plan(&mut self, script: &mut Script) {
         let end = self.end();
-        while script.next_at() <= self.passed && script.next_at() < end && self.waiting.sends.len() < MAX_WAITING {
-            let Planned { report, metrics, sends, late } = script.next_report();
-            let flight = Arc::new(Flight { late, metrics: Some(metrics), ..Flight::again(report) }.not_intended());
+        while script.next_at() <= self.passed
+            && script.next_at() < end
+            && self.waiting.sends.len() < MAX_WAITING
+        {
+            let Planned {
+                report,
+                metrics,
+                sends,
+                late,
+            } = script.next_report();
+            let flight = Arc::new(
+                Flight {
+                    late,
+                    metrics: Some(metrics),
+                    ..Flight::again(report)
+                }
+                .not_intended(),
+            );
             for due in sends {
                 self.waiting.push(due, Arc::clone(&flight));
             }
@@ -228,7 +280,9 @@ impl<'a, S: Sink> Simulator<'a, S> {
         let mut batch: Vec<(Arc<Flight>, String)> = Vec::new();
         let mut bytes = 0_usize;
         while batch.len() < MAX_MESSAGES {
-            let Some(flight) = self.waiting.pop_due(now) else { break };
+            let Some(flight) = self.waiting.pop_due(now) else {
+                break;
+            };
             let body = flight.body()?;
             bytes = bytes.saturating_add(body.len());
             if bytes > MAX_REQUEST_BYTES && !batch.is_empty() {
@@ -243,7 +297,9 @@ impl<'a, S: Sink> Simulator<'a, S> {
     /// Intent first, then the send, then the mark.
     async fn send(&mut self, batch: Vec<(Arc<Flight>, String)>) -> Result<()> {
         let (flights, bodies): (Vec<Arc<Flight>>, Vec<String>) = batch.into_iter().unzip();
-        let new = flights.iter().filter(|flight| !flight.intended.swap(true, Ordering::Relaxed));
+        let new = flights
+            .iter()
+            .filter(|flight| !flight.intended.swap(true, Ordering::Relaxed));
         self.account.intend(new.map(|flight| &flight.report))?;
         let all: Vec<usize> = (0..flights.len()).collect();
         let answer = tokio::time::timeout(SEND_LIMIT, self.sink.send(&bodies)).await;
@@ -252,7 +308,8 @@ impl<'a, S: Sink> Simulator<'a, S> {
         for (position, flight) in flights.into_iter().enumerate() {
             if failed.contains(&position) {
                 self.totals.failed = self.totals.failed.saturating_add(1);
-                self.waiting.push(self.passed.saturating_add(BACKOFF), flight);
+                self.waiting
+                    .push(self.passed.saturating_add(BACKOFF), flight);
             } else if flight.sent.swap(true, Ordering::Relaxed) {
                 self.totals.duplicates = self.totals.duplicates.saturating_add(1);
             } else {
@@ -282,9 +339,16 @@ impl<'a, S: Sink> Simulator<'a, S> {
                 break;
             }
         }
-        let uncertain =
-            |flight: &&Arc<Flight>| flight.intended.load(Ordering::Relaxed) && !flight.sent.load(Ordering::Relaxed);
-        let ids: HashSet<Uuid> = self.waiting.sends.values().filter(uncertain).map(|flight| flight.report.id).collect();
+        let uncertain = |flight: &&Arc<Flight>| {
+            flight.intended.load(Ordering::Relaxed) && !flight.sent.load(Ordering::Relaxed)
+        };
+        let ids: HashSet<Uuid> = self
+            .waiting
+            .sends
+            .values()
+            .filter(uncertain)
+            .map(|flight| flight.report.id)
+            .collect();
         self.totals.uncertain = u64::try_from(ids.len())?;
         Ok(())
     }
@@ -293,19 +357,35 @@ impl<'a, S: Sink> Simulator<'a, S> {
 impl Flight {
     /// A report of a former run.
     fn again(report: Report) -> Self {
-        let (intended, sent, attempts) = (AtomicBool::new(true), AtomicBool::new(false), AtomicI64::new(0));
-        Self { report, metrics: None, late: false, intended, sent, attempts }
+        let (intended, sent, attempts) = (
+            AtomicBool::new(true),
+            AtomicBool::new(false),
+            AtomicI64::new(0),
+        );
+        Self {
+            report,
+            metrics: None,
+            late: false,
+            intended,
+            sent,
+            attempts,
+        }
     }
 
     fn not_intended(self) -> Self {
-        Self { intended: AtomicBool::new(false), ..self }
+        Self {
+            intended: AtomicBool::new(false),
+            ..self
+        }
     }
 
     /// A retry may carry newer metrics; the usage stays.
     fn body(&self) -> Result<String> {
         let attempts = self.attempts.fetch_add(1, Ordering::Relaxed);
-        let newer =
-            |metrics: Metrics| Metrics { uptime_seconds: metrics.uptime_seconds.saturating_add(attempts), ..metrics };
+        let newer = |metrics: Metrics| Metrics {
+            uptime_seconds: metrics.uptime_seconds.saturating_add(attempts),
+            ..metrics
+        };
         Ok(self.report.body(self.metrics.map(newer).as_ref())?)
     }
 }

@@ -66,12 +66,15 @@ pub struct Issuer {
 
 impl std::fmt::Debug for Issuer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Issuer").field("key_id", &self.key_id).finish_non_exhaustive()
+        f.debug_struct("Issuer")
+            .field("key_id", &self.key_id)
+            .finish_non_exhaustive()
     }
 }
 
 impl Issuer {
-    /// The issuer whose key is kept in `folder`; made there, readable for nobody else, if it is missing.
+    /// The issuer whose key is kept in `folder`; made there, readable for nobody else, if it is
+    /// missing.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(KEY_FILE);
         let pkcs8 = match File::open(&path) {
@@ -79,8 +82,14 @@ impl Issuer {
             Err(error) if error.kind() == ErrorKind::NotFound => make_key(folder, &path),
             Err(error) => Err(error.into()),
         };
-        let pkcs8 = pkcs8.with_context(|| format!("Cannot use the signing key {}", path.display()))?;
-        Self::new(&pkcs8).with_context(|| format!("{} is no Ed25519 key; remove it to have another", path.display()))
+        let pkcs8 =
+            pkcs8.with_context(|| format!("Cannot use the signing key {}", path.display()))?;
+        Self::new(&pkcs8).with_context(|| {
+            format!(
+                "{} is no Ed25519 key; remove it to have another",
+                path.display()
+            )
+        })
     }
 
     fn new(pkcs8: &[u8]) -> Result<Self> {
@@ -90,20 +99,48 @@ impl Issuer {
         public.common.key_id = Some(key_id.clone());
         public.common.key_algorithm = Some(KeyAlgorithm::EdDSA);
         public.common.public_key_use = Some(PublicKeyUse::Signature);
-        Ok(Self { key, public, key_id })
+        Ok(Self {
+            key,
+            public,
+            key_id,
+        })
     }
 
     /// The public key, as a JSON Web Key Set on one line.
     pub fn jwks(&self) -> Result<String> {
-        Ok(serde_json::to_string(&JwkSet { keys: vec![self.public.clone()] })?)
+        Ok(serde_json::to_string(&JwkSet {
+            keys: vec![self.public.clone()],
+        })?)
     }
 
     /// A token for `sub`, valid for `ttl` from `now`.
-    pub fn issue(&self, sub: Uuid, role: Role, ttl: Duration, now: DateTime<Utc>) -> Result<String> {
+    pub fn issue(
+        &self,
+        sub: Uuid,
+        role: Role,
+        ttl: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<String> {
         let iat = now.timestamp();
-        let exp = iat.checked_add_unsigned(ttl.as_secs()).context("the token would never expire")?;
-        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
-        Ok(encode(&header, &Claims { iss: ISSUER, aud: AUDIENCE, sub, iat, exp, scope: role.scope() }, &self.key)?)
+        let exp = iat
+            .checked_add_unsigned(ttl.as_secs())
+            .context("the token would never expire")?;
+        let header = Header {
+            kid: Some(self.key_id.clone()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        Ok(encode(
+            &header,
+            &Claims {
+                iss: ISSUER,
+                aud: AUDIENCE,
+                sub,
+                iat,
+                exp,
+                scope: role.scope(),
+            },
+            &self.key,
+        )?)
     }
 }
 
@@ -115,11 +152,20 @@ fn read_key(file: File) -> Result<Vec<u8>> {
 
 fn make_key(folder: &Path, path: &Path) -> Result<Vec<u8>> {
     // Version 1, the bare private key: the only form that jsonwebtoken derives the public key from.
-    let key = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).map_err(|_| anyhow!("no key could be made"))?;
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let key = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new())
+        .map_err(|_| anyhow!("no key could be made"))?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     // Whole or not at all: a crash leaves no half key, and of two makers at once the first wins.
     let draft = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(key.as_ref())?;
     file.sync_all()?;
     let linked = std::fs::hard_link(&draft, path);

@@ -13,7 +13,8 @@ use crate::progress;
 pub const OLDEST_MAJOR: u32 = 15;
 
 /// What is said when PostgreSQL is absent and cannot be installed.
-const ABSENT: &str = "PostgreSQL 15 or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get install postgresql`), \
+const ABSENT: &str = "PostgreSQL 15 or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get \
+    install postgresql`), \
      or set DATABASE_URL to a database you have.";
 
 /// One installed PostgreSQL.
@@ -27,15 +28,23 @@ pub struct Binaries {
 impl Binaries {
     /// The newest usable PostgreSQL of this machine.
     pub fn find() -> Result<Self> {
-        let mut all: Vec<Self> = candidate_folders().iter().filter_map(|folder| Self::in_folder(folder)).collect();
+        let mut all: Vec<Self> = candidate_folders()
+            .iter()
+            .filter_map(|folder| Self::in_folder(folder))
+            .collect();
         all.sort_by_key(|found| found.major);
-        all.pop().filter(|found| found.major >= OLDEST_MAJOR).context(ABSENT)
+        all.pop()
+            .filter(|found| found.major >= OLDEST_MAJOR)
+            .context(ABSENT)
     }
 
     /// The PostgreSQL of exactly this major version: what an existing data folder needs.
     #[must_use]
     pub fn find_major(major: u32) -> Option<Self> {
-        candidate_folders().iter().filter_map(|folder| Self::in_folder(folder)).find(|found| found.major == major)
+        candidate_folders()
+            .iter()
+            .filter_map(|folder| Self::in_folder(folder))
+            .find(|found| found.major == major)
     }
 
     /// As [`Self::find`], but installs Debian's package when there is none and this user may.
@@ -57,12 +66,17 @@ impl Binaries {
     #[must_use]
     pub fn has_library(&self, library: &str) -> bool {
         let file = format!("{library}.so");
-        let beside = self.folder.parent().map(|version| version.join("lib").join(&file));
+        let beside = self
+            .folder
+            .parent()
+            .map(|version| version.join("lib").join(&file));
         if beside.is_some_and(|path| path.is_file()) {
             return true;
         }
-        let asked =
-            output(Command::new(self.program("pg_config")).arg("--pkglibdir"), "ask for PostgreSQL's libraries");
+        let asked = output(
+            Command::new(self.program("pg_config")).arg("--pkglibdir"),
+            "ask for PostgreSQL's libraries",
+        );
         asked.is_ok_and(|folder| Path::new(folder.trim()).join(file).is_file())
     }
 
@@ -71,19 +85,31 @@ impl Binaries {
         if !needed.iter().all(|program| folder.join(program).is_file()) {
             return None;
         }
-        let version =
-            output(Command::new(folder.join("postgres")).arg("--version"), "ask for PostgreSQL's version").ok()?;
-        Some(Self { folder: folder.to_owned(), major: parse_major(&version)? })
+        let version = output(
+            Command::new(folder.join("postgres")).arg("--version"),
+            "ask for PostgreSQL's version",
+        )
+        .ok()?;
+        Some(Self {
+            folder: folder.to_owned(),
+            major: parse_major(&version)?,
+        })
     }
 }
 
 fn candidate_folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> =
-        find_program("postgres").and_then(|path| Some(path.parent()?.to_owned())).into_iter().collect();
+    let mut folders: Vec<PathBuf> = find_program("postgres")
+        .and_then(|path| Some(path.parent()?.to_owned()))
+        .into_iter()
+        .collect();
     if let Ok(folder) = output(Command::new("pg_config").arg("--bindir"), "ask pg_config") {
         folders.push(PathBuf::from(folder.trim()));
     }
-    for entry in fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten() {
+    for entry in fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         folders.push(entry.path().join("bin"));
     }
     folders
@@ -91,18 +117,31 @@ fn candidate_folders() -> Vec<PathBuf> {
 
 /// The major version in the likes of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn parse_major(version: &str) -> Option<u32> {
-    let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-    number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    let number = version
+        .split_whitespace()
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    number
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 fn install(log: &Path) -> Result<()> {
-    let Some(apt) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else { bail!(ABSENT) };
+    let Some(apt) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else {
+        bail!(ABSENT)
+    };
     // Debian would create and start a cluster of its own with the package.
     let settings = "/etc/postgresql-common/createcluster.conf";
     let keep = format!(
-        "mkdir -p /etc/postgresql-common && {{ test -e {settings} || echo 'create_main_cluster = false' > {settings}; }}"
+        "mkdir -p /etc/postgresql-common && {{ test -e {settings} || echo 'create_main_cluster = \
+         false' > {settings}; }}"
     );
-    run_logged(apt.command("sh", &["-c", &keep]), log, "keep Debian from starting a cluster of its own")?;
+    run_logged(
+        apt.command("sh", &["-c", &keep]),
+        log,
+        "keep Debian from starting a cluster of its own",
+    )?;
     apt.install(&["postgresql"], log).context(ABSENT)
 }
 
@@ -119,14 +158,31 @@ impl AsRoot {
             return Some(Self { sudo: false });
         }
         find_program("sudo")?;
-        output(Command::new("sudo").args(["-n", "true"]), "ask sudo").ok().map(|_| Self { sudo: true })
+        output(Command::new("sudo").args(["-n", "true"]), "ask sudo")
+            .ok()
+            .map(|_| Self { sudo: true })
     }
 
     /// Installs Debian packages.
     pub(crate) fn install(self, packages: &[&str], log: &Path) -> Result<()> {
-        run_logged(self.command("apt-get", &["update", "-q"]), log, "refresh the list of packages")?;
-        let arguments = ["install", "-y", "-q", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"];
-        run_logged(self.command("apt-get", &[&arguments[..], packages].concat()), log, "install packages")
+        run_logged(
+            self.command("apt-get", &["update", "-q"]),
+            log,
+            "refresh the list of packages",
+        )?;
+        let arguments = [
+            "install",
+            "-y",
+            "-q",
+            "--no-install-recommends",
+            "-o",
+            "Dpkg::Options::=--force-confold",
+        ];
+        run_logged(
+            self.command("apt-get", &[&arguments[..], packages].concat()),
+            log,
+            "install packages",
+        )
     }
 
     fn command(self, program: &str, arguments: &[&str]) -> Command {
@@ -134,7 +190,10 @@ impl AsRoot {
         if self.sudo {
             command.args(["-n", "env"]);
         }
-        command.arg("DEBIAN_FRONTEND=noninteractive").arg(program).args(arguments);
+        command
+            .arg("DEBIAN_FRONTEND=noninteractive")
+            .arg(program)
+            .args(arguments);
         command
     }
 }
@@ -145,7 +204,10 @@ mod tests {
 
     #[test]
     fn the_major_version_is_read_from_any_spelling() {
-        assert_eq!(parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
+        assert_eq!(
+            parse_major("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
+            Some(15)
+        );
         assert_eq!(parse_major("postgres (PostgreSQL) 18beta1\n"), Some(18));
         assert_eq!(parse_major("nonsense"), None);
     }

@@ -33,7 +33,10 @@ impl Cluster {
         if !parts.data.join("PG_VERSION").is_file() {
             progress::step("Creating the database cluster", || parts.create())?;
         }
-        progress::step(&format!("Starting PostgreSQL {}", parts.binaries.major), || parts.start())
+        progress::step(
+            &format!("Starting PostgreSQL {}", parts.binaries.major),
+            || parts.start(),
+        )
     }
 
     /// What programs connect with.
@@ -70,17 +73,28 @@ impl<'a> Parts<'a> {
         let data = data_folder(settings, account)?;
         let binaries = matching_version(binaries, &data)?;
         let password = password(&settings.state.join("postgres-password"))?;
-        Ok(Self { settings, binaries, account, data, password })
+        Ok(Self {
+            settings,
+            binaries,
+            account,
+            data,
+            password,
+        })
     }
 
-    /// Creates the data folder under another name first, so that a half-made one is never taken for a cluster.
+    /// Creates the data folder under another name first, so that a half-made one is never taken for
+    /// a cluster.
     fn create(&self) -> Result<()> {
-        let parent = self.data.parent().context("The data folder has no parent")?;
+        let parent = self
+            .data
+            .parent()
+            .context("The data folder has no parent")?;
         let (unfinished, password_file) = (parent.join("postgres.new"), parent.join("postgres.pw"));
         remove_folder(&unfinished)?;
         if self.data.exists() {
             bail!(
-                "{} holds no usable database cluster. Restore it, or forget the data with `make clean`.",
+                "{} holds no usable database cluster. Restore it, or forget the data with `make \
+                 clean`.",
                 self.data.display()
             );
         }
@@ -89,12 +103,26 @@ impl<'a> Parts<'a> {
         write_private(&password_file, &self.password)?;
         self.account.own(&password_file)?;
         let mut initdb = self.account.command(self.binaries.program("initdb"));
-        initdb.args(["-U", NAME, "-E", "UTF8", "--locale=C", "--auth=scram-sha-256", "-D"]).arg(&unfinished);
+        initdb
+            .args([
+                "-U",
+                NAME,
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--auth=scram-sha-256",
+                "-D",
+            ])
+            .arg(&unfinished);
         initdb.arg(format!("--pwfile={}", password_file.display()));
         if !self.settings.durable {
             initdb.arg("--no-sync");
         }
-        let made = run_logged(initdb, &self.settings.log("initdb"), "create the database cluster");
+        let made = run_logged(
+            initdb,
+            &self.settings.log("initdb"),
+            "create the database cluster",
+        );
         fs::remove_file(&password_file)?;
         made?;
         fs::rename(&unfinished, &self.data).context("Cannot name the new database cluster")
@@ -108,26 +136,49 @@ impl<'a> Parts<'a> {
             log: self.settings.log("postgres"),
         };
         let mut service = Service::start(spec, self.server())?;
-        service.wait_until(START_LIMIT, || self.is_ready()).with_context(|| {
-            format!("If its data folder {} is broken, `make clean` forgets it and its data.", self.data.display())
-        })?;
+        service
+            .wait_until(START_LIMIT, || self.is_ready())
+            .with_context(|| {
+                format!(
+                    "If its data folder {} is broken, `make clean` forgets it and its data.",
+                    self.data.display()
+                )
+            })?;
         self.create_database()?;
-        let url = format!("postgres://{NAME}:{}@127.0.0.1:{}/{NAME}", self.password, self.settings.postgres_port);
+        let url = format!(
+            "postgres://{NAME}:{}@127.0.0.1:{}/{NAME}",
+            self.password, self.settings.postgres_port
+        );
         Ok(Cluster { service, url })
     }
 
     fn server(&self) -> Command {
         let mut server = self.account.command(self.binaries.program("postgres"));
-        server.arg("-D").arg(&self.data).arg("-p").arg(self.settings.postgres_port.to_string());
-        let mut options = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
+        server
+            .arg("-D")
+            .arg(&self.data)
+            .arg("-p")
+            .arg(self.settings.postgres_port.to_string());
+        let mut options = vec![
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=300",
+        ];
         options.extend(["track_io_timing=on", "log_line_prefix=%m [%p] %a "]);
         // As on AWS: the values of a statement's parameters are users' data.
-        options.extend(["log_parameter_max_length=0", "log_parameter_max_length_on_error=0"]);
+        options.extend([
+            "log_parameter_max_length=0",
+            "log_parameter_max_length_on_error=0",
+        ]);
         if self.binaries.has_library("pg_stat_statements") {
             options.push("shared_preload_libraries=pg_stat_statements");
         }
         if !self.settings.durable {
-            options.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"]);
+            options.extend([
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+            ]);
         }
         for option in options {
             server.args(["-c", option]);
@@ -137,12 +188,21 @@ impl<'a> Parts<'a> {
 
     fn is_ready(&self) -> bool {
         let mut check = Command::new(self.binaries.program("pg_isready"));
-        check.args(["-q", "-h", "127.0.0.1", "-p"]).arg(self.settings.postgres_port.to_string());
-        check.stdin(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        check
+            .args(["-q", "-h", "127.0.0.1", "-p"])
+            .arg(self.settings.postgres_port.to_string());
+        check
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     fn create_database(&self) -> Result<()> {
-        let exists = self.query("postgres", &format!("select 1 from pg_database where datname = '{NAME}'"))?;
+        let exists = self.query(
+            "postgres",
+            &format!("select 1 from pg_database where datname = '{NAME}'"),
+        )?;
         if exists.trim().is_empty() {
             self.query("postgres", &format!("create database {NAME}"))?;
             if self.binaries.has_library("pg_stat_statements") {
@@ -154,10 +214,24 @@ impl<'a> Parts<'a> {
 
     fn query(&self, database: &str, sql: &str) -> Result<String> {
         let mut psql = Command::new(self.binaries.program("psql"));
-        psql.args(["-X", "-tA", "-h", "127.0.0.1", "-U", NAME, "-d", database, "-c", sql]);
-        psql.arg("-p").arg(self.settings.postgres_port.to_string()).env("PGPASSWORD", &self.password);
+        psql.args([
+            "-X",
+            "-tA",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            NAME,
+            "-d",
+            database,
+            "-c",
+            sql,
+        ]);
+        psql.arg("-p")
+            .arg(self.settings.postgres_port.to_string())
+            .env("PGPASSWORD", &self.password);
         output(&mut psql, "use the database cluster").context(
-            "The cluster does not take this project's password: `make clean` forgets the cluster and its data.",
+            "The cluster does not take this project's password: `make clean` forgets the cluster \
+             and its data.",
         )
     }
 }
@@ -168,7 +242,10 @@ fn data_folder(settings: &Settings, account: Account) -> Result<PathBuf> {
         return Ok(settings.state.join("postgres"));
     }
     let parent = fallback_folder(&settings.state);
-    fs::DirBuilder::new().recursive(true).mode(0o711).create(&parent)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(&parent)?;
     progress::note(&format!(
         "The database's user cannot get into {}; its data is in {}.",
         settings.state.display(),
@@ -180,21 +257,29 @@ fn data_folder(settings: &Settings, account: Account) -> Result<PathBuf> {
 /// Where the data of the system at `state` is when the database's user cannot get there.
 #[must_use]
 pub fn fallback_folder(state: &Path) -> PathBuf {
-    let name = state.to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    let name = state
+        .to_string_lossy()
+        .replace(|c: char| !c.is_ascii_alphanumeric(), "-");
     PathBuf::from(format!("/var/tmp/telecom{name}"))
 }
 
 /// A cluster can only be used by the major version that made it.
 fn matching_version(newest: Binaries, data: &Path) -> Result<Binaries> {
-    let Ok(made_by) = fs::read_to_string(data.join("PG_VERSION")) else { return Ok(newest) };
-    let made_by: u32 = made_by.trim().parse().context("The data folder's PG_VERSION is no number")?;
+    let Ok(made_by) = fs::read_to_string(data.join("PG_VERSION")) else {
+        return Ok(newest);
+    };
+    let made_by: u32 = made_by
+        .trim()
+        .parse()
+        .context("The data folder's PG_VERSION is no number")?;
     if made_by == newest.major {
         return Ok(newest);
     }
     match Binaries::find_major(made_by) {
         Some(found) => Ok(found),
         None => bail!(
-            "{} was made by PostgreSQL {made_by}, and this machine has {}. Install version {made_by}, or forget the data with `make clean`.",
+            "{} was made by PostgreSQL {made_by}, and this machine has {}. Install version \
+             {made_by}, or forget the data with `make clean`.",
             data.display(),
             newest.major
         ),

@@ -18,30 +18,49 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::process;
 
-/// Checks that the database a user named answers. An error says what is wrong with the URL or the server.
+/// Checks that the database a user named answers. An error says what is wrong with the URL or the
+/// server.
 pub fn check_url(url: &str) -> Result<()> {
     let (_, after_scheme) = url
         .split_once("://")
         .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
-        .ok_or_else(|| anyhow!("DATABASE_URL must look like postgres://user:password@host:5432/database."))?;
+        .ok_or_else(|| {
+            anyhow!("DATABASE_URL must look like postgres://user:password@host:5432/database.")
+        })?;
     if let Ok(found) = Binaries::find() {
         return ask(&found, url);
     }
     let authority = after_scheme.split(['/', '?']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
-    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:5432") };
-    let unreachable =
-        || format!("DATABASE_URL names {address}, where no database answers. Start it, or unset DATABASE_URL.");
-    let resolved = address.to_socket_addrs().with_context(unreachable)?.next().with_context(unreachable)?;
+    let address = if host.contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:5432")
+    };
+    let unreachable = || {
+        format!(
+            "DATABASE_URL names {address}, where no database answers. Start it, or unset \
+             DATABASE_URL."
+        )
+    };
+    let resolved = address
+        .to_socket_addrs()
+        .with_context(unreachable)?
+        .next()
+        .with_context(unreachable)?;
     TcpStream::connect_timeout(&resolved, Duration::from_secs(5)).with_context(unreachable)?;
     Ok(())
 }
 
 fn ask(binaries: &Binaries, url: &str) -> Result<()> {
     let mut query = Command::new(binaries.program("psql"));
-    query.args(["-X", "-tA", "-c", "show server_version_num", url]).env("PGCONNECT_TIMEOUT", "5");
-    let version = process::output(&mut query, "reach the database of DATABASE_URL")
-        .context("DATABASE_URL is set, but its database cannot be used. Correct it, or unset it to use a cluster of this project's own.")?;
+    query
+        .args(["-X", "-tA", "-c", "show server_version_num", url])
+        .env("PGCONNECT_TIMEOUT", "5");
+    let version = process::output(&mut query, "reach the database of DATABASE_URL").context(
+        "DATABASE_URL is set, but its database cannot be used. Correct it, or unset it \
+            to use a cluster of this project's own.",
+    )?;
     let number: u32 = version.trim().parse().unwrap_or_default();
     if number / 10_000 < binaries::OLDEST_MAJOR {
         bail!(
@@ -59,7 +78,9 @@ mod tests {
 
     #[test]
     fn a_url_of_another_kind_is_refused_with_an_example() {
-        let message = check_url("mysql://root@localhost/x").unwrap_err().to_string();
+        let message = check_url("mysql://root@localhost/x")
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("postgres://"), "{message}");
     }
 }

@@ -1,4 +1,5 @@
-//! The issuer's public keys: given with the configuration, or fetched from where the issuer publishes them.
+//! The issuer's public keys: given with the configuration, or fetched from where the issuer
+//! publishes them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
+};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::redirect::Policy;
 use serde::Deserialize;
@@ -18,17 +21,21 @@ use url::Url;
 use crate::clock::Clock;
 use crate::error::Error;
 
-/// Fetched keys are fetched anew after so long, beside the calls: a key that the issuer withdrew is not trusted for ever.
+/// Fetched keys are fetched anew after so long, beside the calls: a key that the issuer withdrew is
+/// not trusted for ever.
 const MAX_AGE: TimeDelta = TimeDelta::hours(1);
-/// A function is frozen between its calls, and so is what it does beside them: where calls are few and short, a fetch may
-/// never come to its end. After so long a caller waits for it, during which the function is awake.
+/// A function is frozen between its calls, and so is what it does beside them: where calls are few
+/// and short, a fetch may never come to its end. After so long a caller waits for it, during which
+/// the function is awake.
 const OVERDUE: TimeDelta = TimeDelta::hours(2);
-/// How long that caller waits, who has a good answer already. The next one does after [`MIN_PAUSE`].
+/// How long that caller waits, who has a good answer already. The next one does after
+/// [`MIN_PAUSE`].
 const OVERDUE_WAIT: Duration = Duration::from_secs(1);
-/// While the issuer is out of reach its keys are trusted for so long, and not for ever: it may be out of reach because
-/// somebody wants a key trusted that it withdrew.
+/// While the issuer is out of reach its keys are trusted for so long, and not for ever: it may be
+/// out of reach because somebody wants a key trusted that it withdrew.
 const MAX_STALE: TimeDelta = TimeDelta::hours(24);
-/// Least time between two fetches, so that tokens with made-up key ids cannot make us hammer the issuer.
+/// Least time between two fetches, so that tokens with made-up key ids cannot make us hammer the
+/// issuer.
 const MIN_PAUSE: TimeDelta = TimeDelta::seconds(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
 /// Room for some hundreds of keys.
@@ -53,8 +60,9 @@ pub enum KeySource {
     Published(Arc<Published>),
 }
 
-/// Keys that are fetched when they are first needed, when they are old, and once when an unknown one is asked for. Nobody
-/// whose key is known waits for that, but for one caller now and then once it is overdue.
+/// Keys that are fetched when they are first needed, when they are old, and once when an unknown
+/// one is asked for. Nobody whose key is known waits for that, but for one caller now and then once
+/// it is overdue.
 pub struct Published {
     url: Url,
     client: reqwest::Client,
@@ -82,16 +90,24 @@ impl KeySource {
         Self::Fixed(Arc::new(keys(set)))
     }
 
-    /// The keys published at `url`. Nothing is fetched here, and no redirect is followed later: it could lead to where
-    /// anybody can change what is answered.
+    /// The keys published at `url`. Nothing is fetched here, and no redirect is followed later: it
+    /// could lead to where anybody can change what is answered.
     pub fn published(url: Url, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().redirect(Policy::none()).build()?;
+        let client = reqwest::Client::builder()
+            .redirect(Policy::none())
+            .build()?;
         let (held, fetching) = (RwLock::default(), Arc::default());
-        Ok(Self::Published(Arc::new(Published { url, client, clock, held, fetching })))
+        Ok(Self::Published(Arc::new(Published {
+            url,
+            client,
+            clock,
+            held,
+            fetching,
+        })))
     }
 
-    /// A key by its id, the same `Arc` until the set is fetched anew. An error means that it cannot be known whether there is
-    /// one.
+    /// A key by its id, the same `Arc` until the set is fetched anew. An error means that it cannot
+    /// be known whether there is one.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, Error> {
         match self {
             Self::Fixed(keys) => Ok(keys.get(id).cloned()),
@@ -112,7 +128,9 @@ impl Published {
             }
             Some((key, Age::Overdue)) => {
                 self.refresh_beside(id, now);
-                if !self.is_to_wait(now).await || timeout(OVERDUE_WAIT, self.fetching.lock()).await.is_err() {
+                if !self.is_to_wait(now).await
+                    || timeout(OVERDUE_WAIT, self.fetching.lock()).await.is_err()
+                {
                     return Ok(Some(key));
                 }
             }
@@ -124,13 +142,18 @@ impl Published {
         let held = self.held.read().await;
         match held.age(now) {
             Some(_) => Ok(held.keys.get(id).cloned()),
-            None => Err(Error::unavailable(format!("the key set at {} could not be fetched", self.url))),
+            None => Err(Error::unavailable(format!(
+                "the key set at {} could not be fetched",
+                self.url
+            ))),
         }
     }
 
     /// Begins a fetch, unless one is under way, and does not wait for it.
     fn refresh_beside(self: &Arc<Self>, id: &str, now: DateTime<Utc>) {
-        let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned() else { return };
+        let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned() else {
+            return;
+        };
         let (published, id) = (Arc::clone(self), id.to_owned());
         tokio::spawn(async move {
             published.refresh(&id, now).await;
@@ -156,7 +179,8 @@ impl Published {
             if done || held.tried_at.is_some_and(|at| now - at < MIN_PAUSE) {
                 return;
             }
-            // Said before it is tried: a caller whose time runs out meanwhile must not have the next one try at once.
+            // Said before it is tried: a caller whose time runs out meanwhile must not have the
+            // next one try at once.
             held.tried_at = Some(now);
         }
         match self.fetch().await {
@@ -171,7 +195,11 @@ impl Published {
     }
 
     async fn fetch(&self) -> Result<Keys, String> {
-        let request = self.client.get(self.url.clone()).timeout(FETCH_TIMEOUT).send();
+        let request = self
+            .client
+            .get(self.url.clone())
+            .timeout(FETCH_TIMEOUT)
+            .send();
         let mut response = request.await.map_err(|e| describe(&e))?;
         if response.status() != StatusCode::OK {
             return Err(format!("the answer is {}", response.status()));
@@ -185,7 +213,9 @@ impl Published {
         }
         let set = std::str::from_utf8(&body)
             .map_err(|e| e.to_string())
-            .and_then(|text| read_set(text).map_err(|e| format!("it is not a JSON Web Key Set: {e}")));
+            .and_then(|text| {
+                read_set(text).map_err(|e| format!("it is not a JSON Web Key Set: {e}"))
+            });
         Ok(keys(&set?))
     }
 }
@@ -219,10 +249,14 @@ impl Held {
 /// reqwest says what happened only in its sources.
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
-/// Reads a set. A key that cannot be read, of a kind still to be invented perhaps, is no reason to lose the others.
+/// Reads a set. A key that cannot be read, of a kind still to be invented perhaps, is no reason to
+/// lose the others.
 pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
     #[derive(Deserialize)]
     struct Set {
@@ -236,24 +270,36 @@ pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
         }
     };
     let Set { keys } = serde_json::from_str(text)?;
-    Ok(JwkSet { keys: keys.into_iter().filter_map(readable).collect() })
+    Ok(JwkSet {
+        keys: keys.into_iter().filter_map(readable).collect(),
+    })
 }
 
 /// Those of a set that are for signatures of a kind that is accepted.
 fn keys(set: &JwkSet) -> Keys {
     let mut keys = Keys::new();
     for jwk in &set.keys {
-        let (Some(id), Some(algorithm)) = (&jwk.common.key_id, algorithm(jwk)) else { continue };
+        let (Some(id), Some(algorithm)) = (&jwk.common.key_id, algorithm(jwk)) else {
+            continue;
+        };
         match DecodingKey::from_jwk(jwk) {
-            Ok(decoding) => drop(keys.insert(id.clone(), Arc::new(Key { algorithm, decoding }))),
-            Err(error) => tracing::warn!(id, %error, "a key of the set is not well formed, and is left out"),
+            Ok(decoding) => drop(keys.insert(
+                id.clone(),
+                Arc::new(Key {
+                    algorithm,
+                    decoding,
+                }),
+            )),
+            Err(error) => {
+                tracing::warn!(id, %error, "a key of the set is not well formed, and is left out")
+            }
         }
     }
     keys
 }
 
-/// What a key is for, none: for nothing here. The accepted algorithms are asymmetric: whoever knows the public key must
-/// not be able to sign.
+/// What a key is for, none: for nothing here. The accepted algorithms are asymmetric: whoever knows
+/// the public key must not be able to sign.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     let (algorithm, said) = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
@@ -266,7 +312,10 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
         _ => return None,
     };
     let common = &jwk.common;
-    let signs = common.public_key_use.as_ref().is_none_or(|usage| *usage == PublicKeyUse::Signature);
+    let signs = common
+        .public_key_use
+        .as_ref()
+        .is_none_or(|usage| *usage == PublicKeyUse::Signature);
     (signs && common.key_algorithm.is_none_or(|named| named == said)).then_some(algorithm)
 }
 
@@ -279,13 +328,15 @@ mod tests {
 
     fn found(change: &Value) -> Vec<String> {
         let mut key = json!({
-            "kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+            "kty": "OKP", "crv": "Ed25519", "kid": "a",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
         });
         for (name, value) in change.as_object().unwrap() {
             key[name] = value.clone();
         }
         let good = json!({
-            "kty": "OKP", "crv": "Ed25519", "kid": "good", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+            "kty": "OKP", "crv": "Ed25519", "kid": "good",
+                "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
         });
         let set = json!({ "keys": [key, good] }).to_string();
         let mut found: Vec<String> = keys(&read_set(&set).unwrap()).into_keys().collect();
@@ -310,7 +361,8 @@ mod tests {
     #[case::that_is_not_well_formed(json!({ "x": "!" }))]
     #[case::without_a_key(json!({ "x": null }))]
     #[case::symmetric(json!({ "kty": "oct", "k": "c2VjcmV0" }))]
-    #[case::elliptic_that_is_not_well_formed(json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": 7 }))]
+    #[case::elliptic_that_is_not_well_formed(json!({ "kty": "EC", "crv": "P-256", "x": "AA",
+        "y": 7 }))]
     fn one_that_is_not_for_us_is_left_out_and_harms_no_other(#[case] change: Value) {
         assert_eq!(found(&change), ["good"]);
     }

@@ -39,7 +39,8 @@ pub enum Access {
     Secrets,
 }
 
-/// The types of tokens that are accepted (`typ`, without case): a JWT, and an access token by RFC 9068.
+/// The types of tokens that are accepted (`typ`, without case): a JWT, and an access token by RFC
+/// 9068.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
 /// An authenticated caller, of one request.
@@ -59,7 +60,10 @@ impl Principal {
     /// The caller, for the record.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor { user_id: self.user_id, request_id: self.request_id.clone() }
+        Actor {
+            user_id: self.user_id,
+            request_id: self.request_id.clone(),
+        }
     }
 
     /// Whether they may do what needs `access`.
@@ -69,7 +73,11 @@ impl Principal {
             Access::Secrets if !self.secrets => SECRETS_SCOPE,
             _ => return Ok(()),
         };
-        Err(Error::new(ErrorKind::PermissionDenied, "scope_missing", format!("the token lacks the scope {missing}")))
+        Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "scope_missing",
+            format!("the token lacks the scope {missing}"),
+        ))
     }
 }
 
@@ -96,26 +104,43 @@ pub struct Authenticator {
 
 impl std::fmt::Debug for Authenticator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authenticator").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Authenticator")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 
 impl Authenticator {
     /// Trusts the keys that `config` holds or tells the place of.
     pub fn new(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let AuthConfig { issuer, audience, jwks, max_lifetime } = config;
+        let AuthConfig {
+            issuer,
+            audience,
+            jwks,
+            max_lifetime,
+        } = config;
         let keys = match jwks {
             JwksConfig::Inline(set) => KeySource::fixed(&set),
             JwksConfig::Published(url) => KeySource::published(url, Arc::clone(&clock))?,
         };
         let max_lifetime_seconds = i64::try_from(max_lifetime.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { keys, issuer, audience, max_lifetime_seconds, clock, verified: Arc::default() })
+        Ok(Self {
+            keys,
+            issuer,
+            audience,
+            max_lifetime_seconds,
+            clock,
+            verified: Arc::default(),
+        })
     }
 
-    /// Reads and verifies the bearer token of a request. Of two tokens it cannot be known which one a proxy has checked.
+    /// Reads and verifies the bearer token of a request. Of two tokens it cannot be known which one
+    /// a proxy has checked.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
-        let header = given.next().ok_or_else(|| refuse("token_missing", "a bearer token is needed"))?;
+        let header = given
+            .next()
+            .ok_or_else(|| refuse("token_missing", "a bearer token is needed"))?;
         let token = header
             .to_str()
             .ok()
@@ -123,24 +148,54 @@ impl Authenticator {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
-            .ok_or_else(|| refuse("token_malformed", "the authorization header is not one \"Bearer <token>\""))?;
-        let RequestIds { request_id, trace_id } = RequestIds::of(headers);
-        Ok(Principal { request_id: request_id.or(trace_id), ..self.verify(token).await? })
+            .ok_or_else(|| {
+                refuse(
+                    "token_malformed",
+                    "the authorization header is not one \"Bearer <token>\"",
+                )
+            })?;
+        let RequestIds {
+            request_id,
+            trace_id,
+        } = RequestIds::of(headers);
+        Ok(Principal {
+            request_id: request_id.or(trace_id),
+            ..self.verify(token).await?
+        })
     }
 
     /// Verifies a token: type, signature, issuer, audience, times.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
-        let header = decode_header(token)
-            .map_err(|error| refuse("token_malformed", "the token cannot be read").with_source(reason(&error)))?;
+        let header = decode_header(token).map_err(|error| {
+            refuse("token_malformed", "the token cannot be read").with_source(reason(&error))
+        })?;
         check_header(&header)?;
-        let unknown = || refuse("token_key_unknown", "the token is signed with a key that is not known");
-        let key = self.keys.find(&header.kid.ok_or_else(unknown)?).await?.ok_or_else(unknown)?;
-        let claims = self.verified.claims(token, &key, || self.decode(token, &key))?;
+        let unknown = || {
+            refuse(
+                "token_key_unknown",
+                "the token is signed with a key that is not known",
+            )
+        };
+        let key = self
+            .keys
+            .find(&header.kid.ok_or_else(unknown)?)
+            .await?
+            .ok_or_else(unknown)?;
+        let claims = self
+            .verified
+            .claims(token, &key, || self.decode(token, &key))?;
         self.check_times(&claims)?;
-        let user_id =
-            claims.sub.parse().map_err(|_| refuse("token_invalid", "the token's subject is not a user id"))?;
+        let user_id = claims
+            .sub
+            .parse()
+            .map_err(|_| refuse("token_invalid", "the token's subject is not a user id"))?;
         let has = |wanted: &str| claims.scope.split(' ').any(|scope| scope == wanted);
-        Ok(Principal { user_id, admin: has(ADMIN_SCOPE), secrets: has(SECRETS_SCOPE), request_id: None })
+        Ok(Principal {
+            user_id,
+            admin: has(ADMIN_SCOPE),
+            secrets: has(SECRETS_SCOPE),
+            request_id: None,
+        })
     }
 
     /// Signature, issuer and audience; times are judged by our clock.
@@ -150,8 +205,9 @@ impl Authenticator {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.validate_exp = false;
-        let token = decode(token, &key.decoding, &validation)
-            .map_err(|error| refuse("token_invalid", "the token is not valid here").with_source(reason(&error)))?;
+        let token = decode(token, &key.decoding, &validation).map_err(|error| {
+            refuse("token_invalid", "the token is not valid here").with_source(reason(&error))
+        })?;
         Ok(token.claims)
     }
 
@@ -160,32 +216,48 @@ impl Authenticator {
         if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
             return Err(refuse("token_expired", "the token has expired"));
         }
-        if claims.nbf.is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECONDS) > now) {
+        if claims
+            .nbf
+            .is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECONDS) > now)
+        {
             return Err(refuse("token_not_yet_valid", "the token is not valid yet"));
         }
         // A token that does not say when it was issued is taken for one of now.
         let issued = claims.iat.unwrap_or(now).min(now);
-        if claims.exp.saturating_sub(issued) > self.max_lifetime_seconds.saturating_add(LEEWAY_SECONDS) {
-            let message = format!("the token is valid for longer than {} seconds", self.max_lifetime_seconds);
+        if claims.exp.saturating_sub(issued)
+            > self.max_lifetime_seconds.saturating_add(LEEWAY_SECONDS)
+        {
+            let message = format!(
+                "the token is valid for longer than {} seconds",
+                self.max_lifetime_seconds
+            );
             return Err(refuse("token_lifetime_too_long", message));
         }
         Ok(())
     }
 }
 
-/// What a token says of itself. A header that it calls critical must be understood (RFC 7515, 4.1.11), and none is.
+/// What a token says of itself. A header that it calls critical must be understood (RFC 7515,
+/// 4.1.11), and none is.
 fn check_header(header: &Header) -> Result<(), Error> {
     let known = |kind: &String| TYPES.contains(&kind.to_ascii_lowercase().as_str());
     if header.crit.is_some() {
-        return Err(refuse("token_invalid", "the token has critical headers, of which none is supported"));
+        return Err(refuse(
+            "token_invalid",
+            "the token has critical headers, of which none is supported",
+        ));
     }
     if !header.typ.as_ref().is_none_or(known) {
-        return Err(refuse("token_invalid", "the token's type is not JWT or at+jwt"));
+        return Err(refuse(
+            "token_invalid",
+            "the token's type is not JWT or at+jwt",
+        ));
     }
     Ok(())
 }
 
-/// Why a token cannot be read, for the log: without the token's text, which some of these errors quote.
+/// Why a token cannot be read, for the log: without the token's text, which some of these errors
+/// quote.
 fn reason(error: &TokenError) -> String {
     match error.kind() {
         TokenErrorKind::Json(_) => "its JSON cannot be read".to_owned(),

@@ -1,5 +1,5 @@
-//! Tokens whose signature has been verified: a client sends the same one with every request until it expires, and
-//! verifying it takes longer than most of what it asks for.
+//! Tokens whose signature has been verified: a client sends the same one with every request until
+//! it expires, and verifying it takes longer than most of what it asks for.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,8 +13,8 @@ use super::keys::Key;
 /// Tokens that are remembered, those used last: about half a megabyte.
 const MOST_TOKENS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
-/// The claims of verified tokens. What changes with time is not remembered: who asks judges expiry, and says which key
-/// is the issuer's now.
+/// The claims of verified tokens. What changes with time is not remembered: who asks judges expiry,
+/// and says which key is the issuer's now.
 pub struct Verified(Mutex<Tokens>);
 
 /// By the token's digest: what it was verified with, and what it says.
@@ -27,7 +27,8 @@ impl Default for Verified {
 }
 
 impl Verified {
-    /// The claims of `token`, if it was verified with this very `key`; otherwise those that `verify` finds.
+    /// The claims of `token`, if it was verified with this very `key`; otherwise those that
+    /// `verify` finds.
     pub fn claims<E>(
         &self,
         token: &str,
@@ -35,7 +36,11 @@ impl Verified {
         verify: impl FnOnce() -> Result<Claims, E>,
     ) -> Result<Claims, E> {
         let digest = Sha256::digest(token).into();
-        if let Some((_, claims)) = self.lock().get(&digest).filter(|(with, _)| Arc::ptr_eq(with, key)) {
+        if let Some((_, claims)) = self
+            .lock()
+            .get(&digest)
+            .filter(|(with, _)| Arc::ptr_eq(with, key))
+        {
             return Ok(claims.clone());
         }
         let claims = verify()?;

@@ -34,9 +34,11 @@ pub async fn insert(connection: &mut Connection, accepted: &[AcceptedUsage]) -> 
     sqlx::query!(
         r#"/* accepted_usage.insert */
         insert into telecom.accepted_usage (
-            bucket_start, billing_run_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+            bucket_start, billing_run_id, raw_upload_bytes, raw_download_bytes,
+            billed_upload_bytes, billed_download_bytes
         )
-        select * from unnest($1::timestamptz[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])"#,
+        select * from unnest($1::timestamptz[], $2::uuid[], $3::bigint[], $4::bigint[],
+        $5::bigint[], $6::bigint[])"#,
         &buckets,
         &runs as &[Option<Uuid>],
         &raw_upload,

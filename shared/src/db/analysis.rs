@@ -9,8 +9,8 @@ use crate::domain::page::Page;
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 
-/// Sums a user's hourly usage between consecutive `edges`, ascending; answers `(bucket, traffic)` for the buckets
-/// that have any, bucket `i` being `[edges[i], edges[i + 1])`.
+/// Sums a user's hourly usage between consecutive `edges`, ascending; answers `(bucket, traffic)`
+/// for the buckets that have any, bucket `i` being `[edges[i], edges[i + 1])`.
 pub async fn usage_by_bucket(
     connection: &mut Connection,
     user_id: Uuid,
@@ -41,15 +41,19 @@ pub async fn usage_by_bucket(
                 billed_upload: row.billed_upload,
                 billed_download: row.billed_download,
             };
-            Ok((usize::try_from(row.bucket).map_err(Error::internal)?, traffic))
+            Ok((
+                usize::try_from(row.bucket).map_err(Error::internal)?,
+                traffic,
+            ))
         })
         .collect()
 }
 
-/// For each hour in `[start, end)` that a status was recorded of, oldest first: how many of the node clients that the
-/// user's active package opens stood on a server in which status.
+/// For each hour in `[start, end)` that a status was recorded of, oldest first: how many of the
+/// node clients that the user's active package opens stood on a server in which status.
 ///
-/// The hours are read server by server (which the `offset` holds the planner to): others' are left alone.
+/// The hours are read server by server (which the `offset` holds the planner to): others' are left
+/// alone.
 pub async fn node_status_hours(
     connection: &mut Connection,
     user_id: Uuid,
@@ -66,14 +70,18 @@ pub async fn node_status_hours(
             group by node_server_id
         )
         select h.hour at time zone 'UTC' as "bucket_start!",
-            coalesce(sum(m.clients) filter (where h.status = 'online'), 0)::bigint as "online_nodes!",
-            coalesce(sum(m.clients) filter (where h.status = 'offline'), 0)::bigint as "offline_nodes!",
-            coalesce(sum(m.clients) filter (where h.status = 'maintenance'), 0)::bigint as "maintenance_nodes!"
+            coalesce(sum(m.clients) filter (where h.status = 'online'),
+            0)::bigint as "online_nodes!",
+            coalesce(sum(m.clients) filter (where h.status = 'offline'),
+            0)::bigint as "offline_nodes!",
+            coalesce(sum(m.clients) filter (where h.status = 'maintenance'),
+            0)::bigint as "maintenance_nodes!"
         from mine m
         cross join lateral (
             select hour, status from telecom.node_status_hourly
             where node_server_id = m.node_server_id
-                and hour >= $2::timestamptz at time zone 'UTC' and hour < $3::timestamptz at time zone 'UTC'
+                and hour >= $2::timestamptz at time zone 'UTC'
+                and hour < $3::timestamptz at time zone 'UTC'
             offset 0
         ) h
         group by h.hour
@@ -87,8 +95,9 @@ pub async fn node_status_hours(
     Ok(hours)
 }
 
-/// The node clients that carried most for a user in `[start, end)`, by billed, then raw traffic, descending; of those that
-/// the user's active package opens: others, and those that are no more, nobody could choose.
+/// The node clients that carried most for a user in `[start, end)`, by billed, then raw traffic,
+/// descending; of those that the user's active package opens: others, and those that are no more,
+/// nobody could choose.
 pub async fn usually_used_nodes(
     connection: &mut Connection,
     user_id: Uuid,
@@ -99,7 +108,8 @@ pub async fn usually_used_nodes(
     let nodes = sqlx::query_as!(
         UsuallyUsedNode,
         r#"/* analysis.usually_used_nodes */
-        select c.id as "node_client_id!", c.name as "node_name!", u.upload as "upload!", u.download as "download!",
+        select c.id as "node_client_id!", c.name as "node_name!", u.upload as "upload!",
+        u.download as "download!",
             u.billed_traffic as "billed_traffic!"
         from (
             select node_client_id,
@@ -123,8 +133,13 @@ pub async fn usually_used_nodes(
     Ok(nodes)
 }
 
-/// A page of the node clients that a user's active package opens, by display order, then id; and how many they are.
-pub async fn user_nodes(connection: &mut Connection, user_id: Uuid, page: Page) -> Result<(Vec<Node>, i64), Error> {
+/// A page of the node clients that a user's active package opens, by display order, then id; and
+/// how many they are.
+pub async fn user_nodes(
+    connection: &mut Connection,
+    user_id: Uuid,
+    page: Page,
+) -> Result<(Vec<Node>, i64), Error> {
     let rows = sqlx::query!(
         r#"/* analysis.user_nodes */
         select c.id as "id!", c.name as "name!", c.traffic_factor::float8 as "traffic_factor!",

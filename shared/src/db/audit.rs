@@ -12,7 +12,8 @@ pub async fn write(connection: &mut Connection, entry: AuditEntry<'_>) -> Result
     sqlx::query!(
         "/* audit.write */
         insert into telecom.audit_entry
-            (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
+            (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after,
+            reason)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         entry.at,
         entry.actor.user_id,
@@ -30,7 +31,11 @@ pub async fn write(connection: &mut Connection, entry: AuditEntry<'_>) -> Result
 }
 
 /// Deletes entries made before `before`, at most `limit`; returns how many.
-pub async fn delete(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+pub async fn delete(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let deleted = sqlx::query_scalar!(
         r#"/* audit.delete */ select telecom.delete_audit_entries($1, $2) as "deleted!""#,
         before,

@@ -23,8 +23,8 @@ pub struct ClaimedReport {
     pub bucket_start: DateTime<Utc>,
 }
 
-/// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines; those that
-/// another run is at are passed over. Always at least one, however many lines it has.
+/// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines;
+/// those that another run is at are passed over. Always at least one, however many lines it has.
 pub async fn claim_reports(
     connection: &mut Connection,
     billing_run_id: Uuid,
@@ -42,7 +42,8 @@ pub async fn claim_reports(
             limit $2
             for update skip locked
         ), bounded as (
-            select report_id, sum(line_count) over (order by seq) - line_count as lines_before from candidate
+            select report_id, sum(line_count) over (order by seq) - line_count as lines_before
+            from candidate
         )
         update telecom.usage_report r
         set billing_run_id = $1
@@ -50,7 +51,8 @@ pub async fn claim_reports(
         where r.report_id = b.report_id and b.lines_before < $3
         returning r.seq, r.node_server_id, r.received_at,
             -- The period is half-open: one that ends on the hour belongs to the hour before.
-            date_trunc('hour', greatest(r.period_end - interval '1 microsecond', r.period_start), 'UTC') as "bucket_start!""#,
+            date_trunc('hour', greatest(r.period_end - interval '1 microsecond', r.period_start),
+            'UTC') as "bucket_start!""#,
         billing_run_id,
         max_reports,
         max_lines
@@ -76,17 +78,20 @@ pub async fn oldest_unbilled(connection: &mut Connection) -> Result<Option<DateT
 
 /// Folds the raw rows of `reports` per user, server, client and hour, in no order.
 ///
-/// The rows are summed here and not by the database: measured, that halves the time of a billing run, most of which
-/// went into `numeric` arithmetic and sorting. They are streamed: memory holds the sums alone.
+/// The rows are summed here and not by the database: measured, that halves the time of a billing
+/// run, most of which went into `numeric` arithmetic and sorting. They are streamed: memory holds
+/// the sums alone.
 pub async fn fold_usage(
     connection: &mut Connection,
     reports: &[ClaimedReport],
 ) -> Result<Vec<(UsageKey, Traffic)>, Error> {
-    let by_seq: HashMap<i64, &ClaimedReport> = reports.iter().map(|report| (report.seq, report)).collect();
+    let by_seq: HashMap<i64, &ClaimedReport> =
+        reports.iter().map(|report| (report.seq, report)).collect();
     let seqs: Vec<i64> = reports.iter().map(|report| report.seq).collect();
     let mut rows = sqlx::query!(
         r#"/* billing.fold_usage */
-        select usage_report_seq, user_id, node_client_id, traffic_factor as "traffic_factor: Factor", upload_bytes,
+        select usage_report_seq, user_id, node_client_id,
+        traffic_factor as "traffic_factor: Factor", upload_bytes,
             download_bytes
         from telecom.traffic_usage
         where usage_report_seq = any($1) and received_at between $2 and $3"#,
@@ -97,14 +102,21 @@ pub async fn fold_usage(
     .fetch(connection);
     let mut fold = UsageFold::default();
     while let Some(row) = rows.try_next().await? {
-        let report = by_seq.get(&row.usage_report_seq).ok_or_else(|| Error::internal("a row of no claimed report"))?;
+        let report = by_seq
+            .get(&row.usage_report_seq)
+            .ok_or_else(|| Error::internal("a row of no claimed report"))?;
         let key = UsageKey {
             user_id: row.user_id,
             bucket_start: report.bucket_start,
             node_server_id: report.node_server_id,
             node_client_id: row.node_client_id,
         };
-        fold.add(key, row.upload_bytes, row.download_bytes, row.traffic_factor);
+        fold.add(
+            key,
+            row.upload_bytes,
+            row.download_bytes,
+            row.traffic_factor,
+        );
     }
     fold.finish().ok_or_else(Error::overflow)
 }
@@ -163,13 +175,15 @@ pub struct NewBillingBatch {
     pub event_count: i32,
 }
 
-/// Inserts those batches that are new and returns their ids. `batches` is sorted by id and holds each once.
+/// Inserts those batches that are new and returns their ids. `batches` is sorted by id and holds
+/// each once.
 pub async fn insert_new_batches(
     connection: &mut Connection,
     batches: &[NewBillingBatch],
     applied_at: DateTime<Utc>,
 ) -> Result<Vec<Uuid>, Error> {
-    let (ids, hashes, counts) = columns!(batches, |b| b.id, |b| b.payload_hash.clone(), |b| b.event_count);
+    let (ids, hashes, counts) = columns!(batches, |b| b.id, |b| b.payload_hash.clone(), |b| b
+        .event_count);
     let ids = sqlx::query_scalar!(
         r#"/* billing.insert_new_batches */
         insert into telecom.billing_batch (id, payload_hash, event_count, applied_at)
@@ -187,12 +201,19 @@ pub async fn insert_new_batches(
 }
 
 /// The payload hashes under which batches were applied.
-pub async fn batch_hashes(connection: &mut Connection, ids: &[Uuid]) -> Result<Vec<(Uuid, Vec<u8>)>, Error> {
+pub async fn batch_hashes(
+    connection: &mut Connection,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, Vec<u8>)>, Error> {
     let rows = sqlx::query!(
-        r#"/* billing.batch_hashes */ select id, payload_hash from telecom.billing_batch where id = any($1)"#,
+        r#"/* billing.batch_hashes */ select id, payload_hash from telecom.billing_batch
+        where id = any($1)"#,
         ids
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.payload_hash)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, row.payload_hash))
+        .collect())
 }

@@ -7,7 +7,8 @@ use sqlx::{Encode, Postgres};
 use super::Connection;
 use crate::error::Error;
 
-/// Sent as soon as so many bytes are there: the database works on them while the next rows are made.
+/// Sent as soon as so many bytes are there: the database works on them while the next rows are
+/// made.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// A `COPY` under way. Dropped before [`Self::finish`] it fails, and with it the transaction.
@@ -20,7 +21,10 @@ pub(super) struct Copy<'c> {
 
 impl<'c> Copy<'c> {
     /// `statement` names the columns and the binary format.
-    pub(super) async fn start(connection: &'c mut Connection, statement: &'static str) -> Result<Self, Error> {
+    pub(super) async fn start(
+        connection: &'c mut Connection,
+        statement: &'static str,
+    ) -> Result<Self, Error> {
         let copy = connection.copy_in_raw(statement).await?;
         let mut buffer = PgArgumentBuffer::default();
         buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
@@ -37,12 +41,16 @@ impl<'c> Copy<'c> {
     }
 
     /// Adds a field to the row.
-    pub(super) fn field<'q>(&mut self, value: impl Encode<'q, Postgres>) -> Result<&mut Self, Error> {
+    pub(super) fn field<'q>(
+        &mut self,
+        value: impl Encode<'q, Postgres>,
+    ) -> Result<&mut Self, Error> {
         let start = self.buffer.len();
         self.buffer.extend_from_slice(&(-1_i32).to_be_bytes());
         if let IsNull::No = value.encode(&mut self.buffer).map_err(Error::internal)? {
             let body = start.saturating_add(size_of::<i32>());
-            let length = i32::try_from(self.buffer.len().saturating_sub(body)).map_err(Error::internal)?;
+            let length =
+                i32::try_from(self.buffer.len().saturating_sub(body)).map_err(Error::internal)?;
             if let Some(slot) = self.buffer.get_mut(start..body) {
                 slot.copy_from_slice(&length.to_be_bytes());
             }

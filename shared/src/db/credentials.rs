@@ -1,13 +1,15 @@
 //! Logins that change while a process lives: tokens of IAM, and passwords kept in Secrets Manager.
 //!
-//! A login matters to a new connection alone, and a pool opens one whenever it likes: what it would use is renewed
-//! beforehand, at the edge, and not when it turns out to be too old.
+//! A login matters to a new connection alone, and a pool opens one whenever it likes: what it would
+//! use is renewed beforehand, at the edge, and not when it turns out to be too old.
 
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client as SecretsManager;
-use aws_sigv4::http_request::{self, SignableBody, SignableRequest, SignatureLocation, SigningSettings};
+use aws_sigv4::http_request::{
+    self, SignableBody, SignableRequest, SignatureLocation, SigningSettings,
+};
 use aws_sigv4::sign::v4;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
@@ -21,7 +23,8 @@ use crate::error::Error;
 
 /// How long a token of IAM may be used, as RDS has it.
 const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
-/// A token that is renewed so early outlives the longest invocation; a password that was changed is known so soon.
+/// A token that is renewed so early outlives the longest invocation; a password that was changed is
+/// known so soon.
 const RENEW_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// Keeps the login of a pool fresh.
@@ -36,7 +39,10 @@ impl Credentials {
     /// Of a login that is not there yet.
     #[must_use]
     pub fn new(login: DatabaseLogin) -> Self {
-        Self { login, renewed_at: Mutex::new(None) }
+        Self {
+            login,
+            renewed_at: Mutex::new(None),
+        }
     }
 
     /// Whether there is anything to renew.
@@ -45,8 +51,14 @@ impl Credentials {
         self.login != DatabaseLogin::Url
     }
 
-    /// Gives the pool's next connections a fresh login, if the one that they would use has become old by `now`.
-    pub async fn renew(&self, pool: &PgPool, aws: &SdkConfig, now: DateTime<Utc>) -> Result<(), Error> {
+    /// Gives the pool's next connections a fresh login, if the one that they would use has become
+    /// old by `now`.
+    pub async fn renew(
+        &self,
+        pool: &PgPool,
+        aws: &SdkConfig,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let mut renewed_at = self.renewed_at.lock().await;
         if renewed_at.is_some_and(|renewed_at| (now - renewed_at).abs() < RENEW_AFTER) {
             return Ok(());
@@ -60,7 +72,9 @@ impl Credentials {
             }
             DatabaseLogin::Secret(arn) => {
                 let secret = read_secret(aws, arn).await?;
-                options.username(&secret.username).password(&secret.password)
+                options
+                    .username(&secret.username)
+                    .password(&secret.password)
             }
         };
         pool.set_connect_options(options);
@@ -71,12 +85,23 @@ impl Credentials {
 
 /// What RDS takes for a password: the URL of a signed request to the database, which is never sent.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html>
-async fn sign_token(aws: &SdkConfig, options: &PgConnectOptions, now: DateTime<Utc>) -> Result<String, Error> {
+async fn sign_token(
+    aws: &SdkConfig,
+    options: &PgConnectOptions,
+    now: DateTime<Utc>,
+) -> Result<String, Error> {
     use aws_credential_types::provider::ProvideCredentials;
-    let region =
-        aws.region().ok_or_else(|| Error::internal("DATABASE_AUTH=iam needs a region: AWS_REGION is not set"))?;
-    let provider = aws.credentials_provider().ok_or_else(|| Error::internal("DATABASE_AUTH=iam needs credentials"))?;
-    let identity = provider.provide_credentials().await.map_err(Error::unavailable)?.into();
+    let region = aws.region().ok_or_else(|| {
+        Error::internal("DATABASE_AUTH=iam needs a region: AWS_REGION is not set")
+    })?;
+    let provider = aws
+        .credentials_provider()
+        .ok_or_else(|| Error::internal("DATABASE_AUTH=iam needs credentials"))?;
+    let identity = provider
+        .provide_credentials()
+        .await
+        .map_err(Error::unavailable)?
+        .into();
     let mut settings = SigningSettings::default();
     settings.signature_location = SignatureLocation::QueryParams;
     settings.expires_in = Some(TOKEN_LIFETIME);
@@ -89,11 +114,23 @@ async fn sign_token(aws: &SdkConfig, options: &PgConnectOptions, now: DateTime<U
         .build()
         .map_err(Error::internal)?
         .into();
-    let mut url =
-        Url::parse(&format!("https://{}:{}/", options.get_host(), options.get_port())).map_err(Error::internal)?;
-    url.query_pairs_mut().append_pair("Action", "connect").append_pair("DBUser", options.get_username());
-    let request = SignableRequest::new("GET", url.as_str(), std::iter::empty(), SignableBody::Bytes(&[]));
-    let signed = http_request::sign(request.map_err(Error::internal)?, &parameters).map_err(Error::internal)?;
+    let mut url = Url::parse(&format!(
+        "https://{}:{}/",
+        options.get_host(),
+        options.get_port()
+    ))
+    .map_err(Error::internal)?;
+    url.query_pairs_mut()
+        .append_pair("Action", "connect")
+        .append_pair("DBUser", options.get_username());
+    let request = SignableRequest::new(
+        "GET",
+        url.as_str(),
+        std::iter::empty(),
+        SignableBody::Bytes(&[]),
+    );
+    let signed = http_request::sign(request.map_err(Error::internal)?, &parameters)
+        .map_err(Error::internal)?;
     let (instructions, _) = signed.into_parts();
     for (name, value) in instructions.params() {
         url.query_pairs_mut().append_pair(name, value);
@@ -109,10 +146,19 @@ struct Secret {
 }
 
 async fn read_secret(aws: &SdkConfig, arn: &str) -> Result<Secret, Error> {
-    let answer = SecretsManager::new(aws).get_secret_value().secret_id(arn).send().await.map_err(Error::unavailable)?;
+    let answer = SecretsManager::new(aws)
+        .get_secret_value()
+        .secret_id(arn)
+        .send()
+        .await
+        .map_err(Error::unavailable)?;
     // What is in it is never repeated in an error.
-    let secret = answer.secret_string().and_then(|text| serde_json::from_str(text).ok());
-    secret.ok_or_else(|| Error::internal("the secret of DATABASE_SECRET_ARN is not JSON with username and password"))
+    let secret = answer
+        .secret_string()
+        .and_then(|text| serde_json::from_str(text).ok());
+    secret.ok_or_else(|| {
+        Error::internal("the secret of DATABASE_SECRET_ARN is not JSON with username and password")
+    })
 }
 
 #[cfg(test)]
@@ -126,22 +172,43 @@ mod tests {
 
     // What botocore signs: `SigV4QueryAuth(credentials, "rds-db", "eu-central-1", expires=900)`.
     #[rstest]
-    #[case::of_a_person(None, "2c0f07e2c03f47b47845287b8a803985348370de8af680bfe3b5ba0ac9cc7b77")]
-    #[case::of_a_function(Some("SESSION/+="), "e4ed3f4fdd006aa8b9ea4fd2f9db49c66dc7a968e764d0d34e5e7faf9dfef9e7")]
+    #[case::of_a_person(
+        None,
+        "2c0f07e2c03f47b47845287b8a803985348370de8af680bfe3b5ba0ac9cc7b77"
+    )]
+    #[case::of_a_function(
+        Some("SESSION/+="),
+        "e4ed3f4fdd006aa8b9ea4fd2f9db49c66dc7a968e764d0d34e5e7faf9dfef9e7"
+    )]
     #[tokio::test]
-    async fn a_token_is_signed_as_aws_signs_it(#[case] session: Option<&str>, #[case] signature: &str) {
+    async fn a_token_is_signed_as_aws_signs_it(
+        #[case] session: Option<&str>,
+        #[case] signature: &str,
+    ) {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-        let keys = Keys::new("AKIDEXAMPLE", secret, session.map(str::to_owned), None, "test");
+        let keys = Keys::new(
+            "AKIDEXAMPLE",
+            secret,
+            session.map(str::to_owned),
+            None,
+            "test",
+        );
         let aws = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("eu-central-1"))
             .credentials_provider(SharedCredentialsProvider::new(keys))
             .build();
-        let options =
-            PgConnectOptions::new_without_pgpass().host("db.example.com").port(5432).username("telecom_writer");
-        let token = sign_token(&aws, &options, "2026-03-10T10:30:00Z".parse().unwrap()).await.unwrap();
-        let expected = "db.example.com:5432/?Action=connect&DBUser=telecom_writer&X-Amz-Algorithm=AWS4-HMAC-SHA256\
-            &X-Amz-Credential=AKIDEXAMPLE%2F20260310%2Feu-central-1%2Frds-db%2Faws4_request&X-Amz-Date=20260310T103000Z\
+        let options = PgConnectOptions::new_without_pgpass()
+            .host("db.example.com")
+            .port(5432)
+            .username("telecom_writer");
+        let token = sign_token(&aws, &options, "2026-03-10T10:30:00Z".parse().unwrap())
+            .await
+            .unwrap();
+        let expected = "db.example.com:5432/?Action=connect&DBUser=telecom_writer\
+            &X-Amz-Algorithm=AWS4-HMAC-SHA256\
+            &X-Amz-Credential=AKIDEXAMPLE%2F20260310%2Feu-central-1%2Frds-db%2Faws4_request\
+            &X-Amz-Date=20260310T103000Z\
             &X-Amz-Expires=900&X-Amz-SignedHeaders=host";
         let session = session.map_or("", |_| "&X-Amz-Security-Token=SESSION%2F%2B%3D");
         let sorted = |token: &str| {
@@ -149,6 +216,9 @@ mod tests {
             parameters.sort();
             parameters
         };
-        assert_eq!(sorted(&token), sorted(&format!("{expected}{session}&X-Amz-Signature={signature}")));
+        assert_eq!(
+            sorted(&token),
+            sorted(&format!("{expected}{session}&X-Amz-Signature={signature}"))
+        );
     }
 }

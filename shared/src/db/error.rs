@@ -1,6 +1,7 @@
 use crate::error::{Error, ErrorKind};
 
-/// Database errors become errors of ours by SQLSTATE and, for a broken rule, by the constraint's name.
+/// Database errors become errors of ours by SQLSTATE and, for a broken rule, by the constraint's
+/// name.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -26,19 +27,28 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         "40001" | "40P01" => Error::conflict(),
         "55P03" => Error::locked(),
         "57014" => Error::deadline_exceeded(),
-        // Connections, a login that has just been changed, resources, shutdown or start-up, a lock not to be had.
+        // Connections, a login that has just been changed, resources, shutdown or start-up, a lock
+        // not to be had.
         _ if ["08", "28", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
             return Error::unavailable(error);
         }
         "22003" => Error::overflow(),
-        // Every edge knows the limits of time; should one let a moment pass, it is still the caller's.
-        "22007" | "22008" => permanent("time_out_of_range", "a time is outside of what can be stored"),
+        // Every edge knows the limits of time; should one let a moment pass, it is still the
+        // caller's.
+        "22007" | "22008" => permanent(
+            "time_out_of_range",
+            "a time is outside of what can be stored",
+        ),
         "23503" | "23514" | "23505" => match constraint {
-            "node_server_heartbeat_node_server_fk" => permanent("unknown_server", "there is no such node server"),
+            "node_server_heartbeat_node_server_fk" => {
+                permanent("unknown_server", "there is no such node server")
+            }
             // Another transaction activated an item of the user: the next attempt sees it.
             "package_queue_one_active_per_user_key" => Error::conflict(),
             "package_queue_counters_range_check" => Error::overflow(),
-            "package_queue_counters_check" | "user_package_usage_bytes_check" | "traffic_usage_bytes_check" => {
+            "package_queue_counters_check"
+            | "user_package_usage_bytes_check"
+            | "traffic_usage_bytes_check" => {
                 permanent("bytes_out_of_range", "bytes may not be negative")
             }
             _ => return Error::internal(error),
@@ -68,9 +78,24 @@ mod tests {
     #[case("22007", "", "time_out_of_range", ErrorKind::InvalidArgument)]
     #[case("22008", "", "time_out_of_range", ErrorKind::InvalidArgument)]
     #[case("22003", "", "number_overflow", ErrorKind::InvalidArgument)]
-    #[case("23503", "node_server_heartbeat_node_server_fk", "unknown_server", ErrorKind::InvalidArgument)]
-    #[case("23505", "package_queue_one_active_per_user_key", "transaction_conflict", ErrorKind::Unavailable)]
-    #[case("23514", "package_queue_counters_range_check", "number_overflow", ErrorKind::InvalidArgument)]
+    #[case(
+        "23503",
+        "node_server_heartbeat_node_server_fk",
+        "unknown_server",
+        ErrorKind::InvalidArgument
+    )]
+    #[case(
+        "23505",
+        "package_queue_one_active_per_user_key",
+        "transaction_conflict",
+        ErrorKind::Unavailable
+    )]
+    #[case(
+        "23514",
+        "package_queue_counters_range_check",
+        "number_overflow",
+        ErrorKind::InvalidArgument
+    )]
     #[case("55P03", "", "locked", ErrorKind::Unavailable)]
     #[case("42P01", "", "internal", ErrorKind::Internal)]
     fn a_sqlstate_and_a_constraint_name_make_one_error(
@@ -91,7 +116,10 @@ mod tests {
     #[case::broken_rule("23514", true)]
     #[case::locked_row("55P03", true)]
     #[case::outage("08006", false)]
-    fn only_a_fault_of_some_rows_is_looked_for_in_each(#[case] sqlstate: &str, #[case] of_one: bool) {
+    fn only_a_fault_of_some_rows_is_looked_for_in_each(
+        #[case] sqlstate: &str,
+        #[case] of_one: bool,
+    ) {
         let error = from_sqlstate(sqlstate, "", sqlx::Error::RowNotFound);
         assert_eq!(error.may_lie_in_one_of_several(), of_one);
     }

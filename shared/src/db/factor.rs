@@ -1,7 +1,7 @@
 //! [`Factor`] on the wire, a `numeric(7, 4)`.
 //!
-//! A `numeric` travels as digits to the base 10,000: the one before the point and the one after it are the factor's
-//! units. A decimal type in between costs a division for each raw row.
+//! A `numeric` travels as digits to the base 10,000: the one before the point and the one after it
+//! are the factor's units. A decimal type in between costs a division for each raw row.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -41,7 +41,12 @@ impl Encode<'_, Postgres> for Factor {
 
 /// Number of digits, weight of the first, sign, scale, then the digits.
 fn from_wire(bytes: &[u8]) -> Result<Factor, BoxDynError> {
-    let mut numbers = bytes.as_chunks::<2>().0.iter().copied().map(i16::from_be_bytes);
+    let mut numbers = bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .copied()
+        .map(i16::from_be_bytes);
     let mut header = || numbers.next().ok_or("a factor ends before its digits");
     let (_, weight, sign, _) = (header()?, header()?, header()?, header()?);
     if sign != POSITIVE {
@@ -52,7 +57,11 @@ fn from_wire(bytes: &[u8]) -> Result<Factor, BoxDynError> {
         let unit = match weight {
             0 => BASE,
             -1 => 1,
-            _ => return Err("a factor is too large or has more than four digits after the point".into()),
+            _ => {
+                return Err(
+                    "a factor is too large or has more than four digits after the point".into(),
+                );
+            }
         };
         units += i32::from(digit) * unit;
     }
@@ -60,8 +69,18 @@ fn from_wire(bytes: &[u8]) -> Result<Factor, BoxDynError> {
 }
 
 fn to_wire(factor: Factor) -> Result<[i16; 6], BoxDynError> {
-    let (whole, rest) = (factor.units().div_euclid(BASE), factor.units().rem_euclid(BASE));
-    Ok([2, 0, POSITIVE, SCALE, i16::try_from(whole)?, i16::try_from(rest)?])
+    let (whole, rest) = (
+        factor.units().div_euclid(BASE),
+        factor.units().rem_euclid(BASE),
+    );
+    Ok([
+        2,
+        0,
+        POSITIVE,
+        SCALE,
+        i16::try_from(whole)?,
+        i16::try_from(rest)?,
+    ])
 }
 
 #[cfg(test)]
@@ -71,7 +90,10 @@ mod tests {
     use super::*;
 
     fn bytes(numbers: &[i16]) -> Vec<u8> {
-        numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+        numbers
+            .iter()
+            .flat_map(|number| number.to_be_bytes())
+            .collect()
     }
 
     #[rstest]
@@ -95,8 +117,13 @@ mod tests {
     }
 
     #[rstest]
-    fn a_factor_is_written_as_it_is_read(#[values(0, 1, 5_000, 10_000, 12_345, 1_000_000)] units: i32) {
+    fn a_factor_is_written_as_it_is_read(
+        #[values(0, 1, 5_000, 10_000, 12_345, 1_000_000)] units: i32,
+    ) {
         let factor = Factor::from_units(units);
-        assert_eq!(from_wire(&bytes(&to_wire(factor).unwrap())).unwrap(), factor);
+        assert_eq!(
+            from_wire(&bytes(&to_wire(factor).unwrap())).unwrap(),
+            factor
+        );
     }
 }

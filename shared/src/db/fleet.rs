@@ -3,16 +3,19 @@
 use serde_json::Value;
 
 use super::{Connection, stored};
-use crate::domain::node::{NodeClient, NodeServerDetails, NodeServerMetrics, NodeServerStatus, NodeServerSummary};
+use crate::domain::node::{
+    NodeClient, NodeServerDetails, NodeServerMetrics, NodeServerStatus, NodeServerSummary,
+};
 use crate::domain::page::Page;
 use crate::error::Error;
 use crate::events::usage_report::Metrics;
 
 /// A page of node servers by id, all or those in one status; and how many they are.
 ///
-/// Here and below, what belongs to a row is looked up by row: a plan that does not know the limit would rather read the
-/// other table whole. Each way to look has an arm of its own, of which one runs, so that one plan is good for all;
-/// `between` keeps the planner from reading all servers by their key, throwing away those in another status.
+/// Here and below, what belongs to a row is looked up by row: a plan that does not know the limit
+/// would rather read the other table whole. Each way to look has an arm of its own, of which one
+/// runs, so that one plan is good for all; `between` keeps the planner from reading all servers by
+/// their key, throwing away those in another status.
 pub async fn list_servers(
     connection: &mut Connection,
     status: Option<NodeServerStatus>,
@@ -21,16 +24,21 @@ pub async fn list_servers(
     let status: Option<&'static str> = status.map(Into::into);
     let rows = sqlx::query!(
         r#"/* fleet.list_servers */
-        select s.id as "id!", s.name as "name!", s.compatibility::text as "compatibility!", s.status::text as "status!",
-            (select last_online_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_online_at,
-            (select last_traffic_at from telecom.node_server_heartbeat h where h.node_server_id = s.id) as last_traffic_at,
-            (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
+        select s.id as "id!", s.name as "name!", s.compatibility::text as "compatibility!",
+        s.status::text as "status!",
+            (select last_online_at from telecom.node_server_heartbeat h
+            where h.node_server_id = s.id) as last_online_at,
+            (select last_traffic_at from telecom.node_server_heartbeat h
+            where h.node_server_id = s.id) as last_traffic_at,
+            (select count(*) from telecom.node_client c
+            where c.node_server_id = s.id) as "client_count!"
         from (
             (select id, name, compatibility, status from telecom.node_server
              where $1::text is null order by id limit $2 offset $3)
             union all
             (select id, name, compatibility, status from telecom.node_server
-             where status between $1::text::telecom.node_server_status and $1::text::telecom.node_server_status
+             where status between $1::text::telecom.node_server_status
+             and $1::text::telecom.node_server_status
              order by status, id limit $2 offset $3)
         ) s
         order by s.id"#,
@@ -66,15 +74,23 @@ pub async fn list_servers(
 }
 
 /// All there is about a node server, secrets included.
-pub async fn show_server(connection: &mut Connection, id: i32) -> Result<Option<NodeServerDetails>, Error> {
+pub async fn show_server(
+    connection: &mut Connection,
+    id: i32,
+) -> Result<Option<NodeServerDetails>, Error> {
     let row = sqlx::query!(
         r#"/* fleet.show_server */
-        select s.id, s.name, s.compatibility::text as "compatibility!", s.status::text as "status!", s.server_config,
-            s.created_at, s.updated_at, h.last_online_at as "last_online_at?", h.metrics_at as "metrics_at?",
+        select s.id, s.name, s.compatibility::text as "compatibility!",
+        s.status::text as "status!", s.server_config,
+            s.created_at, s.updated_at, h.last_online_at as "last_online_at?",
+            h.metrics_at as "metrics_at?",
             h.last_traffic_at as "last_traffic_at?", h.clock_skew_seconds as "clock_skew_seconds?",
-            h.cpu_percent, h.memory_used_bytes, h.memory_total_bytes, h.disk_used_bytes, h.disk_total_bytes, h.load1,
-            h.online_users, h.uptime_seconds, h.upload_bytes_per_second, h.download_bytes_per_second,
-            (select count(*) from telecom.node_client c where c.node_server_id = s.id) as "client_count!"
+            h.cpu_percent, h.memory_used_bytes, h.memory_total_bytes, h.disk_used_bytes,
+            h.disk_total_bytes, h.load1,
+            h.online_users, h.uptime_seconds, h.upload_bytes_per_second,
+            h.download_bytes_per_second,
+            (select count(*) from telecom.node_client c
+            where c.node_server_id = s.id) as "client_count!"
         from telecom.node_server s
         left join telecom.node_server_heartbeat h on h.node_server_id = s.id
         where s.id = $1"#,
@@ -106,7 +122,10 @@ pub async fn show_server(connection: &mut Connection, id: i32) -> Result<Option<
             last_traffic_at: row.last_traffic_at,
         },
         server_config: row.server_config,
-        metrics: row.metrics_at.map(|measured_at| NodeServerMetrics { measured_at, metrics }),
+        metrics: row.metrics_at.map(|measured_at| NodeServerMetrics {
+            measured_at,
+            metrics,
+        }),
         clock_skew_seconds: row.clock_skew_seconds,
         created_at: row.created_at,
         updated_at: row.updated_at,
@@ -125,7 +144,11 @@ pub enum Clients {
 }
 
 /// A page of node clients by id, secrets included.
-pub async fn list_clients(connection: &mut Connection, which: Clients, page: Page) -> Result<Vec<NodeClient>, Error> {
+pub async fn list_clients(
+    connection: &mut Connection,
+    which: Clients,
+    page: Page,
+) -> Result<Vec<NodeClient>, Error> {
     let (server, client) = match which {
         Clients::All => (None, None),
         Clients::OfServer(id) => (Some(id), None),
@@ -133,19 +156,26 @@ pub async fn list_clients(connection: &mut Connection, which: Clients, page: Pag
     };
     let rows = sqlx::query!(
         r#"/* fleet.list_clients */
-        select c.id as "id!", c.name as "name!", c.node_server_id as "node_server_id!", s.name as server_name,
+        select c.id as "id!", c.name as "name!", c.node_server_id as "node_server_id!",
+        s.name as server_name,
             s.status::text as "status!", c.traffic_factor::float8 as "traffic_factor!",
-            c.display_order as "display_order!", c.speed_limit_bits_per_second as speed_limit, c.country as "country!",
-            c.location as "location!", c.route_class as "route_class!", c.access_groups as "access_groups!",
-            c.client_config as "client_config!: Value", c.created_at as "created_at!", c.updated_at as "updated_at!"
+            c.display_order as "display_order!", c.speed_limit_bits_per_second as speed_limit,
+            c.country as "country!",
+            c.location as "location!", c.route_class as "route_class!",
+            c.access_groups as "access_groups!",
+            c.client_config as "client_config!: Value", c.created_at as "created_at!",
+            c.updated_at as "updated_at!"
         from (
-            (select * from telecom.node_client where $1::int is null and $2::int is null order by id limit $3 offset $4)
+            (select * from telecom.node_client where $1::int is null and $2::int is null
+            order by id limit $3 offset $4)
             union all
-            (select * from telecom.node_client where node_server_id = $1 order by id limit $3 offset $4)
+            (select * from telecom.node_client where node_server_id = $1 order by id
+            limit $3 offset $4)
             union all
             (select * from telecom.node_client where id = $2 limit $3 offset $4)
         ) c
-        cross join lateral (select name, status from telecom.node_server where id = c.node_server_id limit 1) s
+        cross join lateral (select name, status from telecom.node_server
+        where id = c.node_server_id limit 1) s
         order by c.id"#,
         server,
         client,

@@ -5,10 +5,16 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::Connection;
 use crate::error::Error;
 
-/// Creates the partitions of raw rows for `days` days from `first_day`; answers how many were missing.
-pub async fn create_partitions(connection: &mut Connection, first_day: NaiveDate, days: i32) -> Result<i32, Error> {
+/// Creates the partitions of raw rows for `days` days from `first_day`; answers how many were
+/// missing.
+pub async fn create_partitions(
+    connection: &mut Connection,
+    first_day: NaiveDate,
+    days: i32,
+) -> Result<i32, Error> {
     let created = sqlx::query_scalar!(
-        r#"/* maintenance.create_partitions */ select telecom.create_traffic_usage_partitions($1, $2) as "created!""#,
+        r#"/* maintenance.create_partitions */ select telecom.create_traffic_usage_partitions($1,
+        $2) as "created!""#,
         first_day,
         days
     )
@@ -17,10 +23,15 @@ pub async fn create_partitions(connection: &mut Connection, first_day: NaiveDate
     Ok(created)
 }
 
-/// Drops the partitions of days before `first_kept_day` whose rows are all billed; answers how many.
-pub async fn drop_partitions(connection: &mut Connection, first_kept_day: NaiveDate) -> Result<i32, Error> {
+/// Drops the partitions of days before `first_kept_day` whose rows are all billed; answers how
+/// many.
+pub async fn drop_partitions(
+    connection: &mut Connection,
+    first_kept_day: NaiveDate,
+) -> Result<i32, Error> {
     let dropped = sqlx::query_scalar!(
-        r#"/* maintenance.drop_partitions */ select telecom.drop_traffic_usage_partitions($1) as "dropped!""#,
+        r#"/* maintenance.drop_partitions */
+        select telecom.drop_traffic_usage_partitions($1) as "dropped!""#,
         first_kept_day
     )
     .fetch_one(connection)
@@ -29,7 +40,11 @@ pub async fn drop_partitions(connection: &mut Connection, first_kept_day: NaiveD
 }
 
 /// Deletes ids of billed reports received before `before`, at most `limit`; answers how many.
-pub async fn delete_reports(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+pub async fn delete_reports(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* maintenance.delete_reports */
         delete from telecom.usage_report where report_id = any(array(
@@ -45,8 +60,13 @@ pub async fn delete_reports(connection: &mut Connection, before: DateTime<Utc>, 
     Ok(done.rows_affected())
 }
 
-/// Deletes quarantined reports received before `before`, with their lines, at most `limit`; returns how many.
-pub async fn delete_quarantined(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+/// Deletes quarantined reports received before `before`, with their lines, at most `limit`; returns
+/// how many.
+pub async fn delete_quarantined(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* maintenance.delete_quarantined */
         delete from telecom.quarantined_report where usage_report_seq = any(array(
@@ -61,7 +81,11 @@ pub async fn delete_quarantined(connection: &mut Connection, before: DateTime<Ut
 }
 
 /// Deletes hourly usage of hours before `before`, at most about `limit` rows; answers how many.
-pub async fn delete_usage(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+pub async fn delete_usage(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* maintenance.delete_usage */
         delete from telecom.user_package_usage where ctid = any(array(
@@ -95,7 +119,11 @@ pub async fn delete_accepted_usage(
 }
 
 /// Deletes runs of the billing job begun before `before`, at most `limit`; returns how many.
-pub async fn delete_billing_runs(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+pub async fn delete_billing_runs(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* maintenance.delete_billing_runs */
         delete from telecom.billing_run where id = any(array(
@@ -110,7 +138,11 @@ pub async fn delete_billing_runs(connection: &mut Connection, before: DateTime<U
 }
 
 /// Deletes ids of billing messages applied before `before`, at most `limit`; answers how many.
-pub async fn delete_batches(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+pub async fn delete_batches(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* maintenance.delete_batches */
         delete from telecom.billing_batch where id = any(array(

@@ -1,7 +1,10 @@
-//! All SQL. Every statement is static, starts with its own name as a comment (so that it can be found in
-//! `pg_stat_statements` and in logs) and is checked against the schema at compile time.
+//! All SQL. Every statement is static, starts with its own name as a comment (so that it can be
+//! found in `pg_stat_statements` and in logs) and is checked against the schema at compile time.
 
-#![expect(clippy::as_conversions, reason = "`query!` writes the type of a parameter as a cast")]
+#![expect(
+    clippy::as_conversions,
+    reason = "`query!` writes the type of a parameter as a cast"
+)]
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -54,18 +57,18 @@ type Transaction<'c> = sqlx::Transaction<'c, Postgres>;
 
 const CONFLICT_RETRIES: usize = 5;
 
-/// Limits of every connection, whatever the database's own are. A statement ends when its client is gone (a process that
-/// was killed, a call that was given up): the database checks twice a second. No lock is waited for longer than a delivery
-/// can afford: a row that is locked by hand must not stall the users of all others. A transaction whose client stands
-/// still releases its locks.
+/// Limits of every connection, whatever the database's own are. A statement ends when its client is
+/// gone (a process that was killed, a call that was given up): the database checks twice a second.
+/// No lock is waited for longer than a delivery can afford: a row that is locked by hand must not
+/// stall the users of all others. A transaction whose client stands still releases its locks.
 const CONNECTION_LIMITS: &str = "/* db.connect */ set client_connection_check_interval = '500ms'; \
      /* db.connect */ set lock_timeout = '5s'; \
      /* db.connect */ set idle_in_transaction_session_timeout = '60s'";
 
 /// A pool that connects at its first use, not here.
 ///
-/// A frozen function reaps nothing and is told of nothing: connections are pinged before use, but only after
-/// they stood idle for long enough to have been cut.
+/// A frozen function reaps nothing and is told of nothing: connections are pinged before use, but
+/// only after they stood idle for long enough to have been cut.
 #[must_use]
 pub fn connect(config: &DatabaseConfig) -> PgPool {
     const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
@@ -77,8 +80,12 @@ pub fn connect(config: &DatabaseConfig) -> PgPool {
         .test_before_acquire(false)
         .after_connect(move |connection, _| {
             Box::pin(async move {
-                let role = role.map(|role| format!("; /* db.connect */ set role {role}")).unwrap_or_default();
-                connection.execute(format!("{CONNECTION_LIMITS}{role}").as_str()).await?;
+                let role = role
+                    .map(|role| format!("; /* db.connect */ set role {role}"))
+                    .unwrap_or_default();
+                connection
+                    .execute(format!("{CONNECTION_LIMITS}{role}").as_str())
+                    .await?;
                 Ok(())
             })
         })
@@ -93,17 +100,21 @@ pub fn connect(config: &DatabaseConfig) -> PgPool {
         .connect_lazy_with(config.connect.clone())
 }
 
-/// A connection on loan from the pool. Dropped before it is [returned](Loan::give_back), it is closed.
+/// A connection on loan from the pool. Dropped before it is [returned](Loan::give_back), it is
+/// closed.
 ///
-/// A future that owns a connection may be dropped at any `await`: its deadline passed, or its caller cancelled. In the
-/// middle of `BEGIN`, of a statement or of `COMMIT` nothing is known of the connection's state: put back into the pool, it
-/// could show its next user a frozen snapshot or carry a setting that is not theirs (sqlx's own transactions do that when
-/// they are dropped within `BEGIN`). The database notices a closed connection and ends its transaction.
+/// A future that owns a connection may be dropped at any `await`: its deadline passed, or its
+/// caller cancelled. In the middle of `BEGIN`, of a statement or of `COMMIT` nothing is known of
+/// the connection's state: put back into the pool, it could show its next user a frozen snapshot or
+/// carry a setting that is not theirs (sqlx's own transactions do that when they are dropped within
+/// `BEGIN`). The database notices a closed connection and ends its transaction.
 struct Loan(ScopeGuard<PoolConnection<Postgres>, fn(PoolConnection<Postgres>)>);
 
 impl Loan {
     async fn from(pool: &PgPool) -> Result<Self, Error> {
-        Ok(Self(guard(pool.acquire().await?, |connection| drop(connection.detach()))))
+        Ok(Self(guard(pool.acquire().await?, |connection| {
+            drop(connection.detach())
+        })))
     }
 
     /// Its work is done, and no transaction of it is under way.
@@ -112,8 +123,8 @@ impl Loan {
     }
 }
 
-/// Runs work that needs no transaction: a statement that reads, which sees one instant by itself, or independent
-/// statements. An explicit transaction would cost as much as a short statement.
+/// Runs work that needs no transaction: a statement that reads, which sees one instant by itself,
+/// or independent statements. An explicit transaction would cost as much as a short statement.
 pub async fn on_connection<T>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
@@ -124,24 +135,30 @@ pub async fn on_connection<T>(
     result
 }
 
-/// Runs several statements that read, all of which see the same instant. The database cancels a statement when the
-/// [deadline] has passed.
+/// Runs several statements that read, all of which see the same instant. The database cancels a
+/// statement when the [deadline] has passed.
 ///
-/// The transaction is not committed: there is nothing to keep, and the rollback travels with the pool's ping.
+/// The transaction is not committed: there is nothing to keep, and the rollback travels with the
+/// pool's ping.
 pub async fn read_tx<T>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut loan = Loan::from(pool).await?;
-    let mut tx = begin(&mut loan.0, "/* db.read_tx */ begin isolation level repeatable read, read only").await?;
+    let mut tx = begin(
+        &mut loan.0,
+        "/* db.read_tx */ begin isolation level repeatable read, read only",
+    )
+    .await?;
     let result = work(&mut tx).await;
     drop(tx);
     loan.give_back();
     result
 }
 
-/// Runs a transaction that writes, and commits it if `work` succeeds. When the database ends it in favour of another
-/// one (serialization failure, deadlock), it runs again, a few times; `name` appears in the log then.
+/// Runs a transaction that writes, and commits it if `work` succeeds. When the database ends it in
+/// favour of another one (serialization failure, deadlock), it runs again, a few times; `name`
+/// appears in the log then.
 pub async fn write_tx<T>(
     pool: &PgPool,
     name: &'static str,
@@ -154,11 +171,21 @@ pub async fn write_tx<T>(
     (|| write_once(pool, work.clone()))
         .retry(backoff)
         .when(Error::is_conflict)
-        .notify(|error, after| tracing::warn!(transaction = name, cause = error.cause(), ?after, "transaction retried"))
+        .notify(|error, after| {
+            tracing::warn!(
+                transaction = name,
+                cause = error.cause(),
+                ?after,
+                "transaction retried"
+            )
+        })
         .await
 }
 
-async fn write_once<T>(pool: &PgPool, work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+async fn write_once<T>(
+    pool: &PgPool,
+    work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
+) -> Result<T, Error> {
     let mut loan = Loan::from(pool).await?;
     let mut tx = begin(&mut loan.0, "/* db.write_tx */ begin").await?;
     let result = work(&mut tx).await;
@@ -172,8 +199,8 @@ async fn write_once<T>(pool: &PgPool, work: impl AsyncFnOnce(&mut Connection) ->
     result
 }
 
-/// Runs a part of a transaction that may fail without the rest: what it wrote is undone then, and its error is inside the
-/// result. An error outside means that the transaction is lost.
+/// Runs a part of a transaction that may fail without the rest: what it wrote is undone then, and
+/// its error is inside the result. An error outside means that the transaction is lost.
 pub async fn try_to<T>(
     tx: &mut Connection,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
@@ -187,36 +214,51 @@ pub async fn try_to<T>(
     Ok(result)
 }
 
-/// Lets the statements of this transaction wait only briefly for a lock: for one that can go on without the row.
+/// Lets the statements of this transaction wait only briefly for a lock: for one that can go on
+/// without the row.
 pub async fn wait_briefly_for_locks(tx: &mut Connection) -> Result<(), Error> {
-    tx.execute("/* db.wait_briefly_for_locks */ set local lock_timeout = '500ms'").await?;
+    tx.execute("/* db.wait_briefly_for_locks */ set local lock_timeout = '500ms'")
+        .await?;
     Ok(())
 }
 
 /// Begins, and sets the limit, in one message: a number cannot be a parameter there.
-async fn begin<'c>(connection: &'c mut Connection, begin: &'static str) -> Result<Transaction<'c>, Error> {
-    let Some(left) = deadline::left() else { return Ok(connection.begin_with(begin).await?) };
-    // For this transaction alone: a proxy may give the connection to another client after it. 0 would mean no limit.
+async fn begin<'c>(
+    connection: &'c mut Connection,
+    begin: &'static str,
+) -> Result<Transaction<'c>, Error> {
+    let Some(left) = deadline::left() else {
+        return Ok(connection.begin_with(begin).await?);
+    };
+    // For this transaction alone: a proxy may give the connection to another client after it. 0
+    // would mean no limit.
     let limit_ms = left.as_millis().max(1);
-    Ok(connection.begin_with(format!("{begin}; set local statement_timeout = {limit_ms}")).await?)
+    Ok(connection
+        .begin_with(format!("{begin}; set local statement_timeout = {limit_ms}"))
+        .await?)
 }
 
 /// One of the names that a column of an enumerated type may hold.
 fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
-    name.parse().map_err(|_| Error::internal(format!("the database holds an unknown {name:?}")))
+    name.parse()
+        .map_err(|_| Error::internal(format!("the database holds an unknown {name:?}")))
 }
 
-/// Brings the schema up to date, and who may do what in it. Migrations that it does not know are of newer code, which was
-/// taken back: this code runs on their schema, and a way back must not end here.
+/// Brings the schema up to date, and who may do what in it. Migrations that it does not know are of
+/// newer code, which was taken back: this code runs on their schema, and a way back must not end
+/// here.
 ///
-/// The list of applied migrations is in `public`, said explicitly: a role of the schema's name would look for it in
-/// the schema first, not find it there, and begin again.
+/// The list of applied migrations is in `public`, said explicitly: a role of the schema's name
+/// would look for it in the schema first, not find it there, and begin again.
 pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!("/* migrate.search_path */ set search_path = public").execute(&mut *connection).await?;
+    sqlx::query!("/* migrate.search_path */ set search_path = public")
+        .execute(&mut *connection)
+        .await?;
     lock_migrations(connection).await?;
     let migrated = run_migrations(connection).await;
     sqlx::query_scalar!(
-        r#"/* migrate.unlock */ select pg_advisory_unlock(hashtextextended('migrate', 0)) as "unlocked!""#
+        r#"/* migrate.unlock */ select pg_advisory_unlock(hashtextextended('migrate',
+        0)) as "unlocked!""#
     )
     .fetch_one(connection)
     .await?;
@@ -225,21 +267,29 @@ pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
 
 async fn run_migrations(connection: &mut Connection) -> Result<(), Error> {
     drop_invalid_indexes(connection).await?;
-    let mut migrator = Migrator { migrations: Cow::Borrowed(&MIGRATOR.migrations), ..Migrator::DEFAULT };
+    let mut migrator = Migrator {
+        migrations: Cow::Borrowed(&MIGRATOR.migrations),
+        ..Migrator::DEFAULT
+    };
     migrator.set_ignore_missing(true);
     migrator.set_locking(false);
-    migrator.run_direct(connection).await.map_err(Error::internal)?;
+    migrator
+        .run_direct(connection)
+        .await
+        .map_err(Error::internal)?;
     grant(connection).await
 }
 
-/// Waits for another migration of this database. The migrator's own lock waits within a statement, and `create index
-/// concurrently` of the run that has the lock waits for the end of all statements: a deadlock.
+/// Waits for another migration of this database. The migrator's own lock waits within a statement,
+/// and `create index concurrently` of the run that has the lock waits for the end of all
+/// statements: a deadlock.
 async fn lock_migrations(connection: &mut Connection) -> Result<(), Error> {
     const POLL: Duration = Duration::from_millis(500);
     const MOST_POLLS: usize = 1_800;
     for _ in 0..MOST_POLLS {
         let locked = sqlx::query_scalar!(
-            r#"/* migrate.lock */ select pg_try_advisory_lock(hashtextextended('migrate', 0)) as "locked!""#
+            r#"/* migrate.lock */ select pg_try_advisory_lock(hashtextextended('migrate',
+            0)) as "locked!""#
         );
         if locked.fetch_one(&mut *connection).await? {
             return Ok(());
@@ -249,8 +299,9 @@ async fn lock_migrations(connection: &mut Connection) -> Result<(), Error> {
     Err(Error::unavailable("another migration does not end"))
 }
 
-/// Drops what a `create index concurrently` that failed or was killed has left: no query uses it, each write maintains it,
-/// and a repeat of the migration would find its name taken. One that is being built is left alone.
+/// Drops what a `create index concurrently` that failed or was killed has left: no query uses it,
+/// each write maintains it, and a repeat of the migration would find its name taken. One that is
+/// being built is left alone.
 async fn drop_invalid_indexes(connection: &mut Connection) -> Result<(), Error> {
     let names = sqlx::query_scalar!(
         r#"/* migrate.invalid_indexes */
@@ -259,24 +310,30 @@ async fn drop_invalid_indexes(connection: &mut Connection) -> Result<(), Error> 
         join pg_class c on c.oid = i.indexrelid
         join pg_namespace n on n.oid = c.relnamespace
         where n.nspname = 'telecom' and c.relkind = 'i' and not i.indisvalid
-            and not exists (select from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)"#
+            and not exists (select from pg_stat_progress_create_index p
+            where p.index_relid = i.indexrelid)"#
     )
     .fetch_all(&mut *connection)
     .await?;
     for name in names {
         tracing::warn!(name, "an index that was not built to its end is dropped");
-        connection.execute(format!("/* migrate.drop_index */ drop index concurrently {name}").as_str()).await?;
+        connection
+            .execute(format!("/* migrate.drop_index */ drop index concurrently {name}").as_str())
+            .await?;
     }
     Ok(())
 }
 
 /// Makes the roles that functions act as, and lets them do what they need.
 pub async fn grant(connection: &mut Connection) -> Result<(), Error> {
-    connection.execute(sqlx::raw_sql(include_str!("roles.sql"))).await?;
+    connection
+        .execute(sqlx::raw_sql(include_str!("roles.sql")))
+        .await?;
     Ok(())
 }
 
-/// Takes the transaction's share of a job that may run only once at a time; `false`: another one is at it.
+/// Takes the transaction's share of a job that may run only once at a time; `false`: another one is
+/// at it.
 pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Result<bool, Error> {
     let locked = sqlx::query_scalar!(
         r#"/* job.lock */ select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,

@@ -18,14 +18,16 @@ pub struct ClientFactor {
     pub traffic_factor: Factor,
 }
 
-/// The clients of each of the `servers` that exist, by ascending id; a server that is missing does not exist.
+/// The clients of each of the `servers` that exist, by ascending id; a server that is missing does
+/// not exist.
 pub async fn client_factors(
     connection: &mut Connection,
     servers: &[i32],
 ) -> Result<HashMap<i32, Vec<ClientFactor>>, Error> {
     let rows = sqlx::query!(
         r#"/* node.client_factors */
-        select s.id as node_server_id, c.id as "node_client_id?", c.traffic_factor as "traffic_factor?: Factor"
+        select s.id as node_server_id, c.id as "node_client_id?",
+        c.traffic_factor as "traffic_factor?: Factor"
         from telecom.node_server s
         left join telecom.node_client c on c.node_server_id = s.id
         where s.id = any($1)
@@ -37,8 +39,13 @@ pub async fn client_factors(
     let mut factors: HashMap<i32, Vec<ClientFactor>> = HashMap::new();
     for row in rows {
         let clients = factors.entry(row.node_server_id).or_default();
-        if let (Some(node_client_id), Some(traffic_factor)) = (row.node_client_id, row.traffic_factor) {
-            clients.push(ClientFactor { node_client_id, traffic_factor });
+        if let (Some(node_client_id), Some(traffic_factor)) =
+            (row.node_client_id, row.traffic_factor)
+        {
+            clients.push(ClientFactor {
+                node_client_id,
+                traffic_factor,
+            });
         }
     }
     Ok(factors)
@@ -46,10 +53,12 @@ pub async fn client_factors(
 
 /// Those of `servers` that exist.
 pub async fn existing(connection: &mut Connection, servers: &[i32]) -> Result<Vec<i32>, Error> {
-    let ids =
-        sqlx::query_scalar!(r#"/* node.existing */ select id from telecom.node_server where id = any($1)"#, servers)
-            .fetch_all(connection)
-            .await?;
+    let ids = sqlx::query_scalar!(
+        r#"/* node.existing */ select id from telecom.node_server where id = any($1)"#,
+        servers
+    )
+    .fetch_all(connection)
+    .await?;
     Ok(ids)
 }
 
@@ -64,7 +73,8 @@ pub struct Heartbeat {
     pub metrics: Option<(DateTime<Utc>, Metrics)>,
     /// When it was last seen carrying traffic. `None` if no report of these shows any.
     pub traffic_at: Option<DateTime<Utc>>,
-    /// End of the newest period minus when its report was sent. `None` if the queue did not say when that was.
+    /// End of the newest period minus when its report was sent. `None` if the queue did not say
+    /// when that was.
     pub clock_skew_seconds: Option<i32>,
 }
 
@@ -77,11 +87,13 @@ pub struct SkewedClock {
     pub clock_skew_seconds: i32,
 }
 
-/// The least skew that is logged. Reports are sent every minute, and a report may be a period late without a fault.
+/// The least skew that is logged. Reports are sent every minute, and a report may be a period late
+/// without a fault.
 pub const NOTABLE_SKEW_SECONDS: i32 = 90;
 
-/// Moves servers' last online time, metrics, last traffic and clock skew forward, never back. One row per server, sorted by
-/// server: the caller folds. Returns the servers whose skew is to be logged: notable, and not logged within the last hour.
+/// Moves servers' last online time, metrics, last traffic and clock skew forward, never back. One
+/// row per server, sorted by server: the caller folds. Returns the servers whose skew is to be
+/// logged: notable, and not logged within the last hour.
 pub async fn record_heartbeats(
     connection: &mut Connection,
     heartbeats: &[Heartbeat],
@@ -95,29 +107,53 @@ pub async fn record_heartbeats(
         |h| h.traffic_at,
         |h| h.clock_skew_seconds
     );
-    let metrics: Vec<Metrics> =
-        heartbeats.iter().map(|h| h.metrics.as_ref().map(|(_, metrics)| metrics.clone()).unwrap_or_default()).collect();
-    let (cpu, memory_used, memory_total, disk_used, disk_total) =
-        columns!(metrics, |m| m.cpu_percent, |m| m.memory_used, |m| m.memory_total, |m| m.disk_used, |m| m.disk_total);
-    let (load1, online_users, uptime, upload_rate, download_rate) =
-        columns!(metrics, |m| m.load1, |m| m.online_users, |m| m.uptime_seconds, |m| m.upload_rate, |m| m
-            .download_rate);
+    let metrics: Vec<Metrics> = heartbeats
+        .iter()
+        .map(|h| {
+            h.metrics
+                .as_ref()
+                .map(|(_, metrics)| metrics.clone())
+                .unwrap_or_default()
+        })
+        .collect();
+    let (cpu, memory_used, memory_total, disk_used, disk_total) = columns!(
+        metrics,
+        |m| m.cpu_percent,
+        |m| m.memory_used,
+        |m| m.memory_total,
+        |m| m.disk_used,
+        |m| m.disk_total
+    );
+    let (load1, online_users, uptime, upload_rate, download_rate) = columns!(
+        metrics,
+        |m| m.load1,
+        |m| m.online_users,
+        |m| m.uptime_seconds,
+        |m| m.upload_rate,
+        |m| m.download_rate
+    );
     let skewed = sqlx::query_as!(
         SkewedClock,
         r#"/* node.record_heartbeats */
         with beat as (insert into telecom.node_server_heartbeat as h (
-            node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes,
-            disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second,
+            node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes,
+            memory_total_bytes,
+            disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds,
+            upload_bytes_per_second,
             download_bytes_per_second, last_traffic_at, clock_skew_seconds, clock_skew_logged_at
         )
         select b.*, case when abs(b.clock_skew_seconds) >= $17 then $16::timestamptz end
         from unnest(
-            $1::int[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::bigint[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::float8[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::timestamptz[],
+            $1::int[], $2::timestamptz[], $3::timestamptz[], $4::float8[], $5::bigint[],
+            $6::bigint[], $7::bigint[],
+            $8::bigint[], $9::float8[], $10::bigint[], $11::bigint[], $12::bigint[],
+            $13::bigint[], $14::timestamptz[],
             $15::int[]
         ) as b (
-            node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes,
-            disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds, upload_bytes_per_second,
+            node_server_id, last_online_at, metrics_at, cpu_percent, memory_used_bytes,
+            memory_total_bytes,
+            disk_used_bytes, disk_total_bytes, load1, online_users, uptime_seconds,
+            upload_bytes_per_second,
             download_bytes_per_second, last_traffic_at, clock_skew_seconds
         )
         on conflict (node_server_id) do update set
@@ -126,9 +162,12 @@ pub async fn record_heartbeats(
             clock_skew_seconds = case when excluded.last_online_at > h.last_online_at
                 then excluded.clock_skew_seconds else h.clock_skew_seconds end,
             clock_skew_logged_at = case when excluded.last_online_at > h.last_online_at
-                    and (h.clock_skew_logged_at > excluded.clock_skew_logged_at - interval '1 hour') is not true
-                then coalesce(excluded.clock_skew_logged_at, h.clock_skew_logged_at) else h.clock_skew_logged_at end,
-            (metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes, disk_total_bytes, load1,
+                    and (h.clock_skew_logged_at > excluded.clock_skew_logged_at - interval '1
+                    hour') is not true
+                then coalesce(excluded.clock_skew_logged_at, h.clock_skew_logged_at)
+                else h.clock_skew_logged_at end,
+            (metrics_at, cpu_percent, memory_used_bytes, memory_total_bytes, disk_used_bytes,
+            disk_total_bytes, load1,
              online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second) = (
                 select case when newer then excluded.metrics_at else h.metrics_at end,
                     case when newer then excluded.cpu_percent else h.cpu_percent end,
@@ -139,9 +178,12 @@ pub async fn record_heartbeats(
                     case when newer then excluded.load1 else h.load1 end,
                     case when newer then excluded.online_users else h.online_users end,
                     case when newer then excluded.uptime_seconds else h.uptime_seconds end,
-                    case when newer then excluded.upload_bytes_per_second else h.upload_bytes_per_second end,
-                    case when newer then excluded.download_bytes_per_second else h.download_bytes_per_second end
-                from (values (coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false))) as v (newer)
+                    case when newer then excluded.upload_bytes_per_second
+                    else h.upload_bytes_per_second end,
+                    case when newer then excluded.download_bytes_per_second
+                    else h.download_bytes_per_second end
+                from (values (coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'),
+                false))) as v (newer)
             )
         where excluded.last_online_at > h.last_online_at
             or coalesce(excluded.metrics_at > coalesce(h.metrics_at, '-infinity'), false)

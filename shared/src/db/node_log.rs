@@ -1,5 +1,5 @@
-//! The log of servers' statuses. It is read, changed in memory, and written where it changed; the caller has locked the
-//! servers.
+//! The log of servers' statuses. It is read, changed in memory, and written where it changed; the
+//! caller has locked the servers.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,10 +20,11 @@ pub struct LateSigns {
     pub signs: Vec<Signs>,
 }
 
-/// Signs of life since `from` that arrived since `arrived_from` and fall into recorded outages, by server; those that are
-/// no further apart than `timeout` as one.
+/// Signs of life since `from` that arrived since `arrived_from` and fall into recorded outages, by
+/// server; those that are no further apart than `timeout` as one.
 ///
-/// For each sign the interval is looked up that it falls into: a server's intervals follow each other without a gap.
+/// For each sign the interval is looked up that it falls into: a server's intervals follow each
+/// other without a gap.
 pub async fn late_signs(
     connection: &mut Connection,
     arrived_from: DateTime<Utc>,
@@ -42,21 +43,25 @@ pub async fn late_signs(
                     where to_status = 'offline' and (until is null or until > $2)
                 ))
         ), late as (
-            select t.*, s.seen_at, s.seen_at - lag(s.seen_at) over (partition by t.id order by s.seen_at) <= $3 as follows
+            select t.*, s.seen_at, s.seen_at - lag(s.seen_at) over (partition by t.id
+            order by s.seen_at) <= $3 as follows
             from sign s
             cross join lateral (
                 select id, node_server_id, to_status, since
                 from telecom.node_status_transition
-                where node_server_id = s.node_server_id and since < s.seen_at and (until is null or until > s.seen_at)
+                where node_server_id = s.node_server_id and since < s.seen_at and (until is null
+                or until > s.seen_at)
                 order by since desc
                 limit 1
             ) t
             where s.seen_at >= $2 and t.to_status = 'offline'
         ), chain as (
-            select *, count(*) filter (where follows is not true) over (partition by id order by seen_at) as number
+            select *, count(*) filter (where follows is not true) over (partition by id
+            order by seen_at) as number
             from late
         )
-        select node_server_id as "node_server_id!", min(since) as "since!", min(seen_at) as "first!",
+        select node_server_id as "node_server_id!", min(since) as "since!",
+        min(seen_at) as "first!",
             max(seen_at) as "last!"
         from chain
         group by node_server_id, id, number
@@ -69,7 +74,10 @@ pub async fn late_signs(
     .await?;
     let mut late: BTreeMap<i32, LateSigns> = BTreeMap::new();
     for row in rows {
-        let of_server = late.entry(row.node_server_id).or_insert(LateSigns { since: row.since, signs: Vec::new() });
+        let of_server = late.entry(row.node_server_id).or_insert(LateSigns {
+            since: row.since,
+            signs: Vec::new(),
+        });
         of_server.signs.push((row.first, row.last));
     }
     Ok(late)
@@ -97,7 +105,8 @@ pub async fn has_arrived(
     Ok(arrived)
 }
 
-/// Silences between signs of life of one server, and those of all servers together where there are several.
+/// Silences between signs of life of one server, and those of all servers together where there are
+/// several.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Silences {
     /// Of each server.
@@ -106,8 +115,9 @@ pub struct Silences {
     pub of_all: Vec<Silence>,
 }
 
-/// Silences longer than `timeout` that touch `[since, until)`, for what no run of the job saw. It reads all that arrived
-/// since twice the timeout before: a server that was not silent then was heard at most a timeout before somebody who was.
+/// Silences longer than `timeout` that touch `[since, until)`, for what no run of the job saw. It
+/// reads all that arrived since twice the timeout before: a server that was not silent then was
+/// heard at most a timeout before somebody who was.
 pub async fn silences(
     connection: &mut Connection,
     (since, until): (DateTime<Utc>, DateTime<Utc>),
@@ -120,7 +130,8 @@ pub async fn silences(
             from telecom.usage_report
             where received_at >= $1::timestamptz - 2 * $3::interval
         ), silence as (
-            select node_server_id, lag(seen_at) over (partition by node_server_id order by seen_at) as since, seen_at as until
+            select node_server_id, lag(seen_at) over (partition by node_server_id
+            order by seen_at) as since, seen_at as until
             from sign
             union all
             select null, lag(seen_at) over (order by seen_at), seen_at
@@ -129,7 +140,8 @@ pub async fn silences(
         )
         select node_server_id, since as "since!", until as "until!"
         from silence
-        where until - since > $3 and until > $1 and since < $2 and since >= $1::timestamptz - 2 * $3::interval
+        where until - since > $3 and until > $1 and since < $2
+        and since >= $1::timestamptz - 2 * $3::interval
         order by until"#,
         since,
         until,
@@ -148,7 +160,8 @@ pub async fn silences(
     Ok(silences)
 }
 
-/// The logs of `servers`, each from the interval on before the one that begins at its moment, locked by the caller.
+/// The logs of `servers`, each from the interval on before the one that begins at its moment,
+/// locked by the caller.
 pub async fn logs(
     connection: &mut Connection,
     servers: &[(i32, DateTime<Utc>)],
@@ -156,13 +169,16 @@ pub async fn logs(
     let (ids, sinces) = columns!(servers, |server| server.0, |server| server.1);
     let rows = sqlx::query!(
         r#"/* node_log.logs */
-        select t.id as "id!", t.node_server_id as "node_server_id!", t.from_status::text, t.to_status::text as "to_status!",
+        select t.id as "id!", t.node_server_id as "node_server_id!", t.from_status::text,
+        t.to_status::text as "to_status!",
             t.since as "since!", t.until, t.detected_at as "detected_at!", t.actor_user_id, t.reason
         from unnest($1::int[], $2::timestamptz[]) as s (id, since)
         cross join lateral (
-            (select * from telecom.node_status_transition where node_server_id = s.id and since >= s.since)
+            (select * from telecom.node_status_transition where node_server_id = s.id
+            and since >= s.since)
             union all
-            (select * from telecom.node_status_transition where node_server_id = s.id and since < s.since
+            (select * from telecom.node_status_transition where node_server_id = s.id
+            and since < s.since
              order by since desc, until desc limit 1)
         ) t
         order by t.node_server_id, t.since, t.until nulls last, t.id"#,
@@ -171,14 +187,36 @@ pub async fn logs(
     )
     .fetch_all(connection)
     .await?;
-    let log = |&(node_server_id, _): &(i32, _)| (node_server_id, ServerLog { node_server_id, spells: Vec::new() });
+    let log = |&(node_server_id, _): &(i32, _)| {
+        (
+            node_server_id,
+            ServerLog {
+                node_server_id,
+                spells: Vec::new(),
+            },
+        )
+    };
     let mut logs: BTreeMap<i32, ServerLog> = servers.iter().map(log).collect();
     for row in rows {
-        let by = row.actor_user_id.zip(row.reason).map(|(actor, reason)| ByHand { actor, reason });
+        let by = row
+            .actor_user_id
+            .zip(row.reason)
+            .map(|(actor, reason)| ByHand { actor, reason });
         let from = row.from_status.as_deref().map(stored).transpose()?;
         let (id, to, detected_at) = (Some(row.id), stored(&row.to_status)?, row.detected_at);
-        let spell = Spell { id, from, to, since: row.since, until: row.until, detected_at, by };
-        logs.entry(row.node_server_id).or_default().spells.push(spell);
+        let spell = Spell {
+            id,
+            from,
+            to,
+            since: row.since,
+            until: row.until,
+            detected_at,
+            by,
+        };
+        logs.entry(row.node_server_id)
+            .or_default()
+            .spells
+            .push(spell);
     }
     Ok(logs)
 }
@@ -190,15 +228,28 @@ pub async fn write(
     after: &BTreeMap<i32, ServerLog>,
 ) -> Result<(), Error> {
     let stays = |log: &ServerLog, spell: &Spell| {
-        before.get(&log.node_server_id).is_some_and(|before| spell.id.is_some() && before.spells.contains(spell))
+        before
+            .get(&log.node_server_id)
+            .is_some_and(|before| spell.id.is_some() && before.spells.contains(spell))
     };
-    let spells = || after.values().flat_map(|log| log.spells.iter().map(move |spell| (log, spell)));
-    let kept: HashSet<i64> =
-        spells().filter(|(log, spell)| stays(log, spell)).filter_map(|(_, spell)| spell.id).collect();
-    let stored = before.values().flat_map(|log| &log.spells).filter_map(|spell| spell.id);
+    let spells = || {
+        after
+            .values()
+            .flat_map(|log| log.spells.iter().map(move |spell| (log, spell)))
+    };
+    let kept: HashSet<i64> = spells()
+        .filter(|(log, spell)| stays(log, spell))
+        .filter_map(|(_, spell)| spell.id)
+        .collect();
+    let stored = before
+        .values()
+        .flat_map(|log| &log.spells)
+        .filter_map(|spell| spell.id);
     let gone: Vec<i64> = stored.filter(|id| !kept.contains(id)).collect();
-    let new: Vec<(i32, &Spell)> =
-        spells().filter(|(log, spell)| !stays(log, spell)).map(|(log, spell)| (log.node_server_id, spell)).collect();
+    let new: Vec<(i32, &Spell)> = spells()
+        .filter(|(log, spell)| !stays(log, spell))
+        .map(|(log, spell)| (log.node_server_id, spell))
+        .collect();
     if !gone.is_empty() {
         delete(connection, &gone).await?;
     }
@@ -209,27 +260,43 @@ pub async fn write(
 }
 
 async fn delete(connection: &mut Connection, ids: &[i64]) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_log.delete */ delete from telecom.node_status_transition where id = any($1)"#, ids)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        r#"/* node_log.delete */ delete from telecom.node_status_transition where id = any($1)"#,
+        ids
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 async fn insert(connection: &mut Connection, spells: &[(i32, &Spell)]) -> Result<(), Error> {
     let (servers, sinces, untils, detected) =
-        columns!(spells, |s| s.0, |s| s.1.since, |s| s.1.until, |s| s.1.detected_at);
-    let from: Vec<Option<&str>> = spells.iter().map(|(_, spell)| spell.from.map(Into::into)).collect();
+        columns!(spells, |s| s.0, |s| s.1.since, |s| s.1.until, |s| s
+            .1
+            .detected_at);
+    let from: Vec<Option<&str>> = spells
+        .iter()
+        .map(|(_, spell)| spell.from.map(Into::into))
+        .collect();
     let to: Vec<&str> = spells.iter().map(|(_, spell)| spell.to.into()).collect();
-    let actors: Vec<Option<Uuid>> = spells.iter().map(|(_, spell)| spell.by.as_ref().map(|by| by.actor)).collect();
-    let reasons: Vec<Option<&str>> =
-        spells.iter().map(|(_, spell)| spell.by.as_ref().map(|by| by.reason.as_str())).collect();
+    let actors: Vec<Option<Uuid>> = spells
+        .iter()
+        .map(|(_, spell)| spell.by.as_ref().map(|by| by.actor))
+        .collect();
+    let reasons: Vec<Option<&str>> = spells
+        .iter()
+        .map(|(_, spell)| spell.by.as_ref().map(|by| by.reason.as_str()))
+        .collect();
     sqlx::query!(
         r#"/* node_log.insert */
         insert into telecom.node_status_transition
-            (node_server_id, from_status, to_status, since, until, detected_at, actor_user_id, reason)
-        select id, from_status::telecom.node_server_status, to_status::telecom.node_server_status, since, until, detected_at,
+            (node_server_id, from_status, to_status, since, until, detected_at, actor_user_id,
+            reason)
+        select id, from_status::telecom.node_server_status, to_status::telecom.node_server_status,
+        since, until, detected_at,
             actor, reason
-        from unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[],
+        from unnest($1::int[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+        $6::timestamptz[],
             $7::uuid[], $8::text[]) with ordinality
             as s (id, from_status, to_status, since, until, detected_at, actor, reason, position)
         order by position"#,

@@ -34,11 +34,13 @@ pub async fn heard(connection: &mut Connection) -> Result<Heard, Error> {
     })
 }
 
-/// Remembers when servers were judged and from when on silence counts, and what is to be settled of the time before.
+/// Remembers when servers were judged and from when on silence counts, and what is to be settled of
+/// the time before.
 pub async fn save_watch(connection: &mut Connection, heard: &Heard) -> Result<(), Error> {
     sqlx::query!(
         r#"/* node_status.save_watch */
-        update telecom.node_status_watch set ran_at = $1, heard_from = $2, unjudged_from = $3, is_settled = $4"#,
+        update telecom.node_status_watch set ran_at = $1, heard_from = $2, unjudged_from = $3,
+        is_settled = $4"#,
         heard.ran_at,
         heard.heard_from,
         heard.unjudged_from,
@@ -50,9 +52,13 @@ pub async fn save_watch(connection: &mut Connection, heard: &Heard) -> Result<()
 }
 
 /// Notes that no server was heard since `since`.
-pub async fn open_collection_outage(connection: &mut Connection, since: DateTime<Utc>) -> Result<(), Error> {
+pub async fn open_collection_outage(
+    connection: &mut Connection,
+    since: DateTime<Utc>,
+) -> Result<(), Error> {
     sqlx::query!(
-        r#"/* node_status.open_collection_outage */ insert into telecom.collection_outage (since) values ($1)"#,
+        r#"/* node_status.open_collection_outage */ insert into telecom.collection_outage (since)
+        values ($1)"#,
         since
     )
     .execute(connection)
@@ -61,7 +67,10 @@ pub async fn open_collection_outage(connection: &mut Connection, since: DateTime
 }
 
 /// Notes that servers are heard again since `until`.
-pub async fn close_collection_outage(connection: &mut Connection, until: DateTime<Utc>) -> Result<(), Error> {
+pub async fn close_collection_outage(
+    connection: &mut Connection,
+    until: DateTime<Utc>,
+) -> Result<(), Error> {
     sqlx::query!(
         r#"/* node_status.close_collection_outage */
         update telecom.collection_outage set until = greatest(since, $1) where until is null"#,
@@ -72,8 +81,9 @@ pub async fn close_collection_outage(connection: &mut Connection, until: DateTim
     Ok(())
 }
 
-/// Puts what is known in hindsight in place of the outages of the collection that are over and touch `[since, until)`. One
-/// that began longer than twice the timeout before it stays: of that time nothing was looked at.
+/// Puts what is known in hindsight in place of the outages of the collection that are over and
+/// touch `[since, until)`. One that began longer than twice the timeout before it stays: of that
+/// time nothing was looked at.
 pub async fn replace_collection_outages(
     connection: &mut Connection,
     (since, until): Silence,
@@ -87,7 +97,8 @@ pub async fn replace_collection_outages(
             delete from telecom.collection_outage
             where since >= $1::timestamptz - 2 * $3::interval and since < $2 and until > $1
         )
-        insert into telecom.collection_outage (since, until) select * from unnest($4::timestamptz[], $5::timestamptz[])"#,
+        insert into telecom.collection_outage (since, until) select *
+        from unnest($4::timestamptz[], $5::timestamptz[])"#,
         since,
         until,
         timeout as TimeDelta,
@@ -101,14 +112,19 @@ pub async fn replace_collection_outages(
 
 /// Notes that it is settled what servers were while nobody was judged.
 pub async fn set_settled(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_status.set_settled */ update telecom.node_status_watch set is_settled = true"#)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        r#"/* node_status.set_settled */ update telecom.node_status_watch set is_settled = true"#
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 /// All servers, or those of `ids`, by id.
-pub async fn watched(connection: &mut Connection, ids: Option<&[i32]>) -> Result<Vec<Watched>, Error> {
+pub async fn watched(
+    connection: &mut Connection,
+    ids: Option<&[i32]>,
+) -> Result<Vec<Watched>, Error> {
     let rows = sqlx::query!(
         r#"/* node_status.watched */
         select s.id, s.name, s.status::text as "status!", h.last_online_at as "last_online_at?",
@@ -124,18 +140,27 @@ pub async fn watched(connection: &mut Connection, ids: Option<&[i32]>) -> Result
     .await?;
     let servers = rows.into_iter().map(|row| {
         let logged = match (row.logged, row.since, row.detected_at) {
-            (Some(status), Some(since), Some(detected_at)) => {
-                Some(Logged { status: stored(&status)?, since, detected_at })
-            }
+            (Some(status), Some(since), Some(detected_at)) => Some(Logged {
+                status: stored(&status)?,
+                since,
+                detected_at,
+            }),
             _ => None,
         };
         let (name, status, last_online_at) = (row.name, stored(&row.status)?, row.last_online_at);
-        Ok(Watched { node_server_id: row.id, name, status, last_online_at, logged })
+        Ok(Watched {
+            node_server_id: row.id,
+            name,
+            status,
+            last_online_at,
+            logged,
+        })
     });
     servers.collect()
 }
 
-/// Locks servers in the order of their ids until the transaction ends: their statuses and logs are the caller's.
+/// Locks servers in the order of their ids until the transaction ends: their statuses and logs are
+/// the caller's.
 pub async fn lock(connection: &mut Connection, ids: &[i32]) -> Result<(), Error> {
     sqlx::query!(
         r#"/* node_status.lock */

@@ -7,9 +7,9 @@ use super::Connection;
 use crate::domain::node_status::StatusTimes;
 use crate::error::Error;
 
-/// Records the status of all servers for the hour of `now`, in the order of their ids; what is recorded of that hour already
-/// stays. Of a server that was never heard, and that nobody said anything else of, nothing is known. Answers how many rows
-/// are new.
+/// Records the status of all servers for the hour of `now`, in the order of their ids; what is
+/// recorded of that hour already stays. Of a server that was never heard, and that nobody said
+/// anything else of, nothing is known. Answers how many rows are new.
 pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* node_status_history.record */
@@ -18,7 +18,8 @@ pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u
         where status <> 'offline'
             or exists (select from telecom.node_server_heartbeat h where h.node_server_id = s.id)
         order by id
-        on conflict (date_trunc('hour', created_at at time zone 'UTC'), node_server_id) do nothing"#,
+        on conflict (date_trunc('hour', created_at at time zone 'UTC'),
+        node_server_id) do nothing"#,
         now
     )
     .execute(connection)
@@ -26,8 +27,8 @@ pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u
     Ok(done.rows_affected())
 }
 
-/// Seals the hours before `open_from`: the view leaves them out from its next refresh on, and readers at once. What was
-/// before `kept_from` may be deleted from now on, and is known to nobody.
+/// Seals the hours before `open_from`: the view leaves them out from its next refresh on, and
+/// readers at once. What was before `kept_from` may be deleted from now on, and is known to nobody.
 pub async fn seal(
     connection: &mut Connection,
     open_from: DateTime<Utc>,
@@ -46,17 +47,24 @@ pub async fn seal(
     Ok(())
 }
 
-/// Refreshes the view of the open hours, in a transaction, and tells the planner what is in it; readers go on meanwhile. The
-/// history grows evenly: autovacuum analyses that, and a sample of years would cost more than all the rest.
+/// Refreshes the view of the open hours, in a transaction, and tells the planner what is in it;
+/// readers go on meanwhile. The history grows evenly: autovacuum analyses that, and a sample of
+/// years would cost more than all the rest.
 pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
-    sqlx::query!(r#"/* node_status_history.refresh_view */ select telecom.refresh_node_status_view()"#)
-        .fetch_one(connection)
-        .await?;
+    sqlx::query!(
+        r#"/* node_status_history.refresh_view */ select telecom.refresh_node_status_view()"#
+    )
+    .fetch_one(connection)
+    .await?;
     Ok(())
 }
 
 /// Deletes snapshots of before `before`, at most `limit`; answers how many.
-pub async fn delete_snapshots(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+pub async fn delete_snapshots(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* node_status_history.delete_snapshots */
         delete from telecom.node_status_history where id = any(array(
@@ -74,9 +82,13 @@ pub async fn delete_snapshots(connection: &mut Connection, before: DateTime<Utc>
     Ok(done.rows_affected())
 }
 
-/// Deletes intervals and outages of the collection that ended before `before`, at most `limit` of each; answers how
-/// many.
-pub async fn delete_transitions(connection: &mut Connection, before: DateTime<Utc>, limit: i64) -> Result<u64, Error> {
+/// Deletes intervals and outages of the collection that ended before `before`, at most `limit` of
+/// each; answers how many.
+pub async fn delete_transitions(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* node_status_history.delete_transitions */
         with outages as (
@@ -108,10 +120,12 @@ pub enum Servers {
     OfUser(Uuid),
 }
 
-/// How long each of the servers was in which status in `[start, end)`, by server. What an administrator set is known
-/// throughout; the rest only while servers could be heard, and as far back as it is kept.
+/// How long each of the servers was in which status in `[start, end)`, by server. What an
+/// administrator set is known throughout; the rest only while servers could be heard, and as far
+/// back as it is kept.
 ///
-/// Of each server's log the intervals are read that begin in the range, and the one that it begins in.
+/// Of each server's log the intervals are read that begin in the range, and the one that it begins
+/// in.
 pub async fn status_times(
     connection: &mut Connection,
     servers: Servers,
@@ -155,9 +169,12 @@ pub async fn status_times(
             ) r
         )
         select server.id as "id!",
-            coalesce(extract(epoch from sum(length) filter (where to_status = 'online')), 0)::bigint as "online!",
-            coalesce(extract(epoch from sum(length) filter (where to_status = 'offline')), 0)::bigint as "offline!",
-            coalesce(extract(epoch from sum(length) filter (where to_status = 'maintenance')), 0)::bigint as "maintenance!"
+            coalesce(extract(epoch from sum(length) filter (where to_status = 'online')),
+            0)::bigint as "online!",
+            coalesce(extract(epoch from sum(length) filter (where to_status = 'offline')),
+            0)::bigint as "offline!",
+            coalesce(extract(epoch from sum(length) filter (where to_status = 'maintenance')),
+            0)::bigint as "maintenance!"
         from server
         left join spell on spell.id = server.id
         group by server.id
@@ -171,16 +188,27 @@ pub async fn status_times(
     .await?;
     let range = (end - start).num_seconds();
     let times = rows.into_iter().map(|row| {
-        let (online_seconds, offline_seconds, maintenance_seconds) = (row.online, row.offline, row.maintenance);
-        let known = [offline_seconds, maintenance_seconds].into_iter().fold(online_seconds, i64::saturating_add);
+        let (online_seconds, offline_seconds, maintenance_seconds) =
+            (row.online, row.offline, row.maintenance);
+        let known = [offline_seconds, maintenance_seconds]
+            .into_iter()
+            .fold(online_seconds, i64::saturating_add);
         let unknown_seconds = range.saturating_sub(known).max(0);
-        (row.id, StatusTimes { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds })
+        (
+            row.id,
+            StatusTimes {
+                online_seconds,
+                offline_seconds,
+                maintenance_seconds,
+                unknown_seconds,
+            },
+        )
     });
     Ok(times.collect())
 }
 
-/// The node clients that a user's active package opens, `(client, server)`, by display order, then id, at most `limit`;
-/// and how many there are.
+/// The node clients that a user's active package opens, `(client, server)`, by display order, then
+/// id, at most `limit`; and how many there are.
 pub async fn user_clients(
     connection: &mut Connection,
     user_id: Uuid,
@@ -199,5 +227,10 @@ pub async fn user_clients(
     .fetch_all(connection)
     .await?;
     let count = rows.first().map_or(0, |row| row.count);
-    Ok((rows.into_iter().map(|row| (row.id, row.node_server_id)).collect(), count))
+    Ok((
+        rows.into_iter()
+            .map(|row| (row.id, row.node_server_id))
+            .collect(),
+        count,
+    ))
 }

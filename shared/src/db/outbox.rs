@@ -19,9 +19,14 @@ pub enum Destination {
 }
 
 impl Destination {
-    const ALL: [Self; 3] = [Self::UserUsageBilling, Self::PackageExpiring, Self::EventBus];
+    const ALL: [Self; 3] = [
+        Self::UserUsageBilling,
+        Self::PackageExpiring,
+        Self::EventBus,
+    ];
 
-    /// As the database writes it. It goes over as text: a type of its own would cost look-ups on every new connection.
+    /// As the database writes it. It goes over as text: a type of its own would cost look-ups on
+    /// every new connection.
     fn as_str(self) -> &'static str {
         match self {
             Self::UserUsageBilling => "user_usage_billing",
@@ -53,7 +58,8 @@ pub struct OutboxMessage {
     pub trace: Option<String>,
 }
 
-/// Writes messages as they are made, leased to the caller until `send_after`: after the commit, the caller sends them.
+/// Writes messages as they are made, leased to the caller until `send_after`: after the commit, the
+/// caller sends them.
 ///
 /// By `COPY`: bodies are large, and the database stores one while the next is made.
 pub async fn insert(
@@ -62,7 +68,8 @@ pub async fn insert(
     created_at: DateTime<Utc>,
     send_after: DateTime<Utc>,
 ) -> Result<Vec<OutboxMessage>, Error> {
-    const STATEMENT: &str = "/* outbox.insert */ copy telecom.outbox (id, destination, detail_type, body, trace, \
+    const STATEMENT: &str = "/* outbox.insert */ copy telecom.outbox (id, destination, \
+        detail_type, body, trace, \
          created_at, send_after) from stdin with (format binary)";
     let mut copy = Copy::start(connection, STATEMENT).await?;
     let mut written = Vec::with_capacity(messages.size_hint().0);
@@ -83,8 +90,9 @@ pub async fn insert(
     Ok(written)
 }
 
-/// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`. Those for a destination that this
-/// code does not know were written by newer code, which was taken back: they wait for it.
+/// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`. Those
+/// for a destination that this code does not know were written by newer code, which was taken back:
+/// they wait for it.
 pub async fn lease(
     connection: &mut Connection,
     now: DateTime<Utc>,
@@ -126,22 +134,29 @@ pub async fn lease(
 
 /// When the oldest message that waits was written; none: none waits.
 pub async fn oldest(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
-    let oldest = sqlx::query_scalar!(r#"/* outbox.oldest */ select min(created_at) from telecom.outbox"#)
-        .fetch_one(connection)
-        .await?;
+    let oldest =
+        sqlx::query_scalar!(r#"/* outbox.oldest */ select min(created_at) from telecom.outbox"#)
+            .fetch_one(connection)
+            .await?;
     Ok(oldest)
 }
 
 /// Removes messages that have left.
 pub async fn delete(connection: &mut Connection, ids: &[Uuid]) -> Result<(), Error> {
-    sqlx::query!(r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#, ids)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#,
+        ids
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
 /// Remembers why messages did not leave; the sweep tries again.
-pub async fn record_failures(connection: &mut Connection, failures: &[(Uuid, String)]) -> Result<(), Error> {
+pub async fn record_failures(
+    connection: &mut Connection,
+    failures: &[(Uuid, String)],
+) -> Result<(), Error> {
     let (ids, errors) = columns!(failures, |f| f.0, |f| f.1.clone());
     sqlx::query!(
         r#"/* outbox.record_failures */

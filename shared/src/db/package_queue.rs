@@ -8,13 +8,17 @@ use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Locks the active items of `users`, in the order of users, until the transaction ends, and returns them in that order.
-/// A user without an active item is missing.
-pub async fn lock_active(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<ActiveItem>, Error> {
+/// Locks the active items of `users`, in the order of users, until the transaction ends, and
+/// returns them in that order. A user without an active item is missing.
+pub async fn lock_active(
+    connection: &mut Connection,
+    users: &[Uuid],
+) -> Result<Vec<ActiveItem>, Error> {
     let rows = sqlx::query_as!(
         ActiveItem,
         r#"/* package_queue.lock_active */
-        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent, q.expiring_event_at,
+        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
+        q.expiring_event_at,
             p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
@@ -43,13 +47,18 @@ pub async fn lock_items(connection: &mut Connection, items: &[i64]) -> Result<()
     Ok(())
 }
 
-/// As [`lock_active`], but waits for no lock: an item that another transaction has locked is missing. For a transaction
-/// that holds locks of other users already and must not wait out of their order.
-pub async fn lock_active_unless_locked(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<ActiveItem>, Error> {
+/// As [`lock_active`], but waits for no lock: an item that another transaction has locked is
+/// missing. For a transaction that holds locks of other users already and must not wait out of
+/// their order.
+pub async fn lock_active_unless_locked(
+    connection: &mut Connection,
+    users: &[Uuid],
+) -> Result<Vec<ActiveItem>, Error> {
     let rows = sqlx::query_as!(
         ActiveItem,
         r#"/* package_queue.lock_active_unless_locked */
-        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent, q.expiring_event_at,
+        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
+        q.expiring_event_at,
             p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
@@ -74,8 +83,12 @@ pub struct UserPackages {
     pub is_waiting: bool,
 }
 
-/// Looks at the items of `users` without a lock; a user with neither an active nor a waiting item is missing.
-pub async fn user_packages(connection: &mut Connection, users: &[Uuid]) -> Result<Vec<UserPackages>, Error> {
+/// Looks at the items of `users` without a lock; a user with neither an active nor a waiting item
+/// is missing.
+pub async fn user_packages(
+    connection: &mut Connection,
+    users: &[Uuid],
+) -> Result<Vec<UserPackages>, Error> {
     let rows = sqlx::query_as!(
         UserPackages,
         r#"/* package_queue.user_packages */
@@ -83,10 +96,12 @@ pub async fn user_packages(connection: &mut Connection, users: &[Uuid]) -> Resul
         from (
             select u.user_id,
                 exists (
-                    select from telecom.package_queue q where q.user_id = u.user_id and q.status = 'active'
+                    select from telecom.package_queue q where q.user_id = u.user_id
+                    and q.status = 'active'
                 ) as is_active,
                 exists (
-                    select from telecom.package_queue q where q.user_id = u.user_id and q.status = 'in_queue'
+                    select from telecom.package_queue q where q.user_id = u.user_id
+                    and q.status = 'in_queue'
                 ) as is_waiting
             from unnest($1::uuid[]) as u (user_id)
         ) as packages
@@ -99,7 +114,10 @@ pub async fn user_packages(connection: &mut Connection, users: &[Uuid]) -> Resul
 }
 
 /// Writes back items that [`lock_active`] locked in this transaction.
-pub async fn update_charged(connection: &mut Connection, items: &[ActiveItem]) -> Result<(), Error> {
+pub async fn update_charged(
+    connection: &mut Connection,
+    items: &[ActiveItem],
+) -> Result<(), Error> {
     let (ids, uploads, downloads, percents, expiring) = columns!(
         items,
         |item| item.id,
@@ -138,8 +156,8 @@ pub struct Item {
     pub user_id: Uuid,
 }
 
-/// Marks active items whose time is over as expiring, at most `limit`, and returns them. Marked and locked ones are left
-/// out.
+/// Marks active items whose time is over as expiring, at most `limit`, and returns them. Marked and
+/// locked ones are left out.
 pub async fn mark_time_expired(
     connection: &mut Connection,
     now: DateTime<Utc>,
@@ -165,9 +183,13 @@ pub async fn mark_time_expired(
     Ok(rows)
 }
 
-/// Locks active items that are marked as expiring, with ids after `after`, at most `limit`, in the order of ids; locked
-/// ones are left out.
-pub async fn lock_expiring(connection: &mut Connection, after: i64, limit: i64) -> Result<Vec<Item>, Error> {
+/// Locks active items that are marked as expiring, with ids after `after`, at most `limit`, in the
+/// order of ids; locked ones are left out.
+pub async fn lock_expiring(
+    connection: &mut Connection,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Item>, Error> {
     let rows = sqlx::query_as!(
         Item,
         r#"/* package_queue.lock_expiring */
@@ -188,7 +210,8 @@ pub async fn lock_expiring(connection: &mut Connection, after: i64, limit: i64) 
 pub async fn unmark_expiring(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
     sqlx::query!(
         r#"/* package_queue.unmark_expiring */
-        update telecom.package_queue set expiring_event_at = null where id = any($1) and status = 'active'"#,
+        update telecom.package_queue set expiring_event_at = null where id = any($1)
+        and status = 'active'"#,
         items
     )
     .execute(connection)
@@ -215,17 +238,20 @@ pub async fn consume_expired(
         r#"/* package_queue.consume_expired */
         with expired as (
             select q.id,
-                coalesce(q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes, false)
+                coalesce(q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes +
+                q.adjust_quota_bytes, false)
                     as exhausted
             from telecom.package_queue q
             join telecom.package p on p.id = q.package_id
             where q.id = any($1) and q.status = 'active'
-                and (q.expires_at <= $2 or q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes)
+                and (q.expires_at <= $2 or q.upload_bytes + q.download_bytes >=
+                p.traffic_limit_bytes + q.adjust_quota_bytes)
         )
         update telecom.package_queue q set
             status = 'consumed',
             ended_at = $2,
-            end_reason = (case when e.exhausted then 'traffic' else 'time' end)::telecom.package_end_reason
+            end_reason = (case when e.exhausted then 'traffic'
+            else 'time' end)::telecom.package_end_reason
         from expired e
         where q.id = e.id
         returning q.id, q.user_id, e.exhausted as "exhausted!""#,
@@ -235,8 +261,15 @@ pub async fn consume_expired(
     .fetch_all(connection)
     .await?;
     let consumed = rows.into_iter().map(|row| ConsumedItem {
-        item: Item { id: row.id, user_id: row.user_id },
-        reason: if row.exhausted { ExpiryReason::Traffic } else { ExpiryReason::Time },
+        item: Item {
+            id: row.id,
+            user_id: row.user_id,
+        },
+        reason: if row.exhausted {
+            ExpiryReason::Traffic
+        } else {
+            ExpiryReason::Time
+        },
     });
     Ok(consumed.collect())
 }
@@ -254,8 +287,8 @@ pub struct ActivatedItem {
     pub expiring: bool,
 }
 
-/// Activates the oldest waiting item of each of `users`, none of whom has an active one. It waits for no lock: a user whose
-/// oldest item is locked, or was cancelled a moment ago, is missing.
+/// Activates the oldest waiting item of each of `users`, none of whom has an active one. It waits
+/// for no lock: a user whose oldest item is locked, or was cancelled a moment ago, is missing.
 pub async fn activate_next(
     connection: &mut Connection,
     users: &[Uuid],
@@ -283,7 +316,8 @@ pub async fn activate_next(
         from locked l
         join telecom.package p on p.id = l.package_id
         where q.id = l.id
-        returning q.id, q.user_id, q.expires_at as "expires_at!", q.expiring_event_at is not null as "expiring!""#,
+        returning q.id, q.user_id, q.expires_at as "expires_at!",
+        q.expiring_event_at is not null as "expiring!""#,
         users,
         now
     )
@@ -299,7 +333,8 @@ pub async fn users_waiting(connection: &mut Connection, limit: i64) -> Result<Ve
         select distinct w.user_id
         from telecom.package_queue w
         where w.status = 'in_queue'
-            and not exists (select from telecom.package_queue a where a.user_id = w.user_id and a.status = 'active')
+            and not exists (select from telecom.package_queue a where a.user_id = w.user_id
+            and a.status = 'active')
         order by w.user_id
         limit $1"#,
         limit

@@ -1,4 +1,5 @@
-//! Usage of users who could not be charged together with their batch: kept with the reason, and tried again.
+//! Usage of users who could not be charged together with their batch: kept with the reason, and
+//! tried again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -6,7 +7,8 @@ use super::{Connection, columns};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
-/// The first retry comes with the next run of the billing job; each later one after twice the time, up to an hour.
+/// The first retry comes with the next run of the billing job; each later one after twice the time,
+/// up to an hour.
 const FIRST_RETRY: TimeDelta = TimeDelta::seconds(50);
 
 /// Usage to park.
@@ -48,10 +50,12 @@ pub async fn insert(
         r#"/* parked_event.insert */
         insert into telecom.parked_event (
             user_id, bucket_start, node_server_id, node_client_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
+            reason, parked_at, retry_at
         )
         select *, $10::timestamptz, $11::timestamptz from unnest(
-            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[],
+            $7::bigint[], $8::bigint[],
             $9::text[]
         )"#,
         &users,
@@ -82,8 +86,13 @@ pub struct ParkedEvent {
     pub traffic: Traffic,
 }
 
-/// Locks parked usage whose time to be tried again has come, oldest first, at most `limit`; locked rows are left out.
-pub async fn lock_due(connection: &mut Connection, now: DateTime<Utc>, limit: i64) -> Result<Vec<ParkedEvent>, Error> {
+/// Locks parked usage whose time to be tried again has come, oldest first, at most `limit`; locked
+/// rows are left out.
+pub async fn lock_due(
+    connection: &mut Connection,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<ParkedEvent>, Error> {
     let rows = sqlx::query!(
         r#"/* parked_event.lock_due */
         select id, user_id, bucket_start, node_server_id, node_client_id,
@@ -120,9 +129,12 @@ pub async fn lock_due(connection: &mut Connection, now: DateTime<Utc>, limit: i6
 
 /// Deletes parked usage that has been charged.
 pub async fn delete(connection: &mut Connection, ids: &[i64]) -> Result<(), Error> {
-    sqlx::query!(r#"/* parked_event.delete */ delete from telecom.parked_event where id = any($1)"#, ids)
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        r#"/* parked_event.delete */ delete from telecom.parked_event where id = any($1)"#,
+        ids
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -138,7 +150,8 @@ pub async fn postpone(
         update telecom.parked_event e set
             reason = r.reason,
             attempts = e.attempts + 1,
-            retry_at = $3::timestamptz + least(interval '1 minute' * power(2, least(e.attempts, 10)), interval '1 hour')
+            retry_at = $3::timestamptz + least(interval '1 minute' * power(2, least(e.attempts,
+            10)), interval '1 hour')
         from unnest($1::bigint[], $2::text[]) as r (id, reason)
         where e.id = r.id"#,
         ids,
@@ -163,7 +176,8 @@ pub struct Parked {
 pub async fn count(connection: &mut Connection) -> Result<Parked, Error> {
     let parked = sqlx::query_as!(
         Parked,
-        r#"/* parked_event.count */ select count(*) as "rows!", min(parked_at) as oldest_at from telecom.parked_event"#
+        r#"/* parked_event.count */ select count(*) as "rows!", min(parked_at) as oldest_at
+        from telecom.parked_event"#
     )
     .fetch_one(connection)
     .await?;

@@ -15,7 +15,8 @@ use crate::error::Error;
 pub enum Reason {
     /// Its server cannot carry so many bytes in its period. All of its lines are quarantined.
     ImplausibleBytes,
-    /// Some of its lines name a node client that its server does not have. These lines are quarantined.
+    /// Some of its lines name a node client that its server does not have. These lines are
+    /// quarantined.
     UnknownNodeClient,
 }
 
@@ -57,9 +58,11 @@ pub async fn insert_reports(
     sqlx::query!(
         r#"/* quarantine.insert_reports */
         insert into telecom.quarantined_report (
-            usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end, reason, received_at)
+            usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end,
+            reason, received_at)
         select *, $8::timestamptz
-        from unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[])"#,
+        from unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::timestamptz[],
+        $6::timestamptz[], $7::text[])"#,
         &seqs,
         &ids,
         &servers,
@@ -96,8 +99,10 @@ pub async fn copy_lines(
     connection: &mut Connection,
     lines: impl Iterator<Item = QuarantinedLine>,
 ) -> Result<(), Error> {
-    const STATEMENT: &str = "/* quarantine.copy_lines */ copy telecom.quarantined_usage (usage_report_seq, \
-         upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) from stdin with (format binary)";
+    const STATEMENT: &str = "/* quarantine.copy_lines */ copy telecom.quarantined_usage \
+        (usage_report_seq, \
+         upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) from stdin \
+             with (format binary)";
     let mut copy = Copy::start(connection, STATEMENT).await?;
     for line in lines {
         copy.row(6)

@@ -4,7 +4,9 @@ use uuid::Uuid;
 
 use super::{Connection, stored};
 use crate::domain::page::Page;
-use crate::domain::queued_package::{PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage};
+use crate::domain::queued_package::{
+    PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
+};
 use crate::error::Error;
 
 /// Which items; all that are given must hold.
@@ -20,13 +22,15 @@ pub struct Filter {
     pub status: Option<PackageQueueStatus>,
 }
 
-/// The ids of a page of items, newest first, and how many there are in all, counted up to `max_total`.
+/// The ids of a page of items, newest first, and how many there are in all, counted up to
+/// `max_total`.
 ///
-/// One arm of the union runs, that of the filter with the best index; in the others a condition without a column is
-/// false, which is decided once. Each status is read by its own, in order: no arm reads more than `max_total` items of a status.
+/// One arm of the union runs, that of the filter with the best index; in the others a condition
+/// without a column is false, which is decided once. Each status is read by its own, in order: no
+/// arm reads more than `max_total` items of a status.
 ///
-/// `between s and s`, and ordered by the status, too: with `=` the primary key gives the same order, and the planner may
-/// read all items by it, throwing away those of another status.
+/// `between s and s`, and ordered by the status, too: with `=` the primary key gives the same
+/// order, and the planner may read all items by it, throwing away those of another status.
 pub async fn find(
     connection: &mut Connection,
     filter: Filter,
@@ -42,12 +46,15 @@ pub async fn find(
         ), match as materialized (
             select id from (
                 select q.id from telecom.package_queue q
-                where $1::uuid is not null and q.user_id = $1 and ($2::uuid is null or q.by_order = $2)
-                    and ($3::bigint is null or q.package_id = $3) and q.status in (select s from status)
+                where $1::uuid is not null and q.user_id = $1 and ($2::uuid is null
+                or q.by_order = $2)
+                    and ($3::bigint is null or q.package_id = $3) and q.status in (select s
+                    from status)
                 union all
                 select q.id from telecom.package_queue q
                 where $1::uuid is null and q.by_order = $2::uuid
-                    and ($3::bigint is null or q.package_id = $3) and q.status in (select s from status)
+                    and ($3::bigint is null or q.package_id = $3) and q.status in (select s
+                    from status)
                 union all
                 select q.id from status
                 cross join lateral (
@@ -86,9 +93,11 @@ pub async fn find(
 pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
     let rows = sqlx::query!(
         r#"/* queued_package.show */
-        select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version, q.status::text as "status!",
+        select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version,
+        q.status::text as "status!",
             q.upload_bytes, q.download_bytes, q.upload_bytes + q.download_bytes as "used!",
-            p.traffic_limit_bytes + q.adjust_quota_bytes as quota, q.adjust_quota_bytes, q.created_at,
+            p.traffic_limit_bytes + q.adjust_quota_bytes as quota, q.adjust_quota_bytes,
+            q.created_at,
             q.activated_at, q.expires_at, q.ended_at, q.end_reason::text
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
@@ -127,7 +136,9 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
 /// How many items there are of each series that has a package, by status.
 ///
 /// Counts index entries, of all items there are: a second for some millions.
-pub async fn count_by_series(connection: &mut Connection) -> Result<Vec<PackageSeriesCounts>, Error> {
+pub async fn count_by_series(
+    connection: &mut Connection,
+) -> Result<Vec<PackageSeriesCounts>, Error> {
     let rows = sqlx::query!(
         r#"/* queued_package.count_by_series */
         with counted as (
@@ -139,9 +150,12 @@ pub async fn count_by_series(connection: &mut Connection) -> Result<Vec<PackageS
             from telecom.package_queue
             group by package_id
         )
-        select p.series, (array_agg(p.name order by p.is_master desc, p.version desc))[1] as "name!",
-            coalesce(sum(c.in_queue), 0)::bigint as "in_queue!", coalesce(sum(c.active), 0)::bigint as "active!",
-            coalesce(sum(c.consumed), 0)::bigint as "consumed!", coalesce(sum(c.cancelled), 0)::bigint as "cancelled!"
+        select p.series, (array_agg(p.name order by p.is_master desc,
+        p.version desc))[1] as "name!",
+            coalesce(sum(c.in_queue), 0)::bigint as "in_queue!", coalesce(sum(c.active),
+            0)::bigint as "active!",
+            coalesce(sum(c.consumed), 0)::bigint as "consumed!", coalesce(sum(c.cancelled),
+            0)::bigint as "cancelled!"
         from telecom.package p
         left join counted c on c.package_id = p.id
         group by p.series

@@ -1,4 +1,5 @@
-//! What `ReconcileUsageJob` compares: each statement sees one instant, and reads by index what it is given keys of.
+//! What `ReconcileUsageJob` compares: each statement sees one instant, and reads by index what it
+//! is given keys of.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -27,7 +28,8 @@ macro_rules! drift {
     };
 }
 
-/// How far the rotation came, newest first: the last hour, item and run that were checked. `None` where it begins anew.
+/// How far the rotation came, newest first: the last hour, item and run that were checked. `None`
+/// where it begins anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursors {
     /// The last hour.
@@ -46,7 +48,14 @@ pub async fn state(connection: &mut Connection) -> Result<(DateTime<Utc>, Cursor
     )
     .fetch_one(connection)
     .await?;
-    Ok((row.checked_from, Cursors { hour: row.hour_cursor, item: row.item_cursor, run: row.run_cursor }))
+    Ok((
+        row.checked_from,
+        Cursors {
+            hour: row.hour_cursor,
+            item: row.item_cursor,
+            run: row.run_cursor,
+        },
+    ))
 }
 
 /// Remembers how far the rotation came.
@@ -64,23 +73,32 @@ pub async fn set_cursors(connection: &mut Connection, cursors: &Cursors) -> Resu
 }
 
 /// The hours of `hours` whose hourly rows and parked usage are not what was accepted.
-pub async fn hours(connection: &mut Connection, hours: &[DateTime<Utc>]) -> Result<Vec<Drift>, Error> {
+pub async fn hours(
+    connection: &mut Connection,
+    hours: &[DateTime<Utc>],
+) -> Result<Vec<Drift>, Error> {
     let rows = sqlx::query!(
         r#"/* reconciliation.hours */
         with accepted as (
-            select bucket_start, sum(raw_upload_bytes) as raw_upload, sum(raw_download_bytes) as raw_download,
-                sum(billed_upload_bytes) as billed_upload, sum(billed_download_bytes) as billed_download
+            select bucket_start, sum(raw_upload_bytes) as raw_upload,
+            sum(raw_download_bytes) as raw_download,
+                sum(billed_upload_bytes) as billed_upload,
+                sum(billed_download_bytes) as billed_download
             from telecom.accepted_usage
             where bucket_start = any($1)
             group by bucket_start
         ), recorded as (
-            select bucket_start, sum(raw_upload_bytes) as raw_upload, sum(raw_download_bytes) as raw_download,
-                sum(billed_upload_bytes) as billed_upload, sum(billed_download_bytes) as billed_download
+            select bucket_start, sum(raw_upload_bytes) as raw_upload,
+            sum(raw_download_bytes) as raw_download,
+                sum(billed_upload_bytes) as billed_upload,
+                sum(billed_download_bytes) as billed_download
             from (
-                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+                billed_download_bytes
                 from telecom.user_package_usage where bucket_start = any($1)
                 union all
-                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
+                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+                billed_download_bytes
                 from telecom.parked_event where bucket_start = any($1)
             ) u
             group by bucket_start
@@ -92,7 +110,8 @@ pub async fn hours(connection: &mut Connection, hours: &[DateTime<Utc>]) -> Resu
                 telecom.byte_difference(r.billed_download, a.billed_download) as billed_download
             from recorded r full join accepted a using (bucket_start)
         )
-        select bucket_start as "bucket_start!", raw_upload as "raw_upload!", raw_download as "raw_download!",
+        select bucket_start as "bucket_start!", raw_upload as "raw_upload!",
+        raw_download as "raw_download!",
             billed_upload as "billed_upload!", billed_download as "billed_download!"
         from difference
         where (raw_upload, raw_download, billed_upload, billed_download) <> (0, 0, 0, 0)"#,
@@ -101,11 +120,18 @@ pub async fn hours(connection: &mut Connection, hours: &[DateTime<Utc>]) -> Resu
     .fetch_all(connection)
     .await?;
     let key = |bucket_start| DriftKey::Hour { bucket_start };
-    Ok(rows.iter().map(|row| drift!(DriftKind::Hour, row, key(row.bucket_start))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| drift!(DriftKind::Hour, row, key(row.bucket_start)))
+        .collect())
 }
 
-/// The hours of `hours` with usage that no item pays for although the user had an active or a waiting item when it was recorded.
-pub async fn uncharged(connection: &mut Connection, hours: &[DateTime<Utc>]) -> Result<Vec<Drift>, Error> {
+/// The hours of `hours` with usage that no item pays for although the user had an active or a
+/// waiting item when it was recorded.
+pub async fn uncharged(
+    connection: &mut Connection,
+    hours: &[DateTime<Utc>],
+) -> Result<Vec<Drift>, Error> {
     let rows = sqlx::query!(
         r#"/* reconciliation.uncharged */
         select u.bucket_start,
@@ -127,12 +153,19 @@ pub async fn uncharged(connection: &mut Connection, hours: &[DateTime<Utc>]) -> 
     .fetch_all(connection)
     .await?;
     let key = |bucket_start| DriftKey::Hour { bucket_start };
-    Ok(rows.iter().map(|row| drift!(DriftKind::Uncharged, row, key(row.bucket_start))).collect())
+    Ok(rows
+        .iter()
+        .map(|row| drift!(DriftKind::Uncharged, row, key(row.bucket_start)))
+        .collect())
 }
 
-/// The items of `items` whose counters are not the sums of their hourly rows. Left out are those activated before `from`: some of
-/// their rows may be past retention.
-pub async fn items(connection: &mut Connection, items: &[i64], from: DateTime<Utc>) -> Result<Vec<Drift>, Error> {
+/// The items of `items` whose counters are not the sums of their hourly rows. Left out are those
+/// activated before `from`: some of their rows may be past retention.
+pub async fn items(
+    connection: &mut Connection,
+    items: &[i64],
+    from: DateTime<Utc>,
+) -> Result<Vec<Drift>, Error> {
     let rows = sqlx::query!(
         r#"/* reconciliation.items */
         with difference as (
@@ -147,7 +180,8 @@ pub async fn items(connection: &mut Connection, items: &[i64], from: DateTime<Ut
             ) u
             where q.id = any($1) and (q.activated_at is null or q.activated_at >= $2)
         )
-        select id, user_id, 0::bigint as "raw_upload!", 0::bigint as "raw_download!", billed_upload as "billed_upload!",
+        select id, user_id, 0::bigint as "raw_upload!", 0::bigint as "raw_download!",
+        billed_upload as "billed_upload!",
             billed_download as "billed_download!"
         from difference
         where (billed_upload, billed_download) <> (0, 0)"#,
@@ -156,53 +190,73 @@ pub async fn items(connection: &mut Connection, items: &[i64], from: DateTime<Ut
     )
     .fetch_all(connection)
     .await?;
-    let key = |id, user| DriftKey::Item { package_queue_id: id, user };
-    Ok(rows.iter().map(|row| drift!(DriftKind::Item, row, key(row.id, row.user_id))).collect())
+    let key = |id, user| DriftKey::Item {
+        package_queue_id: id,
+        user,
+    };
+    Ok(rows
+        .iter()
+        .map(|row| drift!(DriftKind::Item, row, key(row.id, row.user_id)))
+        .collect())
 }
 
-/// The runs of `runs`, claimed from `from` on, that did not bill what their raw rows come to: folded by user, hour, server and
-/// client, times the factor, rounded once, half away from zero.
-pub async fn runs(connection: &mut Connection, runs: &[Uuid], from: DateTime<Utc>) -> Result<Vec<Drift>, Error> {
+/// The runs of `runs`, claimed from `from` on, that did not bill what their raw rows come to:
+/// folded by user, hour, server and client, times the factor, rounded once, half away from zero.
+pub async fn runs(
+    connection: &mut Connection,
+    runs: &[Uuid],
+    from: DateTime<Utc>,
+) -> Result<Vec<Drift>, Error> {
     let rows = sqlx::query!(
         r#"/* reconciliation.runs */
         with difference as (
             select run.id,
                 telecom.byte_difference(run.raw_upload_bytes, raw.raw_upload) as raw_upload,
                 telecom.byte_difference(run.raw_download_bytes, raw.raw_download) as raw_download,
-                telecom.byte_difference(run.billed_upload_bytes, raw.billed_upload) as billed_upload,
-                telecom.byte_difference(run.billed_download_bytes, raw.billed_download) as billed_download
+                telecom.byte_difference(run.billed_upload_bytes,
+                raw.billed_upload) as billed_upload,
+                telecom.byte_difference(run.billed_download_bytes,
+                raw.billed_download) as billed_download
             from telecom.billing_run run
             cross join lateral (
-                select sum(upload) as raw_upload, sum(download) as raw_download, sum(round(upload_charge)) as billed_upload,
+                select sum(upload) as raw_upload, sum(download) as raw_download,
+                sum(round(upload_charge)) as billed_upload,
                     sum(round(download_charge)) as billed_download
                 from (
-                    select sum(upload) as upload, sum(download) as download, sum(upload * traffic_factor) as upload_charge,
+                    select sum(upload) as upload, sum(download) as download,
+                    sum(upload * traffic_factor) as upload_charge,
                         sum(download * traffic_factor) as download_charge
                     from (
-                        -- By factor first: sums of whole numbers cost half as much as sums of products.
-                        select u.user_id, u.node_client_id, r.node_server_id, r.hour, u.traffic_factor,
+                        -- By factor first: sums of whole numbers cost half as much as sums of
+                        -- products.
+                        select u.user_id, u.node_client_id, r.node_server_id, r.hour,
+                        u.traffic_factor,
                             sum(u.upload_bytes) as upload, sum(u.download_bytes) as download
                         from (
                             select seq, received_at, node_server_id,
-                                date_trunc('hour', greatest(period_end - interval '1 microsecond', period_start), 'UTC') as hour
+                                date_trunc('hour', greatest(period_end - interval '1 microsecond',
+                                period_start), 'UTC') as hour
                             from telecom.usage_report
                             where billing_run_id = run.id
                             offset 0
                         ) r
                         cross join lateral (
-                            -- Not a join: by the index, report by report, in the one partition of its arrival.
+                            -- Not a join: by the index, report by report,
+                            -- in the one partition of its arrival.
                             select * from telecom.traffic_usage t
                             where t.usage_report_seq = r.seq and t.received_at = r.received_at
                             offset 0
                         ) u
-                        group by u.user_id, u.node_client_id, r.node_server_id, r.hour, u.traffic_factor
+                        group by u.user_id, u.node_client_id, r.node_server_id, r.hour,
+                        u.traffic_factor
                     ) of_factor
                     group by user_id, node_client_id, node_server_id, hour
                 ) folded
             ) raw
             where run.id = any($1) and run.claimed_at >= $2
         )
-        select id, raw_upload as "raw_upload!", raw_download as "raw_download!", billed_upload as "billed_upload!",
+        select id, raw_upload as "raw_upload!", raw_download as "raw_download!",
+        billed_upload as "billed_upload!",
             billed_download as "billed_download!"
         from difference
         where (raw_upload, raw_download, billed_upload, billed_download) <> (0, 0, 0, 0)"#,
@@ -211,10 +265,22 @@ pub async fn runs(connection: &mut Connection, runs: &[Uuid], from: DateTime<Utc
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.iter().map(|row| drift!(DriftKind::Run, row, DriftKey::Run { billing_run_id: row.id })).collect())
+    Ok(rows
+        .iter()
+        .map(|row| {
+            drift!(
+                DriftKind::Run,
+                row,
+                DriftKey::Run {
+                    billing_run_id: row.id
+                }
+            )
+        })
+        .collect())
 }
 
-/// The runs of `runs`, claimed from `from` to `to`, of which something else was accepted than they billed.
+/// The runs of `runs`, claimed from `from` to `to`, of which something else was accepted than they
+/// billed.
 pub async fn applied(
     connection: &mut Connection,
     runs: &[Uuid],
@@ -228,17 +294,20 @@ pub async fn applied(
                 telecom.byte_difference(a.raw_upload, run.raw_upload_bytes) as raw_upload,
                 telecom.byte_difference(a.raw_download, run.raw_download_bytes) as raw_download,
                 telecom.byte_difference(a.billed_upload, run.billed_upload_bytes) as billed_upload,
-                telecom.byte_difference(a.billed_download, run.billed_download_bytes) as billed_download
+                telecom.byte_difference(a.billed_download,
+                run.billed_download_bytes) as billed_download
             from telecom.billing_run run
             cross join lateral (
                 select sum(raw_upload_bytes) as raw_upload, sum(raw_download_bytes) as raw_download,
-                    sum(billed_upload_bytes) as billed_upload, sum(billed_download_bytes) as billed_download
+                    sum(billed_upload_bytes) as billed_upload,
+                    sum(billed_download_bytes) as billed_download
                 from telecom.accepted_usage
                 where billing_run_id = run.id
             ) a
             where run.id = any($1) and run.claimed_at between $2 and $3
         )
-        select id, raw_upload as "raw_upload!", raw_download as "raw_download!", billed_upload as "billed_upload!",
+        select id, raw_upload as "raw_upload!", raw_download as "raw_download!",
+        billed_upload as "billed_upload!",
             billed_download as "billed_download!"
         from difference
         where (raw_upload, raw_download, billed_upload, billed_download) <> (0, 0, 0, 0)"#,
@@ -248,11 +317,26 @@ pub async fn applied(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.iter().map(|row| drift!(DriftKind::Applied, row, DriftKey::Run { billing_run_id: row.id })).collect())
+    Ok(rows
+        .iter()
+        .map(|row| {
+            drift!(
+                DriftKind::Applied,
+                row,
+                DriftKey::Run {
+                    billing_run_id: row.id
+                }
+            )
+        })
+        .collect())
 }
 
 /// All items below `below`, newest first.
-pub async fn all_items(connection: &mut Connection, below: i64, limit: i64) -> Result<Vec<i64>, Error> {
+pub async fn all_items(
+    connection: &mut Connection,
+    below: i64,
+    limit: i64,
+) -> Result<Vec<i64>, Error> {
     let ids = sqlx::query_scalar!(
         r#"/* reconciliation.all_items */
         select id from telecom.package_queue where id < $1 order by id desc limit $2"#,
@@ -274,8 +358,10 @@ pub async fn recent_items(
 ) -> Result<Vec<i64>, Error> {
     let ids = sqlx::query_scalar!(
         r#"/* reconciliation.recent_items */
-        with ended as materialized (select id from telecom.package_queue where ended_at between $1 and $2)
-        (select id as "id!" from telecom.package_queue where status = 'active' and id < $3 order by id desc limit $4)
+        with ended as materialized (select id from telecom.package_queue where ended_at between $1
+        and $2)
+        (select id as "id!" from telecom.package_queue where status = 'active' and id < $3
+        order by id desc limit $4)
         union all
         (select id from ended where id < $3 order by id desc limit $4)
         order by 1 desc
@@ -300,7 +386,8 @@ pub async fn billing_runs(
 ) -> Result<Vec<Uuid>, Error> {
     let ids = sqlx::query_scalar!(
         r#"/* reconciliation.billing_runs */
-        select id from telecom.billing_run where claimed_at between $1 and $2 and id < $3 order by id desc limit $4"#,
+        select id from telecom.billing_run where claimed_at between $1 and $2 and id < $3
+        order by id desc limit $4"#,
         from,
         to,
         below,

@@ -14,26 +14,37 @@ pub struct SenderOfServer<'r> {
     pub node_server_id: i32,
 }
 
-/// Positions of those `pairs` that the bindings in `report_sender` forbid: the server or the sender is bound, and not to
-/// the other. A binding of a role (`AROA…`) holds for all of its sessions (`AROA…:session`).
-pub async fn forbidden(connection: &mut Connection, pairs: &[SenderOfServer<'_>]) -> Result<HashSet<usize>, Error> {
+/// Positions of those `pairs` that the bindings in `report_sender` forbid: the server or the sender
+/// is bound, and not to the other. A binding of a role (`AROA…`) holds for all of its sessions
+/// (`AROA…:session`).
+pub async fn forbidden(
+    connection: &mut Connection,
+    pairs: &[SenderOfServer<'_>],
+) -> Result<HashSet<usize>, Error> {
     let (senders, roles, servers) = columns!(
         pairs,
         |pair| pair.sender_id.map(str::to_owned),
-        |pair| pair.sender_id.and_then(|id| id.split(':').next()).map(str::to_owned),
+        |pair| pair
+            .sender_id
+            .and_then(|id| id.split(':').next())
+            .map(str::to_owned),
         |pair| pair.node_server_id
     );
     let positions = sqlx::query_scalar!(
         r#"/* report_sender.forbidden */
         select p.position as "position!"
-        from unnest($1::text[], $2::text[], $3::int[]) with ordinality as p (sender_id, role_id, node_server_id, position)
+        from unnest($1::text[], $2::text[], $3::int[]) with ordinality as p (sender_id, role_id,
+        node_server_id, position)
         where not exists (
                 select from telecom.report_sender b
-                where b.node_server_id = p.node_server_id and b.sender_id in (p.sender_id, p.role_id)
+                where b.node_server_id = p.node_server_id and b.sender_id in (p.sender_id,
+                p.role_id)
             )
             and (
-                exists (select from telecom.report_sender b where b.node_server_id = p.node_server_id)
-                or exists (select from telecom.report_sender b where b.sender_id in (p.sender_id, p.role_id))
+                exists (select from telecom.report_sender b
+                where b.node_server_id = p.node_server_id)
+                or exists (select from telecom.report_sender b where b.sender_id in (p.sender_id,
+                p.role_id))
             )"#,
         &senders as &[Option<String>],
         &roles as &[Option<String>],
@@ -41,5 +52,8 @@ pub async fn forbidden(connection: &mut Connection, pairs: &[SenderOfServer<'_>]
     )
     .fetch_all(connection)
     .await?;
-    Ok(positions.into_iter().filter_map(|position| usize::try_from(position - 1).ok()).collect())
+    Ok(positions
+        .into_iter()
+        .filter_map(|position| usize::try_from(position - 1).ok())
+        .collect())
 }

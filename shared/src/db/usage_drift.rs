@@ -13,7 +13,8 @@ use crate::error::Error;
 pub async fn drifting(connection: &mut Connection, limit: i64) -> Result<[Keys; 3], Error> {
     let rows = sqlx::query!(
         r#"/* usage_drift.drifting */
-        select bucket_start, package_queue_id, billing_run_id from telecom.usage_drift order by found_at limit $1"#,
+        select bucket_start, package_queue_id, billing_run_id from telecom.usage_drift
+        order by found_at limit $1"#,
         limit
     )
     .fetch_all(connection)
@@ -32,14 +33,16 @@ fn once<T: Ord>(keys: impl Iterator<Item = T>) -> Vec<T> {
 /// How many drifts there are that no operator has accepted.
 pub async fn count(connection: &mut Connection) -> Result<i64, Error> {
     let drifts = sqlx::query_scalar!(
-        r#"/* usage_drift.count */ select count(*) as "drifts!" from telecom.usage_drift where accepted_reason is null"#
+        r#"/* usage_drift.count */ select count(*) as "drifts!" from telecom.usage_drift
+        where accepted_reason is null"#
     )
     .fetch_one(connection)
     .await?;
     Ok(drifts)
 }
 
-/// Records what the check of `keys` found, deletes what it did not find again, and returns what is new or changed.
+/// Records what the check of `keys` found, deletes what it did not find again, and returns what is
+/// new or changed.
 pub async fn record(
     connection: &mut Connection,
     keys: &Keys,
@@ -62,10 +65,12 @@ pub async fn record(
         r#"/* usage_drift.record */
         insert into telecom.usage_drift as d (
             kind, bucket_start, package_queue_id, billing_run_id, user_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, found_at
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
+            found_at
         )
         select *, $10::timestamptz from unnest(
-            $1::text[], $2::timestamptz[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $1::text[], $2::timestamptz[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[],
+            $7::bigint[], $8::bigint[],
             $9::bigint[]
         )
         on conflict on constraint usage_drift_key do update set
@@ -75,7 +80,8 @@ pub async fn record(
             billed_download_bytes = excluded.billed_download_bytes,
             found_at = excluded.found_at,
             accepted_reason = null
-        where (d.raw_upload_bytes, d.raw_download_bytes, d.billed_upload_bytes, d.billed_download_bytes) <>
+        where (d.raw_upload_bytes, d.raw_download_bytes, d.billed_upload_bytes,
+        d.billed_download_bytes) <>
             (excluded.raw_upload_bytes, excluded.raw_download_bytes, excluded.billed_upload_bytes,
                 excluded.billed_download_bytes)
         returning kind, bucket_start, package_queue_id, billing_run_id"#,
@@ -94,12 +100,25 @@ pub async fn record(
     .await?;
     let changed = changed
         .into_iter()
-        .map(|row| Ok((stored(&row.kind)?, (row.bucket_start, row.package_queue_id, row.billing_run_id))))
+        .map(|row| {
+            Ok((
+                stored(&row.kind)?,
+                (row.bucket_start, row.package_queue_id, row.billing_run_id),
+            ))
+        })
         .collect::<Result<Vec<(DriftKind, Ids)>, Error>>()?;
-    Ok(found.iter().filter(|drift| changed.contains(&(drift.kind, ids(&drift.key)))).copied().collect())
+    Ok(found
+        .iter()
+        .filter(|drift| changed.contains(&(drift.kind, ids(&drift.key))))
+        .copied()
+        .collect())
 }
 
-async fn end_drifts(connection: &mut Connection, keys: &Keys, found: &DriftColumns) -> Result<(), Error> {
+async fn end_drifts(
+    connection: &mut Connection,
+    keys: &Keys,
+    found: &DriftColumns,
+) -> Result<(), Error> {
     let (mut hours, mut items, mut runs): (&[DateTime<Utc>], &[i64], &[Uuid]) = (&[], &[], &[]);
     match keys {
         Keys::Hours(keys) => hours = keys,
@@ -109,12 +128,14 @@ async fn end_drifts(connection: &mut Connection, keys: &Keys, found: &DriftColum
     sqlx::query!(
         r#"/* usage_drift.end_drifts */
         delete from telecom.usage_drift d
-        where (d.bucket_start = any($1) or d.package_queue_id = any($2) or d.billing_run_id = any($3))
+        where (d.bucket_start = any($1) or d.package_queue_id = any($2)
+        or d.billing_run_id = any($3))
             and not exists (
                 select from unnest($4::text[], $5::timestamptz[], $6::bigint[], $7::uuid[])
                     as f (kind, bucket_start, package_queue_id, billing_run_id)
                 where (f.kind, f.bucket_start, f.package_queue_id, f.billing_run_id)
-                    is not distinct from (d.kind, d.bucket_start, d.package_queue_id, d.billing_run_id)
+                    is not distinct from (d.kind, d.bucket_start, d.package_queue_id,
+                    d.billing_run_id)
             )"#,
         hours,
         items,
@@ -135,7 +156,9 @@ type Ids = (Option<DateTime<Utc>>, Option<i64>, Option<Uuid>);
 fn ids(key: &DriftKey) -> Ids {
     match *key {
         DriftKey::Hour { bucket_start } => (Some(bucket_start), None, None),
-        DriftKey::Item { package_queue_id, .. } => (None, Some(package_queue_id), None),
+        DriftKey::Item {
+            package_queue_id, ..
+        } => (None, Some(package_queue_id), None),
         DriftKey::Run { billing_run_id } => (None, None, Some(billing_run_id)),
     }
 }
@@ -163,6 +186,12 @@ impl DriftColumns {
             |drift| ids(&drift.key).2,
             user
         );
-        Self { kinds, hours, items, runs, users }
+        Self {
+            kinds,
+            hours,
+            items,
+            runs,
+            users,
+        }
     }
 }

@@ -36,11 +36,12 @@ pub struct NewUsageReport<'r> {
     pub sender_id: Option<&'r str>,
 }
 
-/// Inserts those reports that are new and returns the key and `seq` of these. Waits for another transaction that is
-/// inserting the same one. `reports` is sorted by key and holds each once.
+/// Inserts those reports that are new and returns the key and `seq` of these. Waits for another
+/// transaction that is inserting the same one. `reports` is sorted by key and holds each once.
 ///
-/// The second insert is for those whose id a report of another server has: it stores them under an id of ours. It has
-/// nothing to do for new reports with new ids, and meets the unique index over server and id for repeated ones.
+/// The second insert is for those whose id a report of another server has: it stores them under an
+/// id of ours. It has nothing to do for new reports with new ids, and meets the unique index over
+/// server and id for repeated ones.
 pub async fn insert_new(
     connection: &mut Connection,
     reports: &[NewUsageReport<'_>],
@@ -61,29 +62,35 @@ pub async fn insert_new(
         r#"/* usage_report.insert_new */
         with reported as (
             select *
-            from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[], $6::int[],
+            from unnest($1::uuid[], $2::int[], $3::timestamptz[], $4::timestamptz[], $5::bytea[],
+            $6::int[],
                     $7::timestamptz[], $8::text[])
-                as r (report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id)
+                as r (report_id, node_server_id, period_start, period_end, payload_hash,
+                line_count, seen_at, sender_id)
         ), inserted as (
             insert into telecom.usage_report (
-                report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id,
+                report_id, node_server_id, period_start, period_end, payload_hash, line_count,
+                seen_at, sender_id,
                 received_at)
             select *, $9::timestamptz from reported
             on conflict do nothing
             returning report_id, node_server_id, seq
         ), inserted_under_our_id as (
             insert into telecom.usage_report (
-                report_id, collector_report_id, node_server_id, period_start, period_end, payload_hash, line_count,
+                report_id, collector_report_id, node_server_id, period_start, period_end,
+                payload_hash, line_count,
                 seen_at, sender_id, received_at)
             select gen_random_uuid(), r.*, $9::timestamptz
             from reported r
             where not exists (
-                select from inserted i where i.report_id = r.report_id and i.node_server_id = r.node_server_id
+                select from inserted i where i.report_id = r.report_id
+                and i.node_server_id = r.node_server_id
             )
             on conflict do nothing
             returning collector_report_id, node_server_id, seq
         )
-        select report_id as "report_id!", node_server_id as "node_server_id!", seq as "seq!" from inserted
+        select report_id as "report_id!", node_server_id as "node_server_id!", seq as "seq!"
+        from inserted
         union all
         select collector_report_id, node_server_id, seq from inserted_under_our_id"#,
         &ids,
@@ -98,8 +105,14 @@ pub async fn insert_new(
     )
     .fetch_all(connection)
     .await?;
-    let key = |report_id, node_server_id| ReportKey { report_id, node_server_id };
-    Ok(rows.into_iter().map(|row| (key(row.report_id, row.node_server_id), row.seq)).collect())
+    let key = |report_id, node_server_id| ReportKey {
+        report_id,
+        node_server_id,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| (key(row.report_id, row.node_server_id), row.seq))
+        .collect())
 }
 
 /// The payload hashes under which the reports of `keys` were recorded.
@@ -115,7 +128,8 @@ pub async fn payload_hashes(
         cross join lateral (
             select payload_hash
             from telecom.usage_report
-            where node_server_id = k.node_server_id and coalesce(collector_report_id, report_id) = k.report_id
+            where node_server_id = k.node_server_id and coalesce(collector_report_id,
+            report_id) = k.report_id
             limit 1
         ) r"#,
         &ids,
@@ -123,8 +137,14 @@ pub async fn payload_hashes(
     )
     .fetch_all(connection)
     .await?;
-    let key = |report_id, node_server_id| ReportKey { report_id, node_server_id };
-    Ok(rows.into_iter().map(|row| (key(row.report_id, row.node_server_id), row.payload_hash)).collect())
+    let key = |report_id, node_server_id| ReportKey {
+        report_id,
+        node_server_id,
+    };
+    Ok(rows
+        .into_iter()
+        .map(|row| (key(row.report_id, row.node_server_id), row.payload_hash))
+        .collect())
 }
 
 /// A raw row.
@@ -150,7 +170,8 @@ pub async fn copy_raw_usage(
     rows: impl Iterator<Item = RawUsage>,
     received_at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    const STATEMENT: &str = "/* usage_report.copy_raw_usage */ copy telecom.traffic_usage (usage_report_seq, \
+    const STATEMENT: &str = "/* usage_report.copy_raw_usage */ copy telecom.traffic_usage \
+        (usage_report_seq, \
          received_at, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor) \
          from stdin with (format binary)";
     let mut copy = Copy::start(connection, STATEMENT).await?;

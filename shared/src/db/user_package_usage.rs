@@ -18,32 +18,47 @@ pub struct UsageToAdd {
     pub traffic: Traffic,
 }
 
-/// Adds usage. `usage` is sorted by key and holds each once: locks are taken in one order. The transaction holds the
-/// lock of every item in it.
+/// Adds usage. `usage` is sorted by key and holds each once: locks are taken in one order. The
+/// transaction holds the lock of every item in it.
 ///
-/// Nobody else is at an item's rows while its lock is held: without a conflict to fear, a plain update does what an
-/// `on conflict` does in three quarters of the time. That remains for new rows, which each hour has once, and for rows
-/// that no item pays for, which are anybody's.
-pub async fn add(connection: &mut Connection, usage: &[UsageToAdd], now: DateTime<Utc>) -> Result<(), Error> {
-    let (of_items, of_nobody): (Vec<UsageToAdd>, Vec<UsageToAdd>) =
-        usage.iter().partition(|usage| usage.package_queue_id.is_some());
+/// Nobody else is at an item's rows while its lock is held: without a conflict to fear, a plain
+/// update does what an `on conflict` does in three quarters of the time. That remains for new rows,
+/// which each hour has once, and for rows that no item pays for, which are anybody's.
+pub async fn add(
+    connection: &mut Connection,
+    usage: &[UsageToAdd],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    let (of_items, of_nobody): (Vec<UsageToAdd>, Vec<UsageToAdd>) = usage
+        .iter()
+        .partition(|usage| usage.package_queue_id.is_some());
     let updated = update_of_items(connection, &of_items).await?;
-    let left = u64::try_from(usage.len()).map_err(Error::internal)?.saturating_sub(updated);
+    let left = u64::try_from(usage.len())
+        .map_err(Error::internal)?
+        .saturating_sub(updated);
     if left == 0 {
         return Ok(());
     }
     let all_items_updated = updated == u64::try_from(of_items.len()).map_err(Error::internal)?;
-    let added = add_left(connection, if all_items_updated { &of_nobody } else { usage }, now).await?;
+    let added = add_left(
+        connection,
+        if all_items_updated { &of_nobody } else { usage },
+        now,
+    )
+    .await?;
     if added != left {
         // Somebody was at an item's row after all, and what was to be added to it would be lost.
-        return Err(Error::internal("hourly usage of an item changed while the item was locked"));
+        return Err(Error::internal(
+            "hourly usage of an item changed while the item was locked",
+        ));
     }
     Ok(())
 }
 
-/// An item is one user's: its rows are found by the item, which is cheaper to compare than the user. The user, and the
-/// client, which may be null, are filters on the few rows found. The plan is that for every size of batch: sqlx prepares, and from
-/// the sixth time on PostgreSQL plans without the arrays, for ten rows. Before, it may hash a small table.
+/// An item is one user's: its rows are found by the item, which is cheaper to compare than the
+/// user. The user, and the client, which may be null, are filters on the few rows found. The plan
+/// is that for every size of batch: sqlx prepares, and from the sixth time on PostgreSQL plans
+/// without the arrays, for ten rows. Before, it may hash a small table.
 async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
     if usage.is_empty() {
         return Ok(0);
@@ -57,11 +72,13 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
             billed_upload_bytes = u.billed_upload_bytes + n.billed_upload_bytes,
             billed_download_bytes = u.billed_download_bytes + n.billed_download_bytes
         from unnest(
-            $1::timestamptz[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $1::timestamptz[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[],
+            $7::bigint[], $8::bigint[],
             $9::uuid[]
         ) as n (
             bucket_start, node_server_id, node_client_id, package_queue_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, user_id
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
+            user_id
         )
         where u.package_queue_id = n.package_queue_id
             and u.user_id = n.user_id
@@ -83,18 +100,25 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
     Ok(done.rows_affected())
 }
 
-/// Inserts rows that are not there, adds to nobody's that are, and leaves an item's alone: that one was updated.
-async fn add_left(connection: &mut Connection, usage: &[UsageToAdd], now: DateTime<Utc>) -> Result<u64, Error> {
+/// Inserts rows that are not there, adds to nobody's that are, and leaves an item's alone: that one
+/// was updated.
+async fn add_left(
+    connection: &mut Connection,
+    usage: &[UsageToAdd],
+    now: DateTime<Utc>,
+) -> Result<u64, Error> {
     let columns = UsageColumns::of(usage);
     let done = sqlx::query!(
         r#"/* user_package_usage.add_left */
         insert into telecom.user_package_usage as u (
             user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, uncharged_at
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
+            uncharged_at
         )
         select n.*, case when n.package_queue_id is null then $10::timestamptz end
         from unnest(
-            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $1::uuid[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[], $6::bigint[],
+            $7::bigint[], $8::bigint[],
             $9::bigint[]
         ) as n (
             user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
@@ -146,10 +170,23 @@ impl UsageColumns {
             |u| u.key.node_client_id,
             |u| u.package_queue_id
         );
-        let (raw_upload, raw_download, billed_upload, billed_download) =
-            columns!(usage, |u| u.traffic.raw_upload, |u| u.traffic.raw_download, |u| u.traffic.billed_upload, |u| u
-                .traffic
-                .billed_download);
-        Self { users, buckets, servers, clients, items, raw_upload, raw_download, billed_upload, billed_download }
+        let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
+            usage,
+            |u| u.traffic.raw_upload,
+            |u| u.traffic.raw_download,
+            |u| u.traffic.billed_upload,
+            |u| u.traffic.billed_download
+        );
+        Self {
+            users,
+            buckets,
+            servers,
+            clients,
+            items,
+            raw_upload,
+            raw_download,
+            billed_upload,
+            billed_download,
+        }
     }
 }

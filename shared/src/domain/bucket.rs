@@ -9,7 +9,10 @@ use chrono_tz::Tz;
 #[must_use]
 pub fn hourly_edges(now: DateTime<Utc>, hours: u16) -> Vec<DateTime<Utc>> {
     let current = hour_of(now);
-    (0..=hours).rev().map(|back| current + TimeDelta::hours(1) - TimeDelta::hours(i64::from(back))).collect()
+    (0..=hours)
+        .rev()
+        .map(|back| current + TimeDelta::hours(1) - TimeDelta::hours(i64::from(back)))
+        .collect()
 }
 
 /// The start of the UTC hour that holds `at`.
@@ -18,19 +21,25 @@ pub fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
 }
 
-/// The edges of `days` calendar days in `zone`, today, partial, the last: `days + 1` moments. A day in which the
-/// clocks change has 23 or 25 hours.
+/// The edges of `days` calendar days in `zone`, today, partial, the last: `days + 1` moments. A day
+/// in which the clocks change has 23 or 25 hours.
 #[must_use]
 pub fn daily_edges(now: DateTime<Utc>, days: u16, zone: Tz) -> Vec<DateTime<Utc>> {
     let tomorrow = now.with_timezone(&zone).date_naive() + Days::new(1);
-    (0..=days).rev().map(|back| start_of_day(tomorrow - Days::new(u64::from(back)), zone)).collect()
+    (0..=days)
+        .rev()
+        .map(|back| start_of_day(tomorrow - Days::new(u64::from(back)), zone))
+        .collect()
 }
 
-/// The first moment of a day. Where the clocks go forward over midnight, that is when they have done so; where
-/// they go back over it, the earlier of the two.
+/// The first moment of a day. Where the clocks go forward over midnight, that is when they have
+/// done so; where they go back over it, the earlier of the two.
 fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     (0..=24 * 4)
-        .filter_map(|quarter| day.and_hms_opt(0, 0, 0)?.checked_add_signed(TimeDelta::minutes(15 * quarter)))
+        .filter_map(|quarter| {
+            day.and_hms_opt(0, 0, 0)?
+                .checked_add_signed(TimeDelta::minutes(15 * quarter))
+        })
         .find_map(|local| match zone.from_local_datetime(&local) {
             LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Some(at.to_utc()),
             LocalResult::None => None,
@@ -49,18 +58,27 @@ mod tests {
     #[test]
     fn the_last_hour_is_the_current_partial_one() {
         let edges = hourly_edges(at("2026-03-01T10:59:59.999999Z"), 24);
-        assert_eq!((edges.len(), edges[0], edges[24]), (25, at("2026-02-28T11:00:00Z"), at("2026-03-01T11:00:00Z")));
+        assert_eq!(
+            (edges.len(), edges[0], edges[24]),
+            (25, at("2026-02-28T11:00:00Z"), at("2026-03-01T11:00:00Z"))
+        );
     }
 
     #[test]
     fn an_hour_begins_at_its_first_moment() {
-        assert_eq!(hourly_edges(at("2026-03-01T11:00:00Z"), 24)[24], at("2026-03-01T12:00:00Z"));
+        assert_eq!(
+            hourly_edges(at("2026-03-01T11:00:00Z"), 24)[24],
+            at("2026-03-01T12:00:00Z")
+        );
     }
 
     #[test]
     fn days_follow_the_zone_across_a_change_of_clocks() {
         let edges = daily_edges(at("2026-03-30T12:00:00Z"), 7, Tz::Europe__Berlin);
-        let hours: Vec<i64> = edges.windows(2).map(|edge| (edge[1] - edge[0]).num_hours()).collect();
+        let hours: Vec<i64> = edges
+            .windows(2)
+            .map(|edge| (edge[1] - edge[0]).num_hours())
+            .collect();
         assert_eq!(hours, [24, 24, 24, 24, 24, 23, 24]);
         assert_eq!(edges[6], at("2026-03-29T22:00:00Z"));
     }
@@ -69,12 +87,18 @@ mod tests {
     fn a_day_whose_midnight_does_not_exist_begins_when_the_clocks_have_moved() {
         // Santiago skips 2026-09-06 00:00 to 01:00.
         let edges = daily_edges(at("2026-09-06T15:00:00Z"), 1, Tz::America__Santiago);
-        assert_eq!(edges, [at("2026-09-06T04:00:00Z"), at("2026-09-07T03:00:00Z")]);
+        assert_eq!(
+            edges,
+            [at("2026-09-06T04:00:00Z"), at("2026-09-07T03:00:00Z")]
+        );
     }
 
     #[test]
     fn a_month_crosses_the_end_of_february() {
         let edges = daily_edges(at("2026-03-02T00:00:00Z"), 30, Tz::UTC);
-        assert_eq!((edges.len(), edges[0], edges[30]), (31, at("2026-02-01T00:00:00Z"), at("2026-03-03T00:00:00Z")));
+        assert_eq!(
+            (edges.len(), edges[0], edges[30]),
+            (31, at("2026-02-01T00:00:00Z"), at("2026-03-03T00:00:00Z"))
+        );
     }
 }

@@ -11,14 +11,16 @@ pub struct LineRate(u32);
 impl LineRate {
     /// Rates that are accepted: 1 Mbit/s to 100 Tbit/s.
     pub const MBIT_PER_SECOND: RangeInclusive<u32> = 1..=100_000_000;
-    /// Added to the length of a period. Collectors read their counters a little before or after the period's ends, their
-    /// clocks are set back, and some report periods of length zero.
+    /// Added to the length of a period. Collectors read their counters a little before or after the
+    /// period's ends, their clocks are set back, and some report periods of length zero.
     pub const SLACK: TimeDelta = TimeDelta::seconds(60);
 
     /// A rate in Mbit/s. `None` if it is not in [`Self::MBIT_PER_SECOND`].
     #[must_use]
     pub fn new(mbit_per_second: u32) -> Option<Self> {
-        Self::MBIT_PER_SECOND.contains(&mbit_per_second).then_some(Self(mbit_per_second))
+        Self::MBIT_PER_SECOND
+            .contains(&mbit_per_second)
+            .then_some(Self(mbit_per_second))
     }
 
     /// In Mbit/s.
@@ -27,10 +29,13 @@ impl LineRate {
         self.0
     }
 
-    /// Whether a server with this line can carry `bytes` in a `period`, [slack](Self::SLACK) included.
+    /// Whether a server with this line can carry `bytes` in a `period`, [slack](Self::SLACK)
+    /// included.
     #[must_use]
     pub fn carries(self, bytes: i64, period: TimeDelta) -> bool {
-        let micros = (period + Self::SLACK).num_microseconds().unwrap_or(i64::MAX);
+        let micros = (period + Self::SLACK)
+            .num_microseconds()
+            .unwrap_or(i64::MAX);
         // 1 Mbit/s is one bit per microsecond.
         i128::from(bytes) * 8 <= i128::from(micros) * i128::from(self.0)
     }
@@ -55,7 +60,10 @@ mod tests {
     #[case::one_minute(60, 1_500_000_000_000)]
     fn a_line_carries_its_rate_times_the_period_and_slack(#[case] seconds: i64, #[case] most: i64) {
         let carries = |bytes| LineRate::default().carries(bytes, TimeDelta::seconds(seconds));
-        assert_eq!([carries(0), carries(most), carries(most + 1)], [true, true, false]);
+        assert_eq!(
+            [carries(0), carries(most), carries(most + 1)],
+            [true, true, false]
+        );
     }
 
     #[rstest]

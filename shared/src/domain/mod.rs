@@ -23,7 +23,8 @@ use crate::error::Error;
 
 /// Reads one of a type's names, given for the parameter `field`.
 pub fn one_of<T: FromStr + VariantNames>(field: &str, text: &str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::parameter(field, &T::VARIANTS.join(", ")))
+    text.parse()
+        .map_err(|_| Error::parameter(field, &T::VARIANTS.join(", ")))
 }
 
 /// The greatest id of a node server or a node client.

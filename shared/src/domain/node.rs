@@ -9,7 +9,19 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 use crate::events::usage_report::Metrics;
 
 /// Whether a node server carries traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, EnumString, IntoStaticStr, VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    JsonSchema,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeServerStatus {
@@ -22,7 +34,19 @@ pub enum NodeServerStatus {
 }
 
 /// The panel protocol that a node server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, EnumString, IntoStaticStr, VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    JsonSchema,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeServerCompatibility {
@@ -43,19 +67,21 @@ pub struct NodeServerSummary {
     pub compatibility: NodeServerCompatibility,
     /// Whether it carries traffic.
     pub status: NodeServerStatus,
-    /// End of the newest period that it reported, or when the report was sent or received, if that was earlier; none: it
-    /// has never reported.
+    /// End of the newest period that it reported, or when the report was sent or received, if that
+    /// was earlier; none: it has never reported.
     pub last_online_at: Option<DateTime<Utc>>,
     /// How many node clients it backs.
     pub client_count: i64,
-    /// When it was last seen carrying traffic: as `last_online_at`, of reports with bytes. `None` if it never was.
+    /// When it was last seen carrying traffic: as `last_online_at`, of reports with bytes. `None`
+    /// if it never was.
     pub last_traffic_at: Option<DateTime<Utc>>,
 }
 
 /// What a node server last told of itself. A number is absent where the server does not tell it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeServerMetrics {
-    /// End of the period that the numbers describe, or when the report was sent or received, if that was earlier.
+    /// End of the period that the numbers describe, or when the report was sent or received, if
+    /// that was earlier.
     pub measured_at: DateTime<Utc>,
     /// The numbers.
     #[serde(flatten)]
@@ -67,16 +93,19 @@ pub struct NodeServerMetrics {
 pub struct NodeServerDetails {
     /// What a list shows.
     pub server: NodeServerSummary,
-    /// Its configuration. The values of keys and passwords read `********` unless they were asked for.
+    /// Its configuration. The values of keys and passwords read `********` unless they were asked
+    /// for.
     pub server_config: Value,
     /// None: it has never told any.
     pub metrics: Option<NodeServerMetrics>,
-    /// End of its newest period minus the time at which its report was sent, in seconds. Negative: the server's clock is
-    /// behind, or its reports wait before they are sent. `None` if it is not known.
+    /// End of its newest period minus the time at which its report was sent, in seconds. Negative:
+    /// the server's clock is behind, or its reports wait before they are sent. `None` if it is not
+    /// known.
     pub clock_skew_seconds: Option<i32>,
     /// When it was added.
     pub created_at: DateTime<Utc>,
-    /// When its name, compatibility or configuration was last changed. A change of status leaves it.
+    /// When its name, compatibility or configuration was last changed. A change of status leaves
+    /// it.
     pub updated_at: DateTime<Utc>,
 }
 
@@ -107,7 +136,8 @@ pub struct NodeClient {
     pub route_class: String,
     /// Packages of these groups open it.
     pub access_groups: Vec<i32>,
-    /// Its route configuration. The values of keys and passwords read `********` unless they were asked for.
+    /// Its route configuration. The values of keys and passwords read `********` unless they were
+    /// asked for.
     pub client_config: Value,
     /// When it was added.
     pub created_at: DateTime<Utc>,

@@ -1,4 +1,5 @@
-//! The log of a server's statuses: an interval after the other, and how it is mended when reports come late.
+//! The log of a server's statuses: an interval after the other, and how it is mended when reports
+//! come late.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -38,7 +39,8 @@ pub struct Spell {
 /// Signs of life, none further from the next than the timeout: of the first and of the last.
 pub type Signs = (DateTime<Utc>, DateTime<Utc>);
 
-/// The latest part of a server's log, or all of it, in order of time; only the last interval may be open.
+/// The latest part of a server's log, or all of it, in order of time; only the last interval may be
+/// open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServerLog {
     /// The server.
@@ -48,8 +50,8 @@ pub struct ServerLog {
 }
 
 impl ServerLog {
-    /// Ends the open interval and begins the next, at the earliest when that one did. `from` is what the server really
-    /// was: it may have been changed past the log.
+    /// Ends the open interval and begins the next, at the earliest when that one did. `from` is
+    /// what the server really was: it may have been changed past the log.
     pub fn change(
         &mut self,
         (from, to): (NodeServerStatus, NodeServerStatus),
@@ -63,11 +65,20 @@ impl ServerLog {
             open.until = Some(since);
             from
         });
-        self.spells.push(Spell { id: None, from, to, since, until: None, detected_at, by });
+        self.spells.push(Spell {
+            id: None,
+            from,
+            to,
+            since,
+            until: None,
+            detected_at,
+            by,
+        });
     }
 
-    /// Corrects outages by `signs` of life, ascending, that fell into them and came later: a server was offline only
-    /// between two signs further apart than `timeout`. What an administrator did stays as it is.
+    /// Corrects outages by `signs` of life, ascending, that fell into them and came later: a server
+    /// was offline only between two signs further apart than `timeout`. What an administrator did
+    /// stays as it is.
     pub fn mend(&mut self, signs: &[Signs], timeout: TimeDelta, now: DateTime<Utc>) {
         let mut mended: Vec<Spell> = Vec::with_capacity(self.spells.len());
         let mut spells = std::mem::take(&mut self.spells).into_iter().peekable();
@@ -82,7 +93,8 @@ impl ServerLog {
         self.spells = mended;
     }
 
-    /// Adds outages that nobody judged: `silences`, ascending, where the log says online for longer than `timeout`.
+    /// Adds outages that nobody judged: `silences`, ascending, where the log says online for longer
+    /// than `timeout`.
     pub fn add_outages(&mut self, silences: &[Silence], timeout: TimeDelta, now: DateTime<Utc>) {
         let mut spells = Vec::with_capacity(self.spells.len());
         for mut spell in std::mem::take(&mut self.spells) {
@@ -91,8 +103,16 @@ impl ServerLog {
                 let since = since.max(spell.since);
                 let until = spell.until.map_or(until, |end| end.min(until));
                 if until - since > timeout {
-                    let noticed = Spell { id: None, detected_at: now, by: None, ..spell.clone() };
-                    spells.push(Spell { until: Some(since), ..spell });
+                    let noticed = Spell {
+                        id: None,
+                        detected_at: now,
+                        by: None,
+                        ..spell.clone()
+                    };
+                    spells.push(Spell {
+                        until: Some(since),
+                        ..spell
+                    });
                     spells.push(Spell {
                         from: Some(Online),
                         to: Offline,
@@ -100,7 +120,11 @@ impl ServerLog {
                         until: Some(until),
                         ..noticed.clone()
                     });
-                    spell = Spell { from: Some(Offline), since: until, ..noticed };
+                    spell = Spell {
+                        from: Some(Offline),
+                        since: until,
+                        ..noticed
+                    };
                 }
             }
             spells.push(spell);
@@ -115,7 +139,8 @@ impl ServerLog {
     }
 }
 
-/// Takes an outage apart at the signs of life within it. Whether its ends are signs, too, its neighbours say.
+/// Takes an outage apart at the signs of life within it. Whether its ends are signs, too, its
+/// neighbours say.
 fn mend_outage(
     log: &mut Vec<Spell>,
     outage: &Spell,
@@ -126,8 +151,11 @@ fn mend_outage(
 ) {
     let mut offline = outage.clone();
     let mut at = outage.since;
-    let mut is_sign = log.last().is_some_and(|before| before.to == Online && before.until == Some(at));
-    let is_within = |sign: DateTime<Utc>| sign > outage.since && outage.until.is_none_or(|until| sign < until);
+    let mut is_sign = log
+        .last()
+        .is_some_and(|before| before.to == Online && before.until == Some(at));
+    let is_within =
+        |sign: DateTime<Utc>| sign > outage.since && outage.until.is_none_or(|until| sign < until);
     let alive = |since, until| Spell {
         id: None,
         from: None,
@@ -141,7 +169,14 @@ fn mend_outage(
         if is_sign && first - at <= timeout {
             push(log, alive(at, first));
         } else {
-            push(log, Spell { since: at, until: Some(first), ..offline.clone() });
+            push(
+                log,
+                Spell {
+                    since: at,
+                    until: Some(first),
+                    ..offline.clone()
+                },
+            );
             offline.id = None;
         }
         push(log, alive(first, last));
@@ -149,15 +184,29 @@ fn mend_outage(
     }
     match outage.until {
         // A silence that was no longer is none, whatever ended it.
-        Some(until) if ends_with.is_some() && is_sign && until - at <= timeout => push(log, alive(at, until)),
-        until => push(log, Spell { since: at, until, ..offline }),
+        Some(until) if ends_with.is_some() && is_sign && until - at <= timeout => {
+            push(log, alive(at, until))
+        }
+        until => push(
+            log,
+            Spell {
+                since: at,
+                until,
+                ..offline
+            },
+        ),
     }
 }
 
-/// Appends an interval; one that goes on where the last one ends, and says no more, is made one with it.
+/// Appends an interval; one that goes on where the last one ends, and says no more, is made one
+/// with it.
 fn push(log: &mut Vec<Spell>, mut spell: Spell) {
     if let Some(last) = log.last_mut() {
-        if last.to == Online && spell.to == Online && last.until == Some(spell.since) && spell.by.is_none() {
+        if last.to == Online
+            && spell.to == Online
+            && last.until == Some(spell.since)
+            && spell.by.is_none()
+        {
             last.until = spell.until;
             return;
         }
@@ -194,11 +243,17 @@ mod tests {
     }
 
     fn said(log: &ServerLog) -> Vec<(NodeServerStatus, i64)> {
-        log.spells.iter().map(|spell| (spell.to, (spell.since - at(0)).num_minutes())).collect()
+        log.spells
+            .iter()
+            .map(|spell| (spell.to, (spell.since - at(0)).num_minutes()))
+            .collect()
     }
 
     fn signs(minutes: &[i64]) -> Vec<Signs> {
-        minutes.iter().map(|&minute| (at(minute), at(minute))).collect()
+        minutes
+            .iter()
+            .map(|&minute| (at(minute), at(minute)))
+            .collect()
     }
 
     const CUT_OFF: [(NodeServerStatus, i64); 3] = [(Online, 0), (Offline, 10), (Online, 40)];
@@ -210,21 +265,26 @@ mod tests {
     #[case::it_went_later(&CUT_OFF, &[12, 15], &[(Online, 0), (Offline, 15), (Online, 40)])]
     #[case::it_came_back_sooner(&CUT_OFF, &[31, 35], &[(Online, 0), (Offline, 10), (Online, 31)])]
     #[case::it_was_back_for_a_while(
-        &CUT_OFF, &[20, 25, 28], &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 28), (Online, 40)]
+        &CUT_OFF, &[20, 25, 28], &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 28),
+            (Online, 40)]
     )]
-    #[case::a_lone_sign(&CUT_OFF, &[25], &[(Online, 0), (Offline, 10), (Online, 25), (Offline, 25), (Online, 40)])]
+    #[case::a_lone_sign(&CUT_OFF, &[25], &[(Online, 0), (Offline, 10), (Online, 25), (Offline,
+        25), (Online, 40)])]
     #[case::it_lasts_and_began_later(&CUT_OFF[..2], &[12], &[(Online, 0), (Offline, 12)])]
     #[case::it_lasts_and_there_was_a_sign(
         &CUT_OFF[..2], &[20], &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 20)]
     )]
     #[case::before_maintenance_silence_within_the_timeout_is_none(
-        &[(Online, 0), (Offline, 10), (Maintenance, 20)], &[13, 16], &[(Online, 0), (Maintenance, 20)]
+        &[(Online, 0), (Offline, 10), (Maintenance, 20)], &[13, 16], &[(Online, 0), (Maintenance,
+            20)]
     )]
     #[case::maintenance_stays(
         &[(Maintenance, 0), (Offline, 10), (Maintenance, 20), (Online, 30)], &[12, 25],
-        &[(Maintenance, 0), (Offline, 10), (Online, 12), (Offline, 12), (Maintenance, 20), (Online, 30)]
+        &[(Maintenance, 0), (Offline, 10), (Online, 12), (Offline, 12), (Maintenance, 20),
+            (Online, 30)]
     )]
-    #[case::a_fresh_edge_begins_with_the_first_sign(&[(Online, 0), (Offline, 10), (Online, 40)], &[38], &[(Online, 0), (Offline, 10), (Online, 38)])]
+    #[case::a_fresh_edge_begins_with_the_first_sign(&[(Online, 0), (Offline, 10), (Online, 40)],
+        &[38], &[(Online, 0), (Offline, 10), (Online, 38)])]
     fn late_signs_of_life_correct_the_log(
         #[case] before: &[(NodeServerStatus, i64)],
         #[case] late: &[i64],
@@ -234,30 +294,39 @@ mod tests {
         log.mend(&signs(late), TIMEOUT, at(50));
         assert_eq!(said(&log), after);
         let last = log.last().unwrap();
-        assert!(last.until.is_none() && log.spells.iter().all(|spell| spell.from != Some(spell.to)));
+        assert!(
+            last.until.is_none() && log.spells.iter().all(|spell| spell.from != Some(spell.to))
+        );
         let mended = log.clone();
         log.mend(&signs(late), TIMEOUT, at(60));
         assert_eq!(log, mended, "a repeat changes nothing");
     }
 
     #[rstest]
-    #[case::while_it_was_online(&[(10, 20)], &[(Online, 0), (Offline, 10), (Online, 20), (Maintenance, 40)])]
+    #[case::while_it_was_online(&[(10, 20)], &[(Online, 0), (Offline, 10), (Online, 20),
+        (Maintenance, 40)])]
     #[case::twice(
         &[(10, 20), (30, 40)],
         &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 30), (Online, 40), (Maintenance, 40)]
     )]
-    #[case::until_something_else(&[(30, 50)], &[(Online, 0), (Offline, 30), (Online, 40), (Maintenance, 40)])]
+    #[case::until_something_else(&[(30, 50)], &[(Online, 0), (Offline, 30), (Online, 40),
+        (Maintenance, 40)])]
     #[case::nearly_all_in_maintenance(&[(35, 60)], &[(Online, 0), (Maintenance, 40)])]
     fn a_silence_that_nobody_judged_is_an_outage(
         #[case] silences: &[(i64, i64)],
         #[case] after: &[(NodeServerStatus, i64)],
     ) {
         let mut log = log(&[(Online, 0), (Maintenance, 40)]);
-        let silences: Vec<Silence> = silences.iter().map(|&(since, until)| (at(since), at(until))).collect();
+        let silences: Vec<Silence> = silences
+            .iter()
+            .map(|&(since, until)| (at(since), at(until)))
+            .collect();
         log.add_outages(&silences, TIMEOUT, at(50));
         assert_eq!(said(&log), after);
         assert!(
-            log.spells.windows(2).all(|pair| pair[0].until == Some(pair[1].since) && pair[1].from == Some(pair[0].to))
+            log.spells.windows(2).all(
+                |pair| pair[0].until == Some(pair[1].since) && pair[1].from == Some(pair[0].to)
+            )
         );
         log.add_outages(&silences, TIMEOUT, at(60));
         assert_eq!(said(&log), after, "a repeat changes nothing");
@@ -266,7 +335,10 @@ mod tests {
     #[test]
     fn a_change_that_the_log_did_not_know_is_logged_with_what_the_server_was() {
         let mut log = log(&[(Online, 0)]);
-        let by = Some(ByHand { actor: Uuid::nil(), reason: "disk".into() });
+        let by = Some(ByHand {
+            actor: Uuid::nil(),
+            reason: "disk".into(),
+        });
         log.change((Offline, Online), at(10), at(10), by.clone());
         let last = log.last().unwrap();
         assert_eq!((last.from, last.to, &last.by), (Some(Offline), Online, &by));
@@ -275,8 +347,8 @@ mod tests {
     }
 
     proptest! {
-        /// However late, in whatever order and in however many deliveries reports come: in the end the log says what the
-        /// server did.
+        /// However late, in whatever order and in however many deliveries reports come: in the end
+        /// the log says what the server did.
         #[test]
         fn in_the_end_the_log_is_what_happened(
             alive in prop::collection::btree_set(1_i64..240, 1..60),
@@ -292,10 +364,13 @@ mod tests {
                 minutes.sort_unstable();
                 log.mend(&signs(&minutes), TIMEOUT, at(300));
             }
-            let ends: Vec<i64> = std::iter::once(0).chain(alive).chain(std::iter::once(240)).collect();
-            let truth: Vec<(i64, i64)> = ends.windows(2).map(|w| (w[0], w[1])).filter(|(a, b)| b - a > 5).collect();
+            let ends: Vec<i64> =
+                std::iter::once(0).chain(alive).chain(std::iter::once(240)).collect();
+            let truth: Vec<(i64, i64)> = ends.windows(2).map(|w| (w[0], w[1])).filter(|(a,
+                b)| b - a > 5).collect();
             let offline: Vec<(i64, i64)> = log.spells.iter().filter(|spell| spell.to == Offline)
-                .map(|spell| ((spell.since - at(0)).num_minutes(), (spell.until.unwrap() - at(0)).num_minutes())).collect();
+                .map(|spell| ((spell.since - at(0)).num_minutes(),
+                    (spell.until.unwrap() - at(0)).num_minutes())).collect();
             prop_assert_eq!(offline, truth);
         }
     }

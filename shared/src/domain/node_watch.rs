@@ -36,10 +36,11 @@ pub struct Logged {
 impl Watched {
     /// What the server becomes, and since when.
     ///
-    /// A server that was marked offline comes back with a sign of life from after it was marked. Reports of a server that
-    /// is gone are all from before that, however many are late: they do not bring it back. Nor does a late one by itself,
-    /// which would be past the timeout soon: that takes another one. Of a server that an administrator brought back silence
-    /// counts since then; one that was put down as online past the log is first logged.
+    /// A server that was marked offline comes back with a sign of life from after it was marked.
+    /// Reports of a server that is gone are all from before that, however many are late: they do
+    /// not bring it back. Nor does a late one by itself, which would be past the timeout soon: that
+    /// takes another one. Of a server that an administrator brought back silence counts since then;
+    /// one that was put down as online past the log is first logged.
     #[must_use]
     pub fn judge(&self, judgement: &Judgement) -> Option<(NodeServerStatus, DateTime<Utc>)> {
         match (self.status, self.last_online_at) {
@@ -58,35 +59,48 @@ impl Watched {
         }
     }
 
-    /// Whether another sign of life came since the server was marked: its log was corrected, and the outage begins with
-    /// that sign. Of a server without a log nobody was told that it is gone.
+    /// Whether another sign of life came since the server was marked: its log was corrected, and
+    /// the outage begins with that sign. Of a server without a log nobody was told that it is gone.
     fn was_heard_before(&self, last: DateTime<Utc>) -> bool {
-        self.logged.is_none_or(|logged| logged.since > logged.detected_at && logged.since < last)
+        self.logged
+            .is_none_or(|logged| logged.since > logged.detected_at && logged.since < last)
     }
 
-    /// What the server is when it comes out of maintenance. While nobody can be heard, silence says nothing: it is online
-    /// until there is a judgement.
+    /// What the server is when it comes out of maintenance. While nobody can be heard, silence says
+    /// nothing: it is online until there is a judgement.
     #[must_use]
     pub fn after_maintenance(&self, judgement: Option<&Judgement>) -> NodeServerStatus {
         let is_silence = |last| judgement.is_some_and(|judgement| judgement.is_silence(last));
-        if self.last_online_at.is_none_or(is_silence) { Offline } else { Online }
+        if self.last_online_at.is_none_or(is_silence) {
+            Offline
+        } else {
+            Online
+        }
     }
 
     fn edge(&self, from: NodeServerStatus, to: NodeServerStatus, since: DateTime<Utc>) -> Edge {
-        Edge { node_server_id: self.node_server_id, name: self.name.clone(), from, to, since }
+        Edge {
+            node_server_id: self.node_server_id,
+            name: self.name.clone(),
+            from,
+            to,
+            since,
+        }
     }
 
-    /// Whether the log has to learn what the server is: it was changed past the log, or the log has not begun. The log of
-    /// a server that is simply new begins when it is first heard: until then nothing is known of it.
+    /// Whether the log has to learn what the server is: it was changed past the log, or the log has
+    /// not begun. The log of a server that is simply new begins when it is first heard: until then
+    /// nothing is known of it.
     #[must_use]
     pub fn is_news_to_the_log(&self) -> bool {
         let is_new = self.status == Offline && self.last_online_at.is_none();
-        self.logged.map_or(!is_new, |logged| logged.status != self.status)
+        self.logged
+            .map_or(!is_new, |logged| logged.status != self.status)
     }
 }
 
-/// Judges a server, tells its log, and mends that by signs of life that came late. Without a judgement the server stays
-/// what it is.
+/// Judges a server, tells its log, and mends that by signs of life that came late. Without a
+/// judgement the server stays what it is.
 pub fn refresh(
     server: &Watched,
     log: &mut ServerLog,
@@ -107,12 +121,15 @@ pub fn refresh(
     let (to, noticed) = judged?;
     // Of an outage that in hindsight was none, the end is the sign of life that said so.
     let began = server.logged.map(|logged| logged.since);
-    let first = log.last().map(|spell| spell.since).filter(|since| to == Online && began < Some(*since));
+    let first = log
+        .last()
+        .map(|spell| spell.since)
+        .filter(|since| to == Online && began < Some(*since));
     Some(server.edge(server.status, to, first.unwrap_or(noticed)))
 }
 
-/// Makes of a server what an administrator says, and tells its log; answers that change, last, and before it the one that
-/// the job had yet to notice.
+/// Makes of a server what an administrator says, and tells its log; answers that change, last, and
+/// before it the one that the job had yet to notice.
 pub fn set_by_hand(
     server: &Watched,
     log: &mut ServerLog,
@@ -127,7 +144,10 @@ pub fn set_by_hand(
     let from = unnoticed.map_or(server.status, |(status, _)| status);
     log.change((from, to), now, now, Some(by));
     let unnoticed = unnoticed.map(|(status, since)| server.edge(server.status, status, since));
-    unnoticed.into_iter().chain([server.edge(from, to, now)]).collect()
+    unnoticed
+        .into_iter()
+        .chain([server.edge(from, to, now)])
+        .collect()
 }
 
 /// A change of a server's status.

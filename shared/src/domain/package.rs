@@ -6,8 +6,8 @@ use uuid::Uuid;
 /// Shares of a quota, in percent, that are announced as they are passed.
 pub const QUOTA_THRESHOLDS: [i16; 3] = [50, 80, 95];
 
-/// The most that one counter of an item can hold, in bytes (2 EiB): the sum of two still fits an `i64`. As the constraint
-/// `package_queue_counters_range_check` has it.
+/// The most that one counter of an item can hold, in bytes (2 EiB): the sum of two still fits an
+/// `i64`. As the constraint `package_queue_counters_range_check` has it.
 pub const MAX_COUNTER_BYTES: i64 = 1 << 61;
 
 /// Billed bytes that a user's active item is to carry.
@@ -52,19 +52,27 @@ pub struct Charged {
 }
 
 impl ActiveItem {
-    /// Adds a charge. An item that is exhausted is marked as expiring `now`, unless it is already. `None` if a counter would
-    /// exceed [`MAX_COUNTER_BYTES`].
+    /// Adds a charge. An item that is exhausted is marked as expiring `now`, unless it is already.
+    /// `None` if a counter would exceed [`MAX_COUNTER_BYTES`].
     pub fn charge(&mut self, charge: &Charge, now: DateTime<Utc>) -> Option<Charged> {
-        let add = |counter: i64, bytes| counter.checked_add(bytes).filter(|sum| *sum <= MAX_COUNTER_BYTES);
+        let add = |counter: i64, bytes| {
+            counter
+                .checked_add(bytes)
+                .filter(|sum| *sum <= MAX_COUNTER_BYTES)
+        };
         self.upload_bytes = add(self.upload_bytes, charge.upload_bytes)?;
         self.download_bytes = add(self.download_bytes, charge.download_bytes)?;
         let used_bytes = self.upload_bytes.checked_add(self.download_bytes)?;
         let Some(quota_bytes) = self.quota_bytes else {
-            return Some(Charged { used_bytes, ..Charged::default() });
+            return Some(Charged {
+                used_bytes,
+                ..Charged::default()
+            });
         };
         let announced = self.announced_percent;
         let passed = |percent: &i16| {
-            announced < *percent && i128::from(used_bytes) * 100 >= i128::from(quota_bytes) * i128::from(*percent)
+            announced < *percent
+                && i128::from(used_bytes) * 100 >= i128::from(quota_bytes) * i128::from(*percent)
         };
         let thresholds: Vec<i16> = QUOTA_THRESHOLDS.into_iter().filter(passed).collect();
         self.announced_percent = thresholds.last().copied().unwrap_or(announced);
@@ -72,7 +80,11 @@ impl ActiveItem {
         if expiring {
             self.expiring_event_at = Some(now);
         }
-        Some(Charged { thresholds, used_bytes, expiring })
+        Some(Charged {
+            thresholds,
+            used_bytes,
+            expiring,
+        })
     }
 }
 
@@ -95,7 +107,11 @@ mod tests {
     }
 
     fn charge(item: &mut ActiveItem, bytes: i64) -> Option<Charged> {
-        let charge = Charge { user_id: Uuid::nil(), upload_bytes: 0, download_bytes: bytes };
+        let charge = Charge {
+            user_id: Uuid::nil(),
+            upload_bytes: 0,
+            download_bytes: bytes,
+        };
         item.charge(&charge, DateTime::UNIX_EPOCH)
     }
 
@@ -106,7 +122,8 @@ mod tests {
     #[case(item(500, 1_000, 50), 499, &[80, 95], false)]
     #[case(item(950, 1_000, 95), 50, &[], true)]
     #[case(item(0, MAX_COUNTER_BYTES, 0), MAX_COUNTER_BYTES, &[50, 80, 95], true)]
-    #[case::unlimited(ActiveItem { quota_bytes: None, ..item(0, 0, 0) }, MAX_COUNTER_BYTES, &[], false)]
+    #[case::unlimited(ActiveItem { quota_bytes: None, ..item(0, 0, 0) }, MAX_COUNTER_BYTES, &[],
+        false)]
     #[case::no_quota_at_all(item(0, -5, 0), 0, &[50, 80, 95], true)]
     fn each_threshold_is_passed_once_and_the_quota_is_met_by_its_last_byte(
         #[case] mut item: ActiveItem,
@@ -115,7 +132,10 @@ mod tests {
         #[case] expiring: bool,
     ) {
         let charged = charge(&mut item, bytes).unwrap();
-        assert_eq!((charged.thresholds.as_slice(), charged.expiring), (thresholds, expiring));
+        assert_eq!(
+            (charged.thresholds.as_slice(), charged.expiring),
+            (thresholds, expiring)
+        );
     }
 
     #[test]

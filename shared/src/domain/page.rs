@@ -15,7 +15,11 @@ pub struct PageBounds {
 }
 
 /// What administrators' lists of the fleet allow.
-pub const FLEET_PAGES: PageBounds = PageBounds { default_limit: 50, max_limit: 200, max_offset: 1_000_000 };
+pub const FLEET_PAGES: PageBounds = PageBounds {
+    default_limit: 50,
+    max_limit: 200,
+    max_offset: 1_000_000,
+};
 
 /// Which part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +34,12 @@ impl PageBounds {
     /// The part that is asked for, if it is allowed.
     pub fn page(&self, limit: Option<i64>, offset: Option<i64>) -> Result<Page, Error> {
         Ok(Page {
-            limit: within("limit", limit.unwrap_or(self.default_limit), 1, self.max_limit)?,
+            limit: within(
+                "limit",
+                limit.unwrap_or(self.default_limit),
+                1,
+                self.max_limit,
+            )?,
             offset: within("offset", offset.unwrap_or(0), 0, self.max_offset)?,
         })
     }
@@ -42,7 +51,11 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: PageBounds = PageBounds { default_limit: 5, max_limit: 10, max_offset: 100 };
+    const BOUNDS: PageBounds = PageBounds {
+        default_limit: 5,
+        max_limit: 10,
+        max_offset: 100,
+    };
 
     #[rstest]
     #[case(None, None, Ok((5, 0)))]
@@ -59,7 +72,10 @@ mod tests {
         #[case] expected: Result<(i64, i64), &str>,
     ) {
         let page = BOUNDS.page(limit, offset);
-        let page = page.as_ref().map(|page| (page.limit, page.offset)).map_err(|error| error.field().unwrap());
+        let page = page
+            .as_ref()
+            .map(|page| (page.limit, page.offset))
+            .map_err(|error| error.field().unwrap());
         assert_eq!(page, expected);
     }
 }

@@ -7,7 +7,19 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 /// Where a package item is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, EnumString, IntoStaticStr, VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    JsonSchema,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PackageQueueStatus {
@@ -22,7 +34,19 @@ pub enum PackageQueueStatus {
 }
 
 /// Why a package item ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema, EnumString, IntoStaticStr, VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    JsonSchema,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PackageEndReason {
@@ -59,7 +83,8 @@ pub struct QueuedPackage {
     pub download: i64,
     /// Bytes charged, both ways together.
     pub used: i64,
-    /// The package's traffic limit with this item's adjustment, bytes; may be negative. `None` if it is unlimited.
+    /// The package's traffic limit with this item's adjustment, bytes; may be negative. `None` if
+    /// it is unlimited.
     pub quota: Option<i64>,
     /// Bytes left of the quota; 0 when it is exceeded. `None` if it is unlimited.
     pub quota_left: Option<i64>,
@@ -96,8 +121,16 @@ impl PackageQueueCounts {
     /// With their total. No table holds so many rows that a sum could overflow.
     #[must_use]
     pub fn of(in_queue: i64, active: i64, consumed: i64, cancelled: i64) -> Self {
-        let total = [active, consumed, cancelled].into_iter().fold(in_queue, i64::saturating_add);
-        Self { in_queue, active, consumed, cancelled, total }
+        let total = [active, consumed, cancelled]
+            .into_iter()
+            .fold(in_queue, i64::saturating_add);
+        Self {
+            in_queue,
+            active,
+            consumed,
+            cancelled,
+            total,
+        }
     }
 
     /// Both together.

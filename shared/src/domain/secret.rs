@@ -1,7 +1,8 @@
 //! What is shown of a configuration to those who may not see its keys and passwords.
 //!
-//! The names of secrets cannot be listed: a node's operator, its panel and its protocols make up new ones. So the harmless
-//! fields are listed, each with the form that a harmless value of it has, and all else is masked.
+//! The names of secrets cannot be listed: a node's operator, its panel and its protocols make up
+//! new ones. So the harmless fields are listed, each with the form that a harmless value of it has,
+//! and all else is masked.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,7 +16,8 @@ pub const MASK: &str = "********";
 enum Form {
     /// An object, or objects in a list, whose fields are looked at in turn.
     Object,
-    /// A number, a flag, or a text made of a number and its separators: `443`, `20000-30000`, `0.12`.
+    /// A number, a flag, or a text made of a number and its separators: `443`, `20000-30000`,
+    /// `0.12`.
     Number,
     /// A word in lower case such as a protocol, a cipher or an action; or several in a list.
     Word,
@@ -29,13 +31,14 @@ enum Form {
 const MAX_WORD: usize = 30;
 const MAX_VERSION: usize = 16;
 
-/// The harmless fields of what panels and proxies are configured with, without case and separators: `server_port`,
-/// `serverPort` and `server-port` are one name.
+/// The harmless fields of what panels and proxies are configured with, without case and separators:
+/// `server_port`, `serverPort` and `server-port` are one name.
 fn harmless(name: &str) -> Option<Form> {
     Some(match plain(name).as_str() {
-        "baseconfig" | "customconfig" | "inbound" | "inbounds" | "multiplex" | "mux" | "networksettings"
-        | "outbound" | "outbounds" | "realitysettings" | "routes" | "settings" | "streamsettings" | "tlssettings"
-        | "transport" | "wssettings" | "grpcsettings" | "tcpsettings" => Form::Object,
+        "baseconfig" | "customconfig" | "inbound" | "inbounds" | "multiplex" | "mux"
+        | "networksettings" | "outbound" | "outbounds" | "realitysettings" | "routes"
+        | "settings" | "streamsettings" | "tlssettings" | "transport" | "wssettings"
+        | "grpcsettings" | "tcpsettings" => Form::Object,
         "alterid"
         | "port"
         | "serverport"
@@ -70,16 +73,18 @@ fn harmless(name: &str) -> Option<Form> {
         | "padding"
         | "trafficrate"
         | "timeout" => Form::Number,
-        "alpn" | "action" | "cipher" | "method" | "congestioncontrol" | "fingerprint" | "flow" | "headertype"
-        | "network" | "nodetype" | "plugin" | "protocol" | "security" | "type" | "udprelaymode" => Form::Word,
-        "host" | "server" | "servername" | "servernames" | "sni" | "listen" | "listenip" | "address" => Form::Host,
+        "alpn" | "action" | "cipher" | "method" | "congestioncontrol" | "fingerprint" | "flow"
+        | "headertype" | "network" | "nodetype" | "plugin" | "protocol" | "security" | "type"
+        | "udprelaymode" => Form::Word,
+        "host" | "server" | "servername" | "servernames" | "sni" | "listen" | "listenip"
+        | "address" => Form::Host,
         "version" => Form::Version,
         _ => return None,
     })
 }
 
-/// Masks each value of a configuration that is not known to be harmless, with all that it holds; an empty one shows that
-/// it is empty.
+/// Masks each value of a configuration that is not known to be harmless, with all that it holds; an
+/// empty one shows that it is empty.
 pub fn mask(config: &mut Value) {
     match config {
         Value::Object(fields) => {
@@ -113,15 +118,20 @@ impl Form {
             Value::Bool(_) | Value::Number(_) => self == Self::Number,
             Value::String(text) => text.is_empty() || self.is_of_text(text),
             Value::Array(values) => {
-                self != Self::Object && values.iter().all(|value| value.is_string() && self.is_of(value))
+                self != Self::Object
+                    && values
+                        .iter()
+                        .all(|value| value.is_string() && self.is_of(value))
             }
             Value::Object(_) => false,
         }
     }
 
     fn is_of_text(self, text: &str) -> bool {
-        let holds_only =
-            |allowed: &str| text.bytes().all(|byte| byte.is_ascii_digit() || allowed.as_bytes().contains(&byte));
+        let holds_only = |allowed: &str| {
+            text.bytes()
+                .all(|byte| byte.is_ascii_digit() || allowed.as_bytes().contains(&byte))
+        };
         match self {
             Self::Object => false,
             Self::Number => text.len() <= MAX_WORD && holds_only(".,-: "),
@@ -132,14 +142,19 @@ impl Form {
     }
 }
 
-/// Whether a text is an address or a DNS name of two labels at least: a token, a UUID or a password is neither.
+/// Whether a text is an address or a DNS name of two labels at least: a token, a UUID or a password
+/// is neither.
 fn is_host(text: &str) -> bool {
     if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
         return true;
     }
-    let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
+    let (name, port) = text
+        .split_once(':')
+        .map_or((text, None), |(name, port)| (name, Some(port)));
     let is_label = |label: &str| {
-        let plain = label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let plain = label
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         plain && (1..=63).contains(&label.len())
     };
     let is_name = name.len() <= 253 && name.contains('.') && name.split('.').all(is_label);
@@ -148,7 +163,10 @@ fn is_host(text: &str) -> bool {
 
 /// A name without case and separators.
 fn plain(name: &str) -> String {
-    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|c| !matches!(c, '_' | '-'))
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
 /// Hides a value with all that it holds: the keys of an object may be secrets as well.
@@ -187,8 +205,10 @@ mod tests {
     #[case(json!({ "headers": { "Authorization": SECRET } }))]
     #[case(json!({ "headers": { "Cookie": SECRET } }))]
     #[case(json!({ "networkSettings": { "headers": { "Authorization": SECRET } } }))]
-    #[case(json!({ "note": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----") }))]
-    #[case(json!({ "sni": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----") }))]
+    #[case(json!({ "note": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE \
+        KEY-----") }))]
+    #[case(json!({ "sni": format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE \
+        KEY-----") }))]
     #[case(json!({ "api": format!("https://panel.test/v1?token={SECRET}") }))]
     #[case(json!({ "host": format!("https://panel.test/v1?token={SECRET}") }))]
     #[case(json!({ "host": format!("admin:{SECRET}@panel.test") }))]
@@ -228,7 +248,9 @@ mod tests {
     #[case::a_number(json!(31_337))]
     #[case::a_flag(json!(true))]
     fn a_value_of_another_form_than_its_field_has_is_masked(#[case] secret: Value) {
-        for name in ["cipher", "host", "sni", "protocol", "unknown", "password", "server"] {
+        for name in [
+            "cipher", "host", "sni", "protocol", "unknown", "password", "server",
+        ] {
             let mut config = json!({ name: secret });
             mask(&mut config);
             assert_eq!(config, json!({ name: MASK }));
@@ -239,18 +261,23 @@ mod tests {
     fn the_harmless_fields_of_the_panels_configurations_are_shown() {
         let configs = [
             json!({
-                "protocol": "shadowsocks", "server_port": 443, "cipher": "2022-blake3-aes-128-gcm", "network": "tcp",
+                "protocol": "shadowsocks", "server_port": 443,
+                    "cipher": "2022-blake3-aes-128-gcm", "network": "tcp",
                 "networkSettings": null, "tls": 0, "routes": [],
-                "base_config": { "push_interval": 60, "pull_interval": 60, "node_report_min_traffic": 0 }
+                "base_config": { "push_interval": 60, "pull_interval": 60,
+                    "node_report_min_traffic": 0 }
             }),
             json!({
-                "node_speedlimit": 0, "sort": 11, "server": "n.example", "type": "sspanel", "version": "2026.1.0",
+                "node_speedlimit": 0, "sort": 11, "server": "n.example", "type": "sspanel",
+                    "version": "2026.1.0",
                 "custom_config": {
-                    "offset_port_node": "443", "network": "ws", "security": "tls", "host": "n.example:8443",
+                    "offset_port_node": "443", "network": "ws", "security": "tls",
+                        "host": "n.example:8443",
                     "alpn": ["h2", "http/1.1"]
                 }
             }),
-            json!({ "inbounds": [{ "listen": "2001:db8::1", "port": "20000-30000", "streamSettings": { "sni": "x.test" } }] }),
+            json!({ "inbounds": [{ "listen": "2001:db8::1", "port": "20000-30000",
+                "streamSettings": { "sni": "x.test" } }] }),
             json!({ "password": "", "token": null, "users": [], "headers": {} }),
         ];
         for config in configs {

@@ -4,8 +4,8 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use crate::error::Error;
 
-/// The moments that a caller may name, as the end of a sentence begins: those of `google.protobuf.Timestamp`, which the
-/// database knows all of.
+/// The moments that a caller may name, as the end of a sentence begins: those of
+/// `google.protobuf.Timestamp`, which the database knows all of.
 pub const YEARS: &str = "of the years 1 to 9999";
 
 /// A moment that a caller may name; none: it is before or after [`YEARS`].
@@ -29,7 +29,11 @@ pub struct TimeRange {
 
 impl TimeRange {
     /// What is asked for; without an end until `now`, without a start 24 hours.
-    pub fn asked(start: Option<DateTime<Utc>>, end: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<Self, Error> {
+    pub fn asked(
+        start: Option<DateTime<Utc>>,
+        end: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Error> {
         let end = end.unwrap_or(now);
         // Of the first day that can be named no day before can be.
         let default = || end.checked_sub_signed(DEFAULT_RANGE).and_then(in_years);
@@ -38,7 +42,10 @@ impl TimeRange {
             return Err(Error::parameter("start", "times before `end`"));
         }
         if end - start > TimeDelta::days(MAX_RANGE_DAYS) {
-            return Err(Error::parameter("start", &format!("times at most {MAX_RANGE_DAYS} days before `end`")));
+            return Err(Error::parameter(
+                "start",
+                &format!("times at most {MAX_RANGE_DAYS} days before `end`"),
+            ));
         }
         Ok(Self { start, end })
     }
@@ -46,6 +53,9 @@ impl TimeRange {
     /// The part of it that is over; nothing of it is an empty range.
     #[must_use]
     pub fn past(self, now: DateTime<Utc>) -> Self {
-        Self { start: self.start.min(now), end: self.end.min(now) }
+        Self {
+            start: self.start.min(now),
+            end: self.end.min(now),
+        }
     }
 }

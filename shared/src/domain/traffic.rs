@@ -76,7 +76,8 @@ impl Factor {
 #[derive(Debug, Default)]
 pub struct UsageFold(HashMap<UsageKey, FoldSums, RandomState>);
 
-/// Bytes, and bytes × factor in units of 10⁻⁴. No fold has so many rows that an `i128` could overflow.
+/// Bytes, and bytes × factor in units of 10⁻⁴. No fold has so many rows that an `i128` could
+/// overflow.
 #[derive(Debug, Default)]
 struct FoldSums {
     upload: i128,
@@ -100,11 +101,15 @@ impl UsageFold {
         sums.download_charge += download * factor;
     }
 
-    /// The sums, in no order, the charge rounded half away from zero. `None` if one exceeds what a charge can
-    /// hold ([`MAX_CHARGE_BYTES`]).
+    /// The sums, in no order, the charge rounded half away from zero. `None` if one exceeds what a
+    /// charge can hold ([`MAX_CHARGE_BYTES`]).
     #[must_use]
     pub fn finish(self) -> Option<Vec<(UsageKey, Traffic)>> {
-        let bytes = |sum: i128| i64::try_from(sum).ok().filter(|bytes| *bytes <= MAX_CHARGE_BYTES);
+        let bytes = |sum: i128| {
+            i64::try_from(sum)
+                .ok()
+                .filter(|bytes| *bytes <= MAX_CHARGE_BYTES)
+        };
         // Never negative: half away from zero is half up.
         let rounded = |charge: i128| bytes((charge + FACTOR_UNIT / 2) / FACTOR_UNIT);
         let traffic = |sums: FoldSums| {
@@ -115,7 +120,10 @@ impl UsageFold {
                 billed_download: rounded(sums.download_charge)?,
             })
         };
-        self.0.into_iter().map(|(key, sums)| Some((key, traffic(sums)?))).collect()
+        self.0
+            .into_iter()
+            .map(|(key, sums)| Some((key, traffic(sums)?)))
+            .collect()
     }
 }
 
@@ -147,9 +155,15 @@ mod tests {
     #[case(&[(7, 0)], 0)]
     #[case(&[(1, 5_000), (1, 5_000)], 1)]
     #[case(&[(10, 10_000), (10, 20_000), (1, 2_500)], 30)]
-    fn a_charge_is_rounded_once_at_the_end_half_away_from_zero(#[case] rows: &[(i64, i32)], #[case] billed: i64) {
+    fn a_charge_is_rounded_once_at_the_end_half_away_from_zero(
+        #[case] rows: &[(i64, i32)],
+        #[case] billed: i64,
+    ) {
         let traffic = fold(rows).unwrap();
-        assert_eq!((traffic.raw_upload, traffic.billed_upload), (rows.iter().map(|row| row.0).sum(), billed));
+        assert_eq!(
+            (traffic.raw_upload, traffic.billed_upload),
+            (rows.iter().map(|row| row.0).sum(), billed)
+        );
     }
 
     #[test]
@@ -159,16 +173,27 @@ mod tests {
 
     #[test]
     fn a_sum_that_cannot_be_counted_is_no_sum() {
-        let full = Traffic { billed_upload: i64::MAX, ..Traffic::default() };
-        assert_eq!(full.checked_add(Traffic { billed_upload: 1, ..Traffic::default() }), None);
+        let full = Traffic {
+            billed_upload: i64::MAX,
+            ..Traffic::default()
+        };
+        assert_eq!(
+            full.checked_add(Traffic {
+                billed_upload: 1,
+                ..Traffic::default()
+            }),
+            None
+        );
     }
 
     proptest! {
         #[test]
         fn a_sum_conserves_every_byte(a in 0..=i64::MAX / 2, b in 0..=i64::MAX / 2) {
-            let [x, y] = [a, b].map(|n| Traffic { raw_upload: n, raw_download: n, billed_upload: n, billed_download: n });
+            let [x, y] = [a, b].map(|n| Traffic { raw_upload: n, raw_download: n,
+                billed_upload: n, billed_download: n });
             let sum = x.checked_add(y).unwrap();
-            prop_assert_eq!([sum.raw_upload, sum.raw_download, sum.billed_upload, sum.billed_download], [a + b; 4]);
+            prop_assert_eq!([sum.raw_upload, sum.raw_download, sum.billed_upload,
+                sum.billed_download], [a + b; 4]);
         }
     }
 }

@@ -101,13 +101,29 @@ pub enum Fact {
 }
 
 impl Fact {
-    /// What is said of a change of a server's status; nothing of one that an administrator took out of service.
+    /// What is said of a change of a server's status; nothing of one that an administrator took out
+    /// of service.
     #[must_use]
     pub fn of_edge(edge: &Edge) -> Option<Self> {
-        let (node_server_id, name, from, since) = (edge.node_server_id, edge.name.clone(), edge.from, edge.since);
+        let (node_server_id, name, from, since) = (
+            edge.node_server_id,
+            edge.name.clone(),
+            edge.from,
+            edge.since,
+        );
         match edge.to {
-            NodeServerStatus::Online => Some(Self::NodeServerCameOnline { node_server_id, name, from, since }),
-            NodeServerStatus::Offline => Some(Self::NodeServerWentOffline { node_server_id, name, from, since }),
+            NodeServerStatus::Online => Some(Self::NodeServerCameOnline {
+                node_server_id,
+                name,
+                from,
+                since,
+            }),
+            NodeServerStatus::Offline => Some(Self::NodeServerWentOffline {
+                node_server_id,
+                name,
+                from,
+                since,
+            }),
             NodeServerStatus::Maintenance => None,
         }
     }
@@ -115,14 +131,23 @@ impl Fact {
     /// What is published of a drift.
     #[must_use]
     pub fn of_drift(drift: &Drift) -> Self {
-        let Traffic { raw_upload, raw_download, billed_upload, billed_download } = drift.difference;
+        let Traffic {
+            raw_upload,
+            raw_download,
+            billed_upload,
+            billed_download,
+        } = drift.difference;
         let difference = DriftBytes {
             raw_upload_bytes: raw_upload,
             raw_download_bytes: raw_download,
             billed_upload_bytes: billed_upload,
             billed_download_bytes: billed_download,
         };
-        Self::UsageDrifted { kind: drift.kind, key: drift.key, difference }
+        Self::UsageDrifted {
+            kind: drift.kind,
+            key: drift.key,
+            difference,
+        }
     }
 
     /// The bus entry's `detail-type`.

@@ -6,7 +6,8 @@ use crate::error::Error;
 
 /// Parses a body; the error names the offending field, and holds no text of the body.
 ///
-/// The fast path keeps no track of where it is: only a body that fails is read a second time, with the path.
+/// The fast path keeps no track of where it is: only a body that fails is read a second time, with
+/// the path.
 pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
     serde_json::from_str(body).map_err(|first| {
         let mut json = serde_json::Deserializer::from_str(body);
@@ -23,23 +24,33 @@ pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
     })
 }
 
-/// What the parser says of JSON that is not well-formed is made of fixed texts, a line and a column.
+/// What the parser says of JSON that is not well-formed is made of fixed texts, a line and a
+/// column.
 fn malformed(error: &serde_json::Error) -> Error {
     Error::invalid("malformed_json", ".", error.to_string())
 }
 
-/// The path of the field at fault. That of a missing or repeated field ends at the object; its name is only in what serde
-/// says. The name of an unknown field is the body's: the path ends before it.
+/// The path of the field at fault. That of a missing or repeated field ends at the object; its name
+/// is only in what serde says. The name of an unknown field is the body's: the path ends before it.
 fn field(path: &Path, said: &str) -> String {
-    let mut known: Vec<Segment> =
-        path.iter().filter(|segment| !matches!(segment, Segment::Enum { .. })).cloned().collect();
+    let mut known: Vec<Segment> = path
+        .iter()
+        .filter(|segment| !matches!(segment, Segment::Enum { .. }))
+        .cloned()
+        .collect();
     if said.starts_with("unknown field ") {
         known.pop_if(|segment| matches!(segment, Segment::Map { .. }));
     }
-    let ours = ["missing field `", "duplicate field `"].iter().find_map(|begin| said.strip_prefix(begin));
+    let ours = ["missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|begin| said.strip_prefix(begin));
     let ours = ours.and_then(|rest| Some(rest.split_once('`')?.0));
-    if let Some(key) = ours.filter(|name| !matches!(known.last(), Some(Segment::Map { key }) if key == name)) {
-        known.push(Segment::Map { key: key.to_owned() });
+    if let Some(key) =
+        ours.filter(|name| !matches!(known.last(), Some(Segment::Map { key }) if key == name))
+    {
+        known.push(Segment::Map {
+            key: key.to_owned(),
+        });
     }
     written(&known)
 }
@@ -55,19 +66,35 @@ fn written(segments: &[Segment]) -> String {
             Segment::Enum { .. } | Segment::Unknown => path.push('?'),
         }
     }
-    if path.is_empty() { String::from(".") } else { path }
+    if path.is_empty() {
+        String::from(".")
+    } else {
+        path
+    }
 }
 
-/// What serde says of a field, without the text of the body that it quotes: what kind of fault, and what is expected.
-/// The latter comes last, after all that is quoted, and is fixed by our types.
+/// What serde says of a field, without the text of the body that it quotes: what kind of fault, and
+/// what is expected. The latter comes last, after all that is quoted, and is fixed by our types.
 fn without_body(said: &str) -> String {
-    const KINDS: [&str; 5] = ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"];
+    const KINDS: [&str; 5] = [
+        "invalid type",
+        "invalid value",
+        "invalid length",
+        "unknown variant",
+        "unknown field",
+    ];
     let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
     if said.starts_with("missing field `") || said.starts_with("duplicate field `") {
         return said.to_owned();
     }
-    let kind = KINDS.into_iter().find(|kind| said.starts_with(kind)).unwrap_or("invalid value");
-    match said.rsplit_once(", expected ").filter(|_| said.starts_with(kind)) {
+    let kind = KINDS
+        .into_iter()
+        .find(|kind| said.starts_with(kind))
+        .unwrap_or("invalid value");
+    match said
+        .rsplit_once(", expected ")
+        .filter(|_| said.starts_with(kind))
+    {
         Some((_, expected)) => format!("{kind}; expected {expected}"),
         None => kind.to_owned(),
     }
@@ -75,7 +102,8 @@ fn without_body(said: &str) -> String {
 
 /// SHA-256 over what a payload means, to tell a repeat from another payload under the same id.
 ///
-/// It is fed with parsed values rather than bytes: a collector may write its JSON anew at each retry.
+/// It is fed with parsed values rather than bytes: a collector may write its JSON anew at each
+/// retry.
 #[derive(Debug, Clone, Default)]
 pub struct PayloadHash(Sha256);
 
@@ -143,17 +171,49 @@ mod tests {
 
     #[rstest]
     #[case(r#"{"needed":"canary"}"#, "needed", "invalid type; expected a boolean")]
-    #[case(r#"{"needed":true,"number":"canary, expected canary"}"#, "number", "invalid type; expected i32")]
-    #[case(r#"{"needed":true,"number":4711471147114711}"#, "number", "invalid value; expected i32")]
-    #[case(r#"{"needed":true,"number":4711.4711}"#, "number", "invalid type; expected i32")]
+    #[case(
+        r#"{"needed":true,"number":"canary, expected canary"}"#,
+        "number",
+        "invalid type; expected i32"
+    )]
+    #[case(
+        r#"{"needed":true,"number":4711471147114711}"#,
+        "number",
+        "invalid value; expected i32"
+    )]
+    #[case(
+        r#"{"needed":true,"number":4711.4711}"#,
+        "number",
+        "invalid type; expected i32"
+    )]
     #[case(r#"{"needed":true,"id":"canary"}"#, "id", "invalid value")]
     #[case(r#"{"needed":true,"at":"canary"}"#, "at", "invalid value")]
-    #[case(r#"{"needed":true,"word":"canary"}"#, "word", "unknown variant; expected `one` or `two`")]
-    #[case(r#"{"needed":true,"word":{"canary":1}}"#, "word", "unknown variant; expected `one` or `two`")]
-    #[case(r#"{"needed":true,"pair":[1]}"#, "pair", "invalid length; expected a tuple of size 2")]
-    #[case(r#"{"needed":true,"needed":true}"#, "needed", "duplicate field `needed`")]
+    #[case(
+        r#"{"needed":true,"word":"canary"}"#,
+        "word",
+        "unknown variant; expected `one` or `two`"
+    )]
+    #[case(
+        r#"{"needed":true,"word":{"canary":1}}"#,
+        "word",
+        "unknown variant; expected `one` or `two`"
+    )]
+    #[case(
+        r#"{"needed":true,"pair":[1]}"#,
+        "pair",
+        "invalid length; expected a tuple of size 2"
+    )]
+    #[case(
+        r#"{"needed":true,"needed":true}"#,
+        "needed",
+        "duplicate field `needed`"
+    )]
     #[case(r#"{"list":[]}"#, "needed", "missing field `needed`")]
-    #[case(r#"{"needed":true,"list":[{}]}"#, "list[0].needed", "missing field `needed`")]
+    #[case(
+        r#"{"needed":true,"list":[{}]}"#,
+        "list[0].needed",
+        "missing field `needed`"
+    )]
     #[case(r#""canary""#, ".", "invalid type; expected struct Body")]
     fn an_error_names_the_field_and_what_is_expected_and_nothing_of_the_body(
         #[case] body: &str,
@@ -161,7 +221,10 @@ mod tests {
         #[case] message: &str,
     ) {
         let error = parse::<Body>(body).unwrap_err();
-        assert_eq!((error.code(), error.field(), error.message()), ("invalid_field", Some(field), message));
+        assert_eq!(
+            (error.code(), error.field(), error.message()),
+            ("invalid_field", Some(field), message)
+        );
     }
 
     #[rstest]
@@ -170,8 +233,16 @@ mod tests {
     #[case("{\"needed\":true,\"canary at line , expected `canary`\\n\":1}", ".")]
     fn an_unknown_field_is_not_named(#[case] body: &str, #[case] field: &str) {
         let error = parse::<Body>(body).unwrap_err();
-        assert_eq!((error.code(), error.field()), ("invalid_field", Some(field)));
-        assert!(error.message().starts_with("unknown field; expected one of `id`, `number`"), "{error}");
+        assert_eq!(
+            (error.code(), error.field()),
+            ("invalid_field", Some(field))
+        );
+        assert!(
+            error
+                .message()
+                .starts_with("unknown field; expected one of `id`, `number`"),
+            "{error}"
+        );
         assert!(!error.to_string().contains("canary"), "{error}");
     }
 

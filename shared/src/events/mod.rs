@@ -1,4 +1,5 @@
-//! What travels between the system and its neighbours: bodies, their limits, and the outbox that publishes them.
+//! What travels between the system and its neighbours: bodies, their limits, and the outbox that
+//! publishes them.
 
 pub mod facts;
 pub mod package_expiring;

@@ -1,4 +1,5 @@
-//! `PackageExpiringEvent` (route `telecom.package_expiring`): a package item is thought to have run out.
+//! `PackageExpiringEvent` (route `telecom.package_expiring`): a package item is thought to have run
+//! out.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

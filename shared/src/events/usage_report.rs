@@ -98,7 +98,10 @@ impl UsageReport {
     /// Reads a body and holds it to every limit of this module. `now` is when it arrived.
     pub fn parse(body: &str, now: DateTime<Utc>) -> Result<Self, Error> {
         if body.len() > MAX_BODY_BYTES {
-            let message = format!("the body has {} bytes; at most {MAX_BODY_BYTES} are accepted", body.len());
+            let message = format!(
+                "the body has {} bytes; at most {MAX_BODY_BYTES} are accepted",
+                body.len()
+            );
             return Err(Error::invalid("body_too_large", ".", message));
         }
         let report: Self = parse(body)?;
@@ -113,15 +116,24 @@ impl UsageReport {
         if self.kind == TYPE {
             return Ok(());
         }
-        Err(Error::invalid("unsupported_type", "type", format!("unknown type; expected {TYPE:?}")))
+        Err(Error::invalid(
+            "unsupported_type",
+            "type",
+            format!("unknown type; expected {TYPE:?}"),
+        ))
     }
 
     fn check_period(&self, now: DateTime<Utc>) -> Result<(), Error> {
         if self.period_start > self.period_end {
-            return Err(Error::invalid("period_reversed", "period_start", "is later than period_end"));
+            return Err(Error::invalid(
+                "period_reversed",
+                "period_start",
+                "is later than period_end",
+            ));
         }
         if self.period_end > now + TimeDelta::minutes(MAX_AHEAD_MINUTES) {
-            let message = format!("is more than {MAX_AHEAD_MINUTES} minutes ahead; it is now {now}");
+            let message =
+                format!("is more than {MAX_AHEAD_MINUTES} minutes ahead; it is now {now}");
             return Err(Error::invalid("period_in_future", "period_end", message));
         }
         if self.period_start < now - TimeDelta::days(MAX_AGE_DAYS) {
@@ -133,21 +145,32 @@ impl UsageReport {
 
     fn check_usage(&self) -> Result<(), Error> {
         if self.usage.len() > MAX_LINES {
-            let message = format!("has {} lines; at most {MAX_LINES} are accepted", self.usage.len());
+            let message = format!(
+                "has {} lines; at most {MAX_LINES} are accepted",
+                self.usage.len()
+            );
             return Err(Error::invalid("too_many_lines", "usage", message));
         }
         for (index, line) in self.usage.iter().enumerate() {
             for (name, bytes) in [("upload", line.upload), ("download", line.download)] {
                 if !(0..=MAX_LINE_BYTES).contains(&bytes) {
                     let message = format!("accepted are 0 to {MAX_LINE_BYTES} bytes");
-                    return Err(Error::invalid("bytes_out_of_range", format!("usage[{index}].{name}"), message));
+                    return Err(Error::invalid(
+                        "bytes_out_of_range",
+                        format!("usage[{index}].{name}"),
+                        message,
+                    ));
                 }
             }
         }
         let total = self.total_bytes();
         if total > MAX_REPORT_BYTES {
             let message = format!("at most {MAX_REPORT_BYTES} bytes are accepted in all");
-            return Err(Error::invalid("report_bytes_out_of_range", "usage", message));
+            return Err(Error::invalid(
+                "report_bytes_out_of_range",
+                "usage",
+                message,
+            ));
         }
         Ok(())
     }
@@ -155,19 +178,35 @@ impl UsageReport {
     /// Upload and download of all lines.
     #[must_use]
     pub fn total_bytes(&self) -> i64 {
-        let sum = |total: i64, line: &UsageLine| total.saturating_add(line.upload).saturating_add(line.download);
+        let sum = |total: i64, line: &UsageLine| {
+            total
+                .saturating_add(line.upload)
+                .saturating_add(line.download)
+        };
         self.usage.iter().fold(0, sum)
     }
 
     fn check_metrics(&self) -> Result<(), Error> {
-        let Some(metrics) = &self.metrics else { return Ok(()) };
-        let refuse = |name: &str, accepted: &str| {
-            Err(Error::invalid("metric_out_of_range", format!("metrics.{name}"), format!("accepted are {accepted}")))
+        let Some(metrics) = &self.metrics else {
+            return Ok(());
         };
-        if metrics.cpu_percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
+        let refuse = |name: &str, accepted: &str| {
+            Err(Error::invalid(
+                "metric_out_of_range",
+                format!("metrics.{name}"),
+                format!("accepted are {accepted}"),
+            ))
+        };
+        if metrics
+            .cpu_percent
+            .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
+        {
             return refuse("cpu_percent", "0 to 100");
         }
-        if metrics.load1.is_some_and(|load| !(0.0..=1e6).contains(&load)) {
+        if metrics
+            .load1
+            .is_some_and(|load| !(0.0..=1e6).contains(&load))
+        {
             return refuse("load1", "0 to 1000000");
         }
         let counts = [
@@ -180,14 +219,18 @@ impl UsageReport {
             ("upload_rate", metrics.upload_rate),
             ("download_rate", metrics.download_rate),
         ];
-        match counts.iter().find(|(_, count)| count.is_some_and(|count| count < 0)) {
+        match counts
+            .iter()
+            .find(|(_, count)| count.is_some_and(|count| count < 0))
+        {
             Some((name, _)) => refuse(name, "whole numbers from 0"),
             None => Ok(()),
         }
     }
 
-    /// SHA-256 of what the report says about usage: server, period and lines, in their order. Metrics and the id
-    /// are left out: a retry may carry newer metrics, and the id is the key that the hash belongs to.
+    /// SHA-256 of what the report says about usage: server, period and lines, in their order.
+    /// Metrics and the id are left out: a retry may carry newer metrics, and the id is the key that
+    /// the hash belongs to.
     #[must_use]
     pub fn payload_hash(&self) -> Vec<u8> {
         let mut hash = PayloadHash::default();

@@ -15,8 +15,8 @@ pub const ROUTE: &str = "telecom.user_usage_billing";
 /// The greatest number of events in one batch.
 pub const MAX_EVENTS: usize = 10_000;
 
-/// One charge. Published by this system's billing job, packed into a [`BillingBatch`], or by anybody else, alone
-/// or packed.
+/// One charge. Published by this system's billing job, packed into a [`BillingBatch`], or by
+/// anybody else, alone or packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserUsageBillingEvent {
     /// The node server that carried the traffic.
@@ -48,7 +48,8 @@ pub struct UserUsageBillingEvent {
 pub struct BillingBatch<'a> {
     /// Idempotency key of the whole batch.
     pub batch_id: Uuid,
-    /// The run of this system's billing job that made the batch. Absent in batches of other publishers.
+    /// The run of this system's billing job that made the batch. Absent in batches of other
+    /// publishers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_run_id: Option<Uuid>,
     /// At least one event.
@@ -70,27 +71,58 @@ impl UserUsageBilling {
     /// Reads a body, one event or a batch, and checks every event.
     pub fn parse(body: &str) -> Result<Self, Error> {
         let (billing, in_batch) = match serde_json::from_str::<BillingBatch<'_>>(body) {
-            Ok(BillingBatch { batch_id, billing_run_id, events }) => {
-                (Self { key: Some(batch_id), billing_run_id, events: events.into_owned() }, true)
-            }
+            Ok(BillingBatch {
+                batch_id,
+                billing_run_id,
+                events,
+            }) => (
+                Self {
+                    key: Some(batch_id),
+                    billing_run_id,
+                    events: events.into_owned(),
+                },
+                true,
+            ),
             // Told by its fields, so that a fault in a batch is reported as a batch's.
             Err(_) if is_batch(body) => return Err(batch_fault(body)),
             Err(_) => {
                 let event: UserUsageBillingEvent = parse(body)?;
-                (Self { key: event.event_id, billing_run_id: None, events: vec![event] }, false)
+                (
+                    Self {
+                        key: event.event_id,
+                        billing_run_id: None,
+                        events: vec![event],
+                    },
+                    false,
+                )
             }
         };
         if billing.events.is_empty() || billing.events.len() > MAX_EVENTS {
-            let message = format!("has {} events; accepted are 1 to {MAX_EVENTS}", billing.events.len());
-            return Err(Error::invalid("event_count_out_of_range", "events", message));
+            let message = format!(
+                "has {} events; accepted are 1 to {MAX_EVENTS}",
+                billing.events.len()
+            );
+            return Err(Error::invalid(
+                "event_count_out_of_range",
+                "events",
+                message,
+            ));
         }
         for (index, event) in billing.events.iter().enumerate() {
             if in_batch && event.event_id.is_some() {
                 let message = "is not accepted in a batch, which is applied once by its batch_id";
-                return Err(Error::invalid("event_id_in_batch", format!("events[{index}].event_id"), message));
+                return Err(Error::invalid(
+                    "event_id_in_batch",
+                    format!("events[{index}].event_id"),
+                    message,
+                ));
             }
             event.check().map_err(|(code, field, message)| {
-                let path = if in_batch { format!("events[{index}].{field}") } else { field.to_owned() };
+                let path = if in_batch {
+                    format!("events[{index}].{field}")
+                } else {
+                    field.to_owned()
+                };
                 Error::invalid(code, path, message)
             })?;
         }
@@ -116,9 +148,13 @@ impl UserUsageBilling {
 }
 
 fn batch_fault(body: &str) -> Error {
-    parse::<BillingBatch<'_>>(body)
-        .err()
-        .unwrap_or_else(|| Error::invalid("malformed_json", ".", "is neither an event nor a batch of events"))
+    parse::<BillingBatch<'_>>(body).err().unwrap_or_else(|| {
+        Error::invalid(
+            "malformed_json",
+            ".",
+            "is neither an event nor a batch of events",
+        )
+    })
 }
 
 fn is_batch(body: &str) -> bool {
@@ -127,7 +163,8 @@ fn is_batch(body: &str) -> bool {
         batch_id: Option<serde::de::IgnoredAny>,
         events: Option<serde::de::IgnoredAny>,
     }
-    serde_json::from_str::<Probe>(body).is_ok_and(|probe| probe.batch_id.is_some() || probe.events.is_some())
+    serde_json::from_str::<Probe>(body)
+        .is_ok_and(|probe| probe.batch_id.is_some() || probe.events.is_some())
 }
 
 impl UserUsageBillingEvent {
@@ -141,7 +178,9 @@ impl UserUsageBillingEvent {
 
     fn checked_at(&self) -> Option<DateTime<Utc>> {
         // Until the year 9999: PostgreSQL and RFC 3339 both reach there.
-        let seconds = i64::try_from(self.time).ok().filter(|seconds| *seconds <= 253_402_300_799)?;
+        let seconds = i64::try_from(self.time)
+            .ok()
+            .filter(|seconds| *seconds <= 253_402_300_799)?;
         DateTime::from_timestamp(seconds, 0)
     }
 
@@ -156,11 +195,15 @@ impl UserUsageBillingEvent {
             ("raw_download", self.raw_download),
             ("raw_upload", self.raw_upload),
         ];
-        match amounts.into_iter().find(|(_, bytes)| bytes.is_some_and(|bytes| !(0..=MAX_CHARGE_BYTES).contains(&bytes)))
+        match amounts
+            .into_iter()
+            .find(|(_, bytes)| bytes.is_some_and(|bytes| !(0..=MAX_CHARGE_BYTES).contains(&bytes)))
         {
-            Some((field, _)) => {
-                Err(("bytes_out_of_range", field, format!("accepted are 0 to {MAX_CHARGE_BYTES} bytes")))
-            }
+            Some((field, _)) => Err((
+                "bytes_out_of_range",
+                field,
+                format!("accepted are 0 to {MAX_CHARGE_BYTES} bytes"),
+            )),
             None => Ok(()),
         }
     }

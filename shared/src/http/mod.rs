@@ -42,7 +42,8 @@ pub trait Endpoint {
     const PARAMETERS: &'static [Parameter] = &[];
     /// The schema of the JSON body; none: there is no body.
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = None;
-    /// The columns as which the answer is given to those who ask for `text/csv`; none: it has no such form.
+    /// The columns as which the answer is given to those who ask for `text/csv`; none: it has no
+    /// such form.
     const CSV_COLUMNS: Option<&'static [&'static str]> = None;
 
     /// Reads a request.

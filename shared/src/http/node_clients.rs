@@ -49,7 +49,11 @@ impl Endpoint for NodeClients {
 
     fn csv_rows(page: &AdminClients) -> Vec<Vec<String>> {
         let row = |client: &Client| {
-            let groups: Vec<String> = client.access_groups.iter().map(ToString::to_string).collect();
+            let groups: Vec<String> = client
+                .access_groups
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             vec![
                 client.id.to_string(),
                 client.name.clone(),
@@ -84,6 +88,10 @@ impl Endpoint for NodeClient {
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowClient, Error> {
         let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
-        Ok(AdminShowClient { id: request.id()?, reveal_secrets, actor: request.actor() })
+        Ok(AdminShowClient {
+            id: request.id()?,
+            reveal_secrets,
+            actor: request.actor(),
+        })
     }
 }

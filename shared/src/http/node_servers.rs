@@ -12,7 +12,8 @@ use crate::domain::node::{NodeServerStatus, NodeServerSummary};
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
 use crate::services::manage::{
-    AdminListServers, AdminServers, AdminShowServer, GetNodeServerAvailability, ManageService, SetNodeServerMaintenance,
+    AdminListServers, AdminServers, AdminShowServer, GetNodeServerAvailability, ManageService,
+    SetNodeServerMaintenance,
 };
 
 /// Node servers by id.
@@ -24,12 +25,23 @@ impl Endpoint for NodeServers {
     type Input = AdminListServers;
     const PATH: &'static str = "/v1/admin/node-servers";
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::optional("status", "Only those in this status.", Kind::OneOf(NodeServerStatus::VARIANTS)),
+        Parameter::optional(
+            "status",
+            "Only those in this status.",
+            Kind::OneOf(NodeServerStatus::VARIANTS),
+        ),
         Parameter::limit(FLEET_PAGES),
         Parameter::offset(FLEET_PAGES),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> =
-        Some(&["id", "name", "compatibility", "status", "last_online_at", "client_count", "last_traffic_at"]);
+    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
+        "id",
+        "name",
+        "compatibility",
+        "status",
+        "last_online_at",
+        "client_count",
+        "last_traffic_at",
+    ]);
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListServers, Error> {
         Ok(AdminListServers {
@@ -67,7 +79,11 @@ impl Endpoint for NodeServer {
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowServer, Error> {
         let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
-        Ok(AdminShowServer { id: request.id()?, reveal_secrets, actor: request.actor() })
+        Ok(AdminShowServer {
+            id: request.id()?,
+            reveal_secrets,
+            actor: request.actor(),
+        })
     }
 }
 
@@ -80,16 +96,25 @@ impl Endpoint for NodeServerAvailability {
     type Input = GetNodeServerAvailability;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/availability";
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::optional("start", "From when on. Default: 24 hours before `end`.", Kind::Time),
+        Parameter::optional(
+            "start",
+            "From when on. Default: 24 hours before `end`.",
+            Kind::Time,
+        ),
         Parameter::optional(
             "end",
-            "Until before when. Default: now. At most 92 days after `start`; what is still to come is left out.",
+            "Until before when. Default: now. At most 92 days after `start`; what is still to \
+             come is left out.",
             Kind::Time,
         ),
     ];
 
     fn input(request: &ApiRequest<'_>) -> Result<GetNodeServerAvailability, Error> {
-        Ok(GetNodeServerAvailability { id: request.id()?, start: request.time("start")?, end: request.time("end")? })
+        Ok(GetNodeServerAvailability {
+            id: request.id()?,
+            start: request.time("start")?,
+            end: request.time("end")?,
+        })
     }
 }
 
@@ -113,10 +138,19 @@ impl Endpoint for NodeServerMaintenance {
     type Input = SetNodeServerMaintenance;
     const METHOD: Method = Method::PUT;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/maintenance";
-    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = Some(SchemaGenerator::subschema_for::<MaintenanceBody>);
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<MaintenanceBody>);
 
     fn input(request: &ApiRequest<'_>) -> Result<SetNodeServerMaintenance, Error> {
-        let MaintenanceBody { maintenance, reason } = request.body()?;
-        Ok(SetNodeServerMaintenance { id: request.id()?, maintenance, reason, actor: request.actor() })
+        let MaintenanceBody {
+            maintenance,
+            reason,
+        } = request.body()?;
+        Ok(SetNodeServerMaintenance {
+            id: request.id()?,
+            maintenance,
+            reason,
+            actor: request.actor(),
+        })
     }
 }

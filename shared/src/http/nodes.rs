@@ -15,8 +15,10 @@ impl Endpoint for Nodes {
     type Service = AnalysisService;
     type Input = ListUserNodes;
     const PATH: &'static str = "/v1/nodes";
-    const PARAMETERS: &'static [Parameter] =
-        &[Parameter::limit(ListUserNodes::BOUNDS), Parameter::offset(ListUserNodes::BOUNDS)];
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::limit(ListUserNodes::BOUNDS),
+        Parameter::offset(ListUserNodes::BOUNDS),
+    ];
     const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
         "id",
         "name",
@@ -30,7 +32,11 @@ impl Endpoint for Nodes {
     ]);
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserNodes, Error> {
-        Ok(ListUserNodes { user_id: request.user_id(), limit: request.get("limit")?, offset: request.get("offset")? })
+        Ok(ListUserNodes {
+            user_id: request.user_id(),
+            limit: request.get("limit")?,
+            offset: request.get("offset")?,
+        })
     }
 
     fn csv_rows(nodes: &UserNodes) -> Vec<Vec<String>> {

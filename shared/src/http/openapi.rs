@@ -7,22 +7,28 @@ use serde_json::{Map, Value, json};
 use super::parameter::{ID, Parameter, REVEAL_SECRETS};
 use super::problem::Problem;
 use super::{
-    Endpoint, Output, node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage,
-    usually_used_nodes,
+    Endpoint, Output, node_clients, node_servers, node_status_history, nodes, package_queue,
+    traffic_usage, usually_used_nodes,
 };
 use crate::auth::{ADMIN_SCOPE, Access, SECRETS_SCOPE};
 use crate::services::Operation;
 
-const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call needs a bearer token; the user is \
-its subject, never a parameter. All amounts of traffic are bytes, all moments are UTC, all intervals are half-open. \
-Lists and series can be had as CSV (`accept: text/csv`). Answers carry an `etag`: send it back as `if-none-match`, and \
-what has not changed is answered by 304 without a body. Faults are `application/problem+json` with a stable `code`.";
+const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call needs a \
+    bearer token; the user is \
+its subject, never a parameter. All amounts of traffic are bytes, all moments are UTC, all \
+    intervals are half-open. \
+Lists and series can be had as CSV (`accept: text/csv`). Answers carry an `etag`: send it back as \
+    `if-none-match`, and \
+what has not changed is answered by 304 without a body. Faults are `application/problem+json` \
+    with a stable `code`.";
 
-const TOKEN: &str = "Signed by the issuer that the deployment trusts; `sub` is the user. Scopes, in `scope`: `telecom:admin` \
-opens the administrators' operations; `telecom:secrets`, besides, lets keys and passwords be seen (`reveal_secrets`).";
+const TOKEN: &str = "Signed by the issuer that the deployment trusts; `sub` is the user. Scopes, \
+    in `scope`: `telecom:admin` \
+opens the administrators' operations; `telecom:secrets`, besides, lets keys and passwords be seen \
+    (`reveal_secrets`).";
 const ETAG: &str = "Names this answer; send it back as `if-none-match`.";
-const CONDITION: &str =
-    "The `etag` of an answer that the caller has: while nothing has changed, it is answered by 304.";
+const CONDITION: &str = "The `etag` of an answer that the caller has: while nothing has changed, \
+    it is answered by 304.";
 
 /// The document (OpenAPI 3.1) of all endpoints.
 #[must_use]
@@ -54,7 +60,10 @@ impl Document {
             settings.definitions_path = "/components/schemas".into();
             settings.meta_schema = None;
         });
-        Self { schemas: settings.into_generator(), paths: Map::new() }
+        Self {
+            schemas: settings.into_generator(),
+            paths: Map::new(),
+        }
     }
 
     fn add<E: Endpoint>(&mut self, summary: &str) {
@@ -63,7 +72,10 @@ impl Document {
             Access::Admin | Access::Secrets => ("Administrator", vec![ADMIN_SCOPE]),
         };
         let mut security = vec![json!({ "token": scopes })];
-        if E::PARAMETERS.iter().any(|parameter| parameter.name == REVEAL_SECRETS.name) {
+        if E::PARAMETERS
+            .iter()
+            .any(|parameter| parameter.name == REVEAL_SECRETS.name)
+        {
             security.push(json!({ "token": [ADMIN_SCOPE, SECRETS_SCOPE] }));
         }
         let mut operation = json!({
@@ -76,7 +88,10 @@ impl Document {
         });
         if let (Some(body), Some(fields)) = (E::BODY, operation.as_object_mut()) {
             let content = json!({ "application/json": { "schema": body(&mut self.schemas) } });
-            fields.insert("requestBody".into(), json!({ "required": true, "content": content }));
+            fields.insert(
+                "requestBody".into(),
+                json!({ "required": true, "content": content }),
+            );
         }
         let item = Map::from_iter([(E::METHOD.as_str().to_lowercase(), operation)]);
         self.paths.insert(E::PATH.to_owned(), Value::Object(item));
@@ -84,10 +99,16 @@ impl Document {
 
     fn responses<E: Endpoint>(&mut self) -> Value {
         let mut content = Map::new();
-        content.insert("application/json".into(), json!({ "schema": self.schemas.subschema_for::<Output<E>>() }));
+        content.insert(
+            "application/json".into(),
+            json!({ "schema": self.schemas.subschema_for::<Output<E>>() }),
+        );
         if let Some(columns) = E::CSV_COLUMNS {
             let about = format!("RFC 4180, with a header: {}", columns.join(","));
-            content.insert("text/csv".into(), json!({ "schema": { "type": "string", "description": about } }));
+            content.insert(
+                "text/csv".into(),
+                json!({ "schema": { "type": "string", "description": about } }),
+            );
         }
         let mut responses = Map::new();
         let mut answer = Map::new();
@@ -97,17 +118,36 @@ impl Document {
             let tag = json!({ "ETag": { "description": ETAG, "schema": { "type": "string" } } });
             answer.insert("headers".into(), tag.clone());
             let about = "Nothing has changed since the `etag` in `if-none-match`";
-            responses.insert("304".into(), json!({ "description": about, "headers": tag }));
+            responses.insert(
+                "304".into(),
+                json!({ "description": about, "headers": tag }),
+            );
         }
         responses.insert("200".into(), answer.into());
         let problems = [
-            ("400", "A parameter or the body is not what is accepted, or the answer is too large", true),
-            ("401", "No token, or one that is not valid here and now", true),
-            ("403", "The token lacks a scope", E::Input::ACCESS != Access::User),
+            (
+                "400",
+                "A parameter or the body is not what is accepted, or the answer is too large",
+                true,
+            ),
+            (
+                "401",
+                "No token, or one that is not valid here and now",
+                true,
+            ),
+            (
+                "403",
+                "The token lacks a scope",
+                E::Input::ACCESS != Access::User,
+            ),
             ("404", "There is no such thing", E::PATH.contains("{id}")),
             ("405", "Another method than those in `allow`", true),
             ("500", "A fault of ours, of which no more is told", true),
-            ("503", "The database is out of reach or busy: try again", true),
+            (
+                "503",
+                "The database is out of reach or busy: try again",
+                true,
+            ),
             ("504", "It took too long: try again", true),
         ];
         for (status, about, _) in problems.into_iter().filter(|(_, _, possible)| *possible) {
@@ -133,7 +173,8 @@ impl Document {
             "components": {
                 "schemas": self.schemas.take_definitions(true),
                 "securitySchemes": {
-                    "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": TOKEN },
+                    "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                        "description": TOKEN },
                 },
             },
         })
@@ -141,15 +182,30 @@ impl Document {
 }
 
 fn parameters<E: Endpoint>() -> Vec<Value> {
-    let in_path = E::PATH.contains("{id}").then(
-        || json!({ "name": "id", "in": "path", "required": true, "description": "Its id.", "schema": ID.schema() }),
+    let in_path = E::PATH.contains("{id}").then(|| {
+        json!({ "name": "id", "in": "path", "required": true, "description": "Its id.",
+            "schema": ID.schema() })
+    });
+    let in_query = E::PARAMETERS.iter().map(
+        |Parameter {
+             name,
+             about,
+             kind,
+             required,
+         }| {
+            json!({ "name": name, "in": "query", "required": required, "description": about,
+            "schema": kind.schema() })
+        },
     );
-    let in_query = E::PARAMETERS.iter().map(|Parameter { name, about, kind, required }| {
-        json!({ "name": name, "in": "query", "required": required, "description": about, "schema": kind.schema() })
-    });
     let in_header = (E::METHOD == Method::GET).then(|| {
-        let schema = json!({ "type": "string", "examples": ["\"0123456789abcdef0123456789abcdef\""] });
-        json!({ "name": "If-None-Match", "in": "header", "required": false, "description": CONDITION, "schema": schema })
+        let schema = json!({ "type": "string",
+            "examples": ["\"0123456789abcdef0123456789abcdef\""] });
+        json!({ "name": "If-None-Match", "in": "header", "required": false,
+            "description": CONDITION, "schema": schema })
     });
-    in_path.into_iter().chain(in_query).chain(in_header).collect()
+    in_path
+        .into_iter()
+        .chain(in_query)
+        .chain(in_header)
+        .collect()
 }

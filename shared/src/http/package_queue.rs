@@ -20,17 +20,37 @@ impl Endpoint for PackageQueueCounts {
     type Service = ManageService;
     type Input = CountQueuedPackages;
     const PATH: &'static str = "/v1/admin/package-queue/counts";
-    const CSV_COLUMNS: Option<&'static [&'static str]> =
-        Some(&["series", "name", "in_queue", "active", "consumed", "cancelled", "total"]);
+    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
+        "series",
+        "name",
+        "in_queue",
+        "active",
+        "consumed",
+        "cancelled",
+        "total",
+    ]);
 
     fn input(_: &ApiRequest<'_>) -> Result<CountQueuedPackages, Error> {
         Ok(CountQueuedPackages)
     }
 
     fn csv_rows(counts: &QueuedPackageCounts) -> Vec<Vec<String>> {
-        let row = |PackageSeriesCounts { series, name, counts }: &PackageSeriesCounts| {
-            let counts = [counts.in_queue, counts.active, counts.consumed, counts.cancelled, counts.total];
-            [series.to_string(), name.clone()].into_iter().chain(counts.map(|count| count.to_string())).collect()
+        let row = |PackageSeriesCounts {
+                       series,
+                       name,
+                       counts,
+                   }: &PackageSeriesCounts| {
+            let counts = [
+                counts.in_queue,
+                counts.active,
+                counts.consumed,
+                counts.cancelled,
+                counts.total,
+            ];
+            [series.to_string(), name.clone()]
+                .into_iter()
+                .chain(counts.map(|count| count.to_string()))
+                .collect()
         };
         counts.series.iter().map(row).collect()
     }
@@ -50,9 +70,17 @@ impl Endpoint for PackageQueue {
         Parameter::optional(
             "package",
             "Only those of this package.",
-            Kind::Integer { least: 1, most: i64::MAX, default: None },
+            Kind::Integer {
+                least: 1,
+                most: i64::MAX,
+                default: None,
+            },
         ),
-        Parameter::optional("status", "Only those in this status.", Kind::OneOf(PackageQueueStatus::VARIANTS)),
+        Parameter::optional(
+            "status",
+            "Only those in this status.",
+            Kind::OneOf(PackageQueueStatus::VARIANTS),
+        ),
         Parameter::limit(AdminListPackages::BOUNDS),
         Parameter::offset(AdminListPackages::BOUNDS),
     ];
@@ -85,7 +113,11 @@ impl Endpoint for PackageQueue {
             package: request.get("package")?,
             status: request.one_of("status")?,
         };
-        Ok(AdminListPackages { limit: request.get("limit")?, offset: request.get("offset")?, filter })
+        Ok(AdminListPackages {
+            limit: request.get("limit")?,
+            offset: request.get("offset")?,
+            filter,
+        })
     }
 
     fn csv_rows(page: &AdminPackages) -> Vec<Vec<String>> {

@@ -1,14 +1,22 @@
-//! The API's documentation as a page: made of the OpenAPI document, whole in itself, without a script.
-#![expect(clippy::indexing_slicing, reason = "a JSON value answers null for what it does not hold")]
+//! The API's documentation as a page: made of the OpenAPI document, whole in itself, without a
+//! script.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a JSON value answers null for what it does not hold"
+)]
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}\
-h2{margin-top:3rem;border-bottom:1px solid #d0d7de}code,.path{font-family:ui-monospace,monospace;font-size:.9em}\
-.path{font-weight:600}.tag{font-size:.8em;background:#eaeef2;border-radius:1em;padding:.1em .7em;margin-left:.5em}\
-table{border-collapse:collapse;width:100%;margin:.5rem 0 1rem}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;\
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem \
+    auto;padding:0 1rem;color:#1b1f24}\
+h2{margin-top:3rem;border-bottom:1px solid \
+    #d0d7de}code,.path{font-family:ui-monospace,monospace;font-size:.9em}\
+.path{font-weight:600}.tag{font-size:.8em;background:#eaeef2;border-radius:1em;padding:.1em \
+    .7em;margin-left:.5em}\
+table{border-collapse:collapse;width:100%;margin:.5rem 0 \
+    1rem}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;\
 border-bottom:1px solid #eaeef2}th{font-weight:600}nav li{list-style:none}a{color:#0550ae}\
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#6cb6ff}.tag{background:#30363d}\
 h2,th,td{border-color:#30363d}}";
@@ -22,18 +30,34 @@ pub fn render(document: &Value) -> String {
     let version = escape(&document["info"]["version"]);
     let empty = serde_json::Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
-    let schemas = document["components"]["schemas"].as_object().unwrap_or(&empty);
-    let all =
-        || paths.iter().flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |found| (path, found)));
+    let schemas = document["components"]["schemas"]
+        .as_object()
+        .unwrap_or(&empty);
+    let all = || {
+        paths.iter().flat_map(|(path, item)| {
+            item.as_object()
+                .into_iter()
+                .flatten()
+                .map(move |found| (path, found))
+        })
+    };
     let links: String = all().map(|(path, (_, found))| link(path, found)).collect();
-    let operations: String = all().map(|(path, (method, found))| operation(method, path, found)).collect();
-    let types: String = schemas.iter().map(|(name, schema)| schema_section(name, schema)).collect();
+    let operations: String = all()
+        .map(|(path, (method, found))| operation(method, path, found))
+        .collect();
+    let types: String = schemas
+        .iter()
+        .map(|(name, schema)| schema_section(name, schema))
+        .collect();
     // Writing to a string cannot fail.
     let _ = write!(
         page,
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>{title} API</title>\n<style>{STYLE}</style>\n<h1>{title} API <small>{version}</small></h1>\n<p>{about}</p>\n\
-         <p>The same for programs: <a href=\"v1/openapi.json\">/v1/openapi.json</a></p>\n<nav><ul>{links}</ul></nav>\n\
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width\">\n\
+         <title>{title} API</title>\n<style>{STYLE}</style>\n<h1>{title} API \
+             <small>{version}</small></h1>\n<p>{about}</p>\n\
+         <p>The same for programs: <a \
+             href=\"v1/openapi.json\">/v1/openapi.json</a></p>\n<nav><ul>{links}</ul></nav>\n\
          {operations}<h2>Types</h2>\n{types}</html>\n"
     );
     page
@@ -55,10 +79,20 @@ fn operation(method: &str, path: &str, operation: &Value) -> String {
         format!("<table><tr><th>Parameter<th>Values<th>Meaning</tr>\n{parameters}</table>\n")
     };
     let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-    let body = if body.is_null() { String::new() } else { format!("<p>Body: {}</p>\n", values(body)) };
-    let answers: String = operation["responses"].as_object().into_iter().flatten().map(answer).collect();
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        format!("<p>Body: {}</p>\n", values(body))
+    };
+    let answers: String = operation["responses"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(answer)
+        .collect();
     format!(
-        "<h2 id=\"{}\">{}<span class=\"tag\">{}</span></h2>\n<p class=\"path\">{} {path}</p>\n{body}{parameters}\
+        "<h2 id=\"{}\">{}<span class=\"tag\">{}</span></h2>\n<p class=\"path\">{} \
+         {path}</p>\n{body}{parameters}\
          <table><tr><th>Status<th>Answer<th>Type</tr>\n{answers}</table>\n",
         escape(&operation["operationId"]),
         escape(&operation["summary"]),
@@ -68,7 +102,11 @@ fn operation(method: &str, path: &str, operation: &Value) -> String {
 }
 
 fn parameter(parameter: &Value) -> String {
-    let needed = if parameter["required"] == true { " (required)" } else { "" };
+    let needed = if parameter["required"] == true {
+        " (required)"
+    } else {
+        ""
+    };
     format!(
         "<tr><td><code>{}</code>{needed}<td>{}<td>{}</tr>\n",
         escape(&parameter["name"]),
@@ -79,41 +117,67 @@ fn parameter(parameter: &Value) -> String {
 
 fn answer((status, answer): (&String, &Value)) -> String {
     let forms = answer["content"].as_object().into_iter().flatten();
-    let forms: Vec<String> =
-        forms.map(|(media, content)| format!("<code>{media}</code> {}", values(&content["schema"]))).collect();
-    format!("<tr><td>{status}<td>{}<td>{}</tr>\n", escape(&answer["description"]), forms.join("<br>"))
+    let forms: Vec<String> = forms
+        .map(|(media, content)| format!("<code>{media}</code> {}", values(&content["schema"])))
+        .collect();
+    format!(
+        "<tr><td>{status}<td>{}<td>{}</tr>\n",
+        escape(&answer["description"]),
+        forms.join("<br>")
+    )
 }
 
 fn schema_section(name: &str, schema: &Value) -> String {
     let required: Vec<&Value> = items(&schema["required"]).collect();
     let field = |(field, schema): (&String, &Value)| {
-        let absent = if required.iter().any(|name| *name == field) { "" } else { " (may be absent)" };
+        let absent = if required.iter().any(|name| *name == field) {
+            ""
+        } else {
+            " (may be absent)"
+        };
         format!(
             "<tr><td><code>{field}</code>{absent}<td>{}<td>{}</tr>\n",
             values(schema),
             escape(&schema["description"])
         )
     };
-    let fields: String = schema["properties"].as_object().into_iter().flatten().map(field).collect();
-    let rows = if fields.is_empty() { format!("<tr><td>{}</tr>", values(schema)) } else { fields };
+    let fields: String = schema["properties"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(field)
+        .collect();
+    let rows = if fields.is_empty() {
+        format!("<tr><td>{}</tr>", values(schema))
+    } else {
+        fields
+    };
     let about = escape(&schema["description"]);
     format!("<h3 id=\"{name}\">{name}</h3>\n<p>{about}</p>\n<table>{rows}</table>\n")
 }
 
 /// What a schema accepts, in a few words.
 fn values(schema: &Value) -> String {
-    if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
+    if let Some(name) = schema["$ref"]
+        .as_str()
+        .and_then(|path| path.rsplit('/').next())
+    {
         return format!("<a href=\"#{name}\">{name}</a>");
     }
-    let alternatives: Vec<String> =
-        items(&schema["anyOf"]).chain(items(&schema["oneOf"])).map(values).filter(|text| !text.is_empty()).collect();
+    let alternatives: Vec<String> = items(&schema["anyOf"])
+        .chain(items(&schema["oneOf"]))
+        .map(values)
+        .filter(|text| !text.is_empty())
+        .collect();
     if !alternatives.is_empty() {
         return alternatives.join(" or ");
     }
     if let Some(only) = schema["const"].as_str() {
         return format!("<code>{only}</code>");
     }
-    let words: Vec<String> = items(&schema["enum"]).map(|word| format!("<code>{}</code>", escape(word))).collect();
+    let words: Vec<String> = items(&schema["enum"])
+        .map(|word| format!("<code>{}</code>", escape(word)))
+        .collect();
     if !words.is_empty() {
         return words.join(", ");
     }
@@ -122,15 +186,29 @@ fn values(schema: &Value) -> String {
 
 fn simple(schema: &Value) -> String {
     let mut text = match &schema["type"] {
-        Value::Array(types) => types.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        Value::Array(types) => types
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(" or "),
         kind => escape(kind),
     };
     if schema["items"].is_object() {
         text = format!("list of {}", values(&schema["items"]));
     }
-    for (key, word) in [("format", "("), ("minimum", "from "), ("maximum", "to "), ("default", "default ")] {
+    for (key, word) in [
+        ("format", "("),
+        ("minimum", "from "),
+        ("maximum", "to "),
+        ("default", "default "),
+    ] {
         if !schema[key].is_null() {
-            let _ = write!(text, " {word}{}{}", escape(&schema[key]), if word == "(" { ")" } else { "" });
+            let _ = write!(
+                text,
+                " {word}{}{}",
+                escape(&schema[key]),
+                if word == "(" { ")" } else { "" }
+            );
         }
     }
     text
@@ -147,5 +225,8 @@ fn escape(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -44,11 +44,16 @@ pub enum Kind {
 }
 
 /// The id of a server or a client.
-pub const ID: Kind = Kind::Integer { least: 1, most: domain::MAX_NODE_ID, default: None };
+pub const ID: Kind = Kind::Integer {
+    least: 1,
+    most: domain::MAX_NODE_ID,
+    default: None,
+};
 /// Shows secrets as they are.
 pub const REVEAL_SECRETS: Parameter = Parameter::optional(
     "reveal_secrets",
-    "Show keys and passwords of the configuration as they are; needs the scope `telecom:secrets` besides.",
+    "Show keys and passwords of the configuration as they are; needs the scope `telecom:secrets` \
+     besides.",
     Kind::Flag,
 );
 
@@ -56,26 +61,44 @@ impl Parameter {
     /// One that may be left out.
     #[must_use]
     pub const fn optional(name: &'static str, about: &'static str, kind: Kind) -> Self {
-        Self { name, about, kind, required: false }
+        Self {
+            name,
+            about,
+            kind,
+            required: false,
+        }
     }
 
     /// One that must be given.
     #[must_use]
     pub const fn required(name: &'static str, about: &'static str, kind: Kind) -> Self {
-        Self { name, about, kind, required: true }
+        Self {
+            name,
+            about,
+            kind,
+            required: true,
+        }
     }
 
     /// `limit` of a list.
     #[must_use]
     pub const fn limit(bounds: PageBounds) -> Self {
-        let kind = Kind::Integer { least: 1, most: bounds.max_limit, default: Some(bounds.default_limit) };
+        let kind = Kind::Integer {
+            least: 1,
+            most: bounds.max_limit,
+            default: Some(bounds.default_limit),
+        };
         Self::optional("limit", "At most so many.", kind)
     }
 
     /// `offset` of a list.
     #[must_use]
     pub const fn offset(bounds: PageBounds) -> Self {
-        let kind = Kind::Integer { least: 0, most: bounds.max_offset, default: Some(0) };
+        let kind = Kind::Integer {
+            least: 0,
+            most: bounds.max_offset,
+            default: Some(0),
+        };
         Self::optional("offset", "Leave out so many at the beginning.", kind)
     }
 }
@@ -85,9 +108,9 @@ impl Kind {
     #[must_use]
     pub fn allows(&self, text: &str) -> bool {
         match self {
-            Self::Integer { least, most, .. } => {
-                text.parse().is_ok_and(|number: i64| (*least..=*most).contains(&number))
-            }
+            Self::Integer { least, most, .. } => text
+                .parse()
+                .is_ok_and(|number: i64| (*least..=*most).contains(&number)),
             _ => true,
         }
     }
@@ -100,7 +123,10 @@ impl Kind {
             Self::OneOf(words) => words.join(", "),
             Self::Uuid => "UUIDs".to_owned(),
             Self::Time => {
-                format!("times {YEARS} such as 2026-03-01T00:00:00Z and 2026-03-01T01:00:00+01:00 (RFC 3339)")
+                format!(
+                    "times {YEARS} such as 2026-03-01T00:00:00Z and 2026-03-01T01:00:00+01:00 \
+                     (RFC 3339)"
+                )
             }
             Self::TimeZone => "IANA names such as Europe/Berlin, and UTC".to_owned(),
             Self::Flag => "true and false".to_owned(),
@@ -111,16 +137,26 @@ impl Kind {
     #[must_use]
     pub fn schema(&self) -> Value {
         match self {
-            Self::Integer { least, most, default: None } => {
+            Self::Integer {
+                least,
+                most,
+                default: None,
+            } => {
                 json!({ "type": "integer", "minimum": least, "maximum": most })
             }
-            Self::Integer { least, most, default: Some(default) } => {
+            Self::Integer {
+                least,
+                most,
+                default: Some(default),
+            } => {
                 json!({ "type": "integer", "minimum": least, "maximum": most, "default": default })
             }
             Self::OneOf(words) => json!({ "type": "string", "enum": words }),
             Self::Uuid => json!({ "type": "string", "format": "uuid" }),
             Self::Time => json!({ "type": "string", "format": "date-time" }),
-            Self::TimeZone => json!({ "type": "string", "default": "UTC", "examples": ["Europe/Berlin"] }),
+            Self::TimeZone => {
+                json!({ "type": "string", "default": "UTC", "examples": ["Europe/Berlin"] })
+            }
             Self::Flag => json!({ "type": "boolean", "default": false }),
         }
     }

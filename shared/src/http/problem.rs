@@ -10,7 +10,8 @@ use crate::error::{Error, ErrorKind};
 /// What went wrong.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem<'a> {
-    /// Always `about:blank`: no page describes the types, and by RFC 9457 the title then is the status's.
+    /// Always `about:blank`: no page describes the types, and by RFC 9457 the title then is the
+    /// status's.
     r#type: &'static str,
     /// The status in words.
     title: &'static str,
@@ -37,7 +38,9 @@ pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let message = format!("accepted are {allowed}");
     let error = Error::new(ErrorKind::InvalidArgument, "method_not_allowed", message);
     let mut response = with_status(&error, StatusCode::METHOD_NOT_ALLOWED);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }
 
@@ -50,10 +53,15 @@ fn with_status(error: &Error, status: StatusCode) -> Response<Body> {
         detail: error.message(),
         field: error.field(),
     };
-    let mut response = Response::new(Body::Text(serde_json::to_string(&problem).unwrap_or_default()));
+    let mut response = Response::new(Body::Text(
+        serde_json::to_string(&problem).unwrap_or_default(),
+    ));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if error.kind() == ErrorKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

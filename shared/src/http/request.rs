@@ -27,16 +27,30 @@ pub struct ApiRequest<'r> {
 }
 
 impl<'r> ApiRequest<'r> {
-    /// Reads a request to `E`. A parameter that it does not know, or that comes twice, is an error: a typing mistake
-    /// must not silently mean the default.
-    pub fn read<E: Endpoint>(request: &'r Request, principal: &'r Principal) -> Result<Self, Error> {
+    /// Reads a request to `E`. A parameter that it does not know, or that comes twice, is an error:
+    /// a typing mistake must not silently mean the default.
+    pub fn read<E: Endpoint>(
+        request: &'r Request,
+        principal: &'r Principal,
+    ) -> Result<Self, Error> {
         let id = path_id(E::PATH, request.raw_http_path())?;
         let query = request.query_string_parameters_ref();
         let values: Vec<(String, String)> = query
-            .map(|query| query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+            .map(|query| {
+                query
+                    .iter()
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect()
+            })
             .unwrap_or_default();
         check_names(E::PARAMETERS, &values)?;
-        Ok(Self { principal, id, parameters: E::PARAMETERS, values, body: request.body() })
+        Ok(Self {
+            principal,
+            id,
+            parameters: E::PARAMETERS,
+            values,
+            body: request.body(),
+        })
     }
 
     /// Who asks.
@@ -67,26 +81,40 @@ impl<'r> ApiRequest<'r> {
 
     /// A parameter's value, read; none: it was not given.
     pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Error> {
-        let Some(text) = self.text(name) else { return Ok(None) };
-        let known = self.parameters.iter().find(|parameter| parameter.name == name);
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let known = self
+            .parameters
+            .iter()
+            .find(|parameter| parameter.name == name);
         let allowed = known.is_some_and(|parameter| parameter.kind.allows(text));
         let value = text.parse().ok().filter(|_| allowed);
         value.map(Some).ok_or_else(|| {
-            Error::parameter(name, &known.map(|parameter| parameter.kind.accepted()).unwrap_or_default())
+            Error::parameter(
+                name,
+                &known
+                    .map(|parameter| parameter.kind.accepted())
+                    .unwrap_or_default(),
+            )
         })
     }
 
-    /// A parameter that is a moment. Queries are read as forms, in which the plus of an offset may arrive as a space; a
-    /// moment as this API takes it has none.
+    /// A parameter that is a moment. Queries are read as forms, in which the plus of an offset may
+    /// arrive as a space; a moment as this API takes it has none.
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
         let read = |text: &str| text.replace(' ', "+").parse().ok().and_then(in_years);
         let refused = || Error::parameter(name, &Kind::Time.accepted());
-        self.text(name).map(|text| read(text).ok_or_else(refused)).transpose()
+        self.text(name)
+            .map(|text| read(text).ok_or_else(refused))
+            .transpose()
     }
 
     /// A parameter that is one of a type's names.
     pub fn one_of<T: FromStr + VariantNames>(&self, name: &str) -> Result<Option<T>, Error> {
-        self.text(name).map(|text| domain::one_of(name, text)).transpose()
+        self.text(name)
+            .map(|text| domain::one_of(name, text))
+            .transpose()
     }
 
     /// A parameter that is one of a type's names, and is required: without it no request is read.
@@ -97,7 +125,10 @@ impl<'r> ApiRequest<'r> {
     /// A parameter's value, as it came.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
+        self.values
+            .iter()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -107,22 +138,34 @@ fn check_names(known: &[Parameter], values: &[(String, String)]) -> Result<(), E
             let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
             return Err(Error::unknown_parameter(name, &names));
         }
-        if values.iter().take(index).any(|(earlier, _)| earlier == name) {
-            return Err(Error::invalid("repeated_parameter", name, "is given more than once"));
+        if values
+            .iter()
+            .take(index)
+            .any(|(earlier, _)| earlier == name)
+        {
+            return Err(Error::invalid(
+                "repeated_parameter",
+                name,
+                "is given more than once",
+            ));
         }
     }
-    let missing =
-        known.iter().find(|parameter| parameter.required && !values.iter().any(|(name, _)| name == parameter.name));
+    let missing = known.iter().find(|parameter| {
+        parameter.required && !values.iter().any(|(name, _)| name == parameter.name)
+    });
     match missing {
-        Some(Parameter { name, kind, .. }) => {
-            Err(Error::invalid("missing_parameter", *name, format!("is missing; accepted are {}", kind.accepted())))
-        }
+        Some(Parameter { name, kind, .. }) => Err(Error::invalid(
+            "missing_parameter",
+            *name,
+            format!("is missing; accepted are {}", kind.accepted()),
+        )),
         None => Ok(()),
     }
 }
 
-/// Compares a path, exactly as it came, with an endpoint's, and answers what stands for `{id}`. What differs in case,
-/// has an escape, a dot segment or a slash too many is another path, and there is nothing there.
+/// Compares a path, exactly as it came, with an endpoint's, and answers what stands for `{id}`.
+/// What differs in case, has an escape, a dot segment or a slash too many is another path, and
+/// there is nothing there.
 fn path_id<'p>(template: &str, path: &'p str) -> Result<Option<&'p str>, Error> {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     let mut id = None;
@@ -154,7 +197,14 @@ mod tests {
     #[case("/v1/nodes", "/v1/x/../nodes", None)]
     #[case("/v1/nodes", "/v1/x/%2e%2e/nodes", None)]
     #[case("/v1/nodes", "/v1%2fnodes", None)]
-    fn a_path_is_an_endpoints_to_the_letter(#[case] template: &str, #[case] path: &str, #[case] id: Option<&str>) {
-        assert_eq!(path_id(template, path).ok().map(Option::unwrap_or_default), id);
+    fn a_path_is_an_endpoints_to_the_letter(
+        #[case] template: &str,
+        #[case] path: &str,
+        #[case] id: Option<&str>,
+    ) {
+        assert_eq!(
+            path_id(template, path).ok().map(Option::unwrap_or_default),
+            id
+        );
     }
 }

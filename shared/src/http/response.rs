@@ -8,30 +8,44 @@ use sha2::{Digest, Sha256};
 use super::{Endpoint, Output};
 use crate::error::{Error, ErrorKind};
 
-/// What the load balancer carries of a function's answer, 1 MB, less room for the headers; it answers 502 for more.
+/// What the load balancer carries of a function's answer, 1 MB, less room for the headers; it
+/// answers 502 for more.
 const MAX_ANSWER_BYTES: usize = 960_000;
 const JSON: (&str, &str) = ("application", "json");
 const CSV: (&str, &str) = ("text", "csv");
 
-/// The answer in the form that the request asks for; 304 without a body where a reader has it already.
+/// The answer in the form that the request asks for; 304 without a body where a reader has it
+/// already.
 pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response<Body>, Error> {
     let columns = E::CSV_COLUMNS.filter(|_| prefers_csv(request.headers()));
     let (content_type, body) = match columns {
-        Some(columns) => ("text/csv; charset=utf-8; header=present", csv(columns, E::csv_rows(output))?),
-        None => ("application/json", serde_json::to_string(output).map_err(Error::internal)?),
+        Some(columns) => (
+            "text/csv; charset=utf-8; header=present",
+            csv(columns, E::csv_rows(output))?,
+        ),
+        None => (
+            "application/json",
+            serde_json::to_string(output).map_err(Error::internal)?,
+        ),
     };
     let bytes = carried_bytes(&body);
     if bytes > MAX_ANSWER_BYTES {
         let message = format!(
-            "the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried; ask for fewer \
+            "the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be \
+             carried; ask for fewer \
              at a time, for a shorter range, or over gRPC"
         );
-        return Err(Error::new(ErrorKind::InvalidArgument, "answer_too_large", message));
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            "answer_too_large",
+            message,
+        ));
     }
     if E::METHOD == Method::GET {
         tagged(request, content_type, body, "private, no-cache")
     } else {
-        // What was done is no state that a caller could hold: it has no tag, and a condition on one says nothing.
+        // What was done is no state that a caller could hold: it has no tag, and a condition on one
+        // says nothing.
         Ok(respond(content_type, Body::Text(body), "no-store"))
     }
 }
@@ -63,10 +77,18 @@ pub fn tagged(
     cache: &'static str,
 ) -> Result<Response<Body>, Error> {
     let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
-    let tag = digest.first_chunk().copied().map(u128::from_be_bytes).unwrap_or_default();
+    let tag = digest
+        .first_chunk()
+        .copied()
+        .map(u128::from_be_bytes)
+        .unwrap_or_default();
     let tag = HeaderValue::try_from(format!("\"{tag:032x}\"")).map_err(Error::internal)?;
     let known = is_known(request.headers(), &tag);
-    let body = if known || request.method() == Method::HEAD { Body::Empty } else { Body::Text(body) };
+    let body = if known || request.method() == Method::HEAD {
+        Body::Empty
+    } else {
+        Body::Text(body)
+    };
     let mut response = respond(content_type, body, cache);
     let headers = response.headers_mut();
     headers.insert(ETAG, tag);
@@ -78,37 +100,61 @@ pub fn tagged(
 }
 
 fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
-    let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let mut tags = given.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    let given = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut tags = given
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"));
     tags.any(|given| given == "*" || given.as_bytes() == tag.as_bytes())
 }
 
 fn csv(columns: &[&str], rows: Vec<Vec<String>>) -> Result<String, Error> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
     writer.write_record(columns).map_err(Error::internal)?;
     for row in rows {
-        writer.write_record(row.into_iter().map(harmless)).map_err(Error::internal)?;
+        writer
+            .write_record(row.into_iter().map(harmless))
+            .map_err(Error::internal)?;
     }
-    let bytes = writer.into_inner().map_err(|error| Error::internal(error.to_string()))?;
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| Error::internal(error.to_string()))?;
     String::from_utf8(bytes).map_err(Error::internal)
 }
 
-/// A text that a spreadsheet would take for a formula is led by an apostrophe, which says that it is a text. Whoever
-/// names a node or a package must not compute on the machine of whoever opens the table.
+/// A text that a spreadsheet would take for a formula is led by an apostrophe, which says that it
+/// is a text. Whoever names a node or a package must not compute on the machine of whoever opens
+/// the table.
 fn harmless(cell: String) -> String {
     let begins_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if begins_formula && cell.parse::<f64>().is_err() { format!("'{cell}") } else { cell }
+    if begins_formula && cell.parse::<f64>().is_err() {
+        format!("'{cell}")
+    } else {
+        cell
+    }
 }
 
-/// CSV is for those who would rather have it than JSON; of two equal wishes the one said more exactly counts.
+/// CSV is for those who would rather have it than JSON; of two equal wishes the one said more
+/// exactly counts.
 fn prefers_csv(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let ranges: Vec<(&str, f32)> = accepted.flat_map(|value| value.split(',')).map(weighted).collect();
+    let accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let ranges: Vec<(&str, f32)> = accepted
+        .flat_map(|value| value.split(','))
+        .map(weighted)
+        .collect();
     let (csv, json) = (wish(&ranges, CSV), wish(&ranges, JSON));
     csv.0 > 0.0 && csv > json
 }
 
-/// How much a form is wanted: the weight of the most exact range that holds it, and how exact that is (RFC 9110, 12.5.1).
+/// How much a form is wanted: the weight of the most exact range that holds it, and how exact that
+/// is (RFC 9110, 12.5.1).
 fn wish(ranges: &[(&str, f32)], (kind, form): (&str, &str)) -> (f32, u8) {
     let exactness = |range: &str| match range.split_once('/') {
         Some(("*", "*")) => Some(0),
@@ -116,15 +162,23 @@ fn wish(ranges: &[(&str, f32)], (kind, form): (&str, &str)) -> (f32, u8) {
         Some((k, f)) if k.eq_ignore_ascii_case(kind) && f.eq_ignore_ascii_case(form) => Some(2),
         _ => None,
     };
-    let held = ranges.iter().filter_map(|(range, weight)| Some((exactness(range)?, *weight)));
-    held.max_by_key(|(exactness, _)| *exactness).map_or((0.0, 0), |(exactness, weight)| (weight, exactness))
+    let held = ranges
+        .iter()
+        .filter_map(|(range, weight)| Some((exactness(range)?, *weight)));
+    held.max_by_key(|(exactness, _)| *exactness)
+        .map_or((0.0, 0), |(exactness, weight)| (weight, exactness))
 }
 
 /// A media range and its weight, `q`.
 fn weighted(range: &str) -> (&str, f32) {
     let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-    let q = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
-    (name.trim(), q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0)))
+    let q = parameters
+        .split(';')
+        .find_map(|parameter| parameter.trim().strip_prefix("q="));
+    (
+        name.trim(),
+        q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0)),
+    )
 }
 
 #[cfg(test)]
@@ -178,8 +232,18 @@ mod tests {
 
     #[test]
     fn a_body_is_measured_as_it_travels() {
-        for body in ["", "plain", "{\"a\":\"\\n\"}", "a,b\r\n\t\u{8}\u{c}\u{1}\u{1f}", "ü€😀\u{7f}"] {
-            assert_eq!(carried_bytes(body), serde_json::to_string(body).unwrap().len() - 2, "{body:?}");
+        for body in [
+            "",
+            "plain",
+            "{\"a\":\"\\n\"}",
+            "a,b\r\n\t\u{8}\u{c}\u{1}\u{1f}",
+            "ü€😀\u{7f}",
+        ] {
+            assert_eq!(
+                carried_bytes(body),
+                serde_json::to_string(body).unwrap().len() - 2,
+                "{body:?}"
+            );
         }
     }
 }

@@ -8,7 +8,8 @@ use super::request::ApiRequest;
 use super::{Endpoint, moment};
 use crate::error::Error;
 use crate::services::analysis::{
-    AnalysisService, GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone,
+    AnalysisService, GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket,
+    time_zone,
 };
 
 /// Traffic over the last day, week or month, as carried and as charged.
@@ -25,10 +26,20 @@ impl Endpoint for TrafficUsage {
             "`day`: 24 hours by the hour; `week`: 7 days; `month`: 30 days, by the day.",
             Kind::OneOf(RecentRange::VARIANTS),
         ),
-        Parameter::optional("time_zone", "Whose days. Hours are UTC hours everywhere.", Kind::TimeZone),
+        Parameter::optional(
+            "time_zone",
+            "Whose days. Hours are UTC hours everywhere.",
+            Kind::TimeZone,
+        ),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> =
-        Some(&["start", "end", "raw_upload", "raw_download", "billed_upload", "billed_download"]);
+    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
+        "start",
+        "end",
+        "raw_upload",
+        "raw_download",
+        "billed_upload",
+        "billed_download",
+    ]);
 
     fn input(request: &ApiRequest<'_>) -> Result<GetRecentTrafficUsage, Error> {
         Ok(GetRecentTrafficUsage {
@@ -41,8 +52,16 @@ impl Endpoint for TrafficUsage {
     fn csv_rows(usage: &RecentTrafficUsage) -> Vec<Vec<String>> {
         let row = |(raw, billed): (&TrafficBucket, &TrafficBucket)| {
             let bytes = [raw.upload, raw.download, billed.upload, billed.download];
-            [moment(raw.start), moment(raw.end)].into_iter().chain(bytes.map(|bytes| bytes.to_string())).collect()
+            [moment(raw.start), moment(raw.end)]
+                .into_iter()
+                .chain(bytes.map(|bytes| bytes.to_string()))
+                .collect()
         };
-        usage.raw.iter().zip(&usage.actually_billed).map(row).collect()
+        usage
+            .raw
+            .iter()
+            .zip(&usage.actually_billed)
+            .map(row)
+            .collect()
     }
 }

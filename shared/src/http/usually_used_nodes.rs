@@ -15,11 +15,19 @@ impl Endpoint for UsuallyUsedNodes {
     type Input = ListUserUsuallyUsedNodes;
     const PATH: &'static str = "/v1/usually-used-nodes";
     const PARAMETERS: &'static [Parameter] = &[Parameter::limit(ListUserUsuallyUsedNodes::BOUNDS)];
-    const CSV_COLUMNS: Option<&'static [&'static str]> =
-        Some(&["node_client_id", "node_name", "upload", "download", "billed_traffic"]);
+    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
+        "node_client_id",
+        "node_name",
+        "upload",
+        "download",
+        "billed_traffic",
+    ]);
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserUsuallyUsedNodes, Error> {
-        Ok(ListUserUsuallyUsedNodes { user_id: request.user_id(), limit: request.get("limit")? })
+        Ok(ListUserUsuallyUsedNodes {
+            user_id: request.user_id(),
+            limit: request.get("limit")?,
+        })
     }
 
     fn csv_rows(used: &UserUsuallyUsedNodes) -> Vec<Vec<String>> {

@@ -39,7 +39,10 @@ where
 /// Serves the documentation of all endpoints, which needs no token.
 pub async fn run_documentation() -> Result<(), BoxError> {
     telemetry::init();
-    serve(service_fn(|request: Request| async move { Ok::<_, Infallible>(document(&request)) })).await
+    serve(service_fn(|request: Request| async move {
+        Ok::<_, Infallible>(document(&request))
+    }))
+    .await
 }
 
 async fn serve<S>(service: S) -> Result<(), BoxError>
@@ -53,7 +56,11 @@ where
 /// Lets web pages of the configured origins call the API.
 pub fn cors(config: &CorsConfig) -> CorsLayer {
     let any = config.allowed_origins.iter().any(|origin| origin == "*");
-    let origins = if any { AllowOrigin::any() } else { AllowOrigin::list(config.allowed_origins.clone()) };
+    let origins = if any {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(config.allowed_origins.clone())
+    };
     CorsLayer::new()
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::HEAD, Method::PUT])
@@ -82,17 +89,39 @@ pub async fn handle<E: Endpoint>(
     });
     let status = response.status().as_u16();
     let took_ms = telemetry::millis_since(began);
-    let RequestIds { request_id, trace_id } = RequestIds::of(request.headers());
-    tracing::info!(operation = E::Input::NAME, status, took_ms, request_id, trace_id, "request answered");
-    telemetry::count(if status < 500 { "RequestsAnswered" } else { "RequestsFailed" }, 1);
+    let RequestIds {
+        request_id,
+        trace_id,
+    } = RequestIds::of(request.headers());
+    tracing::info!(
+        operation = E::Input::NAME,
+        status,
+        took_ms,
+        request_id,
+        trace_id,
+        "request answered"
+    );
+    telemetry::count(
+        if status < 500 {
+            "RequestsAnswered"
+        } else {
+            "RequestsFailed"
+        },
+        1,
+    );
     telemetry::flush();
     response
 }
 
 /// The refusal of a request by another method than an endpoint has.
 fn other_method(request: &Request, method: &Method) -> Option<Response<Body>> {
-    let allowed = if method == Method::PUT { "PUT, OPTIONS" } else { "GET, HEAD, OPTIONS" };
-    let known = request.method() == method || method == Method::GET && request.method() == Method::HEAD;
+    let allowed = if method == Method::PUT {
+        "PUT, OPTIONS"
+    } else {
+        "GET, HEAD, OPTIONS"
+    };
+    let known =
+        request.method() == method || method == Method::GET && request.method() == Method::HEAD;
     (!known).then(|| problem::method_not_allowed(allowed))
 }
 
@@ -126,10 +155,19 @@ pub fn document(request: &Request) -> Response<Body> {
         "/v1/openapi.json" => ("application/json", DOCUMENT),
         _ => return problem::response(&Error::not_found("such path")),
     };
-    let mut response = response::tagged(request, content_type, body.to_owned(), "public, max-age=300")
-        .unwrap_or_else(|error| problem::response(&error));
+    let mut response = response::tagged(
+        request,
+        content_type,
+        body.to_owned(),
+        "public, max-age=300",
+    )
+    .unwrap_or_else(|error| problem::response(&error));
     // The page has no script and needs nothing from elsewhere; nor may anything be put into it.
-    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
-    response.headers_mut().insert(http::header::CONTENT_SECURITY_POLICY, policy);
+    let policy = HeaderValue::from_static(
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    );
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_SECURITY_POLICY, policy);
     response
 }

@@ -1,4 +1,5 @@
-//! Functions that EventBridge Scheduler, or a person, invokes: the payload says nothing, the deadline all.
+//! Functions that EventBridge Scheduler, or a person, invokes: the payload says nothing, the
+//! deadline all.
 
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
@@ -35,7 +36,10 @@ where
     })?;
     let report = serde_json::to_value(report).map_err(Error::internal)?;
     // A report without the field is of a job that leaves nothing to do.
-    if report.get("complete").is_none_or(|complete| complete == true) {
+    if report
+        .get("complete")
+        .is_none_or(|complete| complete == true)
+    {
         telemetry::count("JobsCompleted", 1);
     }
     tracing::info!(%report, "job done");

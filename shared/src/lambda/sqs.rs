@@ -1,8 +1,9 @@
 //! Queue consumers: partial batch responses, and no message that harms another.
 //!
-//! A body that cannot be read fails alone. What could be read is processed together; should that fail for a reason
-//! that lies in a message, or panic, each message is processed alone, so that only the guilty one fails. A failed
-//! message is received again until the queue moves it to its dead-letter queue: nothing is acknowledged and dropped.
+//! A body that cannot be read fails alone. What could be read is processed together; should that
+//! fail for a reason that lies in a message, or panic, each message is processed alone, so that
+//! only the guilty one fails. A failed message is received again until the queue moves it to its
+//! dead-letter queue: nothing is acknowledged and dropped.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -23,25 +24,42 @@ use crate::telemetry;
 
 /// Consumes a queue.
 pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
-    serve(async |consumer: &C, event: LambdaEvent<SqsEvent>| handle(consumer, event.payload, &event.context).await)
-        .await
+    serve(async |consumer: &C, event: LambdaEvent<SqsEvent>| {
+        handle(consumer, event.payload, &event.context).await
+    })
+    .await
 }
 
 /// Handles one delivery. An error fails the invocation, and so every message of it.
-pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Context) -> Result<SqsBatchResponse, Error> {
+pub async fn handle<C: Consumer>(
+    consumer: &C,
+    event: SqsEvent,
+    context: &Context,
+) -> Result<SqsBatchResponse, Error> {
     let received = event.records.len();
     // Lambda reads a missing or empty identifier as "all failed": so must we.
-    let records: Vec<Record> = event.records.into_iter().map(identify).collect::<Result<_, _>>()?;
-    let (ids, parsed): (Vec<String>, Vec<Parsed<C>>) =
-        records.into_iter().map(|record| parse(consumer, record)).unzip();
+    let records: Vec<Record> = event
+        .records
+        .into_iter()
+        .map(identify)
+        .collect::<Result<_, _>>()?;
+    let (ids, parsed): (Vec<String>, Vec<Parsed<C>>) = records
+        .into_iter()
+        .map(|record| parse(consumer, record))
+        .unzip();
 
-    let readable: Batch<C::Message> = parsed.iter().filter_map(|message| message.as_ref().ok().cloned()).collect();
+    let readable: Batch<C::Message> = parsed
+        .iter()
+        .filter_map(|message| message.as_ref().ok().cloned())
+        .collect();
     let mut outcomes = process(consumer, readable, context).await.into_iter();
     let mut response = SqsBatchResponse::default();
     let mut own_fault = None;
     for (id, message) in ids.into_iter().zip(parsed) {
         let outcome = match message {
-            Ok(_) => outcomes.next().unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
+            Ok(_) => outcomes
+                .next()
+                .unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
@@ -57,8 +75,9 @@ pub async fn handle<C: Consumer>(consumer: &C, event: SqsEvent, context: &Contex
     telemetry::count_by_version("MessagesFailed", failed);
     tracing::info!(received, failed, "delivery handled");
     match own_fault {
-        // Nothing took effect, and not because of the messages alone: Lambda must count an error, so that alarms fire, a
-        // release is rolled back and the poller slows down. The messages come again either way.
+        // Nothing took effect, and not because of the messages alone: Lambda must count an error,
+        // so that alarms fire, a release is rolled back and the poller slows down. The messages
+        // come again either way.
         Some(fault) if failed == received => Err(fault),
         _ => Ok(response),
     }
@@ -77,12 +96,25 @@ struct Record {
 fn identify(mut message: SqsMessage) -> Result<Record, Error> {
     let id = message.message_id.filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| Error::internal("a message came without an id"))?;
-    let sent_at = message.attributes.get("SentTimestamp").and_then(|ms| ms.parse().ok());
+    let sent_at = message
+        .attributes
+        .get("SentTimestamp")
+        .and_then(|ms| ms.parse().ok());
     let sent_at = sent_at.and_then(DateTime::from_timestamp_millis);
     let sender_id = message.attributes.remove("SenderId");
     // SQS message ids are UUIDs; for an emulator's that are not, the name gives a stable one.
-    let message_id = id.parse().unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
-    Ok(Record { id, received: Received { message_id, sent_at, sender_id }, body: message.body.unwrap_or_default() })
+    let message_id = id
+        .parse()
+        .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
+    Ok(Record {
+        id,
+        received: Received {
+            message_id,
+            sent_at,
+            sender_id,
+        },
+        body: message.body.unwrap_or_default(),
+    })
 }
 
 /// Reads a message, of which no more than its id is kept beside what was read.
@@ -93,7 +125,11 @@ fn parse<C: Consumer>(consumer: &C, record: Record) -> (String, Parsed<C>) {
     (id, message.map(Arc::new))
 }
 
-async fn process<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &Context) -> Outcomes {
+async fn process<C: Consumer>(
+    consumer: &C,
+    batch: Batch<C::Message>,
+    context: &Context,
+) -> Outcomes {
     if batch.is_empty() {
         return Vec::new();
     }
@@ -104,15 +140,22 @@ async fn process<C: Consumer>(consumer: &C, batch: Batch<C::Message>, context: &
     if batch.len() == 1 || !fault.may_lie_in_a_message {
         return fail_all(batch.len(), fault.error);
     }
-    tracing::warn!(messages = batch.len(), cause = fault.error.cause(), "batch failed; its messages go one by one");
+    tracing::warn!(
+        messages = batch.len(),
+        cause = fault.error.cause(),
+        "batch failed; its messages go one by one"
+    );
     let mut outcomes = Outcomes::with_capacity(batch.len());
     let messages = batch.len();
     for (index, message) in batch.into_iter().enumerate() {
         // A message that waits for a lock must not take the time of those after it.
-        let share = time_to_work(context).map(|left| left / u32::try_from(messages - index).unwrap_or(u32::MAX));
+        let share = time_to_work(context)
+            .map(|left| left / u32::try_from(messages - index).unwrap_or(u32::MAX));
         let work = attempt(consumer, vec![message], share);
         outcomes.push(match work.await {
-            Ok(mut outcome) => outcome.pop().unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
+            Ok(mut outcome) => outcome
+                .pop()
+                .unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
             Err(fault) => Err(fault.error),
         });
     }
@@ -134,11 +177,17 @@ async fn attempt<C: Consumer>(
         Ok(Ok(outcomes)) => return Ok(outcomes),
         Ok(Err(error)) => error,
         Err(panic) => {
-            return Err(Fault { error: panicked(&*panic), may_lie_in_a_message: true });
+            return Err(Fault {
+                error: panicked(&*panic),
+                may_lie_in_a_message: true,
+            });
         }
     };
     let may_lie_in_a_message = error.may_lie_in_one_of_several();
-    Err(Fault { error, may_lie_in_a_message })
+    Err(Fault {
+        error,
+        may_lie_in_a_message,
+    })
 }
 
 /// The same fault for each: the first carries the cause.

@@ -48,13 +48,21 @@ impl TelecomBillingHook {
     /// Over a database and a publisher that reaches the package-expiring queue and the bus.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
-        Self { pool, publisher, context, requires_event_id: false }
+        Self {
+            pool,
+            publisher,
+            context,
+            requires_event_id: false,
+        }
     }
 
     /// Refuses events that bring no id of their own.
     #[must_use]
     pub fn requiring_event_ids(self, requires_event_id: bool) -> Self {
-        Self { requires_event_id, ..self }
+        Self {
+            requires_event_id,
+            ..self
+        }
     }
 }
 
@@ -73,7 +81,11 @@ impl Consumer for TelecomBillingHook {
         let billing = UserUsageBilling::parse(body)?;
         let payload_hash = billing.payload_hash();
         if billing.key.is_none() && self.requires_event_id {
-            return Err(Error::invalid("event_id_missing", "event_id", "is missing; this deployment requires it"));
+            return Err(Error::invalid(
+                "event_id_missing",
+                "event_id",
+                "is missing; this deployment requires it",
+            ));
         }
         Ok(KeyedBilling {
             id: billing.key.unwrap_or(received.message_id),
@@ -91,11 +103,20 @@ impl Processor<Batch<KeyedBilling>> for TelecomBillingHook {
     #[tracing::instrument(name = "telecom_billing_hook", skip_all, fields(messages = batch.len()))]
     async fn process(&self, batch: Batch<KeyedBilling>) -> Result<Outcomes, Error> {
         const NAME: &str = "apply_user_usage_billing";
-        let together = db::write_tx(&self.pool, NAME, async |tx| self.apply(tx, &batch, Charging::Together).await);
+        let together = db::write_tx(&self.pool, NAME, async |tx| {
+            self.apply(tx, &batch, Charging::Together).await
+        });
         let (outcomes, messages) = match together.await {
             Err(error) if charge::may_be_charged_apart(&error) => {
-                tracing::warn!(cause = error.cause(), code = error.code(), "users are charged apart");
-                db::write_tx(&self.pool, NAME, async |tx| self.apply(tx, &batch, Charging::Apart).await).await?
+                tracing::warn!(
+                    cause = error.cause(),
+                    code = error.code(),
+                    "users are charged apart"
+                );
+                db::write_tx(&self.pool, NAME, async |tx| {
+                    self.apply(tx, &batch, Charging::Apart).await
+                })
+                .await?
             }
             applied => applied?,
         };
@@ -121,12 +142,19 @@ impl TelecomBillingHook {
         charging: Charging,
     ) -> Result<(Outcomes, Vec<OutboxMessage>), Error> {
         let servers = Servers::of(tx, batch).await?;
-        let checked: Vec<Result<(), Error>> = batch.iter().map(|billing| servers.check(billing)).collect();
-        let known = batch.iter().zip(&checked).filter(|(_, check)| check.is_ok()).map(|(billing, _)| &**billing);
+        let checked: Vec<Result<(), Error>> =
+            batch.iter().map(|billing| servers.check(billing)).collect();
+        let known = batch
+            .iter()
+            .zip(&checked)
+            .filter(|(_, check)| check.is_ok())
+            .map(|(billing, _)| &**billing);
         let by_id = by_id(known);
-        let new = billing::insert_new_batches(tx, &new_batches(&by_id)?, self.context.now()).await?;
+        let new =
+            billing::insert_new_batches(tx, &new_batches(&by_id)?, self.context.now()).await?;
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
-        let recorded: HashMap<Uuid, Vec<u8>> = billing::batch_hashes(tx, &ids).await?.into_iter().collect();
+        let recorded: HashMap<Uuid, Vec<u8>> =
+            billing::batch_hashes(tx, &ids).await?.into_iter().collect();
 
         let new: Vec<&KeyedBilling> = new.iter().filter_map(|id| by_id.get(id).copied()).collect();
         let usage = fold(new.iter().flat_map(|billing| &billing.events))?;
@@ -135,17 +163,32 @@ impl TelecomBillingHook {
             Charging::Together => charge::together(tx, &self.context, &usage).await?,
             Charging::Apart => self.charge_or_park(tx, &usage).await?,
         };
-        let outcomes = batch.iter().zip(checked).map(|(billing, check)| check.and_then(|()| judge(billing, &recorded)));
+        let outcomes = batch
+            .iter()
+            .zip(checked)
+            .map(|(billing, check)| check.and_then(|()| judge(billing, &recorded)));
         Ok((outcomes.collect(), messages))
     }
 
-    async fn charge_or_park(&self, tx: &mut Connection, usage: &Usage) -> Result<Vec<OutboxMessage>, Error> {
+    async fn charge_or_park(
+        &self,
+        tx: &mut Connection,
+        usage: &Usage,
+    ) -> Result<Vec<OutboxMessage>, Error> {
         let (messages, refused) = charge::apart(tx, &self.context, usage).await?;
-        let reasons: HashMap<Uuid, &str> =
-            refused.iter().map(|refused| (refused.user_id, refused.reason.as_str())).collect();
+        let reasons: HashMap<Uuid, &str> = refused
+            .iter()
+            .map(|refused| (refused.user_id, refused.reason.as_str()))
+            .collect();
         let parked: Vec<NewParkedEvent<'_>> = usage
             .iter()
-            .filter_map(|(&key, &traffic)| Some(NewParkedEvent { key, traffic, reason: reasons.get(&key.user_id)? }))
+            .filter_map(|(&key, &traffic)| {
+                Some(NewParkedEvent {
+                    key,
+                    traffic,
+                    reason: reasons.get(&key.user_id)?,
+                })
+            })
             .collect();
         parked_event::insert(tx, &parked, self.context.now()).await?;
         Ok(messages)
@@ -160,22 +203,47 @@ struct Servers {
 
 impl Servers {
     async fn of(tx: &mut Connection, batch: &Batch<KeyedBilling>) -> Result<Self, Error> {
-        let named: HashSet<i32> =
-            batch.iter().flat_map(|billing| &billing.events).map(|event| event.server_id).collect();
+        let named: HashSet<i32> = batch
+            .iter()
+            .flat_map(|billing| &billing.events)
+            .map(|event| event.server_id)
+            .collect();
         let named: Vec<i32> = named.into_iter().collect();
         let known: HashSet<i32> = node::existing(tx, &named).await?.into_iter().collect();
-        let runs: Vec<Uuid> = batch.iter().filter_map(|billing| billing.billing_run_id).collect();
-        // Asked for only where it matters: a server may have been deleted since its reports were accepted.
-        let runs = if known.len() < named.len() { billing::existing_runs(tx, &runs).await? } else { Vec::new() };
-        Ok(Self { known, runs: runs.into_iter().collect() })
+        let runs: Vec<Uuid> = batch
+            .iter()
+            .filter_map(|billing| billing.billing_run_id)
+            .collect();
+        // Asked for only where it matters: a server may have been deleted since its reports were
+        // accepted.
+        let runs = if known.len() < named.len() {
+            billing::existing_runs(tx, &runs).await?
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            known,
+            runs: runs.into_iter().collect(),
+        })
     }
 
     fn check(&self, billing: &KeyedBilling) -> Result<(), Error> {
-        if billing.billing_run_id.is_some_and(|run| self.runs.contains(&run)) {
+        if billing
+            .billing_run_id
+            .is_some_and(|run| self.runs.contains(&run))
+        {
             return Ok(());
         }
-        match billing.events.iter().find(|event| !self.known.contains(&event.server_id)) {
-            Some(_) => Err(Error::invalid("unknown_server", "server_id", "there is no such node server")),
+        match billing
+            .events
+            .iter()
+            .find(|event| !self.known.contains(&event.server_id))
+        {
+            Some(_) => Err(Error::invalid(
+                "unknown_server",
+                "server_id",
+                "there is no such node server",
+            )),
             None => Ok(()),
         }
     }
@@ -209,7 +277,10 @@ fn judge(billing: &KeyedBilling, recorded: &HashMap<Uuid, Vec<u8>>) -> Result<()
     Err(Error::new(
         ErrorKind::Conflict,
         "billing_id_reused",
-        format!("{} was applied with another payload; a new event or batch needs a new id", billing.id),
+        format!(
+            "{} was applied with another payload; a new event or batch needs a new id",
+            billing.id
+        ),
     ))
 }
 
@@ -224,7 +295,9 @@ fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<U
             node_client_id: event.node_client_id,
         };
         let sum = usage.entry(key).or_default();
-        *sum = sum.checked_add(traffic(event)).ok_or_else(Error::overflow)?;
+        *sum = sum
+            .checked_add(traffic(event))
+            .ok_or_else(Error::overflow)?;
     }
     Ok(usage)
 }
@@ -238,7 +311,8 @@ fn traffic(event: &UserUsageBillingEvent) -> Traffic {
     }
 }
 
-/// What is accepted, by billing run and hour. A sum that would exceed what can be counted becomes two rows.
+/// What is accepted, by billing run and hour. A sum that would exceed what can be counted becomes
+/// two rows.
 fn accepted(new: &[&KeyedBilling]) -> Vec<AcceptedUsage> {
     let mut sums: BTreeMap<(Option<Uuid>, DateTime<Utc>), Traffic> = BTreeMap::new();
     let mut full = Vec::new();
@@ -257,10 +331,12 @@ fn accepted(new: &[&KeyedBilling]) -> Vec<AcceptedUsage> {
         }
     }
     let sums = sums.into_iter();
-    full.extend(sums.map(|((billing_run_id, bucket_start), traffic)| AcceptedUsage {
-        billing_run_id,
-        bucket_start,
-        traffic,
-    }));
+    full.extend(
+        sums.map(|((billing_run_id, bucket_start), traffic)| AcceptedUsage {
+            billing_run_id,
+            bucket_start,
+            traffic,
+        }),
+    );
     full
 }

@@ -1,8 +1,9 @@
 //! Charges users for usage: their active items, the hourly rows, and what follows from it.
 //!
-//! All users of a batch are charged by one statement per table. If that fails for a reason that may lie in one user's rows
-//! (a locked item, a number that leaves its range), the batch is charged [apart]: everyone else is charged, and the
-//! usage of those who cannot be is left to the caller, who parks it.
+//! All users of a batch are charged by one statement per table. If that fails for a reason that may
+//! lie in one user's rows (a locked item, a number that leaves its range), the batch is charged
+//! [apart]: everyone else is charged, and the usage of those who cannot be is left to the caller,
+//! who parks it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -36,7 +37,11 @@ pub(super) async fn together(
     let item_of: HashMap<Uuid, i64> = items.iter().map(|item| (item.user_id, item.id)).collect();
     let rows: Vec<UsageToAdd> = usage
         .iter()
-        .map(|(&key, &traffic)| UsageToAdd { key, package_queue_id: item_of.get(&key.user_id).copied(), traffic })
+        .map(|(&key, &traffic)| UsageToAdd {
+            key,
+            package_queue_id: item_of.get(&key.user_id).copied(),
+            traffic,
+        })
         .collect();
     user_package_usage::add(tx, &rows, context.now()).await?;
     outbox.write(tx).await
@@ -51,8 +56,9 @@ pub(super) struct Refused {
     pub reason: String,
 }
 
-/// Charges those users of `usage` who can be charged, and returns the others. Groups of users are tried, and those that fail
-/// are split: the number of statements depends on the number of users who fail, not on all.
+/// Charges those users of `usage` who can be charged, and returns the others. Groups of users are
+/// tried, and those that fail are split: the number of statements depends on the number of users
+/// who fail, not on all.
 pub(super) async fn apart(
     tx: &mut Connection,
     context: &Context,
@@ -75,15 +81,27 @@ pub(super) async fn apart(
 }
 
 fn refuse(user_id: Uuid, error: &Error) -> Refused {
-    tracing::error!(%user_id, error_code = error.code(), cause = error.cause(), "a user cannot be charged");
-    Refused { user_id, reason: format!("{}: {}", error.code(), error.cause()) }
+    tracing::error!(%user_id, error_code = error.code(), cause = error.cause(),
+        "a user cannot be charged");
+    Refused {
+        user_id,
+        reason: format!("{}: {}", error.code(), error.cause()),
+    }
 }
 
 /// Splits usage between two users; `None` if it is one user's.
 fn halves(usage: &Usage) -> Option<(Usage, Usage)> {
     let users: BTreeSet<Uuid> = usage.keys().map(|key| key.user_id).collect();
-    let middle = *users.iter().nth(users.len() / 2).filter(|_| users.len() > 1)?;
-    Some(usage.iter().map(|(key, traffic)| (*key, *traffic)).partition(|(key, _)| key.user_id < middle))
+    let middle = *users
+        .iter()
+        .nth(users.len() / 2)
+        .filter(|_| users.len() > 1)?;
+    Some(
+        usage
+            .iter()
+            .map(|(key, traffic)| (*key, *traffic))
+            .partition(|(key, _)| key.user_id < middle),
+    )
 }
 
 /// What each user is charged, sorted by user.
@@ -91,12 +109,25 @@ fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
     let mut charges: Vec<Charge> = Vec::new();
     for (key, traffic) in usage {
         let (upload, download) = (traffic.billed_upload, traffic.billed_download);
-        match charges.last_mut().filter(|charge| charge.user_id == key.user_id) {
+        match charges
+            .last_mut()
+            .filter(|charge| charge.user_id == key.user_id)
+        {
             Some(charge) => {
-                charge.upload_bytes = charge.upload_bytes.checked_add(upload).ok_or_else(Error::overflow)?;
-                charge.download_bytes = charge.download_bytes.checked_add(download).ok_or_else(Error::overflow)?;
+                charge.upload_bytes = charge
+                    .upload_bytes
+                    .checked_add(upload)
+                    .ok_or_else(Error::overflow)?;
+                charge.download_bytes = charge
+                    .download_bytes
+                    .checked_add(download)
+                    .ok_or_else(Error::overflow)?;
             }
-            None => charges.push(Charge { user_id: key.user_id, upload_bytes: upload, download_bytes: download }),
+            None => charges.push(Charge {
+                user_id: key.user_id,
+                upload_bytes: upload,
+                download_bytes: download,
+            }),
         }
     }
     Ok(charges)
@@ -111,7 +142,10 @@ async fn charge_items(
 ) -> Result<Vec<ActiveItem>, Error> {
     let mut items = lock_items(tx, context, charges, outbox).await?;
     let now = context.now();
-    let charge_of: HashMap<Uuid, &Charge> = charges.iter().map(|charge| (charge.user_id, charge)).collect();
+    let charge_of: HashMap<Uuid, &Charge> = charges
+        .iter()
+        .map(|charge| (charge.user_id, charge))
+        .collect();
     // A charge of nothing (factor 0) leaves an item as it is: nothing to write.
     let mut changed = Vec::with_capacity(items.len());
     for item in &mut items {
@@ -130,12 +164,14 @@ async fn charge_items(
     Ok(items)
 }
 
-/// Locks the item that each user is charged to: the active one, or the oldest waiting one, which becomes active.
+/// Locks the item that each user is charged to: the active one, or the oldest waiting one, which
+/// becomes active.
 ///
-/// A lock may be waited for while its holder moves the user on to the next item: the statement that waited finds neither
-/// the old item, which is consumed, nor the new one, which it cannot see yet. So a user is charged to no item only if a
-/// later statement finds neither an active nor a waiting one. What it does find is locked without waiting, since the locks
-/// of other users are held by then; if that fails, the transaction runs again.
+/// A lock may be waited for while its holder moves the user on to the next item: the statement that
+/// waited finds neither the old item, which is consumed, nor the new one, which it cannot see yet.
+/// So a user is charged to no item only if a later statement finds neither an active nor a waiting
+/// one. What it does find is locked without waiting, since the locks of other users are held by
+/// then; if that fails, the transaction runs again.
 async fn lock_items(
     tx: &mut Connection,
     context: &Context,
@@ -155,8 +191,11 @@ async fn lock_items(
         if found.is_empty() {
             return Ok(items);
         }
-        let waiting: Vec<Uuid> =
-            found.iter().filter(|packages| !packages.is_active).map(|packages| packages.user_id).collect();
+        let waiting: Vec<Uuid> = found
+            .iter()
+            .filter(|packages| !packages.is_active)
+            .map(|packages| packages.user_id)
+            .collect();
         if !waiting.is_empty() {
             activate(tx, outbox, waiting, context.now()).await?;
         }
@@ -208,7 +247,10 @@ mod tests {
             node_server_id: 1,
             node_client_id: None,
         };
-        users.iter().map(|user| (key(user), Traffic::default())).collect()
+        users
+            .iter()
+            .map(|user| (key(user), Traffic::default()))
+            .collect()
     }
 
     #[test]

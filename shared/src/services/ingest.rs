@@ -1,4 +1,5 @@
-//! `IngestUsageReports`: raw rows, report ids, heartbeats and metrics of a batch of reports, in one transaction.
+//! `IngestUsageReports`: raw rows, report ids, heartbeats and metrics of a batch of reports, in one
+//! transaction.
 
 mod fleet;
 mod record;
@@ -31,13 +32,20 @@ impl IngestUsageReports {
     /// Over a database, for servers of the default line rate.
     #[must_use]
     pub fn new(pool: PgPool, context: Context) -> Self {
-        Self { pool, context, line_rate: LineRate::default() }
+        Self {
+            pool,
+            context,
+            line_rate: LineRate::default(),
+        }
     }
 
     /// With the rules of a deployment.
     #[must_use]
     pub fn with_config(self, config: &TelecomConfig) -> Self {
-        Self { line_rate: config.node_line_rate, ..self }
+        Self {
+            line_rate: config.node_line_rate,
+            ..self
+        }
     }
 }
 
@@ -53,10 +61,11 @@ impl FromApp for IngestUsageReports {
 pub struct HashedReport {
     /// The report.
     pub report: UsageReport,
-    /// The end of its period, but not after it was sent, nor after now: what counts is when the server was seen, never when
-    /// the report arrived.
+    /// The end of its period, but not after it was sent, nor after now: what counts is when the
+    /// server was seen, never when the report arrived.
     pub seen_at: DateTime<Utc>,
-    /// The end of its period minus when it was sent. `None` if the queue does not say when that was.
+    /// The end of its period minus when it was sent. `None` if the queue does not say when that
+    /// was.
     pub clock_skew: Option<TimeDelta>,
     /// The principal that sent it. `None` if the queue does not say.
     pub sender_id: Option<String>,
@@ -67,7 +76,10 @@ pub struct HashedReport {
 impl HashedReport {
     /// The key under which it is recorded once.
     fn key(&self) -> ReportKey {
-        ReportKey { report_id: self.report.report_id, node_server_id: self.report.server_id }
+        ReportKey {
+            report_id: self.report.report_id,
+            node_server_id: self.report.server_id,
+        }
     }
 }
 
@@ -77,10 +89,19 @@ impl Consumer for IngestUsageReports {
     fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
         let now = self.context.now();
         let report = UsageReport::parse(body, now)?;
-        let seen_at = report.period_end.min(received.sent_at.unwrap_or(now)).min(now);
+        let seen_at = report
+            .period_end
+            .min(received.sent_at.unwrap_or(now))
+            .min(now);
         let clock_skew = received.sent_at.map(|sent_at| report.period_end - sent_at);
         let payload_hash = report.payload_hash();
-        Ok(HashedReport { report, seen_at, clock_skew, sender_id: received.sender_id.clone(), payload_hash })
+        Ok(HashedReport {
+            report,
+            seen_at,
+            clock_skew,
+            sender_id: received.sender_id.clone(),
+            payload_hash,
+        })
     }
 }
 
@@ -94,14 +115,21 @@ impl Processor<Batch<HashedReport>> for IngestUsageReports {
         let work = async |tx: &mut Connection| self.record(tx, &reports).await;
         let (checks, recorded) = db::write_tx(&self.pool, "ingest_usage_reports", work).await?;
         recorded.log();
-        let outcomes = reports.iter().zip(checks).map(|(hashed, check)| check.and_then(|()| recorded.check(hashed)));
+        let outcomes = reports
+            .iter()
+            .zip(checks)
+            .map(|(hashed, check)| check.and_then(|()| recorded.check(hashed)));
         Ok(outcomes.collect())
     }
 }
 
 impl IngestUsageReports {
     /// Records the reports that are acceptable. Returns which are, and what is recorded.
-    async fn record(&self, tx: &mut Connection, reports: &[&HashedReport]) -> Result<(Outcomes, Recorded), Error> {
+    async fn record(
+        &self,
+        tx: &mut Connection,
+        reports: &[&HashedReport],
+    ) -> Result<(Outcomes, Recorded), Error> {
         let now = self.context.now();
         let fleet = Fleet::read(tx, reports).await?;
         let senders = fleet::check_senders(tx, reports).await?;
@@ -109,8 +137,14 @@ impl IngestUsageReports {
             sender.and_then(|()| fleet.check_server(&hashed.report))
         };
         let mut checks: Outcomes = reports.iter().zip(senders).map(check).collect();
-        let acceptable = reports.iter().zip(&checks).filter(|(_, check)| check.is_ok()).map(|(hashed, _)| *hashed);
-        let mut recorded = Records::new(acceptable, &fleet, self.line_rate).write(tx, now).await?;
+        let acceptable = reports
+            .iter()
+            .zip(&checks)
+            .filter(|(_, check)| check.is_ok())
+            .map(|(hashed, _)| *hashed);
+        let mut recorded = Records::new(acceptable, &fleet, self.line_rate)
+            .write(tx, now)
+            .await?;
         recorded.add_earlier(tx, reports, &mut checks).await?;
         Ok((checks, recorded))
     }

@@ -55,7 +55,14 @@ impl Processor<Run> for Migrate {
             maintenance::create_partitions(connection, today, DAYS_AHEAD).await
         })
         .await?;
-        let version = db::MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
-        Ok(Migrated { version, partitions_created })
+        let version = db::MIGRATOR
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or_default();
+        Ok(Migrated {
+            version,
+            partitions_created,
+        })
     }
 }

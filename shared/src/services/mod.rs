@@ -1,5 +1,5 @@
-//! The decisions. Every service is a struct that owns what it needs and is a [`Processor`] of each input it takes;
-//! none of them knows a transport.
+//! The decisions. Every service is a struct that owns what it needs and is a [`Processor`] of each
+//! input it takes; none of them knows a transport.
 
 pub mod analysis;
 pub mod billing;
@@ -22,8 +22,8 @@ use crate::error::Error;
 
 /// Does one thing: takes an input, answers an output or an error.
 ///
-/// The future is boxed, so that a processor is compiled once, here, and not again in every function that runs it:
-/// that is most of a function's build time, for one allocation an invocation.
+/// The future is boxed, so that a processor is compiled once, here, and not again in every function
+/// that runs it: that is most of a function's build time, for one allocation an invocation.
 #[async_trait]
 pub trait Processor<Input> {
     /// What comes of it.
@@ -49,8 +49,8 @@ pub trait Operation {
 /// Messages of one delivery, in order.
 pub type Batch<T> = Vec<Arc<T>>;
 
-/// What came of each message of a [`Batch`], in the same order. An error of the whole batch is returned instead of
-/// this, and then nothing of the batch took effect.
+/// What came of each message of a [`Batch`], in the same order. An error of the whole batch is
+/// returned instead of this, and then nothing of the batch took effect.
 pub type Outcomes = Vec<Result<(), Error>>;
 
 /// What the queue says of a message.
@@ -60,8 +60,8 @@ pub struct Received {
     pub message_id: Uuid,
     /// When it was sent. `None` if the queue does not say.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The principal that sent it (`SenderId`): the id of a user, or of a role with its session. `None` if the queue does
-    /// not say.
+    /// The principal that sent it (`SenderId`): the id of a user, or of a role with its session.
+    /// `None` if the queue does not say.
     pub sender_id: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The outbox as services use it: intents are gathered, written in the transaction, and sent right after it.
+//! The outbox as services use it: intents are gathered, written in the transaction, and sent right
+//! after it.
 
 use std::time::Duration;
 
@@ -36,13 +37,22 @@ impl<'c> Outbox<'c> {
     /// Empty.
     #[must_use]
     pub fn new(context: &'c Context, now: DateTime<Utc>) -> Self {
-        Self { context, now, lease: LEASE, trace: telemetry::trace_header(), messages: Vec::new() }
+        Self {
+            context,
+            now,
+            lease: LEASE,
+            trace: telemetry::trace_header(),
+            messages: Vec::new(),
+        }
     }
 
     /// Empty, and its messages are the sweep's at once: for a writer that reaches no queue.
     #[must_use]
     pub fn for_the_sweep(context: &'c Context, now: DateTime<Utc>) -> Self {
-        Self { lease: TimeDelta::zero(), ..Self::new(context, now) }
+        Self {
+            lease: TimeDelta::zero(),
+            ..Self::new(context, now)
+        }
     }
 
     fn next_id(&self) -> Uuid {
@@ -51,22 +61,45 @@ impl<'c> Outbox<'c> {
 
     /// A message for a queue, under the id that the body holds.
     fn message(&self, id: Uuid, destination: Destination, body: String) -> OutboxMessage {
-        OutboxMessage { id, destination, detail_type: None, body, trace: self.trace.clone() }
+        OutboxMessage {
+            id,
+            destination,
+            detail_type: None,
+            body,
+            trace: self.trace.clone(),
+        }
     }
 
     /// A `PackageExpiringEvent`.
-    pub fn package_expiring(&mut self, package_queue_id: i64, user: Uuid, reason: ExpiryReason) -> Result<(), Error> {
+    pub fn package_expiring(
+        &mut self,
+        package_queue_id: i64,
+        user: Uuid,
+        reason: ExpiryReason,
+    ) -> Result<(), Error> {
         let event_id = self.next_id();
-        let event = PackageExpiringEvent { event_id, package_queue_id, user, reason, time: self.now };
+        let event = PackageExpiringEvent {
+            event_id,
+            package_queue_id,
+            user,
+            reason,
+            time: self.now,
+        };
         let body = serde_json::to_string(&event).map_err(Error::internal)?;
-        self.messages.push(self.message(event_id, Destination::PackageExpiring, body));
+        self.messages
+            .push(self.message(event_id, Destination::PackageExpiring, body));
         Ok(())
     }
 
     /// A fact for the bus.
     pub fn fact(&mut self, fact: &Fact) -> Result<(), Error> {
         let event_id = self.next_id();
-        let detail = FactDetail { event_id, version: facts::VERSION, time: self.now, fact };
+        let detail = FactDetail {
+            event_id,
+            version: facts::VERSION,
+            time: self.now,
+            fact,
+        };
         let message = OutboxMessage {
             id: event_id,
             destination: Destination::EventBus,
@@ -86,8 +119,11 @@ impl<'c> Outbox<'c> {
         batches: impl Iterator<Item = &[UserUsageBillingEvent]>,
     ) -> Result<Vec<OutboxMessage>, Error> {
         let messages = batches.map(|events| {
-            let batch =
-                BillingBatch { batch_id: self.next_id(), billing_run_id: Some(billing_run_id), events: events.into() };
+            let batch = BillingBatch {
+                batch_id: self.next_id(),
+                billing_run_id: Some(billing_run_id),
+                events: events.into(),
+            };
             let body = serde_json::to_string(&batch).map_err(Error::internal)?;
             Ok(self.message(batch.batch_id, Destination::UserUsageBilling, body))
         });
@@ -99,40 +135,64 @@ impl<'c> Outbox<'c> {
         if self.messages.is_empty() {
             return Ok(self.messages);
         }
-        outbox::insert(tx, self.messages.into_iter().map(Ok), self.now, self.now + self.lease).await
+        outbox::insert(
+            tx,
+            self.messages.into_iter().map(Ok),
+            self.now,
+            self.now + self.lease,
+        )
+        .await
     }
 }
 
-/// Sends what was committed and removes what left. What did not leave stays for the sweep: the caller's work is
-/// done either way, so that is logged and is no error. Neither is it one if the time is over before all is sent: the work is
-/// committed, and must not count as failed.
+/// Sends what was committed and removes what left. What did not leave stays for the sweep: the
+/// caller's work is done either way, so that is logged and is no error. Neither is it one if the
+/// time is over before all is sent: the work is committed, and must not count as failed.
 pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMessage>) -> Sent {
-    let unsent = Sent { sent: 0, failed: messages.len() };
+    let unsent = Sent {
+        sent: 0,
+        failed: messages.len(),
+    };
     if messages.is_empty() {
         return unsent;
     }
     let work = send_and_remove(pool, publisher, messages);
     let sent = match deadline::left() {
         None => work.await,
-        Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_MARGIN), work).await.unwrap_or_else(|_| {
-            tracing::warn!(messages = unsent.failed, "no time is left to send messages; the sweep sends them");
-            unsent
-        }),
+        Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_MARGIN), work)
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!(
+                    messages = unsent.failed,
+                    "no time is left to send messages; the sweep sends them"
+                );
+                unsent
+            }),
     };
     telemetry::count("OutboxMessagesSent", sent.sent);
     telemetry::count("OutboxMessagesFailed", sent.failed);
     sent
 }
 
-async fn send_and_remove(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMessage>) -> Sent {
+async fn send_and_remove(
+    pool: &PgPool,
+    publisher: &Publisher,
+    messages: Vec<OutboxMessage>,
+) -> Sent {
     let outcome = publisher.publish(messages).await;
-    let sent = Sent { sent: outcome.sent.len(), failed: outcome.failed.len() };
+    let sent = Sent {
+        sent: outcome.sent.len(),
+        failed: outcome.failed.len(),
+    };
     if let Some((id, error)) = outcome.failed.first() {
-        tracing::warn!(failed = sent.failed, first = %id, error, "messages stay in the outbox; the sweep sends them");
+        tracing::warn!(failed = sent.failed, first = %id, error,
+            "messages stay in the outbox; the sweep sends them");
     }
     if let Err(error) = remove(pool, &outcome.sent, &outcome.failed).await {
-        // They were sent and stay in the outbox: the sweep sends them again, and consumers know a repeat.
-        tracing::warn!(error = %error, cause = error.cause(), "sent messages could not be removed from the outbox");
+        // They were sent and stay in the outbox: the sweep sends them again, and consumers know a
+        // repeat.
+        tracing::warn!(error = %error, cause = error.cause(),
+            "sent messages could not be removed from the outbox");
     }
     sent
 }

@@ -1,4 +1,5 @@
-//! `HandlePackageExpiring`: consumes items that have really run out and activates those that follow.
+//! `HandlePackageExpiring`: consumes items that have really run out and activates those that
+//! follow.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -31,14 +32,22 @@ impl HandlePackageExpiring {
     /// Over a database and a publisher that reaches the package-expiring queue and the bus.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
-        Self { pool, publisher, context }
+        Self {
+            pool,
+            publisher,
+            context,
+        }
     }
 }
 
 #[async_trait]
 impl FromApp for HandlePackageExpiring {
     async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(app.database()?, app.publisher().await, app.context()))
+        Ok(Self::new(
+            app.database()?,
+            app.publisher().await,
+            app.context(),
+        ))
     }
 }
 
@@ -56,10 +65,13 @@ impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
 
     #[tracing::instrument(name = "handle_package_expiring", skip_all, fields(events = batch.len()))]
     async fn process(&self, batch: Batch<PackageExpiringEvent>) -> Result<Outcomes, Error> {
-        let messages =
-            db::write_tx(&self.pool, "handle_package_expiring", async |tx| self.handle(tx, &batch).await).await?;
+        let messages = db::write_tx(&self.pool, "handle_package_expiring", async |tx| {
+            self.handle(tx, &batch).await
+        })
+        .await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
-        // An item that is no longer active, or no longer run out, is left alone: the event was a hint.
+        // An item that is no longer active, or no longer run out, is left alone: the event was a
+        // hint.
         Ok(batch.iter().map(|_| Ok(())).collect())
     }
 }
@@ -76,7 +88,11 @@ impl HandlePackageExpiring {
         let mut outbox = Outbox::new(&self.context, now);
         let moved = move_on(tx, &mut outbox, &items, now).await?;
         let messages = outbox.write(tx).await?;
-        tracing::info!(consumed = moved.consumed.len(), activated = moved.activated, "package items moved on");
+        tracing::info!(
+            consumed = moved.consumed.len(),
+            activated = moved.activated,
+            "package items moved on"
+        );
         Ok(messages)
     }
 }
@@ -89,8 +105,8 @@ pub(super) struct Moved {
     pub activated: usize,
 }
 
-/// Consumes those of `items` that are active and have run out, and activates the next item of each owner. The transaction
-/// holds the locks of `items`.
+/// Consumes those of `items` that are active and have run out, and activates the next item of each
+/// owner. The transaction holds the locks of `items`.
 pub(super) async fn move_on(
     tx: &mut Connection,
     outbox: &mut Outbox<'_>,
@@ -99,14 +115,25 @@ pub(super) async fn move_on(
 ) -> Result<Moved, Error> {
     let consumed = package_queue::consume_expired(tx, items, now).await?;
     for ConsumedItem { item, reason } in &consumed {
-        outbox.fact(&Fact::PackageExpired { user: item.user_id, package_queue_id: item.id, reason: *reason })?;
+        outbox.fact(&Fact::PackageExpired {
+            user: item.user_id,
+            package_queue_id: item.id,
+            reason: *reason,
+        })?;
     }
-    let owners: BTreeSet<Uuid> = consumed.iter().map(|consumed| consumed.item.user_id).collect();
-    let Activation { activated, without } = activate(tx, outbox, owners.into_iter().collect(), now).await?;
+    let owners: BTreeSet<Uuid> = consumed
+        .iter()
+        .map(|consumed| consumed.item.user_id)
+        .collect();
+    let Activation { activated, without } =
+        activate(tx, outbox, owners.into_iter().collect(), now).await?;
     for user in without {
         outbox.fact(&Fact::PackageQueueEmptied { user })?;
     }
-    Ok(Moved { consumed: consumed.iter().map(|consumed| consumed.item.id).collect(), activated: activated.len() })
+    Ok(Moved {
+        consumed: consumed.iter().map(|consumed| consumed.item.id).collect(),
+        activated: activated.len(),
+    })
 }
 
 /// What [`activate`] did.
@@ -117,9 +144,9 @@ pub(super) struct Activation {
     pub without: Vec<Uuid>,
 }
 
-/// Activates the oldest waiting item of each of `users`, none of whom has an active one, and announces it; one whose quota
-/// leaves nothing to use expires at once. A user whose oldest item stays locked is left to the next run of
-/// `expire-packages`.
+/// Activates the oldest waiting item of each of `users`, none of whom has an active one, and
+/// announces it; one whose quota leaves nothing to use expires at once. A user whose oldest item
+/// stays locked is left to the next run of `expire-packages`.
 pub(super) async fn activate(
     tx: &mut Connection,
     outbox: &mut Outbox<'_>,
@@ -128,7 +155,10 @@ pub(super) async fn activate(
 ) -> Result<Activation, Error> {
     /// An item may be cancelled between the look and the lock: then the one after it is next.
     const ROUNDS: usize = 3;
-    let mut activation = Activation { activated: Vec::new(), without: Vec::new() };
+    let mut activation = Activation {
+        activated: Vec::new(),
+        without: Vec::new(),
+    };
     for _ in 0..ROUNDS {
         if users.is_empty() {
             break;
@@ -143,8 +173,14 @@ pub(super) async fn activate(
         }
         let packages = package_queue::user_packages(tx, &users).await?;
         let has_some: HashSet<Uuid> = packages.iter().map(|packages| packages.user_id).collect();
-        activation.without.extend(users.iter().filter(|user| !has_some.contains(user)));
-        users = packages.iter().filter(|packages| !packages.is_active).map(|packages| packages.user_id).collect();
+        activation
+            .without
+            .extend(users.iter().filter(|user| !has_some.contains(user)));
+        users = packages
+            .iter()
+            .filter(|packages| !packages.is_active)
+            .map(|packages| packages.user_id)
+            .collect();
     }
     Ok(activation)
 }
@@ -152,7 +188,11 @@ pub(super) async fn activate(
 fn announce(activated: &[ActivatedItem], outbox: &mut Outbox<'_>) -> Result<(), Error> {
     for item in activated {
         let (user, package_queue_id) = (item.user_id, item.id);
-        outbox.fact(&Fact::PackageActivated { user, package_queue_id, expires_at: item.expires_at })?;
+        outbox.fact(&Fact::PackageActivated {
+            user,
+            package_queue_id,
+            expires_at: item.expires_at,
+        })?;
         if item.expiring {
             outbox.package_expiring(package_queue_id, user, ExpiryReason::Traffic)?;
         }

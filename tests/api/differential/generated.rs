@@ -56,12 +56,22 @@ struct Given {
 
 impl Given {
     fn nothing(default: &str) -> Self {
-        Self { http: None, grpc: Value::Null, accepted: true, word: default.to_owned() }
+        Self {
+            http: None,
+            grpc: Value::Null,
+            accepted: true,
+            word: default.to_owned(),
+        }
     }
 
     fn new(http: &impl ToString, grpc: impl Into<Value>, accepted: bool) -> Self {
         let http = http.to_string();
-        Self { word: http.clone(), http: Some(http), grpc: grpc.into(), accepted }
+        Self {
+            word: http.clone(),
+            http: Some(http),
+            grpc: grpc.into(),
+            accepted,
+        }
     }
 }
 
@@ -71,7 +81,11 @@ impl Question {
         if let Some(text) = &given.http {
             let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
             let separator = if self.query.is_empty() { "" } else { "&" };
-            self.query = format!("{}{separator}{name}={}", self.query, escaped.replace('+', "%20"));
+            self.query = format!(
+                "{}{separator}{name}={}",
+                self.query,
+                escaped.replace('+', "%20")
+            );
         }
         if !given.grpc.is_null() {
             self.message[grpc_name] = given.grpc.clone();
@@ -83,8 +97,14 @@ impl Question {
     }
 }
 
-/// A whole number, of which `least` to `most` are accepted. A `limit` of 0 is not asked for: over gRPC it is the default.
-fn number(least: i64, most: i64, default: &'static str, bad: &[i64]) -> impl Strategy<Value = Given> + use<> {
+/// A whole number, of which `least` to `most` are accepted. A `limit` of 0 is not asked for: over
+/// gRPC it is the default.
+fn number(
+    least: i64,
+    most: i64,
+    default: &'static str,
+    bad: &[i64],
+) -> impl Strategy<Value = Given> + use<> {
     let few = least..=least.saturating_add(30).min(most);
     let numbers = prop_oneof![6 => few, 1 => select(vec![least, most]), 3 => select(bad.to_vec())];
     let given = numbers.prop_map(move |n| Given::new(&n, n, (least..=most).contains(&n)));
@@ -92,7 +112,12 @@ fn number(least: i64, most: i64, default: &'static str, bad: &[i64]) -> impl Str
 }
 
 fn limit(most: i64, default: &'static str) -> impl Strategy<Value = Given> {
-    number(1, most, default, &[-1, most + 1, i32::MAX.into(), i32::MIN.into()])
+    number(
+        1,
+        most,
+        default,
+        &[-1, most + 1, i32::MAX.into(), i32::MIN.into()],
+    )
 }
 
 fn offset(most: i64) -> impl Strategy<Value = Given> {
@@ -101,27 +126,40 @@ fn offset(most: i64) -> impl Strategy<Value = Given> {
 
 /// The id of a server or a client: mostly one that is there.
 fn id(there: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = Given> {
-    let ids =
-        prop_oneof![8 => there, 1 => select(vec![404, i32::MAX.into()]), 1 => select(vec![0, -1, i32::MIN.into()])];
+    let ids = prop_oneof![8 => there, 1 => select(vec![404, i32::MAX.into()]), 1 => select(vec![0,
+        -1, i32::MIN.into()])];
     ids.prop_map(|id| Given::new(&id, id, id > 0))
 }
 
 /// One of `words`, `PREFIX_WORD` over gRPC, or none of them.
 fn word(prefix: &'static str, words: &'static [&'static str]) -> impl Strategy<Value = Given> {
-    let known = select(words).prop_map(move |word| Given::new(&word, format!("{prefix}{}", word.to_uppercase()), true));
-    let unknown = select(vec![("unspecified", -1), ("Active", 99), ("up\0", i32::MAX), ("-", i32::MIN)]);
-    prop_oneof![7 => known, 1 => unknown.prop_map(|(text, number)| Given::new(&text, number, false))]
+    let known = select(words)
+        .prop_map(move |word| Given::new(&word, format!("{prefix}{}", word.to_uppercase()), true));
+    let unknown = select(vec![
+        ("unspecified", -1),
+        ("Active", 99),
+        ("up\0", i32::MAX),
+        ("-", i32::MIN),
+    ]);
+    prop_oneof![7 => known, 1 => unknown.prop_map(|(text, number)| Given::new(&text, number,
+        false))]
 }
 
 /// A UUID, in each way in which one is written, or none.
 fn uuid(known: &[Uuid]) -> impl Strategy<Value = Given> + use<> {
-    let ids = prop_oneof![6 => select(known.to_vec()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
+    let ids =
+        prop_oneof![6 => select(known.to_vec()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
     let written = (ids, 0..3).prop_map(|(id, way)| match way {
         0 => id.to_string(),
         1 => id.to_string().to_uppercase(),
         _ => id.simple().to_string(),
     });
-    let nonsense = prop_oneof![".{1,60}", "[0-9a-f-]{1,35}", Just("\0".to_owned()), Just("ü".repeat(2_000))];
+    let nonsense = prop_oneof![
+        ".{1,60}",
+        "[0-9a-f-]{1,35}",
+        Just("\0".to_owned()),
+        Just("ü".repeat(2_000))
+    ];
     let nonsense = nonsense.prop_filter("a UUID", |text| text.parse::<Uuid>().is_err());
     prop_oneof![
         2 => Just(Given::nothing("")),
@@ -131,8 +169,12 @@ fn uuid(known: &[Uuid]) -> impl Strategy<Value = Given> + use<> {
 }
 
 fn zone(known: &[String]) -> impl Strategy<Value = Given> + use<> {
-    let nonsense =
-        prop_oneof![Just("Mars/Olympus".to_owned()), Just("UTC\0".to_owned()), "\\PC{1,20}", "[+-][0-9]{1,4}"];
+    let nonsense = prop_oneof![
+        Just("Mars/Olympus".to_owned()),
+        Just("UTC\0".to_owned()),
+        "\\PC{1,20}",
+        "[+-][0-9]{1,4}"
+    ];
     let nonsense = nonsense.prop_filter("a zone", |text| text.parse::<chrono_tz::Tz>().is_err());
     prop_oneof![
         1 => Just(Given::nothing("UTC")),
@@ -148,9 +190,14 @@ fn moment() -> impl Strategy<Value = DateTime<Utc>> {
         .prop_map(move |(seconds, step)| begin + TimeDelta::seconds(seconds - seconds % step))
 }
 
-/// A moment of a request: mostly near the data, at times at the ends of what can be named; written with any offset.
+/// A moment of a request: mostly near the data, at times at the ends of what can be named; written
+/// with any offset.
 fn time() -> impl Strategy<Value = Option<DateTime<FixedOffset>>> {
-    let ends = select(vec![at("0001-01-01T00:00:00Z"), at("0001-01-01T00:00:01Z"), at("9999-12-31T23:59:59Z")]);
+    let ends = select(vec![
+        at("0001-01-01T00:00:00Z"),
+        at("0001-01-01T00:00:01Z"),
+        at("9999-12-31T23:59:59Z"),
+    ]);
     let offset = (-56..=56_i32).prop_map(|quarters| FixedOffset::east_opt(quarters * 900).unwrap());
     let near = (moment(), offset).prop_map(|(at, offset)| Some(at.with_timezone(&offset)));
     prop_oneof![2 => Just(None), 9 => near, 1 => ends.prop_map(|at| Some(at.fixed_offset()))]
@@ -158,70 +205,121 @@ fn time() -> impl Strategy<Value = Option<DateTime<FixedOffset>>> {
 
 /// A range from a moment on, mostly of some hours or days.
 fn range() -> impl Strategy<Value = [Option<DateTime<FixedOffset>>; 2]> {
-    let length = prop_oneof![6 => 1..100 * 3_600_i64, 2 => 0..200 * 86_400_i64, 1 => -100_000..=0_i64];
+    let length =
+        prop_oneof![6 => 1..100 * 3_600_i64, 2 => 0..200 * 86_400_i64, 1 => -100_000..=0_i64];
     let named = at("0001-01-01T00:00:00Z")..=at("9999-12-31T23:59:59Z");
-    (time(), time(), length, prop::bool::weighted(0.7)).prop_map(move |(start, end, seconds, by_length)| {
-        let after = |start: DateTime<FixedOffset>| start.checked_add_signed(TimeDelta::seconds(seconds));
-        let after = start.and_then(after).filter(|end| named.contains(&end.to_utc()));
-        let end = if by_length { after } else { end };
-        [start, end]
-    })
+    (time(), time(), length, prop::bool::weighted(0.7)).prop_map(
+        move |(start, end, seconds, by_length)| {
+            let after = |start: DateTime<FixedOffset>| {
+                start.checked_add_signed(TimeDelta::seconds(seconds))
+            };
+            let after = start
+                .and_then(after)
+                .filter(|end| named.contains(&end.to_utc()));
+            let end = if by_length { after } else { end };
+            [start, end]
+        },
+    )
 }
 
 impl Question {
     /// With its range, if it has one: `start` before `end`, and not more than 92 days.
     fn between(self, now: DateTime<Utc>) -> Self {
-        let Some([start, end]) = self.range else { return self };
+        let Some([start, end]) = self.range else {
+            return self;
+        };
         let until = end.map_or(now, |end| end.to_utc());
         let length = start.map_or(TimeDelta::hours(24), |start| until - start.to_utc());
         let named = start.is_some() || until >= at("0001-01-02T00:00:00Z");
         let accepted = named && length > TimeDelta::zero() && length <= TimeDelta::days(92);
         let given = |moment: Option<DateTime<FixedOffset>>, accepted| match moment {
-            Some(moment) => Given::new(&moment.to_rfc3339(), moment.to_utc().to_rfc3339(), accepted),
-            None => Given { accepted, ..Given::nothing("") },
+            Some(moment) => {
+                Given::new(&moment.to_rfc3339(), moment.to_utc().to_rfc3339(), accepted)
+            }
+            None => Given {
+                accepted,
+                ..Given::nothing("")
+            },
         };
         let (from, to) = (given(start, accepted), given(end, true));
         let words = self.arguments[0].clone();
         let asked = self.given("start", "start", &from).given("end", "end", &to);
-        let utc = |moment: Option<DateTime<FixedOffset>>| moment.map_or(String::new(), |at| at.to_utc().to_rfc3339());
+        let utc = |moment: Option<DateTime<FixedOffset>>| {
+            moment.map_or(String::new(), |at| at.to_utc().to_rfc3339())
+        };
         asked.with([&words, &utc(start), &utc(end)])
     }
 }
 
 /// Any question of anybody at any time.
 pub fn asked(known: &Known) -> impl Strategy<Value = Asked> + use<> {
-    let caller = select(vec![Caller::User, Caller::Admin, Caller::Admin, Caller::Keeper, Caller::Keeper]);
-    let user = prop_oneof![9 => select(known.users.clone()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
+    let caller = select(vec![
+        Caller::User,
+        Caller::Admin,
+        Caller::Admin,
+        Caller::Keeper,
+        Caller::Keeper,
+    ]);
+    let user =
+        prop_oneof![9 => select(known.users.clone()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
     let now = prop_oneof![1 => Just(at(NOW)), 2 => moment()];
     let questions = (users_question(known), admins_question(known));
     (caller, user, now, questions, prop::bool::weighted(0.6)).prop_map(
         |(caller, user, now, (of_user, of_admin), admin)| {
             let question = if admin { of_admin } else { of_user };
             let question = question.between(now);
-            Asked { caller, user, now, question }
+            Asked {
+                caller,
+                user,
+                now,
+                question,
+            }
         },
     )
 }
 
 fn users_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
-    let traffic = (word("RECENT_RANGE_", &["day", "week", "month"]), zone(&known.zones)).prop_map(|(range, zone)| {
-        let (step, count) = match range.word.as_str() {
-            "day" => ("hour", "24"),
-            "week" => ("day", "7"),
-            _ => ("day", "30"),
-        };
-        question("/v1/traffic-usage", "", "Telecom/GetRecentTrafficUsage", json!({}), "traffic")
+    let traffic = (
+        word("RECENT_RANGE_", &["day", "week", "month"]),
+        zone(&known.zones),
+    )
+        .prop_map(|(range, zone)| {
+            let (step, count) = match range.word.as_str() {
+                "day" => ("hour", "24"),
+                "week" => ("day", "7"),
+                _ => ("day", "30"),
+            };
+            question(
+                "/v1/traffic-usage",
+                "",
+                "Telecom/GetRecentTrafficUsage",
+                json!({}),
+                "traffic",
+            )
             .given("range", "range", &range)
             .given("time_zone", "time_zone", &zone)
             .with([&range.word, step, count, &zone.word])
-    });
+        });
     let history = range().prop_map(|range| {
-        question("/v1/node-status-history", "", "Telecom/ListNodeStatusHistory", json!({}), "history").over(range)
+        question(
+            "/v1/node-status-history",
+            "",
+            "Telecom/ListNodeStatusHistory",
+            json!({}),
+            "history",
+        )
+        .over(range)
     });
     let used = limit(100, "20").prop_map(|limit| {
-        question("/v1/usually-used-nodes", "", "Telecom/ListUsuallyUsedNodes", json!({}), "used")
-            .given("limit", "limit", &limit)
-            .with([&limit.word])
+        question(
+            "/v1/usually-used-nodes",
+            "",
+            "Telecom/ListUsuallyUsedNodes",
+            json!({}),
+            "used",
+        )
+        .given("limit", "limit", &limit)
+        .with([&limit.word])
     });
     let nodes = (limit(1_000, "1000"), offset(1_000_000))
         .prop_map(|page| paged("/v1/nodes", "Telecom/ListNodes", "nodes", &page, ""));
@@ -245,32 +343,52 @@ const SERVER_STATUS: [&str; 3] = ["online", "offline", "maintenance"];
 const QUEUE_STATUS: [&str; 4] = ["in_queue", "active", "consumed", "cancelled"];
 
 fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
-    let optional = |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 3 => given];
+    let optional =
+        |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 3 => given];
     let status = optional(word("NODE_SERVER_STATUS_", &SERVER_STATUS).boxed());
     let servers = ((limit(200, "50"), offset(1_000_000)), status).prop_map(|(page, status)| {
-        paged("/v1/admin/node-servers", "NodeServerManage/ListNodeServers", "servers", &page, &status.word).given(
-            "status",
-            "filter_status",
-            &status,
+        paged(
+            "/v1/admin/node-servers",
+            "NodeServerManage/ListNodeServers",
+            "servers",
+            &page,
+            &status.word,
         )
+        .given("status", "filter_status", &status)
     });
     let server = optional(id(1..=22).boxed());
     let clients = ((limit(200, "50"), offset(1_000_000)), server).prop_map(|(page, server)| {
-        paged("/v1/admin/node-clients", "NodeClientManage/ListNodeClients", "clients", &page, &server.word).given(
-            "server_id",
-            "server_id",
-            &server,
+        paged(
+            "/v1/admin/node-clients",
+            "NodeClientManage/ListNodeClients",
+            "clients",
+            &page,
+            &server.word,
         )
+        .given("server_id", "server_id", &server)
     });
     let availability = (id(1..=22), range()).prop_map(|(id, range)| {
         let path = format!("/v1/admin/node-servers/{}/availability", id.word);
-        by_id(&path, "NodeServerManage/GetNodeServerAvailability", "availability", &id).over(range)
+        by_id(
+            &path,
+            "NodeServerManage/GetNodeServerAvailability",
+            "availability",
+            &id,
+        )
+        .over(range)
     });
     let counts = Just(()).prop_map(|()| {
         let method = "PackageQueueManage/CountQueuedPackages";
-        question("/v1/admin/package-queue/counts", "", method, json!({}), "counts")
+        question(
+            "/v1/admin/package-queue/counts",
+            "",
+            method,
+            json!({}),
+            "counts",
+        )
     });
-    prop_oneof![3 => servers, 3 => clients, 4 => availability, 1 => counts, 5 => packages(known), 6 => shown()]
+    prop_oneof![3 => servers, 3 => clients, 4 => availability, 1 => counts, 5 => packages(known),
+        6 => shown()]
 }
 
 fn by_id(path: &str, method: &'static str, oracle: &'static str, id: &Given) -> Question {
@@ -282,41 +400,75 @@ fn by_id(path: &str, method: &'static str, oracle: &'static str, id: &Given) -> 
 /// One server or one client, with its secrets or without.
 fn shown() -> impl Strategy<Value = Question> {
     let server = id(1..=20).prop_map(|id| {
-        by_id(&format!("/v1/admin/node-servers/{}", id.word), "NodeServerManage/ShowNodeServer", "server", &id)
+        by_id(
+            &format!("/v1/admin/node-servers/{}", id.word),
+            "NodeServerManage/ShowNodeServer",
+            "server",
+            &id,
+        )
     });
     let client = id(101..=140).prop_map(|id| {
-        by_id(&format!("/v1/admin/node-clients/{}", id.word), "NodeClientManage/ShowNodeClient", "client", &id)
+        by_id(
+            &format!("/v1/admin/node-clients/{}", id.word),
+            "NodeClientManage/ShowNodeClient",
+            "client",
+            &id,
+        )
     });
-    let flag =
-        prop_oneof![Just(Given::nothing("false")), any::<bool>().prop_map(|reveal| Given::new(&reveal, reveal, true))];
+    let flag = prop_oneof![
+        Just(Given::nothing("false")),
+        any::<bool>().prop_map(|reveal| Given::new(&reveal, reveal, true))
+    ];
     (prop_oneof![server, client], flag).prop_map(|(asked, reveal)| {
         let id = asked.arguments[0].clone();
         let secrets = reveal.word == "true";
-        let asked = asked.given("reveal_secrets", "reveal_secrets", &reveal).with([&id, &reveal.word]);
+        let asked = asked
+            .given("reveal_secrets", "reveal_secrets", &reveal)
+            .with([&id, &reveal.word]);
         Question { secrets, ..asked }
     })
 }
 
 /// Items by any filters together.
 fn packages(known: &Known) -> impl Strategy<Value = Question> + use<> {
-    let optional = |given: BoxedStrategy<Given>| prop_oneof![3 => Just(Given::nothing("")), 2 => given];
-    let package = number(1, i64::MAX, "", &[0, -1, i64::MIN]).prop_map(|given| match given.grpc.as_i64() {
-        // Twelve there are.
-        Some(id @ 13..=31) => Given::new(&(id % 12 + 1), id % 12 + 1, true),
-        _ => given,
-    });
+    let optional =
+        |given: BoxedStrategy<Given>| prop_oneof![3 => Just(Given::nothing("")), 2 => given];
+    let package =
+        number(1, i64::MAX, "", &[0, -1, i64::MIN]).prop_map(|given| match given.grpc.as_i64() {
+            // Twelve there are.
+            Some(id @ 13..=31) => Given::new(&(id % 12 + 1), id % 12 + 1, true),
+            _ => given,
+        });
     let filters = (
         uuid(&known.users),
         uuid(&known.orders),
         optional(package.boxed()),
         optional(word("PACKAGE_QUEUE_STATUS_", &QUEUE_STATUS).boxed()),
     );
-    ((limit(200, "50"), offset(10_000)), filters).prop_map(|(page, (user, order, package, status))| {
-        let filters = [("user", user), ("order", order), ("package", package), ("status", status)];
-        let wanted: Value = filters.iter().map(|(name, given)| (name.to_string(), json!(given.word))).collect();
-        let asked = paged("/v1/admin/package-queue", "PackageQueueManage/ListQueuedPackages", "packages", &page, "");
-        let [limit, offset, ..] = asked.arguments.clone();
-        let asked = asked.with([&limit, &offset, "", &wanted.to_string()]);
-        filters.iter().fold(asked, |asked, (name, given)| asked.given(name, name, given))
-    })
+    ((limit(200, "50"), offset(10_000)), filters).prop_map(
+        |(page, (user, order, package, status))| {
+            let filters = [
+                ("user", user),
+                ("order", order),
+                ("package", package),
+                ("status", status),
+            ];
+            let wanted: Value = filters
+                .iter()
+                .map(|(name, given)| (name.to_string(), json!(given.word)))
+                .collect();
+            let asked = paged(
+                "/v1/admin/package-queue",
+                "PackageQueueManage/ListQueuedPackages",
+                "packages",
+                &page,
+                "",
+            );
+            let [limit, offset, ..] = asked.arguments.clone();
+            let asked = asked.with([&limit, &offset, "", &wanted.to_string()]);
+            filters
+                .iter()
+                .fold(asked, |asked, (name, given)| asked.given(name, name, given))
+        },
+    )
 }

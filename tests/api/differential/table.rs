@@ -6,22 +6,46 @@ use telecom_tests::api::{Api, event};
 use super::generated::Asked;
 use super::{plain, plain_text};
 
-/// Asks for a list or a series as CSV, and compares it with the answer that is expected, cell by cell.
+/// Asks for a list or a series as CSV, and compares it with the answer that is expected, cell by
+/// cell.
 pub async fn compare(api: &Api, token: &str, asked: &Asked, expected: &Value) {
     let question = &asked.question;
-    let Some(expected) = rows(question.oracle, expected) else { return };
-    let response =
-        api.send(event("GET", &question.path, &question.query, Some(token), &[("accept", "text/csv")])).await;
+    let Some(expected) = rows(question.oracle, expected) else {
+        return;
+    };
+    let response = api
+        .send(event(
+            "GET",
+            &question.path,
+            &question.query,
+            Some(token),
+            &[("accept", "text/csv")],
+        ))
+        .await;
     let body = std::str::from_utf8(response.body()).unwrap();
-    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/csv"), "{body}, {asked:#?}");
+    assert!(
+        response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/csv"),
+        "{body}, {asked:#?}"
+    );
     let mut reader = csv::Reader::from_reader(body.as_bytes());
     let header = reader.headers().unwrap().clone();
-    assert_eq!(header.iter().collect::<Vec<_>>().join(","), columns(&question.path), "{asked:#?}");
+    assert_eq!(
+        header.iter().collect::<Vec<_>>().join(","),
+        columns(&question.path),
+        "{asked:#?}"
+    );
     let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(found.len(), expected.len(), "rows, {asked:#?}");
     for (cells, row) in found.iter().zip(&expected) {
         for (column, cell) in header.iter().zip(cells) {
-            assert!(says(cell, &row[column]), "{column}: {cell:?} is not {}, {asked:#?}", row[column]);
+            assert!(
+                says(cell, &row[column]),
+                "{column}: {cell:?} is not {}, {asked:#?}",
+                row[column]
+            );
         }
     }
 }
@@ -31,9 +55,13 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
     let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
     match oracle {
         "server" | "client" | "availability" => None,
-        "traffic" => {
-            Some(list("raw").iter().zip(list("actually_billed")).map(|(raw, billed)| bucket(raw, &billed)).collect())
-        }
+        "traffic" => Some(
+            list("raw")
+                .iter()
+                .zip(list("actually_billed"))
+                .map(|(raw, billed)| bucket(raw, &billed))
+                .collect(),
+        ),
         "history" => Some(list("hours")),
         "used" => Some(list("nodes")),
         "counts" => Some(list("series").iter().map(series).collect()),
@@ -43,14 +71,20 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
 
 fn bucket(raw: &Value, billed: &Value) -> Value {
     json!({
-        "start": raw["start"], "end": raw["end"], "raw_upload": raw["upload"], "raw_download": raw["download"],
+        "start": raw["start"], "end": raw["end"], "raw_upload": raw["upload"],
+            "raw_download": raw["download"],
         "billed_upload": billed["upload"], "billed_download": billed["download"]
     })
 }
 
 fn series(series: &Value) -> Value {
-    let fields = [series, &series["counts"]].into_iter().filter_map(Value::as_object).flatten();
-    let fields: Map<_, _> = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let fields = [series, &series["counts"]]
+        .into_iter()
+        .filter_map(Value::as_object)
+        .flatten();
+    let fields: Map<_, _> = fields
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     Value::Object(fields)
 }
 
@@ -58,21 +92,38 @@ fn series(series: &Value) -> Value {
 fn columns(path: &str) -> String {
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
-    let csv = &document["paths"][path]["get"]["responses"]["200"]["content"]["text/csv"]["schema"]["description"];
-    csv.as_str().unwrap().rsplit_once(": ").unwrap().1.to_owned()
+    let csv = &document["paths"][path]["get"]["responses"]["200"]["content"]["text/csv"]["schema"]
+        ["description"];
+    csv.as_str()
+        .unwrap()
+        .rsplit_once(": ")
+        .unwrap()
+        .1
+        .to_owned()
 }
 
-/// Whether a cell says a value: nothing for none, whole numbers and moments however they are written, an apostrophe before
-/// what a spreadsheet would compute.
+/// Whether a cell says a value: nothing for none, whole numbers and moments however they are
+/// written, an apostrophe before what a spreadsheet would compute.
 fn says(cell: &str, value: &Value) -> bool {
     match value {
         Value::Null => cell.is_empty(),
         Value::String(text) => {
-            let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
-            let shown = if formula { format!("'{text}") } else { text.clone() };
+            let formula =
+                text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err();
+            let shown = if formula {
+                format!("'{text}")
+            } else {
+                text.clone()
+            };
             plain_text(cell) == shown
         }
-        Value::Array(values) => cell == values.iter().map(Value::to_string).collect::<Vec<_>>().join(" "),
+        Value::Array(values) => {
+            cell == values
+                .iter()
+                .map(Value::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
         _ => serde_json::from_str(cell).is_ok_and(|cell: Value| plain(cell) == *value),
     }
 }

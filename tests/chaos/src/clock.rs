@@ -1,5 +1,5 @@
-//! Time in a run: the clock of the simulated world, which runs faster than the machine's, and workers' clocks, which are
-//! set apart from it.
+//! Time in a run: the clock of the simulated world, which runs faster than the machine's, and
+//! workers' clocks, which are set apart from it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -20,13 +20,21 @@ struct Setting {
 
 impl FastClock {
     pub fn new(speed: i32) -> Self {
-        Self(Mutex::new(Setting { time: System.now(), set_at: Instant::now(), speed }))
+        Self(Mutex::new(Setting {
+            time: System.now(),
+            set_at: Instant::now(),
+            speed,
+        }))
     }
 
     /// Sets it to `now_us`, microseconds since the epoch.
     pub fn set(&self, now_us: i64, speed: i32) {
         let time = DateTime::from_timestamp_micros(now_us).unwrap_or_default();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Setting { time, set_at: Instant::now(), speed };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Setting {
+            time,
+            set_at: Instant::now(),
+            speed,
+        };
     }
 }
 

@@ -1,7 +1,8 @@
 //! PostgreSQL of the run's own: a primary, and a synchronous standby that takes over at a failover.
 //!
-//! `fsync` is off: processes are killed here, not machines, and what a killed process wrote stays with the kernel. Commits
-//! are synchronous and full pages are written, so recovery has what it needs.
+//! `fsync` is off: processes are killed here, not machines, and what a killed process wrote stays
+//! with the kernel. Commits are synchronous and full pages are written, so recovery has what it
+//! needs.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -70,7 +71,12 @@ impl Cluster {
         let server = install.serve(&data, free_port()?)?;
         install.psql(server.port, "postgres", &format!("create database {NAME}"))?;
         let port = Arc::new(AtomicU16::new(server.port));
-        Ok(Self { install, server: Mutex::new(server), standby: Mutex::new(None), port })
+        Ok(Self {
+            install,
+            server: Mutex::new(server),
+            standby: Mutex::new(None),
+            port,
+        })
     }
 
     /// Where the primary listens; changes at a failover.
@@ -100,7 +106,8 @@ impl Cluster {
         let standby = lock(&self.standby).take().context("There is no standby.")?;
         let mut server = lock(&self.server);
         server.end(Signal::KILL)?;
-        self.install.psql(standby.port, "postgres", "select pg_promote()")?;
+        self.install
+            .psql(standby.port, "postgres", "select pg_promote()")?;
         // It is alone now, and must not wait for a standby of its own.
         self.install.set_synchronous(standby.port, "")?;
         self.port.store(standby.port, Ordering::SeqCst);
@@ -120,10 +127,14 @@ impl Cluster {
         let streaming = "select count(*) from pg_stat_replication where state = 'streaming'";
         self.install.wait_for(primary, streaming, "1")?;
         self.install.set_synchronous(primary, "*")?;
-        // Sessions learn of it one after the other: what they commit until then is here a second later.
+        // Sessions learn of it one after the other: what they commit until then is here a second
+        // later.
         std::thread::sleep(Duration::from_secs(1));
-        let reached = self.install.psql(primary, "postgres", "select pg_current_wal_insert_lsn()")?;
-        let current = format!("select count(*) from pg_stat_replication where flush_lsn >= '{reached}'");
+        let reached =
+            self.install
+                .psql(primary, "postgres", "select pg_current_wal_insert_lsn()")?;
+        let current =
+            format!("select count(*) from pg_stat_replication where flush_lsn >= '{reached}'");
         self.install.wait_for(primary, &current, "1")?;
         *lock(&self.standby) = Some(standby);
         Ok(())
@@ -142,9 +153,12 @@ impl Cluster {
 
 impl Server {
     fn end(&mut self, signal: Signal) -> Result<()> {
-        let pid = fs::read_to_string(self.data.join("postmaster.pid")).context("PostgreSQL does not run")?;
+        let pid = fs::read_to_string(self.data.join("postmaster.pid"))
+            .context("PostgreSQL does not run")?;
         let pid: Option<i32> = pid.lines().next().and_then(|line| line.trim().parse().ok());
-        let pid = pid.and_then(Pid::from_raw).context("postmaster.pid holds no process id")?;
+        let pid = pid
+            .and_then(Pid::from_raw)
+            .context("postmaster.pid holds no process id")?;
         kill_process(pid, signal)?;
         let began = Instant::now();
         while self.service.check_alive().is_ok() {
@@ -164,7 +178,11 @@ impl Install {
         fs::DirBuilder::new().mode(0o755).create(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
         account.own(&folder)?;
-        let install = Self { binaries: Binaries::find_or_install(&folder.join("install.log"))?, account, folder };
+        let install = Self {
+            binaries: Binaries::find_or_install(&folder.join("install.log"))?,
+            account,
+            folder,
+        };
         fs::create_dir(install.log_folder())?;
         Ok(install)
     }
@@ -179,13 +197,36 @@ impl Install {
 
     fn init(&self, data: &Path) -> Result<()> {
         let mut command = self.command("initdb");
-        command.args(["-U", NAME, "-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync", "-D"]).arg(data);
+        command
+            .args([
+                "-U",
+                NAME,
+                "-E",
+                "UTF8",
+                "--locale=C",
+                "--auth=trust",
+                "--no-sync",
+                "-D",
+            ])
+            .arg(data);
         output(&mut command, "create a database cluster").map(drop)
     }
 
     fn copy(&self, primary: u16, data: &Path) -> Result<()> {
         let mut command = self.command("pg_basebackup");
-        command.args(["-h", "127.0.0.1", "-U", NAME, "-c", "fast", "-X", "stream", "-R", "--no-sync", "-p"]);
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            NAME,
+            "-c",
+            "fast",
+            "-X",
+            "stream",
+            "-R",
+            "--no-sync",
+            "-p",
+        ]);
         command.arg(primary.to_string()).arg("-D").arg(data);
         output(&mut command, "copy the database cluster").map(drop)
     }
@@ -196,8 +237,15 @@ impl Install {
             let mut service = self.spawn(data, port)?;
             let ready = service.wait_until(LIMIT, || self.is_ready(port));
             match ready {
-                Ok(()) => return Ok(Server { service, data: data.to_owned(), port }),
-                // After a kill, backends of the previous server may still be there, and keep this one from starting.
+                Ok(()) => {
+                    return Ok(Server {
+                        service,
+                        data: data.to_owned(),
+                        port,
+                    });
+                }
+                // After a kill, backends of the previous server may still be there, and keep this
+                // one from starting.
                 Err(_) if began.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(100)),
                 Err(error) => return Err(error),
             }
@@ -234,14 +282,32 @@ impl Install {
 
     fn is_ready(&self, port: u16) -> bool {
         let mut check = Command::new(self.binaries.program("pg_isready"));
-        check.args(["-q", "-h", "127.0.0.1", "-p"]).arg(port.to_string());
-        check.stdin(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        check
+            .args(["-q", "-h", "127.0.0.1", "-p"])
+            .arg(port.to_string());
+        check
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     fn psql(&self, port: u16, database: &str, sql: &str) -> Result<String> {
         let mut psql = Command::new(self.binaries.program("psql"));
-        psql.args(["-X", "-tA", "-h", "127.0.0.1", "-U", NAME, "-d", database, "-p"]).arg(port.to_string());
-        output(psql.args(["-c", sql]), "use the database cluster").map(|text| text.trim().to_owned())
+        psql.args([
+            "-X",
+            "-tA",
+            "-h",
+            "127.0.0.1",
+            "-U",
+            NAME,
+            "-d",
+            database,
+            "-p",
+        ])
+        .arg(port.to_string());
+        output(psql.args(["-c", sql]), "use the database cluster")
+            .map(|text| text.trim().to_owned())
     }
 
     fn wait_for(&self, port: u16, sql: &str, expected: &str) -> Result<()> {
@@ -256,8 +322,13 @@ impl Install {
     }
 
     fn set_synchronous(&self, port: u16, names: &str) -> Result<()> {
-        self.psql(port, "postgres", &format!("alter system set synchronous_standby_names = '{names}'"))?;
-        self.psql(port, "postgres", "select pg_reload_conf()").map(drop)
+        self.psql(
+            port,
+            "postgres",
+            &format!("alter system set synchronous_standby_names = '{names}'"),
+        )?;
+        self.psql(port, "postgres", "select pg_reload_conf()")
+            .map(drop)
     }
 }
 

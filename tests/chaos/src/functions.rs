@@ -1,4 +1,5 @@
-//! Invokes the functions as Lambda does: consumers with deliveries of their queues, jobs at each minute.
+//! Invokes the functions as Lambda does: consumers with deliveries of their queues, jobs at each
+//! minute.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub struct Driver {
     pub function: Function,
     pub random: Random,
     pub skew_ms: i64,
-    /// When the last invocation began that succeeded: what cut its connection since then is found out by the next one.
+    /// When the last invocation began that succeeded: what cut its connection since then is found
+    /// out by the next one.
     pub succeeded_at: Instant,
 }
 
@@ -80,19 +82,29 @@ impl Driver {
         }
         // Now and then the time is over in the middle of the work.
         let given_up = self.run.is_storm() && self.random.chance(40);
-        let time = if given_up { self.time_to_give_up() } else { TIME };
+        let time = if given_up {
+            self.time_to_give_up()
+        } else {
+            TIME
+        };
         let invoked = self.invoke(time, Some(sqs_event(&batch))).await;
         let failed: HashSet<String> = match &invoked.outcome {
             Ok(Outcome::Delivered { failed }) => failed.iter().cloned().collect(),
             _ => batch.iter().map(|message| message.id.to_string()).collect(),
         };
-        for message in batch.iter().filter(|message| !failed.contains(&message.id.to_string())) {
+        for message in batch
+            .iter()
+            .filter(|message| !failed.contains(&message.id.to_string()))
+        {
             if let Origin::Report(id) = message.origin {
                 self.run.ledger.accepted(id);
             }
         }
         let innocent = |message: &&Message| !matches!(message.origin, Origin::Poison(_));
-        let all_failed = batch.iter().filter(innocent).all(|message| failed.contains(&message.id.to_string()));
+        let all_failed = batch
+            .iter()
+            .filter(innocent)
+            .all(|message| failed.contains(&message.id.to_string()));
         let disturbed = invoked.disturbed || given_up;
         if !(all_failed && batch.iter().any(|message| innocent(&message))) {
             self.succeeded(invoked.began);
@@ -106,9 +118,18 @@ impl Driver {
     fn time_to_give_up(&mut self) -> Duration {
         let faults = [Fault::StallBegin, Fault::StallCommit, Fault::Stall];
         if let Some(&fault) = self.random.pick(&faults).filter(|_| !self.link.is_armed()) {
-            let passes = if fault == Fault::Stall { self.random.int(0..=8) } else { 0 };
+            let passes = if fault == Fault::Stall {
+                self.random.int(0..=8)
+            } else {
+                0
+            };
             let passes = u32::try_from(passes).unwrap_or_default();
-            self.link.arm(Some(Armed { fault, passes, bytes: 0, stall: Duration::from_secs(2) }));
+            self.link.arm(Some(Armed {
+                fault,
+                passes,
+                bytes: 0,
+                stall: Duration::from_secs(2),
+            }));
         }
         self.random.millis(501..=800)
     }
@@ -116,7 +137,10 @@ impl Driver {
     async fn repeat(&mut self) -> Result<()> {
         let minute = Duration::from_mins(1) / u32::try_from(self.run.plan.speed)?;
         while self.run.has_jobs() {
-            tokio::time::sleep(minute.mul_f64(f64::from(u32::try_from(self.random.int(700..=1_300))?) / 1_000.0)).await;
+            tokio::time::sleep(
+                minute.mul_f64(f64::from(u32::try_from(self.random.int(700..=1_300))?) / 1_000.0),
+            )
+            .await;
             let invoked = self.invoke(JOB_TIME, None).await;
             match &invoked.outcome {
                 Ok(Outcome::Done { report }) => self.job_done(report, &invoked),
@@ -134,7 +158,10 @@ impl Driver {
 
     fn job_done(&mut self, report: &Value, invoked: &Invoked) {
         self.succeeded(invoked.began);
-        let complete = report.get("complete").and_then(Value::as_bool).unwrap_or(true);
+        let complete = report
+            .get("complete")
+            .and_then(Value::as_bool)
+            .unwrap_or(true);
         if self.function == Function::ExpirePackages && complete && !invoked.disturbed {
             lock(&self.run.expiries).push((invoked.began, Instant::now()));
         }
@@ -151,13 +178,27 @@ impl Driver {
         let began = Instant::now();
         self.run.invoked();
         self.link.invocation_begins();
-        let outcome = self.worker.invoke(Call { now, speed: self.run.plan.speed, time, event }).await;
+        let outcome = self
+            .worker
+            .invoke(Call {
+                now,
+                speed: self.run.plan.speed,
+                time,
+                event,
+            })
+            .await;
         self.link.invocation_ends();
-        let disturbed = self.link.disturbed.load(Ordering::SeqCst) || !self.run.was_up_since(self.succeeded_at);
-        Invoked { outcome, began, disturbed }
+        let disturbed =
+            self.link.disturbed.load(Ordering::SeqCst) || !self.run.was_up_since(self.succeeded_at);
+        Invoked {
+            outcome,
+            began,
+            disturbed,
+        }
     }
 
-    /// A failure that no fault of this worker explains; one of another worker may, by a lock that it left.
+    /// A failure that no fault of this worker explains; one of another worker may, by a lock that
+    /// it left.
     fn unexplained(&self, what: &str) {
         self.run.count("invocations that failed undisturbed");
         let name = &self.worker.name;
@@ -166,7 +207,8 @@ impl Driver {
             eprintln!("  note: {name}: {what}");
         }
         if !self.run.is_storm() && !self.function.is_consumer() {
-            self.run.finding("a job fails in calm weather", || format!("{name}: {what}"));
+            self.run
+                .finding("a job fails in calm weather", || format!("{name}: {what}"));
         }
     }
 }

@@ -26,9 +26,19 @@ use crate::verdict::Verdict;
 use crate::{monitor, oracle, storm};
 
 /// How the queues behave in a storm, in a thousand.
-const HABITS: Habits = Habits { repeat: 110, overlap: 40, redrive: 20, delay: 60 };
+const HABITS: Habits = Habits {
+    repeat: 110,
+    overlap: 40,
+    redrive: 20,
+    delay: 60,
+};
 /// How SQS and EventBridge behave in a storm, in a thousand. What hangs may outlast an invocation.
-const WEATHER: Weather = Weather { fail: 50, hang: 4, hang_for: Duration::from_secs(12), refuse: 60 };
+const WEATHER: Weather = Weather {
+    fail: 50,
+    hang: 4,
+    hang_for: Duration::from_secs(12),
+    refuse: 60,
+};
 /// How long the functions may take to finish everything once the storm is over.
 const DRAIN: Duration = Duration::from_mins(2);
 /// How long the world goes on after that, by its own clock.
@@ -38,7 +48,9 @@ type Parts = JoinSet<Result<()>>;
 
 /// Runs `plan` with workers of `program`. Logs are kept if a rule was broken.
 pub async fn run(plan: Plan, program: PathBuf) -> Result<Verdict> {
-    let folder = tempfile::Builder::new().prefix("telecom-chaos-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("telecom-chaos-")
+        .tempdir()?;
     // The database may run as another user, who must be able to pass through.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
     match run_in(folder.path(), plan, program).await {
@@ -46,7 +58,10 @@ pub async fn run(plan: Plan, program: PathBuf) -> Result<Verdict> {
             folder.close()?;
             Ok(verdict)
         }
-        Ok(verdict) => Ok(Verdict { logs: Some(folder.keep()), ..verdict }),
+        Ok(verdict) => Ok(Verdict {
+            logs: Some(folder.keep()),
+            ..verdict
+        }),
         Err(error) => Err(error.context(format!("Logs are in {}.", folder.keep().display()))),
     }
 }
@@ -64,17 +79,25 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
     prepare(&run).await?;
     nodes::set_up(&run, &cast, &mut random).await?;
 
-    let office = Office { program, endpoint, logs: log_folder(folder)? };
+    let office = Office {
+        program,
+        endpoint,
+        logs: log_folder(folder)?,
+    };
     let (drivers, links) = staff(&run, &cluster, &office).await?;
     // What the world does borrows across statements of the operator: it stays on this thread.
-    let drivers = LocalSet::new().run_until(perform(&run, &cluster, drivers, links)).await?;
+    let drivers = LocalSet::new()
+        .run_until(perform(&run, &cluster, drivers, links))
+        .await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     monitor::left_in_transaction(&run).await?;
     drop(drivers);
     oracle::check(&run).await?;
     let deadlocks = cluster.count_in_logs("deadlock detected")?;
     if deadlocks > 0 {
-        run.findings_of("deadlocks", deadlocks.try_into()?, || "see PostgreSQL's logs".to_owned());
+        run.findings_of("deadlocks", deadlocks.try_into()?, || {
+            "see PostgreSQL's logs".to_owned()
+        });
     }
     Ok(Verdict::of(&run, began.elapsed()))
 }
@@ -83,8 +106,12 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
 async fn prepare(run: &Run) -> Result<()> {
     let mut connection = run.operator.connect().await?;
     shared::db::migrate(&mut connection).await?;
-    connection.execute("select telecom.create_traffic_usage_partitions(current_date - 2, 6)").await?;
-    connection.execute(sqlx::raw_sql(include_str!("audit.sql"))).await?;
+    connection
+        .execute("select telecom.create_traffic_usage_partitions(current_date - 2, 6)")
+        .await?;
+    connection
+        .execute(sqlx::raw_sql(include_str!("audit.sql")))
+        .await?;
     Ok(())
 }
 
@@ -165,7 +192,11 @@ fn begin_storm(run: &Arc<Run>, cluster: &Arc<Cluster>, links: HashMap<String, Ar
     storm.spawn_local(items::change(Arc::clone(run), random(14)));
     storm.spawn_local(nodes::live(Arc::clone(run), random(15)));
     storm.spawn_local(storm::cut_and_kill(Arc::clone(run), links, random(16)));
-    storm.spawn_local(storm::interrupt(Arc::clone(run), Arc::clone(cluster), random(17)));
+    storm.spawn_local(storm::interrupt(
+        Arc::clone(run),
+        Arc::clone(cluster),
+        random(17),
+    ));
     storm
 }
 
@@ -174,7 +205,10 @@ async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result
     let mut said = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        for ended in [storm.try_join_next(), parts.try_join_next()].into_iter().flatten() {
+        for ended in [storm.try_join_next(), parts.try_join_next()]
+            .into_iter()
+            .flatten()
+        {
             ended?.context("A part of the simulation failed.")?;
         }
         if said.elapsed() > Duration::from_secs(10) {
@@ -194,9 +228,14 @@ async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result
 fn progress(run: &Run, phase: &str) {
     let cloud = &run.cloud;
     let findings = run.findings();
-    let broken = if findings.is_empty() { String::new() } else { format!(" · {} rules broken", findings.len()) };
+    let broken = if findings.is_empty() {
+        String::new()
+    } else {
+        format!(" · {} rules broken", findings.len())
+    };
     eprintln!(
-        "{:>4} s  {phase} · {} lines · {} kills and cuts · {} restarts · waiting: {} reports, {} billing, {} expiring{broken}",
+        "{:>4} s  {phase} · {} lines · {} kills and cuts · {} restarts · waiting: {} reports, {} \
+         billing, {} expiring{broken}",
         run.began.elapsed().as_secs(),
         run.ledger.open().lines,
         storm::cuts(run),
@@ -220,8 +259,10 @@ async fn drain(run: &Run) -> Result<()> {
             .operator
             .until_done(async |connection| {
                 sqlx::query_scalar(
-                    "select (select count(*) from telecom.outbox) + (select count(*) from telecom.parked_event)
-                        + (select count(*) from telecom.usage_report where billing_run_id is null and line_count > 0)",
+                    "select (select count(*) from telecom.outbox) + (select count(*)
+                    from telecom.parked_event)
+                        + (select count(*) from telecom.usage_report where billing_run_id is null
+                        and line_count > 0)",
                 )
                 .fetch_one(connection)
                 .await
@@ -231,6 +272,8 @@ async fn drain(run: &Run) -> Result<()> {
             return Ok(());
         }
     }
-    run.finding("the system does not come to rest", || format!("within {} s", DRAIN.as_secs()));
+    run.finding("the system does not come to rest", || {
+        format!("within {} s", DRAIN.as_secs())
+    });
     Ok(())
 }

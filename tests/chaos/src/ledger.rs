@@ -88,14 +88,22 @@ impl Ledger {
 impl Books {
     /// A client's factor is about to become `factor`: from now on it may be either.
     pub fn factor_begins(&mut self, client: i32, factor: i64) {
-        self.factors.entry(client).or_default().push(Span { factor, from: Instant::now(), until: None });
+        self.factors.entry(client).or_default().push(Span {
+            factor,
+            from: Instant::now(),
+            until: None,
+        });
     }
 
     /// The change is done: the factor before it is over.
     pub fn factor_settled(&mut self, client: i32) {
         let spans = self.factors.entry(client).or_default();
         let before = spans.len().saturating_sub(1);
-        for span in spans.iter_mut().take(before).filter(|span| span.until.is_none()) {
+        for span in spans
+            .iter_mut()
+            .take(before)
+            .filter(|span| span.until.is_none())
+        {
             span.until = Some(Instant::now());
         }
     }
@@ -107,23 +115,41 @@ impl Books {
 
     /// It is deleted: none of its factors is in force any more.
     pub fn client_gone(&mut self, client: i32) {
-        for span in self.factors.entry(client).or_default().iter_mut().filter(|span| span.until.is_none()) {
+        for span in self
+            .factors
+            .entry(client)
+            .or_default()
+            .iter_mut()
+            .filter(|span| span.until.is_none())
+        {
             span.until = Some(Instant::now());
         }
     }
 
     /// Whether `client` may have been missing while `report` was recorded.
     pub fn may_be_missing(&self, report: &Report, client: i32) -> bool {
-        self.gone.get(&client).is_some_and(|gone| report.accepted.is_none_or(|accepted| *gone <= accepted))
+        self.gone
+            .get(&client)
+            .is_some_and(|gone| report.accepted.is_none_or(|accepted| *gone <= accepted))
     }
 
     /// The factors that may have been in force while `report` was recorded.
     pub fn factors_of(&self, report: &Report, client: i32) -> Vec<i64> {
-        let spans = self.factors.get(&client).map(Vec::as_slice).unwrap_or_default();
+        let spans = self
+            .factors
+            .get(&client)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let possible = |span: &&Span| {
             report.accepted.is_none_or(|accepted| span.from <= accepted)
-                && report.delivered.is_none_or(|delivered| span.until.is_none_or(|until| until >= delivered))
+                && report
+                    .delivered
+                    .is_none_or(|delivered| span.until.is_none_or(|until| until >= delivered))
         };
-        spans.iter().filter(possible).map(|span| span.factor).collect()
+        spans
+            .iter()
+            .filter(possible)
+            .map(|span| span.factor)
+            .collect()
     }
 }

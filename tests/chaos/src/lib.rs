@@ -1,5 +1,6 @@
-//! Runs the functions' code as processes over a real PostgreSQL, with random life under random faults, and compares the
-//! result with an oracle written apart. See *Chaos* in `docs/DEVELOPMENT.md`.
+//! Runs the functions' code as processes over a real PostgreSQL, with random life under random
+//! faults, and compares the result with an oracle written apart. See *Chaos* in
+//! `docs/DEVELOPMENT.md`.
 
 mod clock;
 mod cloud;

@@ -50,15 +50,19 @@ async fn look(
     let now = Instant::now();
     let waiting: Vec<Waiting> = sqlx::query_as(
         "select user_id, min(id) from telecom.package_queue w where status = 'in_queue'
-            and not exists (select from telecom.package_queue a where a.user_id = w.user_id and a.status = 'active')
+            and not exists (select from telecom.package_queue a where a.user_id = w.user_id
+            and a.status = 'active')
          group by user_id",
     )
     .fetch_all(&mut *connection)
     .await?;
     note_waiting(run, &waiting, since, now);
-    // As they were before the database is asked: an invocation that begins meanwhile explains nothing.
-    let spans: HashMap<&str, Span> =
-        links.iter().filter_map(|(worker, link)| Some((worker.as_str(), link.invocation()?))).collect();
+    // As they were before the database is asked: an invocation that begins meanwhile explains
+    // nothing.
+    let spans: HashMap<&str, Span> = links
+        .iter()
+        .filter_map(|(worker, link)| Some((worker.as_str(), link.invocation()?)))
+        .collect();
     for session in sessions_in_transaction(connection).await? {
         if let Some(span) = spans.get(session.worker.as_str()) {
             note_session(run, *span, &session);
@@ -67,17 +71,30 @@ async fn look(
     Ok(())
 }
 
-fn note_waiting(run: &Run, waiting: &[Waiting], since: &mut HashMap<Waiting, Instant>, now: Instant) {
+fn note_waiting(
+    run: &Run,
+    waiting: &[Waiting],
+    since: &mut HashMap<Waiting, Instant>,
+    now: Instant,
+) {
     let here: HashSet<Waiting> = waiting.iter().copied().collect();
     since.retain(|key, _| here.contains(key));
     let expiries = lock(&run.expiries);
     for key in here {
         let first = *since.entry(key).or_insert(now);
-        let runs = expiries.iter().filter(|(began, ended)| *began > first && *ended < now).count();
+        let runs = expiries
+            .iter()
+            .filter(|(began, ended)| *began > first && *ended < now)
+            .count();
         if runs == RUNS {
             let waited = now.duration_since(first) * u32::try_from(run.plan.speed).unwrap_or(1);
             run.finding("a user waits without an active item", || {
-                format!("user {} with item {} for {} s of the world's time", key.0, key.1, waited.as_secs())
+                format!(
+                    "user {} with item {} for {} s of the world's time",
+                    key.0,
+                    key.1,
+                    waited.as_secs()
+                )
             });
         }
     }
@@ -92,39 +109,53 @@ struct Session {
     query: String,
 }
 
-async fn sessions_in_transaction(connection: &mut PgConnection) -> Result<Vec<Session>, sqlx::Error> {
+async fn sessions_in_transaction(
+    connection: &mut PgConnection,
+) -> Result<Vec<Session>, sqlx::Error> {
     sqlx::query_as(
-        "select application_name as worker, extract(epoch from clock_timestamp() - xact_start)::float8 as age, query
+        "select application_name as worker, extract(epoch
+        from clock_timestamp() - xact_start)::float8 as age, query
          from pg_stat_activity where state like 'idle in transaction%' and xact_start is not null",
     )
     .fetch_all(connection)
     .await
 }
 
-/// A transaction that begins within another one: a connection was given back to its pool in that one.
+/// A transaction that begins within another one: a connection was given back to its pool in that
+/// one.
 fn note_nested(run: &Run, links: &HashMap<String, Arc<Link>>) {
     for (worker, link) in links {
         let nested = link.take_nested();
         if nested > 0 {
-            run.findings_of(LEFT, nested.into(), || format!("{worker}: the next transaction began within it"));
+            run.findings_of(LEFT, nested.into(), || {
+                format!("{worker}: the next transaction began within it")
+            });
         }
     }
 }
 
-/// A transaction that is older than its worker's invocation, or is open while there is none, was left behind.
+/// A transaction that is older than its worker's invocation, or is open while there is none, was
+/// left behind.
 fn note_session(run: &Run, span: Span, session: &Session) {
     let age = Duration::from_secs_f64(session.age.max(0.0));
     let over = age > TOLERANCE && span.ended.is_some_and(|ended| ended.elapsed() > TOLERANCE);
     if over || age > span.began.elapsed() + TOLERANCE {
         run.finding(LEFT, || {
-            format!("{} for {age:?} after {:?}", session.worker, session.query.lines().next().unwrap_or_default())
+            format!(
+                "{} for {age:?} after {:?}",
+                session.worker,
+                session.query.lines().next().unwrap_or_default()
+            )
         });
     }
 }
 
 /// Sessions of workers that are in a transaction, now that nothing is under way.
 pub async fn left_in_transaction(run: &Run) -> Result<()> {
-    let sessions = run.operator.until_done(async |connection| sessions_in_transaction(connection).await).await?;
+    let sessions = run
+        .operator
+        .until_done(async |connection| sessions_in_transaction(connection).await)
+        .await?;
     for session in sessions {
         run.finding(LEFT, || format!("{session:?}"));
     }

@@ -33,7 +33,10 @@ impl Operator {
     }
 
     /// Does `work` on a new connection until it succeeds: it must bear a repeat.
-    pub async fn until_done<T>(&self, work: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>) -> Result<T> {
+    pub async fn until_done<T>(
+        &self,
+        work: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T> {
         let began = Instant::now();
         loop {
             let result = match self.connect().await {
@@ -58,6 +61,10 @@ impl Operator {
 
 /// Whether the statement itself is at fault.
 fn is_permanent(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(DatabaseError::code).unwrap_or_default().into_owned();
+    let code = error
+        .as_database_error()
+        .and_then(DatabaseError::code)
+        .unwrap_or_default()
+        .into_owned();
     ["22", "23", "42"].contains(&code.get(..2).unwrap_or_default())
 }

@@ -38,7 +38,10 @@ struct Patch {
 pub async fn hunt(seed: u64, filter: &str) -> Result<Vec<Hunt>> {
     let copy = Copy::new()?;
     let mut hunts = Vec::new();
-    for patch in patches()?.iter().filter(|patch| patch.name.contains(filter)) {
+    for patch in patches()?
+        .iter()
+        .filter(|patch| patch.name.contains(filter))
+    {
         eprintln!("\nPlanting {}", patch.name);
         let worker = copy.build(patch)?;
         hunts.push(hunt_one(patch, seed, &worker).await?);
@@ -57,10 +60,18 @@ async fn hunt_one(patch: &Patch, seed: u64, worker: &Path) -> Result<Hunt> {
         let broken: Vec<&String> = verdict.broken.keys().collect();
         eprintln!("Seed {seed}: {broken:?}");
         if let Some(rule) = broken.into_iter().find(|rule| patch.breaks.contains(rule)) {
-            return Ok(Hunt { fault: patch.name.clone(), found: Some(rule.clone()), seed });
+            return Ok(Hunt {
+                fault: patch.name.clone(),
+                found: Some(rule.clone()),
+                seed,
+            });
         }
     }
-    Ok(Hunt { fault: patch.name.clone(), found: None, seed: last })
+    Ok(Hunt {
+        fault: patch.name.clone(),
+        found: None,
+        seed: last,
+    })
 }
 
 fn patches() -> Result<Vec<Patch>> {
@@ -70,9 +81,21 @@ fn patches() -> Result<Vec<Patch>> {
         let file = entry?.path();
         let text = fs::read_to_string(&file)?;
         let breaks = text.lines().find_map(|line| line.strip_prefix("Breaks: "));
-        let breaks = breaks.with_context(|| format!("{} does not say what it breaks.", file.display()))?;
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        patches.push(Patch { name, breaks: breaks.split(';').map(|rule| rule.trim().to_owned()).collect(), file });
+        let breaks =
+            breaks.with_context(|| format!("{} does not say what it breaks.", file.display()))?;
+        let name = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        patches.push(Patch {
+            name,
+            breaks: breaks
+                .split(';')
+                .map(|rule| rule.trim().to_owned())
+                .collect(),
+            file,
+        });
     }
     patches.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(patches)
@@ -89,7 +112,11 @@ impl Copy {
     fn new() -> Result<Self> {
         let root = repository();
         let below = root.join("target/chaos-faults");
-        let copy = Self { tree: below.join("tree"), target: below.join("target"), root };
+        let copy = Self {
+            tree: below.join("tree"),
+            target: below.join("target"),
+            root,
+        };
         fs::create_dir_all(&copy.tree)?;
         Ok(copy)
     }
@@ -98,11 +125,29 @@ impl Copy {
         self.refresh()?;
         let mut apply = Command::new("git");
         // The copy lies within a repository, and belongs to none.
-        apply.env("GIT_CEILING_DIRECTORIES", self.tree.parent().unwrap_or(&self.tree)).current_dir(&self.tree);
-        output(apply.args(["apply", "--recount", "-C1"]).arg(&patch.file), "plant a fault")?;
+        apply
+            .env(
+                "GIT_CEILING_DIRECTORIES",
+                self.tree.parent().unwrap_or(&self.tree),
+            )
+            .current_dir(&self.tree);
+        output(
+            apply.args(["apply", "--recount", "-C1"]).arg(&patch.file),
+            "plant a fault",
+        )?;
         let mut build = Command::new("cargo");
-        build.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
-        build.args(["build", "--quiet", "--locked", "-p", "telecom-chaos", "--bin", "telecom-chaos-worker"]);
+        build
+            .current_dir(&self.tree)
+            .env("CARGO_TARGET_DIR", &self.target);
+        build.args([
+            "build",
+            "--quiet",
+            "--locked",
+            "-p",
+            "telecom-chaos",
+            "--bin",
+            "telecom-chaos-worker",
+        ]);
         output(&mut build, "build the code with a planted fault")?;
         Ok(self.target.join("debug/telecom-chaos-worker"))
     }
@@ -110,7 +155,12 @@ impl Copy {
     /// Writes what differs: the times of other files stay, and with them what was built.
     fn refresh(&self) -> Result<()> {
         let mut list = Command::new("git");
-        list.arg("-C").arg(&self.root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+        list.arg("-C").arg(&self.root).args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ]);
         let files = output(&mut list, "list the repository's files")?;
         for file in files.lines() {
             let (from, to) = (self.root.join(file), self.tree.join(file));

@@ -57,16 +57,27 @@ pub struct Call {
 impl Worker {
     pub fn new(function: Function, index: usize, office: Office, link: Arc<Link>) -> Self {
         let name = format!("{function}-{index}");
-        Self { name, function, office, link, process: None, started: Arc::default() }
+        Self {
+            name,
+            function,
+            office,
+            link,
+            process: None,
+            started: Arc::default(),
+        }
     }
 
-    /// Invokes it. An error if the process ended before it replied; the next call starts another one.
+    /// Invokes it. An error if the process ended before it replied; the next call starts another
+    /// one.
     pub async fn invoke(&mut self, call: Call) -> Result<Outcome> {
         // Lambda kills a function that does not end in its time.
         let limit = call.time + Duration::from_secs(2);
         let result = match timeout(limit, self.exchange(call)).await {
             Ok(result) => result,
-            Err(_) => Err(anyhow::anyhow!("{} did not reply within {limit:?}", self.name)),
+            Err(_) => Err(anyhow::anyhow!(
+                "{} did not reply within {limit:?}",
+                self.name
+            )),
         };
         if result.is_err() {
             self.stop().await;
@@ -78,15 +89,26 @@ impl Worker {
         let id = self.started.fetch_add(1, Ordering::Relaxed);
         let time_ms = u64::try_from(call.time.as_millis())?;
         let now_us = call.now.timestamp_micros();
-        let invocation = Invocation { id, now_us, speed: call.speed, time_ms, event: call.event };
+        let invocation = Invocation {
+            id,
+            now_us,
+            speed: call.speed,
+            time_ms,
+            event: call.event,
+        };
         let line = format!("{}\n", serde_json::to_string(&invocation)?);
         if self.process.is_none() {
             self.process = Some(self.start()?);
         }
         let process = self.process.as_mut().context("There is no process.")?;
         process.requests.write_all(line.as_bytes()).await?;
-        let reply = process.replies.next_line().await?.context("The process has ended.")?;
-        let reply: Reply = serde_json::from_str(&reply).with_context(|| format!("{} replied {reply:?}", self.name))?;
+        let reply = process
+            .replies
+            .next_line()
+            .await?
+            .context("The process has ended.")?;
+        let reply: Reply = serde_json::from_str(&reply)
+            .with_context(|| format!("{} replied {reply:?}", self.name))?;
         if reply.id != id {
             bail!("{} replied to another invocation.", self.name);
         }
@@ -111,18 +133,41 @@ impl Worker {
             .env("AWS_ACCESS_KEY_ID", "chaos")
             .env("AWS_SECRET_ACCESS_KEY", "chaos")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("TELECOM_USER_USAGE_BILLING_QUEUE_URL", queue_url(&endpoint, BILLING))
-            .env("TELECOM_PACKAGE_EXPIRING_QUEUE_URL", queue_url(&endpoint, EXPIRING))
+            .env(
+                "TELECOM_USER_USAGE_BILLING_QUEUE_URL",
+                queue_url(&endpoint, BILLING),
+            )
+            .env(
+                "TELECOM_PACKAGE_EXPIRING_QUEUE_URL",
+                queue_url(&endpoint, EXPIRING),
+            )
             .env("TELECOM_EVENT_BUS_NAME", BUS)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true);
-        let mut child = command.spawn().with_context(|| format!("Cannot start {}", self.office.program.display()))?;
-        self.link.pid.store(child.id().unwrap_or_default(), Ordering::SeqCst);
-        let requests = child.stdin.take().context("The process has no standard input.")?;
-        let replies = BufReader::new(child.stdout.take().context("The process has no standard output.")?).lines();
-        Ok(Process { child, requests, replies })
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("Cannot start {}", self.office.program.display()))?;
+        self.link
+            .pid
+            .store(child.id().unwrap_or_default(), Ordering::SeqCst);
+        let requests = child
+            .stdin
+            .take()
+            .context("The process has no standard input.")?;
+        let replies = BufReader::new(
+            child
+                .stdout
+                .take()
+                .context("The process has no standard output.")?,
+        )
+        .lines();
+        Ok(Process {
+            child,
+            requests,
+            replies,
+        })
     }
 
     async fn stop(&mut self) {
@@ -137,7 +182,11 @@ impl Worker {
 fn log_file(folder: &Path, name: &str) -> Result<File> {
     let path = folder.join(format!("{name}.log"));
     let mut options = File::options();
-    options.create(true).append(true).open(&path).with_context(|| format!("Cannot write {}", path.display()))
+    options
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(|| format!("Cannot write {}", path.display()))
 }
 
 /// The body that a function gets from its queue.
@@ -149,7 +198,8 @@ pub fn sqs_event(messages: &[crate::cloud::queue::Message]) -> Value {
                 "messageId": message.id.to_string(),
                 "receiptHandle": "chaos",
                 "body": &*message.body,
-                "attributes": {"SentTimestamp": message.sent_at.timestamp_millis().to_string(), "SenderId": "chaos"},
+                "attributes": {"SentTimestamp": message.sent_at.timestamp_millis().to_string(),
+                    "SenderId": "chaos"},
             })
         })
         .collect();

@@ -1,5 +1,5 @@
-//! What the harness and a worker exchange, a line of JSON each: an invocation on the worker's standard input, its result on
-//! the standard output.
+//! What the harness and a worker exchange, a line of JSON each: an invocation on the worker's
+//! standard input, its result on the standard output.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,7 +22,10 @@ pub enum Function {
 impl Function {
     /// It is invoked with deliveries of a queue; others are jobs.
     pub fn is_consumer(self) -> bool {
-        matches!(self, Self::IngestUsageReport | Self::ApplyUserUsageBilling | Self::HandlePackageExpiring)
+        matches!(
+            self,
+            Self::IngestUsageReport | Self::ApplyUserUsageBilling | Self::HandlePackageExpiring
+        )
     }
 }
 

@@ -1,5 +1,5 @@
-//! The way from a worker to PostgreSQL, on which connections are cut at chosen moments of the protocol, and from which the
-//! worker is killed at a chosen statement.
+//! The way from a worker to PostgreSQL, on which connections are cut at chosen moments of the
+//! protocol, and from which the worker is killed at a chosen statement.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
@@ -81,7 +81,10 @@ impl Fault {
     fn is_kill(self) -> bool {
         matches!(
             self,
-            Self::KillBeforeStatement | Self::KillAfterStatement | Self::KillBeforeCommit | Self::KillAfterCommit
+            Self::KillBeforeStatement
+                | Self::KillAfterStatement
+                | Self::KillBeforeCommit
+                | Self::KillAfterCommit
         )
     }
 }
@@ -160,7 +163,10 @@ impl Link {
     }
 
     pub fn invocation_begins(&self) {
-        *lock(&self.invocation) = Some(Span { began: Instant::now(), ended: None });
+        *lock(&self.invocation) = Some(Span {
+            began: Instant::now(),
+            ended: None,
+        });
     }
 
     pub fn invocation_ends(&self) {
@@ -174,7 +180,8 @@ impl Link {
         *lock(&self.invocation)
     }
 
-    /// How often a transaction began within another one since the last call: the connection had been given back in it.
+    /// How often a transaction began within another one since the last call: the connection had
+    /// been given back in it.
     pub fn take_nested(&self) -> u32 {
         self.nested.swap(0, Ordering::SeqCst)
     }
@@ -205,7 +212,9 @@ impl Link {
 
     /// Kills the worker.
     pub fn kill(&self) {
-        let pid = i32::try_from(self.pid.swap(0, Ordering::SeqCst)).ok().and_then(Pid::from_raw);
+        let pid = i32::try_from(self.pid.swap(0, Ordering::SeqCst))
+            .ok()
+            .and_then(Pid::from_raw);
         if let Some(pid) = pid {
             self.disturbed.store(true, Ordering::SeqCst);
             let _ = kill_process(pid, Signal::KILL);
@@ -243,7 +252,12 @@ async fn converse(link: &Link, client: TcpStream) -> Result<()> {
     }
 }
 
-async fn requests(link: &Link, order: &Order, client: OwnedReadHalf, mut server: OwnedWriteHalf) -> Result<()> {
+async fn requests(
+    link: &Link,
+    order: &Order,
+    client: OwnedReadHalf,
+    mut server: OwnedWriteHalf,
+) -> Result<()> {
     let mut client = BufReader::with_capacity(64 << 10, client);
     let startup = wire::read_startup(&mut client).await?;
     server.write_all(&startup).await?;
@@ -278,16 +292,24 @@ async fn happen(
         Fault::CutBeforeCommit | Fault::KillBeforeStatement | Fault::KillBeforeCommit => {}
         Fault::CutWithinStatement => {
             let passes = armed.bytes % message.bytes.len();
-            server.write_all(message.bytes.get(..passes).unwrap_or_default()).await?;
+            server
+                .write_all(message.bytes.get(..passes).unwrap_or_default())
+                .await?;
         }
         Fault::KillAfterStatement => server.write_all(&message.bytes).await?,
         Fault::CutAfterCommit | Fault::KillAfterCommit => {
-            *lock(&order.cut) = Some(Cut { passes: 0, kill: armed.fault.is_kill() });
+            *lock(&order.cut) = Some(Cut {
+                passes: 0,
+                kill: armed.fault.is_kill(),
+            });
             server.write_all(&message.bytes).await?;
             return Ok(true);
         }
         Fault::CutWithinAnswer => {
-            *lock(&order.cut) = Some(Cut { passes: armed.bytes % 64, kill: false });
+            *lock(&order.cut) = Some(Cut {
+                passes: armed.bytes % 64,
+                kill: false,
+            });
             server.write_all(&message.bytes).await?;
             return Ok(true);
         }
@@ -303,7 +325,12 @@ async fn happen(
     Ok(false)
 }
 
-async fn answers(link: &Link, order: &Order, mut server: OwnedReadHalf, mut client: OwnedWriteHalf) -> Result<()> {
+async fn answers(
+    link: &Link,
+    order: &Order,
+    mut server: OwnedReadHalf,
+    mut client: OwnedWriteHalf,
+) -> Result<()> {
     let mut buffer = vec![0_u8; 32 << 10];
     loop {
         let length = server.read(&mut buffer).await?;
@@ -316,7 +343,9 @@ async fn answers(link: &Link, order: &Order, mut server: OwnedReadHalf, mut clie
             if kill {
                 link.kill();
             }
-            client.write_all(bytes.get(..passes.min(length)).unwrap_or_default()).await?;
+            client
+                .write_all(bytes.get(..passes.min(length)).unwrap_or_default())
+                .await?;
             return Ok(());
         }
         let stall = lock(&order.stall).take();

@@ -1,5 +1,5 @@
-//! Choices from the run's seed. Each part of a run has a stream of its own, so that what one part draws does not depend on
-//! how often another one does.
+//! Choices from the run's seed. Each part of a run has a stream of its own, so that what one part
+//! draws does not depend on how often another one does.
 
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};

@@ -63,7 +63,13 @@ pub struct Finding {
 }
 
 impl Run {
-    pub fn new(plan: Plan, clock: Arc<FastClock>, cloud: Cloud, operator: Operator, cast: Cast) -> Self {
+    pub fn new(
+        plan: Plan,
+        clock: Arc<FastClock>,
+        cloud: Cloud,
+        operator: Operator,
+        cast: Cast,
+    ) -> Self {
         Self {
             plan,
             clock,
@@ -140,7 +146,8 @@ impl Run {
     }
 
     pub fn count_more(&self, what: &str, number: usize) {
-        *lock(&self.counts).entry(what.to_owned()).or_default() += u64::try_from(number).unwrap_or_default();
+        *lock(&self.counts).entry(what.to_owned()).or_default() +=
+            u64::try_from(number).unwrap_or_default();
     }
 
     pub fn counted(&self, what: &str) -> u64 {
@@ -183,7 +190,10 @@ impl Run {
     }
 
     pub fn outage_ends(&self) {
-        *lock(&self.outage) = Outage { down: false, ended: Some(Instant::now()) };
+        *lock(&self.outage) = Outage {
+            down: false,
+            ended: Some(Instant::now()),
+        };
     }
 
     /// Whether PostgreSQL has been there, and settled, since `begin`.
@@ -202,10 +212,19 @@ impl Run {
         let books = self.ledger.open();
         let mut planted = lock(&self.planted_later);
         planted.retain(|(id, body)| {
-            if books.reports.get(id).is_none_or(|report| report.accepted.is_none()) {
+            if books
+                .reports
+                .get(id)
+                .is_none_or(|report| report.accepted.is_none())
+            {
                 return true;
             }
-            self.cloud.reports.send(body.clone(), Origin::Poison("id used again"), false, self.clock.now());
+            self.cloud.reports.send(
+                body.clone(),
+                Origin::Poison("id used again"),
+                false,
+                self.clock.now(),
+            );
             false
         });
     }

@@ -24,7 +24,9 @@ pub async fn cut_and_kill(run: Arc<Run>, links: Vec<Arc<Link>>, mut random: Rand
         for link in &links {
             tally(&run, link);
         }
-        let Some(link) = random.pick(&links) else { continue };
+        let Some(link) = random.pick(&links) else {
+            continue;
+        };
         if random.chance(50) {
             // At any time, not only between statements.
             link.kill();
@@ -41,7 +43,11 @@ pub async fn cut_and_kill(run: Arc<Run>, links: Vec<Arc<Link>>, mut random: Rand
 }
 
 fn armed(fault: Fault, random: &mut Random) -> Armed {
-    let passes = if fault.is_at_boundary() { random.int(0..=1) } else { random.int(0..=14) };
+    let passes = if fault.is_at_boundary() {
+        random.int(0..=1)
+    } else {
+        random.int(0..=14)
+    };
     Armed {
         fault,
         passes: u32::try_from(passes).unwrap_or_default(),
@@ -58,15 +64,24 @@ fn tally(run: &Run, link: &Link) {
 
 /// Kills and cuts so far.
 pub fn cuts(run: &Run) -> u64 {
-    let stalls: Vec<String> =
-        Fault::iter().filter(|fault| fault.is_stall()).map(|fault| format!("{FAULT}{fault}")).collect();
+    let stalls: Vec<String> = Fault::iter()
+        .filter(|fault| fault.is_stall())
+        .map(|fault| format!("{FAULT}{fault}"))
+        .collect();
     let counts = run.counts().into_iter();
-    counts.filter(|(what, _)| what.starts_with(FAULT) && !stalls.contains(what)).map(|(_, count)| count).sum()
+    counts
+        .filter(|(what, _)| what.starts_with(FAULT) && !stalls.contains(what))
+        .map(|(_, count)| count)
+        .sum()
 }
 
 /// Interruptions of PostgreSQL so far.
 pub fn restarts(run: &Run) -> u64 {
-    run.counts().iter().filter(|(what, _)| what.starts_with(RESTART)).map(|(_, count)| count).sum()
+    run.counts()
+        .iter()
+        .filter(|(what, _)| what.starts_with(RESTART))
+        .map(|(_, count)| count)
+        .sum()
 }
 
 /// Interrupts PostgreSQL until the storm is over; about every fifth time its standby takes over.
@@ -81,7 +96,10 @@ pub async fn interrupt(run: Arc<Run>, cluster: Arc<Cluster>, mut random: Random)
             tokio::task::spawn_blocking(move || cluster.add_standby(number)).await??;
             has_standby = true;
         }
-        let pause = run.plan.restart_every.mul_f64(f64::from(u32::try_from(random.int(60..=140))?) / 100.0);
+        let pause = run
+            .plan
+            .restart_every
+            .mul_f64(f64::from(u32::try_from(random.int(60..=140))?) / 100.0);
         wait(&run, pause).await;
         if !run.is_storm() {
             return Ok(());

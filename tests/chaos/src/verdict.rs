@@ -51,16 +51,35 @@ pub struct Broken {
 
 impl Verdict {
     pub(crate) fn of(run: &Run, took: Duration) -> Self {
-        let queues = [run.cloud.reports.counts(), run.cloud.billing.counts(), run.cloud.expiring.counts()];
+        let queues = [
+            run.cloud.reports.counts(),
+            run.cloud.billing.counts(),
+            run.cloud.expiring.counts(),
+        ];
         let sum = |field: fn(&Counts) -> u64| queues.iter().map(field).sum::<u64>();
         let deliveries = sum(|counts| counts.delivered);
         let broken = run.findings().into_iter();
-        let broken: BTreeMap<String, Broken> =
-            broken.map(|(rule, finding)| (rule, Broken { count: finding.count, examples: finding.examples })).collect();
+        let broken: BTreeMap<String, Broken> = broken
+            .map(|(rule, finding)| {
+                (
+                    rule,
+                    Broken {
+                        count: finding.count,
+                        examples: finding.examples,
+                    },
+                )
+            })
+            .collect();
         let mut counts = run.counts();
         counts.insert("invocations".to_owned(), run.invocations());
-        counts.insert("messages redriven under a new id".to_owned(), sum(|counts| counts.redriven));
-        counts.insert("requests to SQS and EventBridge that failed".to_owned(), run.cloud.faults());
+        counts.insert(
+            "messages redriven under a new id".to_owned(),
+            sum(|counts| counts.redriven),
+        );
+        counts.insert(
+            "requests to SQS and EventBridge that failed".to_owned(),
+            run.cloud.faults(),
+        );
         Self {
             seed: run.plan.seed,
             command: run.plan.command(),
@@ -104,6 +123,10 @@ impl fmt::Display for Verdict {
             writeln!(f, "\nLogs: {}", logs.display())?;
         }
         let verdict = if self.passed { "PASSED" } else { "FAILED" };
-        write!(f, "\n{verdict}, seed {}. Repeat it with: {}", self.seed, self.command)
+        write!(
+            f,
+            "\n{verdict}, seed {}. Repeat it with: {}",
+            self.seed, self.command
+        )
     }
 }

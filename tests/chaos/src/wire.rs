@@ -41,9 +41,16 @@ impl Message {
 
     /// Where a transaction begins or ends. `begin` may stand behind a comment.
     pub fn boundary(&self) -> Option<Boundary> {
-        let text = std::str::from_utf8(self.bytes.get(5..)?).ok().filter(|_| self.bytes.first() == Some(&b'Q'))?;
-        let text = text.split_once("*/").filter(|_| text.starts_with("/*")).map_or(text, |(_, statement)| statement);
-        let mut words = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        let text = std::str::from_utf8(self.bytes.get(5..)?)
+            .ok()
+            .filter(|_| self.bytes.first() == Some(&b'Q'))?;
+        let text = text
+            .split_once("*/")
+            .filter(|_| text.starts_with("/*"))
+            .map_or(text, |(_, statement)| statement);
+        let mut words = text
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .filter(|word| !word.is_empty());
         match (words.next()?.to_ascii_lowercase().as_str(), words.next()) {
             ("begin", _) => Some(Boundary::Begin),
             ("commit", _) => Some(Boundary::Commit),
@@ -64,13 +71,16 @@ pub async fn read_startup(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>
 async fn read_rest(from: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Result<()> {
     let length = from.read_u32().await?;
     bytes.extend(length.to_be_bytes());
-    let content = usize::try_from(length)?.checked_sub(4).context("A message has no length.")?;
+    let content = usize::try_from(length)?
+        .checked_sub(4)
+        .context("A message has no length.")?;
     if content > MAX_BYTES {
         bail!("A message of {content} bytes is none.");
     }
     let start = bytes.len();
     bytes.resize(start + content, 0);
-    from.read_exact(bytes.get_mut(start..).unwrap_or_default()).await?;
+    from.read_exact(bytes.get_mut(start..).unwrap_or_default())
+        .await?;
     Ok(())
 }
 
@@ -79,12 +89,18 @@ mod tests {
     use super::*;
 
     fn boundary(text: &str) -> Option<Boundary> {
-        Message { bytes: [b"Q\0\0\0\0", text.as_bytes(), b"\0"].concat() }.boundary()
+        Message {
+            bytes: [b"Q\0\0\0\0", text.as_bytes(), b"\0"].concat(),
+        }
+        .boundary()
     }
 
     #[test]
     fn a_boundary_is_seen_behind_a_comment_and_not_in_a_savepoint() {
-        assert_eq!(boundary("/* db.write_tx */ begin; set local statement_timeout = 5"), Some(Boundary::Begin));
+        assert_eq!(
+            boundary("/* db.write_tx */ begin; set local statement_timeout = 5"),
+            Some(Boundary::Begin)
+        );
         assert_eq!(boundary("COMMIT"), Some(Boundary::Commit));
         assert_eq!(boundary("ROLLBACK"), Some(Boundary::Rollback));
         assert_eq!(boundary("ROLLBACK TO SAVEPOINT _sqlx_savepoint_1"), None);

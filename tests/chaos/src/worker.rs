@@ -1,4 +1,5 @@
-//! A function as a process of its own: its services are those that are deployed, its clock is the harness's.
+//! A function as a process of its own: its services are those that are deployed, its clock is the
+//! harness's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,20 +27,32 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use crate::clock::FastClock;
 use crate::protocol::{Function, Invocation, Outcome, Reply};
 
-/// Handles invocations of the function `name` until the harness closes the standard input. What the function needs besides
-/// its clock comes from the environment, as it does where it is deployed.
+/// Handles invocations of the function `name` until the harness closes the standard input. What the
+/// function needs besides its clock comes from the environment, as it does where it is deployed.
 pub async fn work(name: &str) -> Result<()> {
-    let function: Function = name.parse().with_context(|| format!("There is no function {name:?}."))?;
+    let function: Function = name
+        .parse()
+        .with_context(|| format!("There is no function {name:?}."))?;
     // The standard output carries replies.
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .init();
     let worker = Worker::new(function).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut replies = tokio::io::stdout();
     while let Some(line) = lines.next_line().await? {
-        let invocation: Invocation = serde_json::from_str(&line).context("An invocation is malformed.")?;
+        let invocation: Invocation =
+            serde_json::from_str(&line).context("An invocation is malformed.")?;
         let id = invocation.id;
-        let reply = Reply { id, outcome: worker.invoke(invocation).await };
-        replies.write_all(format!("{}\n", serde_json::to_string(&reply)?).as_bytes()).await?;
+        let reply = Reply {
+            id,
+            outcome: worker.invoke(invocation).await,
+        };
+        replies
+            .write_all(format!("{}\n", serde_json::to_string(&reply)?).as_bytes())
+            .await?;
         replies.flush().await?;
     }
     Ok(())
@@ -57,7 +70,10 @@ struct Worker {
 impl Worker {
     async fn new(function: Function) -> Result<Self> {
         let clock = Arc::new(FastClock::new(1));
-        let context = Context { clock: clock.clone(), ids: Arc::new(System) };
+        let context = Context {
+            clock: clock.clone(),
+            ids: Arc::new(System),
+        };
         let app = App::default();
         let (pool, publisher, config) = (app.database()?, app.publisher().await, app.config()?);
         Ok(Self {
@@ -73,19 +89,24 @@ impl Worker {
     async fn invoke(&self, invocation: Invocation) -> Outcome {
         self.clock.set(invocation.now_us, invocation.speed);
         let time = Duration::from_millis(invocation.time_ms);
-        // `Run` keeps a margin of five seconds: of a function that has a minute. Here it is the harness's time that counts.
+        // `Run` keeps a margin of five seconds: of a function that has a minute. Here it is the
+        // harness's time that counts.
         let run = Run::within(Some(time.saturating_add(Duration::from_secs(3))));
         let result = match self.function {
             Function::IngestUsageReport => deliver(&self.ingest, invocation.event, time).await,
             Function::ApplyUserUsageBilling => deliver(&self.billing, invocation.event, time).await,
-            Function::HandlePackageExpiring => deliver(&self.expiring, invocation.event, time).await,
+            Function::HandlePackageExpiring => {
+                deliver(&self.expiring, invocation.event, time).await
+            }
             Function::BillTraffic => self.job(BillTrafficJob(run)).await,
             Function::ExpirePackages => self.job(PackageExpiringJob(run)).await,
             Function::SweepOutbox => self.job(SweepOutboxJob(run)).await,
             Function::RefreshServerStatus => self.job(RefreshServerStatus(run)).await,
             Function::MaintainStorage => self.job(MaintainStorageJob(run)).await,
         };
-        result.unwrap_or_else(|error| Outcome::Failed { error: format!("{error}: {:?}", error.cause()) })
+        result.unwrap_or_else(|error| Outcome::Failed {
+            error: format!("{error}: {:?}", error.cause()),
+        })
     }
 
     async fn job<J>(&self, job: J) -> Result<Outcome, Error>
@@ -93,17 +114,29 @@ impl Worker {
         TelecomCronExecutor: Processor<J, Output: Serialize>,
     {
         let report = self.cron.process(job).await?;
-        Ok(Outcome::Done { report: serde_json::to_value(report).map_err(Error::internal)? })
+        Ok(Outcome::Done {
+            report: serde_json::to_value(report).map_err(Error::internal)?,
+        })
     }
 }
 
-async fn deliver<C: Consumer>(consumer: &C, event: Option<Value>, time: Duration) -> Result<Outcome, Error> {
-    let event: SqsEvent = serde_json::from_value(event.unwrap_or_default()).map_err(Error::internal)?;
+async fn deliver<C: Consumer>(
+    consumer: &C,
+    event: Option<Value>,
+    time: Duration,
+) -> Result<Outcome, Error> {
+    let event: SqsEvent =
+        serde_json::from_value(event.unwrap_or_default()).map_err(Error::internal)?;
     let mut context = lambda_runtime::Context::default();
     let time_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let deadline_ms = System.now().timestamp_millis().saturating_add(time_ms);
     context.deadline = u64::try_from(deadline_ms).map_err(Error::internal)?;
     let response = lambda::sqs::handle(consumer, event, &context).await?;
-    let failed = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
-    Ok(Outcome::Delivered { failed: failed.collect() })
+    let failed = response
+        .batch_item_failures
+        .into_iter()
+        .map(|failure| failure.item_identifier);
+    Ok(Outcome::Delivered {
+        failed: failed.collect(),
+    })
 }

@@ -10,19 +10,35 @@ async fn a_short_storm_loses_and_doubles_nothing() {
     let worker = PathBuf::from(env!("CARGO_BIN_EXE_telecom-chaos-worker"));
     let verdict = telecom_chaos::run(Plan::short(1), worker).await.unwrap();
     assert!(verdict.passed, "{verdict}");
-    assert!(verdict.kills_and_cuts >= 15 && verdict.restarts >= 2 && verdict.lines >= 20_000, "{verdict}");
+    assert!(
+        verdict.kills_and_cuts >= 15 && verdict.restarts >= 2 && verdict.lines >= 20_000,
+        "{verdict}"
+    );
 }
 
 #[test]
 fn every_planted_fault_applies_to_the_code() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().nth(2).unwrap();
-    let faults: Vec<PathBuf> = package.join("faults").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    let faults: Vec<PathBuf> = package
+        .join("faults")
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert!(faults.len() >= 6, "{faults:?}");
     for fault in faults {
         let mut check = Command::new("git");
-        let applies =
-            check.current_dir(root).args(["apply", "--check", "--recount", "-C1"]).arg(&fault).status().unwrap();
-        assert!(applies.success(), "{} does not apply: write it anew", fault.display());
+        let applies = check
+            .current_dir(root)
+            .args(["apply", "--check", "--recount", "-C1"])
+            .arg(&fault)
+            .status()
+            .unwrap();
+        assert!(
+            applies.success(),
+            "{} does not apply: write it anew",
+            fault.display()
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Every hour, after the snapshot: refreshes the view of it, and forgets what is past its retention.
+//! Every hour, after the snapshot: refreshes the view of it, and forgets what is past its
+//! retention.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

@@ -38,7 +38,8 @@ pub fn now() -> DateTime<Utc> {
 #[derive(Default)]
 pub struct Memory {
     pub bodies: Arc<std::sync::Mutex<Vec<String>>>,
-    /// Of so many requests one fails whole, though what it held arrives; the next one has one message refused.
+    /// Of so many requests one fails whole, though what it held arrives; the next one has one
+    /// message refused.
     pub fail_every: Option<usize>,
     pub requests: usize,
     pub dead: bool,
@@ -52,8 +53,14 @@ impl Sink for Memory {
             bail!("the endpoint is gone");
         }
         let refused = if turn == Some(1) { vec![0] } else { Vec::new() };
-        let taken = bodies.iter().enumerate().filter(|(index, _)| !refused.contains(index));
-        self.bodies.lock().unwrap().extend(taken.map(|(_, body)| body.clone()));
+        let taken = bodies
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !refused.contains(index));
+        self.bodies
+            .lock()
+            .unwrap()
+            .extend(taken.map(|(_, body)| body.clone()));
         if turn == Some(0) {
             bail!("the answer was lost");
         }
@@ -62,11 +69,20 @@ impl Sink for Memory {
 }
 
 pub fn options(seconds: u64) -> Options {
-    Options { load: Load::default(), duration: Some(Duration::from_secs(seconds)), pace: Pace::AtOnce }
+    Options {
+        load: Load::default(),
+        duration: Some(Duration::from_secs(seconds)),
+        pace: Pace::AtOnce,
+    }
 }
 
 /// Runs the simulator over the account in `folder` at the time of `clock`.
-pub async fn simulate(folder: &TempDir, clock: &dyn Clock, sink: Memory, options: Options) -> (Totals, Vec<String>) {
+pub async fn simulate(
+    folder: &TempDir,
+    clock: &dyn Clock,
+    sink: Memory,
+    options: Options,
+) -> (Totals, Vec<String>) {
     let bodies = Arc::clone(&sink.bodies);
     let account = Account::open(&account(folder)).unwrap();
     let (_go, stop) = watch::channel(false);
@@ -97,10 +113,17 @@ impl Pipeline {
             .unwrap();
         fleet::seed(&pool, SEED, now()).await.unwrap();
         let clock = Fixed::at(now());
-        let aws = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+        let aws = aws_config::SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .build();
         // Without a queue nothing leaves: the outbox keeps it for `pump`.
         let publisher = Publisher::new(&aws, MessagingConfig::default());
-        Self { pool, context: Context::fixed(&clock), clock, publisher }
+        Self {
+            pool,
+            context: Context::fixed(&clock),
+            clock,
+            publisher,
+        }
     }
 
     /// Delivers reports in batches of ten and demands that none fails.
@@ -113,7 +136,11 @@ impl Pipeline {
 
     /// A run of the billing job, and all that follows from it.
     pub async fn bill(&self) {
-        let (pool, context, publisher) = (self.pool.clone(), self.context.clone(), self.publisher.clone());
+        let (pool, context, publisher) = (
+            self.pool.clone(),
+            self.context.clone(),
+            self.publisher.clone(),
+        );
         let jobs = TelecomCronExecutor::new(pool, publisher, context, TelecomConfig::default());
         jobs.process(BillTrafficJob(Run::default())).await.unwrap();
         while self.pump().await > 0 {}
@@ -127,9 +154,16 @@ impl Pipeline {
                 .await
                 .unwrap();
         let of = |destination: &str| -> Vec<String> {
-            rows.iter().filter(|row| row.1 == destination).map(|row| row.2.clone()).collect()
+            rows.iter()
+                .filter(|row| row.1 == destination)
+                .map(|row| row.2.clone())
+                .collect()
         };
-        let (pool, publisher, context) = (self.pool.clone(), self.publisher.clone(), self.context.clone());
+        let (pool, publisher, context) = (
+            self.pool.clone(),
+            self.publisher.clone(),
+            self.context.clone(),
+        );
         let hook = TelecomBillingHook::new(pool.clone(), publisher.clone(), context.clone());
         let expiry = HandlePackageExpiring::new(pool, publisher, context);
         for _ in 0..2 {
@@ -140,19 +174,39 @@ impl Pipeline {
     }
 
     pub async fn verify(&self, folder: &TempDir, api: Option<Api>) -> Outcome {
-        let settings = Settings { account: account(folder), wait: Duration::ZERO, others_allowed: false, api };
-        verify::verify(&self.pool, &settings, &*self.clock, |_| {}).await.unwrap()
+        let settings = Settings {
+            account: account(folder),
+            wait: Duration::ZERO,
+            others_allowed: false,
+            api,
+        };
+        verify::verify(&self.pool, &settings, &*self.clock, |_| {})
+            .await
+            .unwrap()
     }
 
     /// Adds a byte to a row, or takes it away, and answers where the row is now.
     pub async fn add_one(&self, table: &str, column: &str, sign: &str, row: &str) -> String {
-        let statement =
-            format!("update telecom.{table} set {column} = {column} {sign} 1 where ctid = {row} returning ctid::text");
-        sqlx::query_scalar(&statement).fetch_one(&self.pool).await.unwrap()
+        let statement = format!(
+            "update telecom.{table} set {column} = {column} {sign} 1 where ctid = {row} \
+             returning ctid::text"
+        );
+        sqlx::query_scalar(&statement)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
     }
 
     pub async fn execute(&self, statement: &str) {
-        assert_eq!(sqlx::query(statement).execute(&self.pool).await.unwrap().rows_affected(), 1, "{statement}");
+        assert_eq!(
+            sqlx::query(statement)
+                .execute(&self.pool)
+                .await
+                .unwrap()
+                .rows_affected(),
+            1,
+            "{statement}"
+        );
     }
 }
 
@@ -164,6 +218,9 @@ async fn deliver<C: Consumer>(consumer: &C, bodies: &[String]) {
         message.body = Some(body.clone());
         event.records.push(message);
     }
-    let response = shared::lambda::sqs::handle(consumer, event, &lambda_runtime::Context::default()).await.unwrap();
+    let response =
+        shared::lambda::sqs::handle(consumer, event, &lambda_runtime::Context::default())
+            .await
+            .unwrap();
     assert!(response.batch_item_failures.is_empty(), "{response:?}");
 }

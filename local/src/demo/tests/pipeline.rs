@@ -20,9 +20,15 @@ use crate::demo::verify::Api;
 async fn billed(pool: PgPool, seconds: u64) -> (Pipeline, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = Pipeline::new(pool).await;
-    let sink = Memory { fail_every: Some(7), ..Memory::default() };
+    let sink = Memory {
+        fail_every: Some(7),
+        ..Memory::default()
+    };
     let (totals, mut bodies) = simulate(&folder, &*pipeline.clock, sink, options(seconds)).await;
-    assert!(totals.duplicates > 0 && totals.late > 0 && totals.failed > 0 && totals.heartbeats > 0, "{totals}");
+    assert!(
+        totals.duplicates > 0 && totals.late > 0 && totals.failed > 0 && totals.heartbeats > 0,
+        "{totals}"
+    );
     let rest = bodies.split_off(bodies.len() / 2);
     pipeline.ingest(&bodies).await;
     pipeline.bill().await;
@@ -39,11 +45,16 @@ async fn billed(pool: PgPool, seconds: u64) -> (Pipeline, TempDir) {
 async fn all_that_collectors_send_is_billed_to_the_byte(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 300).await;
     let outcome = pipeline.verify(&folder, None).await;
-    assert!(outcome.agrees() && !outcome.live && outcome.uncertain == 0, "{outcome}");
-    let ended: i64 = sqlx::query_scalar("select count(*) from telecom.package_queue where end_reason = 'traffic'")
-        .fetch_one(&pipeline.pool)
-        .await
-        .unwrap();
+    assert!(
+        outcome.agrees() && !outcome.live && outcome.uncertain == 0,
+        "{outcome}"
+    );
+    let ended: i64 = sqlx::query_scalar(
+        "select count(*) from telecom.package_queue where end_reason = 'traffic'",
+    )
+    .fetch_one(&pipeline.pool)
+    .await
+    .unwrap();
     assert!(ended > 0, "no package ran out by traffic");
     println!("{outcome}");
 }
@@ -54,20 +65,54 @@ async fn one_byte_of_difference_is_noticed_wherever_it_is(pool: PgPool) {
     let cases = [
         ("raw upload", "traffic_usage", "upload_bytes"),
         ("raw download", "traffic_usage", "download_bytes"),
-        ("hourly raw upload", "user_package_usage", "raw_upload_bytes"),
-        ("hourly raw download", "user_package_usage", "raw_download_bytes"),
-        ("hourly billed upload", "user_package_usage", "billed_upload_bytes"),
-        ("hourly billed download", "user_package_usage", "billed_download_bytes"),
+        (
+            "hourly raw upload",
+            "user_package_usage",
+            "raw_upload_bytes",
+        ),
+        (
+            "hourly raw download",
+            "user_package_usage",
+            "raw_download_bytes",
+        ),
+        (
+            "hourly billed upload",
+            "user_package_usage",
+            "billed_upload_bytes",
+        ),
+        (
+            "hourly billed download",
+            "user_package_usage",
+            "billed_download_bytes",
+        ),
         ("packages' upload counters", "package_queue", "upload_bytes"),
-        ("packages' download counters", "package_queue", "download_bytes"),
+        (
+            "packages' download counters",
+            "package_queue",
+            "download_bytes",
+        ),
     ];
     for (what, table, column) in cases {
         let some = format!("(select max(ctid) from telecom.{table})");
         let row = pipeline.add_one(table, column, "+", &some).await;
         let outcome = pipeline.verify(&folder, None).await;
-        let check = outcome.checks.iter().find(|check| check.what == what).unwrap();
-        assert_eq!((check.found - check.expected, check.differing, check.first.len()), (1, 1, 1), "{what}\n{outcome}");
-        pipeline.add_one(table, column, "-", &format!("'{row}'::tid")).await;
+        let check = outcome
+            .checks
+            .iter()
+            .find(|check| check.what == what)
+            .unwrap();
+        assert_eq!(
+            (
+                check.found - check.expected,
+                check.differing,
+                check.first.len()
+            ),
+            (1, 1, 1),
+            "{what}\n{outcome}"
+        );
+        pipeline
+            .add_one(table, column, "-", &format!("'{row}'::tid"))
+            .await;
     }
     let outcome = pipeline.verify(&folder, None).await;
     assert!(outcome.agrees(), "{outcome}");
@@ -76,20 +121,39 @@ async fn one_byte_of_difference_is_noticed_wherever_it_is(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_that_is_missing_altered_unbilled_or_foreign_is_noticed(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 20).await;
-    let one = "where report_id = (select min(report_id::text)::uuid from telecom.usage_report where line_count > 0)";
+    let one = "where report_id = (select min(report_id::text)::uuid from telecom.usage_report \
+        where line_count > 0)";
     let cases = [
-        (format!("update telecom.usage_report set report_id = gen_random_uuid() {one}"), "reports recorded"),
         (
-            format!("update telecom.usage_report set node_server_id = node_server_id % 24 + 1 {one}"),
+            format!("update telecom.usage_report set report_id = gen_random_uuid() {one}"),
+            "reports recorded",
+        ),
+        (
+            format!(
+                "update telecom.usage_report set node_server_id = node_server_id % 24 + 1 {one}"
+            ),
             "… with server, period and lines as sent",
         ),
-        (format!("update telecom.usage_report set billing_run_id = null {one}"), "reports billed"),
+        (
+            format!("update telecom.usage_report set billing_run_id = null {one}"),
+            "reports billed",
+        ),
     ];
     for (change, what) in cases {
         pipeline.execute(&change).await;
         let outcome = pipeline.verify(&folder, None).await;
-        assert!(outcome.checks.iter().any(|check| check.what == what && !check.agrees()), "{what}\n{outcome}");
-        let foreign = outcome.checks.iter().find(|check| check.what == "reports that nobody sent").unwrap();
+        assert!(
+            outcome
+                .checks
+                .iter()
+                .any(|check| check.what == what && !check.agrees()),
+            "{what}\n{outcome}"
+        );
+        let foreign = outcome
+            .checks
+            .iter()
+            .find(|check| check.what == "reports that nobody sent")
+            .unwrap();
         assert_eq!(foreign.found, 1);
     }
 }
@@ -111,11 +175,24 @@ async fn while_the_simulator_is_at_work_only_what_is_billed_is_compared(pool: Pg
 async fn what_users_are_shown_is_compared(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 60).await;
     let address = serve(&pipeline, &folder).await;
-    let api = || Api { base_url: format!("http://{address}"), issuer: Issuer::open(folder.path()).unwrap(), users: 5 };
+    let api = || Api {
+        base_url: format!("http://{address}"),
+        issuer: Issuer::open(folder.path()).unwrap(),
+        users: 5,
+    };
     let outcome = pipeline.verify(&folder, Some(api())).await;
     assert!(outcome.agrees(), "{outcome}");
-    assert!(outcome.checks.iter().any(|check| check.what == "API billed download" && check.expected > 0), "{outcome}");
-    let wrong = Api { base_url: "http://127.0.0.1:9".to_owned(), ..api() };
+    assert!(
+        outcome
+            .checks
+            .iter()
+            .any(|check| check.what == "API billed download" && check.expected > 0),
+        "{outcome}"
+    );
+    let wrong = Api {
+        base_url: "http://127.0.0.1:9".to_owned(),
+        ..api()
+    };
     assert!(!pipeline.verify(&folder, Some(wrong)).await.agrees());
 }
 
@@ -128,20 +205,29 @@ async fn seeding_again_changes_nothing(pool: PgPool) {
     let later = now() + chrono::TimeDelta::hours(3);
     assert_eq!(fleet::seed(&pool, SEED, later).await.unwrap(), fleet);
     assert_eq!(contents(&pool).await, before);
-    let next: i32 =
-        sqlx::query_scalar("insert into telecom.node_server (name, compatibility) values ('x', 'ssp') returning id")
-            .fetch_one(&pool)
-            .await
-            .unwrap();
+    let next: i32 = sqlx::query_scalar(
+        "insert into telecom.node_server (name, compatibility) values ('x', 'ssp') returning id",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
     assert_eq!(next, 25);
 }
 
 async fn contents(pool: &PgPool) -> Vec<i64> {
     let mut contents = Vec::new();
-    for what in ["count(*)", "sum(hashtextextended(t::text, 0) % 1000000007)::bigint"] {
+    for what in [
+        "count(*)",
+        "sum(hashtextextended(t::text, 0) % 1000000007)::bigint",
+    ] {
         for table in ["node_server", "node_client", "package", "package_queue"] {
             let statement = format!("select {what} from telecom.{table} t");
-            contents.push(sqlx::query_scalar(&statement).fetch_one(pool).await.unwrap());
+            contents.push(
+                sqlx::query_scalar(&statement)
+                    .fetch_one(pool)
+                    .await
+                    .unwrap(),
+            );
         }
     }
     contents
@@ -174,9 +260,20 @@ async fn answer(stream: TcpStream, service: &AnalysisService, authenticator: &Au
     let mut stream = BufReader::new(stream);
     let mut head = String::new();
     while stream.read_line(&mut head).await.unwrap() > 2 {}
-    let between =
-        |before: &str, after: &str| head.split_once(before).unwrap().1.split_once(after).unwrap().0.to_owned();
-    let user_id = authenticator.verify(&between("Bearer ", "\r\n")).await.unwrap().user_id;
+    let between = |before: &str, after: &str| {
+        head.split_once(before)
+            .unwrap()
+            .1
+            .split_once(after)
+            .unwrap()
+            .0
+            .to_owned()
+    };
+    let user_id = authenticator
+        .verify(&between("Bearer ", "\r\n"))
+        .await
+        .unwrap()
+        .user_id;
     let input = GetRecentTrafficUsage {
         user_id,
         range: between("range=", " ").parse().unwrap(),
@@ -185,7 +282,8 @@ async fn answer(stream: TcpStream, service: &AnalysisService, authenticator: &Au
     let body = serde_json::to_string(&service.process(input).await.unwrap()).unwrap();
     let length = body.len();
     let text = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: \
+         {length}\r\nconnection: close\r\n\r\n{body}"
     );
     stream.get_mut().write_all(text.as_bytes()).await.unwrap();
 }

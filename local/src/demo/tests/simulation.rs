@@ -20,16 +20,25 @@ use crate::demo::script::{Load, Script};
 use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role};
 
 fn ids(bodies: &[String]) -> Vec<Uuid> {
-    bodies.iter().map(|body| UsageReport::parse(body, now()).unwrap().report_id).collect()
+    bodies
+        .iter()
+        .map(|body| UsageReport::parse(body, now()).unwrap().report_id)
+        .collect()
 }
 
 #[test]
 fn a_fleet_is_large_and_varied_enough_for_a_demonstration() {
     let fleet = Fleet::plan(1);
     let countries: HashSet<&str> = fleet.servers.iter().map(|server| server.country).collect();
-    let clients: usize = fleet.servers.iter().map(|server| server.clients.len()).sum();
+    let clients: usize = fleet
+        .servers
+        .iter()
+        .map(|server| server.clients.len())
+        .sum();
     let users: HashSet<&Uuid> = fleet.users.iter().collect();
-    assert!(fleet.servers.len() >= 20 && countries.len() >= 8 && clients >= 40 && users.len() >= 500);
+    assert!(
+        fleet.servers.len() >= 20 && countries.len() >= 8 && clients >= 40 && users.len() >= 500
+    );
     assert_eq!(fleet.users.first(), Some(&DEMO_USER));
     assert!(fleet.servers.last().unwrap().clients.is_empty());
 }
@@ -38,18 +47,30 @@ fn a_fleet_is_large_and_varied_enough_for_a_demonstration() {
 async fn a_run_is_repeated_by_its_seed() {
     let run = async |seconds| {
         let folder = tempfile::tempdir().unwrap();
-        simulate(&folder, &*Fixed::at(now()), Memory::default(), options(seconds)).await
+        simulate(
+            &folder,
+            &*Fixed::at(now()),
+            Memory::default(),
+            options(seconds),
+        )
+        .await
     };
     let (first, second) = (run(30).await, run(30).await);
     assert_eq!(first, second);
-    assert_eq!(first.0.sent, u64::try_from(ids(&first.1).into_iter().collect::<HashSet<_>>().len()).unwrap());
+    assert_eq!(
+        first.0.sent,
+        u64::try_from(ids(&first.1).into_iter().collect::<HashSet<_>>().len()).unwrap()
+    );
 }
 
 #[test]
 fn a_report_is_the_same_at_every_send() {
     let mut script = Script::new(&Fleet::plan(3), Load::default(), now());
     let planned: Vec<_> = (0..2_000).map(|_| script.next_report()).collect();
-    assert!(planned.iter().any(|p| p.sends.len() == 3) && planned.iter().any(|p| p.sends[0] > Duration::ZERO));
+    assert!(
+        planned.iter().any(|p| p.sends.len() == 3)
+            && planned.iter().any(|p| p.sends[0] > Duration::ZERO)
+    );
     for report in planned.iter().map(|planned| &planned.report) {
         assert!(report.start <= report.end && report.end <= now() + TimeDelta::seconds(200));
     }
@@ -60,23 +81,37 @@ fn a_report_is_the_same_at_every_send() {
 #[tokio::test]
 async fn repeats_carry_the_same_usage_under_the_same_id() {
     let folder = tempfile::tempdir().unwrap();
-    let sink = Memory { fail_every: Some(5), ..Memory::default() };
+    let sink = Memory {
+        fail_every: Some(5),
+        ..Memory::default()
+    };
     let (totals, bodies) = simulate(&folder, &*Fixed::at(now()), sink, options(60)).await;
     let mut usage: HashMap<Uuid, Vec<u8>> = HashMap::new();
     for body in &bodies {
         let report = UsageReport::parse(body, now()).unwrap();
         let hash = report.payload_hash();
-        assert_eq!(usage.entry(report.report_id).or_insert_with(|| hash.clone()), &hash);
+        assert_eq!(
+            usage
+                .entry(report.report_id)
+                .or_insert_with(|| hash.clone()),
+            &hash
+        );
     }
     assert_eq!(u64::try_from(usage.len()).unwrap(), totals.sent);
-    assert!(bodies.len() > usage.len() && totals.failed > 0 && totals.uncertain == 0, "{totals}");
+    assert!(
+        bodies.len() > usage.len() && totals.failed > 0 && totals.uncertain == 0,
+        "{totals}"
+    );
 }
 
 #[tokio::test]
 async fn what_a_run_could_not_send_the_next_one_sends_first() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Fixed::at(now() - TimeDelta::minutes(5));
-    let dead = Memory { dead: true, ..Memory::default() };
+    let dead = Memory {
+        dead: true,
+        ..Memory::default()
+    };
     let (lost, bodies) = simulate(&folder, &*clock, dead, options(5)).await;
     assert_eq!((lost.sent, bodies.len()), (0, 0));
     assert_eq!(lost.uncertain, 50);
@@ -85,9 +120,20 @@ async fn what_a_run_could_not_send_the_next_one_sends_first() {
     let (totals, bodies) = simulate(&folder, &*clock, Memory::default(), options(5)).await;
     assert_eq!((totals.resent, totals.sent, totals.uncertain), (50, 100, 0));
     let book = book::read(&account(&folder)).unwrap();
-    let before: HashSet<Uuid> = book.reports.iter().take(50).map(|report| report.id).collect();
-    assert_eq!(ids(&bodies).into_iter().take(50).collect::<HashSet<_>>(), before);
-    assert_eq!((book.runs, book.reports.len(), book.sent.len()), (2, 100, 100));
+    let before: HashSet<Uuid> = book
+        .reports
+        .iter()
+        .take(50)
+        .map(|report| report.id)
+        .collect();
+    assert_eq!(
+        ids(&bodies).into_iter().take(50).collect::<HashSet<_>>(),
+        before
+    );
+    assert_eq!(
+        (book.runs, book.reports.len(), book.sent.len()),
+        (2, 100, 100)
+    );
 }
 
 #[test]
@@ -99,9 +145,17 @@ fn an_account_cut_short_by_a_crash_is_mended() {
     let (mut account, _) = Account::open(&path).unwrap();
     account.intend([&first]).unwrap();
     assert!(book::is_being_written(&path).unwrap());
-    assert!(Account::open(&path).is_err(), "two simulators write one account");
+    assert!(
+        Account::open(&path).is_err(),
+        "two simulators write one account"
+    );
     drop(account);
-    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"intent\":{\"id\":").unwrap();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap()
+        .write_all(b"{\"intent\":{\"id\":")
+        .unwrap();
 
     let (mut account, uncertain) = Account::open(&path).unwrap();
     assert_eq!(uncertain, std::slice::from_ref(&first));
@@ -113,12 +167,22 @@ fn an_account_cut_short_by_a_crash_is_mended() {
 
 #[test]
 fn a_report_body_is_what_the_system_takes() {
-    let mut script = Script::new(&Fleet::plan(3), Load::default(), now() - TimeDelta::hours(1));
+    let mut script = Script::new(
+        &Fleet::plan(3),
+        Load::default(),
+        now() - TimeDelta::hours(1),
+    );
     for planned in (0..200).map(|_| script.next_report()) {
         let body = planned.report.body(Some(&planned.metrics)).unwrap();
         let parsed = UsageReport::parse(&body, now()).unwrap();
-        assert_eq!((parsed.report_id, parsed.usage.len()), (planned.report.id, planned.report.lines.len()));
-        assert_eq!((parsed.period_start, parsed.period_end), (planned.report.start, planned.report.end));
+        assert_eq!(
+            (parsed.report_id, parsed.usage.len()),
+            (planned.report.id, planned.report.lines.len())
+        );
+        assert_eq!(
+            (parsed.period_start, parsed.period_end),
+            (planned.report.start, planned.report.end)
+        );
         assert!(parsed.metrics.is_some());
         let value: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(value["type"], "usage.report.v1");
@@ -133,7 +197,10 @@ async fn tokens_are_accepted_by_the_system_until_they_expire() {
     let again = Issuer::open(&keys).unwrap();
     assert_eq!(issuer.jwks().unwrap(), again.jwks().unwrap());
     for file in std::fs::read_dir(&keys).unwrap() {
-        assert_eq!(file.unwrap().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            file.unwrap().metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
     let clock = Fixed::at(now());
     let jwks = serde_json::from_str(&issuer.jwks().unwrap()).unwrap();
@@ -153,5 +220,8 @@ async fn tokens_are_accepted_by_the_system_until_they_expire() {
         assert_eq!((principal.user_id, principal.admin), expected);
     }
     clock.set(clock.now() + TimeDelta::hours(2));
-    assert_eq!(authenticator.verify(&user).await.unwrap_err().code(), "token_expired");
+    assert_eq!(
+        authenticator.verify(&user).await.unwrap_err().code(),
+        "token_expired"
+    );
 }

@@ -48,13 +48,29 @@ type BucketKey = (Uuid, &'static str, DateTime<Utc>);
 
 impl Api {
     /// Compares what a sample of users is shown with `hours`.
-    pub(super) async fn compare(&self, hours: &HashMap<HourKey, Amounts>, now: DateTime<Utc>) -> Result<Vec<Check>> {
+    pub(super) async fn compare(
+        &self,
+        hours: &HashMap<HourKey, Amounts>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Check>> {
         let mut requests = Vec::new();
         for user in self.sample(hours) {
             let token = self.issuer.issue(user, Role::User, TOKEN_TTL, now)?;
-            for (range, buckets, length) in [("day", 24, TimeDelta::hours(1)), ("week", 7, TimeDelta::days(1))] {
+            for (range, buckets, length) in [
+                ("day", 24, TimeDelta::hours(1)),
+                ("week", 7, TimeDelta::days(1)),
+            ] {
                 let url = format!("{}/v1/traffic-usage?range={range}", self.base_url);
-                requests.push((Ask { url, token: token.clone(), buckets, length }, user, range));
+                requests.push((
+                    Ask {
+                        url,
+                        token: token.clone(),
+                        buckets,
+                        length,
+                    },
+                    user,
+                    range,
+                ));
             }
         }
         let answers = tokio::task::spawn_blocking(move || {
@@ -70,10 +86,16 @@ impl Api {
 
     /// The demo user, and others spread over all that have usage.
     fn sample(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Uuid> {
-        let users: BTreeSet<Uuid> = hours.keys().map(|key| key.0).filter(|user| *user != DEMO_USER).collect();
+        let users: BTreeSet<Uuid> = hours
+            .keys()
+            .map(|key| key.0)
+            .filter(|user| *user != DEMO_USER)
+            .collect();
         let others = self.users.saturating_sub(1);
         let step = users.len().checked_div(others).unwrap_or_default().max(1);
-        std::iter::once(DEMO_USER).chain(users.into_iter().step_by(step).take(others)).collect()
+        std::iter::once(DEMO_USER)
+            .chain(users.into_iter().step_by(step).take(others))
+            .collect()
     }
 }
 
@@ -86,14 +108,22 @@ struct Ask {
 
 fn agent() -> ureq::Agent {
     // Not through a proxy that the environment may name: it is this machine.
-    ureq::Agent::config_builder().timeout_global(Some(TIMEOUT)).proxy(None).build().into()
+    ureq::Agent::config_builder()
+        .timeout_global(Some(TIMEOUT))
+        .proxy(None)
+        .build()
+        .into()
 }
 
 impl Ask {
     fn answer(&self, agent: &ureq::Agent) -> Result<Answer> {
-        let request = agent.get(&self.url).header("authorization", format!("Bearer {}", self.token));
-        let answer: Answer =
-            request.call().and_then(|mut response| response.body_mut().read_json()).context(self.url.clone())?;
+        let request = agent
+            .get(&self.url)
+            .header("authorization", format!("Bearer {}", self.token));
+        let answer: Answer = request
+            .call()
+            .and_then(|mut response| response.body_mut().read_json())
+            .context(self.url.clone())?;
         for series in [&answer.raw, &answer.actually_billed] {
             self.check_buckets(series)?;
         }
@@ -102,16 +132,29 @@ impl Ask {
 
     /// As many as there ought to be, each as long, each where the last one ended.
     fn check_buckets(&self, series: &[Bucket]) -> Result<()> {
-        let lengths = series.iter().all(|bucket| bucket.end - bucket.start == self.length);
-        let gaps = series.iter().zip(series.iter().skip(1)).any(|(bucket, next)| bucket.end != next.start);
+        let lengths = series
+            .iter()
+            .all(|bucket| bucket.end - bucket.start == self.length);
+        let gaps = series
+            .iter()
+            .zip(series.iter().skip(1))
+            .any(|(bucket, next)| bucket.end != next.start);
         if series.len() != self.buckets || !lengths || gaps {
-            bail!("{}: expected are {} buckets of {} without gaps", self.url, self.buckets, self.length);
+            bail!(
+                "{}: expected are {} buckets of {} without gaps",
+                self.url,
+                self.buckets,
+                self.length
+            );
         }
         Ok(())
     }
 }
 
-fn judge(answers: &[(Uuid, &'static str, Answer)], hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
+fn judge(
+    answers: &[(Uuid, &'static str, Answer)],
+    hours: &HashMap<HourKey, Amounts>,
+) -> Vec<Check> {
     let mut of_user: HashMap<Uuid, Vec<(i64, Amounts)>> = HashMap::new();
     for ((user, _, _, hour), amounts) in hours {
         of_user.entry(*user).or_default().push((*hour, *amounts));
@@ -122,20 +165,36 @@ fn judge(answers: &[(Uuid, &'static str, Answer)], hours: &HashMap<HourKey, Amou
         for (raw, billed) in answer.raw.iter().zip(&answer.actually_billed) {
             let usage = of_user.get(user).map(Vec::as_slice).unwrap_or_default();
             let shown = [raw.upload, raw.download, billed.upload, billed.download].map(i128::from);
-            expected.insert((*user, range, raw.start), between(usage, raw.start, raw.end));
+            expected.insert(
+                (*user, range, raw.start),
+                between(usage, raw.start, raw.end),
+            );
             found.insert((*user, range, raw.start), shown);
         }
     }
-    let names = ["API raw upload", "API raw download", "API billed upload", "API billed download"];
-    let mut checks =
-        check::keys(names, &expected, &found, |(user, range, start)| format!("user {user} {range} from {start}"));
-    checks.push(Check::equal("API answers", check::count(answers.len()), check::count(answers.len())));
+    let names = [
+        "API raw upload",
+        "API raw download",
+        "API billed upload",
+        "API billed download",
+    ];
+    let mut checks = check::keys(names, &expected, &found, |(user, range, start)| {
+        format!("user {user} {range} from {start}")
+    });
+    checks.push(Check::equal(
+        "API answers",
+        check::count(answers.len()),
+        check::count(answers.len()),
+    ));
     checks
 }
 
 fn between(usage: &[(i64, Amounts)], start: DateTime<Utc>, end: DateTime<Utc>) -> Amounts {
     let mut sums = Amounts::default();
-    for (_, amounts) in usage.iter().filter(|(hour, _)| (hour_of(start)..hour_of(end)).contains(hour)) {
+    for (_, amounts) in usage
+        .iter()
+        .filter(|(hour, _)| (hour_of(start)..hour_of(end)).contains(hour))
+    {
         add(&mut sums, *amounts);
     }
     sums

@@ -18,7 +18,10 @@ pub(super) type Amounts = [i128; 4];
 
 /// The hour of the last microsecond of `[start, end)`; of `start` where the period has no length.
 pub(super) fn hour_of_period(start: DateTime<Utc>, end: DateTime<Utc>) -> i64 {
-    start.timestamp_micros().max(end.timestamp_micros() - 1).div_euclid(HOUR_MICROS)
+    start
+        .timestamp_micros()
+        .max(end.timestamp_micros() - 1)
+        .div_euclid(HOUR_MICROS)
 }
 
 /// The number of the hour that begins at, or holds, `at`.
@@ -29,7 +32,8 @@ pub(super) fn hour_of(at: DateTime<Utc>) -> i64 {
 /// The moment an hour begins, for people.
 pub(super) fn hour_text(hour: i64) -> String {
     let at = DateTime::from_timestamp_micros(hour.saturating_mul(HOUR_MICROS));
-    at.map(|at| at.format("%FT%HZ").to_string()).unwrap_or_default()
+    at.map(|at| at.format("%FT%HZ").to_string())
+        .unwrap_or_default()
 }
 
 /// Usage by billing run and hour, not rounded yet.
@@ -50,7 +54,10 @@ impl Billing {
     pub fn hours(&self) -> HashMap<HourKey, Amounts> {
         let mut hours: HashMap<HourKey, Amounts> = HashMap::new();
         for ((_, key), &[raw_upload, raw_download, upload, download]) in &self.groups {
-            add(hours.entry(*key).or_default(), [raw_upload, raw_download, round(upload), round(download)]);
+            add(
+                hours.entry(*key).or_default(),
+                [raw_upload, raw_download, round(upload), round(download)],
+            );
         }
         hours
     }
@@ -80,6 +87,12 @@ mod tests {
     fn a_period_that_ends_on_the_hour_belongs_to_the_hour_before_unless_it_has_no_length() {
         let on_the_hour = DateTime::from_timestamp(7_200, 0).unwrap();
         let before = DateTime::from_timestamp(7_100, 0).unwrap();
-        assert_eq!([hour_of_period(before, on_the_hour), hour_of_period(on_the_hour, on_the_hour)], [1, 2]);
+        assert_eq!(
+            [
+                hour_of_period(before, on_the_hour),
+                hour_of_period(on_the_hour, on_the_hour)
+            ],
+            [1, 2]
+        );
     }
 }

@@ -26,7 +26,13 @@ impl Check {
     /// Of two numbers.
     pub(super) fn equal(what: &str, expected: i128, found: i128) -> Self {
         let differing = usize::from(expected != found);
-        Self { what: what.to_owned(), expected, found, differing, first: Vec::new() }
+        Self {
+            what: what.to_owned(),
+            expected,
+            found,
+            differing,
+            first: Vec::new(),
+        }
     }
 
     /// `found` things are there, and these are missing.
@@ -34,17 +40,33 @@ impl Check {
         missing.sort_unstable();
         let differing = missing.len();
         missing.truncate(NAMED);
-        Self { what: what.to_owned(), expected: found + count(differing), found, differing, first: missing }
+        Self {
+            what: what.to_owned(),
+            expected: found + count(differing),
+            found,
+            differing,
+            first: missing,
+        }
     }
 
     /// What is missing is missing among what was found.
     pub(super) fn of_the_same(self) -> Self {
-        Self { expected: self.found, found: self.found - count(self.differing), ..self }
+        Self {
+            expected: self.found,
+            found: self.found - count(self.differing),
+            ..self
+        }
     }
 
     /// Something did not work at all.
     pub(super) fn failed(what: &str, why: String) -> Self {
-        Self { what: what.to_owned(), expected: 1, found: 0, differing: 1, first: vec![why] }
+        Self {
+            what: what.to_owned(),
+            expected: 1,
+            found: 0,
+            differing: 1,
+            first: vec![why],
+        }
     }
 
     /// Whether there is no difference.
@@ -61,7 +83,9 @@ pub(super) fn count(things: usize) -> i128 {
 
 /// Adds values one by one.
 pub(super) fn add<const N: usize>(sums: &mut [i128; N], values: [i128; N]) {
-    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+    sums.iter_mut()
+        .zip(values)
+        .for_each(|(sum, value)| *sum += value);
 }
 
 /// Compares values under keys, several a key, each kind a check; a missing key is zeros.
@@ -73,8 +97,12 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
 ) -> Vec<Check> {
     let mut checks = names.map(|name| Check::equal(name, 0, 0));
     let mut differing = BTreeSet::new();
-    for key in expected.keys().chain(found.keys().filter(|key| !expected.contains_key(key))) {
-        let [expected, found] = [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
+    for key in expected
+        .keys()
+        .chain(found.keys().filter(|key| !expected.contains_key(key)))
+    {
+        let [expected, found] =
+            [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
         for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
             check.expected += expected;
             check.found += found;
@@ -85,10 +113,14 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
         }
     }
     for key in differing {
-        let [expected, found] = [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
+        let [expected, found] =
+            [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
         for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
             if expected != found && check.first.len() < NAMED {
-                check.first.push(format!("{}: expected {expected}, found {found}", label(key)));
+                check.first.push(format!(
+                    "{}: expected {expected}, found {found}",
+                    label(key)
+                ));
             }
         }
     }
@@ -97,7 +129,11 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
 
 /// Writes a table, and under it the first differing keys of each line that has any.
 pub(super) fn table(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
-    writeln!(f, "{:<44}{:>24}{:>24}{:>20}", "what", "expected", "found", "difference")?;
+    writeln!(
+        f,
+        "{:<44}{:>24}{:>24}{:>20}",
+        "what", "expected", "found", "difference"
+    )?;
     for check in checks {
         let mark = if check.agrees() { " " } else { "!" };
         let difference = grouped(check.found - check.expected);
@@ -140,13 +176,22 @@ mod tests {
         let expected = HashMap::from([("a", [1]), ("b", [2])]);
         let found = HashMap::from([("a", [2]), ("b", [1])]);
         let checks = keys(["bytes"], &expected, &found, |key| (*key).to_owned());
-        assert_eq!((checks[0].expected, checks[0].found, checks[0].differing), (3, 3, 2));
-        assert_eq!(checks[0].first, ["a: expected 1, found 2", "b: expected 2, found 1"]);
+        assert_eq!(
+            (checks[0].expected, checks[0].found, checks[0].differing),
+            (3, 3, 2)
+        );
+        assert_eq!(
+            checks[0].first,
+            ["a: expected 1, found 2", "b: expected 2, found 1"]
+        );
         assert!(!checks[0].agrees());
     }
 
     #[test]
     fn digits_are_grouped_by_three() {
-        assert_eq!([0, 999, -1_000, 1_234_567].map(grouped), ["0", "999", "-1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 999, -1_000, 1_234_567].map(grouped),
+            ["0", "999", "-1,000", "1,234,567"]
+        );
     }
 }

@@ -29,7 +29,8 @@ pub(super) struct ReportRow {
 
 impl ReportRow {
     pub fn is_of(&self, report: &Report) -> bool {
-        (self.node_server_id, self.period_start, self.period_end) == (report.server, report.start, report.end)
+        (self.node_server_id, self.period_start, self.period_end)
+            == (report.server, report.start, report.end)
             && usize::try_from(self.line_count).is_ok_and(|lines| lines == report.lines.len())
     }
 }
@@ -62,7 +63,8 @@ pub(super) struct Snapshot {
     /// Clients and factors (in ten-thousandths) of each server, by ascending id.
     pub clients: HashMap<i32, Vec<(i32, i64)>>,
     pub outbox: i128,
-    /// Rows of usage that no item pays for although the user had an active or a waiting one at that instant.
+    /// Rows of usage that no item pays for although the user had an active or a waiting one at that
+    /// instant.
     pub uncharged: i128,
     usage: Vec<UsageRow>,
     items: Vec<ItemRow>,
@@ -71,7 +73,8 @@ pub(super) struct Snapshot {
 /// Reads it.
 pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snapshot> {
     let reports: Vec<ReportRow> = sqlx::query_as(
-        "/* verify.reports */ select report_id, seq, node_server_id, period_start, period_end, line_count, received_at,
+        "/* verify.reports */ select report_id, seq, node_server_id, period_start, period_end,
+        line_count, received_at,
             billing_run_id
         from telecom.usage_report",
     )
@@ -83,15 +86,18 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
     )
     .fetch_all(&mut **tx)
     .await?;
-    let usage =
-        sqlx::query_as("/* verify.usage */ select * from telecom.user_package_usage").fetch_all(&mut **tx).await?;
+    let usage = sqlx::query_as("/* verify.usage */ select * from telecom.user_package_usage")
+        .fetch_all(&mut **tx)
+        .await?;
     let items = sqlx::query_as(
-        "/* verify.items */ select id, user_id, upload_bytes, download_bytes from telecom.package_queue",
+        "/* verify.items */ select id, user_id, upload_bytes, download_bytes \
+         from telecom.package_queue",
     )
     .fetch_all(&mut **tx)
     .await?;
-    let outbox: i64 =
-        sqlx::query_scalar("/* verify.outbox */ select count(*) from telecom.outbox").fetch_one(&mut **tx).await?;
+    let outbox: i64 = sqlx::query_scalar("/* verify.outbox */ select count(*) from telecom.outbox")
+        .fetch_one(&mut **tx)
+        .await?;
     // Two seconds of tolerance: items are written by other processes, with clocks of their own.
     let uncharged: i64 = sqlx::query_scalar(
         "/* verify.uncharged */ select count(*) from telecom.user_package_usage u
@@ -103,9 +109,19 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
     )
     .fetch_one(&mut **tx)
     .await?;
-    let reports = reports.into_iter().map(|row| (row.report_id, row)).collect();
+    let reports = reports
+        .into_iter()
+        .map(|row| (row.report_id, row))
+        .collect();
     let (outbox, uncharged) = (outbox.into(), uncharged.into());
-    Ok(Snapshot { reports, clients: by_server(clients), outbox, uncharged, usage, items })
+    Ok(Snapshot {
+        reports,
+        clients: by_server(clients),
+        outbox,
+        uncharged,
+        usage,
+        items,
+    })
 }
 
 fn by_server(clients: Vec<(i32, i32, i64)>) -> HashMap<i32, Vec<(i32, i64)>> {
@@ -121,48 +137,93 @@ impl Snapshot {
     pub fn compare_hours(&self, expected: &HashMap<HourKey, Amounts>) -> Vec<Check> {
         let mut found: HashMap<HourKey, Amounts> = HashMap::new();
         for row in &self.usage {
-            let key = (row.user_id, row.node_server_id, row.node_client_id, hour_of(row.bucket_start));
+            let key = (
+                row.user_id,
+                row.node_server_id,
+                row.node_client_id,
+                hour_of(row.bucket_start),
+            );
             add(found.entry(key).or_default(), row.amounts());
         }
-        let names = ["hourly raw upload", "hourly raw download", "hourly billed upload", "hourly billed download"];
+        let names = [
+            "hourly raw upload",
+            "hourly raw download",
+            "hourly billed upload",
+            "hourly billed download",
+        ];
         check::keys(names, expected, &found, |(user, server, client, hour)| {
             let client = client.map_or_else(|| "none".to_owned(), |id| id.to_string());
-            format!("user {user} server {server} client {client} hour {}", hour_text(*hour))
+            format!(
+                "user {user} server {server} client {client} hour {}",
+                hour_text(*hour)
+            )
         })
     }
 
-    /// Counters of package items, and that together with what no package paid for they are all that was billed.
+    /// Counters of package items, and that together with what no package paid for they are all that
+    /// was billed.
     pub fn compare_items(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
         let mut charged: HashMap<Option<i64>, [i128; 2]> = HashMap::new();
         for row in &self.usage {
             let [_, _, upload, download] = row.amounts();
-            add(charged.entry(row.package_queue_id).or_default(), [upload, download]);
+            add(
+                charged.entry(row.package_queue_id).or_default(),
+                [upload, download],
+            );
         }
         let unpaid: i128 = charged.remove(&None).unwrap_or_default().iter().sum();
-        let counters =
-            self.items.iter().map(|item| (Some(item.id), [item.upload_bytes.into(), item.download_bytes.into()]));
+        let counters = self.items.iter().map(|item| {
+            (
+                Some(item.id),
+                [item.upload_bytes.into(), item.download_bytes.into()],
+            )
+        });
         let counters: HashMap<Option<i64>, [i128; 2]> = counters.collect();
         let names = ["packages' upload counters", "packages' download counters"];
-        let mut checks =
-            check::keys(names, &charged, &counters, |item| format!("package item {}", item.unwrap_or_default()));
-        let billed = hours.values().map(|[_, _, upload, download]| upload + download).sum();
+        let mut checks = check::keys(names, &charged, &counters, |item| {
+            format!("package item {}", item.unwrap_or_default())
+        });
+        let billed = hours
+            .values()
+            .map(|[_, _, upload, download]| upload + download)
+            .sum();
         let paid: i128 = counters.values().flatten().sum();
-        checks.push(Check::equal("all counters, and usage without package", billed, paid + unpaid));
+        checks.push(Check::equal(
+            "all counters, and usage without package",
+            billed,
+            paid + unpaid,
+        ));
         checks.push(self.strangers());
         checks
     }
 
     /// Usage that somebody else's package paid for.
     fn strangers(&self) -> Check {
-        let owners: HashMap<i64, Uuid> = self.items.iter().map(|item| (item.id, item.user_id)).collect();
-        let foreign = |row: &&UsageRow| row.package_queue_id.is_some_and(|id| owners.get(&id) != Some(&row.user_id));
-        Check::equal("usage paid by another's package", 0, check::count(self.usage.iter().filter(foreign).count()))
+        let owners: HashMap<i64, Uuid> = self
+            .items
+            .iter()
+            .map(|item| (item.id, item.user_id))
+            .collect();
+        let foreign = |row: &&UsageRow| {
+            row.package_queue_id
+                .is_some_and(|id| owners.get(&id) != Some(&row.user_id))
+        };
+        Check::equal(
+            "usage paid by another's package",
+            0,
+            check::count(self.usage.iter().filter(foreign).count()),
+        )
     }
 }
 
 impl UsageRow {
     fn amounts(&self) -> Amounts {
-        [self.raw_upload_bytes, self.raw_download_bytes, self.billed_upload_bytes, self.billed_download_bytes]
-            .map(i128::from)
+        [
+            self.raw_upload_bytes,
+            self.raw_download_bytes,
+            self.billed_upload_bytes,
+            self.billed_download_bytes,
+        ]
+        .map(i128::from)
     }
 }

@@ -1,8 +1,9 @@
-//! Compares, to the byte, the simulator's account with what was recorded and billed and with what users are shown.
+//! Compares, to the byte, the simulator's account with what was recorded and billed and with what
+//! users are shown.
 //!
-//! What is expected is computed here, from the account and from plain rows; nothing of it is shared with the code
-//! under test. While a simulator is at work, only what has been billed is compared, and what was sent in the last
-//! minutes may be missing; otherwise everything must have arrived.
+//! What is expected is computed here, from the account and from plain rows; nothing of it is shared
+//! with the code under test. While a simulator is at work, only what has been billed is compared,
+//! and what was sent in the last minutes may be missing; otherwise everything must have arrived.
 
 mod api;
 mod billing;
@@ -25,7 +26,8 @@ use super::account::{self, Book};
 use billing::Billing;
 use database::Snapshot;
 
-/// How long a report may be on its way while a simulator is at work: some runs of the billing job, and a retry.
+/// How long a report may be on its way while a simulator is at work: some runs of the billing job,
+/// and a retry.
 const GRACE: TimeDelta = TimeDelta::minutes(4);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -37,8 +39,8 @@ pub struct Settings {
     pub account: PathBuf,
     /// How long to wait until all is equal.
     pub wait: Duration,
-    /// Reports that are not in the account are taken as recorded instead of being a difference: somebody else may
-    /// have sent some.
+    /// Reports that are not in the account are taken as recorded instead of being a difference:
+    /// somebody else may have sent some.
     pub others_allowed: bool,
     /// The API to ask, if any.
     pub api: Option<Api>,
@@ -64,7 +66,9 @@ impl Outcome {
 
     fn first_difference(&self) -> String {
         let differs = self.checks.iter().find(|check| !check.agrees());
-        differs.map(|check| format!("{}: {} of {}", check.what, check.found, check.expected)).unwrap_or_default()
+        differs
+            .map(|check| format!("{}: {} of {}", check.what, check.found, check.expected))
+            .unwrap_or_default()
     }
 }
 
@@ -74,17 +78,23 @@ impl std::fmt::Display for Outcome {
         if self.live {
             writeln!(
                 f,
-                "The simulator is at work: compared is what is billed; the last minutes may still be on their way."
+                "The simulator is at work: compared is what is billed; the last minutes may still \
+                 be on their way."
             )?;
         }
         if self.uncertain > 0 {
             writeln!(
                 f,
-                "{} reports may or may not have arrived; the simulator's next run sends them again.",
+                "{} reports may or may not have arrived; the simulator's next run sends them \
+                 again.",
                 self.uncertain
             )?;
         }
-        let verdict = if self.agrees() { "All of it agrees to the byte." } else { "There are differences." };
+        let verdict = if self.agrees() {
+            "All of it agrees to the byte."
+        } else {
+            "There are differences."
+        };
         writeln!(f, "{verdict}")
     }
 }
@@ -103,7 +113,11 @@ pub async fn verify(
         if outcome.agrees() || began.elapsed() >= settings.wait {
             return Ok(outcome);
         }
-        progress(&format!("not equal yet ({} s): {}", began.elapsed().as_secs(), outcome.first_difference()));
+        progress(&format!(
+            "not equal yet ({} s): {}",
+            began.elapsed().as_secs(),
+            outcome.first_difference()
+        ));
         // No busier than idle: the pipeline needs the processors that it is waited for on.
         tokio::time::sleep(PAUSE.max(looked.elapsed())).await;
     }
@@ -118,18 +132,41 @@ async fn look(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Result<
     let snapshot = database::read(&mut tx).await?;
     // After the rows: a report is in the account before it can be in the database.
     let book = account::read(&settings.account)?;
-    let settled = if live { now - GRACE } else { DateTime::<Utc>::MAX_UTC };
-    let mut look = Look { snapshot, book, settled, checks: Vec::new(), billing: Billing::default() };
+    let settled = if live {
+        now - GRACE
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    };
+    let mut look = Look {
+        snapshot,
+        book,
+        settled,
+        checks: Vec::new(),
+        billing: Billing::default(),
+    };
     look.compare(&mut tx, settings.others_allowed).await?;
     tx.rollback().await?;
     if !live {
-        look.checks.push(Check::equal("outbox messages not sent", 0, look.snapshot.outbox));
+        look.checks.push(Check::equal(
+            "outbox messages not sent",
+            0,
+            look.snapshot.outbox,
+        ));
     }
-    if let Some(api) = settings.api.as_ref().filter(|_| look.checks.iter().all(Check::agrees)) {
-        look.checks.extend(api.compare(&look.billing.hours(), now).await?);
+    if let Some(api) = settings
+        .api
+        .as_ref()
+        .filter(|_| look.checks.iter().all(Check::agrees))
+    {
+        look.checks
+            .extend(api.compare(&look.billing.hours(), now).await?);
     }
     let uncertain = look.book.reports.len().saturating_sub(look.book.sent.len());
-    Ok(Outcome { checks: look.checks, live, uncertain })
+    Ok(Outcome {
+        checks: look.checks,
+        live,
+        uncertain,
+    })
 }
 
 /// One look at everything.
@@ -143,11 +180,16 @@ struct Look {
 }
 
 impl Look {
-    async fn compare(&mut self, tx: &mut Transaction<'static, Postgres>, others_allowed: bool) -> Result<()> {
+    async fn compare(
+        &mut self,
+        tx: &mut Transaction<'static, Postgres>,
+        others_allowed: bool,
+    ) -> Result<()> {
         self.reports();
         let raw = raw::compare(tx, &self.snapshot, &self.book, &mut self.billing).await?;
         if !others_allowed {
-            self.checks.push(Check::equal("reports that nobody sent", 0, raw.others));
+            self.checks
+                .push(Check::equal("reports that nobody sent", 0, raw.others));
         }
         self.checks.extend(raw.checks);
         self.billed_reports();
@@ -155,7 +197,8 @@ impl Look {
         self.checks.extend(self.snapshot.compare_hours(&hours));
         self.checks.extend(self.snapshot.compare_items(&hours));
         let what = "hourly rows without an item though the user had one";
-        self.checks.push(Check::equal(what, 0, self.snapshot.uncharged));
+        self.checks
+            .push(Check::equal(what, 0, self.snapshot.uncharged));
         Ok(())
     }
 
@@ -170,23 +213,39 @@ impl Look {
                         altered.push(format!("report {}", report.id));
                     }
                 }
-                None if self.book.sent.get(&report.id).is_some_and(|at| *at < self.settled) => {
+                None if self
+                    .book
+                    .sent
+                    .get(&report.id)
+                    .is_some_and(|at| *at < self.settled) =>
+                {
                     missing.push(format!("report {}", report.id));
                 }
                 // Uncertain, or on its way.
                 None => {}
             }
         }
-        self.checks.push(Check::some_missing("reports recorded", recorded, missing));
         self.checks
-            .push(Check::some_missing("… with server, period and lines as sent", recorded, altered).of_the_same());
+            .push(Check::some_missing("reports recorded", recorded, missing));
+        self.checks.push(
+            Check::some_missing("… with server, period and lines as sent", recorded, altered)
+                .of_the_same(),
+        );
     }
 
     fn billed_reports(&mut self) {
-        let usage = self.snapshot.reports.iter().filter(|(_, row)| row.line_count > 0);
+        let usage = self
+            .snapshot
+            .reports
+            .iter()
+            .filter(|(_, row)| row.line_count > 0);
         let (billed, not): (Vec<_>, Vec<_>) = usage.partition(|(_, row)| row.run.is_some());
         let settled = not.iter().filter(|(_, row)| row.received_at < self.settled);
         let missing = settled.map(|(id, _)| format!("report {id}")).collect();
-        self.checks.push(Check::some_missing("reports billed", check::count(billed.len()), missing));
+        self.checks.push(Check::some_missing(
+            "reports billed",
+            check::count(billed.len()),
+            missing,
+        ));
     }
 }

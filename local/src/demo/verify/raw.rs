@@ -15,8 +15,8 @@ use crate::demo::report::{Line, Report};
 
 /// Report, user, client.
 type RawKey = (Uuid, Uuid, Option<i32>);
-/// Upload, download, and what both are worth by the frozen factor, in ten-thousandths. Not the number of rows: it is
-/// no promise that lines are not folded.
+/// Upload, download, and what both are worth by the frozen factor, in ten-thousandths. Not the
+/// number of rows: it is no promise that lines are not folded.
 type RawSums = [i128; 3];
 
 #[derive(FromRow)]
@@ -36,8 +36,8 @@ pub(super) struct Raw {
     pub others: i128,
 }
 
-/// Compares raw rows, and adds to `billing` the lines of every report that is billed: the account's, and of reports
-/// that are not in it the rows as they are.
+/// Compares raw rows, and adds to `billing` the lines of every report that is billed: the
+/// account's, and of reports that are not in it the rows as they are.
 pub(super) async fn compare(
     tx: &mut Transaction<'static, Postgres>,
     snapshot: &Snapshot,
@@ -76,7 +76,11 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(snapshot: &'a Snapshot, book: &'a Book, billing: &'a mut Billing) -> Self {
-        let mut others: HashMap<i64, &ReportRow> = snapshot.reports.values().map(|row| (row.seq, row)).collect();
+        let mut others: HashMap<i64, &ReportRow> = snapshot
+            .reports
+            .values()
+            .map(|row| (row.seq, row))
+            .collect();
         let mut expected = HashMap::new();
         for report in &book.reports {
             if let Some(row) = snapshot.reports.get(&report.id) {
@@ -88,7 +92,16 @@ impl<'a> Walk<'a> {
             }
         }
         let (at_hand, sums, differing) = Default::default();
-        Self { snapshot, billing, expected, others, seq: None, at_hand, sums, differing }
+        Self {
+            snapshot,
+            billing,
+            expected,
+            others,
+            seq: None,
+            at_hand,
+            sums,
+            differing,
+        }
     }
 
     fn found(&mut self, row: &RawRow) {
@@ -96,26 +109,43 @@ impl<'a> Walk<'a> {
             if let Some(run) = report.run {
                 let hour = hour_of_period(report.period_start, report.period_end);
                 let key = (row.user_id, report.node_server_id, row.node_client_id, hour);
-                self.billing.add(run, key, row.upload_bytes, row.download_bytes, row.factor);
+                self.billing
+                    .add(run, key, row.upload_bytes, row.download_bytes, row.factor);
             }
             return;
         }
         // Rows of no report at all are under the nil id.
-        let report = self.expected.get(&row.usage_report_seq).map_or(Uuid::nil(), |(report, _)| report.id);
-        let sums = self.at_hand.entry((report, row.user_id, row.node_client_id)).or_default();
-        add(sums, line_sums(row.upload_bytes, row.download_bytes, row.factor));
+        let report = self
+            .expected
+            .get(&row.usage_report_seq)
+            .map_or(Uuid::nil(), |(report, _)| report.id);
+        let sums = self
+            .at_hand
+            .entry((report, row.user_id, row.node_client_id))
+            .or_default();
+        add(
+            sums,
+            line_sums(row.upload_bytes, row.download_bytes, row.factor),
+        );
     }
 
     fn close_report(&mut self) {
         let found = std::mem::take(&mut self.at_hand);
         let report = self.seq.and_then(|seq| self.expected.remove(&seq));
-        let expected = report.map(|(report, _)| raw_of(self.snapshot, report)).unwrap_or_default();
+        let expected = report
+            .map(|(report, _)| raw_of(self.snapshot, report))
+            .unwrap_or_default();
         self.compare(expected, found);
     }
 
     fn compare(&mut self, expected: HashMap<RawKey, RawSums>, found: HashMap<RawKey, RawSums>) {
         let equal = expected == found;
-        for ((sums, differing), side) in self.sums.iter_mut().zip(&mut self.differing).zip([expected, found]) {
+        for ((sums, differing), side) in self
+            .sums
+            .iter_mut()
+            .zip(&mut self.differing)
+            .zip([expected, found])
+        {
             if equal {
                 for values in side.into_values() {
                     add(sums, values);
@@ -141,14 +171,21 @@ impl<'a> Walk<'a> {
             check.expected += expected;
             check.found += found;
         }
-        Raw { checks, others: check::count(self.others.len()) }
+        Raw {
+            checks,
+            others: check::count(self.others.len()),
+        }
     }
 }
 
-/// The client that a line is billed by, and its factor: the one that it names, else the server's with the lowest id;
-/// none and one where the server has none.
+/// The client that a line is billed by, and its factor: the one that it names, else the server's
+/// with the lowest id; none and one where the server has none.
 fn client_of(snapshot: &Snapshot, server: i32, named: Option<i32>) -> (Option<i32>, i64) {
-    let clients = snapshot.clients.get(&server).map(Vec::as_slice).unwrap_or_default();
+    let clients = snapshot
+        .clients
+        .get(&server)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let client = match named {
         Some(id) => clients.iter().find(|(client, _)| *client == id),
         None => clients.iter().min_by_key(|(client, _)| *client),
@@ -160,7 +197,10 @@ fn raw_of(snapshot: &Snapshot, report: &Report) -> HashMap<RawKey, RawSums> {
     let mut sums: HashMap<RawKey, RawSums> = HashMap::new();
     for &Line(user, named, upload, download) in &report.lines {
         let (client, factor) = client_of(snapshot, report.server, named);
-        add(sums.entry((report.id, user, client)).or_default(), line_sums(upload, download, factor));
+        add(
+            sums.entry((report.id, user, client)).or_default(),
+            line_sums(upload, download, factor),
+        );
     }
     sums
 }
@@ -175,6 +215,12 @@ fn bill(billing: &mut Billing, snapshot: &Snapshot, report: &Report, row: &Repor
     let hour = hour_of_period(report.start, report.end);
     for &Line(user, named, upload, download) in &report.lines {
         let (client, factor) = client_of(snapshot, report.server, named);
-        billing.add(run, (user, report.server, client, hour), upload, download, factor);
+        billing.add(
+            run,
+            (user, report.server, client, hour),
+            upload,
+            download,
+            factor,
+        );
     }
 }

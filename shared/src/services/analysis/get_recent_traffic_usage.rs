@@ -1,4 +1,5 @@
-//! `GetRecentTrafficUsage`: a user's traffic over the last day, week or month, as carried and as charged.
+//! `GetRecentTrafficUsage`: a user's traffic over the last day, week or month, as carried and as
+//! charged.
 
 use std::collections::HashMap;
 
@@ -20,7 +21,18 @@ use crate::error::Error;
 use crate::services::{Operation, Processor};
 
 /// How far back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, EnumString, IntoStaticStr, VariantNames)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    JsonSchema,
+    EnumString,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum RecentRange {
@@ -50,7 +62,8 @@ impl Operation for GetRecentTrafficUsage {
 
 /// A time zone by its IANA name.
 pub fn time_zone(name: &str) -> Result<Tz, Error> {
-    name.parse().map_err(|_| Error::parameter("time_zone", "IANA names such as Europe/Berlin, and UTC"))
+    name.parse()
+        .map_err(|_| Error::parameter("time_zone", "IANA names such as Europe/Berlin, and UTC"))
 }
 
 /// Bytes in the half-open interval `[start, end)`.
@@ -66,7 +79,8 @@ pub struct TrafficBucket {
     pub download: i64,
 }
 
-/// Two series over the same buckets, oldest first, without gaps; the last bucket is the current, partial one.
+/// Two series over the same buckets, oldest first, without gaps; the last bucket is the current,
+/// partial one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecentTrafficUsage {
     /// As asked.
@@ -81,7 +95,10 @@ pub struct RecentTrafficUsage {
     pub actually_billed: Vec<TrafficBucket>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands the field over by reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field over by reference"
+)]
 fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(zone.name())
 }
@@ -90,7 +107,8 @@ fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error>
 impl Processor<GetRecentTrafficUsage> for AnalysisService {
     type Output = RecentTrafficUsage;
 
-    #[tracing::instrument(name = "get_recent_traffic_usage", skip_all, fields(range = ?input.range))]
+    #[tracing::instrument(name = "get_recent_traffic_usage", skip_all,
+        fields(range = ?input.range))]
     async fn process(&self, input: GetRecentTrafficUsage) -> Result<RecentTrafficUsage, Error> {
         let now = self.context.now();
         let edges = match input.range {
@@ -98,26 +116,44 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
             RecentRange::Week => daily_edges(now, 7, input.time_zone),
             RecentRange::Month => daily_edges(now, 30, input.time_zone),
         };
-        let usage =
-            db::on_connection(&self.pool, async |connection| usage_by_bucket(connection, input.user_id, &edges).await)
-                .await?;
+        let usage = db::on_connection(&self.pool, async |connection| {
+            usage_by_bucket(connection, input.user_id, &edges).await
+        })
+        .await?;
         let traffic: HashMap<usize, Traffic> = usage.into_iter().collect();
         Ok(RecentTrafficUsage {
             range: input.range,
             time_zone: input.time_zone,
-            raw: series(&edges, |bucket| traffic.get(&bucket).map(|t| (t.raw_upload, t.raw_download))),
+            raw: series(&edges, |bucket| {
+                traffic.get(&bucket).map(|t| (t.raw_upload, t.raw_download))
+            }),
             actually_billed: series(&edges, |bucket| {
-                traffic.get(&bucket).map(|t| (t.billed_upload, t.billed_download))
+                traffic
+                    .get(&bucket)
+                    .map(|t| (t.billed_upload, t.billed_download))
             }),
         })
     }
 }
 
 /// A bucket between each two consecutive edges; one without traffic holds zeros.
-fn series(edges: &[DateTime<Utc>], bytes: impl Fn(usize) -> Option<(i64, i64)>) -> Vec<TrafficBucket> {
+fn series(
+    edges: &[DateTime<Utc>],
+    bytes: impl Fn(usize) -> Option<(i64, i64)>,
+) -> Vec<TrafficBucket> {
     let bucket = |(index, (&start, &end))| {
         let (upload, download) = bytes(index).unwrap_or_default();
-        TrafficBucket { start, end, upload, download }
+        TrafficBucket {
+            start,
+            end,
+            upload,
+            download,
+        }
     };
-    edges.iter().zip(edges.iter().skip(1)).enumerate().map(bucket).collect()
+    edges
+        .iter()
+        .zip(edges.iter().skip(1))
+        .enumerate()
+        .map(bucket)
+        .collect()
 }

@@ -1,4 +1,5 @@
-//! `ListUserNodeStatusHistory`: for each hour, how many of a user's nodes were online, offline and in maintenance.
+//! `ListUserNodeStatusHistory`: for each hour, how many of a user's nodes were online, offline and
+//! in maintenance.
 
 use std::collections::HashMap;
 
@@ -38,13 +39,14 @@ impl Operation for ListUserNodeStatusHistory {
     const ACCESS: Access = Access::User;
 }
 
-/// Hours, oldest first. One of which no status was recorded is missing: nobody knows what it was like.
+/// Hours, oldest first. One of which no status was recorded is missing: nobody knows what it was
+/// like.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UserNodeStatusHistory {
     /// The hours.
     pub hours: Vec<NodeStatusHour>,
-    /// Of each of the nodes, by display order, then id: how long it was in which status, to the second, in the part of
-    /// the range that is over.
+    /// Of each of the nodes, by display order, then id: how long it was in which status, to the
+    /// second, in the part of the range that is over.
     pub availability: Vec<NodeAvailability>,
     /// How many nodes there are. Of more than 1,000 the first are in `availability`.
     pub node_count: i64,
@@ -67,15 +69,23 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
     type Output = UserNodeStatusHistory;
 
     #[tracing::instrument(name = "list_user_node_status_history", skip_all)]
-    async fn process(&self, input: ListUserNodeStatusHistory) -> Result<UserNodeStatusHistory, Error> {
+    async fn process(
+        &self,
+        input: ListUserNodeStatusHistory,
+    ) -> Result<UserNodeStatusHistory, Error> {
         let now = self.context.now();
         let range = TimeRange::asked(input.start, input.end, now)?;
         let past = range.past(now);
         db::read_tx(&self.pool, async |tx| {
             let hours = node_status_hours(tx, input.user_id, range.start, range.end).await?;
             let (clients, node_count) = user_clients(tx, input.user_id, MAX_CLIENTS).await?;
-            let times = status_times(tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
-            Ok(UserNodeStatusHistory { hours, availability: by_client(&clients, &times), node_count })
+            let times =
+                status_times(tx, Servers::OfUser(input.user_id), past.start, past.end).await?;
+            Ok(UserNodeStatusHistory {
+                hours,
+                availability: by_client(&clients, &times),
+                node_count,
+            })
         })
         .await
     }
@@ -86,7 +96,11 @@ fn by_client(clients: &[(i32, i32)], times: &[(i32, StatusTimes)]) -> Vec<NodeAv
     let of_server: HashMap<i32, StatusTimes> = times.iter().copied().collect();
     let of_client = |&(node_client_id, server): &(i32, i32)| {
         let times = *of_server.get(&server)?;
-        Some(NodeAvailability { node_client_id, times, availability: times.availability() })
+        Some(NodeAvailability {
+            node_client_id,
+            times,
+            availability: times.availability(),
+        })
     };
     clients.iter().filter_map(of_client).collect()
 }

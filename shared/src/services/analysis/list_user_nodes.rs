@@ -27,7 +27,11 @@ pub struct ListUserNodes {
 
 impl ListUserNodes {
     /// What the list allows. An app shows all nodes: hardly a fleet needs a second page.
-    pub const BOUNDS: PageBounds = PageBounds { default_limit: 1_000, max_limit: 1_000, max_offset: 1_000_000 };
+    pub const BOUNDS: PageBounds = PageBounds {
+        default_limit: 1_000,
+        max_limit: 1_000,
+        max_offset: 1_000_000,
+    };
 }
 
 impl Operation for ListUserNodes {
@@ -51,7 +55,10 @@ impl Processor<ListUserNodes> for AnalysisService {
     #[tracing::instrument(name = "list_user_nodes", skip_all)]
     async fn process(&self, input: ListUserNodes) -> Result<UserNodes, Error> {
         let page = ListUserNodes::BOUNDS.page(input.limit, input.offset)?;
-        let (nodes, total) = db::read_tx(&self.pool, async |tx| user_nodes(tx, input.user_id, page).await).await?;
+        let (nodes, total) = db::read_tx(&self.pool, async |tx| {
+            user_nodes(tx, input.user_id, page).await
+        })
+        .await?;
         Ok(UserNodes { nodes, total })
     }
 }

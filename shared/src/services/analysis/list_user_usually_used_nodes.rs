@@ -29,7 +29,11 @@ pub struct ListUserUsuallyUsedNodes {
 
 impl ListUserUsuallyUsedNodes {
     /// What the list allows; it has one page.
-    pub const BOUNDS: PageBounds = PageBounds { default_limit: 20, max_limit: 100, max_offset: 0 };
+    pub const BOUNDS: PageBounds = PageBounds {
+        default_limit: 20,
+        max_limit: 100,
+        max_offset: 0,
+    };
 }
 
 impl Operation for ListUserUsuallyUsedNodes {
@@ -49,7 +53,10 @@ impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
     type Output = UserUsuallyUsedNodes;
 
     #[tracing::instrument(name = "list_user_usually_used_nodes", skip_all)]
-    async fn process(&self, input: ListUserUsuallyUsedNodes) -> Result<UserUsuallyUsedNodes, Error> {
+    async fn process(
+        &self,
+        input: ListUserUsuallyUsedNodes,
+    ) -> Result<UserUsuallyUsedNodes, Error> {
         let page = ListUserUsuallyUsedNodes::BOUNDS.page(input.limit, None)?;
         // Usage is kept by the hour: the current one is in, and so is the one of 30 days ago.
         let end = hour_of(self.context.now()) + TimeDelta::hours(1);

@@ -8,8 +8,12 @@ mod list_user_usually_used_nodes;
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-pub use get_recent_traffic_usage::{GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone};
-pub use list_user_node_status_history::{ListUserNodeStatusHistory, NodeAvailability, UserNodeStatusHistory};
+pub use get_recent_traffic_usage::{
+    GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone,
+};
+pub use list_user_node_status_history::{
+    ListUserNodeStatusHistory, NodeAvailability, UserNodeStatusHistory,
+};
 pub use list_user_nodes::{ListUserNodes, UserNodes};
 pub use list_user_usually_used_nodes::{ListUserUsuallyUsedNodes, UserUsuallyUsedNodes};
 

@@ -1,4 +1,5 @@
-//! `BillTrafficJob`: claims unbilled reports, folds and bills them, and publishes what users are charged.
+//! `BillTrafficJob`: claims unbilled reports, folds and bills them, and publishes what users are
+//! charged.
 
 use std::time::Instant;
 
@@ -17,10 +18,17 @@ use crate::services::outbox::{self, Outbox};
 use crate::telemetry;
 
 /// What the first transaction of a run claims: billed within a fraction of a second.
-const FIRST_CLAIM: Claim = Claim { reports: 625, lines: 9_375 };
+const FIRST_CLAIM: Claim = Claim {
+    reports: 625,
+    lines: 9_375,
+};
 /// The most that one transaction claims: bounds memory, and how long a claim is held.
-const LARGEST_CLAIM: Claim = Claim { reports: 10_000, lines: 150_000 };
-/// Events packed into one message: SQS bills per 64 KiB and per request, and the consumer's work is per message.
+const LARGEST_CLAIM: Claim = Claim {
+    reports: 10_000,
+    lines: 150_000,
+};
+/// Events packed into one message: SQS bills per 64 KiB and per request, and the consumer's work is
+/// per message.
 const EVENTS_PER_MESSAGE: usize = 1_000;
 
 /// The job.
@@ -45,7 +53,10 @@ impl Claim {
 
     /// A quarter of it, but at least one report; `None` if it cannot be less.
     fn smaller(self) -> Option<Self> {
-        (self.reports > 1).then(|| Self { reports: (self.reports / 4).max(1), lines: (self.lines / 4).max(1) })
+        (self.reports > 1).then(|| Self {
+            reports: (self.reports / 4).max(1),
+            lines: (self.lines / 4).max(1),
+        })
     }
 }
 
@@ -73,7 +84,8 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
         let billed = self.bill(run).await;
         // After a failure, too: then more than ever it must be known how long reports wait.
         if let Err(error) = self.measure_lag().await {
-            tracing::warn!(%error, cause = error.cause(), "the age of the oldest unbilled report is not known");
+            tracing::warn!(%error, cause = error.cause(),
+                "the age of the oldest unbilled report is not known");
         }
         billed
     }
@@ -81,8 +93,10 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
 
 impl TelecomCronExecutor {
     async fn measure_lag(&self) -> Result<(), Error> {
-        let oldest =
-            db::on_connection(&self.pool, async |connection| billing::oldest_unbilled(connection).await).await?;
+        let oldest = db::on_connection(&self.pool, async |connection| {
+            billing::oldest_unbilled(connection).await
+        })
+        .await?;
         let age = oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds());
         telemetry::measure("UnbilledAgeSeconds", age);
         Ok(())
@@ -94,14 +108,21 @@ impl TelecomCronExecutor {
         while !run.deadline_is_near() {
             let began = Instant::now();
             let step = match run.at_most_a_third(self.bill_some(claim)).await {
-                Err(error) if error.is_overflow() || error.kind() == ErrorKind::DeadlineExceeded => {
-                    // Together they are more than can be counted, or than the database bills in time.
+                Err(error)
+                    if error.is_overflow() || error.kind() == ErrorKind::DeadlineExceeded =>
+                {
+                    // Together they are more than can be counted, or than the database bills in
+                    // time.
                     match claim.smaller() {
                         Some(smaller) => claim = smaller,
                         None if billed.reports > 0 => break,
                         None => return Err(error),
                     }
-                    tracing::warn!(reports = claim.reports, lines = claim.lines, "claims are smaller from here on");
+                    tracing::warn!(
+                        reports = claim.reports,
+                        lines = claim.lines,
+                        "claims are smaller from here on"
+                    );
                     continue;
                 }
                 step => step?,
@@ -132,23 +153,37 @@ struct Step {
 impl TelecomCronExecutor {
     /// One transaction: a claim, its fold, and the messages that say so.
     async fn bill_some(&self, claim: Claim) -> Result<Step, Error> {
-        db::write_tx(&self.pool, "bill_traffic", async |tx| self.claim_and_fold(tx, claim).await).await
+        db::write_tx(&self.pool, "bill_traffic", async |tx| {
+            self.claim_and_fold(tx, claim).await
+        })
+        .await
     }
 
     async fn claim_and_fold(&self, tx: &mut Connection, claim: Claim) -> Result<Step, Error> {
         let (run_id, now) = (self.context.ids.next_id(), self.context.now());
         let reports = billing::claim_reports(tx, run_id, claim.reports, claim.lines).await?;
         if reports.is_empty() {
-            return Ok(Step { reports: 0, events: 0, messages: Vec::new() });
+            return Ok(Step {
+                reports: 0,
+                events: 0,
+                messages: Vec::new(),
+            });
         }
         let mut usage = billing::fold_usage(tx, &reports).await?;
         billing::insert_run(tx, run_id, now, reports.len(), &usage).await?;
-        // By user: the messages of a run share at most a user, and their consumers hardly ever a lock.
+        // By user: the messages of a run share at most a user, and their consumers hardly ever a
+        // lock.
         usage.sort_unstable_by_key(|(key, _)| *key);
         let events = usage.iter().map(event).collect::<Result<Vec<_>, _>>()?;
         let outbox = Outbox::new(&self.context, now);
-        let messages = outbox.write_billing(tx, run_id, events.chunks(EVENTS_PER_MESSAGE)).await?;
-        Ok(Step { reports: reports.len(), events: events.len(), messages })
+        let messages = outbox
+            .write_billing(tx, run_id, events.chunks(EVENTS_PER_MESSAGE))
+            .await?;
+        Ok(Step {
+            reports: reports.len(),
+            events: events.len(),
+            messages,
+        })
     }
 }
 

@@ -10,7 +10,8 @@ use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
 use crate::services::Processor;
 
-/// Days of partitions that there always are, today included: the job may fail for a week before anybody notices.
+/// Days of partitions that there always are, today included: the job may fail for a week before
+/// anybody notices.
 pub const DAYS_AHEAD: i32 = 8;
 /// Rows deleted in one statement.
 const BATCH: i64 = 5_000;
@@ -47,17 +48,26 @@ impl Processor<MaintainStorageJob> for TelecomCronExecutor {
     type Output = Maintained;
 
     #[tracing::instrument(name = "maintain_storage", skip_all)]
-    async fn process(&self, MaintainStorageJob(run): MaintainStorageJob) -> Result<Maintained, Error> {
-        db::on_connection(&self.pool, async |connection| self.maintain(connection, run).await).await
+    async fn process(
+        &self,
+        MaintainStorageJob(run): MaintainStorageJob,
+    ) -> Result<Maintained, Error> {
+        db::on_connection(&self.pool, async |connection| {
+            self.maintain(connection, run).await
+        })
+        .await
     }
 }
 
 impl TelecomCronExecutor {
     async fn maintain(&self, connection: &mut Connection, run: Run) -> Result<Maintained, Error> {
         let today = self.context.now().date_naive();
-        let kept = Days::new(u64::try_from(self.config.retention.traffic_usage_days).map_err(Error::internal)?);
+        let kept = Days::new(
+            u64::try_from(self.config.retention.traffic_usage_days).map_err(Error::internal)?,
+        );
         let mut done = Maintained {
-            partitions_created: maintenance::create_partitions(connection, today, DAYS_AHEAD).await?,
+            partitions_created: maintenance::create_partitions(connection, today, DAYS_AHEAD)
+                .await?,
             partitions_dropped: maintenance::drop_partitions(connection, today - kept).await?,
             ..Maintained::default()
         };
@@ -65,7 +75,12 @@ impl TelecomCronExecutor {
         Ok(done)
     }
 
-    async fn forget_ids(&self, connection: &mut Connection, done: &mut Maintained, run: Run) -> Result<(), Error> {
+    async fn forget_ids(
+        &self,
+        connection: &mut Connection,
+        done: &mut Maintained,
+        run: Run,
+    ) -> Result<(), Error> {
         let now = self.context.now();
         let before = now - TimeDelta::days(self.config.retention.dedup_days.into());
         let usage_before = now - TimeDelta::days(self.config.retention.usage_days.into());
@@ -74,8 +89,10 @@ impl TelecomCronExecutor {
             let batches = maintenance::delete_batches(connection, before, BATCH).await?;
             let runs = maintenance::delete_billing_runs(connection, before, BATCH).await?;
             let usage = maintenance::delete_usage(connection, usage_before, BATCH).await?;
-            let accepted = maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;
-            let quarantined = maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
+            let accepted =
+                maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;
+            let quarantined =
+                maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
             done.reports_deleted += reports;
             done.batches_deleted += batches;
             done.runs_deleted += runs;
@@ -84,7 +101,10 @@ impl TelecomCronExecutor {
             done.quarantined_deleted += quarantined;
             let audit = audit::delete(connection, now - TimeDelta::days(KEPT_DAYS), BATCH).await?;
             done.audit_deleted += audit;
-            if [reports, batches, runs, usage, accepted, quarantined, audit].iter().all(|deleted| *deleted == 0) {
+            if [reports, batches, runs, usage, accepted, quarantined, audit]
+                .iter()
+                .all(|deleted| *deleted == 0)
+            {
                 break;
             }
         }

@@ -1,7 +1,7 @@
 //! `TelecomCronExecutor`: the scheduled jobs, a [`Processor`](super::Processor) each.
 //!
-//! A job that runs twice, at once or late does no harm, works in bounded batches, stops before its deadline and
-//! says how far it came.
+//! A job that runs twice, at once or late does no harm, works in bounded batches, stops before its
+//! deadline and says how far it came.
 
 pub mod bill_traffic;
 pub mod maintain_storage;
@@ -42,11 +42,14 @@ impl Run {
     /// A run that ends after `time`; none: it may take as long as it needs.
     #[must_use]
     pub fn within(time: Option<Duration>) -> Self {
-        Self { deadline: time.and_then(|time| Instant::now().checked_add(time.saturating_sub(Self::MARGIN))) }
+        Self {
+            deadline: time
+                .and_then(|time| Instant::now().checked_add(time.saturating_sub(Self::MARGIN))),
+        }
     }
 
-    /// Does `work` again while the database is out of reach or busy, after a pause that grows, until the deadline is near:
-    /// for a job whose next run does not make up for this one.
+    /// Does `work` again while the database is out of reach or busy, after a pause that grows,
+    /// until the deadline is near: for a job whose next run does not make up for this one.
     pub async fn retry_outages<T, F, Fut>(self, name: &'static str, work: F) -> Result<T, Error>
     where
         F: FnMut() -> Fut,
@@ -58,33 +61,49 @@ impl Run {
             .with_max_times(MOST_RETRIES);
         work.retry(backoff)
             .when(|error| error.kind() == ErrorKind::Unavailable && !self.deadline_is_near())
-            .notify(|error, after| tracing::warn!(job = name, cause = error.cause(), ?after, "job retried"))
+            .notify(|error, after| {
+                tracing::warn!(job = name, cause = error.cause(), ?after, "job retried")
+            })
             .await
     }
 
-    /// Does a step in at most a third of the time that is left, or gives it up: a smaller step may follow.
-    pub async fn at_most_a_third<T>(&self, step: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        deadline::within(self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()) / 3), step)
-            .await
+    /// Does a step in at most a third of the time that is left, or gives it up: a smaller step may
+    /// follow.
+    pub async fn at_most_a_third<T>(
+        &self,
+        step: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        deadline::within(
+            self.deadline
+                .map(|deadline| deadline.saturating_duration_since(Instant::now()) / 3),
+            step,
+        )
+        .await
     }
 
     /// Whether so much time is left.
     #[must_use]
     pub fn has_time_for(&self, time: Duration) -> bool {
-        self.deadline.is_none_or(|deadline| Instant::now() + time < deadline)
+        self.deadline
+            .is_none_or(|deadline| Instant::now() + time < deadline)
     }
 
     /// The first half of the time that is left: for work that must leave time for other work.
     #[must_use]
     pub fn first_half(&self) -> Self {
         let now = Instant::now();
-        Self { deadline: self.deadline.map(|deadline| now + deadline.saturating_duration_since(now) / 2) }
+        Self {
+            deadline: self
+                .deadline
+                .map(|deadline| now + deadline.saturating_duration_since(now) / 2),
+        }
     }
 
     /// Whether another step might not finish in time.
     #[must_use]
     pub fn deadline_is_near(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 }
 
@@ -100,15 +119,30 @@ pub struct TelecomCronExecutor {
 impl TelecomCronExecutor {
     /// Over a database and a publisher that reaches what the job sends to.
     #[must_use]
-    pub fn new(pool: PgPool, publisher: Publisher, context: Context, config: TelecomConfig) -> Self {
-        Self { pool, publisher, context, config }
+    pub fn new(
+        pool: PgPool,
+        publisher: Publisher,
+        context: Context,
+        config: TelecomConfig,
+    ) -> Self {
+        Self {
+            pool,
+            publisher,
+            context,
+            config,
+        }
     }
 }
 
 #[async_trait]
 impl FromApp for TelecomCronExecutor {
     async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(app.database()?, app.publisher().await, app.context(), app.config()?))
+        Ok(Self::new(
+            app.database()?,
+            app.publisher().await,
+            app.context(),
+            app.config()?,
+        ))
     }
 }
 
@@ -121,7 +155,11 @@ mod tests {
         let mut tries = 0;
         let work = || {
             tries += 1;
-            std::future::ready(if tries <= failures { Err(error()) } else { Ok(()) })
+            std::future::ready(if tries <= failures {
+                Err(error())
+            } else {
+                Ok(())
+            })
         };
         let _ = run.retry_outages("a job", work).await;
         tries
@@ -132,6 +170,9 @@ mod tests {
         let outage = || Error::unavailable("out of reach");
         assert_eq!(tries(Run::default(), 1, outage).await, 2);
         assert_eq!(tries(Run::within(Some(Duration::ZERO)), 1, outage).await, 1);
-        assert_eq!(tries(Run::default(), 1, || Error::internal("a fault of ours")).await, 1);
+        assert_eq!(
+            tries(Run::default(), 1, || Error::internal("a fault of ours")).await,
+            1
+        );
     }
 }

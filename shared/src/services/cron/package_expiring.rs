@@ -1,5 +1,5 @@
-//! `PackageExpiringJob`: announces items whose time is over, consumes those that stayed active although they ran out, and
-//! starts waiting items of users who have no active one.
+//! `PackageExpiringJob`: announces items whose time is over, consumes those that stayed active
+//! although they ran out, and starts waiting items of users who have no active one.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -24,7 +24,8 @@ pub struct PackageExpiringJob(pub Run);
 /// How far the job came.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Expired {
-    /// Items consumed that were still marked as expiring: their event was lost or is late, or their quota was lowered.
+    /// Items consumed that were still marked as expiring: their event was lost or is late, or their
+    /// quota was lowered.
     pub consumed: usize,
     /// Items announced as expiring.
     pub expiring: usize,
@@ -37,8 +38,8 @@ pub struct Expired {
 /// What one transaction of the job does.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Consumes items that are marked as expiring, with ids after this one. First, so that it leaves those alone that this
-    /// run marks: their event is on its way.
+    /// Consumes items that are marked as expiring, with ids after this one. First, so that it
+    /// leaves those alone that this run marks: their event is on its way.
     ConsumeMarked { after: i64 },
     /// Marks and announces items whose time is over, and activates items of users who have none.
     MarkAndActivate,
@@ -61,11 +62,18 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
         let mut next = Some(Step::ConsumeMarked { after: 0 });
         let mut unsent = Vec::new();
         while let Some(step) = next.filter(|_| !run.deadline_is_near()) {
-            let work = db::write_tx(&self.pool, "expire_packages", async |tx| self.expire_some(tx, step).await);
+            let work = db::write_tx(&self.pool, "expire_packages", async |tx| {
+                self.expire_some(tx, step).await
+            });
             // Users wait for the next step, and nothing in it depends on what the last one sends.
-            let (done, _) = tokio::join!(work, outbox::send(&self.pool, &self.publisher, std::mem::take(&mut unsent)));
+            let (done, _) = tokio::join!(
+                work,
+                outbox::send(&self.pool, &self.publisher, std::mem::take(&mut unsent))
+            );
             // Another run has the lock: what it leaves is left here, too.
-            let Some(done) = done? else { return Ok(expired) };
+            let Some(done) = done? else {
+                return Ok(expired);
+            };
             expired.consumed += done.expired.consumed;
             expired.expiring += done.expired.expiring;
             expired.activated += done.expired.activated;
@@ -81,7 +89,8 @@ impl TelecomCronExecutor {
     /// One step; `None` if another run has the lock.
     async fn expire_some(&self, tx: &mut Connection, step: Step) -> Result<Option<Done>, Error> {
         let mut outbox = Outbox::new(&self.context, self.context.now());
-        // Two runs would both find the same waiting users, and one of them break on the other's activation.
+        // Two runs would both find the same waiting users, and one of them break on the other's
+        // activation.
         if !db::try_job_lock(tx, "expire_packages").await? {
             return Ok(None);
         }
@@ -89,7 +98,11 @@ impl TelecomCronExecutor {
             Step::ConsumeMarked { after } => self.consume_marked(tx, &mut outbox, after).await?,
             Step::MarkAndActivate => self.mark_and_activate(tx, &mut outbox).await?,
         };
-        Ok(Some(Done { expired, messages: outbox.write(tx).await?, next }))
+        Ok(Some(Done {
+            expired,
+            messages: outbox.write(tx).await?,
+            next,
+        }))
     }
 
     async fn consume_marked(
@@ -98,17 +111,37 @@ impl TelecomCronExecutor {
         outbox: &mut Outbox<'_>,
         after: i64,
     ) -> Result<(Expired, Option<Step>), Error> {
-        let marked: Vec<i64> =
-            package_queue::lock_expiring(tx, after, BATCH).await?.iter().map(|item| item.id).collect();
-        let Some(&last) = marked.last() else { return Ok((Expired::default(), Some(Step::MarkAndActivate))) };
+        let marked: Vec<i64> = package_queue::lock_expiring(tx, after, BATCH)
+            .await?
+            .iter()
+            .map(|item| item.id)
+            .collect();
+        let Some(&last) = marked.last() else {
+            return Ok((Expired::default(), Some(Step::MarkAndActivate)));
+        };
         let moved = move_on(tx, outbox, &marked, self.context.now()).await?;
-        let left: Vec<i64> = marked.iter().copied().filter(|item| !moved.consumed.contains(item)).collect();
+        let left: Vec<i64> = marked
+            .iter()
+            .copied()
+            .filter(|item| !moved.consumed.contains(item))
+            .collect();
         if !left.is_empty() {
             package_queue::unmark_expiring(tx, &left).await?;
         }
-        let expired = Expired { consumed: moved.consumed.len(), activated: moved.activated, ..Expired::default() };
+        let expired = Expired {
+            consumed: moved.consumed.len(),
+            activated: moved.activated,
+            ..Expired::default()
+        };
         let is_last = marked.len() < BATCH_FULL;
-        Ok((expired, Some(if is_last { Step::MarkAndActivate } else { Step::ConsumeMarked { after: last } })))
+        Ok((
+            expired,
+            Some(if is_last {
+                Step::MarkAndActivate
+            } else {
+                Step::ConsumeMarked { after: last }
+            }),
+        ))
     }
 
     async fn mark_and_activate(
@@ -126,7 +159,11 @@ impl TelecomCronExecutor {
         let activated = activate(tx, outbox, waiting, now).await?.activated.len();
         // Waiting items that are locked are found again and again: they are no reason to go on.
         let goes_on = may_be_more && (!expiring.is_empty() || activated > 0);
-        let expired = Expired { expiring: expiring.len(), activated, ..Expired::default() };
+        let expired = Expired {
+            expiring: expiring.len(),
+            activated,
+            ..Expired::default()
+        };
         Ok((expired, goes_on.then_some(Step::MarkAndActivate)))
     }
 }

@@ -1,5 +1,5 @@
-//! `ReconcileUsageJob`: compares what was accepted, recorded and charged, and reports what does not agree. It changes none
-//! of these numbers.
+//! `ReconcileUsageJob`: compares what was accepted, recorded and charged, and reports what does not
+//! agree. It changes none of these numbers.
 
 use std::time::Duration;
 
@@ -28,7 +28,11 @@ const RECENT: TimeDelta = TimeDelta::hours(48);
 /// How long messages of a billing run may be under way before what they carry is missed.
 const UNDER_WAY: TimeDelta = TimeDelta::hours(1);
 /// Hours, items and runs in one step.
-const PAGE: Page = Page { hours: 24, items: 500, runs: 5 };
+const PAGE: Page = Page {
+    hours: 24,
+    items: 500,
+    runs: 5,
+};
 /// The longest that a step may take before it is tried in halves: it holds a snapshot.
 const STEP: Duration = Duration::from_secs(30);
 /// Drifts that are looked at again in every run.
@@ -66,11 +70,21 @@ impl Processor<ReconcileUsageJob> for TelecomCronExecutor {
     type Output = Reconciled;
 
     #[tracing::instrument(name = "reconcile_usage", skip_all)]
-    async fn process(&self, ReconcileUsageJob(run): ReconcileUsageJob) -> Result<Reconciled, Error> {
-        let (checked_from, cursors) = db::on_connection(&self.pool, async |c| reconciliation::state(c).await).await?;
+    async fn process(
+        &self,
+        ReconcileUsageJob(run): ReconcileUsageJob,
+    ) -> Result<Reconciled, Error> {
+        let (checked_from, cursors) =
+            db::on_connection(&self.pool, async |c| reconciliation::state(c).await).await?;
         let bounds = Bounds::at(self.context.now(), checked_from, &self.config.retention);
         let done = Reconciled::default();
-        let mut reconciliation = Reconciliation { executor: self, run, bounds, done, has_drifts: false };
+        let mut reconciliation = Reconciliation {
+            executor: self,
+            run,
+            bounds,
+            done,
+            has_drifts: false,
+        };
         reconciliation.check_all(cursors).await?;
         let mut done = reconciliation.done;
         done.drifts = db::on_connection(&self.pool, async |c| usage_drift::count(c).await).await?;
@@ -85,7 +99,8 @@ struct Page {
     runs: i64,
 }
 
-/// What can be checked: nothing that retention may have deleted in part, and nothing that is still under way.
+/// What can be checked: nothing that retention may have deleted in part, and nothing that is still
+/// under way.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     now: DateTime<Utc>,
@@ -144,20 +159,30 @@ struct Reconciliation<'e> {
 impl Reconciliation<'_> {
     async fn check_all(&mut self, mut rotation: Cursors) -> Result<(), Error> {
         let recent_until = self.run.first_half();
-        let known =
-            db::on_connection(&self.executor.pool, async |c| usage_drift::drifting(c, MOST_KNOWN).await).await?;
+        let known = db::on_connection(&self.executor.pool, async |c| {
+            usage_drift::drifting(c, MOST_KNOWN).await
+        })
+        .await?;
         self.has_drifts = known.iter().any(|keys| !keys.is_empty());
         for keys in known {
             self.check(keys, recent_until).await?;
         }
-        let swept = self.sweep(Scope::Recent, &mut Cursors::default(), recent_until).await?;
+        let swept = self
+            .sweep(Scope::Recent, &mut Cursors::default(), recent_until)
+            .await?;
         self.done.rotated = self.sweep(Scope::All, &mut rotation, self.run).await?;
         self.done.complete = swept && self.done.unchecked == 0;
         Ok(())
     }
 
-    /// Checks a page of each subject in turn, newest first, and returns whether all came to their end.
-    async fn sweep(&mut self, scope: Scope, cursors: &mut Cursors, until: Run) -> Result<bool, Error> {
+    /// Checks a page of each subject in turn, newest first, and returns whether all came to their
+    /// end.
+    async fn sweep(
+        &mut self,
+        scope: Scope,
+        cursors: &mut Cursors,
+        until: Run,
+    ) -> Result<bool, Error> {
         let mut left = vec![Subject::Hours, Subject::Runs, Subject::Items];
         while !left.is_empty() {
             for subject in left.clone() {
@@ -172,31 +197,56 @@ impl Reconciliation<'_> {
                 *cursors = next;
             }
             if scope == Scope::All {
-                db::on_connection(&self.executor.pool, async |c| reconciliation::set_cursors(c, cursors).await).await?;
+                db::on_connection(&self.executor.pool, async |c| {
+                    reconciliation::set_cursors(c, cursors).await
+                })
+                .await?;
             }
         }
         Ok(true)
     }
 
     async fn page(&self, subject: Subject, scope: Scope, cursors: &Cursors) -> Result<Keys, Error> {
-        let Bounds { now, hours_from, hours_to, runs_from, .. } = self.bounds;
+        let Bounds {
+            now,
+            hours_from,
+            hours_to,
+            runs_from,
+            ..
+        } = self.bounds;
         let recent = now - RECENT;
-        let since = |from: DateTime<Utc>| if scope == Scope::Recent { recent.max(from) } else { from };
-        let (item, run) = (cursors.item.unwrap_or(i64::MAX), cursors.run.unwrap_or(Uuid::max()));
+        let since = |from: DateTime<Utc>| {
+            if scope == Scope::Recent {
+                recent.max(from)
+            } else {
+                from
+            }
+        };
+        let (item, run) = (
+            cursors.item.unwrap_or(i64::MAX),
+            cursors.run.unwrap_or(Uuid::max()),
+        );
         db::on_connection(&self.executor.pool, async |c| match (subject, scope) {
             (Subject::Hours, _) => Ok(hours_below(cursors.hour, since(hours_from), hours_to)),
             (Subject::Runs, _) => {
-                reconciliation::billing_runs(c, since(runs_from), now, run, PAGE.runs).await.map(Keys::Runs)
+                reconciliation::billing_runs(c, since(runs_from), now, run, PAGE.runs)
+                    .await
+                    .map(Keys::Runs)
             }
             (Subject::Items, Scope::Recent) => {
-                reconciliation::recent_items(c, recent, now, item, PAGE.items).await.map(Keys::Items)
+                reconciliation::recent_items(c, recent, now, item, PAGE.items)
+                    .await
+                    .map(Keys::Items)
             }
-            (Subject::Items, Scope::All) => reconciliation::all_items(c, item, PAGE.items).await.map(Keys::Items),
+            (Subject::Items, Scope::All) => reconciliation::all_items(c, item, PAGE.items)
+                .await
+                .map(Keys::Items),
         })
         .await
     }
 
-    /// Checks `keys`, in halves where they take too long together, and returns whether there was time for it.
+    /// Checks `keys`, in halves where they take too long together, and returns whether there was
+    /// time for it.
     async fn check(&mut self, keys: Keys, until: Run) -> Result<bool, Error> {
         let mut parts = vec![keys];
         while let Some(keys) = parts.pop() {
@@ -206,16 +256,21 @@ impl Reconciliation<'_> {
             if until.deadline_is_near() || self.done.published >= MOST_PUBLISHED {
                 return Ok(false);
             }
-            match until.at_most_a_third(deadline::within(Some(STEP), self.find(&keys))).await {
+            match until
+                .at_most_a_third(deadline::within(Some(STEP), self.find(&keys)))
+                .await
+            {
                 Ok(found) => self.report(&keys, &found).await?,
-                Err(error) if error.kind() == ErrorKind::DeadlineExceeded => match keys.clone().halves() {
-                    Some((first, second)) => parts.extend([second, first]),
-                    None if until.deadline_is_near() => return Ok(false),
-                    None => {
-                        tracing::error!(?keys, "cannot be checked in the time of a step");
-                        self.done.unchecked += 1;
+                Err(error) if error.kind() == ErrorKind::DeadlineExceeded => {
+                    match keys.clone().halves() {
+                        Some((first, second)) => parts.extend([second, first]),
+                        None if until.deadline_is_near() => return Ok(false),
+                        None => {
+                            tracing::error!(?keys, "cannot be checked in the time of a step");
+                            self.done.unchecked += 1;
+                        }
                     }
-                },
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -227,8 +282,11 @@ impl Reconciliation<'_> {
         let bounds = self.bounds;
         db::read_tx(&self.executor.pool, async |tx| match keys {
             Keys::Hours(hours) => {
-                let hours: Vec<DateTime<Utc>> =
-                    hours.iter().copied().filter(|hour| *hour >= bounds.hours_from).collect();
+                let hours: Vec<DateTime<Utc>> = hours
+                    .iter()
+                    .copied()
+                    .filter(|hour| *hour >= bounds.hours_from)
+                    .collect();
                 let mut found = reconciliation::hours(tx, &hours).await?;
                 found.extend(reconciliation::uncharged(tx, &hours).await?);
                 Ok(found)
@@ -236,7 +294,10 @@ impl Reconciliation<'_> {
             Keys::Items(items) => reconciliation::items(tx, items, bounds.items_from).await,
             Keys::Runs(runs) => {
                 let mut found = reconciliation::runs(tx, runs, bounds.runs_from).await?;
-                found.extend(reconciliation::applied(tx, runs, bounds.applied_from, bounds.applied_to).await?);
+                found.extend(
+                    reconciliation::applied(tx, runs, bounds.applied_from, bounds.applied_to)
+                        .await?,
+                );
                 Ok(found)
             }
         })
@@ -245,7 +306,9 @@ impl Reconciliation<'_> {
 
     /// Records what the check of `keys` found, and publishes what is new or changed.
     async fn report(&mut self, keys: &Keys, found: &[Drift]) -> Result<(), Error> {
-        let TelecomCronExecutor { pool, publisher, .. } = self.executor;
+        let TelecomCronExecutor {
+            pool, publisher, ..
+        } = self.executor;
         self.has_drifts |= !found.is_empty();
         if self.has_drifts {
             let work = async |tx: &mut Connection| self.record(tx, keys, found).await;
@@ -262,12 +325,18 @@ impl Reconciliation<'_> {
         Ok(())
     }
 
-    async fn record(&self, tx: &mut Connection, keys: &Keys, found: &[Drift]) -> Result<Vec<OutboxMessage>, Error> {
+    async fn record(
+        &self,
+        tx: &mut Connection,
+        keys: &Keys,
+        found: &[Drift],
+    ) -> Result<Vec<OutboxMessage>, Error> {
         let now = self.bounds.now;
         let changed = usage_drift::record(tx, keys, found, now).await?;
         let mut outbox = Outbox::new(&self.executor.context, now);
         for drift in &changed {
-            tracing::error!(kind = %drift.kind, key = ?drift.key, difference = ?drift.difference, "usage drifted");
+            tracing::error!(kind = %drift.kind, key = ?drift.key, difference = ?drift.difference,
+                "usage drifted");
             outbox.fact(&Fact::of_drift(drift))?;
         }
         outbox.write(tx).await
@@ -284,9 +353,18 @@ fn hours_below(cursor: Option<DateTime<Utc>>, from: DateTime<Utc>, to: DateTime<
 /// The cursors after `keys`, which begin anew if there were none.
 fn after(subject: Subject, keys: &Keys, cursors: Cursors) -> Cursors {
     match (subject, keys) {
-        (Subject::Hours, Keys::Hours(hours)) => Cursors { hour: hours.last().copied(), ..cursors },
-        (Subject::Items, Keys::Items(items)) => Cursors { item: items.last().copied(), ..cursors },
-        (Subject::Runs, Keys::Runs(runs)) => Cursors { run: runs.last().copied(), ..cursors },
+        (Subject::Hours, Keys::Hours(hours)) => Cursors {
+            hour: hours.last().copied(),
+            ..cursors
+        },
+        (Subject::Items, Keys::Items(items)) => Cursors {
+            item: items.last().copied(),
+            ..cursors
+        },
+        (Subject::Runs, Keys::Runs(runs)) => Cursors {
+            run: runs.last().copied(),
+            ..cursors
+        },
         _ => cursors,
     }
 }

@@ -27,10 +27,15 @@ impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
     type Output = Recorded;
 
     #[tracing::instrument(name = "record_node_status_history", skip_all)]
-    async fn process(&self, RecordNodeStatusHistoryJob(run): RecordNodeStatusHistoryJob) -> Result<Recorded, Error> {
+    async fn process(
+        &self,
+        RecordNodeStatusHistoryJob(run): RecordNodeStatusHistoryJob,
+    ) -> Result<Recorded, Error> {
         // An hour that is not recorded now is missing for ever.
         run.retry_outages("record_node_status_history", || {
-            db::on_connection(&self.pool, async |connection| self.record_hour(connection).await)
+            db::on_connection(&self.pool, async |connection| {
+                self.record_hour(connection).await
+            })
         })
         .await
     }
@@ -42,13 +47,20 @@ impl TelecomCronExecutor {
         let heard = node_status::heard(connection).await?;
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
         if heard.ran_at.is_none_or(|ran_at| now - ran_at > timeout) {
-            // A run that is due brings them up to date, within the time that this is tried again for.
+            // A run that is due brings them up to date, within the time that this is tried again
+            // for.
             return Err(Error::unavailable("statuses are older than the timeout"));
         }
         if heard.outage_since.is_some() {
-            return Ok(Recorded { servers: 0, collection_stopped: true });
+            return Ok(Recorded {
+                servers: 0,
+                collection_stopped: true,
+            });
         }
         let servers = node_status_history::record(connection, now).await?;
-        Ok(Recorded { servers, collection_stopped: false })
+        Ok(Recorded {
+            servers,
+            collection_stopped: false,
+        })
     }
 }

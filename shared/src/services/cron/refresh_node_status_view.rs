@@ -9,7 +9,8 @@ use crate::db::{self, Connection, node_status_history};
 use crate::error::Error;
 use crate::services::Processor;
 
-/// Hours that stay open. A snapshot is never changed: more than one would do; these let a person see what the view holds.
+/// Hours that stay open. A snapshot is never changed: more than one would do; these let a person
+/// see what the view holds.
 const OPEN: TimeDelta = TimeDelta::hours(48);
 /// Rows deleted in one statement.
 const BATCH: i64 = 5_000;
@@ -34,7 +35,10 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
     type Output = ViewRefreshed;
 
     #[tracing::instrument(name = "refresh_node_status_view", skip_all)]
-    async fn process(&self, RefreshNodeStatusViewJob(run): RefreshNodeStatusViewJob) -> Result<ViewRefreshed, Error> {
+    async fn process(
+        &self,
+        RefreshNodeStatusViewJob(run): RefreshNodeStatusViewJob,
+    ) -> Result<ViewRefreshed, Error> {
         let now = self.context.now();
         let kept_from = now - TimeDelta::days(self.config.retention.node_status_days.into());
         let refreshed = db::write_tx(&self.pool, "refresh_node_status_view", async |tx| {
@@ -48,15 +52,23 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
         if !refreshed.await? {
             return Ok(ViewRefreshed::default());
         }
-        db::on_connection(&self.pool, async |connection| forget_statuses(connection, kept_from, run).await).await
+        db::on_connection(&self.pool, async |connection| {
+            forget_statuses(connection, kept_from, run).await
+        })
+        .await
     }
 }
 
-async fn forget_statuses(connection: &mut Connection, before: DateTime<Utc>, run: Run) -> Result<ViewRefreshed, Error> {
+async fn forget_statuses(
+    connection: &mut Connection,
+    before: DateTime<Utc>,
+    run: Run,
+) -> Result<ViewRefreshed, Error> {
     let mut done = ViewRefreshed::default();
     while !done.complete && !run.deadline_is_near() {
         let snapshots = node_status_history::delete_snapshots(connection, before, BATCH).await?;
-        let transitions = node_status_history::delete_transitions(connection, before, BATCH).await?;
+        let transitions =
+            node_status_history::delete_transitions(connection, before, BATCH).await?;
         done.snapshots_deleted += snapshots;
         done.transitions_deleted += transitions;
         done.complete = snapshots == 0 && transitions == 0;

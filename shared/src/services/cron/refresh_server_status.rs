@@ -1,5 +1,5 @@
-//! `RefreshServerStatus`: marks servers that went silent or came back, says so once, and corrects the log by what came
-//! late.
+//! `RefreshServerStatus`: marks servers that went silent or came back, says so once, and corrects
+//! the log by what came late.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,9 @@ use super::{Run, TelecomCronExecutor};
 use crate::db::node_log::{self, LateSigns};
 use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Connection, node_status};
-use crate::domain::node_status::{Heard, Judgement, Patience, Silence, Verdict, judge, own_silences};
+use crate::domain::node_status::{
+    Heard, Judgement, Patience, Silence, Verdict, judge, own_silences,
+};
 use crate::domain::node_watch::{self, Edge, Watched};
 use crate::error::Error;
 use crate::events::facts::Fact;
@@ -50,12 +52,20 @@ impl Processor<RefreshServerStatus> for TelecomCronExecutor {
     #[tracing::instrument(name = "refresh_server_status", skip_all)]
     async fn process(&self, _: RefreshServerStatus) -> Result<Refreshed, Error> {
         let (mut refreshed, messages, unsettled) =
-            db::write_tx(&self.pool, "refresh_server_status", async |tx| self.refresh(tx).await).await?;
+            db::write_tx(&self.pool, "refresh_server_status", async |tx| {
+                self.refresh(tx).await
+            })
+            .await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
         // Each run says it, so that an alarm on it lasts as long as the outage does.
-        telemetry::count("CollectionStopped", usize::from(refreshed.collection_stopped));
+        telemetry::count(
+            "CollectionStopped",
+            usize::from(refreshed.collection_stopped),
+        );
         if let Some(time) = unsettled {
-            let settled = db::write_tx(&self.pool, "settle_server_status", async |tx| self.settle(tx, time).await);
+            let settled = db::write_tx(&self.pool, "settle_server_status", async |tx| {
+                self.settle(tx, time).await
+            });
             refreshed.mended += settled.await?;
         }
         Ok(refreshed)
@@ -63,8 +73,12 @@ impl Processor<RefreshServerStatus> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    /// Judges servers. Answers what changed, what to publish, and of which time it is to be settled what servers were.
-    async fn refresh(&self, tx: &mut Connection) -> Result<(Refreshed, Vec<OutboxMessage>, Option<Silence>), Error> {
+    /// Judges servers. Answers what changed, what to publish, and of which time it is to be settled
+    /// what servers were.
+    async fn refresh(
+        &self,
+        tx: &mut Connection,
+    ) -> Result<(Refreshed, Vec<OutboxMessage>, Option<Silence>), Error> {
         let now = self.context.now();
         if !db::try_job_lock(tx, "refresh_server_status").await? {
             return Ok((Refreshed::default(), Vec::new(), None));
@@ -72,11 +86,17 @@ impl TelecomCronExecutor {
         let mut outbox = Outbox::new(&self.context, now);
         let heard = node_status::heard(tx).await?;
         let oldest = now - MENDED;
-        let arrived_from = heard.ran_at.map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
+        let arrived_from = heard
+            .ran_at
+            .map_or(oldest, |ran_at| (ran_at - COMMIT).max(oldest));
         let judgement = self.judge_collection(tx, &heard, &mut outbox).await?;
         let (mended, edges) = self.judge_servers(tx, arrived_from, judgement).await?;
-        let mut refreshed =
-            Refreshed { mended, collection_stopped: judgement.is_none(), complete: true, ..Refreshed::default() };
+        let mut refreshed = Refreshed {
+            mended,
+            collection_stopped: judgement.is_none(),
+            complete: true,
+            ..Refreshed::default()
+        };
         for fact in edges.iter().filter_map(Fact::of_edge) {
             match &fact {
                 Fact::NodeServerCameOnline { .. } => refreshed.online += 1,
@@ -84,10 +104,14 @@ impl TelecomCronExecutor {
             }
             outbox.fact(&fact)?;
         }
-        let watch = self.remembered(tx, &heard, arrived_from, judgement.as_ref()).await?;
+        let watch = self
+            .remembered(tx, &heard, arrived_from, judgement.as_ref())
+            .await?;
         node_status::save_watch(tx, &watch).await?;
         let messages = outbox.write(tx).await?;
-        let unsettled = judgement.and_then(|judgement| judgement.unjudged()).filter(|_| !watch.is_settled);
+        let unsettled = judgement
+            .and_then(|judgement| judgement.unjudged())
+            .filter(|_| !watch.is_settled);
         Ok((refreshed, messages, unsettled))
     }
 
@@ -117,7 +141,8 @@ impl TelecomCronExecutor {
         }
     }
 
-    /// Marks servers and brings their logs up to date; answers how many logs late signs of life changed, and the edges.
+    /// Marks servers and brings their logs up to date; answers how many logs late signs of life
+    /// changed, and the edges.
     async fn judge_servers(
         &self,
         tx: &mut Connection,
@@ -127,11 +152,16 @@ impl TelecomCronExecutor {
         let now = self.context.now();
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
         let late = node_log::late_signs(tx, arrived_from, now - MENDED, timeout).await?;
-        let concerned = concerned(&node_status::watched(tx, None).await?, judgement.as_ref(), &late);
+        let concerned = concerned(
+            &node_status::watched(tx, None).await?,
+            judgement.as_ref(),
+            &late,
+        );
         if concerned.is_empty() {
             return Ok((0, Vec::new()));
         }
-        // Whoever had them locked may have changed them, and reports may have come: they are looked at again.
+        // Whoever had them locked may have changed them, and reports may have come: they are looked
+        // at again.
         node_status::lock(tx, &concerned).await?;
         let servers = node_status::watched(tx, Some(&concerned)).await?;
         let before = node_log::logs(tx, &beginnings(&servers, &late, now)).await?;
@@ -140,7 +170,9 @@ impl TelecomCronExecutor {
             .iter()
             .filter_map(|server| {
                 let log = after.get_mut(&server.node_server_id)?;
-                let late = late.get(&server.node_server_id).map_or(&[][..], |late| &late.signs);
+                let late = late
+                    .get(&server.node_server_id)
+                    .map_or(&[][..], |late| &late.signs);
                 node_watch::refresh(server, log, judgement.as_ref(), late, (timeout, now))
             })
             .collect();
@@ -149,11 +181,15 @@ impl TelecomCronExecutor {
             node_status::set_statuses(tx, &edges).await?;
         }
         let is_edge = |id: &i32| edges.iter().any(|edge| edge.node_server_id == *id);
-        let mended = late.keys().filter(|id| before.get(id) != after.get(id) && !is_edge(id)).count();
+        let mended = late
+            .keys()
+            .filter(|id| before.get(id) != after.get(id) && !is_edge(id))
+            .count();
         Ok((mended, edges))
     }
 
-    /// What is to be remembered of this run. What nobody judged is to be settled again when something came of that time.
+    /// What is to be remembered of this run. What nobody judged is to be settled again when
+    /// something came of that time.
     async fn remembered(
         &self,
         tx: &mut Connection,
@@ -162,13 +198,20 @@ impl TelecomCronExecutor {
         judgement: Option<&Judgement>,
     ) -> Result<Heard, Error> {
         let now = self.context.now();
-        let mut watch = Heard { ran_at: Some(now), ..*heard };
-        let Some(judgement) = judgement else { return Ok(watch) };
+        let mut watch = Heard {
+            ran_at: Some(now),
+            ..*heard
+        };
+        let Some(judgement) = judgement else {
+            return Ok(watch);
+        };
         let is_news = judgement.heard_from == Some(now);
         (watch.heard_from, watch.unjudged_from) = (judgement.heard_from, judgement.unjudged_from);
         watch.is_settled = heard.is_settled && !is_news;
         match judgement.unjudged() {
-            Some((_, until)) if until < now - MENDED => (watch.unjudged_from, watch.is_settled) = (None, true),
+            Some((_, until)) if until < now - MENDED => {
+                (watch.unjudged_from, watch.is_settled) = (None, true)
+            }
             Some(time) if watch.is_settled => {
                 watch.is_settled = !node_log::has_arrived(tx, arrived_from, time).await?;
             }
@@ -177,9 +220,9 @@ impl TelecomCronExecutor {
         Ok(watch)
     }
 
-    /// Settles what servers were while nobody was judged, by what is known by now: outages that are over, of servers and of
-    /// the collection. Answers how many logs it changed. It may read two days of reports: servers are marked before it, and
-    /// without it.
+    /// Settles what servers were while nobody was judged, by what is known by now: outages that are
+    /// over, of servers and of the collection. Answers how many logs it changed. It may read two
+    /// days of reports: servers are marked before it, and without it.
     async fn settle(&self, tx: &mut Connection, (since, until): Silence) -> Result<usize, Error> {
         let now = self.context.now();
         let timeout = Patience::from(self.config.node_health_check).offline_timeout;
@@ -188,12 +231,21 @@ impl TelecomCronExecutor {
             return Ok(0);
         }
         let found = node_log::silences(tx, (since, until), timeout).await?;
-        let own = |(id, silences): (&i32, &Vec<Silence>)| (*id, own_silences(silences, &found.of_all, timeout));
-        let own: BTreeMap<i32, Vec<Silence>> =
-            found.by_server.iter().map(own).filter(|(_, own)| !own.is_empty()).collect();
+        let own = |(id, silences): (&i32, &Vec<Silence>)| {
+            (*id, own_silences(silences, &found.of_all, timeout))
+        };
+        let own: BTreeMap<i32, Vec<Silence>> = found
+            .by_server
+            .iter()
+            .map(own)
+            .filter(|(_, own)| !own.is_empty())
+            .collect();
         node_status::replace_collection_outages(tx, (since, until), timeout, &found.of_all).await?;
         node_status::lock(tx, &own.keys().copied().collect::<Vec<_>>()).await?;
-        let firsts: Vec<_> = own.iter().filter_map(|(id, own)| Some((*id, own.first()?.0))).collect();
+        let firsts: Vec<_> = own
+            .iter()
+            .filter_map(|(id, own)| Some((*id, own.first()?.0)))
+            .collect();
         let before = node_log::logs(tx, &firsts).await?;
         let mut after = before.clone();
         for (id, log) in &mut after {
@@ -201,24 +253,45 @@ impl TelecomCronExecutor {
         }
         node_log::write(tx, &before, &after).await?;
         node_status::set_settled(tx).await?;
-        Ok(before.iter().filter(|(id, log)| after.get(id) != Some(log)).count())
+        Ok(before
+            .iter()
+            .filter(|(id, log)| after.get(id) != Some(log))
+            .count())
     }
 }
 
 /// The servers of which something changes, by id.
-fn concerned(servers: &[Watched], judgement: Option<&Judgement>, late: &BTreeMap<i32, LateSigns>) -> Vec<i32> {
+fn concerned(
+    servers: &[Watched],
+    judgement: Option<&Judgement>,
+    late: &BTreeMap<i32, LateSigns>,
+) -> Vec<i32> {
     let changes = |server: &&Watched| {
-        server.is_news_to_the_log() || judgement.is_some_and(|judgement| server.judge(judgement).is_some())
+        server.is_news_to_the_log()
+            || judgement.is_some_and(|judgement| server.judge(judgement).is_some())
     };
-    let changing = servers.iter().filter(changes).map(|server| server.node_server_id);
-    changing.chain(late.keys().copied()).collect::<BTreeSet<i32>>().into_iter().collect()
+    let changing = servers
+        .iter()
+        .filter(changes)
+        .map(|server| server.node_server_id);
+    changing
+        .chain(late.keys().copied())
+        .collect::<BTreeSet<i32>>()
+        .into_iter()
+        .collect()
 }
 
 /// From when on the servers' logs may change.
-fn beginnings(servers: &[Watched], late: &BTreeMap<i32, LateSigns>, now: DateTime<Utc>) -> Vec<(i32, DateTime<Utc>)> {
+fn beginnings(
+    servers: &[Watched],
+    late: &BTreeMap<i32, LateSigns>,
+    now: DateTime<Utc>,
+) -> Vec<(i32, DateTime<Utc>)> {
     let beginning = |server: &Watched| {
         let open = server.logged.map_or(now, |logged| logged.since);
-        let late = late.get(&server.node_server_id).map_or(open, |late| late.since);
+        let late = late
+            .get(&server.node_server_id)
+            .map_or(open, |late| late.since);
         (server.node_server_id, open.min(late))
     };
     servers.iter().map(beginning).collect()

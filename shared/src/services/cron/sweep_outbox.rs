@@ -45,8 +45,14 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
             swept.failed += sent.failed;
         }
         telemetry::count("OutboxMessagesSwept", swept.sent);
-        let oldest = db::on_connection(&self.pool, async |connection| rows::oldest(connection).await).await?;
-        telemetry::measure("OutboxAgeSeconds", oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()));
+        let oldest = db::on_connection(&self.pool, async |connection| {
+            rows::oldest(connection).await
+        })
+        .await?;
+        telemetry::measure(
+            "OutboxAgeSeconds",
+            oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()),
+        );
         Ok(swept)
     }
 }
@@ -54,6 +60,9 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
 impl TelecomCronExecutor {
     async fn lease(&self) -> Result<Vec<rows::OutboxMessage>, Error> {
         let now = self.context.now();
-        db::on_connection(&self.pool, async |connection| rows::lease(connection, now, now + LEASE, BATCH).await).await
+        db::on_connection(&self.pool, async |connection| {
+            rows::lease(connection, now, now + LEASE, BATCH).await
+        })
+        .await
     }
 }

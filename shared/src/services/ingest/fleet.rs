@@ -22,8 +22,14 @@ pub(super) struct LineFactor {
 }
 
 impl Fleet {
-    pub async fn read(connection: &mut Connection, reports: &[&HashedReport]) -> Result<Self, Error> {
-        let servers: Vec<i32> = reports.iter().map(|hashed| hashed.report.server_id).collect();
+    pub async fn read(
+        connection: &mut Connection,
+        reports: &[&HashedReport],
+    ) -> Result<Self, Error> {
+        let servers: Vec<i32> = reports
+            .iter()
+            .map(|hashed| hashed.report.server_id)
+            .collect();
         Ok(Self(node::client_factors(connection, &servers).await?))
     }
 
@@ -34,22 +40,39 @@ impl Fleet {
         if self.0.contains_key(&report.server_id) {
             return Ok(());
         }
-        Err(Error::invalid(Self::UNKNOWN_SERVER, "server_id", "there is no such node server"))
+        Err(Error::invalid(
+            Self::UNKNOWN_SERVER,
+            "server_id",
+            "there is no such node server",
+        ))
     }
 
-    /// The client that a line of a server is billed by: the one that the line names, else the server's client with the
-    /// lowest id. A server without clients bills at factor 1. `None` if the line names a client that the server does not
-    /// have. It may have been deleted or moved to another server, and its factor there is not the one of this line.
+    /// The client that a line of a server is billed by: the one that the line names, else the
+    /// server's client with the lowest id. A server without clients bills at factor 1. `None` if
+    /// the line names a client that the server does not have. It may have been deleted or moved to
+    /// another server, and its factor there is not the one of this line.
     pub fn factor(&self, server_id: i32, line: &UsageLine) -> Option<LineFactor> {
-        let clients = self.0.get(&server_id).map(Vec::as_slice).unwrap_or_default();
-        let wanted = |client: &&ClientFactor| line.node_client_id.is_none_or(|id| client.node_client_id == id);
+        let clients = self
+            .0
+            .get(&server_id)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let wanted = |client: &&ClientFactor| {
+            line.node_client_id
+                .is_none_or(|id| client.node_client_id == id)
+        };
         match clients.iter().find(wanted) {
-            Some(&ClientFactor { node_client_id, traffic_factor }) => {
-                Some(LineFactor { node_client_id: Some(node_client_id), traffic_factor })
-            }
-            None if line.node_client_id.is_none() => {
-                Some(LineFactor { node_client_id: None, traffic_factor: Factor::ONE })
-            }
+            Some(&ClientFactor {
+                node_client_id,
+                traffic_factor,
+            }) => Some(LineFactor {
+                node_client_id: Some(node_client_id),
+                traffic_factor,
+            }),
+            None if line.node_client_id.is_none() => Some(LineFactor {
+                node_client_id: None,
+                traffic_factor: Factor::ONE,
+            }),
             None => None,
         }
     }

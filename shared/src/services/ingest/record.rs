@@ -29,7 +29,11 @@ impl<'r> Record<'r> {
         let period = report.period_end - report.period_start;
         let quarantine = if !line_rate.carries(report.total_bytes(), period) {
             Some(Reason::ImplausibleBytes)
-        } else if report.usage.iter().any(|line| fleet.factor(report.server_id, line).is_none()) {
+        } else if report
+            .usage
+            .iter()
+            .any(|line| fleet.factor(report.server_id, line).is_none())
+        {
             Some(Reason::UnknownNodeClient)
         } else {
             None
@@ -50,10 +54,20 @@ impl<'r> Record<'r> {
     }
 
     fn row(&self, fleet: &Fleet) -> Result<NewUsageReport<'r>, Error> {
-        let HashedReport { report, seen_at, payload_hash, sender_id, .. } = self.hashed;
+        let HashedReport {
+            report,
+            seen_at,
+            payload_hash,
+            sender_id,
+            ..
+        } = self.hashed;
         let lines = match self.quarantine {
             None => report.usage.len(),
-            Some(_) => report.usage.iter().filter(|line| self.billed_by(line, fleet).is_some()).count(),
+            Some(_) => report
+                .usage
+                .iter()
+                .filter(|line| self.billed_by(line, fleet).is_some())
+                .count(),
         };
         Ok(NewUsageReport {
             key: self.key(),
@@ -78,7 +92,11 @@ pub(super) struct Records<'r> {
 type New<'r> = (Record<'r>, i64);
 
 impl<'r> Records<'r> {
-    pub fn new(reports: impl Iterator<Item = &'r HashedReport>, fleet: &'r Fleet, line_rate: LineRate) -> Self {
+    pub fn new(
+        reports: impl Iterator<Item = &'r HashedReport>,
+        fleet: &'r Fleet,
+        line_rate: LineRate,
+    ) -> Self {
         let mut by_key = BTreeMap::new();
         for hashed in reports {
             let record = Record::new(hashed, fleet, line_rate);
@@ -88,17 +106,35 @@ impl<'r> Records<'r> {
     }
 
     pub async fn write(&self, tx: &mut Connection, now: DateTime<Utc>) -> Result<Recorded, Error> {
-        let rows = self.by_key.values().map(|record| record.row(self.fleet)).collect::<Result<Vec<_>, _>>()?;
-        let seqs: HashMap<ReportKey, i64> = usage_report::insert_new(tx, &rows, now).await?.into_iter().collect();
-        let new: Vec<New<'r>> =
-            self.by_key.iter().filter_map(|(key, record)| Some((*record, *seqs.get(key)?))).collect();
+        let rows = self
+            .by_key
+            .values()
+            .map(|record| record.row(self.fleet))
+            .collect::<Result<Vec<_>, _>>()?;
+        let seqs: HashMap<ReportKey, i64> = usage_report::insert_new(tx, &rows, now)
+            .await?
+            .into_iter()
+            .collect();
+        let new: Vec<New<'r>> = self
+            .by_key
+            .iter()
+            .filter_map(|(key, record)| Some((*record, *seqs.get(key)?)))
+            .collect();
         let hashes = self.hashes(tx, &seqs).await?;
         usage_report::copy_raw_usage(tx, self.raw_usage(&new), now).await?;
         let quarantined = self.write_quarantine(tx, &new, now).await?;
         let skewed = node::record_heartbeats(tx, &heartbeats(&new), now).await?;
-        let greatest_skew_seconds =
-            new.iter().filter_map(|(record, _)| skew_seconds(record.hashed)).map(i32::abs).max();
-        Ok(Recorded { hashes, quarantined, skewed, greatest_skew_seconds })
+        let greatest_skew_seconds = new
+            .iter()
+            .filter_map(|(record, _)| skew_seconds(record.hashed))
+            .map(i32::abs)
+            .max();
+        Ok(Recorded {
+            hashes,
+            quarantined,
+            skewed,
+            greatest_skew_seconds,
+        })
     }
 
     /// The hash that is recorded under each key.
@@ -107,11 +143,15 @@ impl<'r> Records<'r> {
         tx: &mut Connection,
         new: &HashMap<ReportKey, i64>,
     ) -> Result<HashMap<ReportKey, Vec<u8>>, Error> {
-        let (new, repeated): (Vec<_>, Vec<_>) =
-            self.by_key.values().partition(|record| new.contains_key(&record.key()));
+        let (new, repeated): (Vec<_>, Vec<_>) = self
+            .by_key
+            .values()
+            .partition(|record| new.contains_key(&record.key()));
         let repeated: Vec<ReportKey> = repeated.into_iter().map(Record::key).collect();
-        let mut hashes: HashMap<_, _> =
-            new.into_iter().map(|record| (record.key(), record.hashed.payload_hash.clone())).collect();
+        let mut hashes: HashMap<_, _> = new
+            .into_iter()
+            .map(|record| (record.key(), record.hashed.payload_hash.clone()))
+            .collect();
         if !repeated.is_empty() {
             hashes.extend(usage_report::payload_hashes(tx, &repeated).await?);
         }
@@ -121,7 +161,10 @@ impl<'r> Records<'r> {
     fn raw_usage(&self, new: &[New<'r>]) -> impl Iterator<Item = RawUsage> {
         new.iter().flat_map(move |&(record, usage_report_seq)| {
             record.hashed.report.usage.iter().filter_map(move |line| {
-                let LineFactor { node_client_id, traffic_factor } = record.billed_by(line, self.fleet)?;
+                let LineFactor {
+                    node_client_id,
+                    traffic_factor,
+                } = record.billed_by(line, self.fleet)?;
                 Some(RawUsage {
                     usage_report_seq,
                     user_id: line.user,
@@ -140,25 +183,36 @@ impl<'r> Records<'r> {
         new: &[New<'r>],
         now: DateTime<Utc>,
     ) -> Result<Vec<Quarantined>, Error> {
-        let reports: Vec<QuarantinedReport<'r>> =
-            new.iter().filter_map(|(record, seq)| quarantined_report(record, *seq)).collect();
+        let reports: Vec<QuarantinedReport<'r>> = new
+            .iter()
+            .filter_map(|(record, seq)| quarantined_report(record, *seq))
+            .collect();
         if reports.is_empty() {
             return Ok(Vec::new());
         }
-        let lines: Vec<QuarantinedLine> =
-            new.iter().flat_map(|(record, seq)| self.quarantined_lines(record, *seq)).collect();
+        let lines: Vec<QuarantinedLine> = new
+            .iter()
+            .flat_map(|(record, seq)| self.quarantined_lines(record, *seq))
+            .collect();
         quarantine::insert_reports(tx, &reports, now).await?;
         quarantine::copy_lines(tx, lines.iter().copied()).await?;
         let quarantined = |report: &QuarantinedReport<'r>| Quarantined {
             usage_report_seq: report.usage_report_seq,
             node_server_id: report.node_server_id,
             reason: report.reason,
-            lines: lines.iter().filter(|line| line.usage_report_seq == report.usage_report_seq).count(),
+            lines: lines
+                .iter()
+                .filter(|line| line.usage_report_seq == report.usage_report_seq)
+                .count(),
         };
         Ok(reports.iter().map(quarantined).collect())
     }
 
-    fn quarantined_lines(&self, record: &Record<'r>, usage_report_seq: i64) -> Vec<QuarantinedLine> {
+    fn quarantined_lines(
+        &self,
+        record: &Record<'r>,
+        usage_report_seq: i64,
+    ) -> Vec<QuarantinedLine> {
         let report = &record.hashed.report;
         let is_quarantined = |line: &&UsageLine| record.billed_by(line, self.fleet).is_none();
         let quarantined = |line: &UsageLine| {
@@ -172,11 +226,19 @@ impl<'r> Records<'r> {
                 download_bytes: line.download,
             }
         };
-        report.usage.iter().filter(is_quarantined).map(quarantined).collect()
+        report
+            .usage
+            .iter()
+            .filter(is_quarantined)
+            .map(quarantined)
+            .collect()
     }
 }
 
-fn quarantined_report<'r>(record: &Record<'r>, usage_report_seq: i64) -> Option<QuarantinedReport<'r>> {
+fn quarantined_report<'r>(
+    record: &Record<'r>,
+    usage_report_seq: i64,
+) -> Option<QuarantinedReport<'r>> {
     let report = &record.hashed.report;
     Some(QuarantinedReport {
         usage_report_seq,
@@ -214,28 +276,41 @@ impl Recorded {
             Some(_) => Err(Error::new(
                 ErrorKind::Conflict,
                 "report_id_reused",
-                format!("report {} was recorded with another payload; a new report needs a new id", report.report_id),
+                format!(
+                    "report {} was recorded with another payload; a new report needs a new id",
+                    report.report_id
+                ),
             )),
-            None => Err(Error::internal(format!("report {} was not recorded", report.report_id))),
+            None => Err(Error::internal(format!(
+                "report {} was not recorded",
+                report.report_id
+            ))),
         }
     }
 
-    /// A repeat of a report succeeds though its server has been deleted since: what was recorded of it is added, and its
-    /// check is passed.
+    /// A repeat of a report succeeds though its server has been deleted since: what was recorded of
+    /// it is added, and its check is passed.
     pub async fn add_earlier(
         &mut self,
         tx: &mut Connection,
         reports: &[&HashedReport],
         checks: &mut Outcomes,
     ) -> Result<(), Error> {
-        let is_unknown =
-            |check: &Result<(), Error>| check.as_ref().is_err_and(|error| error.code() == Fleet::UNKNOWN_SERVER);
-        let unknown = reports.iter().zip(checks.iter()).filter(|(_, check)| is_unknown(check));
+        let is_unknown = |check: &Result<(), Error>| {
+            check
+                .as_ref()
+                .is_err_and(|error| error.code() == Fleet::UNKNOWN_SERVER)
+        };
+        let unknown = reports
+            .iter()
+            .zip(checks.iter())
+            .filter(|(_, check)| is_unknown(check));
         let unknown: Vec<ReportKey> = unknown.map(|(hashed, _)| hashed.key()).collect();
         if unknown.is_empty() {
             return Ok(());
         }
-        self.hashes.extend(usage_report::payload_hashes(tx, &unknown).await?);
+        self.hashes
+            .extend(usage_report::payload_hashes(tx, &unknown).await?);
         for (hashed, check) in reports.iter().zip(checks) {
             if is_unknown(check) && self.hashes.contains_key(&hashed.key()) {
                 *check = Ok(());
@@ -247,18 +322,38 @@ impl Recorded {
     /// Logs and counts what an operator should know, once it is committed.
     pub fn log(&self) {
         telemetry::count("ReportsQuarantined", self.quarantined.len());
-        telemetry::count("UsageLinesQuarantined", self.quarantined.iter().map(|report| report.lines).sum());
-        for Quarantined { usage_report_seq, node_server_id, reason, lines } in &self.quarantined {
-            tracing::warn!(usage_report_seq, node_server_id, ?reason, lines, "report quarantined");
+        telemetry::count(
+            "UsageLinesQuarantined",
+            self.quarantined.iter().map(|report| report.lines).sum(),
+        );
+        for Quarantined {
+            usage_report_seq,
+            node_server_id,
+            reason,
+            lines,
+        } in &self.quarantined
+        {
+            tracing::warn!(
+                usage_report_seq,
+                node_server_id,
+                ?reason,
+                lines,
+                "report quarantined"
+            );
         }
         if let Some(seconds) = self.greatest_skew_seconds {
             telemetry::measure("NodeClockSkewSeconds", seconds.into());
         }
-        for SkewedClock { node_server_id, clock_skew_seconds } in &self.skewed {
+        for SkewedClock {
+            node_server_id,
+            clock_skew_seconds,
+        } in &self.skewed
+        {
             tracing::warn!(
                 node_server_id,
                 clock_skew_seconds,
-                "the newest period did not end when its report was sent: the server's clock is wrong, or reports wait"
+                "the newest period did not end when its report was sent: the server's clock is \
+                 wrong, or reports wait"
             );
         }
     }
@@ -266,27 +361,40 @@ impl Recorded {
 
 fn skew_seconds(hashed: &HashedReport) -> Option<i32> {
     // At most the greatest age of a report, 35 days.
-    hashed.clock_skew.map(|skew| i32::try_from(skew.num_seconds()).unwrap_or(i32::MIN))
+    hashed
+        .clock_skew
+        .map(|skew| i32::try_from(skew.num_seconds()).unwrap_or(i32::MIN))
 }
 
-/// One heartbeat per server, sorted by server: when it was last seen, and the newest metrics there are. Of two reports that
-/// were seen at the same instant, as those from the future may be, the one of the later period is newer.
+/// One heartbeat per server, sorted by server: when it was last seen, and the newest metrics there
+/// are. Of two reports that were seen at the same instant, as those from the future may be, the one
+/// of the later period is newer.
 fn heartbeats(new: &[New<'_>]) -> Vec<Heartbeat> {
     let mut records: Vec<&Record<'_>> = new.iter().map(|(record, _)| record).collect();
     records.sort_by_key(|record| (record.hashed.seen_at, record.hashed.report.period_end));
     let mut by_server: BTreeMap<i32, Heartbeat> = BTreeMap::new();
     for record in records {
-        let HashedReport { report, seen_at, .. } = record.hashed;
-        let beat = by_server.entry(report.server_id).or_insert_with(|| Heartbeat {
-            node_server_id: report.server_id,
-            online_at: *seen_at,
-            metrics: None,
-            traffic_at: None,
-            clock_skew_seconds: None,
-        });
+        let HashedReport {
+            report, seen_at, ..
+        } = record.hashed;
+        let beat = by_server
+            .entry(report.server_id)
+            .or_insert_with(|| Heartbeat {
+                node_server_id: report.server_id,
+                online_at: *seen_at,
+                metrics: None,
+                traffic_at: None,
+                clock_skew_seconds: None,
+            });
         beat.online_at = *seen_at;
-        beat.metrics = report.metrics.clone().map(|metrics| (*seen_at, metrics)).or(beat.metrics.take());
-        beat.traffic_at = (report.total_bytes() > 0).then_some(*seen_at).or(beat.traffic_at);
+        beat.metrics = report
+            .metrics
+            .clone()
+            .map(|metrics| (*seen_at, metrics))
+            .or(beat.metrics.take());
+        beat.traffic_at = (report.total_bytes() > 0)
+            .then_some(*seen_at)
+            .or(beat.traffic_at);
         beat.clock_skew_seconds = skew_seconds(record.hashed).or(beat.clock_skew_seconds);
     }
     by_server.into_values().collect()

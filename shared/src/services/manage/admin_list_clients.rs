@@ -47,7 +47,10 @@ impl Processor<AdminListClients> for ManageService {
     #[tracing::instrument(name = "admin_list_clients", skip_all)]
     async fn process(&self, input: AdminListClients) -> Result<AdminClients, Error> {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
-        let server_id = input.server_id.map(|id| node_id("server_id", id)).transpose()?;
+        let server_id = input
+            .server_id
+            .map(|id| node_id("server_id", id))
+            .transpose()?;
         let which = server_id.map_or(Clients::All, Clients::OfServer);
         let (mut clients, total) = db::read_tx(&self.pool, async |tx| {
             let clients = fleet::list_clients(tx, which, page).await?;

@@ -29,7 +29,11 @@ impl AdminListPackages {
     /// Items are counted up to here: who has more of them filters.
     pub const MAX_TOTAL: i64 = 10_000;
     /// What the list allows.
-    pub const BOUNDS: PageBounds = PageBounds { default_limit: 50, max_limit: 200, max_offset: Self::MAX_TOTAL };
+    pub const BOUNDS: PageBounds = PageBounds {
+        default_limit: 50,
+        max_limit: 200,
+        max_offset: Self::MAX_TOTAL,
+    };
 }
 
 impl Operation for AdminListPackages {
@@ -57,7 +61,8 @@ impl Processor<AdminListPackages> for ManageService {
             within("package", package, 1, i64::MAX)?;
         }
         db::read_tx(&self.pool, async |tx| {
-            let (ids, total) = queued_package::find(tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
+            let (ids, total) =
+                queued_package::find(tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
             let packages = queued_package::show(tx, &ids).await?;
             Ok(AdminPackages { packages, total })
         })

@@ -44,8 +44,10 @@ impl Processor<AdminListServers> for ManageService {
     #[tracing::instrument(name = "admin_list_servers", skip_all)]
     async fn process(&self, input: AdminListServers) -> Result<AdminServers, Error> {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
-        let (servers, total) =
-            db::read_tx(&self.pool, async |tx| fleet::list_servers(tx, input.filter_status, page).await).await?;
+        let (servers, total) = db::read_tx(&self.pool, async |tx| {
+            fleet::list_servers(tx, input.filter_status, page).await
+        })
+        .await?;
         Ok(AdminServers { servers, total })
     }
 }

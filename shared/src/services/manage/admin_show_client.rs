@@ -30,7 +30,11 @@ impl Operation for AdminShowClient {
     const ACCESS: Access = Access::Admin;
 
     fn access(&self) -> Access {
-        if self.reveal_secrets { Access::Secrets } else { Self::ACCESS }
+        if self.reveal_secrets {
+            Access::Secrets
+        } else {
+            Self::ACCESS
+        }
     }
 }
 
@@ -56,8 +60,22 @@ impl Processor<AdminShowClient> for ManageService {
 
 async fn details(connection: &mut Connection, id: i32) -> Result<NodeClientDetails, Error> {
     let not_found = || Error::not_found(&format!("node client {id}"));
-    let clients = fleet::list_clients(connection, Clients::One(id), Page { limit: 1, offset: 0 }).await?;
+    let clients = fleet::list_clients(
+        connection,
+        Clients::One(id),
+        Page {
+            limit: 1,
+            offset: 0,
+        },
+    )
+    .await?;
     let client = clients.into_iter().next().ok_or_else(not_found)?;
-    let server = fleet::show_server(connection, client.server_id).await?.ok_or_else(not_found)?;
-    Ok(NodeClientDetails { client, server: server.server, metrics: server.metrics })
+    let server = fleet::show_server(connection, client.server_id)
+        .await?
+        .ok_or_else(not_found)?;
+    Ok(NodeClientDetails {
+        client,
+        server: server.server,
+        metrics: server.metrics,
+    })
 }

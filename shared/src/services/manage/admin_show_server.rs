@@ -28,7 +28,11 @@ impl Operation for AdminShowServer {
     const ACCESS: Access = Access::Admin;
 
     fn access(&self) -> Access {
-        if self.reveal_secrets { Access::Secrets } else { Self::ACCESS }
+        if self.reveal_secrets {
+            Access::Secrets
+        } else {
+            Self::ACCESS
+        }
     }
 }
 
@@ -46,12 +50,15 @@ impl Processor<AdminShowServer> for ManageService {
             })
             .await;
         }
-        let mut details = db::on_connection(&self.pool, async |connection| details(connection, id).await).await?;
+        let mut details =
+            db::on_connection(&self.pool, async |connection| details(connection, id).await).await?;
         secret::mask(&mut details.server_config);
         Ok(details)
     }
 }
 
 async fn details(connection: &mut Connection, id: i32) -> Result<NodeServerDetails, Error> {
-    fleet::show_server(connection, id).await?.ok_or_else(|| Error::not_found(&format!("node server {id}")))
+    fleet::show_server(connection, id)
+        .await?
+        .ok_or_else(|| Error::not_found(&format!("node server {id}")))
 }

@@ -52,15 +52,28 @@ impl Processor<GetNodeServerAvailability> for ManageService {
     type Output = NodeServerAvailability;
 
     #[tracing::instrument(name = "get_node_server_availability", skip_all, fields(id = input.id))]
-    async fn process(&self, input: GetNodeServerAvailability) -> Result<NodeServerAvailability, Error> {
+    async fn process(
+        &self,
+        input: GetNodeServerAvailability,
+    ) -> Result<NodeServerAvailability, Error> {
         let id = node_id("id", input.id)?;
-        let range = TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
+        let range =
+            TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
         let times = db::on_connection(&self.pool, async |connection| {
             status_times(connection, Servers::One(id), range.start, range.end).await
         })
         .await?;
-        let (_, times) = times.first().copied().ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
+        let (_, times) = times
+            .first()
+            .copied()
+            .ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
         let availability = times.availability();
-        Ok(NodeServerAvailability { id, start: range.start, end: range.end, times, availability })
+        Ok(NodeServerAvailability {
+            id,
+            start: range.start,
+            end: range.end,
+            times,
+            availability,
+        })
     }
 }

@@ -41,7 +41,11 @@ impl ManageService {
     /// Over a database.
     #[must_use]
     pub fn new(pool: PgPool, context: Context, config: TelecomConfig) -> Self {
-        Self { pool, context, config }
+        Self {
+            pool,
+            context,
+            config,
+        }
     }
 }
 
@@ -52,8 +56,22 @@ impl FromApp for ManageService {
     }
 }
 
-/// Records that the `actor` is shown the secrets of `target`. An error fails the call, before anything is shown.
-async fn record_reveal(tx: &mut Connection, actor: &Actor, target: Target, at: DateTime<Utc>) -> Result<(), Error> {
-    let entry = AuditEntry { at, actor, action: "RevealSecrets", target, before: None, after: None, reason: None };
+/// Records that the `actor` is shown the secrets of `target`. An error fails the call, before
+/// anything is shown.
+async fn record_reveal(
+    tx: &mut Connection,
+    actor: &Actor,
+    target: Target,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    let entry = AuditEntry {
+        at,
+        actor,
+        action: "RevealSecrets",
+        target,
+        before: None,
+        after: None,
+        reason: None,
+    };
     audit::write(tx, entry).await
 }

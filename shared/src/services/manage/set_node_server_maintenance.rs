@@ -28,8 +28,8 @@ pub const MAX_REASON: usize = 500;
 pub struct SetNodeServerMaintenance {
     /// Which.
     pub id: i32,
-    /// In maintenance: neither heartbeats nor silence change that. Otherwise it is judged by its heartbeats again, at
-    /// once.
+    /// In maintenance: neither heartbeats nor silence change that. Otherwise it is judged by its
+    /// heartbeats again, at once.
     pub maintenance: bool,
     /// Why, in the administrator's words; kept in the log.
     pub reason: String,
@@ -43,7 +43,12 @@ impl Operation for SetNodeServerMaintenance {
 }
 
 impl SetNodeServerMaintenance {
-    fn audit(&self, at: DateTime<Utc>, before: NodeServerStatus, after: NodeServerStatus) -> AuditEntry<'_> {
+    fn audit(
+        &self,
+        at: DateTime<Utc>,
+        before: NodeServerStatus,
+        after: NodeServerStatus,
+    ) -> AuditEntry<'_> {
         AuditEntry {
             at,
             actor: &self.actor,
@@ -71,19 +76,31 @@ pub struct NodeServerMaintenance {
 impl Processor<SetNodeServerMaintenance> for ManageService {
     type Output = NodeServerMaintenance;
 
-    #[tracing::instrument(name = "set_node_server_maintenance", skip_all, fields(id = input.id, maintenance = input.maintenance))]
-    async fn process(&self, input: SetNodeServerMaintenance) -> Result<NodeServerMaintenance, Error> {
+    #[tracing::instrument(name = "set_node_server_maintenance", skip_all, fields(id = input.id,
+        maintenance = input.maintenance))]
+    async fn process(
+        &self,
+        input: SetNodeServerMaintenance,
+    ) -> Result<NodeServerMaintenance, Error> {
         node_id("id", input.id)?;
         let reason = input.reason.trim();
         let length = reason.chars().count();
         if length == 0 || length > MAX_REASON || reason.chars().any(char::is_control) {
-            let accepted =
-                format!("1 to {MAX_REASON} characters, not blanks alone, without line ends and other controls");
+            let accepted = format!(
+                "1 to {MAX_REASON} characters, not blanks alone, without line ends and other \
+                 controls"
+            );
             return Err(Error::parameter("reason", &accepted));
         }
-        let input = SetNodeServerMaintenance { reason: reason.to_owned(), ..input };
+        let input = SetNodeServerMaintenance {
+            reason: reason.to_owned(),
+            ..input
+        };
         // What it publishes is left to the sweep: an administrator's call needs no queue.
-        db::write_tx(&self.pool, "set_node_server_maintenance", async |tx| self.set_maintenance(tx, &input).await).await
+        db::write_tx(&self.pool, "set_node_server_maintenance", async |tx| {
+            self.set_maintenance(tx, &input).await
+        })
+        .await
     }
 }
 
@@ -96,9 +113,14 @@ impl ManageService {
         let now = self.context.now();
         node_status::lock(tx, &[input.id]).await?;
         let server = node_status::watched(tx, Some(&[input.id])).await?.pop();
-        let server = server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
+        let server =
+            server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         if (server.status == NodeServerStatus::Maintenance) == input.maintenance {
-            return Ok(NodeServerMaintenance { id: input.id, status: server.status, changed: false });
+            return Ok(NodeServerMaintenance {
+                id: input.id,
+                status: server.status,
+                changed: false,
+            });
         }
         let patience = Patience::from(self.config.node_health_check);
         let judgement = judge(&node_status::heard(tx).await?, &patience, now).judgement();
@@ -107,16 +129,28 @@ impl ManageService {
         } else {
             server.after_maintenance(judgement.as_ref())
         };
-        let by = ByHand { actor: input.actor.user_id, reason: input.reason.clone() };
+        let by = ByHand {
+            actor: input.actor.user_id,
+            reason: input.reason.clone(),
+        };
         let edges = change(tx, &server, judgement.as_ref(), (status, now), by).await?;
         node_status::set_statuses(tx, edges.last().map_or(&[], std::slice::from_ref)).await?;
         audit::write(tx, input.audit(now, server.status, status)).await?;
         self.announce(tx, &edges, now).await?;
         tracing::info!(id = input.id, actor = %input.actor.user_id, ?status, "maintenance changed");
-        Ok(NodeServerMaintenance { id: input.id, status, changed: true })
+        Ok(NodeServerMaintenance {
+            id: input.id,
+            status,
+            changed: true,
+        })
     }
 
-    async fn announce(&self, tx: &mut Connection, edges: &[Edge], now: DateTime<Utc>) -> Result<(), Error> {
+    async fn announce(
+        &self,
+        tx: &mut Connection,
+        edges: &[Edge],
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let mut outbox = Outbox::for_the_sweep(&self.context, now);
         for fact in edges.iter().filter_map(Fact::of_edge) {
             outbox.fact(&fact)?;
@@ -138,7 +172,9 @@ async fn change(
     let open_since = server.logged.map_or(now, |logged| logged.since);
     let before = node_log::logs(tx, &[(server.node_server_id, open_since)]).await?;
     let mut after = before.clone();
-    let log = after.get_mut(&server.node_server_id).ok_or_else(|| Error::internal("a server without a log"))?;
+    let log = after
+        .get_mut(&server.node_server_id)
+        .ok_or_else(|| Error::internal("a server without a log"))?;
     let edges = node_watch::set_by_hand(server, log, judgement, to, by);
     node_log::write(tx, &before, &after).await?;
     Ok(edges)

@@ -1,4 +1,5 @@
-//! `telecom-chaos`: the simulator. Exit code 0: no rule was broken; 3: one was; 1: the run itself failed.
+//! `telecom-chaos`: the simulator. Exit code 0: no rule was broken; 3: one was; 1: the run itself
+//! failed.
 // A tool whose standard output is its result.
 #![allow(clippy::print_stdout)]
 
@@ -21,8 +22,10 @@ struct Cli {
     /// A run as each planted fault gets: short, with many kills and cuts.
     #[arg(long, conflicts_with = "short")]
     hunt: bool,
-    /// Plants faults in a copy of the code, one after the other, each of which must be found; FILTER: part of a name.
-    #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "", conflicts_with_all = ["short", "hunt"])]
+    /// Plants faults in a copy of the code, one after the other, each of which must be found;
+    /// FILTER: part of a name.
+    #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "",
+        conflicts_with_all = ["short", "hunt"])]
     planted: Option<String>,
     /// Prints the verdict as JSON.
     #[arg(long)]
@@ -82,7 +85,10 @@ async fn hunt(cli: &Cli, filter: &str) -> Result<bool> {
     } else {
         println!();
         for hunt in &hunts {
-            let found = hunt.found.as_deref().map_or("NOT FOUND".to_owned(), |rule| format!("found by: {rule}"));
+            let found = hunt
+                .found
+                .as_deref()
+                .map_or("NOT FOUND".to_owned(), |rule| format!("found by: {rule}"));
             println!("{:<40} {found} (seed {})", hunt.fault, hunt.seed);
         }
     }

@@ -27,21 +27,42 @@ struct Received {
 impl Bus {
     pub fn receive(&self, kind: String, detail: Value) {
         let mut received = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = detail.get("event_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let id = detail
+            .get("event_id")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         match received.facts.get_mut(&id) {
             Some(fact) if fact.kind == kind && fact.detail == detail => fact.deliveries += 1,
             Some(_) => received.changed.push(id),
-            None => drop(received.facts.insert(id, Fact { kind, detail, deliveries: 1 })),
+            None => drop(received.facts.insert(
+                id,
+                Fact {
+                    kind,
+                    detail,
+                    deliveries: 1,
+                },
+            )),
         }
     }
 
     /// All facts.
     pub fn facts(&self) -> Vec<Fact> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).facts.values().cloned().collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .facts
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// Ids that came with two contents.
     pub fn ambiguous_ids(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).changed.clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .changed
+            .clone()
     }
 }

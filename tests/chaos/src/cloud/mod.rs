@@ -44,7 +44,12 @@ pub struct Weather {
 }
 
 impl Weather {
-    pub const FAIR: Self = Self { fail: 0, hang: 0, hang_for: Duration::ZERO, refuse: 0 };
+    pub const FAIR: Self = Self {
+        fail: 0,
+        hang: 0,
+        hang_for: Duration::ZERO,
+        refuse: 0,
+    };
 }
 
 /// Queues and bus.
@@ -131,7 +136,10 @@ impl Cloud {
 
     /// Ends every misbehaviour.
     pub fn calm(&self) {
-        self.weather.lock().unwrap_or_else(PoisonError::into_inner).0 = Weather::FAIR;
+        self.weather
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .0 = Weather::FAIR;
         for queue in [&self.reports, &self.billing, &self.expiring] {
             queue.behave(Habits::GOOD);
         }
@@ -146,13 +154,26 @@ impl Cloud {
         let mut weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
         let (chances, random) = &mut *weather;
         let (fails, hangs) = (random.chance(chances.fail), random.chance(chances.hang));
-        let refused = if random.chance(chances.refuse) { 400 } else { 0 };
+        let refused = if random.chance(chances.refuse) {
+            400
+        } else {
+            0
+        };
         let applied = !(fails || hangs) || random.chance(500);
-        let hang = if hangs { chances.hang_for } else { Duration::ZERO };
+        let hang = if hangs {
+            chances.hang_for
+        } else {
+            Duration::ZERO
+        };
         if fails || hangs || refused > 0 {
             self.faults.fetch_add(1, Ordering::SeqCst);
         }
-        Fate { applied, hang, fails, refused }
+        Fate {
+            applied,
+            hang,
+            fails,
+            refused,
+        }
     }
 
     /// Whether an entry is refused; a refused one may have taken effect all the same.
@@ -163,7 +184,8 @@ impl Cloud {
     }
 
     fn send_message_batch(&self, body: &[u8], fate: Fate) -> Result<Value> {
-        let request: SendMessageBatch = serde_json::from_slice(body).context("SendMessageBatch is malformed.")?;
+        let request: SendMessageBatch =
+            serde_json::from_slice(body).context("SendMessageBatch is malformed.")?;
         let queue = match request.queue_url.rsplit('/').next() {
             Some(BILLING) => &self.billing,
             Some(EXPIRING) => &self.expiring,
@@ -177,10 +199,12 @@ impl Cloud {
             }
             if refused {
                 failed.push(
-                    json!({"Id": entry.id, "SenderFault": false, "Code": "ServiceUnavailable", "Message": "chaos"}),
+                    json!({"Id": entry.id, "SenderFault": false, "Code": "ServiceUnavailable",
+                        "Message": "chaos"}),
                 );
             } else {
-                successful.push(json!({"Id": entry.id, "MessageId": entry.id, "MD5OfMessageBody": ""}));
+                successful
+                    .push(json!({"Id": entry.id, "MessageId": entry.id, "MD5OfMessageBody": ""}));
             }
         }
         Ok(json!({"Successful": successful, "Failed": failed}))
@@ -192,7 +216,8 @@ impl Cloud {
         for entry in request.entries {
             let (refused, applied) = self.refuses(fate);
             if applied {
-                self.bus.receive(entry.detail_type, serde_json::from_str(&entry.detail)?);
+                self.bus
+                    .receive(entry.detail_type, serde_json::from_str(&entry.detail)?);
             }
             results.push(if refused {
                 json!({"ErrorCode": "InternalFailure", "ErrorMessage": "chaos"})
@@ -200,7 +225,10 @@ impl Cloud {
                 json!({"EventId": "1"})
             });
         }
-        let failed = results.iter().filter(|result| result.get("ErrorCode").is_some()).count();
+        let failed = results
+            .iter()
+            .filter(|result| result.get("ErrorCode").is_some())
+            .count();
         Ok(json!({"FailedEntryCount": failed, "Entries": results}))
     }
 }
@@ -208,7 +236,11 @@ impl Cloud {
 impl Server for Cloud {
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
         let (head, body) = request.into_parts();
-        let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let target = head
+            .headers
+            .get("x-amz-target")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         let fate = self.fate();
         let answer = match target.rsplit('.').next() {
             Some("SendMessageBatch") => self.send_message_batch(&body, fate)?,

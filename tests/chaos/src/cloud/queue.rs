@@ -56,7 +56,12 @@ pub struct Habits {
 
 impl Habits {
     /// None of it.
-    pub const GOOD: Self = Self { repeat: 0, overlap: 0, redrive: 0, delay: 0 };
+    pub const GOOD: Self = Self {
+        repeat: 0,
+        overlap: 0,
+        redrive: 0,
+        delay: 0,
+    };
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,16 +90,35 @@ struct State {
 impl Queue {
     pub fn new(random: Random, habits: Habits) -> Self {
         let (waiting, dead, counts) = (Vec::new(), Vec::new(), Counts::default());
-        Self { state: Mutex::new(State { waiting, in_flight: 0, dead, habits, random, counts }) }
+        Self {
+            state: Mutex::new(State {
+                waiting,
+                in_flight: 0,
+                dead,
+                habits,
+                random,
+                counts,
+            }),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn send(&self, body: String, origin: Origin, may_be_redriven: bool, sent_at: DateTime<Utc>) {
+    pub fn send(
+        &self,
+        body: String,
+        origin: Origin,
+        may_be_redriven: bool,
+        sent_at: DateTime<Utc>,
+    ) {
         let mut state = self.lock();
-        let delay = if state.is(|habits| habits.delay) { state.random.millis(500..=6_000) } else { Duration::ZERO };
+        let delay = if state.is(|habits| habits.delay) {
+            state.random.millis(500..=6_000)
+        } else {
+            Duration::ZERO
+        };
         let message = Message {
             id: state.random.uuid(),
             body: body.into(),
@@ -114,7 +138,12 @@ impl Queue {
         let mut state = self.lock();
         let now = Instant::now();
         let mut visible: Vec<usize> = (0..state.waiting.len())
-            .filter(|&index| state.waiting.get(index).is_some_and(|message| message.visible_at <= now))
+            .filter(|&index| {
+                state
+                    .waiting
+                    .get(index)
+                    .is_some_and(|message| message.visible_at <= now)
+            })
             .collect();
         let mut taken: Vec<usize> = Vec::new();
         while taken.len() < most && !visible.is_empty() {
@@ -132,8 +161,8 @@ impl Queue {
         batch
     }
 
-    /// Ends a delivery of `batch`, of which the messages in `failed` stay. `disturbed` if a fault of the harness is the
-    /// likely reason: that counts towards no dead letter.
+    /// Ends a delivery of `batch`, of which the messages in `failed` stay. `disturbed` if a fault
+    /// of the harness is the likely reason: that counts towards no dead letter.
     pub fn settle(&self, batch: Vec<Message>, failed: &HashSet<String>, disturbed: bool) {
         let mut state = self.lock();
         state.in_flight -= batch.len();
@@ -182,7 +211,10 @@ impl State {
             self.counts.duplicates += 1;
         }
         if self.is(|habits| habits.overlap) {
-            self.waiting.push(Message { handled: true, ..message.clone() });
+            self.waiting.push(Message {
+                handled: true,
+                ..message.clone()
+            });
         }
     }
 

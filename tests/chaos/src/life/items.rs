@@ -75,12 +75,15 @@ impl Orders {
 
 async fn users_with_few(run: &Run) -> Result<Vec<Uuid>> {
     let users = run.cast().users;
-    let wanted: Vec<i64> = (0..users.len()).map(|index| if index < HOT_USERS { 4 } else { 2 }).collect();
+    let wanted: Vec<i64> = (0..users.len())
+        .map(|index| if index < HOT_USERS { 4 } else { 2 })
+        .collect();
     run.operator
         .until_done(async |connection| {
             sqlx::query_scalar(
                 "select u.id from unnest($1::uuid[], $2::bigint[]) as u (id, wanted)
-                 left join telecom.package_queue q on q.user_id = u.id and q.status in ('in_queue', 'active')
+                 left join telecom.package_queue q on q.user_id = u.id
+                 and q.status in ('in_queue', 'active')
                  group by u.id, u.wanted having count(q.id) < u.wanted order by u.id limit 300",
             )
             .bind(&users)
@@ -131,7 +134,8 @@ async fn leave(run: &Run, user: Uuid) -> Result<()> {
         .until_done(async |connection| {
             for status in ["active", "in_queue"] {
                 sqlx::query(
-                    "update telecom.package_queue set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
+                    "update telecom.package_queue set status = 'cancelled',
+                    end_reason = 'cancelled', ended_at = $2
                      where user_id = $1 and status = $3::telecom.package_queue_status",
                 )
                 .bind(user)
@@ -151,14 +155,16 @@ const CANCELLED: &str = "items cancelled";
 const DELETED: &str = "items deleted";
 const ADJUSTED: &str = "quotas changed";
 
-const CANCEL: &str = "update telecom.package_queue set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
+const CANCEL: &str =
+    "update telecom.package_queue set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
     where status in ('in_queue', 'active') and id = (
         select id from telecom.package_queue
         where id >= $1 and status in ('in_queue', 'active') order by id limit 1)";
 
 /// One that waits: with one that was active, history would be lost.
 const DELETE: &str = "delete from telecom.package_queue where status = 'in_queue' and id = (
-    select id from telecom.package_queue where id >= $1 and status = 'in_queue' order by id limit 1)";
+    select id from telecom.package_queue where id >= $1 and status = 'in_queue' order by id
+    limit 1)";
 
 const ADJUST: &str = "update telecom.package_queue set adjust_quota_bytes = adjust_quota_bytes + $2
     where status in ('in_queue', 'active') and id = (

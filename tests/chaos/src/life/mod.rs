@@ -1,4 +1,5 @@
-//! What happens in the simulated world: reports, charges of other publishers, and what an operator does by SQL.
+//! What happens in the simulated world: reports, charges of other publishers, and what an operator
+//! does by SQL.
 
 pub mod items;
 pub mod nodes;
@@ -42,7 +43,10 @@ impl Cast {
 
     /// A user; often one of a few.
     pub fn user(&self, random: &mut Random) -> Uuid {
-        let hot = self.users.get(..HOT_USERS.min(self.users.len())).unwrap_or_default();
+        let hot = self
+            .users
+            .get(..HOT_USERS.min(self.users.len()))
+            .unwrap_or_default();
         let choices = if random.chance(250) { hot } else { &self.users };
         random.pick(choices).copied().unwrap_or_default()
     }
@@ -51,7 +55,11 @@ impl Cast {
 impl Server {
     fn new(id: i32, random: &mut Random) -> Self {
         let clients = i32::try_from(random.int(1..=3)).unwrap_or(1);
-        Self { id, clients: (1..=clients).map(|number| id * 10 + number).collect(), ghosts: Vec::new() }
+        Self {
+            id,
+            clients: (1..=clients).map(|number| id * 10 + number).collect(),
+            ghosts: Vec::new(),
+        }
     }
 
     pub fn is_lasting(&self) -> bool {
@@ -61,5 +69,10 @@ impl Server {
 
 /// A factor, in ten-thousandths.
 pub fn any_factor(random: &mut Random) -> i64 {
-    random.pick(&[0, 3_333, 5_000, 10_000, 10_000, 15_000, 20_000, 25_001, 100_000]).copied().unwrap_or(10_000)
+    random
+        .pick(&[
+            0, 3_333, 5_000, 10_000, 10_000, 15_000, 20_000, 25_001, 100_000,
+        ])
+        .copied()
+        .unwrap_or(10_000)
 }

@@ -22,9 +22,11 @@ pub async fn set_up(run: &Run, cast: &Cast, random: &mut Random) -> Result<()> {
         .until_done(async |connection| {
             connection
                 .execute(
-                    "insert into telecom.package (id, series, version, name, available_group, max_client_number,
+                    "insert into telecom.package (id, series, version, name, available_group,
+                    max_client_number,
                         expire_duration_seconds, traffic_limit_bytes)
-                     select n, gen_random_uuid(), 1, 'p' || n, 1, 3, (array[600, 1800, 3600, 10800])[n % 4 + 1],
+                     select n, gen_random_uuid(), 1, 'p' || n, 1, 3, (array[600, 1800, 3600,
+                     10800])[n % 4 + 1],
                         (array[20, 60, 200, 500, 1500])[n % 5 + 1] * 1000000::bigint
                      from generate_series(1, 20) n on conflict do nothing",
                 )
@@ -35,7 +37,11 @@ pub async fn set_up(run: &Run, cast: &Cast, random: &mut Random) -> Result<()> {
 }
 
 async fn add_server(run: &Run, server: &Server, random: &mut Random) -> Result<()> {
-    let factors: Vec<(i32, i64)> = server.clients.iter().map(|&client| (client, any_factor(random))).collect();
+    let factors: Vec<(i32, i64)> = server
+        .clients
+        .iter()
+        .map(|&client| (client, any_factor(random)))
+        .collect();
     for &(client, factor) in &factors {
         run.ledger.open().factor_begins(client, factor);
     }
@@ -43,7 +49,8 @@ async fn add_server(run: &Run, server: &Server, random: &mut Random) -> Result<(
     run.operator
         .until_done(async |connection| {
             sqlx::query(
-                "insert into telecom.node_server (id, name, compatibility) values ($1, 's' || $1, 'new_v2b')
+                "insert into telecom.node_server (id, name, compatibility) values ($1, 's' || $1,
+                'new_v2b')
                 on conflict do nothing",
             )
             .bind(id)
@@ -51,7 +58,8 @@ async fn add_server(run: &Run, server: &Server, random: &mut Random) -> Result<(
             .await?;
             for (client, factor) in &factors {
                 sqlx::query(
-                    "insert into telecom.node_client (id, node_server_id, name, traffic_factor, country)
+                    "insert into telecom.node_client (id, node_server_id, name, traffic_factor,
+                    country)
                     values ($1, $2, 'c' || $1, $3::bigint / 10000.0, 'DE') on conflict do nothing",
                 )
                 .bind(client)
@@ -86,17 +94,26 @@ pub async fn live(run: Arc<Run>, mut random: Random) -> Result<()> {
 
 async fn change_factor(run: &Run, random: &mut Random) -> Result<()> {
     let cast = run.cast();
-    let clients: Vec<i32> = cast.servers.iter().flat_map(|server| server.clients.iter().copied()).collect();
-    let Some(&client) = random.pick(&clients) else { return Ok(()) };
+    let clients: Vec<i32> = cast
+        .servers
+        .iter()
+        .flat_map(|server| server.clients.iter().copied())
+        .collect();
+    let Some(&client) = random.pick(&clients) else {
+        return Ok(());
+    };
     let factor = any_factor(random);
     run.ledger.open().factor_begins(client, factor);
     run.operator
         .until_done(async |connection| {
-            sqlx::query("update telecom.node_client set traffic_factor = $2::bigint / 10000.0 where id = $1")
-                .bind(client)
-                .bind(factor)
-                .execute(connection)
-                .await
+            sqlx::query(
+                "update telecom.node_client set traffic_factor = $2::bigint / 10000.0 \
+                where id = $1",
+            )
+            .bind(client)
+            .bind(factor)
+            .execute(connection)
+            .await
         })
         .await?;
     run.ledger.open().factor_settled(client);
@@ -104,10 +121,18 @@ async fn change_factor(run: &Run, random: &mut Random) -> Result<()> {
     Ok(())
 }
 
-/// A server that stops, and is deleted as soon as all its reports are accepted: most are not billed yet.
+/// A server that stops, and is deleted as soon as all its reports are accepted: most are not billed
+/// yet.
 async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()> {
-    let candidates: Vec<Server> = run.cast().servers.into_iter().filter(|server| !server.is_lasting()).collect();
-    let Some(old) = random.pick(&candidates).cloned() else { return Ok(()) };
+    let candidates: Vec<Server> = run
+        .cast()
+        .servers
+        .into_iter()
+        .filter(|server| !server.is_lasting())
+        .collect();
+    let Some(old) = random.pick(&candidates).cloned() else {
+        return Ok(());
+    };
     let new = Server::new(next, random);
     add_server(run, &new, random).await?;
     run.change_cast(|cast| {
@@ -119,7 +144,8 @@ async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()>
     run.operator
         .until_done(async |connection| {
             let sql = format!(
-                "delete from telecom.node_client where node_server_id = {id}; delete from telecom.node_server where id = {id}"
+                "delete from telecom.node_client where node_server_id = {id}; delete \
+                 from telecom.node_server where id = {id}"
             );
             connection.execute(sqlx::raw_sql(&sql)).await
         })
@@ -132,9 +158,15 @@ async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()>
 async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
     let younger = |server: Server| server.clients.into_iter().skip(1);
     let clients: Vec<i32> = run.cast().servers.into_iter().flat_map(younger).collect();
-    let Some(&client) = random.pick(&clients) else { return Ok(()) };
+    let Some(&client) = random.pick(&clients) else {
+        return Ok(());
+    };
     run.change_cast(|cast| {
-        for server in cast.servers.iter_mut().filter(|server| server.clients.contains(&client)) {
+        for server in cast
+            .servers
+            .iter_mut()
+            .filter(|server| server.clients.contains(&client))
+        {
             server.clients.retain(|&id| id != client);
             server.ghosts.push(client);
         }
@@ -142,7 +174,10 @@ async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
     run.ledger.open().client_goes(client);
     run.operator
         .until_done(async |connection| {
-            sqlx::query("delete from telecom.node_client where id = $1").bind(client).execute(connection).await
+            sqlx::query("delete from telecom.node_client where id = $1")
+                .bind(client)
+                .execute(connection)
+                .await
         })
         .await?;
     run.ledger.open().client_gone(client);
@@ -155,7 +190,8 @@ pub async fn release(run: &Run) -> Result<()> {
     run.operator
         .until_done(async |connection| {
             sqlx::query(
-                "select telecom.release_quarantined_report(usage_report_seq, 'chaos', $1::bigint / 10000.0)
+                "select telecom.release_quarantined_report(usage_report_seq, 'chaos',
+                $1::bigint / 10000.0)
                  from telecom.quarantined_report where released_at is null",
             )
             .bind(RELEASE_FACTOR)
@@ -168,7 +204,13 @@ pub async fn release(run: &Run) -> Result<()> {
 }
 
 async fn until_accepted(run: &Run, concerns: impl Fn(&crate::ledger::Report) -> bool) {
-    while run.ledger.open().reports.values().any(|report| report.accepted.is_none() && concerns(report)) {
+    while run
+        .ledger
+        .open()
+        .reports
+        .values()
+        .any(|report| report.accepted.is_none() && concerns(report))
+    {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -23,7 +23,11 @@ pub async fn report(run: Arc<Run>, mut random: Random) -> Result<()> {
     let began = Instant::now();
     while run.is_storm() {
         let sent = run.ledger.open().lines;
-        let due = run.plan.lines_per_second.saturating_mul(began.elapsed().as_millis().try_into()?) / 1_000;
+        let due = run
+            .plan
+            .lines_per_second
+            .saturating_mul(began.elapsed().as_millis().try_into()?)
+            / 1_000;
         if sent >= due || run.cloud.reports.length() > BACKLOG {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
@@ -35,15 +39,22 @@ pub async fn report(run: Arc<Run>, mut random: Random) -> Result<()> {
 
 fn send_report(run: &Run, random: &mut Random) {
     let cast = run.cast();
-    let Some(server) = random.pick(&cast.servers) else { return };
+    let Some(server) = random.pick(&cast.servers) else {
+        return;
+    };
     let (start, end) = period(run.clock.now(), random);
-    let lines = if random.chance(60) { 0 } else { random.index(1..=500) };
+    let lines = if random.chance(60) {
+        0
+    } else {
+        random.index(1..=500)
+    };
     let mut wire = Vec::with_capacity(lines);
     let mut kept = Vec::with_capacity(lines);
     for _ in 0..lines {
         let (line, named) = any_line(&cast, server, random);
         wire.push(if named {
-            json!({"user": line.user, "node_client_id": line.client, "upload": line.upload, "download": line.download})
+            json!({"user": line.user, "node_client_id": line.client, "upload": line.upload,
+                "download": line.download})
         } else {
             json!({"user": line.user, "upload": line.upload, "download": line.download})
         });
@@ -51,10 +62,18 @@ fn send_report(run: &Run, random: &mut Random) {
     }
     let id = random.uuid();
     let body = json!({
-        "type": "usage.report.v1", "report_id": id, "server_id": server.id, "period_start": start, "period_end": end,
+        "type": "usage.report.v1", "report_id": id, "server_id": server.id, "period_start": start,
+            "period_end": end,
         "usage": wire, "metrics": {"cpu_percent": random.int(0..=100), "online_users": lines},
     });
-    let report = Report { server: server.id, start, end, lines: kept, delivered: None, accepted: None };
+    let report = Report {
+        server: server.id,
+        start,
+        end,
+        lines: kept,
+        delivered: None,
+        accepted: None,
+    };
     {
         let mut books = run.ledger.open();
         books.lines += u64::try_from(lines).unwrap_or_default();
@@ -63,19 +82,27 @@ fn send_report(run: &Run, random: &mut Random) {
     let text = body.to_string();
     if random.chance(80) {
         // The collector saw no answer, and sends it again.
-        run.cloud.reports.send(text.clone(), Origin::Report(id), true, run.clock.now());
+        run.cloud
+            .reports
+            .send(text.clone(), Origin::Report(id), true, run.clock.now());
         run.count("reports sent twice");
     }
     if random.chance(5) {
         plant_other_payload(run, body, id);
     }
-    run.cloud.reports.send(text, Origin::Report(id), true, run.clock.now());
+    run.cloud
+        .reports
+        .send(text, Origin::Report(id), true, run.clock.now());
 }
 
 /// A minute that has just ended by the collector's clock, or one some hours ago.
 fn period(now: DateTime<Utc>, random: &mut Random) -> (DateTime<Utc>, DateTime<Utc>) {
     let skew = TimeDelta::milliseconds(random.int(-200_000..=90_000));
-    let late = if random.chance(60) { TimeDelta::minutes(random.int(30..=600)) } else { TimeDelta::zero() };
+    let late = if random.chance(60) {
+        TimeDelta::minutes(random.int(30..=600))
+    } else {
+        TimeDelta::zero()
+    };
     let end = now + skew - late;
     (end - TimeDelta::seconds(60), end)
 }
@@ -83,11 +110,30 @@ fn period(now: DateTime<Utc>, random: &mut Random) -> (DateTime<Utc>, DateTime<U
 fn any_line(cast: &Cast, server: &Server, random: &mut Random) -> (Line, bool) {
     let oldest = server.clients.first().copied().unwrap_or_default();
     let named = random.chance(800);
-    let nameable = if random.chance(30) && !server.ghosts.is_empty() { &server.ghosts } else { &server.clients };
-    let client = if named { random.pick(nameable).copied().unwrap_or(oldest) } else { oldest };
-    let most = random.pick(&[0, 3, 1_000, 2_000_000, 8_000_000, 20_000_000]).copied().unwrap_or_default();
+    let nameable = if random.chance(30) && !server.ghosts.is_empty() {
+        &server.ghosts
+    } else {
+        &server.clients
+    };
+    let client = if named {
+        random.pick(nameable).copied().unwrap_or(oldest)
+    } else {
+        oldest
+    };
+    let most = random
+        .pick(&[0, 3, 1_000, 2_000_000, 8_000_000, 20_000_000])
+        .copied()
+        .unwrap_or_default();
     let (upload, download) = (random.int(0..=most / 4 + 1), random.int(0..=most));
-    (Line { user: cast.user(random), client, upload, download }, named)
+    (
+        Line {
+            user: cast.user(random),
+            client,
+            upload,
+            download,
+        },
+        named,
+    )
 }
 
 /// The same id with another payload, once the first is accepted: it can only be refused.
@@ -96,11 +142,15 @@ fn plant_other_payload(run: &Run, mut body: Value, id: Uuid) {
         usage.push(json!({"user": Uuid::nil(), "upload": 1, "download": 1}));
     }
     let text = body.to_string();
-    run.ledger.open().poison.insert(text.clone(), "id used again");
+    run.ledger
+        .open()
+        .poison
+        .insert(text.clone(), "id used again");
     run.plant_after(id, text);
 }
 
-/// Sends charges of other publishers, and messages that no function can accept, until the storm is over.
+/// Sends charges of other publishers, and messages that no function can accept, until the storm is
+/// over.
 pub async fn charge(run: Arc<Run>, mut random: Random) -> Result<()> {
     while run.is_storm() {
         tokio::time::sleep(random.millis(50..=400)).await;
@@ -114,10 +164,16 @@ pub async fn charge(run: Arc<Run>, mut random: Random) -> Result<()> {
 
 fn send_charges(run: &Run, random: &mut Random) {
     let cast = run.cast();
-    let lasting: Vec<&Server> = cast.servers.iter().filter(|server| server.is_lasting()).collect();
+    let lasting: Vec<&Server> = cast
+        .servers
+        .iter()
+        .filter(|server| server.is_lasting())
+        .collect();
     let alone = random.chance(500);
     let number = if alone { 1 } else { random.index(1..=20) };
-    let charges: Vec<Charge> = (0..number).filter_map(|_| any_charge(run, &cast, &lasting, random)).collect();
+    let charges: Vec<Charge> = (0..number)
+        .filter_map(|_| any_charge(run, &cast, &lasting, random))
+        .collect();
     let id = random.uuid();
     let events: Vec<Value> = charges.iter().map(event).collect();
     // Without an id of its own, the queue's is the key: then a redrive would charge again.
@@ -134,24 +190,46 @@ fn send_charges(run: &Run, random: &mut Random) {
     };
     run.ledger.open().charges.insert(id, charges);
     if !by_message_id && random.chance(100) {
-        run.cloud.billing.send(body.to_string(), Origin::ThirdParty(id), true, run.clock.now());
+        run.cloud.billing.send(
+            body.to_string(),
+            Origin::ThirdParty(id),
+            true,
+            run.clock.now(),
+        );
     }
-    run.cloud.billing.send(body.to_string(), Origin::ThirdParty(id), !by_message_id, run.clock.now());
+    run.cloud.billing.send(
+        body.to_string(),
+        Origin::ThirdParty(id),
+        !by_message_id,
+        run.clock.now(),
+    );
     run.count("messages of other publishers");
 }
 
 fn any_charge(run: &Run, cast: &Cast, servers: &[&Server], random: &mut Random) -> Option<Charge> {
     let server = random.pick(servers)?;
-    let client = if random.chance(500) { server.clients.first().copied() } else { None };
+    let client = if random.chance(500) {
+        server.clients.first().copied()
+    } else {
+        None
+    };
     let time = run.clock.now() - TimeDelta::seconds(random.int(0..=7_200));
     let (upload, download) = (random.int(0..=100_000), random.int(0..=3_000_000));
-    Some(Charge { server: server.id, client, user: cast.user(random), time, upload, download })
+    Some(Charge {
+        server: server.id,
+        client,
+        user: cast.user(random),
+        time,
+        upload,
+        download,
+    })
 }
 
 fn event(charge: &Charge) -> Value {
     json!({
         "server_id": charge.server, "node_client_id": charge.client, "user": charge.user,
-        "time": charge.time.timestamp(), "billed_upload": charge.upload, "billed_download": charge.download,
+        "time": charge.time.timestamp(), "billed_upload": charge.upload,
+            "billed_download": charge.download,
     })
 }
 
@@ -160,19 +238,33 @@ fn plant_poison(run: &Run, random: &mut Random) {
     let now = run.clock.now();
     let report = |server: i64, kind: &str, upload: i64| {
         json!({
-            "type": kind, "report_id": id, "server_id": server, "period_start": now - TimeDelta::seconds(60),
+            "type": kind, "report_id": id, "server_id": server,
+                "period_start": now - TimeDelta::seconds(60),
             "period_end": now, "usage": [{"user": user, "upload": upload, "download": 1}],
         })
         .to_string()
     };
     let charge = |upload: i64| {
-        json!({"server_id": 1, "user": user, "time": now.timestamp(), "billed_upload": upload, "billed_download": 1})
-            .to_string()
+        json!({"server_id": 1, "user": user, "time": now.timestamp(), "billed_upload": upload,
+            "billed_download": 1})
+        .to_string()
     };
     let (queue, what, body) = match random.int(0..=6) {
-        0 => (&run.cloud.reports, "no such server", report(999_999, "usage.report.v1", 1)),
-        1 => (&run.cloud.reports, "negative bytes", report(1, "usage.report.v1", -1)),
-        2 => (&run.cloud.reports, "another type", report(1, "usage.report.v9", 1)),
+        0 => (
+            &run.cloud.reports,
+            "no such server",
+            report(999_999, "usage.report.v1", 1),
+        ),
+        1 => (
+            &run.cloud.reports,
+            "negative bytes",
+            report(1, "usage.report.v1", -1),
+        ),
+        2 => (
+            &run.cloud.reports,
+            "another type",
+            report(1, "usage.report.v9", 1),
+        ),
         3 => (&run.cloud.reports, "no JSON", format!("{{\"{id}")),
         4 => (&run.cloud.billing, "negative bytes", charge(-1)),
         5 => (&run.cloud.billing, "no JSON", format!("[{id}")),

@@ -1,4 +1,5 @@
-//! Items move on as they may, their owners pay as long as they have one, and the bus heard of each move once.
+//! Items move on as they may, their owners pay as long as they have one, and the bus heard of each
+//! move once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,7 +12,8 @@ use uuid::Uuid;
 use crate::cloud::bus::Fact;
 use crate::run::Run;
 
-/// How long after its commit a transaction may still be invisible to others: it waits for the standby.
+/// How long after its commit a transaction may still be invisible to others: it waits for the
+/// standby.
 const UNSEEN: TimeDelta = TimeDelta::seconds(1);
 
 /// A move of an item.
@@ -48,7 +50,8 @@ pub async fn check(run: &Run) -> Result<()> {
         .operator
         .until_done(async |connection| {
             sqlx::query_as(
-                "select item_id, user_id, status, previous, xid::text as xid, pg_xact_commit_timestamp(xid) as committed_at
+                "select item_id, user_id, status, previous, xid::text as xid,
+                pg_xact_commit_timestamp(xid) as committed_at
                  from chaos.item_event order by seq",
             )
             .fetch_all(connection)
@@ -80,7 +83,11 @@ fn lives(moves: &[Move]) -> HashMap<Uuid, Vec<Life>> {
     for step in moves {
         let of_user = lives.entry(step.user_id).or_default();
         match step.status.as_str() {
-            "in_queue" => of_user.push(Life { item: step.item_id, from: step.committed_at, until: None }),
+            "in_queue" => of_user.push(Life {
+                item: step.item_id,
+                from: step.committed_at,
+                until: None,
+            }),
             "consumed" | "cancelled" | "deleted" => {
                 for life in of_user.iter_mut().filter(|life| life.item == step.item_id) {
                     life.until = Some(step.committed_at);
@@ -92,13 +99,15 @@ fn lives(moves: &[Move]) -> HashMap<Uuid, Vec<Life>> {
     lives
 }
 
-/// No byte is charged to no item while one of the user's was active or waiting all the time that it took.
+/// No byte is charged to no item while one of the user's was active or waiting all the time that it
+/// took.
 async fn check_unpaid(run: &Run, lives: &HashMap<Uuid, Vec<Life>>) -> Result<()> {
     let unpaid: Vec<Unpaid> = run
         .operator
         .until_done(async |connection| {
             sqlx::query_as(
-                "select user_id, bytes, started_at, pg_xact_commit_timestamp(xid) as committed_at from chaos.unpaid",
+                "select user_id, bytes, started_at, pg_xact_commit_timestamp(xid) as committed_at \
+                 from chaos.unpaid",
             )
             .fetch_all(connection)
             .await
@@ -106,11 +115,17 @@ async fn check_unpaid(run: &Run, lives: &HashMap<Uuid, Vec<Life>>) -> Result<()>
         .await?;
     for charge in unpaid.iter().filter(|charge| charge.bytes > 0) {
         let alive = |life: &&Life| {
-            life.from + UNSEEN < charge.started_at && life.until.is_none_or(|until| until > charge.committed_at)
+            life.from + UNSEEN < charge.started_at
+                && life.until.is_none_or(|until| until > charge.committed_at)
         };
-        if let Some(life) = lives.get(&charge.user_id).and_then(|lives| lives.iter().find(alive)) {
+        if let Some(life) = lives
+            .get(&charge.user_id)
+            .and_then(|lives| lives.iter().find(alive))
+        {
             let bytes = u64::try_from(charge.bytes).unwrap_or_default();
-            run.findings_of("bytes charged to nobody", bytes, || format!("{charge:?} though there is {life:?}"));
+            run.findings_of("bytes charged to nobody", bytes, || {
+                format!("{charge:?} though there is {life:?}")
+            });
         } else {
             run.count("charges of users without an item");
         }
@@ -130,8 +145,20 @@ fn check_facts(run: &Run, moves: &[Move]) {
         }
         expected
     };
-    compare(run, &facts, "PackageActivated", "package_queue_id", &by_item("active"));
-    compare(run, &facts, "PackageExpired", "package_queue_id", &by_item("consumed"));
+    compare(
+        run,
+        &facts,
+        "PackageActivated",
+        "package_queue_id",
+        &by_item("active"),
+    );
+    compare(
+        run,
+        &facts,
+        "PackageExpired",
+        "package_queue_id",
+        &by_item("consumed"),
+    );
     compare(run, &facts, "PackageQueueEmptied", "user", &emptied(moves));
     check_thresholds(run, &facts, &by_item("raised"));
 }
@@ -139,9 +166,13 @@ fn check_facts(run: &Run, moves: &[Move]) {
 /// How often each user's last item was consumed: nothing was activated by the same transaction.
 fn emptied(moves: &[Move]) -> BTreeMap<String, u64> {
     let of_status = |status: &'static str| moves.iter().filter(move |step| step.status == status);
-    let followed: HashSet<(&str, Uuid)> = of_status("active").map(|step| (step.xid.as_str(), step.user_id)).collect();
+    let followed: HashSet<(&str, Uuid)> = of_status("active")
+        .map(|step| (step.xid.as_str(), step.user_id))
+        .collect();
     let mut expected = BTreeMap::new();
-    for step in of_status("consumed").filter(|step| !followed.contains(&(step.xid.as_str(), step.user_id))) {
+    for step in
+        of_status("consumed").filter(|step| !followed.contains(&(step.xid.as_str(), step.user_id)))
+    {
         *expected.entry(step.user_id.to_string()).or_default() += 1;
     }
     expected
@@ -153,10 +184,18 @@ fn compare(run: &Run, facts: &[Fact], kind: &str, subject: &str, expected: &BTre
     for fact in facts.iter().filter(|fact| fact.kind == kind) {
         *there.entry(text(fact.detail.get(subject))).or_default() += 1;
     }
-    for key in expected.keys().chain(there.keys().filter(|key| !expected.contains_key(*key))) {
-        let (wanted, found) = (expected.get(key).copied().unwrap_or(0), there.get(key).copied().unwrap_or(0));
+    for key in expected
+        .keys()
+        .chain(there.keys().filter(|key| !expected.contains_key(*key)))
+    {
+        let (wanted, found) = (
+            expected.get(key).copied().unwrap_or(0),
+            there.get(key).copied().unwrap_or(0),
+        );
         if found < wanted {
-            run.findings_of("facts lost", wanted - found, || format!("{kind} of {subject} {key}: {found} of {wanted}"));
+            run.findings_of("facts lost", wanted - found, || {
+                format!("{kind} of {subject} {key}: {found} of {wanted}")
+            });
         }
         if found > wanted {
             run.findings_of("facts doubled", found - wanted, || {
@@ -169,13 +208,21 @@ fn compare(run: &Run, facts: &[Fact], kind: &str, subject: &str, expected: &BTre
 /// A threshold is reached once, and once more after each raise of the quota.
 fn check_thresholds(run: &Run, facts: &[Fact], raises: &BTreeMap<String, u64>) {
     let mut reached: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for fact in facts.iter().filter(|fact| fact.kind == "QuotaThresholdReached") {
-        let key = (text(fact.detail.get("package_queue_id")), text(fact.detail.get("percent")));
+    for fact in facts
+        .iter()
+        .filter(|fact| fact.kind == "QuotaThresholdReached")
+    {
+        let key = (
+            text(fact.detail.get("package_queue_id")),
+            text(fact.detail.get("percent")),
+        );
         *reached.entry(key).or_default() += 1;
     }
     for ((item, percent), count) in reached {
         if count > 1 + raises.get(&item).copied().unwrap_or_default() {
-            run.finding("facts doubled", || format!("QuotaThresholdReached of item {item}, {percent} %: {count}"));
+            run.finding("facts doubled", || {
+                format!("QuotaThresholdReached of item {item}, {percent} %: {count}")
+            });
         }
     }
 }

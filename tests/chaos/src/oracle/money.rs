@@ -46,8 +46,10 @@ async fn hourly_rows(run: &Run) -> Result<Vec<HourlyRow>> {
     run.operator
         .until_done(async |connection| {
             sqlx::query_as(
-                "select user_id, bucket_start, node_server_id, node_client_id, package_queue_id, raw_upload_bytes,
-                    raw_download_bytes, billed_upload_bytes, billed_download_bytes from telecom.user_package_usage",
+                "select user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
+                raw_upload_bytes,
+                    raw_download_bytes, billed_upload_bytes, billed_download_bytes
+                    from telecom.user_package_usage",
             )
             .fetch_all(connection)
             .await
@@ -55,29 +57,46 @@ async fn hourly_rows(run: &Run) -> Result<Vec<HourlyRow>> {
         .await
 }
 
-/// What each hour must hold: per claim the sums of its raw rows, charged at their factors, rounded once; and what other
-/// publishers charged.
+/// What each hour must hold: per claim the sums of its raw rows, charged at their factors, rounded
+/// once; and what other publishers charged.
 fn expected(run: &Run, books: &Books, recorded: &Recorded) -> HashMap<Key, Amounts> {
     let mut claims: HashMap<(Uuid, Key), Claim> = HashMap::new();
     for row in recorded.reports.iter().filter(|row| row.line_count > 0) {
         let Some(claim) = row.billing_run_id else {
-            run.findings_of("usage lines not billed", amount(row.line_count), || format!("{row:?}"));
+            run.findings_of("usage lines not billed", amount(row.line_count), || {
+                format!("{row:?}")
+            });
             continue;
         };
         let hour = hour_of(row);
         for line in recorded.lines(row.seq) {
             let key = (line.user_id, hour, row.node_server_id, line.node_client_id);
-            let (up, down, factor) = (line.upload_bytes.into(), line.download_bytes.into(), i128::from(line.factor));
-            add(claims.entry((claim, key)).or_default(), [up, down, up * factor, down * factor]);
+            let (up, down, factor) = (
+                line.upload_bytes.into(),
+                line.download_bytes.into(),
+                i128::from(line.factor),
+            );
+            add(
+                claims.entry((claim, key)).or_default(),
+                [up, down, up * factor, down * factor],
+            );
         }
     }
     let mut hours: HashMap<Key, Amounts> = HashMap::new();
     for ((_, key), [up, down, up_charge, down_charge]) in claims {
-        add(hours.entry(key).or_default(), [up, down, rounded(up_charge), rounded(down_charge)]);
+        add(
+            hours.entry(key).or_default(),
+            [up, down, rounded(up_charge), rounded(down_charge)],
+        );
     }
     for charge in books.charges.values().flatten() {
         let seconds = charge.time.timestamp();
-        let key = (charge.user, seconds - seconds.rem_euclid(3_600), charge.server, charge.client);
+        let key = (
+            charge.user,
+            seconds - seconds.rem_euclid(3_600),
+            charge.server,
+            charge.client,
+        );
         let (up, down) = (charge.upload.into(), charge.download.into());
         add(hours.entry(key).or_default(), [up, down, up, down]);
     }
@@ -92,7 +111,8 @@ fn rounded(charge: i128) -> i128 {
 
 /// A period is half-open: one that ends on the hour belongs to the hour before, unless it is empty.
 fn hour_of(report: &ReportRow) -> i64 {
-    let last = (report.period_end.timestamp_micros() - 1).max(report.period_start.timestamp_micros());
+    let last =
+        (report.period_end.timestamp_micros() - 1).max(report.period_start.timestamp_micros());
     let seconds = last.div_euclid(1_000_000);
     seconds - seconds.rem_euclid(3_600)
 }
@@ -100,23 +120,47 @@ fn hour_of(report: &ReportRow) -> i64 {
 fn check_hours(run: &Run, expected: &HashMap<Key, Amounts>, rows: &[HourlyRow]) {
     let mut there: HashMap<Key, Amounts> = HashMap::new();
     for row in rows {
-        let key = (row.user_id, row.bucket_start.timestamp(), row.node_server_id, row.node_client_id);
-        let amounts =
-            [row.raw_upload_bytes, row.raw_download_bytes, row.billed_upload_bytes, row.billed_download_bytes];
+        let key = (
+            row.user_id,
+            row.bucket_start.timestamp(),
+            row.node_server_id,
+            row.node_client_id,
+        );
+        let amounts = [
+            row.raw_upload_bytes,
+            row.raw_download_bytes,
+            row.billed_upload_bytes,
+            row.billed_download_bytes,
+        ];
         add(there.entry(key).or_default(), amounts.map(i128::from));
     }
-    let mut keys: Vec<&Key> = expected.keys().chain(there.keys().filter(|key| !expected.contains_key(*key))).collect();
+    let mut keys: Vec<&Key> = expected
+        .keys()
+        .chain(there.keys().filter(|key| !expected.contains_key(*key)))
+        .collect();
     keys.sort_unstable();
     for key in keys {
         let wanted = expected.get(key).copied().unwrap_or_default();
         let found = there.get(key).copied().unwrap_or_default();
-        let missing: i128 = wanted.iter().zip(found).map(|(wanted, found)| (wanted - found).max(0)).sum();
-        let extra: i128 = wanted.iter().zip(found).map(|(wanted, found)| (found - wanted).max(0)).sum();
+        let missing: i128 = wanted
+            .iter()
+            .zip(found)
+            .map(|(wanted, found)| (wanted - found).max(0))
+            .sum();
+        let extra: i128 = wanted
+            .iter()
+            .zip(found)
+            .map(|(wanted, found)| (found - wanted).max(0))
+            .sum();
         if missing > 0 {
-            run.findings_of("bytes lost", amount(missing), || format!("{key:?}: {found:?} instead of {wanted:?}"));
+            run.findings_of("bytes lost", amount(missing), || {
+                format!("{key:?}: {found:?} instead of {wanted:?}")
+            });
         }
         if extra > 0 {
-            run.findings_of("bytes doubled", amount(extra), || format!("{key:?}: {found:?} instead of {wanted:?}"));
+            run.findings_of("bytes doubled", amount(extra), || {
+                format!("{key:?}: {found:?} instead of {wanted:?}")
+            });
         }
     }
 }
@@ -126,14 +170,18 @@ async fn check_counters(run: &Run, rows: &[HourlyRow]) -> Result<()> {
     let items: Vec<(i64, Uuid, i64, i64)> = run
         .operator
         .until_done(async |connection| {
-            sqlx::query_as("select id, user_id, upload_bytes, download_bytes from telecom.package_queue")
-                .fetch_all(connection)
-                .await
+            sqlx::query_as(
+                "select id, user_id, upload_bytes, download_bytes from telecom.package_queue",
+            )
+            .fetch_all(connection)
+            .await
         })
         .await?;
     let mut sums: HashMap<i64, (Uuid, i128, i128)> = HashMap::new();
     for row in rows {
-        let Some(item) = row.package_queue_id else { continue };
+        let Some(item) = row.package_queue_id else {
+            continue;
+        };
         let sum = sums.entry(item).or_insert((row.user_id, 0, 0));
         sum.1 += i128::from(row.billed_upload_bytes);
         sum.2 += i128::from(row.billed_download_bytes);
@@ -145,12 +193,17 @@ async fn check_counters(run: &Run, rows: &[HourlyRow]) -> Result<()> {
         let (owner, up, down) = sums.remove(&id).unwrap_or((user, 0, 0));
         if (owner, up, down) != (user, upload.into(), download.into()) {
             run.finding("an item's counters differ from its hourly rows", || {
-                format!("item {id} of {user}: {upload} and {download}, hourly {up} and {down} of {owner}")
+                format!(
+                    "item {id} of {user}: {upload} and {download}, hourly {up} \
+                    and {down} of {owner}"
+                )
             });
         }
     }
     for (id, sum) in sums {
-        run.finding("hourly rows name an item that is not there", || format!("item {id}: {sum:?}"));
+        run.finding("hourly rows name an item that is not there", || {
+            format!("item {id}: {sum:?}")
+        });
     }
     Ok(())
 }

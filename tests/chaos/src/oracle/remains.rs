@@ -9,12 +9,18 @@ use crate::run::Run;
 
 /// What must be empty at the end, and a query that counts it.
 const REMAINS: [(&str, &str); 5] = [
-    ("messages left in the outbox", "select count(*) from telecom.outbox"),
+    (
+        "messages left in the outbox",
+        "select count(*) from telecom.outbox",
+    ),
     (
         "reports left unbilled",
         "select count(*) from telecom.usage_report where billing_run_id is null and line_count > 0",
     ),
-    ("usage left parked", "select count(*) from telecom.parked_event"),
+    (
+        "usage left parked",
+        "select count(*) from telecom.parked_event",
+    ),
     (
         "users with two active items",
         "select count(*) from (select user_id from telecom.package_queue where status = 'active'
@@ -23,15 +29,18 @@ const REMAINS: [(&str, &str); 5] = [
     (
         "exhausted items still active",
         "select count(*) from telecom.package_queue q join telecom.package p on p.id = q.package_id
-         where q.status = 'active' and q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes + q.adjust_quota_bytes",
+         where q.status = 'active' and q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes
+         + q.adjust_quota_bytes",
     ),
 ];
 
 /// Looks for it.
 pub async fn check(run: &Run) -> Result<()> {
     for (what, sql) in REMAINS {
-        let count: i64 =
-            run.operator.until_done(async |connection| sqlx::query_scalar(sql).fetch_one(connection).await).await?;
+        let count: i64 = run
+            .operator
+            .until_done(async |connection| sqlx::query_scalar(sql).fetch_one(connection).await)
+            .await?;
         if count > 0 {
             run.findings_of(what, count.unsigned_abs(), || format!("{count}"));
         }
@@ -41,14 +50,19 @@ pub async fn check(run: &Run) -> Result<()> {
     let overdue: i64 = run
         .operator
         .until_done(async |connection| {
-            sqlx::query_scalar("select count(*) from telecom.package_queue where status = 'active' and expires_at < $1")
-                .bind(before)
-                .fetch_one(connection)
-                .await
+            sqlx::query_scalar(
+                "select count(*) from telecom.package_queue \
+                where status = 'active' and expires_at < $1",
+            )
+            .bind(before)
+            .fetch_one(connection)
+            .await
         })
         .await?;
     if overdue > 0 {
-        run.findings_of("expired items still active", overdue.unsigned_abs(), || format!("{overdue}"));
+        run.findings_of("expired items still active", overdue.unsigned_abs(), || {
+            format!("{overdue}")
+        });
     }
     check_dead_letters(run);
     Ok(())
@@ -62,12 +76,22 @@ fn check_dead_letters(run: &Run) {
     for message in queues.iter().flat_map(|queue| queue.dead_letters()) {
         if !books.poison.contains_key(&*message.body) {
             run.finding("dead letters that were not planted", || {
-                format!("{:?} {}", message.origin, message.body.chars().take(200).collect::<String>())
+                format!(
+                    "{:?} {}",
+                    message.origin,
+                    message.body.chars().take(200).collect::<String>()
+                )
             });
         }
         dead.insert(message.body.to_string());
     }
-    for (body, what) in books.poison.iter().filter(|(body, _)| !dead.contains(*body)) {
-        run.finding("poison that is no dead letter", || format!("{what}: {body}"));
+    for (body, what) in books
+        .poison
+        .iter()
+        .filter(|(body, _)| !dead.contains(*body))
+    {
+        run.finding("poison that is no dead letter", || {
+            format!("{what}: {body}")
+        });
     }
 }

@@ -1,4 +1,5 @@
-//! Every report recorded once, every line of it once: billed at the factor of its arrival, or set aside with a reason.
+//! Every report recorded once, every line of it once: billed at the factor of its arrival, or set
+//! aside with a reason.
 
 use std::collections::HashMap;
 
@@ -61,20 +62,34 @@ impl Recorded {
             .operator
             .until_done(async |connection| {
                 sqlx::query_as(
-                    "select coalesce(collector_report_id, report_id) as report_id, node_server_id, seq, line_count,
-                        billing_run_id, period_start, period_end, length(payload_hash) = 0 as is_released
+                    "select coalesce(collector_report_id, report_id) as report_id, node_server_id,
+                    seq, line_count,
+                        billing_run_id, period_start, period_end,
+                        length(payload_hash) = 0 as is_released
                      from telecom.usage_report",
                 )
                 .fetch_all(connection)
                 .await
             })
             .await?;
-        let mut recorded = Self { reports, raw: HashMap::new(), aside: HashMap::new() };
+        let mut recorded = Self {
+            reports,
+            raw: HashMap::new(),
+            aside: HashMap::new(),
+        };
         for row in raw_rows(run).await? {
-            recorded.raw.entry(row.usage_report_seq).or_default().push(row);
+            recorded
+                .raw
+                .entry(row.usage_report_seq)
+                .or_default()
+                .push(row);
         }
         for row in aside_rows(run).await? {
-            recorded.aside.entry(row.usage_report_seq).or_default().push(row);
+            recorded
+                .aside
+                .entry(row.usage_report_seq)
+                .or_default()
+                .push(row);
         }
         Ok(recorded)
     }
@@ -93,7 +108,8 @@ async fn raw_rows(run: &Run) -> Result<Vec<RawRow>> {
     run.operator
         .until_done(async |connection| {
             sqlx::query_as(
-                "select usage_report_seq, user_id, node_client_id, (traffic_factor * 10000)::bigint as factor,
+                "select usage_report_seq, user_id, node_client_id,
+                (traffic_factor * 10000)::bigint as factor,
                     upload_bytes, download_bytes from telecom.traffic_usage",
             )
             .fetch_all(connection)
@@ -106,8 +122,10 @@ async fn aside_rows(run: &Run) -> Result<Vec<AsideRow>> {
     run.operator
         .until_done(async |connection| {
             sqlx::query_as(
-                "select usage_report_seq, user_id, node_client_id, upload_bytes, download_bytes, reason
-                 from telecom.quarantined_usage join telecom.quarantined_report using (usage_report_seq)",
+                "select usage_report_seq, user_id, node_client_id, upload_bytes, download_bytes,
+                reason
+                 from telecom.quarantined_usage join telecom.quarantined_report
+                 using (usage_report_seq)",
             )
             .fetch_all(connection)
             .await
@@ -124,12 +142,16 @@ pub fn check(run: &Run, recorded: &Recorded) {
             run.finding("a report is recorded twice", || format!("{row:?}"));
         }
         if !books.reports.contains_key(&row.report_id) {
-            run.finding("a report is recorded that was never sent", || format!("{row:?}"));
+            run.finding("a report is recorded that was never sent", || {
+                format!("{row:?}")
+            });
         }
     }
     for (id, report) in &books.reports {
         let Some(row) = found.get(id) else {
-            run.findings_of("usage lines lost", amount(report.lines.len()), || format!("report {id} is not there"));
+            run.findings_of("usage lines lost", amount(report.lines.len()), || {
+                format!("report {id} is not there")
+            });
             continue;
         };
         check_report(run, &books, report, row, recorded);
@@ -139,20 +161,40 @@ pub fn check(run: &Run, recorded: &Recorded) {
 
 fn check_report(run: &Run, books: &Books, report: &Report, row: &ReportRow, recorded: &Recorded) {
     let (raw, aside) = (recorded.lines(row.seq), recorded.lines_aside(row.seq));
-    let head = (report.server, report.start.timestamp_micros(), report.end.timestamp_micros());
-    let there = (row.node_server_id, row.period_start.timestamp_micros(), row.period_end.timestamp_micros());
+    let head = (
+        report.server,
+        report.start.timestamp_micros(),
+        report.end.timestamp_micros(),
+    );
+    let there = (
+        row.node_server_id,
+        row.period_start.timestamp_micros(),
+        row.period_end.timestamp_micros(),
+    );
     if head != there || usize::try_from(row.line_count).ok() != Some(raw.len()) {
-        run.finding("a report is recorded with another content", || format!("{row:?}, {} raw rows", raw.len()));
+        run.finding("a report is recorded with another content", || {
+            format!("{row:?}, {} raw rows", raw.len())
+        });
     }
-    let lines = raw.iter().map(RawRow::line).chain(aside.iter().map(AsideRow::line)).collect();
-    compare(run, report.lines.clone(), lines, || format!("report {}", row.report_id));
+    let lines = raw
+        .iter()
+        .map(RawRow::line)
+        .chain(aside.iter().map(AsideRow::line))
+        .collect();
+    compare(run, report.lines.clone(), lines, || {
+        format!("report {}", row.report_id)
+    });
     for line in raw {
         check_factor(run, books, report, row, line);
     }
     for line in aside {
-        let missing = line.node_client_id.is_some_and(|client| books.may_be_missing(report, client));
+        let missing = line
+            .node_client_id
+            .is_some_and(|client| books.may_be_missing(report, client));
         if line.reason != "unknown_node_client" || !missing {
-            run.finding("a line is set aside without a reason", || format!("report {}: {line:?}", row.report_id));
+            run.finding("a line is set aside without a reason", || {
+                format!("report {}: {line:?}", row.report_id)
+            });
         }
     }
 }
@@ -160,14 +202,24 @@ fn check_report(run: &Run, books: &Books, report: &Report, row: &ReportRow, reco
 impl RawRow {
     fn line(&self) -> Line {
         let client = self.node_client_id.unwrap_or_default();
-        Line { user: self.user_id, client, upload: self.upload_bytes, download: self.download_bytes }
+        Line {
+            user: self.user_id,
+            client,
+            upload: self.upload_bytes,
+            download: self.download_bytes,
+        }
     }
 }
 
 impl AsideRow {
     fn line(&self) -> Line {
         let client = self.node_client_id.unwrap_or_default();
-        Line { user: self.user_id, client, upload: self.upload_bytes, download: self.download_bytes }
+        Line {
+            user: self.user_id,
+            client,
+            upload: self.upload_bytes,
+            download: self.download_bytes,
+        }
     }
 }
 
@@ -185,7 +237,8 @@ fn compare(run: &Run, mut sent: Vec<Line>, mut there: Vec<Line>, what: impl Fn()
     }
 }
 
-/// How many of `sent` are missing in `there`, and how many are there that were not sent; both are sorted.
+/// How many of `sent` are missing in `there`, and how many are there that were not sent; both are
+/// sorted.
 fn differences(sent: &[Line], there: &[Line]) -> (u64, u64) {
     let mut left: HashMap<Line, i64> = HashMap::new();
     for line in sent {
@@ -200,23 +253,47 @@ fn differences(sent: &[Line], there: &[Line]) -> (u64, u64) {
 }
 
 fn check_factor(run: &Run, books: &Books, report: &Report, row: &ReportRow, line: &RawRow) {
-    let Some(client) = line.node_client_id else { return };
+    let Some(client) = line.node_client_id else {
+        return;
+    };
     let possible = books.factors_of(report, client);
     if !possible.contains(&line.factor) {
-        run.finding("a line is recorded at another factor than that of its arrival", || {
-            format!("report {}, client {client}: {} instead of {possible:?}", row.report_id, line.factor)
-        });
+        run.finding(
+            "a line is recorded at another factor than that of its arrival",
+            || {
+                format!(
+                    "report {}, client {client}: {} instead of {possible:?}",
+                    row.report_id, line.factor
+                )
+            },
+        );
     }
 }
 
 /// What was set aside is billed in the end, once, at the factor of its release.
 fn check_released(run: &Run, recorded: &Recorded) {
     let nameless = |line: Line| Line { client: 0, ..line };
-    let aside = recorded.aside.values().flatten().map(|row| nameless(row.line())).collect();
-    let rows: Vec<&RawRow> =
-        recorded.reports.iter().filter(|row| row.is_released).flat_map(|row| recorded.lines(row.seq)).collect();
-    compare(run, aside, rows.iter().map(|row| row.line()).collect(), || "of the lines that were set aside".to_owned());
+    let aside = recorded
+        .aside
+        .values()
+        .flatten()
+        .map(|row| nameless(row.line()))
+        .collect();
+    let rows: Vec<&RawRow> = recorded
+        .reports
+        .iter()
+        .filter(|row| row.is_released)
+        .flat_map(|row| recorded.lines(row.seq))
+        .collect();
+    compare(
+        run,
+        aside,
+        rows.iter().map(|row| row.line()).collect(),
+        || "of the lines that were set aside".to_owned(),
+    );
     for row in rows.iter().filter(|row| row.factor != RELEASE_FACTOR) {
-        run.finding("a released line is billed at another factor", || format!("{row:?}"));
+        run.finding("a released line is billed at another factor", || {
+            format!("{row:?}")
+        });
     }
 }

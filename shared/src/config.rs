@@ -2,7 +2,6 @@
 //! it takes.
 
 use std::env;
-use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use url::Url;
 
 use crate::auth;
 use crate::domain::line_rate::LineRate;
+use crate::domain::server_status::OfflinePolicy;
 
 /// A variable that is missing or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -342,35 +342,23 @@ impl CorsConfig {
     }
 }
 
-/// When a server counts as offline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NodeHealthCheck {
-    /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300, 120 to 86400): silence after which a
-    /// server is offline.
-    pub offline_timeout: Duration,
+const OFFLINE_TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
+
+fn offline_policy() -> Result<OfflinePolicy, ConfigError> {
+    let default = OfflinePolicy::default().offline_timeout.num_seconds();
+    offline_policy_of(parsed(
+        OFFLINE_TIMEOUT,
+        "a whole number of seconds",
+        default,
+    )?)
 }
 
-impl NodeHealthCheck {
-    /// Timeouts that are accepted, seconds. Servers report every minute: less than two would take a
-    /// single late report for an outage, and whoever is silent for a day is offline.
-    pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 120..=86_400;
-    const TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
-
-    fn from_env(default: Self) -> Result<Self, ConfigError> {
-        Self::within(seconds(Self::TIMEOUT, default.offline_timeout.as_secs())?)
-    }
-
-    fn within(offline_timeout: Duration) -> Result<Self, ConfigError> {
-        let (given, accepted) = (offline_timeout.as_secs(), Self::TIMEOUT_SECONDS);
-        if !accepted.contains(&given) {
-            let (least, most) = accepted.into_inner();
-            return Err(invalid(
-                Self::TIMEOUT,
-                format!("{given} seconds is not {least} to {most}"),
-            ));
-        }
-        Ok(Self { offline_timeout })
-    }
+fn offline_policy_of(seconds: i64) -> Result<OfflinePolicy, ConfigError> {
+    OfflinePolicy::new(seconds).ok_or_else(|| {
+        let (least, most) = OfflinePolicy::TIMEOUT_SECONDS.into_inner();
+        let problem = format!("{seconds} seconds is not {least} to {most}");
+        invalid(OFFLINE_TIMEOUT, problem)
+    })
 }
 
 fn line_rate() -> Result<LineRate, ConfigError> {
@@ -404,8 +392,9 @@ pub struct Retention {
 /// The rules of this deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TelecomConfig {
-    /// When a server counts as offline.
-    pub node_health_check: NodeHealthCheck,
+    /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300, 120 to 86400): a server that sends no
+    /// report for longer is offline.
+    pub node_health_check: OfflinePolicy,
     /// How long rows are kept.
     pub retention: Retention,
     /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): billing events without an
@@ -420,9 +409,7 @@ pub struct TelecomConfig {
 impl Default for TelecomConfig {
     fn default() -> Self {
         Self {
-            node_health_check: NodeHealthCheck {
-                offline_timeout: Duration::from_mins(5),
-            },
+            node_health_check: OfflinePolicy::default(),
             retention: Retention {
                 traffic_usage_days: 45,
                 dedup_days: 45,
@@ -440,7 +427,7 @@ impl TelecomConfig {
     pub fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         Ok(Self {
-            node_health_check: NodeHealthCheck::from_env(default.node_health_check)?,
+            node_health_check: offline_policy()?,
             retention: Retention {
                 traffic_usage_days: days(
                     "TELECOM_TRAFFIC_USAGE_RETENTION_DAYS",
@@ -475,34 +462,26 @@ mod tests {
 
     use super::*;
 
-    fn offline_timeout(seconds: u64) -> Result<NodeHealthCheck, ConfigError> {
-        NodeHealthCheck::within(Duration::from_secs(seconds))
-    }
-
     #[rstest]
-    #[case::the_least(120)]
+    #[case::the_shortest(120)]
     #[case::the_default(300)]
-    #[case::the_most(86_400)]
-    #[test]
-    fn a_server_may_be_offline_after_two_minutes_to_a_day(#[case] seconds: u64) {
-        assert_eq!(
-            offline_timeout(seconds).unwrap().offline_timeout,
-            Duration::from_secs(seconds)
-        );
+    #[case::the_longest(86_400)]
+    fn offline_timeouts_of_two_minutes_to_a_day_are_accepted(#[case] seconds: i64) {
+        let accepted = offline_policy_of(seconds).unwrap();
+        assert_eq!(accepted.offline_timeout.num_seconds(), seconds);
     }
 
     #[rstest]
-    #[case::none(0)]
-    #[case::a_report_that_is_late(119)]
-    #[case::more_than_a_day(86_401)]
-    #[case::more_than_a_clock_knows(u64::MAX)]
-    #[test]
-    fn another_timeout_is_refused_with_what_is_accepted(#[case] seconds: u64) {
-        let refusal = offline_timeout(seconds).unwrap_err().to_string();
-        let said = format!(
+    #[case::zero(0)]
+    #[case::shorter_than_two_reports(119)]
+    #[case::longer_than_a_day(86_401)]
+    #[case::longer_than_a_clock_knows(i64::MAX)]
+    fn other_offline_timeouts_are_refused_with_the_accepted_range(#[case] seconds: i64) {
+        let expected = format!(
             "environment variable TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS: {seconds} seconds is not \
              120 to 86400"
         );
-        assert_eq!(refusal, said);
+        let refusal = offline_policy_of(seconds).unwrap_err().to_string();
+        assert_eq!(refusal, expected);
     }
 }

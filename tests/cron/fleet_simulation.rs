@@ -5,19 +5,15 @@
 //! there an hour is what a minute is by default. The job on the database takes some hours by the
 //! minute, and the same 200 by the hour.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::json;
-use shared::config::{NodeHealthCheck, TelecomConfig};
+use shared::config::TelecomConfig;
 use shared::domain::node::NodeServerStatus;
-use shared::domain::node_log::{ByHand, ServerLog, Signs, Spell};
-use shared::domain::node_status::{
-    Heard, Judgement, Patience, Silence, Verdict, judge, own_silences,
+use shared::domain::server_status::{
+    CollectionHealth, Evaluation, FleetSnapshot, HeartbeatRun, ManualChange, OfflinePolicy,
+    OpenInterval, ServerState, StatusChange, StatusInterval, StatusTimeline, WatchState, evaluate,
 };
-use shared::domain::node_watch::{self, Logged, Watched};
 use shared::services::Processor;
 use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
 use shared::services::cron::{Run, TelecomCronExecutor};
@@ -35,188 +31,141 @@ fn seconds(moment: DateTime<Utc>) -> Seconds {
 
 /// The rules, without a database: what the job does, in a few lines.
 struct Rules {
-    patience: Patience,
-    heard: Heard,
-    servers: Vec<(Watched, ServerLog)>,
-    /// What was heard of each server, to look back at.
-    signs: BTreeMap<i32, BTreeSet<DateTime<Utc>>>,
+    policy: OfflinePolicy,
+    fleet: FleetSnapshot,
+    state: WatchState,
+    servers: Vec<(ServerState, StatusTimeline)>,
     alarms: usize,
     collection_alarms: usize,
 }
 
+/// A heartbeat that arrived late, and its server.
+type LateHeartbeat = (i32, DateTime<Utc>);
+
 impl Rules {
     fn new(fleet: &Fleet) -> Self {
         let server = |node_server_id| {
-            let (name, status) = (String::new(), NodeServerStatus::Offline);
-            let server = Watched {
+            let server = ServerState {
                 node_server_id,
-                name,
-                status,
-                last_online_at: None,
-                logged: None,
+                name: String::new(),
+                status: NodeServerStatus::Offline,
+                last_heartbeat_at: None,
+                open_interval: None,
             };
-            (
-                server,
-                ServerLog {
-                    node_server_id,
-                    spells: Vec::new(),
-                },
-            )
+            (server, StatusTimeline::of(node_server_id))
         };
-        let patience = Patience {
-            offline_timeout: TimeDelta::seconds(fleet.timeout()),
-        };
-        let servers = (1..=fleet.life.servers).map(server).collect();
         Self {
-            patience,
-            heard: Heard::default(),
-            servers,
-            signs: BTreeMap::new(),
+            policy: OfflinePolicy {
+                offline_timeout: TimeDelta::seconds(fleet.timeout()),
+            },
+            fleet: FleetSnapshot::default(),
+            state: WatchState::default(),
+            servers: (1..=fleet.life.servers).map(server).collect(),
             alarms: 0,
             collection_alarms: 0,
         }
     }
 
-    /// Takes reports; answers the late ones among them: signs of life within outages, by server.
-    fn ingest(&mut self, reports: &[Report], late: &mut Vec<(i32, DateTime<Utc>)>) {
+    /// Takes reports, and adds the heartbeats within outages among them to `late`.
+    fn ingest(&mut self, reports: &[Report], late: &mut Vec<LateHeartbeat>) {
         for report in reports {
-            let (server, log) = &mut self.servers[usize::try_from(report.server - 1).unwrap()];
+            let (server, timeline) = &mut self.servers[usize::try_from(report.server - 1).unwrap()];
             let seen_at = after(report.period_end.min(report.sent_at));
-            let falls_into = |spell: &&Spell| {
-                spell.since < seen_at && spell.until.is_none_or(|until| until > seen_at)
+            let falls_into = |interval: &&StatusInterval| {
+                interval.since < seen_at && interval.until.is_none_or(|until| until > seen_at)
             };
-            if log
-                .spells
-                .iter()
-                .rev()
-                .find(falls_into)
-                .is_some_and(|spell| spell.to == NodeServerStatus::Offline)
-            {
+            let interval = timeline.intervals.iter().rev().find(falls_into);
+            if interval.is_some_and(|interval| interval.to == NodeServerStatus::Offline) {
                 late.push((report.server, seen_at));
             }
-            let is_of_then =
-                self.heard.unjudged_from <= Some(seen_at) && Some(seen_at) < self.heard.heard_from;
-            self.heard.is_settled &= !is_of_then;
-            self.signs.entry(report.server).or_default().insert(seen_at);
-            server.last_online_at = server.last_online_at.max(Some(seen_at));
-            self.heard.last = self.heard.last.max(Some(seen_at));
+            server.last_heartbeat_at = server.last_heartbeat_at.max(Some(seen_at));
+            self.fleet.last_heartbeat_at = self.fleet.last_heartbeat_at.max(Some(seen_at));
         }
     }
 
-    fn refresh(&mut self, now: DateTime<Utc>, late: &mut Vec<(i32, DateTime<Utc>)>) {
-        let is_online =
-            |(server, _): &&(Watched, ServerLog)| server.status == NodeServerStatus::Online;
-        self.heard.online = i64::try_from(self.servers.iter().filter(is_online).count()).unwrap();
-        let judgement = self.judgement(now);
+    fn refresh(&mut self, now: DateTime<Utc>, late: &mut Vec<LateHeartbeat>) {
+        let online = self
+            .servers
+            .iter()
+            .filter(|(server, _)| server.status == NodeServerStatus::Online);
+        self.fleet.online_servers = i64::try_from(online.count()).unwrap();
+        let by = self.evaluation(now);
         late.sort_unstable();
         late.dedup();
-        for (server, log) in &mut self.servers {
-            let signs: Vec<Signs> = late
+        for (server, timeline) in &mut self.servers {
+            let runs: Vec<HeartbeatRun> = late
                 .iter()
                 .filter(|(id, _)| *id == server.node_server_id)
-                .map(|(_, sign)| (*sign, *sign))
+                .map(|&(_, at)| HeartbeatRun {
+                    first: at,
+                    last: at,
+                })
                 .collect();
-            let is_quiet = judgement.is_none_or(|judgement| server.judge(&judgement).is_none());
-            if is_quiet && signs.is_empty() && !server.is_news_to_the_log() {
+            let stays = by
+                .cutoffs
+                .is_none_or(|cutoffs| server.next_status(&cutoffs).is_none());
+            if stays && runs.is_empty() && !server.is_missing_from_timeline() {
                 continue;
             }
-            let times = (self.patience.offline_timeout, now);
-            if let Some(edge) = node_watch::refresh(server, log, judgement.as_ref(), &signs, times)
-            {
-                server.status = edge.to;
-                self.alarms += usize::from(edge.to == NodeServerStatus::Offline);
+            if let Some(change) = server.update(timeline, &runs, &by) {
+                server.status = change.to;
+                self.alarms += usize::from(change.to == NodeServerStatus::Offline);
             }
-            server.logged = logged(log);
+            server.open_interval = open_interval(timeline);
         }
         late.clear();
-        self.heard.ran_at = Some(now);
-        self.settle(judgement.as_ref(), now);
+        self.state.last_run_at = Some(now);
     }
 
-    fn judgement(&mut self, now: DateTime<Utc>) -> Option<Judgement> {
-        match judge(&self.heard, &self.patience, now) {
-            Verdict::CollectionStopped { since, begins } => {
-                self.collection_alarms += usize::from(begins);
-                self.heard.outage_since = self.heard.outage_since.or(Some(since));
-                None
+    fn evaluation(&mut self, now: DateTime<Utc>) -> Evaluation {
+        let health = evaluate(&self.fleet, &self.state, &self.policy, now);
+        match health {
+            CollectionHealth::Stopped { since, is_new } => {
+                self.collection_alarms += usize::from(is_new);
+                self.fleet.open_outage_since = self.fleet.open_outage_since.or(Some(since));
             }
-            Verdict::Judge { judgement, .. } => {
-                self.heard.outage_since = None;
-                self.heard.heard_from = judgement.heard_from;
-                self.heard.unjudged_from = judgement.unjudged_from;
-                self.heard.is_settled &= judgement.heard_from != Some(now);
-                Some(judgement)
+            CollectionHealth::Working { cutoffs, .. } => {
+                self.fleet.open_outage_since = None;
+                self.state.silence_counts_from = cutoffs.silence_counts_from;
             }
         }
-    }
-
-    /// Adds servers' own silences in the time that nobody judged.
-    fn settle(&mut self, judgement: Option<&Judgement>, now: DateTime<Utc>) {
-        let Some((since, until)) = judgement
-            .and_then(Judgement::unjudged)
-            .filter(|_| !self.heard.is_settled)
-        else {
-            return;
-        };
-        self.heard.is_settled = true;
-        let timeout = self.patience.offline_timeout;
-        let silences = |signs: &BTreeSet<DateTime<Utc>>| -> Vec<Silence> {
-            let signs: Vec<_> = signs.range(since - timeout * 2..).copied().collect();
-            let silences = signs.windows(2).map(|pair| (pair[0], pair[1]));
-            silences
-                .filter(|(from, to)| *to - *from > timeout && *to > since && *from < until)
-                .collect()
-        };
-        let of_then = self
-            .signs
-            .values()
-            .flat_map(|signs| signs.range(since - timeout * 2..));
-        let of_all = silences(&of_then.copied().collect());
-        for (server, log) in &mut self.servers {
-            if let Some(signs) = self.signs.get(&server.node_server_id) {
-                log.add_outages(
-                    &own_silences(&silences(signs), &of_all, timeout),
-                    timeout,
-                    now,
-                );
-                server.logged = logged(log);
-            }
+        Evaluation {
+            cutoffs: health.cutoffs(),
+            offline_timeout: self.policy.offline_timeout,
+            now,
         }
     }
 
     fn set_maintenance(&mut self, id: i32, maintenance: bool, now: DateTime<Utc>) {
-        let judgement = judge(&self.heard, &self.patience, now).judgement();
-        let (server, log) = &mut self.servers[usize::try_from(id - 1).unwrap()];
+        let by = Evaluation {
+            cutoffs: evaluate(&self.fleet, &self.state, &self.policy, now).cutoffs(),
+            offline_timeout: self.policy.offline_timeout,
+            now,
+        };
+        let (server, timeline) = &mut self.servers[usize::try_from(id - 1).unwrap()];
         let to = if maintenance {
             NodeServerStatus::Maintenance
         } else {
-            server.after_maintenance(judgement.as_ref())
+            server.status_after_maintenance(by.cutoffs.as_ref())
         };
-        let by = ByHand {
+        let author = ManualChange {
             actor: Uuid::nil(),
             reason: "a disk".to_owned(),
         };
-        let edges = node_watch::set_by_hand(server, log, judgement.as_ref(), (to, now), by);
-        self.alarms += edges
-            .iter()
-            .filter(|edge| edge.to == NodeServerStatus::Offline)
-            .count();
+        let changes = server.set_by_hand(timeline, to, &by, author);
+        let offline = |change: &&StatusChange| change.to == NodeServerStatus::Offline;
+        self.alarms += changes.iter().filter(offline).count();
         server.status = to;
-        server.logged = logged(log);
+        server.open_interval = open_interval(timeline);
     }
 }
 
-fn logged(log: &ServerLog) -> Option<Logged> {
-    let &Spell {
-        to: status,
-        since,
-        detected_at,
-        ..
-    } = log.last()?;
-    Some(Logged {
-        status,
-        since,
-        detected_at,
+fn open_interval(timeline: &StatusTimeline) -> Option<OpenInterval> {
+    let last = timeline.last()?;
+    Some(OpenInterval {
+        status: last.to,
+        since: last.since,
+        detected_at: last.detected_at,
     })
 }
 
@@ -257,20 +206,18 @@ fn live_by_the_rules(life: Life) -> (Fleet, Rules) {
 }
 
 fn check_rules(fleet: &Fleet, rules: &Rules) {
-    for (server, log) in &rules.servers {
-        let offline = log
-            .spells
+    for (server, timeline) in &rules.servers {
+        let intervals = &timeline.intervals;
+        let recorded: Vec<Span> = intervals
             .iter()
-            .filter(|spell| spell.to == NodeServerStatus::Offline);
-        let recorded: Vec<Span> = offline
-            .filter_map(|spell| Some((seconds(spell.since), seconds(spell.until?))))
+            .filter(|interval| interval.to == NodeServerStatus::Offline)
+            .filter_map(|interval| Some((seconds(interval.since), seconds(interval.until?))))
             .collect();
         fleet.check(server.node_server_id, &recorded);
+        let follows = |pair: &[StatusInterval]| pair[0].until == Some(pair[1].since);
         assert!(
-            log.spells
-                .windows(2)
-                .all(|pair| pair[0].until == Some(pair[1].since)),
-            "a log without a gap"
+            intervals.windows(2).all(follows),
+            "a timeline without a gap"
         );
     }
     // Of a fleet that is mostly gone the last two may well go at once.
@@ -344,9 +291,9 @@ async fn live_on_the_database(pool: PgPool, life: Life) {
         .await
         .unwrap();
     let mut fleet = Fleet::new(life);
-    let offline_timeout = Duration::from_secs(fleet.timeout().try_into().unwrap());
+    let offline_timeout = TimeDelta::seconds(fleet.timeout());
     let config = TelecomConfig {
-        node_health_check: NodeHealthCheck { offline_timeout },
+        node_health_check: OfflinePolicy { offline_timeout },
         ..TelecomConfig::default()
     };
     let admin = ManageService::new(world.writer.clone(), world.context(), config);

@@ -32,7 +32,7 @@ async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
     assert_eq!(
         watch.refresh(1_260).await,
         Refreshed {
-            mended: 1,
+            corrected: 1,
             complete: true,
             ..Refreshed::default()
         }
@@ -56,7 +56,7 @@ async fn an_outage_keeps_what_no_report_denies(pool: PgPool) {
         watch.log(1).await,
         log_of(&[("online", 0), ("offline", 120), ("online", 1_000)])
     );
-    assert_eq!(watch.refresh(1_320).await.mended, 0, "once is enough");
+    assert_eq!(watch.refresh(1_320).await.corrected, 0, "once is enough");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -101,7 +101,7 @@ async fn what_is_two_days_old_is_no_longer_corrected(pool: PgPool) {
     watch.beat_at(&[1, 2, 3], 48 * 3_600 + 700).await;
     watch.beat(&[1], 600).await;
     watch.beat(&[1], 800).await;
-    assert_eq!(watch.run(48 * 3_600 + 700).await.mended, 1);
+    assert_eq!(watch.run(48 * 3_600 + 700).await.corrected, 1);
     let log = watch.log(1).await;
     assert_eq!(
         log[..4],

@@ -11,15 +11,13 @@ use telecom_tests::watch::{Watch, after, log_of};
 const NOTHING: Refreshed = Refreshed {
     online: 0,
     offline: 0,
-    mended: 0,
+    corrected: 0,
     collection_stopped: false,
     complete: true,
 };
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_is_offline_when_it_was_silent_for_longer_than_the_timeout_and_online_when_it_is_heard_again(
-    pool: PgPool,
-) {
+async fn a_server_is_offline_after_the_timeout_and_online_when_heard_again(pool: PgPool) {
     let watch = Watch::over(pool, 3).await;
     watch.beat(&[1, 2, 3], 0).await;
     assert_eq!(
@@ -88,7 +86,7 @@ async fn a_report_from_before_a_server_was_marked_does_not_bring_it_back(pool: P
         assert_eq!(
             watch.run(310).await,
             Refreshed {
-                mended: 1,
+                corrected: 1,
                 ..NOTHING
             }
         );
@@ -118,9 +116,7 @@ async fn a_report_from_the_future_keeps_no_server_alive_longer(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_whose_reports_are_always_late_comes_back_with_two_from_after_it_was_marked(
-    pool: PgPool,
-) {
+async fn a_server_with_late_reports_comes_back_with_two_after_the_mark(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch.beat_at(&[2, 3], 310).await;
     assert_eq!(watch.refresh(310).await.offline, 1);
@@ -174,7 +170,7 @@ async fn a_single_late_report_does_not_flap(
 #[case::three(3)]
 #[case::many(30)]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn when_the_collection_breaks_no_server_is_marked_though_they_fall_silent_in_turn(
+async fn no_server_is_marked_while_the_collection_breaks(
     #[ignore] pool: PgPool,
     #[case] servers: i32,
 ) {
@@ -198,7 +194,7 @@ async fn when_the_collection_breaks_no_server_is_marked_though_they_fall_silent_
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_of_the_database_is_none_of_the_collection(pool: PgPool) {
+async fn an_outage_of_the_database_is_not_one_of_the_collection(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     // The job is the first that reaches the database again.
     assert_eq!(watch.run(3_600).await, NOTHING);
@@ -207,21 +203,21 @@ async fn an_outage_of_the_database_is_none_of_the_collection(pool: PgPool) {
     assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3]);
 }
 
-/// Nothing was judged from 60 to 3600, and the third server was gone from 600 to 3000. What was
-/// sent meanwhile comes when the job runs again, or long after that.
+/// The job does not run from 60 to 3600, and the third server is silent from 600 to 3000. What was
+/// sent meanwhile arrives when the job runs again, or long after that.
 #[rstest::rstest]
 #[case::at_once(3_600)]
 #[case::an_hour_later(7_200)]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_servers_were_while_the_job_did_not_run_is_found_out_afterwards(
+async fn time_in_which_the_job_did_not_run_is_unknown_and_stays_so(
     #[ignore] pool: PgPool,
-    #[case] comes: i64,
+    #[case] arrives: i64,
 ) {
     let watch = Watch::online(pool, 3).await;
     watch.refresh(60).await;
     for minute in 60..=125 {
         watch.beat_at(&[1, 2, 3], minute * 60).await;
-        if minute * 60 == comes {
+        if minute * 60 == arrives {
             for minute in 1..=60 {
                 let alive: &[i32] = if (11..50).contains(&minute) {
                     &[1, 2]
@@ -233,69 +229,40 @@ async fn what_servers_were_while_the_job_did_not_run_is_found_out_afterwards(
         }
         watch.run(minute * 60).await;
     }
-    assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
-    assert_eq!(
-        watch.log(3).await,
-        log_of(&[("online", 0), ("offline", 600), ("online", 3_000)])
-    );
-    assert_eq!(watch.collection_outages().await, []);
-    let said = watch.fact_kinds().await;
-    assert_eq!(
-        said, ["NodeServerCameOnline"; 3],
-        "what is over is not news"
-    );
+    for server in 1..=3 {
+        assert_eq!(watch.log(server).await, log_of(&[("online", 0)]));
+    }
+    assert_eq!(watch.collection_outages().await, [(60, 3_600)]);
+    assert_eq!(watch.fact_kinds().await, ["NodeServerCameOnline"; 3]);
+    let end = 125 * 60;
+    let (online, unknown) = watch.online_and_unknown_seconds(3, 0, end).await;
+    assert_eq!((online, unknown), (end - 3_540, 3_540));
 }
 
-/// From 60 to 1200 nothing comes. What was kept of it comes late, all of it or what was sent from
-/// 900 on.
-#[rstest::rstest]
-#[case::all(2, None)]
-#[case::some(15, Some((60, 900)))]
+/// Nothing arrives from 60 to 1200. The reports of that time arrive afterwards.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_of_the_collection_is_what_remains_unheard(
-    #[ignore] pool: PgPool,
-    #[case] kept_from: i64,
-    #[case] unheard: Option<(i64, i64)>,
-) {
+async fn time_in_which_no_server_was_heard_is_unknown_and_stays_so(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch.beat_at(&[1, 2, 3], 60).await;
     assert!(watch.refresh(1_200).await.collection_stopped);
     watch.world.clock.set(after(1_230));
-    for minute in kept_from..=20 {
+    for minute in 2..=20 {
         watch.beat(&[1, 2, 3], minute * 60).await;
     }
     for minute in 21..=27 {
         watch.beat_at(&[1, 2, 3], minute * 60).await;
         watch.refresh(minute * 60).await;
     }
-    assert_eq!(watch.collection_outages().await, unheard.as_slice());
+    assert_eq!(watch.collection_outages().await, [(60, 1_260)]);
     for server in 1..=3 {
-        assert_eq!(
-            watch.log(server).await,
-            log_of(&[("online", 0)]),
-            "nobody was gone"
-        );
+        assert_eq!(watch.log(server).await, log_of(&[("online", 0)]));
     }
+    let (online, unknown) = watch.online_and_unknown_seconds(1, 0, 1_620).await;
+    assert_eq!((online, unknown), (420, 1_200));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_of_the_collection_for_longer_than_is_looked_back_at_stays_unknown(pool: PgPool) {
-    let watch = Watch::online(pool, 3).await;
-    watch.beat_at(&[1, 2, 3], 60).await;
-    assert!(watch.refresh(420).await.collection_stopped);
-    let end = 60 * 3_600;
-    for seconds in (end..end + 600).step_by(60) {
-        watch.beat_at(&[1, 2, 3], seconds).await;
-        watch.run(seconds).await;
-    }
-    let settled = "select count(*) from telecom.node_status_watch where is_settled \
-        and unjudged_from is not null";
-    assert_eq!(watch.world.number(settled).await, 1);
-    assert_eq!(watch.collection_outages().await, [(60, end)]);
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn when_no_server_is_heard_it_is_the_collection_and_not_the_servers(pool: PgPool) {
+async fn silence_of_all_servers_is_an_outage_of_the_collection(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     for seconds in [301, 361, 900] {
         assert!(watch.refresh(seconds).await.collection_stopped);
@@ -380,7 +347,7 @@ async fn the_last_server_that_could_be_heard_has_outages_of_its_own(pool: PgPool
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_put_down_as_online_that_never_reports_is_marked(pool: PgPool) {
+async fn a_server_set_to_online_that_never_reports_is_marked(pool: PgPool) {
     let watch = Watch::online(pool, 2).await;
     watch.world.server(3, &[]).await;
     watch
@@ -416,7 +383,7 @@ async fn of_a_server_that_was_never_heard_nothing_is_logged(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn jobs_at_once_and_again_say_each_edge_once(pool: PgPool) {
+async fn jobs_at_once_and_again_publish_each_change_once(pool: PgPool) {
     let watch = Watch::over(pool, 3).await;
     watch.beat(&[1, 2, 3], 0).await;
     let all = futures::future::join_all((0..8).map(|_| watch.run(1))).await;
@@ -436,7 +403,7 @@ async fn jobs_at_once_and_again_say_each_edge_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_status_that_was_changed_past_the_log_is_logged_and_judged(pool: PgPool) {
+async fn a_status_changed_past_the_timeline_is_added_to_it(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch
         .world
@@ -462,7 +429,7 @@ async fn a_status_that_was_changed_past_the_log_is_logged_and_judged(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_heartbeat_leaves_the_servers_own_row_as_it_is(pool: PgPool) {
+async fn a_heartbeat_does_not_write_the_servers_row(pool: PgPool) {
     let watch = Watch::online(pool, 2).await;
     // Where the row is, who wrote it, and who locked it last.
     let rows = async || -> Vec<(String, String, String)> {

@@ -235,15 +235,26 @@ impl Fleet {
             || span.1 > (self.life.steps - 3 * LATEST_STEPS) * self.life.step_seconds
     }
 
+    /// Whether all of a silence but what the timeout allows lies within a time in which no server
+    /// was observed: an outage of the collection or the database, and the timeout after it, from
+    /// when on silence counts again.
+    fn is_unobserved(&self, silence: Span) -> bool {
+        let margin = self.timeout() + 8 * self.life.step_seconds;
+        let blind = |event: &Span| {
+            silence.0 > event.0 - margin && silence.1 < event.1 + self.timeout() + margin
+        };
+        self.events.collection.iter().any(blind) || self.events.database.iter().any(blind)
+    }
+
     /// Whether a span meets an event, which has its effects for so many steps more.
     fn meet(&self, event: Span, steps: i64, span: Span) -> bool {
         let step = self.life.step_seconds;
         span.0 < event.1 + steps * step && event.0 - 8 * step < span.1
     }
 
-    /// Holds the outages that the log has of a server to the truth, to within a step: each is one,
-    /// whether anybody listened then or not, and none is missing, but a silence that is over before
-    /// three steps after the timeout may go by unseen.
+    /// Compares the outages in the timeline of a server with the truth, to within a step. Each
+    /// recorded outage really happened. None is missing, except a silence that ends before three
+    /// steps after the timeout, and one that lies within a time in which no server was observed.
     pub fn check(&self, server: i32, recorded: &[Span]) {
         let step = self.life.step_seconds;
         let truth = self.truth.get(&server).map_or(&[][..], Vec::as_slice);
@@ -263,6 +274,7 @@ impl Fleet {
         for real in truth
             .iter()
             .filter(|real| is_seen(real) && !self.is_unsettled(server, **real))
+            .filter(|real| !self.is_unobserved(**real))
         {
             assert!(
                 recorded.iter().any(|span| alike(real, span)),

@@ -3,6 +3,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use shared::db;
+use shared::db::node_status_history::{Servers, status_times};
 use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
@@ -135,6 +137,23 @@ impl Watch {
             .fetch_all(&self.world.pool)
             .await
             .unwrap()
+    }
+
+    /// Seconds online and seconds unknown of a server between two times.
+    pub async fn online_and_unknown_seconds(
+        &self,
+        server: i32,
+        start: i64,
+        end: i64,
+    ) -> (i64, i64) {
+        let times = db::on_connection(&self.world.pool, async |connection| {
+            let server = Servers::One(server);
+            status_times(connection, server, after(start), after(end)).await
+        })
+        .await
+        .unwrap();
+        let (_, times) = times.first().unwrap();
+        (times.online_seconds, times.unknown_seconds)
     }
 
     /// What kinds of facts were said, in order.

@@ -5,8 +5,8 @@ use std::fs;
 
 use serde_json::{Map, Value};
 
-use shared::config::NodeHealthCheck;
 use shared::domain::line_rate::LineRate;
+use shared::domain::server_status::OfflinePolicy;
 use shared::http::openapi;
 
 use crate::document::repository;
@@ -393,7 +393,7 @@ fn silence(template: &Value) -> Vec<String> {
                 lambdas(template).filter(|(_, function)| package(function) == Some(judge));
             !told.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
         });
-    let (least, most) = NodeHealthCheck::TIMEOUT_SECONDS.into_inner();
+    let (least, most) = OfflinePolicy::TIMEOUT_SECONDS.into_inner();
     let declared = &template["Parameters"]["NodeOfflineTimeoutSeconds"];
     let taken = declared["MinValue"] == least && declared["MaxValue"] == most;
     let refused = (!taken)

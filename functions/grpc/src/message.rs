@@ -5,10 +5,10 @@ use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
-use shared::domain::node_status::StatusTimes;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
+use shared::domain::server_status::StatusTimes;
 use shared::services::analysis::{
     NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory,
     UserNodes, UserUsuallyUsedNodes,

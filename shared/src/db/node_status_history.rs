@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Connection;
-use crate::domain::node_status::StatusTimes;
+use crate::domain::server_status::StatusTimes;
 use crate::error::Error;
 
 /// Records the status of all servers for the hour of `now`, in the order of their ids; what is

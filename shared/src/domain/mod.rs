@@ -5,13 +5,11 @@ pub mod bucket;
 pub mod drift;
 pub mod line_rate;
 pub mod node;
-pub mod node_log;
-pub mod node_status;
-pub mod node_watch;
 pub mod package;
 pub mod page;
 pub mod queued_package;
 pub mod secret;
+pub mod server_status;
 pub mod time_range;
 pub mod traffic;
 

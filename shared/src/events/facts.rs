@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::package_expiring::ExpiryReason;
 use crate::domain::drift::{Drift, DriftKey, DriftKind};
 use crate::domain::node::NodeServerStatus;
-use crate::domain::node_watch::Edge;
+use crate::domain::server_status::StatusChange;
 use crate::domain::traffic::Traffic;
 
 /// The bus entries' `source`.
@@ -104,14 +104,14 @@ impl Fact {
     /// What is said of a change of a server's status; nothing of one that an administrator took out
     /// of service.
     #[must_use]
-    pub fn of_edge(edge: &Edge) -> Option<Self> {
+    pub fn of_status_change(change: &StatusChange) -> Option<Self> {
         let (node_server_id, name, from, since) = (
-            edge.node_server_id,
-            edge.name.clone(),
-            edge.from,
-            edge.since,
+            change.node_server_id,
+            change.name.clone(),
+            change.from,
+            change.since,
         );
-        match edge.to {
+        match change.to {
             NodeServerStatus::Online => Some(Self::NodeServerCameOnline {
                 node_server_id,
                 name,

@@ -2,6 +2,7 @@
 //! publishes them.
 
 pub mod facts;
+pub mod outbox;
 pub mod package_expiring;
 pub mod publisher;
 pub mod usage_report;

@@ -11,8 +11,8 @@ use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
 use super::facts;
+use super::outbox::{Destination, OutboxMessage};
 use crate::config::MessagingConfig;
-use crate::db::outbox::{Destination, OutboxMessage};
 
 /// Entries in one request, to SQS and to EventBridge alike.
 const MAX_ENTRIES: usize = 10;

@@ -13,12 +13,12 @@ use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::accepted_usage::{self, AcceptedUsage};
 use crate::db::billing::{self, NewBillingBatch};
-use crate::db::outbox::OutboxMessage;
 use crate::db::parked_event::{self, NewParkedEvent};
 use crate::db::{self, Connection, node};
 use crate::domain::bucket::hour_of;
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::{Error, ErrorKind};
+use crate::events::outbox::OutboxMessage;
 use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{UserUsageBilling, UserUsageBillingEvent};
 

@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::outbox::Outbox;
 use super::package_expiring::activate;
 use crate::clock::Context;
-use crate::db::outbox::OutboxMessage;
 use crate::db::user_package_usage::{self, UsageToAdd};
 use crate::db::{self, Connection, package_queue};
 use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 use crate::events::facts::Fact;
+use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
 
 /// Usage by user, hour, server and client: sorted, and each once.

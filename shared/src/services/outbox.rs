@@ -8,11 +8,12 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::clock::Context;
-use crate::db::outbox::{self, Destination, OutboxMessage};
+use crate::db::outbox;
 use crate::db::{self, Connection};
 use crate::deadline;
 use crate::error::Error;
 use crate::events::facts::{self, Fact, FactDetail};
+use crate::events::outbox::{Destination, OutboxMessage};
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
 use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};

@@ -12,11 +12,11 @@ use super::outbox::{self, Outbox};
 use super::{Batch, Consumer, Outcomes, Processor, Received};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
-use crate::db::outbox::OutboxMessage;
 use crate::db::package_queue::{self, ActivatedItem, ConsumedItem};
 use crate::db::{self, Connection};
 use crate::error::Error;
 use crate::events::facts::Fact;
+use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
 use crate::events::publisher::Publisher;
 

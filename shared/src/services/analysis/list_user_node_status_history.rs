@@ -15,7 +15,7 @@ use crate::db;
 use crate::db::analysis::node_status_hours;
 use crate::db::node_status_history::{Servers, status_times, user_clients};
 use crate::domain::node::NodeStatusHour;
-use crate::domain::node_status::StatusTimes;
+use crate::domain::server_status::StatusTimes;
 use crate::domain::time_range::TimeRange;
 use crate::error::Error;
 use crate::services::{Operation, Processor};

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
 use crate::db::billing;
-use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Connection};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::{Error, ErrorKind};
+use crate::events::outbox::OutboxMessage;
 use crate::events::user_usage_billing::UserUsageBillingEvent;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};

@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::outbox::OutboxMessage;
 use crate::db::{self, Connection, package_queue};
 use crate::error::Error;
+use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};

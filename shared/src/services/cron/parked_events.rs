@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::outbox::OutboxMessage;
 use crate::db::parked_event::{self, ParkedEvent};
 use crate::db::{self, Connection};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
+use crate::events::outbox::OutboxMessage;
 use crate::services::charge::{self, Usage};
 use crate::services::outbox;
 use crate::telemetry;

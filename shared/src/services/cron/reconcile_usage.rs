@@ -10,7 +10,6 @@ use uuid::Uuid;
 
 use super::{Run, TelecomCronExecutor};
 use crate::config::Retention;
-use crate::db::outbox::OutboxMessage;
 use crate::db::reconciliation::{self, Cursors};
 use crate::db::{self, Connection, usage_drift};
 use crate::deadline;
@@ -18,6 +17,7 @@ use crate::domain::bucket::hour_of;
 use crate::domain::drift::{Drift, Keys};
 use crate::error::{Error, ErrorKind};
 use crate::events::facts::Fact;
+use crate::events::outbox::OutboxMessage;
 use crate::events::usage_report::MAX_AGE_DAYS;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};

@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, node_status, node_status_history};
-use crate::domain::node_status::Patience;
+use crate::db::{self, Connection, node_status_history, node_status_watch};
 use crate::error::Error;
 use crate::services::Processor;
 
@@ -44,14 +43,17 @@ impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
 impl TelecomCronExecutor {
     async fn record_hour(&self, connection: &mut Connection) -> Result<Recorded, Error> {
         let now = self.context.now();
-        let heard = node_status::heard(connection).await?;
-        let timeout = Patience::from(self.config.node_health_check).offline_timeout;
-        if heard.ran_at.is_none_or(|ran_at| now - ran_at > timeout) {
+        let (fleet, state) = node_status_watch::load(connection).await?;
+        let timeout = self.config.node_health_check.offline_timeout;
+        if state
+            .last_run_at
+            .is_none_or(|last_run_at| now - last_run_at > timeout)
+        {
             // A run that is due brings them up to date, within the time that this is tried again
             // for.
             return Err(Error::unavailable("statuses are older than the timeout"));
         }
-        if heard.outage_since.is_some() {
+        if fleet.open_outage_since.is_some() {
             return Ok(Recorded {
                 servers: 0,
                 collection_stopped: true,

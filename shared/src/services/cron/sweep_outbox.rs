@@ -3,6 +3,7 @@
 use super::{Run, TelecomCronExecutor};
 use crate::db::{self, outbox as rows};
 use crate::error::Error;
+use crate::events::outbox::OutboxMessage;
 use crate::services::Processor;
 use crate::services::outbox::{self, LEASE};
 use crate::telemetry;
@@ -58,7 +59,7 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    async fn lease(&self) -> Result<Vec<rows::OutboxMessage>, Error> {
+    async fn lease(&self) -> Result<Vec<OutboxMessage>, Error> {
         let now = self.context.now();
         db::on_connection(&self.pool, async |connection| {
             rows::lease(connection, now, now + LEASE, BATCH).await

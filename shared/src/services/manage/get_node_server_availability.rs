@@ -10,7 +10,7 @@ use crate::auth::Access;
 use crate::db;
 use crate::db::node_status_history::{Servers, status_times};
 use crate::domain::node_id;
-use crate::domain::node_status::StatusTimes;
+use crate::domain::server_status::StatusTimes;
 use crate::domain::time_range::TimeRange;
 use crate::error::Error;
 use crate::services::{Operation, Processor};

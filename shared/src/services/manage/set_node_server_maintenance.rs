@@ -8,13 +8,12 @@ use serde_json::json;
 
 use super::ManageService;
 use crate::auth::Access;
-use crate::db::{self, Connection, audit, node_log, node_status};
+use crate::db::node_status_transition::{self, TimelineStart};
+use crate::db::{self, Connection, audit, node_status_watch};
 use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::domain::node::NodeServerStatus;
 use crate::domain::node_id;
-use crate::domain::node_log::ByHand;
-use crate::domain::node_status::{Judgement, Patience, judge};
-use crate::domain::node_watch::{self, Edge, Watched};
+use crate::domain::server_status::{Evaluation, ManualChange, ServerState, StatusChange, evaluate};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::services::outbox::Outbox;
@@ -111,8 +110,10 @@ impl ManageService {
         input: &SetNodeServerMaintenance,
     ) -> Result<NodeServerMaintenance, Error> {
         let now = self.context.now();
-        node_status::lock(tx, &[input.id]).await?;
-        let server = node_status::watched(tx, Some(&[input.id])).await?.pop();
+        node_status_watch::lock_servers(tx, &[input.id]).await?;
+        let server = node_status_watch::servers(tx, Some(&[input.id]))
+            .await?
+            .pop();
         let server =
             server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
         if (server.status == NodeServerStatus::Maintenance) == input.maintenance {
@@ -122,21 +123,27 @@ impl ManageService {
                 changed: false,
             });
         }
-        let patience = Patience::from(self.config.node_health_check);
-        let judgement = judge(&node_status::heard(tx).await?, &patience, now).judgement();
+        let (fleet, state) = node_status_watch::load(tx).await?;
+        let policy = self.config.node_health_check;
+        let by = Evaluation {
+            cutoffs: evaluate(&fleet, &state, &policy, now).cutoffs(),
+            offline_timeout: policy.offline_timeout,
+            now,
+        };
         let status = if input.maintenance {
             NodeServerStatus::Maintenance
         } else {
-            server.after_maintenance(judgement.as_ref())
+            server.status_after_maintenance(by.cutoffs.as_ref())
         };
-        let by = ByHand {
+        let author = ManualChange {
             actor: input.actor.user_id,
             reason: input.reason.clone(),
         };
-        let edges = change(tx, &server, judgement.as_ref(), (status, now), by).await?;
-        node_status::set_statuses(tx, edges.last().map_or(&[], std::slice::from_ref)).await?;
+        let changes = change(tx, &server, status, &by, author).await?;
+        let last = changes.last().map_or(&[][..], std::slice::from_ref);
+        node_status_watch::set_statuses(tx, last).await?;
         audit::write(tx, input.audit(now, server.status, status)).await?;
-        self.announce(tx, &edges, now).await?;
+        self.announce(tx, &changes, now).await?;
         tracing::info!(id = input.id, actor = %input.actor.user_id, ?status, "maintenance changed");
         Ok(NodeServerMaintenance {
             id: input.id,
@@ -148,11 +155,11 @@ impl ManageService {
     async fn announce(
         &self,
         tx: &mut Connection,
-        edges: &[Edge],
+        changes: &[StatusChange],
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let mut outbox = Outbox::for_the_sweep(&self.context, now);
-        for fact in edges.iter().filter_map(Fact::of_edge) {
+        for fact in changes.iter().filter_map(Fact::of_status_change) {
             outbox.fact(&fact)?;
         }
         outbox.write(tx).await?;
@@ -160,22 +167,24 @@ impl ManageService {
     }
 }
 
-/// Changes the log; answers what changed, the last of it by the administrator.
+/// Changes the timeline. Returns the changes of status. The last one is the administrator's.
 async fn change(
     tx: &mut Connection,
-    server: &Watched,
-    judgement: Option<&Judgement>,
-    to: (NodeServerStatus, DateTime<Utc>),
-    by: ByHand,
-) -> Result<Vec<Edge>, Error> {
-    let (_, now) = to;
-    let open_since = server.logged.map_or(now, |logged| logged.since);
-    let before = node_log::logs(tx, &[(server.node_server_id, open_since)]).await?;
+    server: &ServerState,
+    to: NodeServerStatus,
+    by: &Evaluation,
+    author: ManualChange,
+) -> Result<Vec<StatusChange>, Error> {
+    let start = TimelineStart {
+        node_server_id: server.node_server_id,
+        since: server.open_interval.map_or(by.now, |open| open.since),
+    };
+    let before = node_status_transition::timelines(tx, &[start]).await?;
     let mut after = before.clone();
-    let log = after
+    let timeline = after
         .get_mut(&server.node_server_id)
-        .ok_or_else(|| Error::internal("a server without a log"))?;
-    let edges = node_watch::set_by_hand(server, log, judgement, to, by);
-    node_log::write(tx, &before, &after).await?;
-    Ok(edges)
+        .ok_or_else(|| Error::internal("a server without a timeline"))?;
+    let changes = server.set_by_hand(timeline, to, by, author);
+    node_status_transition::write(tx, &before, &after).await?;
+    Ok(changes)
 }

@@ -1,0 +1,14 @@
+//! Whether node servers are online: when silence counts as an outage, what that does to a server,
+//! and the timeline of the statuses that each server had.
+
+pub mod policy;
+pub mod timeline;
+pub mod times;
+pub mod transition;
+
+pub use policy::{
+    CollectionHealth, FleetSnapshot, OfflinePolicy, SilenceCutoffs, WatchState, evaluate,
+};
+pub use timeline::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
+pub use times::StatusTimes;
+pub use transition::{Evaluation, OpenInterval, ServerState, StatusChange};

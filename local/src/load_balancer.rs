@@ -217,10 +217,10 @@ mod tests {
         let routes = routes();
         assert!(routes.len() >= 14, "{routes:?}");
         for (path, function) in &routes {
-            let folder = crate::settings::repository()
-                .join("functions/api")
-                .join(function);
-            assert!(folder.is_dir(), "{path}: {function}");
+            let binary = crate::settings::repository()
+                .join("functions/api/src/bin")
+                .join(format!("{function}.rs"));
+            assert!(binary.is_file(), "{path}: {function}");
         }
     }
 

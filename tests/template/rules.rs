@@ -260,11 +260,12 @@ fn variables(function: &Value) -> impl Iterator<Item = (&String, &Value)> {
 
 fn functions(template: &Value) -> Vec<String> {
     let root = repository().join("functions");
-    let folders = ["api", "cron", "queue"]
+    let binaries = ["api", "cron", "queue"]
         .into_iter()
-        .flat_map(|kind| fs::read_dir(root.join(kind)).unwrap());
-    let mut written: BTreeSet<String> = folders
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .flat_map(|kind| fs::read_dir(root.join(kind).join("src/bin")).unwrap());
+    let mut written: BTreeSet<String> = binaries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     written.insert("migrate".to_owned());
     let deployed: BTreeSet<String> = lambdas(template)
@@ -348,10 +349,11 @@ fn transports(template: &Value) -> Vec<String> {
             .find(|one| one["Name"] == variable)
             .map(|one| &one["Value"])
     };
-    let folder = repository().join("functions/api");
+    let folder = repository().join("functions/api/src/bin");
     let is_operation = |function: &Value| {
         !is_documentation(function)
-            && package(function).is_some_and(|package| folder.join(package).is_dir())
+            && package(function)
+                .is_some_and(|package| folder.join(format!("{package}.rs")).is_file())
     };
     let mut found = Vec::new();
     for (name, function) in lambdas(template).filter(|(_, function)| is_operation(function)) {

@@ -1,5 +1,4 @@
-//! Whatever is sent, however often and in whatever order: every byte is recorded and billed exactly
-//! once.
+//! Every byte is recorded and billed exactly once, whatever is repeated and in whatever order.
 
 use std::collections::HashMap;
 
@@ -12,11 +11,11 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::json;
 use sqlx::PgPool;
 use telecom_tests::report::{report_of, with};
-use telecom_tests::{GIB, NOW, World, at, deliver, failures, user};
+use telecom_tests::{GIB, NOW, World, assert_all_accepted, at, user};
 
 const FACTORS: [&str; 4] = ["0", "0.5", "1.5", "2"];
 
-/// A report of one line: of which user, over which client, up and down.
+/// A report of one line, with its user, client and `[upload, download]` bytes.
 struct Sent {
     user: u128,
     client: i32,
@@ -39,6 +38,7 @@ fn sent(random: &mut ChaCha8Rng, id: u128) -> Sent {
     }
 }
 
+/// `[upload, download]` to be billed per user and client.
 fn billed(run: &[Sent]) -> HashMap<(u128, i32), [i64; 2]> {
     let mut sums: HashMap<(u128, i32), [i64; 2]> = HashMap::new();
     for sent in run {
@@ -69,6 +69,7 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
         world.active_item(user(n), package).await;
     }
     let mut random = ChaCha8Rng::seed_from_u64(42);
+    // `[raw upload, raw download, billed upload, billed download]` per user.
     let mut expected: HashMap<u128, [i64; 4]> = HashMap::new();
     let mut seen: Vec<String> = Vec::new();
     for run in 0..12_u128 {
@@ -83,7 +84,7 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
             let sum = expected.entry(n).or_default();
             (sum[2], sum[3]) = (sum[2] + bytes[0], sum[3] + bytes[1]);
         }
-        // Every body twice, and some of every earlier run again, in any order.
+        // Every body twice and some bodies of earlier runs, in random order.
         let mut bodies: Vec<String> = reports
             .iter()
             .flat_map(|sent| [sent.body.clone(), sent.body.clone()])
@@ -92,12 +93,12 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
         bodies.shuffle(&mut random);
         seen.extend(reports.into_iter().map(|sent| sent.body));
         for delivery in bodies.chunks(25) {
-            assert!(failures(&deliver(&world.ingest(), delivery).await).is_empty());
+            assert_all_accepted(&world.ingest(), delivery).await;
         }
         world.bill().await;
         let mut messages = world.take_outbox("user_usage_billing").await;
         messages.extend(messages.clone());
-        assert!(failures(&deliver(&world.hook(), &messages).await).is_empty());
+        assert_all_accepted(&world.hook(), &messages).await;
     }
     world.clock.set(at(NOW) + TimeDelta::hours(2));
     let reconciled = world.reconcile().await;
@@ -109,9 +110,10 @@ async fn every_byte_is_billed_exactly_once_under_repeats_and_disorder(pool: PgPo
     for n in 0..20 {
         let expected = expected.get(&n).copied().unwrap_or_default();
         assert_eq!(world.usage(user(n)).await, expected, "user {n}");
+        let [_, _, billed_upload, billed_download] = expected;
         assert_eq!(
             world.items(user(n)).await,
-            [("active".into(), expected[2], expected[3])],
+            [("active".into(), billed_upload, billed_download)],
             "user {n}"
         );
     }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use shared::services::Consumer;
 use sqlx::PgPool;
 use telecom_tests::report::{report, texts};
-use telecom_tests::{GIB, NOW, SERVER, World, at, deliver, failures, user};
+use telecom_tests::{GIB, NOW, SERVER, World, assert_all_accepted, at, user};
 use uuid::Uuid;
 
-/// Statements that a delivery sends, as `pg_stat_statements` counts them.
+/// Number of statements that a delivery sends, as `pg_stat_statements` counts them.
 async fn statements<C: Consumer>(world: &World, consumer: &C, bodies: &[Value]) -> i64 {
     const CALLS: &str = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements s
         join pg_database d on d.oid = s.dbid where d.datname = current_database()
@@ -17,12 +17,12 @@ async fn statements<C: Consumer>(world: &World, consumer: &C, bodies: &[Value]) 
         .sql("create extension if not exists pg_stat_statements")
         .await;
     let before = world.number(CALLS).await;
-    assert!(failures(&deliver(consumer, &texts(bodies)).await).is_empty());
+    assert_all_accepted(consumer, &texts(bodies)).await;
     world.number(CALLS).await - before
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn ingest_sends_as_many_for_ten_reports_as_for_a_thousand(pool: PgPool) {
+async fn ingest_sends_as_many_statements_for_10_reports_as_for_1000(pool: PgPool) {
     let world = World::new(pool).await;
     let reports = |from: u128, n: u128| -> Vec<Value> {
         (from..from + n)
@@ -36,7 +36,7 @@ async fn ingest_sends_as_many_for_ten_reports_as_for_a_thousand(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn billing_sends_as_many_for_ten_events_as_for_a_thousand(pool: PgPool) {
+async fn billing_sends_as_many_statements_for_10_events_as_for_1000(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
     for n in 0..1_000 {

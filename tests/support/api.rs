@@ -21,24 +21,23 @@ use crate::World;
 use crate::grpc::{self, GrpcServer};
 use crate::token::Issuer;
 
-/// An operation on both transports, with a question that has an answer.
+/// An API operation on both transports, with a request that succeeds.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
-    /// The RPC's full name.
+    /// `telecom.v1.Service/Method`.
     pub method: &'static str,
-    /// The endpoint.
     pub path: &'static str,
-    /// A good query of it.
+    /// A valid query string.
     pub query: &'static str,
-    /// The same as a message.
+    /// The same request as a JSON message.
     pub message: &'static str,
-    /// Whether it is for administrators.
+    /// Whether the operation requires the administrator's scope.
     pub admin: bool,
-    /// The body of its `PUT`; none: it is a `GET`.
+    /// Body of the `PUT` request; `None` if the operation is a `GET`.
     pub body: Option<&'static str>,
 }
 
-/// One that changes something; asked for as here, it changes nothing.
+/// The operation that changes data. This request leaves the data unchanged.
 pub const MAINTENANCE: Operation = Operation {
     method: "telecom.v1.NodeServerManage/SetNodeServerMaintenance",
     path: "/v1/admin/node-servers/1/maintenance",
@@ -65,7 +64,6 @@ const fn operation(
     }
 }
 
-/// All of them.
 pub const OPERATIONS: [Operation; 12] = [
     operation(
         "telecom.v1.Telecom/GetRecentTrafficUsage",
@@ -141,18 +139,16 @@ pub const OPERATIONS: [Operation; 12] = [
     MAINTENANCE,
 ];
 
-/// The APIs of a world.
+/// The APIs of a world and the issuer of their tokens.
 #[derive(Debug)]
 pub struct Api {
-    /// The world.
     pub world: World,
-    /// Whose tokens are believed.
+    /// Signs the tokens that the APIs accept.
     pub issuer: Issuer,
     server: Option<(GrpcServer, Channel)>,
 }
 
 impl Api {
-    /// Over HTTP alone.
     #[must_use]
     pub fn over_http(world: World) -> Self {
         Self {
@@ -162,7 +158,6 @@ impl Api {
         }
     }
 
-    /// Over both.
     pub async fn over_both(world: World, issuer: Issuer) -> Self {
         let server = GrpcServer::start(&world, &issuer, grpc::config()).await;
         let channel = server.connect().await;
@@ -194,7 +189,7 @@ impl Api {
         grpc::call_with(channel, method, request).await
     }
 
-    /// Asks for `path` and answers status and body.
+    /// Sends a `GET` request and returns status and body.
     pub async fn get(&self, path: &str, query: &str, token: Option<&str>) -> (u16, Value) {
         let response = self.send(event("GET", path, query, token, &[])).await;
         let body = response.body().to_vec();
@@ -204,7 +199,7 @@ impl Api {
         )
     }
 
-    /// Asks for an operation's path, by its method, and answers status and body.
+    /// Sends an operation's request, by its method, and returns status and body.
     pub async fn ask(
         &self,
         operation: &Operation,
@@ -217,7 +212,7 @@ impl Api {
         self.put(operation.path, query, body, token).await
     }
 
-    /// Sends `body` to `path` and answers status and body.
+    /// Sends a `PUT` request and returns status and body.
     pub async fn put(
         &self,
         path: &str,
@@ -240,15 +235,15 @@ impl Api {
         )
     }
 
-    /// Hands an event to the function that the load balancer's rules choose for its path.
+    /// Passes an event to the function that the load balancer's rules select for its path.
     pub async fn send(&self, event: Value) -> Response<Body> {
         let path = event["path"].as_str().unwrap().to_owned();
         let request = lambda_http::request::from_str(&event.to_string()).unwrap();
         self.route(&path, request).await
     }
 
-    /// Hands an event to the whole function, pages of `https://app.test` allowed, and answers what
-    /// the load balancer gets.
+    /// Passes an event to the function including its CORS layer, which allows `https://app.test`,
+    /// and returns the response for the load balancer.
     pub async fn invoke(&self, event: Value) -> Value {
         let path = event["path"].as_str().unwrap_or_default().to_owned();
         let allowed_origins = vec!["https://app.test".parse().unwrap()];
@@ -302,14 +297,13 @@ impl Api {
                 handle!(node_clients::NodeClient, &manage)
             }
             "/docs" | "/v1/openapi.json" => api::document(&request),
-            // The path of a trick may reach any function: this one asks for the least.
+            // A path trick may reach any function. This one requires the least access.
             _ => handle!(nodes::Nodes, &analysis),
         }
     }
 }
 
-/// An event as a target group with multi-value headers makes it: the query's values are as they
-/// came, escaped.
+/// An event as a target group with multi-value headers creates it. Query values stay escaped.
 #[must_use]
 pub fn event(
     method: &str,

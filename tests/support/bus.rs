@@ -1,29 +1,27 @@
-//! An event bus on a socket that accepts and keeps what it is given.
+//! An event bus on a socket that accepts and keeps all entries.
 
 use serde_json::{Value, json};
 
-use crate::web::{Asked, Web};
+use crate::web::{ReceivedRequest, Web};
 
-/// The bus.
 #[derive(Debug)]
 pub struct Bus(Web);
 
 impl Bus {
-    /// Starts one; it ends with the test.
+    /// Starts a bus that stops with the test.
     pub async fn start() -> Self {
         Self(Web::start(|request| (200, accept(request))).await)
     }
 
-    /// Where it is.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.0.url()
     }
 
-    /// What it was given, in order.
+    /// The details of all entries received, in order.
     #[must_use]
     pub fn details(&self) -> Vec<Value> {
-        let details = |request: &Asked| {
+        let details = |request: &ReceivedRequest| {
             let detail =
                 |entry: &Value| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap();
             entries(request).iter().map(detail).collect::<Vec<Value>>()
@@ -32,12 +30,12 @@ impl Bus {
     }
 }
 
-fn entries(request: &Asked) -> Vec<Value> {
+fn entries(request: &ReceivedRequest) -> Vec<Value> {
     let request: Value = serde_json::from_str(request.body()).unwrap();
     request["Entries"].as_array().unwrap().clone()
 }
 
-fn accept(request: &Asked) -> String {
+fn accept(request: &ReceivedRequest) -> String {
     let accepted: Vec<Value> = entries(request)
         .iter()
         .map(|_| json!({ "EventId": "1" }))

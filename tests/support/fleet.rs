@@ -1,59 +1,54 @@
-//! What happens to a fleet, by chance: outages, reports that come late, twice and from the future,
-//! collectors that are cut off, outages of the collection and of the database, maintenance. A fleet
-//! lives in steps, a run of the job each; a server that is up reports once a step. All times are
-//! seconds since the beginning.
+//! A simulated fleet with random events: server outages, late, repeated and future-dated reports,
+//! collectors that are cut off, outages of the collection and of the database, and maintenance.
+//! Time advances in steps. The job runs once per step, and a server that is up reports once per
+//! step. All times are seconds since the simulation began.
 
 use std::collections::BTreeMap;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Seconds since the beginning.
+/// Seconds since the simulation began.
 pub type Seconds = i64;
-/// `[from, to)`.
+/// Half-open interval `[from, to)`.
 pub type Span = (Seconds, Seconds);
 
 /// Steps of silence after which a server counts as offline.
 pub const TIMEOUT_STEPS: i64 = 5;
-/// The longest that a report is under way by itself, steps.
+/// Longest random delay of a report, in steps.
 const LATEST_STEPS: i64 = 40;
 
-/// How a fleet lives.
+/// Parameters of a simulation.
 #[derive(Debug, Clone, Copy)]
 pub struct Life {
-    /// Of chance.
+    /// Seed of the random generator.
     pub seed: u64,
-    /// Servers, from 1 on.
+    /// Number of servers. Their ids start at 1.
     pub servers: i32,
-    /// Steps.
     pub steps: i64,
-    /// Of a step.
     pub step_seconds: i64,
-    /// The longest that a server stays up, steps.
+    /// Longest time that a server stays up, in steps.
     pub longest_up: i64,
 }
 
-/// A report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// Its id, the same when it comes again.
+    /// Id of the report. A repeated report has the same id.
     pub id: u128,
-    /// The server.
     pub server: i32,
-    /// The end of its period, as the collector says.
+    /// End of the reported period by the collector's clock.
     pub period_end: Seconds,
-    /// When it was sent.
     pub sent_at: Seconds,
 }
 
-/// What happens beside servers' outages.
+/// Events other than server outages.
 #[derive(Debug, Clone)]
 pub struct Events {
-    /// A collector is cut off: the servers of which reports wait until it is over.
+    /// A collector is cut off. Reports of its servers wait until the end of the span.
     pub cut_off: Vec<(Span, std::ops::Range<i32>)>,
-    /// Nothing at all is collected.
+    /// The collection is down for all servers.
     pub collection: Vec<Span>,
-    /// The database is out of reach: nothing is ingested, and no job runs.
+    /// The database is unreachable: nothing is ingested, and no job runs.
     pub database: Vec<Span>,
     /// A server is in maintenance.
     pub maintenance: Vec<(Span, i32)>,
@@ -63,21 +58,19 @@ struct Server {
     phase: Seconds,
     is_up: bool,
     until: Seconds,
-    /// Reports yet to come that are slow, after an outage.
+    /// Number of slow reports still to come after an outage.
     slow: i64,
     last: Option<Seconds>,
 }
 
-/// A fleet on its way.
+/// A running simulation.
 pub struct Fleet {
-    /// How it lives.
     pub life: Life,
-    /// What happens to it.
     pub events: Events,
-    /// Of each server, the silences of the timeout or longer (what a report says is off by a second
-    /// now and then): from the last report until the next, by when they were made.
+    /// Real silences per server, from the creation of the last report to that of the next. Only
+    /// those of the timeout or longer. A report may be off by a second.
     pub truth: BTreeMap<i32, Vec<Span>>,
-    /// How often a server came back and its first reports were slow.
+    /// Number of outages after which the first reports were slow.
     slow_returns: usize,
     rng: ChaCha8Rng,
     servers: Vec<Server>,
@@ -85,7 +78,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// At its beginning: all servers are up.
+    /// Starts a simulation with all servers up.
     #[must_use]
     pub fn new(life: Life) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(life.seed);
@@ -109,19 +102,19 @@ impl Fleet {
         }
     }
 
-    /// Seconds of the timeout.
+    /// The offline timeout in seconds.
     #[must_use]
     pub fn timeout(&self) -> Seconds {
         TIMEOUT_STEPS * self.life.step_seconds
     }
 
-    /// Whether the job runs at the end of `step`: now and then a run is missed.
+    /// Whether the job runs at the end of `step`. One run in 100 is missed.
     pub fn job_runs(&mut self, step: i64) -> bool {
         !within(&self.events.database, step * self.life.step_seconds)
             && !self.rng.random_ratio(1, 100)
     }
 
-    /// Lets a step pass; answers the reports that arrive in it.
+    /// Simulates a step and returns the reports that arrive in it.
     pub fn pass(&mut self, step: i64) -> Vec<Report> {
         for server in 1..=self.life.servers {
             if let Some(report) = self.report(server, step) {
@@ -141,8 +134,8 @@ impl Fleet {
         let end = (step - 1) * step_seconds + server.phase;
         while end >= server.until {
             server.is_up = !server.is_up;
-            let steps = spell(&mut self.rng, server.is_up, longest_up);
-            // Not in whole steps, so that lengths come near the timeout from both sides.
+            let steps = random_duration(&mut self.rng, server.is_up, longest_up);
+            // A fraction of a step lets durations fall close to the timeout on both sides.
             server.until += steps * step_seconds + self.rng.random_range(0..step_seconds);
             server.slow = if server.is_up && self.rng.random_ratio(1, 5) {
                 self.rng.random_range(1..4)
@@ -181,7 +174,7 @@ impl Fleet {
         let slow = server.slow > 0;
         server.slow = (server.slow - 1).max(0);
         let delay = match report.server {
-            // Always late, and never by more than the timeout.
+            // Always late, but never by more than the timeout.
             7 => self.rng.random_range(2 * step..37 * step / 10),
             _ if slow => self.rng.random_range(step..20 * step),
             _ if self.rng.random_ratio(1, 50) => self.rng.random_range(step..LATEST_STEPS * step),
@@ -216,7 +209,7 @@ impl Fleet {
             .iter()
             .find(|span| within(&[**span], arrives))
         {
-            // It was received in vain, and comes again after the visibility timeout.
+            // The attempt failed. SQS delivers the report again after the visibility timeout.
             arrives = span.1 + self.rng.random_range(0..6 * step);
         }
         self.under_way
@@ -225,13 +218,12 @@ impl Fleet {
             .push(report);
     }
 
-    /// Whether an administrator had a say during a span, or reports of it may still be under way at
-    /// the end.
-    fn is_unsettled(&self, server: i32, span: Span) -> bool {
+    /// Whether maintenance affects a span, or reports of it may still be under way at the end.
+    fn is_exempt(&self, server: i32, span: Span) -> bool {
         self.events
             .maintenance
             .iter()
-            .any(|(maintained, id)| *id == server && self.meet(*maintained, 8, span))
+            .any(|(maintained, id)| *id == server && self.overlaps(*maintained, 8, span))
             || span.1 > (self.life.steps - 3 * LATEST_STEPS) * self.life.step_seconds
     }
 
@@ -246,46 +238,47 @@ impl Fleet {
         self.events.collection.iter().any(blind) || self.events.database.iter().any(blind)
     }
 
-    /// Whether a span meets an event, which has its effects for so many steps more.
-    fn meet(&self, event: Span, steps: i64, span: Span) -> bool {
+    /// Whether a span overlaps the effects of an event, which last from 8 steps before it until
+    /// `steps` steps after it.
+    fn overlaps(&self, event: Span, steps: i64, span: Span) -> bool {
         let step = self.life.step_seconds;
         span.0 < event.1 + steps * step && event.0 - 8 * step < span.1
     }
 
-    /// Compares the outages in the timeline of a server with the truth, to within a step. Each
-    /// recorded outage really happened. None is missing, except a silence that ends before three
-    /// steps after the timeout, and one that lies within a time in which no server was observed.
+    /// Compares the recorded outages of a server with the real ones, to within a step. Every
+    /// recorded outage is real, even if the collection was down at the time. Every real outage is
+    /// recorded, except one that ends less than three steps after the timeout, and one that lies
+    /// within a time in which no server was observed.
     pub fn check(&self, server: i32, recorded: &[Span]) {
         let step = self.life.step_seconds;
         let truth = self.truth.get(&server).map_or(&[][..], Vec::as_slice);
-        let alike = |real: &Span, span: &Span| {
+        let matches = |real: &Span, span: &Span| {
             (real.0 - span.0).abs() <= step && (real.1 - span.1).abs() <= step
         };
         for span in recorded
             .iter()
-            .filter(|span| !self.is_unsettled(server, **span))
+            .filter(|span| !self.is_exempt(server, **span))
         {
             assert!(
-                truth.iter().any(|real| alike(real, span)),
-                "{self:?}: {server} was not gone {span:?}: {truth:?}"
+                truth.iter().any(|real| matches(real, span)),
+                "{self:?}: server {server} was not offline in {span:?}: {truth:?}"
             );
         }
         let is_seen = |real: &Span| real.1 - real.0 > self.timeout() + 3 * step;
         for real in truth
             .iter()
-            .filter(|real| is_seen(real) && !self.is_unsettled(server, **real))
+            .filter(|real| is_seen(real) && !self.is_exempt(server, **real))
             .filter(|real| !self.is_unobserved(**real))
         {
             assert!(
-                recorded.iter().any(|span| alike(real, span)),
-                "{self:?}: {server} was gone {real:?}: {recorded:?}"
+                recorded.iter().any(|span| matches(real, span)),
+                "{self:?}: the outage {real:?} of server {server} is not recorded: {recorded:?}"
             );
         }
     }
 
-    /// The most outages that may be told of: one a silence, one for each server that is cut off,
-    /// and one for each that came back and seemed gone (for longer, or again) since its reports
-    /// were slow.
+    /// Maximum number of outages that may be reported: one per silence, one per server that is cut
+    /// off, and one per return with slow reports, which look like a longer or another outage.
     #[must_use]
     pub fn most_alarms(&self) -> usize {
         let cut_off: i32 = self
@@ -306,9 +299,9 @@ impl std::fmt::Debug for Fleet {
     }
 }
 
-/// Steps of a server's next spell: most are long, some short, and of the outages many are about as
-/// long as the timeout.
-fn spell(rng: &mut ChaCha8Rng, is_up: bool, longest_up: i64) -> i64 {
+/// Random duration of a server's next state, in steps. Most are long, some short, and many outages
+/// last about as long as the timeout.
+fn random_duration(rng: &mut ChaCha8Rng, is_up: bool, longest_up: i64) -> i64 {
     match (is_up, rng.random_range(0..10)) {
         (true, 0) | (false, 0..3) => rng.random_range(0..3),
         (true, _) => rng.random_range(12..longest_up),
@@ -317,7 +310,7 @@ fn spell(rng: &mut ChaCha8Rng, is_up: bool, longest_up: i64) -> i64 {
     }
 }
 
-/// A few of each kind, apart from each other: one in each twelfth of the time.
+/// A few events of each kind, each in its own twelfth of the time.
 fn events(life: &Life, rng: &mut ChaCha8Rng) -> Events {
     let twelfth = life.steps * life.step_seconds / 12;
     let mut span = |number: i64, shortest: i64, longest: i64| {
@@ -340,6 +333,6 @@ fn events(life: &Life, rng: &mut ChaCha8Rng) -> Events {
     }
 }
 
-fn within(spans: &[Span], moment: Seconds) -> bool {
-    spans.iter().any(|&(from, to)| (from..to).contains(&moment))
+fn within(spans: &[Span], time: Seconds) -> bool {
+    spans.iter().any(|&(from, to)| (from..to).contains(&time))
 }

@@ -1,4 +1,4 @@
-//! A real gRPC server on a socket, and a client that knows of it only what the descriptor set says.
+//! A real gRPC server on a socket, and a client that uses only the descriptor set.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,16 +23,14 @@ use tonic::{Request, Status};
 use crate::World;
 use crate::token::Issuer;
 
-/// A server under test.
 #[derive(Debug)]
 pub struct GrpcServer {
-    /// Where it listens.
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<anyhow::Result<()>>,
 }
 
-/// A server's configuration: everything on, quick to stop.
+/// A configuration with reflection and without a drain period.
 #[must_use]
 pub fn config() -> GrpcConfig {
     GrpcConfig {
@@ -49,7 +47,7 @@ pub fn config() -> GrpcConfig {
 }
 
 impl GrpcServer {
-    /// Serves a world to whom `issuer` vouches for.
+    /// Serves a world to callers with tokens of `issuer`.
     pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
         let services = Services {
             analysis: AnalysisService::new(world.api.clone(), world.context()),
@@ -75,7 +73,6 @@ impl GrpcServer {
         }
     }
 
-    /// A connection.
     pub async fn connect(&self) -> Channel {
         Channel::from_shared(format!("http://{}", self.address))
             .unwrap()
@@ -84,19 +81,19 @@ impl GrpcServer {
             .unwrap()
     }
 
-    /// Tells it to stop; it does so in good order.
+    /// Starts a graceful shutdown.
     pub fn stop(&mut self) {
         let _ = self.stop.take().map(|stop| stop.send(()));
     }
 
-    /// Waits until it has stopped.
+    /// Waits until the server has stopped.
     pub async fn stopped(self) {
         self.serving.await.unwrap().unwrap();
     }
 }
 
-/// Calls `method`, such as `telecom.v1.Telecom/ListNodes`, with a message given as JSON; answers it
-/// as JSON.
+/// Calls `method`, such as `telecom.v1.Telecom/ListNodes`, with a JSON message and returns the
+/// response as JSON.
 pub async fn call(
     channel: &Channel,
     method: &str,
@@ -112,7 +109,7 @@ pub async fn call(
     call_with(channel, method, request).await
 }
 
-/// As [`call`], with the metadata of `request`.
+/// Like [`call`], with the metadata of `request`.
 pub async fn call_with(
     channel: &Channel,
     method: &str,
@@ -141,7 +138,7 @@ pub async fn call_with(
         .unwrap())
 }
 
-/// Calls `method` with the bytes of a message, whatever they are; answers bytes.
+/// Calls `method` with arbitrary bytes as the message and returns the bytes of the response.
 pub async fn call_raw(
     channel: &Channel,
     method: &str,
@@ -158,7 +155,6 @@ pub async fn call_raw(
         .into_inner())
 }
 
-/// What the descriptor set says of a method.
 #[must_use]
 pub fn method_descriptor(method: &str) -> MethodDescriptor {
     let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
@@ -170,7 +166,7 @@ pub fn method_descriptor(method: &str) -> MethodDescriptor {
         .unwrap()
 }
 
-/// Messages as they travel.
+/// Passes messages as encoded bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BytesCodec;
 
@@ -208,7 +204,7 @@ impl Decoder for BytesCodec {
     }
 }
 
-/// Writes and reads messages by their descriptors.
+/// Encodes and decodes messages by their descriptors.
 #[derive(Debug, Clone)]
 struct JsonCodec(MessageDescriptor);
 

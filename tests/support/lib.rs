@@ -1,5 +1,6 @@
-//! What the tests share: a small world with a clock that stands still, on a database of its own.
+//! Shared test support: a small world with a fixed clock, on a database of its own.
 #![allow(
+    missing_docs,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -42,28 +43,26 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
-/// When the world begins: half past ten.
+/// Start time of a world: half past ten.
 pub const NOW: &str = "2026-03-10T10:30:00Z";
-/// A server with one client (11) of factor 1.
+/// A server with one client ([`CLIENT`]) of factor 1.
 pub const SERVER: i32 = 1;
 /// The client of [`SERVER`].
 pub const CLIENT: i32 = 11;
-/// One GiB.
 pub const GIB: i64 = 1 << 30;
 
-/// A moment.
 #[must_use]
 pub fn at(text: &str) -> DateTime<Utc> {
-    text.parse().expect("a moment")
+    text.parse().expect("a timestamp")
 }
 
-/// A user.
+/// Id of user `n`.
 #[must_use]
 pub fn user(n: u128) -> Uuid {
     Uuid::from_u128(0x0fff_0000_0000_0000_0000_0000_0000_0000 + n)
 }
 
-/// An administrator, as operations record them.
+/// Administrator `n`, as operations record the caller.
 #[must_use]
 pub fn actor(n: u128) -> Actor {
     Actor {
@@ -72,7 +71,7 @@ pub fn actor(n: u128) -> Actor {
     }
 }
 
-/// Waits until something is so; 10 s at most.
+/// Waits until a condition is met, 10 s at most.
 pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !met().await {
@@ -87,17 +86,16 @@ pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
 /// The system under test.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// Its database, as its owner sees it.
+    /// Connects as the owner of the database.
     pub pool: PgPool,
-    /// The same, as the role that consumers and jobs have.
+    /// Connects as the role of consumers and jobs.
     pub writer: PgPool,
-    /// The same, as the role that most APIs have.
+    /// Connects as the role of most APIs.
     pub reader: PgPool,
-    /// The same, as the role of the APIs that show configurations.
+    /// Connects as the role of the APIs that show configurations.
     pub secret_reader: PgPool,
-    /// The same, as the role of the gRPC server.
+    /// Connects as the role of the gRPC server.
     pub api: PgPool,
-    /// Its clock.
     pub clock: Arc<Fixed>,
 }
 
@@ -110,7 +108,7 @@ impl World {
             .await
             .unwrap();
         drop(connection);
-        // The clock of the world is not that of the migrations.
+        // Migrations set this column from the real clock, not from the world's.
         sqlx::query("update telecom.reconciliation set checked_from = $1")
             .bind(at("2026-03-01T00:00:00Z"))
             .execute(&pool)
@@ -135,7 +133,7 @@ impl World {
         world
     }
 
-    /// A world whose database is never reached.
+    /// A world whose database is unreachable.
     #[must_use]
     pub fn offline() -> Self {
         let pool = unreachable_pool();
@@ -150,10 +148,10 @@ impl World {
         }
     }
 
-    /// Clock and ids of the world.
+    /// Clock and id source of the world.
     #[must_use]
     pub fn context(&self) -> Context {
-        // The clock stands still; ids must differ between worlds that share a database.
+        // The clock is fixed, but ids must differ between worlds that share a database.
         Context {
             clock: Arc::<Fixed>::clone(&self.clock),
             ids: Arc::new(shared::clock::System),
@@ -176,7 +174,7 @@ impl World {
         }
     }
 
-    /// Adds a package and returns its id; without a limit it is unlimited.
+    /// Adds a package and returns its id. `None` means no traffic limit.
     pub async fn package(&self, traffic_limit_bytes: impl Into<Option<i64>>, days: i64) -> i64 {
         sqlx::query_scalar(
             "insert into telecom.package
@@ -191,8 +189,7 @@ impl World {
         .unwrap()
     }
 
-    /// Puts a package into a user's queue and answers the item's id; later calls come later in the
-    /// queue.
+    /// Adds a package to the end of a user's queue and returns the item's id.
     pub async fn waiting_item(&self, user: Uuid, package: i64) -> i64 {
         sqlx::query_scalar(
             "insert into telecom.package_queue (user_id, package_id, created_at)
@@ -207,7 +204,7 @@ impl World {
         .unwrap()
     }
 
-    /// As [`Self::waiting_item`], and active since now.
+    /// Like [`Self::waiting_item`], but active from now on.
     pub async fn active_item(&self, user: Uuid, package: i64) -> i64 {
         let item = self.waiting_item(user, package).await;
         sqlx::query(
@@ -233,25 +230,25 @@ impl World {
         IngestUsageReports::new(self.writer.clone(), self.context())
     }
 
-    /// The consumer of billing events; what it publishes stays in the outbox.
+    /// The consumer of billing events. Its messages stay in the outbox.
     #[must_use]
     pub fn hook(&self) -> TelecomBillingHook {
         TelecomBillingHook::new(self.writer.clone(), unreachable_publisher(), self.context())
     }
 
-    /// The consumer of expiring packages; what it publishes stays in the outbox.
+    /// The consumer of expiring packages. Its messages stay in the outbox.
     #[must_use]
     pub fn expiring(&self) -> HandlePackageExpiring {
         HandlePackageExpiring::new(self.writer.clone(), unreachable_publisher(), self.context())
     }
 
-    /// The jobs; what they publish stays in the outbox.
+    /// The jobs. Their messages stay in the outbox.
     #[must_use]
     pub fn cron(&self) -> TelecomCronExecutor {
         self.cron_to(unreachable_publisher())
     }
 
-    /// The jobs, and where they publish.
+    /// The jobs with a given publisher.
     #[must_use]
     pub fn cron_to(&self, publisher: Publisher) -> TelecomCronExecutor {
         TelecomCronExecutor::new(
@@ -262,12 +259,17 @@ impl World {
         )
     }
 
-    /// Delivers report bodies and answers the ids (their positions) that failed.
+    /// Delivers report bodies and returns the ids (by position) of the messages that failed.
     pub async fn report(&self, bodies: &[String]) -> Vec<String> {
         failures(&deliver(&self.ingest(), bodies).await)
     }
 
-    /// As [`Self::report`], of messages that the queue received at other times.
+    /// Delivers report bodies and asserts that no message fails.
+    pub async fn assert_reports_accepted(&self, bodies: &[String]) {
+        assert_all_accepted(&self.ingest(), bodies).await;
+    }
+
+    /// Like [`Self::report`], with the time at which the queue received each message.
     pub async fn report_sent(&self, messages: &[(String, DateTime<Utc>)]) -> Vec<String> {
         let sent = |sent_at: &DateTime<Utc>| {
             json!({
@@ -281,7 +283,7 @@ impl World {
         .await
     }
 
-    /// As [`Self::report`], of messages of one sender.
+    /// Like [`Self::report`], for messages of one sender.
     pub async fn report_from(&self, sender_id: &str, bodies: &[String]) -> Vec<String> {
         self.report_with(
             bodies
@@ -291,7 +293,7 @@ impl World {
         .await
     }
 
-    /// Delivers report bodies, each with the attributes that the queue gives it.
+    /// Delivers report bodies, each with its queue attributes.
     async fn report_with(&self, messages: impl Iterator<Item = (String, Value)>) -> Vec<String> {
         let record = |(index, (body, attributes)): (usize, (String, Value))| {
             json!({
@@ -318,7 +320,7 @@ impl World {
             .unwrap()
     }
 
-    /// Takes the bodies for `destination` out of the outbox, oldest first.
+    /// Deletes the messages for `destination` from the outbox. Returns their bodies, oldest first.
     pub async fn take_outbox(&self, destination: &str) -> Vec<String> {
         sqlx::query_scalar(
             "with taken as (delete from telecom.outbox
@@ -332,31 +334,24 @@ impl World {
         .unwrap()
     }
 
-    /// Runs everything that waits, until nothing does: bills, applies, expires. What it published
-    /// as facts is left.
+    /// Bills, applies and expires until no work is left. Published facts stay in the outbox.
     pub async fn settle(&self) {
         loop {
             self.bill().await;
             let billing = self.take_outbox("user_usage_billing").await;
             let expiring = self.take_outbox("package_expiring").await;
-            assert_eq!(self.charged_to_nobody_in_vain().await, 0);
+            assert_eq!(self.wrongly_uncharged().await, 0);
             if billing.is_empty() && expiring.is_empty() {
                 return;
             }
-            assert_eq!(
-                failures(&deliver(&self.hook(), &billing).await),
-                Vec::<String>::new()
-            );
-            assert_eq!(
-                failures(&deliver(&self.expiring(), &expiring).await),
-                Vec::<String>::new()
-            );
+            assert_all_accepted(&self.hook(), &billing).await;
+            assert_all_accepted(&self.expiring(), &expiring).await;
         }
     }
 
-    /// Rows of usage that no item pays for although the user had an active or a waiting package
-    /// then.
-    pub async fn charged_to_nobody_in_vain(&self) -> i64 {
+    /// Number of usage rows without an item although the user had an active or a waiting package
+    /// at the time.
+    pub async fn wrongly_uncharged(&self) -> i64 {
         self.number(
             "select count(*) from telecom.user_package_usage u
              where u.package_queue_id is null and exists (
@@ -367,7 +362,7 @@ impl World {
         .await
     }
 
-    /// The facts on their way to the bus, `(detail-type, detail)`, oldest first.
+    /// The facts in the outbox as `(detail-type, detail)`, oldest first.
     pub async fn facts(&self) -> Vec<(String, Value)> {
         let rows: Vec<(String, String)> = sqlx::query_as(
             "select detail_type, body from telecom.outbox where destination = 'event_bus' \
@@ -381,7 +376,7 @@ impl World {
             .collect()
     }
 
-    /// A user's items by id: `(status, upload, download)`.
+    /// A user's items by id as `(status, upload, download)`.
     pub async fn items(&self, user: Uuid) -> Vec<(String, i64, i64)> {
         sqlx::query_as(
             "select status::text, upload_bytes, download_bytes from telecom.package_queue \
@@ -393,7 +388,7 @@ impl World {
         .unwrap()
     }
 
-    /// A user's usage, all hours: `[raw up, raw down, billed up, billed down]`.
+    /// A user's usage over all hours: `[raw up, raw down, billed up, billed down]`.
     pub async fn usage(&self, user: Uuid) -> [i64; 4] {
         let (a, b, c, d) = sqlx::query_as(
             "select coalesce(sum(raw_upload_bytes), 0)::bigint, coalesce(sum(raw_download_bytes),
@@ -409,18 +404,17 @@ impl World {
         [a, b, c, d]
     }
 
-    /// The one number that a query answers.
+    /// The number that a query returns.
     pub async fn number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }
 
-    /// Runs a statement.
     pub async fn sql(&self, sql: &str) {
         sqlx::query(sql).execute(&self.pool).await.unwrap();
     }
 }
 
-/// A pool over the database of `pool`, as a role of the functions.
+/// A pool over the database of `pool` that connects as `role`.
 #[must_use]
 pub fn pool_as(pool: &PgPool, role: DatabaseRole) -> PgPool {
     let config = DatabaseConfig::new(pool.connect_options().as_ref().clone(), 5);
@@ -430,7 +424,7 @@ pub fn pool_as(pool: &PgPool, role: DatabaseRole) -> PgPool {
     })
 }
 
-/// A pool whose database nobody answers for.
+/// A pool to an address at which no database listens.
 #[must_use]
 pub fn unreachable_pool() -> PgPool {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(20));
@@ -438,8 +432,8 @@ pub fn unreachable_pool() -> PgPool {
         .unwrap()
 }
 
-/// A publisher that has no credentials: as in an outage, everything stays in the outbox, and no
-/// time is lost on trying.
+/// A publisher without credentials. As in an outage, all messages stay in the outbox. No time is
+/// lost on attempts to send.
 #[must_use]
 pub fn unreachable_publisher() -> Publisher {
     publisher(&aws("http://127.0.0.1:9"), "http://127.0.0.1:9")
@@ -451,7 +445,7 @@ pub fn publisher_to(endpoint: &str) -> Publisher {
     publisher(&aws_at(endpoint), endpoint)
 }
 
-/// What AWS is for a function whose AWS is at `endpoint`.
+/// AWS configuration of a function whose AWS is at `endpoint`.
 #[must_use]
 pub fn aws_at(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
@@ -480,13 +474,13 @@ fn publisher(aws: &SdkConfig, endpoint: &str) -> Publisher {
     Publisher::new(aws, config)
 }
 
-/// A message's id by its position in a delivery.
+/// Id of the message at a position in a delivery.
 #[must_use]
 pub fn message_id(index: usize) -> String {
     Uuid::from_u64_pair(0, index.try_into().unwrap()).to_string()
 }
 
-/// Delivers bodies as Lambda would and answers the function's answer, as JSON.
+/// Delivers bodies as Lambda does and returns the function's response as JSON.
 pub async fn deliver<C: Consumer>(consumer: &C, bodies: &[String]) -> Value {
     deliver_event(consumer, event_of(bodies)).await
 }
@@ -505,7 +499,7 @@ pub fn event_of(bodies: &[String]) -> Value {
     json!({ "Records": records })
 }
 
-/// Delivers an event as it is.
+/// Delivers an event and returns the function's response as JSON.
 pub async fn deliver_event<C: Consumer>(consumer: &C, event: Value) -> Value {
     let event: SqsEvent = serde_json::from_value(event).unwrap();
     serde_json::to_value(
@@ -516,7 +510,7 @@ pub async fn deliver_event<C: Consumer>(consumer: &C, event: Value) -> Value {
     .unwrap()
 }
 
-/// The identifiers in a partial batch response.
+/// Ids of the failed messages in a partial batch response.
 #[must_use]
 pub fn failures(response: &Value) -> Vec<String> {
     let failures = response["batchItemFailures"].as_array().unwrap();
@@ -524,4 +518,10 @@ pub fn failures(response: &Value) -> Vec<String> {
         .iter()
         .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// Delivers bodies and asserts that no message fails.
+pub async fn assert_all_accepted<C: Consumer>(consumer: &C, bodies: &[String]) {
+    let response = deliver(consumer, bodies).await;
+    assert_eq!(failures(&response), Vec::<String>::new());
 }

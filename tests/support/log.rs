@@ -1,4 +1,4 @@
-//! What is logged while a test looks.
+//! Captures what a test logs.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use shared::telemetry;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 
-/// The lines that this thread logs while it lives.
+/// The lines that this thread logs during the lifetime of this value.
 #[derive(Debug)]
 pub struct Log {
     text: Text,
@@ -29,7 +29,7 @@ impl Write for Text {
 }
 
 impl Log {
-    /// Begins to look.
+    /// Starts to capture.
     #[must_use]
     pub fn begin() -> Self {
         let text = Text::default();
@@ -45,7 +45,7 @@ impl Log {
         }
     }
 
-    /// Begins to look at all that the log of a function may hold, whatever `RUST_LOG` says.
+    /// Starts to capture every level in the format of the functions, whatever `RUST_LOG` says.
     #[must_use]
     pub fn of_everything() -> Self {
         let text = Text::default();
@@ -57,13 +57,13 @@ impl Log {
         }
     }
 
-    /// Takes the text so far.
+    /// Takes the text logged so far.
     #[must_use]
     pub fn take_text(&self) -> String {
         String::from_utf8(std::mem::take(&mut *self.text.0.lock().unwrap())).unwrap()
     }
 
-    /// Takes the lines so far that say `message`, or begin so.
+    /// Takes the lines logged so far and returns those whose message starts with `message`.
     #[must_use]
     pub fn take(&self, message: &str) -> Vec<Value> {
         let text = self.take_text();

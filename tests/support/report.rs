@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use crate::{NOW, SERVER, at};
 
-/// A report of [`SERVER`] about the minute before [`NOW`].
+/// A report of [`SERVER`] for the minute before [`NOW`].
 #[must_use]
 pub fn report(id: u128, usage: &[(Uuid, i64, i64)]) -> Value {
     report_of(id, SERVER, at(NOW), usage)
 }
 
-/// A report of a server about the minute before `end`.
+/// A report of a server for the minute before `end`.
 #[must_use]
 pub fn report_of(id: u128, server: i32, end: DateTime<Utc>, usage: &[(Uuid, i64, i64)]) -> Value {
     let lines: Vec<Value> = usage
@@ -40,7 +40,7 @@ pub fn with(mut value: Value, pointer: &str, field: Value) -> Value {
     value
 }
 
-/// Bodies as texts.
+/// JSON bodies as strings.
 #[must_use]
 pub fn texts(values: &[Value]) -> Vec<String> {
     values.iter().map(Value::to_string).collect()

@@ -1,4 +1,4 @@
-//! An issuer of tokens with a key of every accepted kind, and one of a kind that is not.
+//! A token issuer with one key per given algorithm.
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -14,12 +14,11 @@ use uuid::Uuid;
 
 use crate::{NOW, at};
 
-/// The only `iss` that is believed.
+/// The accepted value of `iss`.
 pub const ISSUER: &str = "https://issuer.test";
-/// What `aud` must hold.
+/// The value that `aud` must contain.
 pub const AUDIENCE: &str = "telecom";
 
-/// Signs tokens.
 #[derive(Clone)]
 pub struct Issuer {
     keys: Vec<(Algorithm, EncodingKey, Jwk)>,
@@ -38,7 +37,7 @@ impl Default for Issuer {
 }
 
 impl Issuer {
-    /// With a key of each of `algorithms`, whose ids are `k0`, `k1` and so on.
+    /// An issuer with one key per algorithm. The key ids are `k0`, `k1` and so on.
     #[must_use]
     pub fn new(algorithms: &[Algorithm]) -> Self {
         let key = |(index, &algorithm): (usize, &Algorithm)| {
@@ -52,7 +51,6 @@ impl Issuer {
         }
     }
 
-    /// The public keys.
     #[must_use]
     pub fn jwks(&self) -> JwkSet {
         JwkSet {
@@ -64,7 +62,7 @@ impl Issuer {
         }
     }
 
-    /// A judge that trusts these keys.
+    /// An authenticator that trusts these keys.
     #[must_use]
     pub fn authenticator(&self, context: Context) -> Authenticator {
         let jwks = JwksConfig::Inline(self.jwks());
@@ -77,20 +75,20 @@ impl Issuer {
         Authenticator::new(config, context.clock).unwrap()
     }
 
-    /// Claims, signed by the first key.
+    /// Signs claims with the first key.
     #[must_use]
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with(0, claims)
     }
 
-    /// Claims, signed by a key of its number.
+    /// Signs claims with the key at index `key`.
     #[must_use]
     pub fn sign_with(&self, key: usize, claims: &Value) -> String {
         self.sign_as(key, key, self.keys[key].0, claims)
     }
 
-    /// Claims, signed by the key `by`, under the id of the key `named`, by an algorithm that may
-    /// not be the key's.
+    /// Signs claims with the key `by` under the id of the key `named`. The algorithm may differ
+    /// from the key's.
     #[must_use]
     pub fn sign_as(&self, by: usize, named: usize, algorithm: Algorithm, claims: &Value) -> String {
         let header = Header {
@@ -100,7 +98,7 @@ impl Issuer {
         encode(&header, claims, &self.keys[by].1).unwrap()
     }
 
-    /// Claims, signed by the first key, with what a header says of the token besides.
+    /// Signs claims with the first key and adds fields to the header.
     #[must_use]
     pub fn sign_header(&self, header: Header, claims: &Value) -> String {
         let (alg, key, public) = &self.keys[0];
@@ -112,26 +110,24 @@ impl Issuer {
         encode(&header, claims, key).unwrap()
     }
 
-    /// A user's token.
     #[must_use]
     pub fn user(&self, user: Uuid) -> String {
         self.sign(&claims(user, ""))
     }
 
-    /// An administrator's token.
     #[must_use]
     pub fn admin(&self) -> String {
         self.sign(&claims(Uuid::from_u128(1), "openid telecom:admin"))
     }
 
-    /// The token of an administrator who may see secrets.
+    /// Token of an administrator who may see secrets.
     #[must_use]
     pub fn admin_with_secrets(&self) -> String {
         self.sign(&claims(Uuid::from_u128(1), "telecom:admin telecom:secrets"))
     }
 }
 
-/// Good claims: valid for ten minutes.
+/// Valid claims that expire ten minutes after [`NOW`].
 #[must_use]
 pub fn claims(user: Uuid, scope: &str) -> Value {
     json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": user, "exp": at(NOW).timestamp() + 600,
@@ -154,8 +150,7 @@ fn new_key(algorithm: Algorithm) -> EncodingKey {
                 .unwrap()
                 .as_der()
                 .unwrap();
-            // jsonwebtoken takes PKCS#1, which is what PKCS#8 wraps in 26 bytes for a key of this
-            // size.
+            // jsonwebtoken takes PKCS#1, which PKCS#8 wraps in 26 bytes for a key of this size.
             EncodingKey::from_rsa_der(&pkcs8.as_ref()[26..])
         }
     }

@@ -1,5 +1,5 @@
-//! A fleet that is watched: its servers report when a test says so, and the job runs every minute.
-//! Times are seconds since the world began.
+//! A monitored fleet. A test decides when servers report, and the job runs every minute. Times are
+//! seconds after [`NOW`].
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -14,21 +14,19 @@ use uuid::Uuid;
 use crate::report::report_of;
 use crate::{NOW, World, at};
 
-/// So many seconds after the world began.
+/// The time `seconds` after [`NOW`].
 #[must_use]
 pub fn after(seconds: i64) -> DateTime<Utc> {
     at(NOW) + TimeDelta::seconds(seconds)
 }
 
-/// A watched fleet.
 #[derive(Debug)]
 pub struct Watch {
-    /// Where it is.
     pub world: World,
 }
 
 impl Watch {
-    /// Servers from 1 on, of which none was ever heard.
+    /// Servers 1 to `servers`, none of which has reported yet.
     pub async fn over(pool: PgPool, servers: i32) -> Self {
         let world = World::new(pool).await;
         for server in 2..=servers {
@@ -37,7 +35,7 @@ impl Watch {
         Self { world }
     }
 
-    /// As [`Self::over`], and all of them are online from the beginning.
+    /// Like [`Self::over`], with all servers online from the beginning.
     pub async fn online(pool: PgPool, servers: i32) -> Self {
         let watch = Self::over(pool, servers).await;
         watch.beat(&(1..=servers).collect::<Vec<_>>(), 0).await;
@@ -45,33 +43,30 @@ impl Watch {
         watch
     }
 
-    /// Lets reports come now, without usage, of periods that ended at `end`.
+    /// Delivers heartbeats now, for periods that ended at `end`.
     pub async fn beat(&self, servers: &[i32], end: i64) {
         let bodies: Vec<String> = servers
             .iter()
             .map(|&server| heartbeat(server, end))
             .collect();
-        assert!(self.world.report(&bodies).await.is_empty());
+        self.world.assert_reports_accepted(&bodies).await;
     }
 
-    /// Lets reports come at `seconds`, of periods that end then.
+    /// Sets the clock to `seconds` and delivers heartbeats for periods that end then.
     pub async fn beat_at(&self, servers: &[i32], seconds: i64) {
         self.world.clock.set(after(seconds));
         self.beat(servers, seconds).await;
     }
 
-    /// Lets a report come now that the queue got at `sent`.
+    /// Delivers a heartbeat now that the queue received at `sent`.
     pub async fn beat_sent(&self, server: i32, end: i64, sent: i64) {
-        assert!(
-            self.world
-                .report_sent(&[(heartbeat(server, end), after(sent))])
-                .await
-                .is_empty()
-        );
+        let message = (heartbeat(server, end), after(sent));
+        let failed = self.world.report_sent(&[message]).await;
+        assert_eq!(failed, Vec::<String>::new());
     }
 
-    /// Runs the job every minute since it last ran, and at `seconds`; answers what came of that
-    /// one.
+    /// Runs the job every minute since its last run, and at `seconds`. Returns the result of the
+    /// last run.
     pub async fn refresh(&self, seconds: i64) -> Refreshed {
         let last = "select extract(epoch from ran_at)::bigint from telecom.node_status_watch";
         let last: Option<i64> = sqlx::query_scalar(last)
@@ -86,7 +81,7 @@ impl Watch {
         self.run(seconds).await
     }
 
-    /// Runs the job at `seconds`, whenever it last ran.
+    /// Runs the job at `seconds`, regardless of its last run.
     pub async fn run(&self, seconds: i64) -> Refreshed {
         self.world.clock.set(after(seconds));
         self.world
@@ -96,7 +91,7 @@ impl Watch {
             .unwrap()
     }
 
-    /// Statuses by server.
+    /// Statuses in the order of the server ids.
     pub async fn statuses(&self) -> Vec<String> {
         let statuses = "select status::text from telecom.node_server order by id";
         sqlx::query_scalar(statuses)
@@ -105,8 +100,8 @@ impl Watch {
             .unwrap()
     }
 
-    /// The log of a server: its statuses and since when. It has no gap, and only its last interval
-    /// is open.
+    /// The log of a server: its statuses and the second at which each begins. Asserts that the log
+    /// has no gap and that only its last interval is open.
     pub async fn log(&self, server: i32) -> Vec<(String, i64)> {
         let log: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
             "select to_status::text, since, until from telecom.node_status_transition
@@ -127,7 +122,7 @@ impl Watch {
             .collect()
     }
 
-    /// The outages of the collection that are over: since when and until when.
+    /// Outages of the collection that have ended, as `(since, until)`.
     pub async fn collection_outages(&self) -> Vec<(i64, i64)> {
         let outages =
             "select extract(epoch from since - $1)::bigint, extract(epoch from until - $1)::bigint
@@ -156,7 +151,7 @@ impl Watch {
         (times.online_seconds, times.unknown_seconds)
     }
 
-    /// What kinds of facts were said, in order.
+    /// Types of the facts in the outbox, in order.
     pub async fn fact_kinds(&self) -> Vec<String> {
         self.world
             .facts()
@@ -167,7 +162,7 @@ impl Watch {
     }
 }
 
-/// A log as [`Watch::log`] answers it.
+/// A log in the form that [`Watch::log`] returns.
 #[must_use]
 pub fn log_of(intervals: &[(&str, i64)]) -> Vec<(String, i64)> {
     intervals
@@ -176,7 +171,7 @@ pub fn log_of(intervals: &[(&str, i64)]) -> Vec<(String, i64)> {
         .collect()
 }
 
-/// A report without usage, of a period that ended at `end`.
+/// A report without usage for a period that ended at `end`.
 #[must_use]
 pub fn heartbeat(server: i32, end: i64) -> String {
     let mut body = report_of(0, server, after(end), &[]);

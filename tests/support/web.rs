@@ -1,4 +1,4 @@
-//! A web server on a socket that keeps what it is asked.
+//! A web server on a socket that records its requests.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -11,22 +11,24 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-/// What was asked: the request's head, and its body.
-pub type Asked = Request<String>;
+/// A received request with its body.
+pub type ReceivedRequest = Request<String>;
 
-/// The server; it ends with the test.
+/// A server that stops with the test.
 #[derive(Debug)]
 pub struct Web {
     url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    asked: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
 impl Web {
-    /// Starts one that answers each request with a status and a body.
-    pub async fn start(answer: impl Fn(&Asked) -> (u16, String) + Clone + Send + 'static) -> Self {
+    /// Starts a server that answers each request with a status and a body.
+    pub async fn start(
+        answer: impl Fn(&ReceivedRequest) -> (u16, String) + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let asked = Arc::<Mutex<Vec<ReceivedRequest>>>::default();
         let web = Self {
             url,
             asked: Arc::clone(&asked),
@@ -55,15 +57,14 @@ impl Web {
         web
     }
 
-    /// Where it is.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it was asked, in order.
+    /// The received requests, in order.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ReceivedRequest> {
         self.asked.lock().unwrap().clone()
     }
 }

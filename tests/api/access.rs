@@ -1,5 +1,4 @@
-//! Who may read what: roles × operations × transports, over events of the load balancer and over
-//! a gRPC socket.
+//! Access control by role, operation and transport, over load balancer events and a gRPC socket.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -14,18 +13,17 @@ use telecom_tests::{NOW, World, at, user};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-/// What a caller of no user's and of administrators' operations is told: an HTTP status and a
-/// stable code.
-type Cells = [(u16, &'static str); 2];
+/// Expected HTTP status and error code of an operation of users and of one of administrators.
+type Outcomes = [(u16, &'static str); 2];
 
 const GRANTED: (u16, &str) = (200, "");
-const NO_TOKEN: Cells = [(401, "token_missing"); 2];
-const NOT_VALID: Cells = [(401, "token_invalid"); 2];
+const NO_TOKEN: Outcomes = [(401, "token_missing"); 2];
+const NOT_VALID: Outcomes = [(401, "token_invalid"); 2];
 
-const TOO_LONG: Cells = [(401, "token_lifetime_too_long"); 2];
+const TOO_LONG: Outcomes = [(401, "token_lifetime_too_long"); 2];
 
-/// Every caller, and what is documented for them.
-fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
+/// Every kind of caller with the documented outcomes.
+fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Outcomes)> {
     let with = |name: &str, value: Value| {
         let mut claims = claims(user(1), "telecom:admin");
         claims[name] = value;
@@ -68,7 +66,7 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
         part(claims(user(1), "telecom:admin"))
     );
     vec![
-        ("nobody", None, NO_TOKEN),
+        ("no token", None, NO_TOKEN),
         (
             "expired",
             with("exp", json!(now - 31)),
@@ -94,54 +92,54 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
             with("iss", json!("https://other.test")),
             NOT_VALID,
         ),
-        ("another audience's", with("aud", json!("shop")), NOT_VALID),
+        ("another audience", with("aud", json!("shop")), NOT_VALID),
         (
             "several audiences, ours among them",
             with("aud", json!(["shop", AUDIENCE])),
             [GRANTED; 2],
         ),
-        ("no user's", with("sub", json!("admin")), NOT_VALID),
-        ("without an end", Some(issuer.sign(&endless)), NOT_VALID),
         (
-            "signed by a stranger under a known key's id",
+            "subject is no user id",
+            with("sub", json!("admin")),
+            NOT_VALID,
+        ),
+        ("no expiry", Some(issuer.sign(&endless)), NOT_VALID),
+        (
+            "signed with another key under a known key's id",
             Some(Issuer::default().admin()),
             NOT_VALID,
         ),
-        ("of no type", of_type(None), [GRANTED; 2]),
+        ("no type", of_type(None), [GRANTED; 2]),
+        ("type at+jwt", of_type(Some("AT+jwt")), [GRANTED; 2]),
         (
-            "of the type of access tokens",
-            of_type(Some("AT+jwt")),
-            [GRANTED; 2],
-        ),
-        (
-            "of the same type, in full",
+            "type application/at+jwt",
             of_type(Some("application/at+jwt")),
             [GRANTED; 2],
         ),
+        ("type logout+jwt", of_type(Some("logout+jwt")), NOT_VALID),
         (
-            "of the type of ID tokens of others",
-            of_type(Some("logout+jwt")),
-            NOT_VALID,
-        ),
-        (
-            "with a critical header that is not known",
+            "an unknown critical header",
             critical(&["exp", "b64"]),
             NOT_VALID,
         ),
-        ("with critical headers, but none", critical(&[]), NOT_VALID),
-        ("for a day", living(None, now + day), [GRANTED; 2]),
         (
-            "for more than a day",
+            "an empty list of critical headers",
+            critical(&[]),
+            NOT_VALID,
+        ),
+        ("valid for a day", living(None, now + day), [GRANTED; 2]),
+        (
+            "valid for more than a day",
             living(None, now + day + 31),
             TOO_LONG,
         ),
         (
-            "issued for more than a day, nearly over",
+            "issued for more than a day, about to expire",
             living(Some(now - day), now + 60),
             TOO_LONG,
         ),
         (
-            "issued for a day, nearly over",
+            "issued for a day, about to expire",
             living(Some(now - day + 60), now + 60),
             [GRANTED; 2],
         ),
@@ -177,7 +175,7 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
             NOT_VALID,
         ),
         (
-            "signed with a key that is not known",
+            "signed with an unknown key",
             Some(unknown_key()),
             [(401, "token_key_unknown"); 2],
         ),
@@ -193,7 +191,7 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
             [GRANTED, (403, "scope_missing")],
         ),
         (
-            "a user with a scope that only begins like ours",
+            "a user whose scope only starts like the administrator's",
             with("scope", json!("telecom:administrator")),
             [GRANTED, (403, "scope_missing")],
         ),
@@ -211,7 +209,7 @@ fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Cells)> {
     ]
 }
 
-/// HS256 with the public key's bytes, under its id.
+/// A token signed by HS256 with the public key's bytes as the secret, under the public key's id.
 fn confused(issuer: &Issuer) -> String {
     let public = serde_json::to_value(&issuer.jwks().keys[0]).unwrap()["x"]
         .as_str()
@@ -236,14 +234,14 @@ fn unknown_key() -> String {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_caller_is_granted_or_refused_as_documented_on_both_transports(pool: PgPool) {
+async fn every_caller_gets_the_documented_access_on_both_transports(pool: PgPool) {
     let issuer = Issuer::new(&[Algorithm::EdDSA, Algorithm::RS256, Algorithm::ES256]);
     let api = Api::over_both(World::new(pool).await, issuer).await;
     let callers = callers(&api.issuer);
     for operation in OPERATIONS {
-        for (caller, token, cells) in &callers {
+        for (caller, token, outcomes) in &callers {
             let what = format!("{caller}: {}", operation.method);
-            let (status, code) = cells[usize::from(operation.admin)];
+            let (status, code) = outcomes[usize::from(operation.admin)];
             let (answered, body) = api.ask(&operation, operation.query, token.as_deref()).await;
             assert_eq!(
                 (answered, body["code"].as_str().unwrap_or_default()),
@@ -273,7 +271,7 @@ async fn every_caller_is_granted_or_refused_as_documented_on_both_transports(poo
     }
 }
 
-/// A proxy may have checked the other one.
+/// A proxy may have verified the other token.
 #[tokio::test]
 async fn a_request_with_two_tokens_is_refused_on_both_transports() {
     let api = Api::over_both(World::offline(), Issuer::default()).await;
@@ -311,7 +309,7 @@ async fn a_request_with_two_tokens_is_refused_on_both_transports() {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_user_sees_only_what_is_theirs(pool: PgPool) {
+async fn a_user_sees_only_their_own_data(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(telecom_tests::GIB, 30).await;
     world.active_item(user(1), package).await;
@@ -328,7 +326,7 @@ async fn a_user_sees_only_what_is_theirs(pool: PgPool) {
         .sql("refresh materialized view telecom.node_status_hourly_mv")
         .await;
     let body = telecom_tests::report::report_of(1, 1, at(NOW), &[(user(1), 10, 20)]);
-    assert!(world.report(&[body.to_string()]).await.is_empty());
+    world.assert_reports_accepted(&[body.to_string()]).await;
     world.settle().await;
     let api = Api::over_both(world, Issuer::default()).await;
     for operation in OPERATIONS.into_iter().filter(|operation| !operation.admin) {
@@ -369,7 +367,7 @@ async fn a_user_sees_only_what_is_theirs(pool: PgPool) {
     }
 }
 
-/// How much there is of nodes, hours, availability and bytes in an answer.
+/// Number of nodes, hours, availability entries and bytes in a response.
 fn shown(answer: &Value) -> u64 {
     let listed = ["nodes", "hours", "availability"]
         .iter()
@@ -385,7 +383,7 @@ fn shown(answer: &Value) -> u64 {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPool) {
+async fn secrets_are_shown_only_on_request_and_with_the_scope(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql(
@@ -438,8 +436,8 @@ async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPo
             );
         }
     }
-    // Who saw them is recorded in the database (`tests/api/audit.rs`), and what they saw is not in
-    // the log.
+    // `tests/api/audit.rs` checks that the access is recorded. The log must not contain
+    // the secrets.
     let seen = log.take("");
     assert!(
         !seen.iter().any(|line| line.to_string().contains("s3cret")),
@@ -449,8 +447,8 @@ async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPo
     assert!(!list.to_string().contains("s3cret"), "{list}");
 }
 
-/// No spelling of an administrator's path gets a user further, nor does one of a user's path serve
-/// another.
+/// No spelling of an administrator's path gives a user access, and no variant of a user's path is
+/// served.
 #[rstest]
 #[case("/v1/nodes/%2e%2e/admin/node-servers")]
 #[case("/v1/nodes/../admin/node-servers")]
@@ -468,7 +466,7 @@ async fn secrets_are_shown_to_those_who_ask_for_them_and_may_see_them(pool: PgPo
 #[case("/v1/nodes%00")]
 #[case("/v1/node%73")]
 #[tokio::test]
-async fn a_trick_with_the_path_crosses_no_boundary(#[case] path: &str) {
+async fn path_tricks_do_not_bypass_access_control(#[case] path: &str) {
     let api = Api::over_http(World::offline());
     for token in [api.issuer.user(user(1)), api.issuer.admin()] {
         let response = api.send(event("GET", path, "", Some(&token), &[])).await;

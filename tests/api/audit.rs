@@ -1,5 +1,4 @@
-//! What administrators do, and what secrets they are shown, is recorded in the database, or it does
-//! not happen.
+//! Changes by administrators and revealed secrets are recorded in the database, or do not happen.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -43,7 +42,7 @@ async fn api(pool: PgPool) -> Api {
     Api::over_both(world, Issuer::default()).await
 }
 
-/// Reveals secrets over both transports; answers whether they were shown.
+/// Reveals secrets over HTTP and gRPC. Returns whether each response contained them.
 async fn reveal(api: &Api, (path, method, id): (&str, &str, i32)) -> (bool, bool) {
     let token = api.issuer.admin_with_secrets();
     let http = event(
@@ -69,7 +68,7 @@ async fn reveal(api: &Api, (path, method, id): (&str, &str, i32)) -> (bool, bool
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn secrets_are_shown_with_an_entry_of_who_saw_them(pool: PgPool) {
+async fn revealing_secrets_writes_an_audit_entry(pool: PgPool) {
     let api = api(pool).await;
     for show in SHOWS {
         assert_eq!(reveal(&api, show).await, (true, true), "{show:?}");
@@ -91,7 +90,7 @@ async fn secrets_are_shown_with_an_entry_of_who_saw_them(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn secrets_whose_entry_cannot_be_written_are_not_shown(pool: PgPool) {
+async fn secrets_are_hidden_if_the_audit_entry_cannot_be_written(pool: PgPool) {
     let api = api(pool).await;
     api.world
         .sql(
@@ -102,12 +101,12 @@ async fn secrets_whose_entry_cannot_be_written_are_not_shown(pool: PgPool) {
     for show in SHOWS {
         assert_eq!(reveal(&api, show).await, (false, false), "{show:?}");
         let (status, body) = api.get(show.0, "", Some(&api.issuer.admin())).await;
-        assert_eq!(status, 200, "without secrets nothing is recorded: {body}");
+        assert_eq!(status, 200, "without secrets no entry is needed: {body}");
     }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_is_masked_or_refused_makes_no_entry(pool: PgPool) {
+async fn masked_and_refused_reads_write_no_audit_entry(pool: PgPool) {
     let api = api(pool).await;
     let (admin, keeper) = (api.issuer.admin(), api.issuer.admin_with_secrets());
     for (path, query, token, status) in [
@@ -137,14 +136,14 @@ async fn what_is_masked_or_refused_makes_no_entry(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_change_of_maintenance_is_recorded_with_what_it_changed(pool: PgPool) {
+async fn a_maintenance_change_is_audited_with_before_and_after(pool: PgPool) {
     let api = api(pool).await;
     let admin = api.issuer.admin();
     let set = async |maintenance: bool| {
         let body = json!({ "maintenance": maintenance, "reason": "new disk" }).to_string();
         api.put(MAINTENANCE.path, "", &body, Some(&admin)).await.0
     };
-    // The second is a repeat.
+    // The second call changes nothing.
     assert_eq!(
         [set(true).await, set(true).await, set(false).await],
         [200; 3]
@@ -194,7 +193,7 @@ async fn a_change_of_maintenance_is_recorded_with_what_it_changed(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn no_function_can_change_or_delete_an_entry_before_its_time(pool: PgPool) {
+async fn functions_cannot_change_audit_entries_or_delete_them_early(pool: PgPool) {
     let world = World::new(pool).await;
     let entry = "insert into telecom.audit_entry (created_at, actor_user_id, action, target_kind,
     target_id)

@@ -1,5 +1,5 @@
-//! Bad input is refused with the field named and what is accepted said, on both transports; nothing
-//! breaks.
+//! Invalid input is refused on both transports with the field and the accepted values. No input
+//! causes an internal error.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -255,7 +255,7 @@ const PACKAGES: &str = "/v1/admin/package-queue";
 )]
 #[case(PACKAGES, "offset=10001", "invalid_parameter", "offset", "0 to 10000")]
 #[tokio::test]
-async fn a_bad_parameter_is_named_and_what_is_accepted_is_said(
+async fn a_bad_parameter_is_refused_with_the_accepted_values(
     #[case] path: &str,
     #[case] query: &str,
     #[case] code: &str,
@@ -276,7 +276,7 @@ async fn a_bad_parameter_is_named_and_what_is_accepted_is_said(
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn over_grpc_the_same_faults_have_the_same_codes_and_fields(pool: PgPool) {
+async fn grpc_names_bad_fields_with_the_same_codes_as_http(pool: PgPool) {
     const IDS: &str = "whole numbers from 1 to 2147483647";
     const HOURS: &str = "Telecom/ListNodeStatusHistory";
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
@@ -473,7 +473,7 @@ fn assert_names(status: &Status, field: &str, accepted: &str, what: &str) {
     );
 }
 
-/// Timestamps that JSON cannot even write.
+/// Timestamps that JSON cannot represent.
 #[rstest]
 #[case(-62_135_596_801, 0, "of the years 1 to 9999")]
 #[case(253_402_300_800, 0, "of the years 1 to 9999")]
@@ -482,7 +482,7 @@ fn assert_names(status: &Status, field: &str, accepted: &str, what: &str) {
 #[case(0, 1_000_000_000, "nanos from 0")]
 #[case(0, -1, "nanos from 0")]
 #[tokio::test]
-async fn a_timestamp_that_is_none_is_refused(
+async fn an_invalid_timestamp_is_refused(
     #[case] seconds: i64,
     #[case] nanos: i32,
     #[case] accepted: &str,
@@ -512,7 +512,7 @@ async fn a_timestamp_that_is_none_is_refused(
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_does_not_exist_is_not_found(pool: PgPool) {
+async fn a_missing_resource_is_not_found(pool: PgPool) {
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
     for (path, method) in [
         (
@@ -542,10 +542,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None,
         ..ProptestConfig::default() })]
 
-    /// The database is out of reach, so that whatever is accepted ends as 503: everything else is
-    /// the caller's fault.
+    /// The database is unreachable, so that every accepted request ends as 503. Every other failure
+    /// must be the caller's error.
     #[test]
-    fn no_query_breaks_an_endpoint(
+    fn no_query_causes_an_internal_error(
         operation in 0..OPERATIONS.len(),
         name in prop_oneof![
             Just("range".to_owned()), Just("time_zone".to_owned()), Just("start".to_owned()),
@@ -576,9 +576,9 @@ proptest! {
     }
 }
 
-/// What is accepted has an answer: limits, times and ids as they come, against a real database.
+/// Random limits, times and ids on a real database: every accepted request succeeds.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn whatever_is_accepted_the_database_can_answer(pool: PgPool) {
+async fn every_accepted_query_succeeds_on_a_real_database(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.admin();
     let mut runner = TestRunner::deterministic();
@@ -625,17 +625,17 @@ async fn whatever_is_accepted_the_database_can_answer(pool: PgPool) {
             .unwrap()
             .current();
         let value = value.new_tree(&mut runner).unwrap().current();
-        let mut asked = event(
+        let mut request = event(
             operation.body.map_or("GET", |_| "PUT"),
             operation.path,
             operation.query,
             Some(&token),
             &[],
         );
-        asked["body"] = json!(operation.body.unwrap_or_default());
-        asked["multiValueQueryStringParameters"][name] =
+        request["body"] = json!(operation.body.unwrap_or_default());
+        request["multiValueQueryStringParameters"][name] =
             json!([value.replace('%', "%25").replace('+', "%2B")]);
-        let answer = api.invoke(asked).await;
+        let answer = api.invoke(request).await;
         let status = answer["statusCode"].as_u64().unwrap();
         assert!(
             [200, 400, 404].contains(&status),
@@ -651,9 +651,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None,
         ..ProptestConfig::default() })]
 
-    /// What is no token of ours is refused as such, whatever it looks like.
+    /// Invalid tokens are refused as such, whatever they contain.
     #[test]
-    fn no_token_breaks_an_endpoint(
+    fn no_token_causes_an_internal_error(
         scheme in prop_oneof![Just("Bearer "), Just("bearer "), Just(""), Just("Basic ")],
         token in prop_oneof![
             "[ -~]{0,120}",
@@ -674,10 +674,10 @@ proptest! {
     }
 }
 
-/// A good token with one character changed to another one.
+/// A valid token with one character replaced.
 fn changed(at: usize, with: char) -> String {
     let mut token: Vec<char> = Issuer::default().admin().chars().collect();
-    // The last characters hold bits that mean nothing.
+    // The last characters contain bits without significance.
     let at = at % (token.len() - 2);
     token[at] = if token[at] == with { '.' } else { with };
     token.into_iter().collect()
@@ -691,7 +691,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn extreme_values_that_are_allowed_have_an_answer(pool: PgPool) {
+async fn extreme_allowed_values_succeed(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api
         .issuer

@@ -1,5 +1,5 @@
-//! Both transports say the same, and what they say equals plain SQL, written apart from the code,
-//! over generated data: questions chosen by hand, and generated ones, good and bad.
+//! HTTP and gRPC return the same, and this equals plain SQL that is written independently of the
+//! code. The data are generated. The requests are chosen by hand or generated, valid and invalid.
 
 mod generated;
 mod table;
@@ -18,10 +18,10 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use uuid::Uuid;
 
-use generated::{Asked, Caller, Known, asked};
+use generated::{Call, Caller, Known, calls};
 
-/// A fleet with every status and gaps in it, users in every state, and a month of usage; it follows
-/// `setseed`.
+/// A fleet with every status and with gaps, users in every state, and a month of usage. The data
+/// depend on `setseed`.
 const DATA: &str = include_str!("differential.sql");
 
 async fn api_over_data(pool: PgPool, seed: &str) -> Api {
@@ -42,7 +42,7 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
         for question in user_questions() {
             compare(
                 &api,
-                &Asked {
+                &Call {
                     caller,
                     user,
                     now,
@@ -55,7 +55,7 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     for question in admin_questions(&api.world).await {
         compare(
             &api,
-            &Asked {
+            &Call {
                 caller,
                 user: Uuid::nil(),
                 now,
@@ -66,7 +66,7 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     }
 }
 
-/// A data set and 200 questions about it; a failure names the question.
+/// Compares 200 requests over a data set per seed. A failure prints the request.
 macro_rules! over_generated_questions {
     ($($name:ident: $seed:literal),+) => { $(
         #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -76,35 +76,35 @@ macro_rules! over_generated_questions {
     )+ };
 }
 over_generated_questions! {
-    whatever_is_asked_both_agree_with_plain_sql_1: 1,
-    whatever_is_asked_both_agree_with_plain_sql_2: 2,
-    whatever_is_asked_both_agree_with_plain_sql_3: 3
+    generated_requests_agree_with_plain_sql_1: 1,
+    generated_requests_agree_with_plain_sql_2: 2,
+    generated_requests_agree_with_plain_sql_3: 3
 }
 
 async fn agree(pool: PgPool, seed: u8) {
     const QUESTIONS: usize = 200;
     let api = api_over_data(pool, &format!("0.{seed}")).await;
-    let questions = asked(&known(&api.world).await);
+    let questions = calls(&known(&api.world).await);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let mut asked_of: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
+    let mut outcomes: BTreeMap<&str, [usize; 2]> = BTreeMap::new();
     for _ in 0..QUESTIONS {
-        let asked = questions.new_tree(&mut runner).unwrap().current();
-        let [answered, refused] = asked_of.entry(asked.question.oracle).or_default();
-        let outcome = if compare(&api, &asked).await {
+        let call = questions.new_tree(&mut runner).unwrap().current();
+        let [answered, refused] = outcomes.entry(call.question.oracle).or_default();
+        let outcome = if compare(&api, &call).await {
             answered
         } else {
             refused
         };
         *outcome += 1;
     }
-    // Of each operation there were some of both, or this would say nothing about it.
+    // Without successful and refused requests of each operation the test would prove nothing.
     let counted = |(oracle, [answered, refused]): (&&str, &[usize; 2])| {
         *answered > 0 && (*refused > 0 || **oracle == *"counts")
     };
     assert!(
-        asked_of.len() == 11 && asked_of.iter().all(counted),
-        "{asked_of:?}"
+        outcomes.len() == 11 && outcomes.iter().all(counted),
+        "{outcomes:?}"
     );
 }
 
@@ -126,7 +126,7 @@ async fn known(world: &World) -> Known {
     }
 }
 
-/// One question, asked in three ways.
+/// A request over HTTP and gRPC, and its arguments for the SQL oracle.
 #[derive(Debug, Clone)]
 struct Question {
     path: String,
@@ -135,11 +135,11 @@ struct Question {
     message: Value,
     oracle: &'static str,
     arguments: [String; 4],
-    /// The parameters that the documentation does not accept, by their names over HTTP and gRPC.
+    /// Parameters that the documentation does not accept, by their names over HTTP and gRPC.
     faults: Vec<(&'static str, &'static str)>,
-    /// Whether it asks for secrets.
+    /// Whether the request reveals secrets.
     secrets: bool,
-    /// `start` and `end`, still to be asked for.
+    /// `start` and `end`, which are not yet part of the request.
     range: Option<[Option<DateTime<FixedOffset>>; 2]>,
 }
 
@@ -166,14 +166,14 @@ fn question(
 }
 
 impl Question {
-    fn with<const N: usize>(mut self, arguments: [&str; N]) -> Self {
+    fn with_arguments<const N: usize>(mut self, arguments: [&str; N]) -> Self {
         for (slot, argument) in self.arguments.iter_mut().zip(arguments) {
             argument.clone_into(slot);
         }
         self
     }
 
-    fn over(self, range: [Option<DateTime<FixedOffset>>; 2]) -> Self {
+    fn with_range(self, range: [Option<DateTime<FixedOffset>>; 2]) -> Self {
         Self {
             range: Some(range),
             ..self
@@ -203,7 +203,7 @@ fn user_questions() -> Vec<Question> {
                 message,
                 "traffic",
             );
-            questions.push(ask.with([range, step, count, zone]));
+            questions.push(ask.with_arguments([range, step, count, zone]));
         }
     }
     for (start, end) in [
@@ -219,7 +219,7 @@ fn user_questions() -> Vec<Question> {
             message,
             "history",
         );
-        questions.push(ask.with(["", start, end]));
+        questions.push(ask.with_arguments(["", start, end]));
     }
     for limit in ["20", "3"] {
         let message = json!({ "limit": limit.parse::<i32>().unwrap() });
@@ -231,7 +231,7 @@ fn user_questions() -> Vec<Question> {
             message,
             "used",
         );
-        questions.push(ask.with([limit]));
+        questions.push(ask.with_arguments([limit]));
     }
     for (limit, offset) in [("1000", "0"), ("4", "2")] {
         questions.push(page(
@@ -264,7 +264,7 @@ fn page(
         if filter.is_empty() { "" } else { "&" }
     );
     let (name, value) = filter.split_once('=').unwrap_or_default();
-    question(path, &query, method, message, oracle).with([
+    question(path, &query, method, message, oracle).with_arguments([
         limit,
         offset,
         value,
@@ -370,7 +370,7 @@ async fn admin_questions(world: &World) -> Vec<Question> {
                 message,
                 "server",
             )
-            .with([&id, "true"]),
+            .with_arguments([&id, "true"]),
         );
     }
     for (id, start, end) in [
@@ -389,7 +389,7 @@ async fn admin_questions(world: &World) -> Vec<Question> {
                 message,
                 "availability",
             )
-            .with([&id, start, end]),
+            .with_arguments([&id, start, end]),
         );
     }
     for id in column::<i32>(
@@ -409,26 +409,26 @@ async fn admin_questions(world: &World) -> Vec<Question> {
                 message,
                 "client",
             )
-            .with([&id, "true"]),
+            .with_arguments([&id, "true"]),
         );
     }
     questions
 }
 
-/// What must come of a question.
+/// Documented outcome of a request.
 enum Expected {
     Answer(Value),
     Fault(u16, Code, &'static str),
 }
 
-/// Asks in all three ways, and as CSV; answers whether there is an answer.
-async fn compare(api: &Api, asked: &Asked) -> bool {
-    api.world.clock.set(asked.now);
-    let expected = expected(api, asked).await;
-    let mut claims = claims(asked.user, asked.caller.scope());
-    claims["exp"] = json!(asked.now.timestamp() + 600);
+/// Compares HTTP, gRPC and CSV with the oracle. Returns whether the request succeeds.
+async fn compare(api: &Api, call: &Call) -> bool {
+    api.world.clock.set(call.now);
+    let expected = expected(api, call).await;
+    let mut claims = claims(call.user, call.caller.scope());
+    claims["exp"] = json!(call.now.timestamp() + 600);
     let token = api.issuer.sign(&claims);
-    let question = &asked.question;
+    let question = &call.question;
     let http = api.get(&question.path, &question.query, Some(&token)).await;
     let method = format!("telecom.v1.{}", question.method);
     let grpc = api
@@ -439,25 +439,25 @@ async fn compare(api: &Api, asked: &Asked) -> bool {
             assert_eq!(
                 (http.0, plain(http.1)),
                 (200, expected.clone()),
-                "HTTP and SQL, {asked:#?}"
+                "HTTP and SQL, {call:#?}"
             );
-            let grpc = grpc.unwrap_or_else(|status| panic!("{status}, {asked:#?}"));
-            assert_eq!(plain(grpc), expected, "gRPC and SQL, {asked:#?}");
-            table::compare(api, &token, asked, &expected).await;
+            let grpc = grpc.unwrap_or_else(|status| panic!("{status}, {call:#?}"));
+            assert_eq!(plain(grpc), expected, "gRPC and SQL, {call:#?}");
+            table::compare(api, &token, call, &expected).await;
             true
         }
         Expected::Fault(status, code, reason) => {
             assert_eq!(
                 (http.0, &http.1["code"]),
                 (status, &json!(reason)),
-                "{asked:#?}: {}",
+                "{call:#?}: {}",
                 http.1
             );
             let refused = grpc.unwrap_err();
             assert_eq!(
-                (refused.code(), said(&refused)),
+                (refused.code(), error_reason(&refused)),
                 (code, reason.to_owned()),
-                "{asked:#?}: {refused}"
+                "{call:#?}: {refused}"
             );
             if !question.faults.is_empty() && status == 400 {
                 let at_fault = (
@@ -466,18 +466,18 @@ async fn compare(api: &Api, asked: &Asked) -> bool {
                 );
                 let known = question.faults.iter().any(|(name, _)| *name == at_fault.0)
                     && question.faults.iter().any(|(_, name)| *name == at_fault.1);
-                assert!(known, "{at_fault:?} named, {asked:#?}");
+                assert!(known, "unexpected field {at_fault:?}, {call:#?}");
             }
             false
         }
     }
 }
 
-/// By the documentation: scope, parameters, the scope for secrets; then what there is.
-async fn expected(api: &Api, asked: &Asked) -> Expected {
-    let Asked {
+/// Checks in the documented order: scope, parameters, scope for secrets, existence.
+async fn expected(api: &Api, call: &Call) -> Expected {
+    let Call {
         caller, question, ..
-    } = asked;
+    } = call;
     if question.is_for_administrators() && *caller == Caller::User {
         return Expected::Fault(403, Code::PermissionDenied, "scope_missing");
     }
@@ -487,21 +487,21 @@ async fn expected(api: &Api, asked: &Asked) -> Expected {
     if question.secrets && *caller != Caller::Keeper {
         return Expected::Fault(403, Code::PermissionDenied, "scope_missing");
     }
-    match oracle(api, asked).await {
+    match oracle(api, call).await {
         Some(answer) => Expected::Answer(plain(answer)),
         None => Expected::Fault(404, Code::NotFound, "not_found"),
     }
 }
 
-/// What plain SQL answers; none: there is no such thing.
+/// The result of plain SQL; `None` if the resource does not exist.
 async fn oracle(
     api: &Api,
-    Asked {
+    Call {
         user,
         now,
         question,
         ..
-    }: &Asked,
+    }: &Call,
 ) -> Option<Value> {
     let [a, b, c, d] = &question.arguments;
     let sql = format!(
@@ -521,7 +521,7 @@ async fn oracle(
         .unwrap_or_else(|error| panic!("{error}, {question:#?}"))
 }
 
-fn said(status: &Status) -> String {
+fn error_reason(status: &Status) -> String {
     status
         .get_details_error_info()
         .map(|info| info.reason)
@@ -540,8 +540,8 @@ fn field(status: &Status) -> String {
         .unwrap_or_default()
 }
 
-/// A value without what transports say in ways of their own: the names of enumerations, what is
-/// absent, and how whole numbers and moments are written.
+/// Normalizes what the transports represent differently: names of enumerations, absent values,
+/// integers and timestamps.
 fn plain(value: Value) -> Value {
     match value {
         Value::Object(fields) => {

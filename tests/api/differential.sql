@@ -1,5 +1,5 @@
--- Generated data, and for each API a function that answers what it should, as JSON: written from the documentation, in
--- the plainest SQL. Arguments: the user, now, and up to four words of the question. Whoever runs this sets the seed.
+-- Generated data, and for each API a function that returns the expected response as JSON, written from the documentation
+-- in the plainest SQL. Arguments: the user, now, and up to four strings of the request. The caller sets the seed.
 
 create function pg_temp.one_of(anyarray) returns anyelement language sql volatile as $$
     select $1[1 + floor(random() * array_length($1, 1))::int]
@@ -34,7 +34,7 @@ insert into telecom.package (series, version, is_master, name, available_group, 
 select md5('series ' || s)::uuid, v, v = 2 and s <> 3, 'package ' || s || '.' || v, s, 3, 86400 * 30, case when s < 4 or v < 3 then 1000000::bigint * s * v end
 from generate_series(1, 4) s, generate_series(1, 3) v;
 
--- Four spells each, the last one open, and an outage of the collection across some of them.
+-- Four intervals each, the last one open, and outages of the collection across some of them.
 insert into telecom.node_status_transition (node_server_id, from_status, to_status, since, until, detected_at)
 select s.id, (array[null, 'online', 'offline', 'maintenance'])[i]::telecom.node_server_status,
     (array['online', 'offline', 'maintenance', 'online'])[i]::telecom.node_server_status,
@@ -77,7 +77,7 @@ select u.user_id, timestamptz '2026-03-10 10:00:00Z' - h * interval '5 hours' + 
 from oracle.users u, generate_series(0, 160) h
 where u.n < 10;
 
--- Every hour of ten days, but for some that were missed.
+-- Snapshots of every hour of ten days, except for some that were missed.
 insert into telecom.node_status_history (node_server_id, status, created_at)
 select s.id, (array['online', 'online', 'offline', 'maintenance'])[1 + (random() * 3)::int]::telecom.node_server_status,
     timestamptz '2026-02-28 00:00:30Z' + h * interval '1 hour'
@@ -93,7 +93,7 @@ create function oracle.group_of(u uuid) returns integer language sql as $$
     where q.user_id = u and q.status = 'active'
 $$;
 
--- The range that is asked for, its ends left out or not.
+-- The requested range. Either end may be empty.
 create function oracle.until(b text, now timestamptz) returns timestamptz language sql as $$
     select coalesce(nullif(b, '')::timestamptz, now)
 $$;
@@ -106,7 +106,7 @@ create function oracle.traffic(u uuid, now timestamptz, range text, step text, c
 declare
     raw    json[] := '{}';
     billed json[] := '{}';
-    -- Hours are UTC hours, whatever the zone.
+    -- Hours are UTC hours in every zone.
     tz     text := case when step = 'hour' then 'UTC' else zone end;
     i      integer;
     a      timestamptz;
@@ -125,7 +125,7 @@ begin
     return json_build_object('range', range, 'time_zone', zone, 'raw', raw, 'actually_billed', billed);
 end $$;
 
--- Seconds of a server in a status: each spell's overlap with the range, less its overlaps with outages of the collection.
+-- Seconds of a server in a status: the overlap of each interval with the range, minus outages of the collection.
 -- Maintenance is known throughout.
 create function oracle.seconds(server integer, wanted text, a timestamptz, b timestamptz) returns bigint language sql as $$
     select (extract(epoch from coalesce(sum(upper_end - lower_end - coalesce((
@@ -136,7 +136,7 @@ create function oracle.seconds(server integer, wanted text, a timestamptz, b tim
     from (
         select greatest(since, a) as lower_end, least(coalesce(until, 'infinity'), b) as upper_end
         from telecom.node_status_transition where node_server_id = server and to_status::text = wanted
-    ) spell
+    ) overlap
     where lower_end < upper_end
 $$;
 
@@ -225,7 +225,7 @@ create function oracle.servers(u uuid, now timestamptz, n text, skip text, wante
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
--- Of the fields in these configurations a port alone is known to be harmless.
+-- In these configurations only the port is known to be harmless.
 create function oracle.masked(config jsonb, shown boolean) returns jsonb language sql as $$
     select coalesce(jsonb_object_agg(name, case when shown or name = 'port' then value else '"********"' end), '{}')
     from jsonb_each(config) as fields (name, value)

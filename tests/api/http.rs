@@ -1,4 +1,4 @@
-//! What is HTTP's own: methods, tags, forms, origins, faults.
+//! HTTP semantics: methods, entity tags, media types, CORS and errors.
 
 use http::{Method, Request, StatusCode};
 use lambda_http::{Body, Response, service_fn};
@@ -23,7 +23,7 @@ fn header<'r>(response: &'r Response<Body>, name: &str) -> &'r str {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_polling_client_learns_by_the_tag_that_nothing_has_changed(pool: PgPool) {
+async fn a_matching_etag_returns_304_until_the_data_change(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.admin();
     let ask = |tag: String| {
@@ -62,7 +62,7 @@ async fn a_polling_client_learns_by_the_tag_that_nothing_has_changed(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn lists_and_series_can_be_had_as_csv_with_a_header_even_when_empty(pool: PgPool) {
+async fn lists_and_series_are_available_as_csv_with_a_header(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(100, 30).await;
     world.waiting_item(user(1), package).await;
@@ -133,7 +133,7 @@ async fn lists_and_series_can_be_had_as_csv_with_a_header_even_when_empty(pool: 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn head_is_get_without_a_body_and_other_methods_are_refused(pool: PgPool) {
+async fn head_returns_no_body_and_other_methods_are_refused(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.user(user(1));
     let head = api
@@ -153,7 +153,7 @@ async fn head_is_get_without_a_body_and_other_methods_are_refused(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_was_changed_is_said_whatever_tag_is_sent_along(pool: PgPool) {
+async fn a_put_ignores_if_none_match(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.admin();
     for tag in ["*", "\"x\""] {
@@ -173,8 +173,7 @@ async fn what_was_changed_is_said_whatever_tag_is_sent_along(pool: PgPool) {
     }
 }
 
-/// The answers to a preflight and to a request of a page of `origin`: `access-control-allow-origin`
-/// of each.
+/// `access-control-allow-origin` in the responses to a preflight and to a request from `origin`.
 async fn origins(allowed: &[&str], origin: &str) -> [Option<String>; 2] {
     let config = CorsConfig {
         allowed_origins: allowed
@@ -203,7 +202,7 @@ async fn origins(allowed: &[&str], origin: &str) -> [Option<String>; 2] {
 }
 
 #[tokio::test]
-async fn pages_of_the_configured_origins_may_call_and_no_others() {
+async fn only_configured_origins_are_allowed_by_cors() {
     const APP: &str = "https://app.test";
     assert_eq!(
         origins(&[APP, "https://b.test"], APP).await,
@@ -218,7 +217,7 @@ async fn pages_of_the_configured_origins_may_call_and_no_others() {
 }
 
 #[tokio::test]
-async fn an_outage_of_the_database_is_a_503_that_tells_nothing_of_the_inside() {
+async fn a_database_outage_is_a_503_without_internal_details() {
     let api = Api::over_http(World::offline());
     let (status, problem) = api
         .get("/v1/nodes", "", Some(&api.issuer.user(user(1))))
@@ -228,9 +227,9 @@ async fn an_outage_of_the_database_is_a_503_that_tells_nothing_of_the_inside() {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_answer_that_the_load_balancer_could_not_carry_is_refused_with_what_to_do(pool: PgPool) {
+async fn a_response_too_large_for_the_load_balancer_is_refused_with_advice(pool: PgPool) {
     let world = World::new(pool).await;
-    // On its way every quote is two bytes.
+    // JSON escapes each quote, which makes two bytes of it.
     world
         .sql(r#"update telecom.node_client set location = repeat('"', 320000)"#)
         .await;
@@ -258,7 +257,7 @@ async fn an_answer_that_the_load_balancer_could_not_carry_is_refused_with_what_t
 }
 
 #[tokio::test]
-async fn the_documentation_needs_no_token_and_no_other_host() {
+async fn the_documentation_needs_no_token_and_no_external_host() {
     let get = |path: &str| {
         document(
             &lambda_http::request::from_str(&event("GET", path, "", None, &[]).to_string())

@@ -1,5 +1,4 @@
-//! What the load balancer hands over and gets back: its events as it makes them, whatever a client
-//! put into them.
+//! Events as the load balancer sends them and responses as it expects them, whatever clients send.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +31,7 @@ fn recorded(function: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A name such as `list-nodes` from one such as `ListNodes`.
+/// Converts a name such as `ListNodes` to `list-nodes`.
 fn function_of(operation: &str) -> String {
     let dashed = operation.chars().flat_map(|c| {
         c.is_uppercase()
@@ -44,7 +43,7 @@ fn function_of(operation: &str) -> String {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_api_function_has_an_event_and_answers_it(pool: PgPool) {
+async fn every_api_function_handles_its_recorded_event(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let paths: BTreeMap<String, &str> = OPERATIONS
         .iter()
@@ -68,7 +67,7 @@ async fn every_api_function_has_an_event_and_answers_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_consumer_has_an_event_and_takes_it(pool: PgPool) {
+async fn every_consumer_handles_its_recorded_event(pool: PgPool) {
     let world = World::new(pool).await;
     for function in functions("queue") {
         let event = recorded(&function);
@@ -76,7 +75,7 @@ async fn every_consumer_has_an_event_and_takes_it(pool: PgPool) {
             "ingest-usage-report" => deliver_event(&world.ingest(), event).await,
             "apply-user-usage-billing" => deliver_event(&world.hook(), event).await,
             "handle-package-expiring" => deliver_event(&world.expiring(), event).await,
-            other => panic!("{other} is not known here"),
+            other => panic!("unknown consumer {other}"),
         };
         assert_eq!(failures(&response), Vec::<String>::new(), "{function}");
     }
@@ -89,14 +88,14 @@ async fn every_consumer_has_an_event_and_takes_it(pool: PgPool) {
 }
 
 #[test]
-fn every_function_that_is_started_by_time_or_by_hand_has_an_event() {
+fn every_job_and_the_migration_have_a_recorded_event() {
     for function in functions("cron").into_iter().chain(["migrate".to_owned()]) {
         assert!(recorded(&function).is_object(), "{function}");
     }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
+async fn responses_have_the_format_of_the_load_balancer(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let mut answer = api
         .invoke(event(
@@ -160,7 +159,7 @@ async fn an_answer_is_as_the_load_balancer_wants_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_answer_keeps_browsers_to_https_and_to_its_type(pool: PgPool) {
+async fn every_response_has_hsts_and_nosniff_headers(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let token = api.issuer.user(user(1));
     let tag = api
@@ -201,23 +200,23 @@ async fn every_answer_keeps_browsers_to_https_and_to_its_type(pool: PgPool) {
         let answer = api.invoke(event.clone()).await;
         assert_eq!(answer["statusCode"], status, "{event}");
         for headers in [&answer["headers"], &answer["multiValueHeaders"]] {
-            let said = |name: &str| {
+            let value = |name: &str| {
                 headers[name]
                     .as_array()
                     .map_or(&headers[name], |values| &values[0])
                     .clone()
             };
             assert_eq!(
-                said("strict-transport-security"),
+                value("strict-transport-security"),
                 "max-age=31536000",
                 "{event}"
             );
-            assert_eq!(said("x-content-type-options"), "nosniff", "{event}");
+            assert_eq!(value("x-content-type-options"), "nosniff", "{event}");
         }
     }
 }
 
-/// As a target group without multi-value headers makes it: of what came more than once, the last.
+/// The event of a target group without multi-value headers, which keeps the last of several values.
 fn single(mut event: Value) -> Value {
     for (many, one) in [
         ("multiValueHeaders", "headers"),
@@ -236,9 +235,7 @@ fn single(mut event: Value) -> Value {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_target_group_with_single_values_and_one_that_encodes_bodies_are_understood(
-    pool: PgPool,
-) {
+async fn single_value_headers_and_base64_bodies_are_accepted(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     for operation in OPERATIONS {
         let method = operation.body.map_or("GET", |_| "PUT");
@@ -275,7 +272,7 @@ async fn a_target_group_with_single_values_and_one_that_encodes_bodies_are_under
 }
 
 #[tokio::test]
-async fn a_page_of_an_allowed_origin_may_ask_whether_it_may_change_something() {
+async fn only_allowed_origins_pass_a_preflight_for_put() {
     let api = Api::over_http(World::offline());
     let preflight = |origin: &str| {
         let asked = "authorization,content-type";
@@ -305,14 +302,14 @@ async fn a_page_of_an_allowed_origin_may_ask_whether_it_may_change_something() {
         allows("access-control-allow-headers").contains("content-type"),
         "{headers}"
     );
-    let stranger = api.invoke(preflight("https://evil.test")).await;
+    let refused = api.invoke(preflight("https://evil.test")).await;
     assert_eq!(
-        stranger["multiValueHeaders"]["access-control-allow-origin"],
+        refused["multiValueHeaders"]["access-control-allow-origin"],
         Value::Null
     );
 }
 
-/// Values of headers as a client may send them, some of which are no such values.
+/// Header values that a client may send, valid or not.
 fn header_value() -> impl Strategy<Value = String> {
     prop_oneof![
         Just("256.256.256.256".to_owned()),
@@ -332,9 +329,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None,
         ..ProptestConfig::default() })]
 
-    /// The database is out of reach, so that whatever is accepted ends as 503.
+    /// The database is unreachable, so that every accepted request ends as 503.
     #[test]
-    fn no_header_and_no_path_make_a_function_fail(
+    fn no_header_or_path_causes_an_internal_error(
         name in prop_oneof![
             Just("host"), Just("accept"), Just("if-none-match"), Just("authorization"),
                 Just("x-forwarded-proto"),
@@ -360,7 +357,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn an_event_that_is_none_and_a_host_that_is_none_are_refused() {
+async fn malformed_events_and_hosts_are_refused() {
     let api = Api::over_http(World::offline());
     let mut hostile = single(event(
         "GET",

@@ -1,5 +1,5 @@
-//! Maintenance: set and lifted by an administrator alone, logged with who and why; and what it
-//! means for availability.
+//! Maintenance is set and lifted by administrators alone, logged with actor and reason, and counted
+//! separately in the availability.
 
 use serde_json::{Value, json};
 use shared::services::Processor;
@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 const PATH: &str = "/v1/admin/node-servers/1/maintenance";
 
-struct Story {
+struct Scenario {
     api: Api,
     minutes: i64,
 }
 
-impl Story {
+impl Scenario {
     async fn begin(pool: PgPool) -> Self {
         let world = World::new(pool).await;
         world.server(2, &[]).await;
@@ -30,15 +30,15 @@ impl Story {
             .await;
         let package = world.package(GIB, 30).await;
         world.active_item(user(1), package).await;
-        let mut story = Self {
+        let mut scenario = Self {
             api: Api::over_http(world),
             minutes: 0,
         };
-        story.pass(1, &[1, 2]).await;
-        story
+        scenario.pass(1, &[1, 2]).await;
+        scenario
     }
 
-    /// Lets minutes pass, in each of which `alive` servers report and statuses are refreshed.
+    /// Advances by `minutes`. In each minute the `alive` servers report and statuses are refreshed.
     async fn pass(&mut self, minutes: i64, alive: &[i32]) {
         for _ in 0..minutes {
             self.beat_at(self.minutes * 60, alive).await;
@@ -58,7 +58,7 @@ impl Story {
             .iter()
             .map(|&server| heartbeat(server, seconds))
             .collect();
-        assert!(self.api.world.report(&bodies).await.is_empty());
+        self.api.world.assert_reports_accepted(&bodies).await;
     }
 
     fn admin(&self) -> String {
@@ -72,7 +72,7 @@ impl Story {
         self.api.put(PATH, "", &body, Some(&self.admin())).await
     }
 
-    /// A server's log: status and since when, in minutes.
+    /// The log of server 1: its statuses and the minute at which each begins.
     async fn log(&self) -> Vec<(String, i64)> {
         let log: Vec<(String, i64, Option<i64>)> = sqlx::query_as(
             "select to_status::text, extract(epoch from since - $1)::bigint / 60, extract(epoch
@@ -86,13 +86,13 @@ impl Story {
         .unwrap();
         assert!(
             log.windows(2).all(|pair| pair[0].2 == Some(pair[1].1)),
-            "a log without a gap: {log:?}"
+            "the log has a gap: {log:?}"
         );
         log.into_iter().map(|(to, since, _)| (to, since)).collect()
     }
 
-    /// Seconds online, offline, in maintenance and unknown, and the availability, over all minutes
-    /// of the story.
+    /// Seconds online, offline, in maintenance and unknown, and the availability, since the start
+    /// of the scenario.
     async fn availability(&self, path: &str, token: &str) -> Value {
         let end = self
             .api
@@ -122,48 +122,46 @@ impl Story {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_nothing(
-    pool: PgPool,
-) {
-    let mut story = Story::begin(pool).await;
+async fn only_an_administrator_ends_maintenance_and_a_repeat_changes_nothing(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
     assert_eq!(
-        story.set(true, "new disk").await,
+        scenario.set(true, "new disk").await,
         (
             200,
             json!({ "id": 1, "status": "maintenance", "changed": true })
         )
     );
     assert_eq!(
-        story.set(true, "again").await,
+        scenario.set(true, "again").await,
         (
             200,
             json!({ "id": 1, "status": "maintenance", "changed": false })
         )
     );
-    story.pass(3, &[1, 2]).await;
-    story.pass(10, &[2]).await;
-    let status = story
+    scenario.pass(3, &[1, 2]).await;
+    scenario.pass(10, &[2]).await;
+    let status = scenario
         .api
-        .get("/v1/admin/node-servers/1", "", Some(&story.admin()))
+        .get("/v1/admin/node-servers/1", "", Some(&scenario.admin()))
         .await
         .1["server"]["status"]
         .clone();
     assert_eq!(status, "maintenance");
-    // Lifted, it is judged at once: it was silent for ten minutes.
+    // After maintenance the status is evaluated at once. The server was silent for ten minutes.
     assert_eq!(
-        story.set(false, "done").await,
+        scenario.set(false, "done").await,
         (
             200,
             json!({ "id": 1, "status": "offline", "changed": true })
         )
     );
-    story.pass(1, &[1, 2]).await;
+    scenario.pass(1, &[1, 2]).await;
     let log: Vec<(String, Option<Uuid>, Option<String>)> = sqlx::query_as(
         "select to_status::text, actor_user_id, reason from telecom.node_status_transition
         where node_server_id = 1
          order by since, until nulls last",
     )
-    .fetch_all(&story.api.world.pool)
+    .fetch_all(&scenario.api.world.pool)
     .await
     .unwrap();
     let by = |to: &str, reason: &str| {
@@ -183,7 +181,7 @@ async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_no
             itself("online")
         ]
     );
-    let facts: Vec<String> = story
+    let facts: Vec<String> = scenario
         .api
         .world
         .facts()
@@ -191,6 +189,7 @@ async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_no
         .into_iter()
         .map(|(kind, _)| kind)
         .collect();
+    // The first two facts are that each server came online.
     assert_eq!(
         facts[2..],
         ["NodeServerWentOffline", "NodeServerCameOnline"]
@@ -198,47 +197,49 @@ async fn maintenance_is_immune_to_heartbeats_and_silence_and_a_repeat_changes_no
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_of_20_minutes_between_two_snapshots_is_in_the_availability(pool: PgPool) {
-    let mut story = Story::begin(pool).await;
-    // 10:30 + 1; alive until 10:40, silent for 20 minutes, then alive until 11:20.
-    story.pass(10, &[1, 2]).await;
-    story.pass(19, &[2]).await;
-    story.pass(21, &[1, 2]).await;
+async fn availability_includes_an_outage_between_two_snapshots(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    // Server 1 reports until 10:40, is silent for 20 minutes, then reports until 11:20.
+    scenario.pass(10, &[1, 2]).await;
+    scenario.pass(19, &[2]).await;
+    scenario.pass(21, &[1, 2]).await;
     let expected = json!([30 * 60, 20 * 60, 0, 0, 0.6]);
-    let (admin, path) = (story.admin(), "/v1/admin/node-servers/1/availability");
-    assert_eq!(story.availability(path, &admin).await, expected);
+    let (admin, path) = (scenario.admin(), "/v1/admin/node-servers/1/availability");
+    assert_eq!(scenario.availability(path, &admin).await, expected);
     let mut claims = claims(user(1), "");
-    claims["exp"] = json!(story.api.world.context().now().timestamp() + 60);
-    let token = story.api.issuer.sign(&claims);
+    claims["exp"] = json!(scenario.api.world.context().now().timestamp() + 60);
+    let token = scenario.api.issuer.sign(&claims);
     assert_eq!(
-        story.availability("/v1/node-status-history", &token).await,
+        scenario
+            .availability("/v1/node-status-history", &token)
+            .await,
         expected
     );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn maintenance_and_what_nobody_could_know_are_apart(pool: PgPool) {
-    let mut story = Story::begin(pool).await;
-    story.pass(10, &[1, 2]).await;
-    story.set(true, "move").await;
-    story.pass(10, &[1, 2]).await;
-    story.set(false, "moved").await;
-    story.pass(10, &[1, 2]).await;
-    // Nobody is heard for 30 minutes, then everybody.
-    story.pass(29, &[]).await;
-    story.pass(1, &[1, 2]).await;
+async fn maintenance_and_unknown_time_are_counted_separately(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    scenario.pass(10, &[1, 2]).await;
+    scenario.set(true, "move").await;
+    scenario.pass(10, &[1, 2]).await;
+    scenario.set(false, "moved").await;
+    scenario.pass(10, &[1, 2]).await;
+    // No server reports for 30 minutes, then both do.
+    scenario.pass(29, &[]).await;
+    scenario.pass(1, &[1, 2]).await;
     let path = "/v1/admin/node-servers/1/availability";
     assert_eq!(
-        story.availability(path, &story.admin()).await,
+        scenario.availability(path, &scenario.admin()).await,
         json!([20 * 60, 0, 10 * 60, 30 * 60, 1.0])
     );
-    // Before anything was recorded nothing is known, and nothing that is still to come is counted.
-    let (_, answer) = story
+    // The time before the first record is unknown. Time in the future is not counted.
+    let (_, answer) = scenario
         .api
         .get(
             path,
             "start=2026-03-10T09:30:00Z&end=2026-03-12T00:00:00Z",
-            Some(&story.admin()),
+            Some(&scenario.admin()),
         )
         .await;
     assert_eq!(
@@ -248,40 +249,39 @@ async fn maintenance_and_what_nobody_could_know_are_apart(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn while_nobody_is_heard_maintenance_is_known_and_a_server_out_of_it_is_not_taken_for_offline(
-    pool: PgPool,
-) {
-    let mut story = Story::begin(pool).await;
-    story.pass(10, &[1, 2]).await;
-    // Nobody is heard from 10:40 on; maintenance lasts from 10:50 to 11:00.
-    story.pass(10, &[]).await;
-    story.set(true, "move").await;
-    story.pass(10, &[]).await;
-    assert_eq!(story.set(false, "moved").await.1["status"], "online");
-    story.pass(10, &[]).await;
+async fn without_reports_maintenance_is_known_and_ends_as_online(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    scenario.pass(10, &[1, 2]).await;
+    // No server reports from 10:40 on. Maintenance lasts from 10:50 to 11:00.
+    scenario.pass(10, &[]).await;
+    scenario.set(true, "move").await;
+    scenario.pass(10, &[]).await;
+    assert_eq!(scenario.set(false, "moved").await.1["status"], "online");
+    scenario.pass(10, &[]).await;
     let path = "/v1/admin/node-servers/1/availability";
     assert_eq!(
-        story.availability(path, &story.admin()).await,
+        scenario.availability(path, &scenario.admin()).await,
         json!([10 * 60, 0, 10 * 60, 20 * 60, 1.0])
     );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn out_of_maintenance_a_server_is_offline_only_after_a_silence_longer_than_the_timeout(
-    pool: PgPool,
-) {
-    let mut story = Story::begin(pool).await;
-    story.set(true, "a restart").await;
-    story.pass(5, &[2]).await;
-    assert_eq!(story.set(false, "done").await.1["status"], "online");
-    // Silence counts from there on.
-    story.pass(5, &[2]).await;
+async fn after_maintenance_silence_counts_from_its_end(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    scenario.set(true, "a restart").await;
+    scenario.pass(5, &[2]).await;
+    assert_eq!(scenario.set(false, "done").await.1["status"], "online");
+    // Silence counts from the end of maintenance.
+    scenario.pass(5, &[2]).await;
     let entries = [("online", 0), ("maintenance", 0), ("online", 5)]
         .map(|(to, since)| (to.to_owned(), since));
-    assert_eq!(story.log().await, entries);
-    story.pass(1, &[2]).await;
-    assert_eq!(story.log().await.last(), Some(&("offline".to_owned(), 5)));
-    let (_, fact) = story.api.world.facts().await.pop().unwrap();
+    assert_eq!(scenario.log().await, entries);
+    scenario.pass(1, &[2]).await;
+    assert_eq!(
+        scenario.log().await.last(),
+        Some(&("offline".to_owned(), 5))
+    );
+    let (_, fact) = scenario.api.world.facts().await.pop().unwrap();
     assert_eq!(
         (&fact["from"], &fact["since"]),
         (&json!("online"), &json!("2026-03-10T10:35:00Z"))
@@ -289,16 +289,16 @@ async fn out_of_maintenance_a_server_is_offline_only_after_a_silence_longer_than
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenance(pool: PgPool) {
-    let mut story = Story::begin(pool).await;
-    story.pass(5, &[2]).await;
-    assert_eq!(story.log().await, [("online".to_owned(), 0)]);
-    story.beat_at(301, &[2]).await;
-    story.set(true, "new disk").await;
+async fn an_undetected_outage_is_logged_before_maintenance(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    scenario.pass(5, &[2]).await;
+    assert_eq!(scenario.log().await, [("online".to_owned(), 0)]);
+    scenario.beat_at(301, &[2]).await;
+    scenario.set(true, "new disk").await;
     let entries = [("online", 0), ("offline", 0), ("maintenance", 5)]
         .map(|(to, since)| (to.to_owned(), since));
-    assert_eq!(story.log().await, entries);
-    let facts: Vec<String> = story
+    assert_eq!(scenario.log().await, entries);
+    let facts: Vec<String> = scenario
         .api
         .world
         .facts()
@@ -306,33 +306,34 @@ async fn a_silence_that_the_job_has_yet_to_notice_is_logged_before_the_maintenan
         .into_iter()
         .map(|(kind, _)| kind)
         .collect();
+    // The first two facts are that each server came online.
     assert_eq!(facts[2..], ["NodeServerWentOffline"]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn who_changed_it_is_logged_though_the_status_was_changed_past_the_log(pool: PgPool) {
-    let story = Story::begin(pool).await;
-    story.set(true, "new disk").await;
-    story
+async fn the_actor_is_logged_even_if_the_status_was_set_by_sql(pool: PgPool) {
+    let scenario = Scenario::begin(pool).await;
+    scenario.set(true, "new disk").await;
+    scenario
         .api
         .world
         .sql("update telecom.node_server set status = 'online' where id = 1")
         .await;
-    assert_eq!(story.set(true, "once more").await.1["changed"], true);
+    assert_eq!(scenario.set(true, "once more").await.1["changed"], true);
     let reasons: Vec<String> = sqlx::query_scalar(
         "select reason from telecom.node_status_transition where actor_user_id is not null \
          order by id",
     )
-    .fetch_all(&story.api.world.pool)
+    .fetch_all(&scenario.api.world.pool)
     .await
     .unwrap();
     assert_eq!(reasons, ["new disk", "once more"]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn of_many_at_once_each_change_is_logged_once(pool: PgPool) {
-    let story = Story::begin(pool).await;
-    let all = futures::future::join_all((0..8).map(|_| story.set(true, "at once"))).await;
+async fn each_concurrent_change_is_logged_once(pool: PgPool) {
+    let scenario = Scenario::begin(pool).await;
+    let all = futures::future::join_all((0..8).map(|_| scenario.set(true, "at once"))).await;
     assert_eq!(
         all.iter()
             .filter(|(_, answer)| answer["changed"] == true)
@@ -341,7 +342,7 @@ async fn of_many_at_once_each_change_is_logged_once(pool: PgPool) {
         "{all:?}"
     );
     let refresh = || async {
-        story
+        scenario
             .api
             .world
             .cron()
@@ -350,7 +351,7 @@ async fn of_many_at_once_each_change_is_logged_once(pool: PgPool) {
             .unwrap()
     };
     let change = async |round: usize| {
-        let (answer, _) = tokio::join!(story.set(round % 2 == 1, "in turns"), refresh());
+        let (answer, _) = tokio::join!(scenario.set(round % 2 == 1, "in turns"), refresh());
         answer
     };
     let all = futures::future::join_all((0..24).map(change)).await;
@@ -362,14 +363,14 @@ async fn of_many_at_once_each_change_is_logged_once(pool: PgPool) {
     let by_hand =
         "select count(*) from telecom.node_status_transition where actor_user_id is not null";
     assert_eq!(
-        story.api.world.number(by_hand).await,
+        scenario.api.world.number(by_hand).await,
         1 + i64::try_from(changed).unwrap()
     );
-    assert!(!story.log().await.is_empty());
+    assert!(!scenario.log().await.is_empty());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
+async fn bad_maintenance_requests_are_refused_on_both_transports(pool: PgPool) {
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
     let admin = api.issuer.admin();
     for (body, code, field) in [
@@ -467,13 +468,13 @@ async fn bad_bodies_and_strangers_are_refused_on_both_transports(pool: PgPool) {
     );
 }
 
-/// What a user is shown of their nodes: by the list, by the availability, and of those used.
-async fn nodes_of(story: &Story) -> [Vec<i64>; 3] {
+/// Ids of a user's nodes in the list, in the availability and among the usually used nodes.
+async fn nodes_of(scenario: &Scenario) -> [Vec<i64>; 3] {
     let mut claims = claims(user(1), "");
-    claims["exp"] = json!(story.api.world.context().now().timestamp() + 60);
-    let token = story.api.issuer.sign(&claims);
+    claims["exp"] = json!(scenario.api.world.context().now().timestamp() + 60);
+    let token = scenario.api.issuer.sign(&claims);
     let ids = async |path: &str, list: &str, id: &str| -> Vec<i64> {
-        let (_, answer) = story.api.get(path, "", Some(&token)).await;
+        let (_, answer) = scenario.api.get(path, "", Some(&token)).await;
         answer[list]
             .as_array()
             .unwrap()
@@ -489,9 +490,9 @@ async fn nodes_of(story: &Story) -> [Vec<i64>; 3] {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn with_the_next_package_a_user_sees_its_nodes_alone(pool: PgPool) {
-    let mut story = Story::begin(pool).await;
-    let world = story.api.world.clone();
+async fn a_user_sees_only_the_nodes_of_the_active_package(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    let world = scenario.api.world.clone();
     world.server(3, &[(31, "1"), (32, "1")]).await;
     world
         .sql("update telecom.node_client set access_groups = '{2}' where id = 31")
@@ -509,48 +510,46 @@ async fn with_the_next_package_a_user_sees_its_nodes_alone(pool: PgPool) {
     for (server, client) in [(1, 11), (3, 31), (3, 32)] {
         let mut body = report_of(client, server, at(NOW), &[(user(1), 1_000, 0)]);
         body["usage"][0]["node_client_id"] = json!(client);
-        assert!(world.report(&[body.to_string()]).await.is_empty());
+        world.assert_reports_accepted(&[body.to_string()]).await;
     }
     world.settle().await;
     assert_eq!(
-        nodes_of(&story).await,
+        nodes_of(&scenario).await,
         [vec![11, 32], vec![11, 32], vec![11, 32]]
     );
-    // The first package is used up, and the waiting one follows.
-    assert!(
-        world
-            .report(&[report_of(9, 1, at(NOW), &[(user(1), 2 * GIB, 0)]).to_string()])
-            .await
-            .is_empty()
-    );
+    // The first package is used up, and the waiting one becomes active.
+    let exhausting = report_of(9, 1, at(NOW), &[(user(1), 2 * GIB, 0)]);
+    world
+        .assert_reports_accepted(&[exhausting.to_string()])
+        .await;
     world.settle().await;
     assert_eq!(
-        nodes_of(&story).await,
+        nodes_of(&scenario).await,
         [vec![31, 32], vec![31, 32], vec![31, 32]]
     );
-    story.pass(1, &[1, 2, 3]).await;
+    scenario.pass(1, &[1, 2, 3]).await;
     world
         .sql(
             "update telecom.package_queue set status = 'cancelled', ended_at = now(), \
         end_reason = 'cancelled' where status = 'active'",
         )
         .await;
-    assert!(nodes_of(&story).await.iter().all(Vec::is_empty));
+    assert!(nodes_of(&scenario).await.iter().all(Vec::is_empty));
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn of_more_nodes_than_are_shown_the_number_is_told(pool: PgPool) {
-    let story = Story::begin(pool).await;
+async fn a_truncated_history_returns_the_total_number_of_nodes(pool: PgPool) {
+    let scenario = Scenario::begin(pool).await;
     let clients =
         "insert into telecom.node_client (id, node_server_id, name, country, access_groups)
         select 1000 + n, 2, 'c', 'DE', '{1}' from generate_series(1, 1000) n";
-    story.api.world.sql(clients).await;
-    let (_, history) = story
+    scenario.api.world.sql(clients).await;
+    let (_, history) = scenario
         .api
         .get(
             "/v1/node-status-history",
             "",
-            Some(&story.api.issuer.user(user(1))),
+            Some(&scenario.api.issuer.user(user(1))),
         )
         .await;
     assert_eq!(
@@ -562,9 +561,9 @@ async fn of_more_nodes_than_are_shown_the_number_is_told(pool: PgPool) {
     );
 }
 
-/// `updated_at` is about what people write into a node's row.
+/// `updated_at` is the time of the last edit of a node's row by a person.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn when_a_node_was_last_changed_is_kept_and_a_change_of_status_is_none(pool: PgPool) {
+async fn updated_at_changes_with_the_configuration_but_not_the_status(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql(

@@ -1,4 +1,4 @@
-//! The committed document is the one that the types make, and answers are what it says.
+//! The committed document matches the types, and responses match the document.
 
 use serde_json::{Value, json};
 use shared::http::{openapi, page};
@@ -18,7 +18,7 @@ fn the_committed_document_is_current() {
 }
 
 #[test]
-fn the_document_describes_every_operation_once_under_its_path() {
+fn the_document_describes_every_operation_once() {
     let document = openapi::document();
     let paths = document["paths"].as_object().unwrap();
     let methods = paths
@@ -38,7 +38,7 @@ fn the_document_describes_every_operation_once_under_its_path() {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_answer_is_as_the_document_says(pool: PgPool) {
+async fn every_response_matches_the_openapi_document(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(100, 30).await;
     world.active_item(user(1), package).await;
@@ -53,7 +53,7 @@ async fn every_answer_is_as_the_document_says(pool: PgPool) {
         &[(user(1), 10, 20)],
     );
     body["metrics"] = json!({ "cpu_percent": 1.5, "online_users": 3 });
-    assert!(world.report(&[body.to_string()]).await.is_empty());
+    world.assert_reports_accepted(&[body.to_string()]).await;
     world.settle().await;
     let api = Api::over_http(world);
     let document = openapi::document();
@@ -84,7 +84,7 @@ async fn every_answer_is_as_the_document_says(pool: PgPool) {
     }
 }
 
-/// Holds an answer against the schema of its status.
+/// Validates a response against the schema of its status.
 fn check(document: &Value, operation: &Operation, status: &str, (answered, body): &(u16, Value)) {
     let path = operation.path;
     assert_eq!(answered.to_string(), status, "{path}: {body}");
@@ -99,7 +99,7 @@ fn check(document: &Value, operation: &Operation, status: &str, (answered, body)
     } else {
         "application/problem+json"
     };
-    // The schema with the components that it refers to.
+    // The schema and the components that it references.
     let mut schema = content[media]["schema"].clone();
     schema["components"] = document["components"].clone();
     let errors: Vec<String> = jsonschema::validator_for(&schema)

@@ -1,12 +1,12 @@
-//! The APIs read by index and by page: what the planner chooses on a data set large enough for it
-//! to care.
+//! The APIs read by index and by page. The plans are checked on a data set large enough to matter
+//! to the planner.
 
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use telecom_tests::World;
 
-/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items and 200,000 rows of usage, 300,000
-/// of status.
+/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items, 200,000 rows of usage and 300,000
+/// rows of status.
 const DATA: &str = "
     insert into telecom.node_server (name, compatibility, status)
         select 's', 'ssp', case when n % 50 = 0 then 'maintenance'
@@ -42,8 +42,8 @@ const DATA: &str = "
     update telecom.node_status_seal set open_from = '2026-03-04';
     refresh materialized view telecom.node_status_hourly_mv;";
 
-/// Statements as the code sends them, found by name in `pg_stat_statements`, with arguments; the
-/// most rows that any step of their plan may touch; and the tables that they may not read whole.
+/// Names of statements in the committed query checks, arguments, the maximum number of rows that
+/// any step of the plan may touch, and the tables that must not be read in full.
 const STATEMENTS: [(&str, &str, f64, &[&str]); 19] = [
     (
         "analysis.usage_by_bucket",
@@ -95,7 +95,7 @@ const STATEMENTS: [(&str, &str, f64, &[&str]); 19] = [
     ("fleet.count_clients", "7", 10.0, &FLEET),
     ("queued_package.show", "'{1,2,3,70000}'", 300.0, &BIG),
 ];
-/// What no step of [`STATEMENTS`] of the fleet may read whole.
+/// Tables that no step of the fleet's [`STATEMENTS`] may read in full.
 const FLEET: [&str; 3] = ["node_server", "node_client", "node_server_heartbeat"];
 const BIG: [&str; 6] = [
     "package_queue",
@@ -115,7 +115,8 @@ async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
     sqlx::raw_sql(DATA).execute(&world.pool).await.unwrap();
     vacuum(&world).await;
     for (name, arguments, most_rows, whole) in STATEMENTS {
-        // One with a package whose group opens 90 clients, three items and five hours of usage.
+        // A user whose package group gives access to 90 clients, with three items and five hours of
+        // usage.
         let arguments = arguments.replace("'USER'", "md5('7')::uuid");
         let plan = plan(&world, name, &arguments).await;
         check(name, &arguments, &plan, most_rows, whole);
@@ -128,15 +129,15 @@ async fn every_api_reads_by_index_and_by_page(pool: PgPool) {
     assert_eq!(
         nodes["Actual Rows"].as_f64(),
         Some(90.0),
-        "the user has something to read: {nodes:#}"
+        "expected 90 nodes of the user: {nodes:#}"
     );
     let counts = plan(&world, "queued_package.count_by_series", "").await;
     assert!(counts.to_string().contains("Index Only Scan"), "{counts:#}");
 }
 
-/// Every combination of filters of an administrator's search for items, and the most rows that a
-/// step of it may touch: a user and an order have a few items; of a package 600 are there; of a
-/// status no step reads further than the total is counted, four times that without any filter.
+/// Every combination of filters in an administrator's search for items, with the maximum number of
+/// rows that a step may touch. A user or an order has a few items, a package has 600. With a status
+/// alone no step reads further than the total is counted, without any filter four times that.
 fn searches() -> Vec<(String, f64)> {
     let one_of = |filter: &str| ["null".to_owned(), filter.to_owned()];
     let mut searches = Vec::new();
@@ -167,9 +168,9 @@ fn searches() -> Vec<(String, f64)> {
     searches
 }
 
-/// Lets the planner know what there is, and that all of it is visible: index-only scans are cheap
-/// then. While somebody else looks at the database, autovacuum perhaps, pages are left out: then
-/// once more.
+/// Updates the planner's statistics and marks all pages visible, which makes index-only scans
+/// cheap. Vacuum skips pages while another process, such as autovacuum, reads the database, so it
+/// is repeated.
 async fn vacuum(world: &World) {
     for _ in 0..50 {
         sqlx::raw_sql("vacuum analyze")
@@ -186,9 +187,8 @@ async fn vacuum(world: &World) {
     panic!("the tables are not all visible after 10 s");
 }
 
-/// Prepares a statement as the code has it, and answers its plan with what was really read. A
-/// generic plan is asked for: it is what a connection settles on, and it must not need to know the
-/// arguments.
+/// Prepares a statement of the code and returns its plan with actual row counts. The plan is
+/// generic, since connections end up using generic plans, which must not depend on the arguments.
 async fn plan(world: &World, name: &str, arguments: &str) -> Value {
     let sql = statement(name);
     let mut connection = world.pool.acquire().await.unwrap();
@@ -220,7 +220,7 @@ async fn explain(connection: &mut PgConnection, statement: &str) -> Value {
     plan[0]["Plan"].clone()
 }
 
-/// The text of the statement that names itself `name`, among the committed query checks.
+/// Text of the statement named `name` in the committed query checks.
 fn statement(name: &str) -> String {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
     let queries = std::fs::read_dir(folder)
@@ -239,7 +239,7 @@ fn statement(name: &str) -> String {
         .unwrap_or_else(|| panic!("no statement is named {name}"))
 }
 
-/// No step of a plan reads a big table from end to end or touches more rows than it may.
+/// Asserts that no step of a plan reads a big table in full or touches more rows than allowed.
 fn check(name: &str, arguments: &str, node: &Value, most_rows: f64, whole: &[&str]) {
     let rows = node["Actual Rows"].as_f64().unwrap() * node["Actual Loops"].as_f64().unwrap();
     let filtered = node["Rows Removed by Filter"].as_f64().unwrap_or_default()
@@ -259,8 +259,8 @@ fn check(name: &str, arguments: &str, node: &Value, most_rows: f64, whole: &[&st
     }
 }
 
-/// 200 servers over 92 days, each with a snapshot an hour and ten intervals a day; four are behind
-/// a user's clients.
+/// 200 servers over 92 days, each with a snapshot per hour and ten intervals per day. A user's
+/// clients belong to four of them.
 const HISTORY: &str = "
     insert into telecom.node_server (name, compatibility) select 's', 'ssp'
     from generate_series(1, 200);
@@ -291,7 +291,7 @@ const GROWING: [&str; 3] = [
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) {
+async fn a_history_of_92_days_reads_only_the_servers_of_the_user(pool: PgPool) {
     let world = World {
         pool,
         ..World::offline()
@@ -322,7 +322,7 @@ async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) 
         4.0 * 920.0,
         &GROWING,
     );
-    // Of a single day no step reads more than there are clients.
+    // For a single day no step reads more rows than there are clients.
     let day = arguments("null, ").replace("2026-01-01Z", "2026-04-02Z");
     let times = plan(&world, "node_status_history.status_times", &day).await;
     check(
@@ -335,7 +335,7 @@ async fn a_users_history_of_92_days_reads_the_users_servers_alone(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_refresh_reads_the_open_hours_alone(pool: PgPool) {
+async fn a_view_refresh_reads_only_the_open_hours(pool: PgPool) {
     let world = World {
         pool,
         ..World::offline()
@@ -393,7 +393,7 @@ const RECONCILED: &str = "
         from telecom.usage_report r, generate_series(1, 20) n;";
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn reconciliation_reads_its_keys_alone(pool: PgPool) {
+async fn reconciliation_reads_only_its_keys(pool: PgPool) {
     let world = World {
         pool,
         ..World::offline()

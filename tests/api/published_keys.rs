@@ -1,5 +1,5 @@
-//! Keys that the issuer publishes: fetched when needed, anew when one is not known, and never as
-//! often as tokens come.
+//! Keys that the issuer publishes are fetched when needed and again for an unknown key, but not
+//! once per token.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -16,21 +16,20 @@ use telecom_tests::{NOW, at, until, user};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// An issuer's web server: what it publishes, and how often it was asked.
+/// An issuer's web server: what it publishes, and the number of requests to it.
 #[derive(Clone, Default)]
 struct Publisher {
     body: Arc<Mutex<String>>,
-    /// Where it publishes.
     url: Arc<Mutex<String>>,
-    /// Whither it sends who asks; empty: it answers itself.
+    /// Target of a redirect; empty if the server responds itself.
     moved_to: Arc<Mutex<String>>,
-    asked: Arc<AtomicUsize>,
-    /// While somebody holds it, nobody is answered.
+    requests: Arc<AtomicUsize>,
+    /// Responses wait while a test holds this lock.
     answering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Publisher {
-    /// Starts it, and answers a judge that believes it.
+    /// Starts the server and returns an authenticator that uses its keys.
     async fn start(&self, clock: &Arc<Fixed>) -> Authenticator {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
@@ -39,7 +38,7 @@ impl Publisher {
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                publisher.asked.fetch_add(1, Ordering::SeqCst);
+                publisher.requests.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.read(&mut [0; 4096]).await;
                 let _answering = publisher.answering.lock().await;
                 let _ = stream.write_all(publisher.answer().as_bytes()).await;
@@ -75,146 +74,149 @@ impl Publisher {
         *self.body.lock().unwrap() = serde_json::to_string(&issuer.jwks()).unwrap();
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
     }
 }
 
-fn later(clock: &Arc<Fixed>, time: TimeDelta) {
+fn advance(clock: &Arc<Fixed>, time: TimeDelta) {
     clock.set(clock.now() + time);
 }
 
-async fn verdict(
-    judge: &Authenticator,
+async fn verify(
+    authenticator: &Authenticator,
     clock: &Arc<Fixed>,
     issuer: &Issuer,
     key: usize,
 ) -> &'static str {
     let mut claims = claims(user(1), "");
     claims["exp"] = json!(clock.now().timestamp() + 60);
-    judge
+    authenticator
         .verify(&issuer.sign_with(key, &claims))
         .await
         .map_or_else(|error| error.code(), |_| "valid")
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_and_once_more_for_a_key_that_is_not_known() {
+async fn keys_are_fetched_once_and_again_for_an_unknown_key() {
     use jsonwebtoken::Algorithm::EdDSA;
     let (publisher, clock) = (Publisher::default(), Fixed::at(at(NOW)));
     let issuer = Issuer::new(&[EdDSA, EdDSA]);
     publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
+    let authenticator = publisher.start(&clock).await;
     assert_eq!(
-        publisher.asked(),
+        publisher.requests(),
         0,
-        "nothing is fetched before it is needed"
+        "no keys are fetched before the first token"
     );
     for _ in 0..3 {
-        assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-        assert_eq!(verdict(&judge, &clock, &issuer, 1).await, "valid");
+        assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
+        assert_eq!(verify(&authenticator, &clock, &issuer, 1).await, "valid");
     }
-    assert_eq!(publisher.asked(), 1);
+    assert_eq!(publisher.requests(), 1);
 
-    // The issuer rotates: what it has now is k0 to k2.
+    // The issuer rotates its keys and now publishes k0 to k2.
     let rotated = Issuer::new(&[EdDSA, EdDSA, EdDSA]);
     publisher.publish(&rotated);
-    later(&clock, TimeDelta::seconds(31));
-    assert_eq!(verdict(&judge, &clock, &rotated, 2).await, "valid");
-    assert_eq!(publisher.asked(), 2);
+    advance(&clock, TimeDelta::seconds(31));
+    assert_eq!(verify(&authenticator, &clock, &rotated, 2).await, "valid");
+    assert_eq!(publisher.requests(), 2);
     assert_eq!(
-        verdict(&judge, &clock, &issuer, 0).await,
+        verify(&authenticator, &clock, &issuer, 0).await,
         "token_invalid",
-        "a key that was replaced is not believed"
+        "a replaced key is not trusted"
     );
 }
 
 #[tokio::test]
-async fn made_up_key_ids_cause_no_storm_of_fetches() {
+async fn unknown_key_ids_cause_one_fetch_per_30_seconds() {
     use jsonwebtoken::Algorithm::EdDSA;
     let (publisher, clock) = (Publisher::default(), Fixed::at(at(NOW)));
     let (issuer, stranger) = (Issuer::default(), Issuer::new(&[EdDSA, EdDSA]));
     publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
-    let all = (0..50).map(|_| verdict(&judge, &clock, &stranger, 1));
+    let authenticator = publisher.start(&clock).await;
+    let all = (0..50).map(|_| verify(&authenticator, &clock, &stranger, 1));
     assert!(
         futures::future::join_all(all)
             .await
             .iter()
             .all(|code| *code == "token_key_unknown")
     );
-    assert_eq!(publisher.asked(), 1);
-    later(&clock, TimeDelta::seconds(30));
+    assert_eq!(publisher.requests(), 1);
+    advance(&clock, TimeDelta::seconds(30));
     assert_eq!(
-        verdict(&judge, &clock, &stranger, 1).await,
+        verify(&authenticator, &clock, &stranger, 1).await,
         "token_key_unknown"
     );
-    assert_eq!(publisher.asked(), 2);
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    assert_eq!(publisher.requests(), 2);
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
 }
 
 #[tokio::test]
-async fn while_the_issuer_is_out_of_reach_old_keys_serve_and_without_any_nobody_is_judged() {
+async fn cached_keys_are_used_while_the_issuer_is_unreachable() {
     let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
-    let judge = publisher.start(&clock).await;
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "unavailable");
-    publisher.publish(&issuer);
-    later(&clock, TimeDelta::seconds(30));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    publisher.body.lock().unwrap().clear();
-    later(&clock, TimeDelta::hours(2));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    *publisher.body.lock().unwrap() = "x".repeat(300 << 10);
-    later(&clock, TimeDelta::hours(2));
+    let authenticator = publisher.start(&clock).await;
     assert_eq!(
-        verdict(&judge, &clock, &issuer, 0).await,
+        verify(&authenticator, &clock, &issuer, 0).await,
+        "unavailable"
+    );
+    publisher.publish(&issuer);
+    advance(&clock, TimeDelta::seconds(30));
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
+    publisher.body.lock().unwrap().clear();
+    advance(&clock, TimeDelta::hours(2));
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
+    *publisher.body.lock().unwrap() = "x".repeat(300 << 10);
+    advance(&clock, TimeDelta::hours(2));
+    assert_eq!(
+        verify(&authenticator, &clock, &issuer, 0).await,
         "valid",
-        "nonsense does not replace what is known"
+        "an invalid response does not replace known keys"
     );
 }
 
 #[tokio::test]
-async fn nobody_with_a_known_key_waits_while_old_keys_are_fetched_anew() {
+async fn tokens_with_known_keys_do_not_wait_for_a_refresh() {
     let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
     publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    later(&clock, TimeDelta::minutes(60));
+    let authenticator = publisher.start(&clock).await;
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
+    advance(&clock, TimeDelta::minutes(60));
     let silent = publisher.answering.clone().lock_owned().await;
-    let all = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
+    let all = (0..50).map(|_| verify(&authenticator, &clock, &issuer, 0));
     assert!(
         futures::future::join_all(all)
             .await
             .iter()
             .all(|code| *code == "valid")
     );
-    until("the keys are asked for", async || publisher.asked() == 2).await;
-    // A key that was replaced meanwhile is believed until the answer is here.
+    until("the keys are requested", async || publisher.requests() == 2).await;
+    // A key that was replaced meanwhile is trusted until the response arrives.
     publisher.publish(&Issuer::default());
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
     drop(silent);
-    until("they are here", async || {
-        verdict(&judge, &clock, &issuer, 0).await == "token_invalid"
+    until("the new keys have arrived", async || {
+        verify(&authenticator, &clock, &issuer, 0).await == "token_invalid"
     })
     .await;
-    assert_eq!(publisher.asked(), 2);
+    assert_eq!(publisher.requests(), 2);
 }
 
-/// As in a function that is frozen before the fetch that it began has ended.
+/// As in a function that was frozen before its fetch completed.
 #[tokio::test]
-async fn for_keys_that_should_have_come_long_ago_one_caller_waits_a_second_at_most() {
+async fn one_caller_waits_at_most_a_second_for_overdue_keys() {
     let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
     publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    later(&clock, TimeDelta::hours(2));
+    let authenticator = publisher.start(&clock).await;
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
+    advance(&clock, TimeDelta::hours(2));
     let silent = publisher.answering.clone().lock_owned().await;
-    let mut first = Box::pin(verdict(&judge, &clock, &issuer, 0));
-    while publisher.asked() < 2 {
+    let mut first = Box::pin(verify(&authenticator, &clock, &issuer, 0));
+    while publisher.requests() < 2 {
         assert!(futures::poll!(&mut first).is_pending());
         tokio::task::yield_now().await;
     }
-    let others = (0..50).map(|_| verdict(&judge, &clock, &issuer, 0));
+    let others = (0..50).map(|_| verify(&authenticator, &clock, &issuer, 0));
     assert!(
         futures::future::join_all(others)
             .await
@@ -223,7 +225,7 @@ async fn for_keys_that_should_have_come_long_ago_one_caller_waits_a_second_at_mo
     );
     assert!(
         futures::poll!(&mut first).is_pending(),
-        "the issuer has not answered yet"
+        "the issuer has not responded yet"
     );
     let waited = Instant::now();
     assert_eq!(first.await, "valid");
@@ -232,45 +234,51 @@ async fn for_keys_that_should_have_come_long_ago_one_caller_waits_a_second_at_mo
         "{:?}",
         waited.elapsed()
     );
-    // The next one gets the answer.
+    // The next caller gets the new keys.
     publisher.publish(&Issuer::default());
-    later(&clock, TimeDelta::seconds(30));
-    let second = verdict(&judge, &clock, &issuer, 0);
+    advance(&clock, TimeDelta::seconds(30));
+    let second = verify(&authenticator, &clock, &issuer, 0);
     drop(silent);
-    assert_eq!((second.await, publisher.asked()), ("token_invalid", 2));
+    assert_eq!((second.await, publisher.requests()), ("token_invalid", 2));
 }
 
 #[tokio::test]
-async fn keys_are_trusted_for_a_day_at_most_while_the_issuer_is_out_of_reach() {
+async fn cached_keys_expire_after_a_day_without_the_issuer() {
     let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
     publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    let authenticator = publisher.start(&clock).await;
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
     publisher.body.lock().unwrap().clear();
-    later(&clock, TimeDelta::hours(24) - TimeDelta::seconds(1));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
-    later(&clock, TimeDelta::seconds(1));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "unavailable");
+    advance(&clock, TimeDelta::hours(24) - TimeDelta::seconds(1));
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
+    advance(&clock, TimeDelta::seconds(1));
+    assert_eq!(
+        verify(&authenticator, &clock, &issuer, 0).await,
+        "unavailable"
+    );
     publisher.publish(&issuer);
-    later(&clock, TimeDelta::seconds(29));
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+    advance(&clock, TimeDelta::seconds(29));
+    assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
 }
 
 #[tokio::test]
-async fn keys_are_taken_from_where_they_are_said_to_be_and_nowhere_else() {
+async fn redirects_of_the_key_set_url_are_not_followed() {
     let (publisher, other) = (Publisher::default(), Publisher::default());
     let (clock, issuer) = (Fixed::at(at(NOW)), Issuer::default());
     other.publish(&issuer);
     other.start(&clock).await;
     publisher.publish(&issuer);
     *publisher.moved_to.lock().unwrap() = other.url.lock().unwrap().clone();
-    let judge = publisher.start(&clock).await;
-    assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "unavailable");
-    assert_eq!((publisher.asked(), other.asked()), (1, 0));
+    let authenticator = publisher.start(&clock).await;
+    assert_eq!(
+        verify(&authenticator, &clock, &issuer, 0).await,
+        "unavailable"
+    );
+    assert_eq!((publisher.requests(), other.requests()), (1, 0));
 }
 
 #[tokio::test]
-async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_and_until_the_next_call() {
+async fn a_withdrawn_key_is_trusted_for_an_hour_and_one_more_call() {
     for (idle, next) in [
         (TimeDelta::minutes(1), "valid"),
         (TimeDelta::minutes(61), "token_key_unknown"),
@@ -278,47 +286,50 @@ async fn a_key_that_the_issuer_withdrew_is_trusted_for_an_hour_and_until_the_nex
         let (publisher, clock, issuer) =
             (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
         publisher.publish(&issuer);
-        let judge = publisher.start(&clock).await;
-        assert_eq!(verdict(&judge, &clock, &issuer, 0).await, "valid");
+        let authenticator = publisher.start(&clock).await;
+        assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, "valid");
         *publisher.body.lock().unwrap() = r#"{"keys":[]}"#.to_owned();
-        later(&clock, TimeDelta::minutes(59));
+        advance(&clock, TimeDelta::minutes(59));
         assert_eq!(
-            (verdict(&judge, &clock, &issuer, 0).await, publisher.asked()),
+            (
+                verify(&authenticator, &clock, &issuer, 0).await,
+                publisher.requests()
+            ),
             ("valid", 1)
         );
-        later(&clock, idle);
-        // An hour old, it serves the one call that begins the fetch; two hours old, the call waits.
-        assert_eq!(verdict(&judge, &clock, &issuer, 0).await, next);
-        until("it is gone", async || {
-            verdict(&judge, &clock, &issuer, 0).await == "token_key_unknown"
+        advance(&clock, idle);
+        // After an hour the key serves the call that starts the fetch. After two the call waits.
+        assert_eq!(verify(&authenticator, &clock, &issuer, 0).await, next);
+        until("the key is gone", async || {
+            verify(&authenticator, &clock, &issuer, 0).await == "token_key_unknown"
         })
         .await;
-        assert_eq!(publisher.asked(), 2);
+        assert_eq!(publisher.requests(), 2);
     }
 }
 
 #[tokio::test]
-async fn a_token_that_was_verified_once_is_still_judged_by_the_time_and_by_the_keys_of_now() {
+async fn a_verified_token_is_checked_again_against_time_and_keys() {
     let (publisher, clock, issuer) = (Publisher::default(), Fixed::at(at(NOW)), Issuer::default());
     publisher.publish(&issuer);
-    let judge = publisher.start(&clock).await;
+    let authenticator = publisher.start(&clock).await;
     let mut claims = claims(user(1), "");
     claims["exp"] = json!((clock.now() + TimeDelta::hours(6)).timestamp());
     let token = issuer.sign(&claims);
-    let verdict = async || {
-        judge
+    let verify = async || {
+        authenticator
             .verify(&token)
             .await
             .map_or_else(|error| error.code(), |_| "valid")
     };
-    assert_eq!((verdict().await, verdict().await), ("valid", "valid"));
-    // Fetched anew, the same key; then another one under its id.
-    later(&clock, TimeDelta::minutes(121));
-    assert_eq!(verdict().await, "valid");
+    assert_eq!((verify().await, verify().await), ("valid", "valid"));
+    // First the same key is fetched again, then another key under its id.
+    advance(&clock, TimeDelta::minutes(121));
+    assert_eq!(verify().await, "valid");
     publisher.publish(&Issuer::default());
-    later(&clock, TimeDelta::minutes(121));
-    assert_eq!(verdict().await, "token_invalid");
+    advance(&clock, TimeDelta::minutes(121));
+    assert_eq!(verify().await, "token_invalid");
     publisher.publish(&issuer);
-    later(&clock, TimeDelta::minutes(121));
-    assert_eq!(verdict().await, "token_expired");
+    advance(&clock, TimeDelta::minutes(121));
+    assert_eq!(verify().await, "token_expired");
 }

@@ -1,4 +1,4 @@
-//! `GetRecentTrafficUsage`: buckets, zones, and what is in them.
+//! `GetRecentTrafficUsage`: boundaries, time zones and contents of buckets.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -14,7 +14,7 @@ async fn ask(world: &World, query: &str) -> (u16, Value) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_day_is_24_hours_oldest_first_zero_filled_with_the_current_one_last(pool: PgPool) {
+async fn a_day_is_24_zero_filled_hours_up_to_the_current_one(pool: PgPool) {
     let world = World::new(pool).await;
     let bodies = [
         report_of(1, 1, at("2026-03-09T10:59:00Z"), &[(user(1), 1_000, 1_000)]),
@@ -24,7 +24,7 @@ async fn a_day_is_24_hours_oldest_first_zero_filled_with_the_current_one_last(po
     world
         .sql("update telecom.node_client set traffic_factor = 2")
         .await;
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    world.assert_reports_accepted(&texts(&bodies)).await;
     world.settle().await;
 
     let (status, answer) = ask(&world, "range=day").await;
@@ -57,16 +57,16 @@ async fn a_day_is_24_hours_oldest_first_zero_filled_with_the_current_one_last(po
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_week_follows_the_days_of_the_named_zone(pool: PgPool) {
+async fn a_week_consists_of_days_in_the_requested_time_zone(pool: PgPool) {
     let world = World::new(pool).await;
-    // 22:30 UTC is the next day in Berlin already.
+    // 23:30 UTC is already the next day in Berlin.
     let bodies = [report_of(
         1,
         1,
         at("2026-03-09T23:30:00Z"),
         &[(user(1), 5, 0)],
     )];
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    world.assert_reports_accepted(&texts(&bodies)).await;
     world.settle().await;
     let uploads = |answer: &Value| -> Vec<i64> {
         answer["raw"]
@@ -100,7 +100,7 @@ async fn a_month_is_30_days(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_edges_of_buckets_are_right_at_hours_months_and_changes_of_clocks(pool: PgPool) {
+async fn bucket_boundaries_are_exact_at_hours_months_and_clock_changes(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let cases = [
         (
@@ -131,7 +131,7 @@ async fn the_edges_of_buckets_are_right_at_hours_months_and_changes_of_clocks(po
             "2027-01-01T00:00:00Z",
             "2027-01-02T00:00:00Z",
         ),
-        // The clocks go forward and back.
+        // Start and end of daylight saving time.
         (
             "2026-03-29T12:00:00Z",
             "range=week&time_zone=Europe/Berlin",
@@ -171,12 +171,12 @@ async fn the_edges_of_buckets_are_right_at_hours_months_and_changes_of_clocks(po
     }
 }
 
-/// An hour belongs to the day in which it begins, of 25 hours where the clocks go back, and in a
-/// zone whose days begin within an hour of UTC.
+/// An hour belongs to the day in which it begins. This includes a day of 25 hours, where the clocks
+/// go back, and a zone whose days do not begin on a full UTC hour.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_hour_is_in_one_day_of_whatever_length_and_zone(pool: PgPool) {
+async fn every_hour_is_in_exactly_one_day_in_any_time_zone(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
-    // 48 hours from before the long day in Berlin; hour h carries 2^h bytes, so that a sum tells
+    // 48 hours from before the long day in Berlin. Hour h has 2^h bytes, so that a sum identifies
     // its hours.
     let hours = "insert into telecom.user_package_usage
          select 'USER', '2026-10-24T10:00Z'::timestamptz + h * interval '1 hour', 1, null, null,
@@ -189,7 +189,7 @@ async fn every_hour_is_in_one_day_of_whatever_length_and_zone(pool: PgPool) {
     api.world.clock.set(now);
     let mut claims = claims(user(1), "");
     claims["exp"] = json!(now.timestamp() + 60);
-    // Whole hours from the first one on, of three days.
+    // Number of whole hours in each of three days, from the first hour on.
     for (zone, lengths) in [
         ("UTC", [14, 24, 10]),
         ("Europe/Berlin", [12, 25, 11]),

@@ -1,4 +1,4 @@
-//! Generated questions: what the documentation accepts of them, and what it refuses.
+//! Generated requests, with the parameters that the documentation refuses.
 
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use proptest::prelude::*;
@@ -9,15 +9,15 @@ use uuid::Uuid;
 
 use super::{Question, question};
 
-/// Ids that questions may name: those that are there, and others.
+/// Existing ids that requests may name, and time zones.
 pub struct Known {
     pub users: Vec<Uuid>,
     pub orders: Vec<Uuid>,
-    /// Time zones of which both the code and the database have heard.
+    /// Time zones that both the code and the database know.
     pub zones: Vec<String>,
 }
 
-/// Who asks: a user, an administrator, and one who may see secrets.
+/// A user, an administrator, or an administrator who may see secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
     User,
@@ -35,22 +35,22 @@ impl Caller {
     }
 }
 
-/// A question, who asks it, and when.
+/// A request with its caller and time.
 #[derive(Debug)]
-pub struct Asked {
+pub struct Call {
     pub caller: Caller,
     pub user: Uuid,
     pub now: DateTime<Utc>,
     pub question: Question,
 }
 
-/// A parameter on both transports; none: it is not given.
+/// A parameter on both transports; `None` and `Null` if it is not given.
 #[derive(Debug, Clone)]
 struct Given {
     http: Option<String>,
     grpc: Value,
     accepted: bool,
-    /// For the oracle: what it means, defaults filled in; empty: nothing.
+    /// Value for the oracle, with the default applied; empty if there is none.
     word: String,
 }
 
@@ -76,7 +76,7 @@ impl Given {
 }
 
 impl Question {
-    /// With a parameter that may be called otherwise over gRPC.
+    /// Adds a parameter, which may have another name over gRPC.
     fn given(mut self, name: &'static str, grpc_name: &'static str, given: &Given) -> Self {
         if let Some(text) = &given.http {
             let escaped: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
@@ -97,8 +97,8 @@ impl Question {
     }
 }
 
-/// A whole number, of which `least` to `most` are accepted. A `limit` of 0 is not asked for: over
-/// gRPC it is the default.
+/// An integer, of which `least` to `most` are accepted. A `limit` of 0 is not generated, since it
+/// means the default over gRPC.
 fn number(
     least: i64,
     most: i64,
@@ -124,14 +124,14 @@ fn offset(most: i64) -> impl Strategy<Value = Given> {
     number(0, most, "0", &[-1, most + 1, i64::MAX, i64::MIN])
 }
 
-/// The id of a server or a client: mostly one that is there.
+/// The id of a server or a client, mostly an existing one.
 fn id(there: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = Given> {
     let ids = prop_oneof![8 => there, 1 => select(vec![404, i32::MAX.into()]), 1 => select(vec![0,
         -1, i32::MIN.into()])];
     ids.prop_map(|id| Given::new(&id, id, id > 0))
 }
 
-/// One of `words`, `PREFIX_WORD` over gRPC, or none of them.
+/// One of `words` (`PREFIX_WORD` over gRPC), or an unknown word.
 fn word(prefix: &'static str, words: &'static [&'static str]) -> impl Strategy<Value = Given> {
     let known = select(words)
         .prop_map(move |word| Given::new(&word, format!("{prefix}{}", word.to_uppercase()), true));
@@ -145,7 +145,7 @@ fn word(prefix: &'static str, words: &'static [&'static str]) -> impl Strategy<V
         false))]
 }
 
-/// A UUID, in each way in which one is written, or none.
+/// A UUID in any of its textual forms, an invalid text, or nothing.
 fn uuid(known: &[Uuid]) -> impl Strategy<Value = Given> + use<> {
     let ids =
         prop_oneof![6 => select(known.to_vec()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
@@ -183,33 +183,38 @@ fn zone(known: &[String]) -> impl Strategy<Value = Given> + use<> {
     ]
 }
 
-/// A moment near the data: a second, an hour or a day, before and after changes of clocks.
-fn moment() -> impl Strategy<Value = DateTime<Utc>> {
+/// A full second, hour or day near the data, before and after changes of clocks.
+fn time_near_data() -> impl Strategy<Value = DateTime<Utc>> {
     let begin = at("2026-02-20T00:00:00Z");
     (0..50_i64 * 86_400, select(vec![1, 3_600, 86_400]))
         .prop_map(move |(seconds, step)| begin + TimeDelta::seconds(seconds - seconds % step))
 }
 
-/// A moment of a request: mostly near the data, at times at the ends of what can be named; written
-/// with any offset.
-fn time() -> impl Strategy<Value = Option<DateTime<FixedOffset>>> {
+/// A time in a request, with any UTC offset: mostly near the data, sometimes at the limits of the
+/// accepted range, or nothing.
+fn optional_time() -> impl Strategy<Value = Option<DateTime<FixedOffset>>> {
     let ends = select(vec![
         at("0001-01-01T00:00:00Z"),
         at("0001-01-01T00:00:01Z"),
         at("9999-12-31T23:59:59Z"),
     ]);
     let offset = (-56..=56_i32).prop_map(|quarters| FixedOffset::east_opt(quarters * 900).unwrap());
-    let near = (moment(), offset).prop_map(|(at, offset)| Some(at.with_timezone(&offset)));
+    let near = (time_near_data(), offset).prop_map(|(at, offset)| Some(at.with_timezone(&offset)));
     prop_oneof![2 => Just(None), 9 => near, 1 => ends.prop_map(|at| Some(at.fixed_offset()))]
 }
 
-/// A range from a moment on, mostly of some hours or days.
+/// A range that mostly spans some hours or days.
 fn range() -> impl Strategy<Value = [Option<DateTime<FixedOffset>>; 2]> {
     let length =
         prop_oneof![6 => 1..100 * 3_600_i64, 2 => 0..200 * 86_400_i64, 1 => -100_000..=0_i64];
     let named = at("0001-01-01T00:00:00Z")..=at("9999-12-31T23:59:59Z");
-    (time(), time(), length, prop::bool::weighted(0.7)).prop_map(
-        move |(start, end, seconds, by_length)| {
+    (
+        optional_time(),
+        optional_time(),
+        length,
+        prop::bool::weighted(0.7),
+    )
+        .prop_map(move |(start, end, seconds, by_length)| {
             let after = |start: DateTime<FixedOffset>| {
                 start.checked_add_signed(TimeDelta::seconds(seconds))
             };
@@ -218,12 +223,11 @@ fn range() -> impl Strategy<Value = [Option<DateTime<FixedOffset>>; 2]> {
                 .filter(|end| named.contains(&end.to_utc()));
             let end = if by_length { after } else { end };
             [start, end]
-        },
-    )
+        })
 }
 
 impl Question {
-    /// With its range, if it has one: `start` before `end`, and not more than 92 days.
+    /// Adds the range, if there is one. `start` must be before `end`, by 92 days at most.
     fn between(self, now: DateTime<Utc>) -> Self {
         let Some([start, end]) = self.range else {
             return self;
@@ -232,10 +236,8 @@ impl Question {
         let length = start.map_or(TimeDelta::hours(24), |start| until - start.to_utc());
         let named = start.is_some() || until >= at("0001-01-02T00:00:00Z");
         let accepted = named && length > TimeDelta::zero() && length <= TimeDelta::days(92);
-        let given = |moment: Option<DateTime<FixedOffset>>, accepted| match moment {
-            Some(moment) => {
-                Given::new(&moment.to_rfc3339(), moment.to_utc().to_rfc3339(), accepted)
-            }
+        let given = |time: Option<DateTime<FixedOffset>>, accepted| match time {
+            Some(time) => Given::new(&time.to_rfc3339(), time.to_utc().to_rfc3339(), accepted),
             None => Given {
                 accepted,
                 ..Given::nothing("")
@@ -243,16 +245,16 @@ impl Question {
         };
         let (from, to) = (given(start, accepted), given(end, true));
         let words = self.arguments[0].clone();
-        let asked = self.given("start", "start", &from).given("end", "end", &to);
-        let utc = |moment: Option<DateTime<FixedOffset>>| {
-            moment.map_or(String::new(), |at| at.to_utc().to_rfc3339())
+        let question = self.given("start", "start", &from).given("end", "end", &to);
+        let utc = |time: Option<DateTime<FixedOffset>>| {
+            time.map_or(String::new(), |at| at.to_utc().to_rfc3339())
         };
-        asked.with([&words, &utc(start), &utc(end)])
+        question.with_arguments([&words, &utc(start), &utc(end)])
     }
 }
 
-/// Any question of anybody at any time.
-pub fn asked(known: &Known) -> impl Strategy<Value = Asked> + use<> {
+/// A request of any caller at any time.
+pub fn calls(known: &Known) -> impl Strategy<Value = Call> + use<> {
     let caller = select(vec![
         Caller::User,
         Caller::Admin,
@@ -262,13 +264,13 @@ pub fn asked(known: &Known) -> impl Strategy<Value = Asked> + use<> {
     ]);
     let user =
         prop_oneof![9 => select(known.users.clone()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
-    let now = prop_oneof![1 => Just(at(NOW)), 2 => moment()];
+    let now = prop_oneof![1 => Just(at(NOW)), 2 => time_near_data()];
     let questions = (users_question(known), admins_question(known));
     (caller, user, now, questions, prop::bool::weighted(0.6)).prop_map(
         |(caller, user, now, (of_user, of_admin), admin)| {
             let question = if admin { of_admin } else { of_user };
             let question = question.between(now);
-            Asked {
+            Call {
                 caller,
                 user,
                 now,
@@ -298,7 +300,7 @@ fn users_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             )
             .given("range", "range", &range)
             .given("time_zone", "time_zone", &zone)
-            .with([&range.word, step, count, &zone.word])
+            .with_arguments([&range.word, step, count, &zone.word])
         });
     let history = range().prop_map(|range| {
         question(
@@ -308,7 +310,7 @@ fn users_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             json!({}),
             "history",
         )
-        .over(range)
+        .with_range(range)
     });
     let used = limit(100, "20").prop_map(|limit| {
         question(
@@ -319,7 +321,7 @@ fn users_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             "used",
         )
         .given("limit", "limit", &limit)
-        .with([&limit.word])
+        .with_arguments([&limit.word])
     });
     let nodes = (limit(1_000, "1000"), offset(1_000_000))
         .prop_map(|page| paged("/v1/nodes", "Telecom/ListNodes", "nodes", &page, ""));
@@ -336,7 +338,7 @@ fn paged(
     question(path, "", method, json!({}), oracle)
         .given("limit", "limit", limit)
         .given("offset", "offset", offset)
-        .with([&limit.word, &offset.word, wanted])
+        .with_arguments([&limit.word, &offset.word, wanted])
 }
 
 const SERVER_STATUS: [&str; 3] = ["online", "offline", "maintenance"];
@@ -375,7 +377,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             "availability",
             &id,
         )
-        .over(range)
+        .with_range(range)
     });
     let counts = Just(()).prop_map(|()| {
         let method = "PackageQueueManage/CountQueuedPackages";
@@ -392,12 +394,15 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
 }
 
 fn by_id(path: &str, method: &'static str, oracle: &'static str, id: &Given) -> Question {
-    let mut asked = question(path, "", method, json!({ "id": id.grpc }), oracle).with([&id.word]);
-    asked.faults.extend((!id.accepted).then_some(("id", "id")));
-    asked
+    let mut question =
+        question(path, "", method, json!({ "id": id.grpc }), oracle).with_arguments([&id.word]);
+    question
+        .faults
+        .extend((!id.accepted).then_some(("id", "id")));
+    question
 }
 
-/// One server or one client, with its secrets or without.
+/// One server or one client, with or without its secrets.
 fn shown() -> impl Strategy<Value = Question> {
     let server = id(1..=20).prop_map(|id| {
         by_id(
@@ -419,23 +424,26 @@ fn shown() -> impl Strategy<Value = Question> {
         Just(Given::nothing("false")),
         any::<bool>().prop_map(|reveal| Given::new(&reveal, reveal, true))
     ];
-    (prop_oneof![server, client], flag).prop_map(|(asked, reveal)| {
-        let id = asked.arguments[0].clone();
+    (prop_oneof![server, client], flag).prop_map(|(question, reveal)| {
+        let id = question.arguments[0].clone();
         let secrets = reveal.word == "true";
-        let asked = asked
+        let question = question
             .given("reveal_secrets", "reveal_secrets", &reveal)
-            .with([&id, &reveal.word]);
-        Question { secrets, ..asked }
+            .with_arguments([&id, &reveal.word]);
+        Question {
+            secrets,
+            ..question
+        }
     })
 }
 
-/// Items by any filters together.
+/// Queued packages with any combination of filters.
 fn packages(known: &Known) -> impl Strategy<Value = Question> + use<> {
     let optional =
         |given: BoxedStrategy<Given>| prop_oneof![3 => Just(Given::nothing("")), 2 => given];
     let package =
         number(1, i64::MAX, "", &[0, -1, i64::MIN]).prop_map(|given| match given.grpc.as_i64() {
-            // Twelve there are.
+            // There are twelve packages.
             Some(id @ 13..=31) => Given::new(&(id % 12 + 1), id % 12 + 1, true),
             _ => given,
         });
@@ -457,18 +465,18 @@ fn packages(known: &Known) -> impl Strategy<Value = Question> + use<> {
                 .iter()
                 .map(|(name, given)| (name.to_string(), json!(given.word)))
                 .collect();
-            let asked = paged(
+            let question = paged(
                 "/v1/admin/package-queue",
                 "PackageQueueManage/ListQueuedPackages",
                 "packages",
                 &page,
                 "",
             );
-            let [limit, offset, ..] = asked.arguments.clone();
-            let asked = asked.with([&limit, &offset, "", &wanted.to_string()]);
-            filters
-                .iter()
-                .fold(asked, |asked, (name, given)| asked.given(name, name, given))
+            let [limit, offset, ..] = question.arguments.clone();
+            let question = question.with_arguments([&limit, &offset, "", &wanted.to_string()]);
+            filters.iter().fold(question, |question, (name, given)| {
+                question.given(name, name, given)
+            })
         },
     )
 }

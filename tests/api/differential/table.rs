@@ -1,15 +1,14 @@
-//! The same as CSV: the columns that the document names, and the oracle's rows.
+//! Compares CSV responses with the documented columns and the oracle's rows.
 
 use serde_json::{Map, Value, json};
 use telecom_tests::api::{Api, event};
 
-use super::generated::Asked;
+use super::generated::Call;
 use super::{plain, plain_text};
 
-/// Asks for a list or a series as CSV, and compares it with the answer that is expected, cell by
-/// cell.
-pub async fn compare(api: &Api, token: &str, asked: &Asked, expected: &Value) {
-    let question = &asked.question;
+/// Requests a list or a series as CSV and compares each cell with the expected response.
+pub async fn compare(api: &Api, token: &str, call: &Call, expected: &Value) {
+    let question = &call.question;
     let Some(expected) = rows(question.oracle, expected) else {
         return;
     };
@@ -28,29 +27,29 @@ pub async fn compare(api: &Api, token: &str, asked: &Asked, expected: &Value) {
             .to_str()
             .unwrap()
             .starts_with("text/csv"),
-        "{body}, {asked:#?}"
+        "{body}, {call:#?}"
     );
     let mut reader = csv::Reader::from_reader(body.as_bytes());
     let header = reader.headers().unwrap().clone();
     assert_eq!(
         header.iter().collect::<Vec<_>>().join(","),
         columns(&question.path),
-        "{asked:#?}"
+        "{call:#?}"
     );
     let found: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
-    assert_eq!(found.len(), expected.len(), "rows, {asked:#?}");
+    assert_eq!(found.len(), expected.len(), "rows, {call:#?}");
     for (cells, row) in found.iter().zip(&expected) {
         for (column, cell) in header.iter().zip(cells) {
             assert!(
-                says(cell, &row[column]),
-                "{column}: {cell:?} is not {}, {asked:#?}",
+                represents(cell, &row[column]),
+                "{column}: {cell:?} is not {}, {call:#?}",
                 row[column]
             );
         }
     }
 }
 
-/// The rows of an answer; none: it has no such form.
+/// The rows of a response; `None` if the operation has no CSV form.
 fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
     let list = |key: &str| answer[key].as_array().cloned().unwrap_or_default();
     match oracle {
@@ -88,7 +87,7 @@ fn series(series: &Value) -> Value {
     Value::Object(fields)
 }
 
-/// The columns that the committed document names for a path.
+/// The columns that the committed document lists for a path.
 fn columns(path: &str) -> String {
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
@@ -102,9 +101,9 @@ fn columns(path: &str) -> String {
         .to_owned()
 }
 
-/// Whether a cell says a value: nothing for none, whole numbers and moments however they are
-/// written, an apostrophe before what a spreadsheet would compute.
-fn says(cell: &str, value: &Value) -> bool {
+/// Whether a cell represents a value. Null is an empty cell, integers and times may be written in
+/// any form, and an apostrophe precedes what a spreadsheet would evaluate.
+fn represents(cell: &str, value: &Value) -> bool {
     match value {
         Value::Null => cell.is_empty(),
         Value::String(text) => {

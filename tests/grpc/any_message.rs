@@ -1,5 +1,4 @@
-//! Whatever a message says, a server over a real database answers it, or says by a documented code
-//! what is wrong.
+//! A server over a real database answers any message, or refuses it with a documented code.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +21,7 @@ const DOCUMENTATION: &str = include_str!("../../docs/API.md");
 const CALLS_EACH: usize = 120;
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on(pool: PgPool) {
+async fn every_message_gets_a_documented_status_code(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     sqlx::raw_sql(&format!("select setseed(0.5); {DATA}"))
         .execute(&world.pool)
@@ -41,7 +40,7 @@ async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on
                 .metadata_mut()
                 .insert("authorization", format!("Bearer {token}").parse().unwrap());
             let outcome = call_raw(&channel, operation.method, request).await;
-            let code = judge(&outcome)
+            let code = documented_code(&outcome)
                 .unwrap_or_else(|fault| panic!("{fault}: {} {message:?}", operation.method));
             *codes.entry(code.into()).or_default() += 1;
         }
@@ -58,8 +57,8 @@ async fn any_message_is_answered_or_refused_as_documented_and_the_server_goes_on
     }
 }
 
-/// The code of an outcome that is documented; of one that is not, what it was.
-fn judge(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
+/// The code of a documented outcome, or a description of an undocumented one.
+fn documented_code(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
     let Err(status) = outcome else {
         return Ok(Code::Ok);
     };
@@ -83,7 +82,7 @@ fn judge(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
         .ok_or_else(|| format!("{name} {reason:?} is not documented"))
 }
 
-/// Messages of a kind, some of their fields set to anything that the field can hold.
+/// Messages of a type, with some fields set to any value that the field can hold.
 fn message(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
     let empty = Just(DynamicMessage::new(descriptor.clone())).boxed();
     descriptor.fields().fold(empty, |messages, field| {
@@ -106,7 +105,7 @@ fn value(field: &FieldDescriptor) -> BoxedStrategy<Value> {
         Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Kind::String => text().prop_map(Value::String).boxed(),
         Kind::Message(inner) => message(&inner).prop_map(Value::Message).boxed(),
-        other => panic!("no request has had a field like {other:?} yet"),
+        other => panic!("no generator for fields of type {other:?}"),
     }
 }
 
@@ -114,7 +113,7 @@ fn clamped(number: i64) -> i32 {
     i32::try_from(number.clamp(i32::MIN.into(), i32::MAX.into())).unwrap()
 }
 
-/// Small numbers, moments of this year in seconds, and the ends of what fits.
+/// Small numbers, timestamps of this year in seconds, and extreme values.
 fn number() -> impl Strategy<Value = i64> {
     let ends = select(vec![
         i64::MIN,

@@ -1,5 +1,4 @@
-//! The binary in the file system of its image, as another user and with nothing else: no shell, no
-//! writable file.
+//! The binary in the file system of its image, as another user, without a shell or a writable file.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -15,10 +14,10 @@ use tempfile::TempDir;
 
 use super::drain::{Process, binary, configured};
 
-/// The image's user.
+/// User id of the image.
 const NONROOT: u32 = 65_532;
 
-/// The image's file system, laid out by the script that the Dockerfile uses.
+/// The file system of the image, created by the script that the Dockerfile uses.
 fn image() -> TempDir {
     let root = tempfile::tempdir().unwrap();
     std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -36,8 +35,8 @@ fn image() -> TempDir {
     root
 }
 
-/// The image's binary in its file system: as root as the image's user, otherwise as this one in a
-/// namespace of its own.
+/// Runs the image's binary in its file system: as the image's user if this process is root,
+/// otherwise as this user in a namespace of its own.
 fn in_image(root: &Path) -> Command {
     let mut command;
     if getuid().is_root() {
@@ -58,7 +57,7 @@ fn in_image(root: &Path) -> Command {
     command
 }
 
-/// Every file below, with its size and times.
+/// Every file below `root` with its size, modification and change time.
 fn files(root: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -75,7 +74,7 @@ fn files(root: &Path) -> Vec<(PathBuf, u64, i64, i64)> {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn in_its_image_it_serves_says_so_writes_nothing_and_ends_when_told(pool: PgPool) {
+async fn the_server_runs_in_its_image_without_writing_files(pool: PgPool) {
     let (world, issuer, root) = (World::new(pool).await, Issuer::default(), image());
     let before = files(root.path());
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
@@ -85,10 +84,10 @@ async fn in_its_image_it_serves_says_so_writes_nothing_and_ends_when_told(pool: 
         .port();
     let command = || configured(in_image(root.path()), port, &world.pool, &issuer);
     let health = || command().arg("health").output().unwrap();
-    assert_eq!(health().status.code(), Some(1), "nobody serves yet");
+    assert_eq!(health().status.code(), Some(1), "no server runs yet");
 
     let mut server = Process(command().stdout(Stdio::null()).spawn().unwrap());
-    until("the image's own check says that it serves", async || {
+    until("the image's health check succeeds", async || {
         health().status.code() == Some(0)
     })
     .await;
@@ -105,7 +104,7 @@ async fn in_its_image_it_serves_says_so_writes_nothing_and_ends_when_told(pool: 
         }
     );
 
-    let told = Instant::now();
+    let began = Instant::now();
     kill_process(id, Signal::TERM).unwrap();
     until("the server has ended", async || {
         server.0.try_wait().unwrap().is_some()
@@ -113,14 +112,14 @@ async fn in_its_image_it_serves_says_so_writes_nothing_and_ends_when_told(pool: 
     .await;
     assert_eq!(server.0.wait().unwrap().code(), Some(0));
     assert!(
-        told.elapsed() < Duration::from_secs(15),
-        "a stop takes the drain of 2 s and the calls under way"
+        began.elapsed() < Duration::from_secs(15),
+        "shutdown takes the drain of 2 s and the remaining calls"
     );
     assert_eq!(files(root.path()), before);
 }
 
 #[test]
-fn the_image_holds_the_binary_its_libraries_and_nothing_that_could_be_run_or_written() {
+fn the_image_has_no_other_program_and_no_writable_file() {
     let root = image();
     let all = files(root.path());
     let named = |name: &str| all.iter().any(|(path, ..)| path.ends_with(name));
@@ -138,14 +137,14 @@ fn the_image_holds_the_binary_its_libraries_and_nothing_that_could_be_run_or_wri
         assert_eq!(
             data.mode() & 0o022,
             0,
-            "{} could be written by others",
+            "{} is writable by others",
             path.display()
         );
-        assert_eq!(*modified, 0, "{} has a time of its own", path.display());
+        assert_eq!(*modified, 0, "{} has a modification time", path.display());
         let program = data.is_file() && data.mode() & 0o111 != 0;
         assert!(
             !program || name == "telecom-grpc" || name.contains(".so"),
-            "{} could be run",
+            "{} is executable",
             path.display()
         );
     }

@@ -1,4 +1,5 @@
-//! The binary, told to stop while it is busy: whoever goes when told so sees no call fail.
+//! A busy server that receives SIGTERM. Clients that leave when its health check fails see no call
+//! fail.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 const CLIENTS: usize = 8;
 
-/// A server in a process of its own, killed when this is dropped.
+/// A server process, killed on drop.
 pub(super) struct Process(pub(super) Child);
 
 impl Drop for Process {
@@ -52,7 +53,7 @@ pub(super) fn binary() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debug/telecom-grpc")
 }
 
-/// With the variables of the documentation and no other.
+/// Sets the documented variables and no others.
 pub(super) fn configured(
     mut command: Command,
     port: u16,
@@ -94,9 +95,9 @@ async fn is_serving(channel: Channel) -> bool {
     answer.is_ok_and(|answer| answer.into_inner().status == 1)
 }
 
-/// Calls again and again, and asks between calls how the server is, as a load balancer does;
-/// answers how many were answered.
-async fn call_until_told(channel: Channel, token: String) -> usize {
+/// Calls the server until its health check, which a load balancer would use, fails. Returns the
+/// number of calls, all of which succeeded.
+async fn call_while_serving(channel: Channel, token: String) -> usize {
     let mut answered = 0;
     while is_serving(channel.clone()).await {
         let mut request = Request::new(v1::ListNodeServersRequest::default());
@@ -113,14 +114,14 @@ async fn call_until_told(channel: Channel, token: String) -> usize {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_busy_server_that_gets_sigterm_ends_and_no_call_fails(pool: PgPool) {
+async fn a_busy_server_stops_on_sigterm_without_failed_calls(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let (mut process, endpoint) = Process::start(&world.pool, &issuer);
     let mut claims = claims(uuid::Uuid::from_u128(1), "telecom:admin");
     claims["exp"] = json!(System.now().timestamp() + 600);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
-        clients.push(tokio::spawn(call_until_told(
+        clients.push(tokio::spawn(call_while_serving(
             connect(&endpoint).await,
             issuer.sign(&claims),
         )));
@@ -131,7 +132,7 @@ async fn a_busy_server_that_gets_sigterm_ends_and_no_call_fails(pool: PgPool) {
     for client in clients {
         assert!(
             client.await.unwrap() > 0,
-            "each client was answered, and never refused"
+            "every client was served, and never refused"
         );
     }
     until("the server has ended", async || {

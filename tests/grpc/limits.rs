@@ -1,4 +1,4 @@
-//! What one client may hold of the gRPC server: watches, connections, streams.
+//! Limits on what one client may hold of the gRPC server: watches, connections, streams.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tonic::{Code, Status, Streaming};
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-/// What an HTTP/2 client sends first, with settings of its own: none.
+/// The first bytes of an HTTP/2 client, with an empty settings frame.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
 async fn serve(config: GrpcConfig) -> GrpcServer {
@@ -41,11 +41,11 @@ async fn is_served(server: &GrpcServer) -> bool {
         .is_ok()
 }
 
-/// Waits until the server closes a connection; answers how long that took.
+/// Waits until the server closes a connection. Returns the time that took.
 async fn closed(mut stream: TcpStream) -> Duration {
     let began = Instant::now();
     let mut rest = Vec::new();
-    // Closed in good order or not.
+    // A reset of the connection is accepted as well.
     let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest))
         .await
         .unwrap();
@@ -53,7 +53,7 @@ async fn closed(mut stream: TcpStream) -> Duration {
 }
 
 #[tokio::test]
-async fn an_open_watch_does_not_hold_a_stop() {
+async fn an_open_watch_does_not_delay_a_shutdown() {
     let mut server = serve(config()).await;
     let channel = server.connect().await;
     let mut changes = watch(&channel).await.unwrap();
@@ -71,7 +71,7 @@ async fn an_open_watch_does_not_hold_a_stop() {
 }
 
 #[tokio::test]
-async fn watches_are_bounded_and_a_closed_one_makes_room() {
+async fn the_number_of_open_watches_is_limited() {
     let server = serve(config()).await;
     let channel = server.connect().await;
     let mut open = Vec::new();
@@ -87,7 +87,7 @@ async fn watches_are_bounded_and_a_closed_one_makes_room() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded_and_a_closed_one_makes_room() {
+async fn the_number_of_open_connections_is_limited() {
     let server = serve(GrpcConfig {
         max_connections: 2,
         ..config()
@@ -103,7 +103,7 @@ async fn connections_are_bounded_and_a_closed_one_makes_room() {
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_is_closed() {
+async fn an_idle_connection_is_closed_after_a_timeout() {
     let server = serve(GrpcConfig {
         idle: Duration::from_millis(300),
         ..config()
@@ -117,7 +117,7 @@ async fn a_connection_that_says_nothing_is_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_carries_128_calls_at_once() {
+async fn a_connection_allows_128_concurrent_calls() {
     let server = serve(config()).await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();

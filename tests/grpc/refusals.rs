@@ -1,5 +1,4 @@
-//! What cannot be read is the caller's fault over gRPC as well: with a code, a reason, and one line
-//! in the log.
+//! Unreadable gRPC input is the caller's error, with a code, a reason and one line in the log.
 
 use std::sync::OnceLock;
 
@@ -48,16 +47,16 @@ fn of_admin(issuer: &Issuer, message: Vec<u8>) -> Request<Vec<u8>> {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPool) {
+async fn transport_errors_have_a_code_a_reason_and_one_log_line(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let channel = server.connect().await;
     let log = Log::begin();
-    // Field 1 as a varint without an end; field 2, a string, that is not UTF-8; one that is longer
-    // than the message; a group that nobody closes; field 0.
+    // Field 1 as an unterminated varint; field 2, a string, that is not UTF-8; a string longer than
+    // the message; an unclosed group; field 0.
     for (what, method, message, code, expected) in [
         (
-            "no end",
+            "unterminated",
             TRAFFIC,
             vec![0x08, 0xff],
             Code::InvalidArgument,
@@ -71,14 +70,14 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
             "malformed_message",
         ),
         (
-            "cut off",
+            "truncated",
             PACKAGES,
             vec![0x0a, 0x24, b'x'],
             Code::InvalidArgument,
             "malformed_message",
         ),
         (
-            "open group",
+            "unclosed group",
             TRAFFIC,
             vec![0x0b],
             Code::InvalidArgument,
@@ -92,7 +91,7 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
             "malformed_message",
         ),
         (
-            "another type",
+            "wrong wire type",
             TRAFFIC,
             vec![0x0a, 0x00],
             Code::InvalidArgument,
@@ -120,7 +119,7 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
             "unimplemented",
         ),
         (
-            "not even text",
+            "health check, not UTF-8",
             "grpc.health.v1.Health/Check",
             vec![0x0a, 0x01, 0xff],
             Code::InvalidArgument,
@@ -152,7 +151,7 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
         (status.code(), reason(&status).as_str()),
         (Code::Unimplemented, "unimplemented")
     );
-    // The channel is as good as before.
+    // The channel still works.
     assert!(
         call_raw(&channel, PACKAGES, of_admin(&issuer, vec![]))
             .await
@@ -160,9 +159,9 @@ async fn what_the_transport_refuses_has_a_code_a_reason_and_one_line(pool: PgPoo
     );
 }
 
-/// Frames that no client library would send: a flag, a length of four bytes, a message.
+/// Frames that no client library sends. A frame is a flag, a length of four bytes and a message.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
+async fn a_malformed_frame_is_a_client_error(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let channel = server.connect().await;
@@ -198,21 +197,21 @@ async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
             "malformed_message",
         ),
         (
-            "packed, no word how",
+            "compressed without an encoding",
             "identity",
             packed.clone(),
             Code::InvalidArgument,
             "malformed_message",
         ),
         (
-            "no gzip",
+            "invalid gzip",
             "gzip",
             packed,
             Code::InvalidArgument,
             "malformed_message",
         ),
         (
-            "a great length",
+            "excessive length",
             "identity",
             vec![0, 0xff, 0xff, 0xff, 0xff],
             Code::ResourceExhausted,
@@ -232,7 +231,7 @@ async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
             "{what}"
         );
     }
-    // What is small on its way and large when unpacked.
+    // A message that is small while compressed and too large when decompressed.
     let mut client =
         tonic::client::Grpc::new(channel.clone()).send_compressed(CompressionEncoding::Gzip);
     client.ready().await.unwrap();
@@ -248,7 +247,7 @@ async fn a_frame_that_is_none_is_the_clients_fault(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn junk_in_grpc_web_text_is_the_clients_fault(pool: PgPool) {
+async fn malformed_grpc_web_text_is_a_client_error(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let web = Some(CorsConfig {
         allowed_origins: vec![],
@@ -278,7 +277,7 @@ async fn junk_in_grpc_web_text_is_the_clients_fault(pool: PgPool) {
     }
 }
 
-/// Sends what a body holds, whatever it is, and answers what is said to it.
+/// Sends arbitrary frames and returns the status.
 async fn send_frames(
     channel: &Channel,
     issuer: &Issuer,
@@ -297,7 +296,7 @@ async fn send_frames(
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_answer_that_is_too_large_is_refused_before_it_is_sent(pool: PgPool) {
+async fn a_response_over_the_size_limit_is_not_sent(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     world
         .sql("update telecom.node_client set location = repeat('y', 5000000)")
@@ -325,7 +324,7 @@ async fn an_answer_that_is_too_large_is_refused_before_it_is_sent(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
+async fn every_call_logs_one_line_with_its_request_id(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let channel = server.connect().await;
@@ -396,7 +395,7 @@ async fn every_call_is_one_line_by_which_it_can_be_found(pool: PgPool) {
     assert!(line["cause"].is_string(), "{line}");
 }
 
-/// A server whose database is out of reach, so that whatever is accepted ends as UNAVAILABLE.
+/// A server whose database is unreachable, so that every accepted call ends as UNAVAILABLE.
 fn server() -> (&'static Runtime, &'static Channel, &'static Issuer) {
     static SERVER: OnceLock<(Runtime, Channel, Issuer, GrpcServer)> = OnceLock::new();
     let (runtime, channel, issuer, _) = SERVER.get_or_init(|| {
@@ -416,24 +415,25 @@ fn server() -> (&'static Runtime, &'static Channel, &'static Issuer) {
     (runtime, channel, issuer)
 }
 
+/// Fails if an outcome is an error of the server.
 fn check(outcome: Result<Vec<u8>, Status>) -> Result<(), TestCaseError> {
-    const CALLERS: [Code; 7] = [
+    const EXPECTED: [Code; 7] = [
         Code::InvalidArgument,
         Code::Unauthenticated,
         Code::Unavailable,
         Code::Unimplemented,
         Code::ResourceExhausted,
-        // By a made-up `grpc-timeout`.
+        // Caused by a random `grpc-timeout`.
         Code::DeadlineExceeded,
         Code::Cancelled,
     ];
     if let Err(status) = outcome {
-        prop_assert!(CALLERS.contains(&status.code()), "{:?}", status);
+        prop_assert!(EXPECTED.contains(&status.code()), "{:?}", status);
     }
     Ok(())
 }
 
-/// Bytes that are hardly a message, and fields that may be ones of a message.
+/// Random bytes, and random fields that a message may have.
 fn message() -> impl Strategy<Value = Vec<u8>> {
     let field = (0_u8..8, any::<u64>()).prop_map(|(field, value)| {
         let mut bytes = vec![field << 3];
@@ -468,14 +468,14 @@ proptest! {
         ..ProptestConfig::default() })]
 
     #[test]
-    fn no_message_is_a_fault_of_ours(operation in 0..OPERATIONS.len(), message in message()) {
+    fn no_message_causes_an_internal_error(operation in 0..OPERATIONS.len(), message in message()) {
         let (runtime, channel, issuer) = server();
         check(runtime.block_on(call_raw(channel, OPERATIONS[operation].method, of_admin(issuer,
             message))))?;
     }
 
     #[test]
-    fn no_metadata_is_a_fault_of_ours(
+    fn no_metadata_causes_an_internal_error(
         name in prop_oneof![
             Just("authorization"), Just("grpc-timeout"), Just("grpc-encoding"),
                 Just("grpc-accept-encoding"),

@@ -1,4 +1,4 @@
-//! The gRPC server itself: what it is asked besides calls, its limits, how it is stopped.
+//! The gRPC server itself: reflection, deadlines, limits, compression, shutdown and gRPC-Web.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,7 +32,7 @@ async fn serve(pool: PgPool, config: GrpcConfig) -> (World, Issuer, GrpcServer) 
     (world, issuer, server)
 }
 
-/// While it lives, nobody can read node servers.
+/// Blocks reads of node servers until the transaction is dropped.
 async fn lock_servers(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut tx = pool.begin().await.unwrap();
     sqlx::query("lock table telecom.node_server in access exclusive mode")
@@ -42,7 +42,7 @@ async fn lock_servers(pool: &PgPool) -> Transaction<'static, Postgres> {
     tx
 }
 
-/// How many calls stand in the database before the lock.
+/// Number of calls that wait for a lock in the database.
 async fn waiting(pool: &PgPool) -> i64 {
     sqlx::query_scalar(
         "select count(*) from pg_stat_activity where datname = current_database() \
@@ -53,7 +53,7 @@ async fn waiting(pool: &PgPool) -> i64 {
     .unwrap()
 }
 
-fn asking(token: &str) -> Request<v1::ListNodeServersRequest> {
+fn list_request(token: &str) -> Request<v1::ListNodeServersRequest> {
     let mut request = Request::new(v1::ListNodeServersRequest::default());
     request
         .metadata_mut()
@@ -63,7 +63,7 @@ fn asking(token: &str) -> Request<v1::ListNodeServersRequest> {
 
 async fn list(channel: Channel, token: String) -> Result<i64, Status> {
     Ok(NodeServerManageClient::new(channel)
-        .list_node_servers(asking(&token))
+        .list_node_servers(list_request(&token))
         .await?
         .into_inner()
         .total)
@@ -82,7 +82,7 @@ async fn status_of(channel: &Channel, service: &str) -> i32 {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_standard_client_that_knows_nothing_finds_and_calls_all_there_is(pool: PgPool) {
+async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool) {
     let (_world, issuer, server) = serve(pool, config()).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let messages = OPERATIONS.map(|operation| {
@@ -158,10 +158,10 @@ async fn reflection_can_be_switched_off(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
+async fn the_query_is_cancelled_when_the_client_deadline_passes(pool: PgPool) {
     let (world, issuer, server) = serve(pool, config()).await;
     let lock = lock_servers(&world.pool).await;
-    let mut request = asking(&issuer.admin());
+    let mut request = list_request(&issuer.admin());
     request.set_timeout(Duration::from_millis(300));
     let status = NodeServerManageClient::new(server.connect().await)
         .list_node_servers(request)
@@ -172,7 +172,7 @@ async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
         waiting(&world.pool).await == 0
     })
     .await;
-    // And one that is a single statement.
+    // The same for an operation of a single statement.
     let mut request = Request::new(v1::ShowNodeServerRequest {
         id: 1,
         reveal_secrets: false,
@@ -187,7 +187,7 @@ async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
-    until("the statement is ended", async || {
+    until("the statement is cancelled", async || {
         waiting(&world.pool).await == 0
     })
     .await;
@@ -199,7 +199,7 @@ async fn when_the_clients_deadline_passes_the_query_is_cancelled(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_call_without_a_deadline_ends_by_the_servers(pool: PgPool) {
+async fn a_call_without_a_deadline_ends_at_the_server_timeout(pool: PgPool) {
     let limits = GrpcConfig {
         call_timeout: Duration::from_millis(200),
         ..config()
@@ -219,7 +219,7 @@ async fn a_call_without_a_deadline_ends_by_the_servers(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn more_calls_than_allowed_are_told_to_come_again(pool: PgPool) {
+async fn calls_over_the_limit_are_refused_with_a_retry_hint(pool: PgPool) {
     let (world, issuer, server) = serve(
         pool,
         GrpcConfig {
@@ -229,7 +229,7 @@ async fn more_calls_than_allowed_are_told_to_come_again(pool: PgPool) {
     )
     .await;
     let lock = lock_servers(&world.pool).await;
-    // A connection has a limit of its own: these are two.
+    // The limit of a connection is another one, so the calls use two connections.
     let first = tokio::spawn(list(server.connect().await, issuer.admin()));
     until("the first call waits", async || {
         waiting(&world.pool).await == 1
@@ -249,7 +249,7 @@ async fn more_calls_than_allowed_are_told_to_come_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_change_that_nobody_waits_for_any_more_is_given_up_in_the_database(pool: PgPool) {
+async fn an_abandoned_change_is_cancelled_in_the_database(pool: PgPool) {
     let (world, issuer, server) = serve(pool, config()).await;
     let lock = lock_servers(&world.pool).await;
     let change = v1::SetNodeServerMaintenanceRequest {
@@ -286,20 +286,20 @@ async fn a_change_that_nobody_waits_for_any_more_is_given_up_in_the_database(poo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn answers_are_compressed_for_those_who_take_it(pool: PgPool) {
+async fn responses_are_compressed_if_the_client_accepts_gzip(pool: PgPool) {
     let (_world, issuer, server) = serve(pool, config()).await;
     let channel = server.connect().await;
     let mut zipped = NodeServerManageClient::new(channel.clone())
         .send_compressed(Gzip)
         .accept_compressed(Gzip);
     let answer = zipped
-        .list_node_servers(asking(&issuer.admin()))
+        .list_node_servers(list_request(&issuer.admin()))
         .await
         .unwrap();
     assert_eq!(answer.metadata().get("grpc-encoding").unwrap(), "gzip");
     let mut plain = NodeServerManageClient::new(channel);
     let other = plain
-        .list_node_servers(asking(&issuer.admin()))
+        .list_node_servers(list_request(&issuer.admin()))
         .await
         .unwrap();
     assert!(other.metadata().get("grpc-encoding").is_none());
@@ -307,7 +307,7 @@ async fn answers_are_compressed_for_those_who_take_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_that_is_stopped_says_so_and_lets_every_call_end(pool: PgPool) {
+async fn a_stopping_server_reports_it_and_completes_its_calls(pool: PgPool) {
     let (world, issuer, mut server) = serve(
         pool,
         GrpcConfig {
@@ -325,11 +325,11 @@ async fn a_server_that_is_stopped_says_so_and_lets_every_call_end(pool: PgPool) 
     })
     .await;
     server.stop();
-    until("health says not serving", async || {
+    until("the health check reports not serving", async || {
         status_of(&channel, "").await == 2
     })
     .await;
-    // While it drains, calls are still answered, on old connections and on new ones.
+    // While the server drains, calls succeed on old and new connections.
     for channel in [channel.clone(), server.connect().await] {
         let mut client = TelecomClient::new(channel);
         let mut request = Request::new(v1::GetRecentTrafficUsageRequest {
@@ -358,7 +358,7 @@ async fn a_server_that_is_stopped_says_so_and_lets_every_call_end(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_page_in_a_browser_may_call_if_its_origin_is_allowed(pool: PgPool) {
+async fn grpc_web_calls_are_allowed_from_configured_origins(pool: PgPool) {
     let cors = CorsConfig {
         allowed_origins: vec!["https://app.test".parse().unwrap()],
     };
@@ -431,6 +431,6 @@ async fn a_page_in_a_browser_may_call_if_its_origin_is_allowed(pool: PgPool) {
         text.contains("s1") && text.contains("grpc-status:0"),
         "{text}"
     );
-    // The same server still speaks plain gRPC.
+    // The same server still serves plain gRPC.
     assert!(list(server.connect().await, issuer.admin()).await.is_ok());
 }

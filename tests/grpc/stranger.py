@@ -1,7 +1,7 @@
-"""A gRPC client that knows nothing of the project: it asks the server what there is, and calls all of it.
+"""A generic gRPC client: it finds the server's methods by reflection and calls all of them.
 
-Usage: stranger.py ADDRESS TOKEN QUESTIONS, the last a JSON object: method name -> message. Prints a JSON object:
-`services`, `health`, and `answers` by method.
+Usage: stranger.py ADDRESS TOKEN MESSAGES, where MESSAGES is a JSON object: method name -> message. Prints a JSON
+object: `services`, `health`, and `answers` by method.
 """
 
 import json

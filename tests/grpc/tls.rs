@@ -1,5 +1,5 @@
-//! TLS: with a certificate nothing else is spoken, and the binary can ask how it is whatever the
-//! certificate says.
+//! With a certificate the server speaks only TLS, and the binary's health check accepts exactly
+//! this certificate.
 
 use proto::v1;
 use proto::v1::node_server_manage_client::NodeServerManageClient;
@@ -15,7 +15,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
 const NAME: &str = "grpc.internal.test";
 
-/// A certificate for [`NAME`] in files, alone, and who vouches for it.
+/// Files of a certificate for [`NAME`] and its key, and the certificate of the signing authority.
 struct Certified {
     folder: TempDir,
     authority: String,
@@ -29,7 +29,7 @@ impl Certified {
         Self { folder, authority }
     }
 
-    fn by_itself() -> Self {
+    fn self_signed() -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([NAME.to_owned()])
             .unwrap()
@@ -39,7 +39,7 @@ impl Certified {
         Self::new(&certificate, &key, certificate.clone())
     }
 
-    fn by_an_authority() -> Self {
+    fn signed_by_authority() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -58,12 +58,10 @@ impl Certified {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_binary_can_ask_how_it_is_whatever_its_certificate_is_called_and_whoever_vouches_for_it(
-    pool: PgPool,
-) {
+async fn the_health_check_accepts_only_the_servers_own_certificate(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
-    let stranger = Certified::by_itself();
-    for certified in [Certified::by_itself(), Certified::by_an_authority()] {
+    let other = Certified::self_signed();
+    for certified in [Certified::self_signed(), Certified::signed_by_authority()] {
         let tls = Some(certified.files());
         let mut server = GrpcServer::start(
             &world,
@@ -86,15 +84,15 @@ async fn the_binary_can_ask_how_it_is_whatever_its_certificate_is_called_and_who
                 ..asked.clone()
             })
             .await,
-            "nothing is said without TLS"
+            "the check must fail without TLS"
         );
         assert!(
             !health::ask(&GrpcConfig {
-                tls: Some(stranger.files()),
+                tls: Some(other.files()),
                 ..asked.clone()
             })
             .await,
-            "nor to another's"
+            "the check must fail with another certificate"
         );
         server.stop();
         server.stopped().await;
@@ -107,7 +105,7 @@ async fn a_client_that_verifies_the_certificate_calls_over_tls(pool: PgPool) {
     let (world, issuer, certified) = (
         World::new(pool).await,
         Issuer::default(),
-        Certified::by_an_authority(),
+        Certified::signed_by_authority(),
     );
     let server = GrpcServer::start(
         &world,

@@ -1,5 +1,5 @@
-//! Rules that `template.yaml` and `stacks/` keep, beyond what linters know; and that each rule
-//! catches what it is for.
+//! Rules on `template.yaml` and `stacks/` that linters do not know. Planted faults prove that each
+//! rule detects a violation.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 #[path = "template/aws.rs"]
@@ -36,7 +36,7 @@ fn the_template_keeps_every_rule() {
     assert_eq!(violations(&templates()), Vec::<String>::new());
 }
 
-/// A fault at `pointer` of a template: the value there is replaced, or removed.
+/// Plants a fault: replaces or removes the value at `pointer` of a template.
 fn plant(path: &str, pointer: &str, value: Option<Value>) -> Templates {
     let mut templates = templates();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -56,34 +56,34 @@ fn plant(path: &str, pointer: &str, value: Option<Value>) -> Templates {
     templates
 }
 
-fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
+fn assert_caught(path: &str, pointer: &str, value: Option<Value>, expected: &str) {
     let found = violations(&plant(path, pointer, value));
     assert!(
-        found.iter().any(|violation| violation.contains(said)),
+        found.iter().any(|violation| violation.contains(expected)),
         "{pointer}: {found:?}"
     );
 }
 
 #[rstest]
-#[case::a_queue_without_its_dead_letter(
+#[case::a_queue_without_a_dead_letter_queue(
     "/Resources/UsageReportQueue/Properties/RedrivePolicy",
     None,
     "dead-letter queue"
 )]
-#[case::a_dead_letter_queue_that_forgets_first(
+#[case::a_dead_letter_queue_with_short_retention(
     "/Resources/PackageExpiringDeadLetterQueue/Properties/MessageRetentionPeriod",
         Some(json!(345_600)), "keeps messages"
 )]
-#[case::a_dead_letter_queue_of_anybody(
+#[case::a_dead_letter_queue_open_to_any_queue(
     "/Resources/UsageReportDeadLetterQueue/Properties/RedriveAllowPolicy",
     None,
     "dead letters of any queue"
 )]
-#[case::a_queue_over_plain_http("/Resources/EncryptedTransportOnly/Properties/Queues",
+#[case::a_queue_open_to_plain_http("/Resources/EncryptedTransportOnly/Properties/Queues",
     Some(json!([])), "plain HTTP")]
-#[case::a_visibility_that_is_too_short("/Mappings/Retry/aws/UsageReport", Some(json!(60)),
+#[case::a_visibility_timeout_that_is_too_short("/Mappings/Retry/aws/UsageReport", Some(json!(60)),
     "visibility")]
-#[case::a_consumer_that_returns_whole_batches(
+#[case::a_consumer_that_fails_whole_batches(
     "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties\
      /FunctionResponseTypes",
     None,
@@ -103,22 +103,22 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "/Resources/RefreshServerStatusRole/Properties/Policies", Some(json!([])),
         "may not events:PutEvents"
 )]
-#[case::a_role_that_sam_makes(
+#[case::a_role_generated_by_sam(
     "/Resources/BillTrafficFunction/Properties/Role",
     None,
     "has no role of its own"
 )]
-#[case::a_role_of_another_account(
+#[case::a_role_open_to_other_accounts(
     "/Resources/BillTrafficRole/Properties/AssumeRolePolicyDocument/Statement",
     Some(json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" },
         "Action": "sts:AssumeRole" }])),
     "lambda.amazonaws.com is trusted without aws:SourceAccount"
 )]
-#[case::a_reader_that_may_write(
+#[case::a_reader_with_the_writer_policy(
     "/Resources/ListNodesRole/Properties/ManagedPolicyArns",
     Some(json!([{ "Fn::GetAtt": "Database.Outputs.ConnectAsWriterArn" }])), "may connect as"
 )]
-#[case::a_writer_that_may_not(
+#[case::a_writer_without_the_writer_policy(
     "/Resources/ListNodesFunction/Properties/Environment/Variables/DATABASE_URL",
     Some(json!({ "Fn::GetAtt": "Database.Outputs.WriterUrl" })), "may connect as"
 )]
@@ -127,7 +127,7 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "/Resources/ListNodesFunction/Properties/CodeUri", Some(json!("target/lambda/list-node/")),
         "list-node"
 )]
-#[case::code_before_its_schema(
+#[case::code_deployed_before_its_schema(
     "/Resources/ListNodesFunction/DependsOn",
     None,
     "does not wait for the migration"
@@ -137,33 +137,33 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     None,
     "replaced at once"
 )]
-#[case::more_copies_than_connections(
+#[case::more_executions_than_connections(
     "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/ScalingConfig\
      /MaximumConcurrency",
     Some(json!(100)), "connections"
 )]
 #[case::more_grpc_servers_than_connections("/Parameters/GrpcMaxTasks/Default", Some(json!(40)),
     "connections")]
-#[case::a_release_that_no_alarm_compares(
+#[case::a_release_without_an_alarm_on_its_version(
     "/Resources/IngestUsageReportFunction/Properties/DeploymentPreference/Alarms",
     Some(json!([{ "Ref": "IngestUsageReportErrorsAlarm" }])), "replaced at once"
 )]
-#[case::copies_without_a_bound(
+#[case::concurrency_without_a_bound(
     "/Resources/ListNodesFunction/Properties/ReservedConcurrentExecutions",
     None,
     "no bound"
 )]
-#[case::a_schedule_with_185_retries(
+#[case::a_schedule_with_the_default_retries(
     "/Resources/BillTrafficFunction/Properties/Events/EveryMinute/Properties/RetryPolicy",
     None,
     "RetryPolicy"
 )]
-#[case::logs_for_ever(
+#[case::logs_without_retention(
     "/Resources/BillTrafficLogs/Properties/RetentionInDays",
     None,
     "RetentionInDays"
 )]
-#[case::no_memory_stated("/Globals/Function/MemorySize", None, "MemorySize")]
+#[case::no_memory_size("/Globals/Function/MemorySize", None, "MemorySize")]
 #[case::functions_outside_the_vpc("/Globals/Function/VpcConfig", None, "outside the VPC")]
 #[case::a_secret_in_a_parameter(
     "/Parameters/DatabasePassword", Some(json!({ "Type": "String", "NoEcho": true })), "is a secret"
@@ -177,36 +177,36 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     "/Outputs/ApiUrl/Value",
         Some(json!("{{resolve:secretsmanager:telecom:SecretString:password}}")), "is resolved"
 )]
-#[case::a_parameter_that_is_not_explained("/Parameters/Mystery", Some(json!({
+#[case::an_undocumented_parameter("/Parameters/Mystery", Some(json!({
     "Type": "String" })), "Mystery")]
-#[case::a_nested_template_that_is_not_told(
+#[case::a_nested_template_without_a_parameter(
     "/Resources/Pipeline/Properties/Parameters/ScheduleDeadLetterQueueName",
     Some(json!(null)), "no alarm"
 )]
-#[case::a_job_that_judges_by_another_timeout(
+#[case::a_job_without_the_offline_timeout(
     "/Resources/RefreshServerStatusFunction/Properties/Environment/Variables\
      /TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
     None,
-    "refresh-server-status is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+    "refresh-server-status lacks TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
-#[case::an_operation_that_judges_by_another_timeout(
+#[case::an_operation_without_the_offline_timeout(
     "/Resources/SetNodeServerMaintenanceFunction/Properties/Environment/Variables\
      /TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS",
     None,
-    "set-node-server-maintenance is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+    "set-node-server-maintenance lacks TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
 )]
-#[case::a_timeout_that_no_function_takes(
+#[case::an_offline_timeout_that_functions_refuse(
     "/Parameters/NodeOfflineTimeoutSeconds/MinValue", Some(json!(60)),
         "NodeOfflineTimeoutSeconds is not 120 to 86400"
 )]
-#[case::a_timeout_without_an_end(
+#[case::an_offline_timeout_without_a_maximum(
     "/Parameters/NodeOfflineTimeoutSeconds/MaxValue",
     None,
     "NodeOfflineTimeoutSeconds is not 120 to 86400"
 )]
-#[case::transports_that_judge_by_different_timeouts(
+#[case::transports_with_different_offline_timeouts(
     "/Resources/Grpc/Properties/Parameters/NodeOfflineTimeoutSeconds",
-    Some(json!(300)), "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS"
+    Some(json!(300)), "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS of the gRPC server differs"
 )]
 #[case::a_consumer_without_the_line_rate(
     "/Resources/IngestUsageReportFunction/Properties/Environment/Variables\
@@ -214,19 +214,19 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, said: &str) {
     None,
     "ingest-usage-report lacks TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND"
 )]
-#[case::a_line_rate_that_no_function_takes(
+#[case::a_line_rate_that_functions_refuse(
     "/Parameters/NodeLineRateMbitPerSecond/MinValue", Some(json!(0)),
         "NodeLineRateMbitPerSecond is not 1 to 100000000"
 )]
-#[case::what_may_be_deleted_by_mistake("/Parameters/DeletionProtection/Default",
+#[case::no_deletion_protection_by_default("/Parameters/DeletionProtection/Default",
     Some(json!("false")), "not the default")]
 #[test]
 fn each_planted_fault_is_caught(
     #[case] pointer: &str,
     #[case] value: Option<Value>,
-    #[case] said: &str,
+    #[case] expected: &str,
 ) {
-    assert_caught(ROOT, pointer, value, said);
+    assert_caught(ROOT, pointer, value, expected);
 }
 
 #[rstest]
@@ -236,99 +236,99 @@ fn each_planted_fault_is_caught(
     None,
     "no alarm"
 )]
-#[case::a_watch_that_may_stand_still(
+#[case::no_alarm_for_a_stopped_status_job(
     "pipeline",
     "/Resources/WatchStandsStillAlarm",
     None,
-    "RefreshServerStatusFunction may stand still"
+    "RefreshServerStatusFunction may stop unnoticed"
 )]
-#[case::an_expiry_that_may_stand_still(
+#[case::no_alarm_for_a_stopped_expiry_job(
     "pipeline",
     "/Resources/ExpiryStandsStillAlarm",
     None,
-    "ExpirePackagesFunction may stand still"
+    "ExpirePackagesFunction may stop unnoticed"
 )]
-#[case::an_alarm_that_takes_no_data_for_a_good_sign(
+#[case::an_alarm_that_ignores_missing_data(
     "pipeline", "/Resources/WatchStandsStillAlarm/Properties/TreatMissingData",
         Some(json!("notBreaching")),
-    "RefreshServerStatusFunction may stand still"
+    "RefreshServerStatusFunction may stop unnoticed"
 )]
-#[case::an_alarm_that_nobody_explains(
+#[case::an_undocumented_alarm(
     "monitoring", "/Resources/SomethingAlarm", Some(json!({ "Type": "AWS::CloudWatch::Alarm",
         "Properties": {} })),
     "OPERATIONS.md"
 )]
-#[case::a_function_that_is_not_wired("edge", "/Resources/ListNodesRule", None, "/v1/nodes")]
-#[case::a_path_that_is_not_the_endpoints(
+#[case::a_function_without_a_listener_rule("edge", "/Resources/ListNodesRule", None, "/v1/nodes")]
+#[case::a_path_that_differs_from_the_endpoint(
     "edge", "/Resources/ListNodesRule/Properties/Conditions/0/PathPatternConfig/Values",
         Some(json!(["/v1/node"])),
     "/v1/nodes"
 )]
-#[case::repeated_parameters_that_are_lost(
+#[case::a_target_group_without_multi_value_headers(
     "edge",
     "/Resources/ListNodesTargets/Properties/TargetGroupAttributes",
     None,
     "multi_value"
 )]
-#[case::a_function_that_may_not_be_invoked(
+#[case::a_function_without_an_invoke_permission(
     "edge",
     "/Resources/ListNodesPermission",
     None,
     "may not invoke"
 )]
-#[case::a_load_balancer_that_can_be_deleted(
+#[case::a_load_balancer_without_deletion_protection(
     "edge", "/Resources/LoadBalancer/Properties/LoadBalancerAttributes", Some(json!([])),
         "deletion protection"
 )]
-#[case::an_access_log_that_goes(
+#[case::an_access_log_deleted_with_its_stack(
     "edge",
     "/Resources/AccessLog/DeletionPolicy",
     None,
     "goes with its stack"
 )]
-#[case::a_database_that_goes(
+#[case::a_database_deleted_with_its_stack(
     "database",
     "/Resources/Cluster/DeletionPolicy",
     None,
     "goes with its stack"
 )]
-#[case::a_database_that_can_be_deleted(
+#[case::a_database_without_deletion_protection(
     "database",
     "/Resources/Cluster/Properties/DeletionProtection",
     None,
     "no DeletionProtection"
 )]
-#[case::data_in_the_clear(
+#[case::unencrypted_storage(
     "database",
     "/Resources/Cluster/Properties/StorageEncrypted",
     None,
     "StorageEncrypted"
 )]
-#[case::connections_in_the_clear(
+#[case::unencrypted_connections(
     "database",
     "/Resources/ParameterGroup/Properties/Parameters/rds.force_ssl",
     None,
     "force_ssl"
 )]
-#[case::a_proxy_in_the_clear(
+#[case::a_proxy_without_tls(
     "database",
     "/Resources/Proxy/Properties/RequireTLS",
     None,
     "require TLS"
 )]
-#[case::values_of_users_in_the_log(
+#[case::parameter_values_in_the_database_log(
     "database",
     "/Resources/ParameterGroup/Properties/Parameters/log_parameter_max_length_on_error",
     None,
     "log_parameter_max_length_on_error"
 )]
-#[case::an_endpoint_for_any_account(
+#[case::an_endpoint_open_to_any_account(
     "network",
     "/Resources/SqsEndpoint/Properties/PolicyDocument",
     None,
     "SqsEndpoint"
 )]
-#[case::connecting_as_anybody(
+#[case::a_right_to_connect_as_any_role(
     "database",
     "/Resources/ConnectAsReader/Properties/PolicyDocument/Statement/0/Fn::If/1/Resource",
     Some(json!("*")),
@@ -338,18 +338,18 @@ fn each_planted_fault_is_caught(
     "network", "/Resources/ProxyToDatabase/Properties/CidrIp", Some(json!("10.0.0.0/8")),
         "admits addresses"
 )]
-#[case::a_group_that_lets_all_out(
+#[case::a_security_group_with_all_egress(
     "network",
     "/Resources/DatabaseSecurityGroup/Properties/SecurityGroupEgress",
     None,
     "lets everything out"
 )]
-#[case::a_transport_that_judges_by_no_timeout(
+#[case::a_grpc_server_without_the_offline_timeout(
     "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])),
-    "the gRPC server is not told of TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS as \
-     SetNodeServerMaintenanceFunction is"
+    "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS of the gRPC server differs from that of \
+     SetNodeServerMaintenanceFunction"
 )]
-#[case::servers_without_a_bound(
+#[case::grpc_servers_without_a_bound(
     "grpc", "/Resources/Task/Properties/ContainerDefinitions/0/Environment", Some(json!([])),
         "no bound"
 )]
@@ -358,7 +358,7 @@ fn each_fault_planted_in_a_nested_template_is_caught(
     #[case] stack: &str,
     #[case] pointer: &str,
     #[case] value: Option<Value>,
-    #[case] said: &str,
+    #[case] expected: &str,
 ) {
-    assert_caught(&format!("stacks/{stack}.yaml"), pointer, value, said);
+    assert_caught(&format!("stacks/{stack}.yaml"), pointer, value, expected);
 }

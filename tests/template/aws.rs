@@ -1,4 +1,4 @@
-//! The rules of what the functions stand on: rights, network, database, what holds data, secrets,
+//! Rules on the infrastructure: permissions, network, database, data retention, secrets and
 //! parameters.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub const RULES: [fn(&Value) -> Vec<String>; 9] = [
 pub const RULES_OF_FILES: [fn(&Templates) -> Vec<String>; 3] =
     [database_roles, secrets, parameters];
 
-/// Allowed statements with a wildcard, by their `Sid`, and why.
+/// Allowed statements with a wildcard by their `Sid`, and the reason for each.
 const WIDE: [(&str, &str); 6] = [
     (
         "NetworkInterfaces",
@@ -31,11 +31,11 @@ const WIDE: [(&str, &str); 6] = [
     ),
     (
         "WatchAlarms",
-        "the alarms of a release name the version of a function, which waits for the role",
+        "the alarms of a release name the version of a function, which depends on the role",
     ),
     (
         "OwnAccount",
-        "policies of endpoints: the condition holds the account, the roles say which resource",
+        "policies of endpoints: the condition restricts the account, the roles the resource",
     ),
     (
         "SignInToTheRegistry",
@@ -43,15 +43,15 @@ const WIDE: [(&str, &str); 6] = [
     ),
     (
         "AnswerCloudFormationAndFetchLayers",
-        "objects in two buckets of AWS, whose names are not known before",
+        "objects in two buckets of AWS, whose names are not known in advance",
     ),
     (
         "LoadBalancerWrites",
-        "the names of the access log's objects have the day and a number",
+        "the names of the access log's objects contain the date and a number",
     ),
 ];
 
-/// A denial may be as wide as it likes.
+/// Denials may contain wildcards.
 fn wildcards(template: &Value) -> Vec<String> {
     let mut statements = Vec::new();
     under(template, "Statement", &mut statements);
@@ -71,11 +71,10 @@ fn wildcards(template: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Services that assume a role without naming the account for which they do.
+/// Services that assume a role without passing the account.
 const WITHOUT_ACCOUNT: [&str; 1] = ["rds.amazonaws.com"];
 
-/// A service is trusted for this account only: with `aws:SourceAccount`, or with an ARN of this
-/// account.
+/// A service is trusted for this account alone, by `aws:SourceAccount` or an ARN of this account.
 fn trust(template: &Value) -> Vec<String> {
     let mut statements = Vec::new();
     under(template, "Statement", &mut statements);
@@ -98,7 +97,7 @@ fn trust(template: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What leaves through an endpoint goes with a role of this account, to what its policy names.
+/// An endpoint serves only roles of this account, for the resources that its policy names.
 fn endpoints(template: &Value) -> Vec<String> {
     let open = of_type(template, "AWS::EC2::VPCEndpoint").filter(|(_, endpoint)| {
         let statement = &endpoint["PolicyDocument"]["Statement"][0];
@@ -109,7 +108,7 @@ fn endpoints(template: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Only the load balancer admits everybody; the database admits nobody by its address.
+/// Only the load balancer admits all addresses. The database admits none.
 fn admission(template: &Value) -> Vec<String> {
     let groups = of_type(template, "AWS::EC2::SecurityGroup")
         .chain(of_type(template, "AWS::EC2::SecurityGroupIngress"));
@@ -130,7 +129,7 @@ fn admission(template: &Value) -> Vec<String> {
     found
 }
 
-/// Whoever connects does so encrypted, as the role it is told of.
+/// Connections are encrypted, and functions log in by IAM.
 fn database(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, cluster) in of_type(template, "AWS::RDS::DBCluster") {
@@ -163,7 +162,7 @@ fn database(template: &Value) -> Vec<String> {
     found
 }
 
-/// The kinds of resources that hold data, and by what they survive their stack.
+/// Resources that hold data survive the deletion of their stack.
 fn what_holds_data(template: &Value) -> Vec<String> {
     let kept = [
         ("AWS::RDS::DBCluster", ["Snapshot", "Snapshot"]),
@@ -203,7 +202,7 @@ fn what_holds_data(template: &Value) -> Vec<String> {
     found
 }
 
-/// The schema is there before the code that needs it.
+/// The schema is migrated before the code that needs it is deployed.
 fn migration_first(template: &Value) -> Vec<String> {
     let migrates = template["Resources"]["Migration"]["Properties"]["SchemaVersion"]
         == json!({"Ref": "SchemaVersion"});
@@ -223,7 +222,7 @@ fn migration_first(template: &Value) -> Vec<String> {
     found
 }
 
-/// A consumer's new version gets a tenth of the work first, and an alarm ends that.
+/// A new version of a consumer first gets a tenth of the work, and an alarm stops the release.
 fn releases(template: &Value) -> Vec<String> {
     let consumers = lambdas(template)
         .filter(|(_, function)| function["Events"].to_string().contains("\"SQS\""));
@@ -246,18 +245,18 @@ fn releases(template: &Value) -> Vec<String> {
         .collect()
 }
 
-/// What an alarm means, and what to do about it, is written.
+/// The meaning of every alarm and the response to it are documented.
 fn operations(template: &Value) -> Vec<String> {
     let page = fs::read_to_string(repository().join("docs/OPERATIONS.md")).unwrap();
     let alarms =
         of_type(template, "AWS::CloudWatch::Alarm").map(|(name, _)| name.trim_end_matches("Alarm"));
     alarms
         .filter(|name| !page.contains(&format!("`{name}`")))
-        .map(|name| format!("docs/OPERATIONS.md does not say what {name} means"))
+        .map(|name| format!("docs/OPERATIONS.md does not explain {name}"))
         .collect()
 }
 
-/// Who is told to connect as a role may do so, and as no other.
+/// A function may connect as the role in its database URL, and as no other.
 fn database_roles(templates: &Templates) -> Vec<String> {
     let root = &templates[ROOT];
     let by_default = &root["Globals"]["Function"]["Environment"]["Variables"]["DATABASE_URL"];
@@ -272,7 +271,7 @@ fn database_roles(templates: &Templates) -> Vec<String> {
         });
         let policy = format!(
             "Database.Outputs.ConnectAs{}Arn",
-            name_in_database.unwrap_or("Nobody")
+            name_in_database.unwrap_or("NoRole")
         );
         let wanted = json!({"Fn::GetAtt": policy});
         let policies = role(root, function)
@@ -291,17 +290,17 @@ fn database_roles(templates: &Templates) -> Vec<String> {
     found
 }
 
-/// A secret is in no parameter, no output and no environment: its ARN is, for who may read it.
+/// No parameter, output or environment contains a secret. Functions get its ARN.
 fn secrets(templates: &Templates) -> Vec<String> {
     let mut found = Vec::new();
     for (path, template) in templates {
         for (name, parameter) in template["Parameters"].as_object().into_iter().flatten() {
-            let telling = ["Password", "Secret", "Token", "DatabaseUrl"]
+            let suspicious = ["Password", "Secret", "Token", "DatabaseUrl"]
                 .iter()
                 .any(|word| name.contains(word));
             let without_password = path != ROOT && name == "DatabaseUrl";
             if !parameter["NoEcho"].is_null()
-                || (telling && !name.ends_with("Arn") && !without_password)
+                || (suspicious && !name.ends_with("Arn") && !without_password)
             {
                 found.push(format!("{path}: the parameter {name} is a secret"));
             }
@@ -323,7 +322,7 @@ fn secrets(templates: &Templates) -> Vec<String> {
     found
 }
 
-/// Parameters are explained; what a nested template takes, it is given.
+/// All parameters are documented, and a nested template is given exactly its parameters.
 fn parameters(templates: &Templates) -> Vec<String> {
     let page = fs::read_to_string(repository().join("docs/DEPLOY.md")).unwrap();
     let root = templates[ROOT]["Parameters"].as_object().unwrap();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use serde_norway::Value as Yaml;
 
-/// `template.yaml`, and under their paths those in `stacks/`.
+/// `template.yaml` and the templates in `stacks/`, by path.
 pub type Templates = BTreeMap<String, Value>;
 
 pub const ROOT: &str = "template.yaml";
@@ -33,9 +33,9 @@ fn read(path: &str) -> Value {
     plain(serde_norway::from_str(&fs::read_to_string(repository().join(path)).unwrap()).unwrap())
 }
 
-/// All of them as one, which the rules read: a nested template's resources stand beside those of
-/// `template.yaml`, with what it was given in place of its parameters, and its outputs in place of
-/// what refers to them.
+/// Merges all templates into the one that the rules read. The resources of a nested template join
+/// those of `template.yaml`, with the given values in place of its parameters. The outputs of a
+/// nested template replace the references to them.
 pub fn flat(templates: &Templates) -> Value {
     let mut flat = templates[ROOT].clone();
     let mut outputs = Map::new();
@@ -64,14 +64,14 @@ pub fn flat(templates: &Templates) -> Value {
             );
         }
     }
-    // An output may be made of another stack's: as often as stacks follow each other.
+    // An output may refer to an output of another stack, so repeat once per template.
     for _ in 0..templates.len() {
         flat = joined(&flat, &outputs);
     }
     flat
 }
 
-/// A value with what a nested template was given in place of its parameters.
+/// Replaces the parameters of a nested template by the given values.
 fn with(value: &Value, given: &Map<String, Value>) -> Value {
     replaced(value, &|fields| {
         given.get(fields.get("Ref")?.as_str()?).cloned()

@@ -1,5 +1,5 @@
-//! Parameters that do not go together, which CloudFormation refuses by the template's `Rules`
-//! before anything is made.
+//! Combinations of parameters that CloudFormation refuses by the template's `Rules` before it
+//! creates anything.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::document::{ROOT, templates};
 
-/// What a rule's functions come to, given the parameters' values.
+/// Evaluates a condition of a rule with the given parameters.
 fn holds(condition: &Value, given: &BTreeMap<String, String>) -> bool {
     let (function, argument) = condition.as_object().unwrap().iter().next().unwrap();
     let all = || argument.as_array().unwrap().iter();
@@ -23,11 +23,11 @@ fn holds(condition: &Value, given: &BTreeMap<String, String>) -> bool {
         "Fn::Not" => !holds(&argument[0], given),
         "Fn::And" => all().all(|condition| holds(condition, given)),
         "Fn::Or" => all().any(|condition| holds(condition, given)),
-        other => panic!("rules know no {other}"),
+        other => panic!("unknown function {other} in a rule"),
     }
 }
 
-/// What is said of a set of parameters; those not named have their default.
+/// Messages of the rules that a set of parameters violates. Other parameters have their default.
 fn refusals(parameters: &[(&str, &str)]) -> Vec<String> {
     let template = &templates()[ROOT];
     let declared = template["Parameters"].as_object().unwrap().iter();
@@ -48,11 +48,11 @@ fn refusals(parameters: &[(&str, &str)]) -> Vec<String> {
         );
     }
     let rules = template["Rules"].as_object().unwrap().values();
-    let concern = rules.filter(|rule| {
+    let applicable = rules.filter(|rule| {
         rule.get("RuleCondition")
             .is_none_or(|condition| holds(condition, &given))
     });
-    let assertions = concern.flat_map(|rule| rule["Assertions"].as_array().unwrap());
+    let assertions = applicable.flat_map(|rule| rule["Assertions"].as_array().unwrap());
     assertions
         .filter(|one| !holds(&one["Assert"], &given))
         .map(|one| text(&one["AssertDescription"]))
@@ -67,25 +67,25 @@ const SECRET: (&str, &str) = ("DatabaseSecretArn", "arn:s");
 const VPC: (&str, &str) = ("VpcId", "vpc-1");
 
 #[rstest]
-#[case::all_of_its_own(&[CERTIFICATE, KEYS])]
+#[case::only_new_resources(&[CERTIFICATE, KEYS])]
 #[case::keys_over_a_nat_gateway(&[CERTIFICATE, KEYS_URL, ("NatGateway", "true")])]
 #[case::an_existing_vpc(&[CERTIFICATE, KEYS_URL, VPC, ("PrivateSubnetIds", "a,b"),
     ("PublicSubnetIds", "c,d")])]
 #[case::an_existing_database(&[CERTIFICATE, KEYS, HOST, SECRET])]
 #[case::an_emulator(&[("Deployment", "local"), KEYS, HOST, SECRET, ("DatabaseSslMode", "disable")])]
 #[test]
-fn parameters_that_go_together_are_taken(#[case] parameters: &[(&str, &str)]) {
+fn valid_parameter_combinations_are_accepted(#[case] parameters: &[(&str, &str)]) {
     assert_eq!(refusals(parameters), Vec::<String>::new());
 }
 
 #[rstest]
 #[case::no_certificate(&[KEYS], "give CertificateArn")]
-#[case::a_database_in_the_clear(&[CERTIFICATE, KEYS, HOST, SECRET, ("DatabaseSslMode",
+#[case::an_unencrypted_database_connection(&[CERTIFICATE, KEYS, HOST, SECRET, ("DatabaseSslMode",
     "disable")], "must be encrypted")]
 #[case::no_keys(&[CERTIFICATE], "Give AuthJwks or AuthJwksUrl")]
-#[case::keys_twice(&[CERTIFICATE, KEYS, KEYS_URL, ("NatGateway", "true")],
+#[case::two_sources_of_keys(&[CERTIFICATE, KEYS, KEYS_URL, ("NatGateway", "true")],
     "Give AuthJwks or AuthJwksUrl")]
-#[case::keys_out_of_reach(&[CERTIFICATE, KEYS_URL], "do not reach AuthJwksUrl")]
+#[case::unreachable_keys(&[CERTIFICATE, KEYS_URL], "do not reach AuthJwksUrl")]
 #[case::a_vpc_without_subnets(&[CERTIFICATE, KEYS, VPC, ("PrivateSubnetIds", "a,b")],
     "PublicSubnetIds of VpcId")]
 #[case::a_database_without_a_login(&[CERTIFICATE, KEYS, HOST], "both or neither")]
@@ -93,13 +93,13 @@ fn parameters_that_go_together_are_taken(#[case] parameters: &[(&str, &str)]) {
 #[case::two_images(&[CERTIFICATE, KEYS, ("GrpcImageTag", "1"), ("GrpcImageUri", "i:1")],
     "not both")]
 #[test]
-fn parameters_that_do_not_go_together_are_refused(
+fn invalid_parameter_combinations_are_refused(
     #[case] parameters: &[(&str, &str)],
-    #[case] said: &str,
+    #[case] expected: &str,
 ) {
     let found = refusals(parameters);
     assert!(
-        found.len() == 1 && found.iter().all(|refusal| refusal.contains(said)),
+        found.len() == 1 && found.iter().all(|refusal| refusal.contains(expected)),
         "{found:?}"
     );
 }

@@ -1,5 +1,4 @@
-//! The rights of functions, schedules and releases, on the template as SAM transforms it at a
-//! deployment.
+//! Permissions of functions, schedules and releases in the template after SAM's transform.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -59,7 +58,7 @@ fn allowed(role: &Value) -> Statements {
         .collect()
 }
 
-/// What a function needs besides its network interfaces and its role in the database.
+/// The permissions that a function needs in addition to its network interfaces and database role.
 fn needed(template: &Value, name: &str, function: &Value) -> Statements {
     let arn = |resource: &str| json!({ "Fn::GetAtt": format!("{resource}.Arn") }).to_string();
     let logs = resource(&function["LoggingConfig"]["LogGroup"]).unwrap();
@@ -92,7 +91,7 @@ fn needed(template: &Value, name: &str, function: &Value) -> Statements {
 }
 
 #[test]
-fn a_function_may_do_exactly_what_it_needs() {
+fn every_function_has_exactly_the_permissions_it_needs() {
     let template = transformed();
     let functions: Vec<_> = of_type(&template, "AWS::Lambda::Function").collect();
     assert!(functions.len() > 20, "{}", functions.len());
@@ -103,13 +102,13 @@ fn a_function_may_do_exactly_what_it_needs() {
 }
 
 #[test]
-fn no_role_is_made_by_sam_and_no_policy_is_of_aws() {
+fn no_role_is_generated_or_shared_or_has_an_aws_policy() {
     let (source, template) = (templates().remove(ROOT).unwrap(), transformed());
     let roles: Vec<_> = of_type(&template, "AWS::IAM::Role").collect();
     for (name, role) in &roles {
         assert!(
             source["Resources"][name.as_str()].is_object(),
-            "SAM makes {name}"
+            "SAM generates {name}"
         );
         assert!(
             !role["ManagedPolicyArns"]
@@ -129,7 +128,7 @@ fn no_role_is_made_by_sam_and_no_policy_is_of_aws() {
 }
 
 #[test]
-fn a_schedule_starts_jobs_and_nothing_else() {
+fn the_schedule_role_may_start_only_jobs() {
     let template = transformed();
     let started: BTreeSet<_> = of_type(&template, "AWS::Scheduler::Schedule")
         .map(|(_, schedule)| schedule["Target"]["Arn"].to_string())

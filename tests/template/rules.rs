@@ -1,4 +1,4 @@
-//! The rules of queues, functions, paths and schedules. Each answers what breaks it, in words.
+//! Rules on queues, functions, paths and schedules. Each rule returns its violations as text.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,8 +11,8 @@ use shared::http::openapi;
 
 use crate::document::repository;
 
-/// What the smallest database that the parameters allow takes (189 of one capacity unit), less what
-/// people need.
+/// Connections of the smallest database that the parameters allow (189 for one capacity unit),
+/// minus those that people need.
 const CONNECTIONS: i64 = 180;
 
 pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
@@ -30,10 +30,10 @@ pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
     logs,
 ];
 
-/// Variables of the HTTP functions that the gRPC server has no use for: web pages do not call it.
+/// Variables of the HTTP functions that the gRPC server does not need. Web pages do not call it.
 const OF_HTTP_ALONE: [&str; 1] = ["TELECOM_CORS_ALLOWED_ORIGINS"];
 
-/// The resources of a type: name and properties.
+/// The resources of a type as name and properties.
 pub fn of_type<'t>(
     template: &'t Value,
     kind: &'t str,
@@ -48,7 +48,7 @@ pub fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of_type(template, "AWS::Serverless::Function")
 }
 
-/// The resource that `!GetAtt Name.Attribute` or `!Ref Name` means.
+/// The resource to which `!GetAtt Name.Attribute` or `!Ref Name` refers.
 pub fn resource(reference: &Value) -> Option<&str> {
     let name = reference["Fn::GetAtt"]
         .as_str()
@@ -82,7 +82,7 @@ fn events<'t>(function: &'t Value, kind: &'t str) -> impl Iterator<Item = &'t Va
         .map(|event| &event["Properties"])
 }
 
-/// The queues that other queues or schedules put dead letters into.
+/// The queues that receive dead letters of other queues or of schedules.
 fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
     let mut targets = Vec::new();
     under(template, "deadLetterTargetArn", &mut targets);
@@ -149,11 +149,11 @@ fn alarms(template: &Value) -> Vec<String> {
         (!watched.contains(&(name.clone(), metric)))
             .then(|| format!("{name} has no alarm on {metric}"))
     });
-    unwatched.chain(standing_still(template)).collect()
+    unwatched.chain(unwatched_jobs(template)).collect()
 }
 
-/// A job that is not started emits nothing, and missing data is what the alarm is for.
-fn standing_still(template: &Value) -> impl Iterator<Item = String> {
+/// A job that is not started emits no metric, so its alarm must treat missing data as breaching.
+fn unwatched_jobs(template: &Value) -> impl Iterator<Item = String> {
     let watched = |job: &str| {
         of_type(template, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
             let of_job = resource(&alarm["Dimensions"][0]["Value"]) == Some(job)
@@ -166,7 +166,7 @@ fn standing_still(template: &Value) -> impl Iterator<Item = String> {
     let jobs =
         lambdas(template).filter(|(_, function)| events(function, "ScheduleV2").next().is_some());
     jobs.filter(move |(job, _)| !watched(job))
-        .map(|(job, _)| format!("{job} may stand still: no alarm on JobsCompleted"))
+        .map(|(job, _)| format!("{job} may stop unnoticed: no alarm on JobsCompleted"))
 }
 
 fn consumers(template: &Value) -> Vec<String> {
@@ -174,9 +174,7 @@ fn consumers(template: &Value) -> Vec<String> {
     for (name, function) in lambdas(template) {
         for event in events(function, "SQS") {
             if event["FunctionResponseTypes"] != serde_json::json!(["ReportBatchItemFailures"]) {
-                found.push(format!(
-                    "{name} does not answer with ReportBatchItemFailures"
-                ));
+                found.push(format!("{name} does not return ReportBatchItemFailures"));
             }
             if event["BatchSize"].as_i64() > Some(10)
                 && event["MaximumBatchingWindowInSeconds"].as_i64() < Some(1)
@@ -206,12 +204,12 @@ fn timeout(template: &Value, function: &Value) -> Option<i64> {
         .or_else(|| template["Globals"]["Function"]["Timeout"].as_i64())
 }
 
-/// The resource of the role that a function runs as.
+/// The properties of the role that a function runs as.
 pub fn role<'t>(template: &'t Value, function: &Value) -> Option<&'t Value> {
     resource(&function["Role"]).map(|name| &template["Resources"][name]["Properties"])
 }
 
-/// A function that gets the address of a queue or a bus may send there.
+/// A function that has the address of a queue or a bus may send to it.
 fn permissions(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, function) in lambdas(template) {
@@ -235,7 +233,7 @@ fn permissions(template: &Value) -> Vec<String> {
                 one["Action"] == action && resource(&one["Resource"]) == resource(target)
             };
             if !statements.iter().any(allows) {
-                found.push(format!("{name} gets {variable} and may not {action} there"));
+                found.push(format!("{name} has {variable} but may not {action} there"));
             }
         }
     }
@@ -291,8 +289,8 @@ fn functions(template: &Value) -> Vec<String> {
     found
 }
 
-/// Every path of the OpenAPI document, and the two of the documentation, has a rule, a target group
-/// and a permission.
+/// Every path of the OpenAPI document and both paths of the documentation have a rule, a target
+/// group and a permission.
 fn apis(template: &Value) -> Vec<String> {
     let document = openapi::document();
     let mut wanted: BTreeSet<String> = document["paths"]
@@ -339,11 +337,11 @@ fn apis(template: &Value) -> Vec<String> {
     found
 }
 
-/// What an operation's HTTP function is told, the gRPC server is told alike: it serves the same
-/// operation.
+/// The gRPC server has the same variables as the HTTP function of an operation, since it serves the
+/// same operation.
 fn transports(template: &Value) -> Vec<String> {
     let container = &template["Resources"]["Task"]["Properties"]["ContainerDefinitions"][0];
-    let told = |variable: &str| {
+    let value_of = |variable: &str| {
         let mut variables = container["Environment"].as_array().into_iter().flatten();
         variables
             .find(|one| one["Name"] == variable)
@@ -360,29 +358,29 @@ fn transports(template: &Value) -> Vec<String> {
         let of_both = variables(function).filter(|(variable, _)| {
             variable.starts_with("TELECOM_") && !OF_HTTP_ALONE.contains(&variable.as_str())
         });
-        let other = of_both.filter(|(variable, value)| told(variable) != Some(value));
+        let other = of_both.filter(|(variable, value)| value_of(variable) != Some(value));
         found.extend(other.map(|(variable, _)| {
-            format!("the gRPC server is not told of {variable} as {name} is")
+            format!("{variable} of the gRPC server differs from that of {name}")
         }));
     }
     found
 }
 
-/// Whoever judges by the silence of servers is told how long it may last.
+/// Functions that evaluate the silence of servers have the offline timeout of the deployment.
 fn silence(template: &Value) -> Vec<String> {
     const TIMEOUT: &str = "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS";
     let services = repository().join("shared/src/services");
     let files = ["cron", "manage"]
         .into_iter()
         .flat_map(|kind| fs::read_dir(services.join(kind)).unwrap());
-    let judges = files.map(|entry| entry.unwrap().path()).filter(|path| {
+    let evaluating = files.map(|entry| entry.unwrap().path()).filter(|path| {
         path.is_file()
             && fs::read_to_string(path)
                 .unwrap()
                 .contains("config.node_health_check")
     });
     let parameter = serde_json::json!({"Ref": "NodeOfflineTimeoutSeconds"});
-    let untold = judges
+    let without_timeout = evaluating
         .map(|path| {
             path.file_stem()
                 .unwrap()
@@ -390,19 +388,19 @@ fn silence(template: &Value) -> Vec<String> {
                 .unwrap()
                 .replace('_', "-")
         })
-        .filter(|judge| {
-            let mut told =
-                lambdas(template).filter(|(_, function)| package(function) == Some(judge));
-            !told.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
+        .filter(|name| {
+            let mut built =
+                lambdas(template).filter(|(_, function)| package(function) == Some(name));
+            !built.any(|(_, function)| function["Environment"]["Variables"][TIMEOUT] == parameter)
         });
     let (least, most) = OfflinePolicy::TIMEOUT_SECONDS.into_inner();
     let declared = &template["Parameters"]["NodeOfflineTimeoutSeconds"];
-    let taken = declared["MinValue"] == least && declared["MaxValue"] == most;
-    let refused = (!taken)
+    let accepted = declared["MinValue"] == least && declared["MaxValue"] == most;
+    let range = (!accepted)
         .then(|| format!("NodeOfflineTimeoutSeconds is not {least} to {most}, as {TIMEOUT} is"));
-    untold
-        .map(|judge| format!("{judge} is not told of {TIMEOUT}"))
-        .chain(refused)
+    without_timeout
+        .map(|name| format!("{name} lacks {TIMEOUT}"))
+        .chain(range)
         .collect()
 }
 
@@ -429,7 +427,7 @@ fn number(template: &Value, value: &Value) -> Option<i64> {
         .or_else(|| template["Parameters"][resource(value)?]["Default"].as_i64())
 }
 
-/// Every copy of a function holds a connection, and every gRPC server as many as it is told.
+/// Each concurrent execution of a function holds a connection, and each gRPC server a whole pool.
 fn connections(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut all = of_grpc_servers(template).unwrap_or_default();
@@ -440,16 +438,14 @@ fn connections(template: &Value) -> Vec<String> {
         let of_queue = events(function, "SQS")
             .filter_map(|event| event["ScalingConfig"]["MaximumConcurrency"].as_i64())
             .max();
-        // One run at a time, and one more that is late.
+        // One run at a time, and one that is late.
         let of_schedule = events(function, "ScheduleV2").next().map(|_| 2);
         match of_queue
             .or(of_schedule)
             .or(number(template, &function["ReservedConcurrentExecutions"]))
         {
             Some(copies) => all += copies,
-            None => found.push(format!(
-                "{name} has no bound on how many copies run at once"
-            )),
+            None => found.push(format!("{name} has no bound on its concurrency")),
         }
     }
     if all > CONNECTIONS {
@@ -464,7 +460,7 @@ pub fn is_documentation(function: &Value) -> bool {
         .is_some_and(|code| code.contains("documentation"))
 }
 
-/// While a deployment goes on, old servers and new ones run beside each other.
+/// During a deployment old and new servers run at the same time.
 fn of_grpc_servers(template: &Value) -> Option<i64> {
     let resources = &template["Resources"];
     let tasks = number(

@@ -1,4 +1,4 @@
-//! What `make deploy` refuses before anything is sent: `local/scripts`.
+//! What `make deploy` refuses before anything is sent, by `local/scripts`.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ const PARAMETERS: &str =
     "Architecture: arm64\nCertificateArn: arn:c\nAuthIssuer: https://i\nAuthAudience: a\n";
 const KEYS: &str = "AuthJwks: '{\"keys\":[]}'\n";
 
-/// The parameters for `sam deploy` that are made of what an operator wrote.
+/// Creates the parameters of `sam deploy` from those that an operator wrote.
 fn check_parameters(written: &str) -> (Output, String) {
     let folder = tempfile::tempdir().unwrap();
     let (source, target) = (
@@ -57,17 +57,14 @@ fn parameters_are_deployed_with_the_newest_migration() {
     "CertificateArn is empty"
 )]
 #[case::no_keys("", "give AuthJwks or AuthJwksUrl")]
-#[case::keys_twice(
+#[case::two_sources_of_keys(
     "AuthJwks: a\nAuthJwksUrl: b\nNatGateway: \"true\"\n",
     "give AuthJwks or AuthJwksUrl"
 )]
-#[case::keys_out_of_reach("AuthJwksUrl: https://i/jwks\n", "AuthJwksUrl needs NatGateway")]
-#[case::a_name_that_is_misspelt("AuthJwks: a\nLoglevel: debug\n", "no parameter Loglevel")]
+#[case::unreachable_keys("AuthJwksUrl: https://i/jwks\n", "AuthJwksUrl needs NatGateway")]
+#[case::a_misspelt_name("AuthJwks: a\nLoglevel: debug\n", "no parameter Loglevel")]
 #[test]
-fn parameters_that_cannot_work_are_refused_before_anything_is_built(
-    #[case] written: &str,
-    #[case] said: &str,
-) {
+fn invalid_parameters_are_refused_before_the_build(#[case] written: &str, #[case] expected: &str) {
     let given = if written.contains("Architecture") {
         written.to_owned()
     } else {
@@ -76,12 +73,12 @@ fn parameters_that_cannot_work_are_refused_before_anything_is_built(
     let (output, parameters) = check_parameters(&given);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(
-        !output.status.success() && error.contains(said) && parameters.is_empty(),
+        !output.status.success() && error.contains(expected) && parameters.is_empty(),
         "{error}"
     );
 }
 
-/// The start of an ELF file for the processor with that number.
+/// The start of an ELF file for a processor, by its machine number.
 fn program(machine: u8) -> Vec<u8> {
     let mut bytes = vec![0; 64];
     bytes.splice(..4, *b"\x7fELF");
@@ -101,22 +98,25 @@ fn check_program(folder: &Path, bytes: &[u8]) -> Output {
 }
 
 #[test]
-fn a_function_is_deployed_if_it_is_small_and_can_run_there() {
+fn only_small_functions_for_the_right_platform_are_deployed() {
     let folder = tempfile::tempdir().unwrap();
     let (small, foreign) = (program(62), program(183));
     let newer = [small.clone(), b"GLIBC_2.39".to_vec()].concat();
     let mut large = vec![0; 5_100_000];
-    // What does not compress.
+    // Random bytes do not compress.
     rand::rng().fill_bytes(&mut large);
     let large = [small.clone(), large].concat();
     assert!(check_program(folder.path(), &small).status.success());
-    for (bytes, said) in [
+    for (bytes, expected) in [
         (foreign, "made for arm64"),
         (newer, "needs glibc 2.39"),
         (large, "more than 5"),
     ] {
         let output = check_program(folder.path(), &bytes);
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && error.contains(said), "{error}");
+        assert!(
+            !output.status.success() && error.contains(expected),
+            "{error}"
+        );
     }
 }

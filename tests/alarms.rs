@@ -1,7 +1,7 @@
-//! Each alarm fires when what it is about breaks, and when nothing else does. The definitions are
-//! those of the templates. The metrics are those that the functions write, run as processes; what
-//! AWS itself measures is derived from what they returned, or, where no function is involved,
-//! listed below.
+//! Each alarm fires when its subject breaks, and only then. The definitions are those of the
+//! templates. The metrics are those that the functions write, run as processes. The metrics of AWS
+//! itself are derived from what the functions returned or, where no function is involved, listed
+//! below.
 #![allow(
     missing_docs,
     clippy::indexing_slicing,
@@ -32,7 +32,7 @@ use uuid::Uuid;
 use cloudwatch::{Datum, Deployed, Metrics};
 use functions::{Functions, Seen};
 
-/// Consumers, and their queues.
+/// Consumers and their queues.
 const CONSUMERS: [(&str, &str); 3] = [
     ("ingest-usage-report", "usage-report"),
     ("apply-user-usage-billing", "user-usage-billing"),
@@ -50,9 +50,9 @@ const HOURLY_JOBS: [&str; 4] = [
     "maintain-storage",
     "reconcile-usage",
 ];
-/// How long a state lasts before alarms are evaluated: two periods of the longest.
+/// Minutes that a state lasts before alarms are evaluated: two periods of the longest alarm.
 const MINUTES: i64 = 120;
-/// How long SQS receives a message again before it is a dead letter: five times six minutes.
+/// Minutes that SQS redelivers a message before it is a dead letter: five times six.
 const RECEIVED_MINUTES: i64 = 30;
 
 const STANDING_STILL: [&str; 8] = [
@@ -91,90 +91,95 @@ const REJECTED: [&str; 3] = [
     "PackageExpiringRejected",
 ];
 
-type OfAws = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-    f64,
-    f64,
-);
+/// A metric that AWS measures without any function, as AWS documents it, and its alarm.
+struct AwsMetric {
+    alarm: &'static str,
+    namespace: &'static str,
+    name: &'static str,
+    dimensions: &'static [(&'static str, &'static str)],
+    bad: f64,
+    good: f64,
+}
 
-/// What AWS measures without any function: the alarm, the metric as AWS documents it, a value of
-/// trouble, and a good one.
-const OF_AWS: [OfAws; 9] = [
-    (
-        "ScheduleDeadLetters",
-        "AWS/SQS",
-        "ApproximateNumberOfMessagesVisible",
-        &[("QueueName", "telecom-schedule-dlq")],
-        1.0,
-        0.0,
-    ),
-    (
-        "ApiFaults",
-        "AWS/ApplicationELB",
-        "HTTPCode_Target_5XX_Count",
-        &[LOAD_BALANCER],
-        2.0,
-        1.0,
-    ),
-    (
-        "LoadBalancerFaults",
-        "AWS/ApplicationELB",
-        "HTTPCode_ELB_5XX_Count",
-        &[LOAD_BALANCER],
-        2.0,
-        1.0,
-    ),
-    (
-        "ApiLatency",
-        "AWS/ApplicationELB",
-        "TargetResponseTime",
-        &[LOAD_BALANCER],
-        2.1,
-        0.5,
-    ),
-    (
-        "GrpcTasks",
-        "AWS/ApplicationELB",
-        "HealthyHostCount",
-        &[("TargetGroup", "GrpcTargets"), LOAD_BALANCER],
-        1.0,
-        2.0,
-    ),
-    (
-        "DatabaseCpu",
-        "AWS/RDS",
-        "CPUUtilization",
-        &[CLUSTER],
-        81.0,
-        50.0,
-    ),
-    (
-        "DatabaseCapacity",
-        "AWS/RDS",
-        "ACUUtilization",
-        &[CLUSTER],
-        91.0,
-        50.0,
-    ),
-    (
-        "DatabaseConnections",
-        "AWS/RDS",
-        "DatabaseConnections",
-        &[CLUSTER],
-        181.0,
-        100.0,
-    ),
-    (
-        "DatabaseDeadlocks",
-        "AWS/RDS",
-        "Deadlocks",
-        &[CLUSTER],
-        0.01,
-        0.0,
-    ),
+impl AwsMetric {
+    fn datum(&self, value: f64) -> Datum {
+        Datum::new(self.namespace, self.name, self.dimensions, value)
+    }
+}
+
+const AWS_METRICS: [AwsMetric; 9] = [
+    AwsMetric {
+        alarm: "ScheduleDeadLetters",
+        namespace: "AWS/SQS",
+        name: "ApproximateNumberOfMessagesVisible",
+        dimensions: &[("QueueName", "telecom-schedule-dlq")],
+        bad: 1.0,
+        good: 0.0,
+    },
+    AwsMetric {
+        alarm: "ApiFaults",
+        namespace: "AWS/ApplicationELB",
+        name: "HTTPCode_Target_5XX_Count",
+        dimensions: &[LOAD_BALANCER],
+        bad: 2.0,
+        good: 1.0,
+    },
+    AwsMetric {
+        alarm: "LoadBalancerFaults",
+        namespace: "AWS/ApplicationELB",
+        name: "HTTPCode_ELB_5XX_Count",
+        dimensions: &[LOAD_BALANCER],
+        bad: 2.0,
+        good: 1.0,
+    },
+    AwsMetric {
+        alarm: "ApiLatency",
+        namespace: "AWS/ApplicationELB",
+        name: "TargetResponseTime",
+        dimensions: &[LOAD_BALANCER],
+        bad: 2.1,
+        good: 0.5,
+    },
+    AwsMetric {
+        alarm: "GrpcTasks",
+        namespace: "AWS/ApplicationELB",
+        name: "HealthyHostCount",
+        dimensions: &[("TargetGroup", "GrpcTargets"), LOAD_BALANCER],
+        bad: 1.0,
+        good: 2.0,
+    },
+    AwsMetric {
+        alarm: "DatabaseCpu",
+        namespace: "AWS/RDS",
+        name: "CPUUtilization",
+        dimensions: &[CLUSTER],
+        bad: 81.0,
+        good: 50.0,
+    },
+    AwsMetric {
+        alarm: "DatabaseCapacity",
+        namespace: "AWS/RDS",
+        name: "ACUUtilization",
+        dimensions: &[CLUSTER],
+        bad: 91.0,
+        good: 50.0,
+    },
+    AwsMetric {
+        alarm: "DatabaseConnections",
+        namespace: "AWS/RDS",
+        name: "DatabaseConnections",
+        dimensions: &[CLUSTER],
+        bad: 181.0,
+        good: 100.0,
+    },
+    AwsMetric {
+        alarm: "DatabaseDeadlocks",
+        namespace: "AWS/RDS",
+        name: "Deadlocks",
+        dimensions: &[CLUSTER],
+        bad: 0.01,
+        good: 0.0,
+    },
 ];
 const LOAD_BALANCER: (&str, &str) = ("LoadBalancer", "LoadBalancer");
 const CLUSTER: (&str, &str) = ("DBClusterIdentifier", "Cluster");
@@ -183,7 +188,7 @@ fn names(alarms: &[&[&str]]) -> BTreeSet<String> {
     alarms.concat().into_iter().map(str::to_owned).collect()
 }
 
-/// A fleet with a server that was just heard, and a user with an active package.
+/// A world at the current time with a server, and a user with an active package.
 async fn world(pool: PgPool) -> World {
     let world = World::new(pool).await;
     world.clock.set(System.now());
@@ -196,7 +201,7 @@ async fn world(pool: PgPool) -> World {
     world
 }
 
-/// A good message for each consumer.
+/// A valid message for a consumer.
 fn good(function: &str) -> String {
     let (now, id) = (System.now(), Uuid::new_v4());
     let body = match function {
@@ -217,7 +222,7 @@ async fn run(functions: &Functions, jobs: &[&str]) -> Vec<Seen> {
     join_all(jobs.iter().map(|job| functions.invoke(job, Value::Null))).await
 }
 
-/// Each consumer with these messages besides a good one, and each job.
+/// Runs each consumer with a valid message besides `others`, and each job.
 async fn run_all(functions: &Functions, others: &[&str]) -> Vec<Seen> {
     run_with(functions, others, &HOURLY_JOBS).await
 }
@@ -234,8 +239,8 @@ async fn run_with(functions: &Functions, others: &[&str], hourly_jobs: &[&str]) 
     seen
 }
 
-/// What CloudWatch gets when each of these goes on as it was seen: consumers and jobs every minute
-/// or hour.
+/// The metrics if every invocation repeats with the same outcome: those of consumers and minute
+/// jobs every minute, those of hourly jobs every hour.
 fn lasting(seen: &[Seen]) -> Metrics {
     let mut metrics = Metrics::default();
     for minute in 0..MINUTES {
@@ -246,15 +251,14 @@ fn lasting(seen: &[Seen]) -> Metrics {
             metrics.add(minute, &one.data);
             metrics.add(minute, &of_queue(one, minute));
         }
-        for (_, namespace, name, dimensions, _, good) in OF_AWS {
-            metrics.add(minute, &[Datum::new(namespace, name, dimensions, good)]);
+        for metric in &AWS_METRICS {
+            metrics.add(minute, &[metric.datum(metric.good)]);
         }
     }
     metrics
 }
 
-/// What SQS measures of a consumer's queue: a message that fails waits, and is a dead letter in the
-/// end.
+/// SQS metrics of a consumer's queue. A message that fails waits until it becomes a dead letter.
 fn of_queue(seen: &Seen, minute: i64) -> Vec<Datum> {
     let Some((_, queue)) = CONSUMERS
         .iter()
@@ -282,15 +286,15 @@ fn firing(seen: &[Seen]) -> BTreeSet<String> {
     Deployed::with_version("$LATEST").firing(&lasting(seen), MINUTES)
 }
 
-/// What is seen, with newer observations in place of older ones of the same functions.
-fn instead(mut seen: Vec<Seen>, newer: Vec<Seen>) -> Vec<Seen> {
+/// Replaces observations by newer ones of the same functions.
+fn replaced(mut seen: Vec<Seen>, newer: Vec<Seen>) -> Vec<Seen> {
     seen.retain(|one| newer.iter().all(|other| other.function != one.function));
     seen.into_iter().chain(newer).collect()
 }
 
 #[test]
-fn every_alarm_has_a_break_that_sets_it_off() {
-    let of_aws: Vec<&str> = OF_AWS.iter().map(|(alarm, ..)| *alarm).collect();
+fn every_alarm_has_a_fault_that_triggers_it() {
+    let of_aws: Vec<&str> = AWS_METRICS.iter().map(|metric| metric.alarm).collect();
     let broken = [
         &of_aws[..],
         &STANDING_STILL,
@@ -305,21 +309,19 @@ fn every_alarm_has_a_break_that_sets_it_off() {
 }
 
 #[test]
-fn what_aws_measures_sets_off_its_alarm_and_no_other() {
-    for (alarm, namespace, name, dimensions, trouble, good) in OF_AWS {
+fn each_metric_of_aws_triggers_only_its_alarm() {
+    for metric in &AWS_METRICS {
         let of = |value: f64| {
             let mut metrics = Metrics::default();
-            (0..MINUTES).for_each(|minute| {
-                metrics.add(minute, &[Datum::new(namespace, name, dimensions, value)])
-            });
+            (0..MINUTES).for_each(|minute| metrics.add(minute, &[metric.datum(value)]));
             Deployed::with_version("$LATEST").firing(&metrics, MINUTES)
         };
-        let difference: Vec<String> = of(trouble)
-            .symmetric_difference(&of(good))
+        let difference: Vec<String> = of(metric.bad)
+            .symmetric_difference(&of(metric.good))
             .cloned()
             .collect();
-        assert_eq!(difference, [alarm]);
-        assert!(!of(good).contains(alarm), "{alarm}");
+        assert_eq!(difference, [metric.alarm]);
+        assert!(!of(metric.good).contains(metric.alarm), "{}", metric.alarm);
     }
 }
 
@@ -332,10 +334,10 @@ async fn no_alarm_fires_while_everything_works(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_of_the_database_sets_off_every_alarm_on_functions(pool: PgPool) {
+async fn a_database_outage_triggers_every_alarm_on_functions(pool: PgPool) {
     drop(world(pool).await);
-    // `record-node-status-history` tries again for a minute. Until then it has completed nothing,
-    // as if it were not started.
+    // `record-node-status-history` retries for a minute. Until then it has completed nothing, as if
+    // it had not been started.
     let seen = run_with(&Functions::without_database(), &[], &HOURLY_JOBS[1..]).await;
     assert_eq!(
         firing(&seen),
@@ -351,12 +353,12 @@ async fn an_outage_of_the_database_sets_off_every_alarm_on_functions(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_that_begins_later_is_not_hidden_by_old_measurements(pool: PgPool) {
+async fn earlier_measurements_do_not_hide_a_later_outage(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let before = run_all(&functions, &[]).await;
     assert_eq!(firing(&before), BTreeSet::new(), "{before:#?}");
-    // The same processes, which remember what they measured.
+    // The processes are the same and still know their earlier measurements.
     world.sql("alter schema telecom rename to broken").await;
     let seen = run_all(&functions, &[]).await;
     assert_eq!(
@@ -370,7 +372,7 @@ async fn an_outage_that_begins_later_is_not_hidden_by_old_measurements(pool: PgP
         ]),
         "{seen:#?}"
     );
-    // A release is compared by its version: that of before is not this one.
+    // A release is compared by its version, and the failures are not those of version 7.
     let of_another = Deployed::with_version("7").firing(&lasting(&seen), MINUTES);
     assert!(
         FAILURES.iter().all(|alarm| !of_another.contains(*alarm)),
@@ -379,7 +381,7 @@ async fn an_outage_that_begins_later_is_not_hidden_by_old_measurements(pool: PgP
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn poison_messages_are_noticed_before_they_are_dead_letters(pool: PgPool) {
+async fn poison_messages_trigger_alarms_before_they_are_dead_letters(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let among_good = run_all(&functions, &["{}"]).await;
@@ -390,10 +392,10 @@ async fn poison_messages_are_noticed_before_they_are_dead_letters(pool: PgPool) 
         names(&[&rare, &FAILURES]),
         "{mostly_bad:#?}"
     );
-    // Half of two messages fail, which is as good as most; of ten it is an ordinary bad message.
+    // One bad message of two counts as most of them failing. One of ten is an ordinary bad message.
     let mut bodies: Vec<String> = (0..9).map(|_| good("ingest-usage-report")).collect();
     bodies.push("{}".to_owned());
-    let seen = instead(
+    let seen = replaced(
         among_good,
         vec![functions.deliver("ingest-usage-report", &bodies).await],
     );
@@ -405,7 +407,7 @@ async fn poison_messages_are_noticed_before_they_are_dead_letters(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outbox_that_nothing_leaves_is_noticed(pool: PgPool) {
+async fn a_stuck_outbox_triggers_its_alarms(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
@@ -416,7 +418,7 @@ async fn an_outbox_that_nothing_leaves_is_noticed(pool: PgPool) {
              now() - interval '1 minute')",
         )
         .await;
-    let seen = instead(seen, run(&functions, &["sweep-outbox"]).await);
+    let seen = replaced(seen, run(&functions, &["sweep-outbox"]).await);
     assert_eq!(
         firing(&seen),
         names(&[&["OutboxAge", "SweepStandsStill"]]),
@@ -425,7 +427,7 @@ async fn an_outbox_that_nothing_leaves_is_noticed(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_that_no_run_bills_is_noticed_though_all_runs_complete(pool: PgPool) {
+async fn an_unbilled_report_triggers_an_alarm_though_all_runs_complete(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
@@ -443,12 +445,12 @@ async fn a_report_that_no_run_bills_is_noticed_though_all_runs_complete(pool: Pg
         .execute(&mut *held)
         .await
         .unwrap();
-    let seen = instead(seen, run(&functions, &["bill-traffic"]).await);
+    let seen = replaced(seen, run(&functions, &["bill-traffic"]).await);
     assert_eq!(firing(&seen), names(&[&["BillingLag"]]), "{seen:#?}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_lock_that_is_never_released_is_noticed(pool: PgPool) {
+async fn a_lock_that_is_never_released_triggers_alarms(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
@@ -466,7 +468,7 @@ async fn a_lock_that_is_never_released_is_noticed(pool: PgPool) {
         "refresh-server-status",
         "refresh-node-status-view",
     ];
-    let seen = instead(seen, run(&functions, &locked).await);
+    let seen = replaced(seen, run(&functions, &locked).await);
     assert_eq!(
         firing(&seen),
         names(&[&["ExpiryStandsStill", "WatchStandsStill", "ViewStandsStill"]]),
@@ -475,7 +477,7 @@ async fn a_lock_that_is_never_released_is_noticed(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn jobs_that_are_never_started_are_noticed(pool: PgPool) {
+async fn jobs_that_are_never_started_trigger_alarms(pool: PgPool) {
     let world = world(pool).await;
     let mut seen = run_all(&Functions::over(&world.pool), &[]).await;
     seen.retain(|one| {
@@ -487,7 +489,7 @@ async fn jobs_that_are_never_started_are_noticed(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_collection_that_stopped_is_noticed(pool: PgPool) {
+async fn a_stopped_collection_triggers_its_alarm(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
@@ -507,12 +509,12 @@ async fn a_collection_that_stopped_is_noticed(pool: PgPool) {
     world
         .sql("update telecom.node_status_watch set heard_from = now() - interval '1 day'")
         .await;
-    let seen = instead(seen, run(&functions, &["refresh-server-status"]).await);
+    let seen = replaced(seen, run(&functions, &["refresh-server-status"]).await);
     assert_eq!(firing(&seen), names(&[&["CollectionStopped"]]), "{seen:#?}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_that_stays_parked_is_noticed(pool: PgPool) {
+async fn usage_that_stays_parked_triggers_its_alarm(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
@@ -525,12 +527,12 @@ async fn usage_that_stays_parked_is_noticed(pool: PgPool) {
              now() - interval '11 minutes', now() + interval '1 hour')",
         )
         .await;
-    let seen = instead(seen, run(&functions, &["bill-traffic"]).await);
+    let seen = replaced(seen, run(&functions, &["bill-traffic"]).await);
     assert_eq!(firing(&seen), names(&[&["ParkedEvents"]]), "{seen:#?}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_in_quarantine_is_noticed(pool: PgPool) {
+async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
@@ -542,7 +544,7 @@ async fn a_report_in_quarantine_is_noticed(pool: PgPool) {
         &[(user(1), bytes, bytes)],
     )
     .to_string();
-    let seen = instead(
+    let seen = replaced(
         seen,
         vec![
             functions
@@ -558,13 +560,13 @@ async fn a_report_in_quarantine_is_noticed(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_row_changed_by_hand_is_noticed(pool: PgPool) {
+async fn a_row_changed_by_hand_triggers_its_alarm(pool: PgPool) {
     let world = world(pool).await;
     let functions = Functions::over(&world.pool);
     let seen = run_all(&functions, &[]).await;
     world
         .sql("update telecom.package_queue set upload_bytes = upload_bytes + 1")
         .await;
-    let seen = instead(seen, run(&functions, &["reconcile-usage"]).await);
+    let seen = replaced(seen, run(&functions, &["reconcile-usage"]).await);
     assert_eq!(firing(&seen), names(&[&["UsageDrift"]]), "{seen:#?}");
 }

@@ -31,7 +31,7 @@ impl Datum {
     }
 }
 
-/// What arrived, and in which minute.
+/// The data with the minute in which each arrived.
 #[derive(Debug, Default)]
 pub struct Metrics(Vec<(i64, Datum)>);
 
@@ -41,7 +41,7 @@ impl Metrics {
             .extend(data.iter().map(|datum| (minute, datum.clone())));
     }
 
-    /// The statistic of a metric over `[from, until)`, if anything arrived.
+    /// The statistic of a metric over `[from, until)`; `None` without data.
     fn statistic(&self, metric: &Metric, from: i64, until: i64) -> Option<f64> {
         let values = self
             .0
@@ -69,7 +69,8 @@ struct Metric {
 }
 
 impl Metric {
-    /// A metric has exactly the dimensions that it was emitted with: nothing is summed over others.
+    /// A metric has exactly the dimensions with which it was emitted. CloudWatch does not aggregate
+    /// over other dimensions.
     fn is_of(&self, datum: &Datum) -> bool {
         (&self.namespace, &self.name, &self.dimensions)
             == (&datum.namespace, &datum.name, &datum.dimensions)
@@ -90,7 +91,7 @@ impl Deployed {
         }
     }
 
-    /// The names of all alarms, as `docs/OPERATIONS.md` has them.
+    /// The names of all alarms as in `docs/OPERATIONS.md`.
     pub fn alarms(&self) -> BTreeSet<String> {
         self.of_alarms().map(|(name, _)| name).collect()
     }
@@ -131,7 +132,7 @@ impl Deployed {
         i64::try_from(breaching).unwrap() >= alarm["DatapointsToAlarm"].as_i64().unwrap_or(periods)
     }
 
-    /// What an alarm compares, `back` periods before `now`.
+    /// The value that an alarm compares, `back` periods before `now`.
     fn value(&self, alarm: &Value, metrics: &Metrics, now: i64, back: i64) -> Option<f64> {
         let at = |metric: &Metric| {
             let until = now - back * metric.period_minutes;
@@ -146,7 +147,7 @@ impl Deployed {
         let values: Vec<(&str, Option<f64>)> = stats
             .into_iter()
             .map(|query| {
-                assert_eq!(query["ReturnData"], false, "an alarm compares one thing");
+                assert_eq!(query["ReturnData"], false, "an alarm compares one value");
                 (
                     query["Id"].as_str().unwrap(),
                     at(&self.metric(&query["MetricStat"]["Metric"], &query["MetricStat"])),
@@ -174,8 +175,8 @@ impl Deployed {
         }
     }
 
-    /// What a value is when the stack is called `telecom`. A resource without a name of its own is
-    /// called by its logical id.
+    /// Resolves a value for a stack called `telecom`. A resource without a name of its own gets its
+    /// logical id.
     fn resolve(&self, value: &Value) -> String {
         if let Some(text) = value["Fn::Sub"].as_str() {
             return text.replace("${AWS::StackName}", "telecom");

@@ -1,5 +1,5 @@
-//! The functions as processes, and the metrics that Lambda and CloudWatch make of what they do and
-//! write.
+//! The functions as processes, and the metrics that Lambda and CloudWatch derive from their results
+//! and logs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,14 +15,14 @@ use tempfile::TempDir;
 
 use crate::cloudwatch::Datum;
 
-/// Functions over a database, and queues that nothing can be sent to.
+/// Functions over a database, with queues to which nothing can be sent.
 pub struct Functions {
     native: Arc<NativeFunctions>,
     settings: Settings,
     _folder: TempDir,
 }
 
-/// What came of an invocation.
+/// The outcome of an invocation and its metrics.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub function: String,
@@ -35,7 +35,7 @@ impl Functions {
         Self::at(pool.connect_options().to_url_lossy().as_str())
     }
 
-    /// Over a database that is out of reach.
+    /// Over a database that is unreachable.
     pub fn without_database() -> Self {
         Self::at("postgres://telecom@127.0.0.1:9/telecom")
     }
@@ -104,7 +104,7 @@ impl Functions {
         }
     }
 
-    /// Hands bodies to a consumer.
+    /// Delivers bodies to a consumer.
     pub async fn deliver(&self, function: &str, bodies: &[String]) -> Seen {
         let record = |(index, body): (usize, &String)| {
             json!({

@@ -1,4 +1,4 @@
-//! The pipeline without its queues: bodies are handed from one processor to the next.
+//! The pipeline without its queues: the harness passes bodies from one processor to the next.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,11 +34,11 @@ pub fn now() -> DateTime<Utc> {
     "2026-03-01T10:20:30.000001Z".parse().unwrap()
 }
 
-/// Keeps what is sent; refuses as told.
+/// A sink that keeps the bodies and fails as configured.
 #[derive(Default)]
 pub struct Memory {
     pub bodies: Arc<std::sync::Mutex<Vec<String>>>,
-    /// Of so many requests one fails whole, though what it held arrives; the next one has one
+    /// One request in this number fails although its bodies arrive. The next request has one
     /// message refused.
     pub fail_every: Option<usize>,
     pub requests: usize,
@@ -104,7 +104,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// With the demo fleet.
+    /// A pipeline with the demo fleet.
     pub async fn new(pool: PgPool) -> Self {
         sqlx::query("select telecom.create_traffic_usage_partitions($1, 3)")
             .bind(now().date_naive())
@@ -116,7 +116,7 @@ impl Pipeline {
         let aws = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .build();
-        // Without a queue nothing leaves: the outbox keeps it for `pump`.
+        // Without a queue no message is sent. The outbox keeps it for `pump`.
         let publisher = Publisher::new(&aws, MessagingConfig::default());
         Self {
             pool,
@@ -126,7 +126,7 @@ impl Pipeline {
         }
     }
 
-    /// Delivers reports in batches of ten and demands that none fails.
+    /// Delivers reports in batches of ten and asserts that none fails.
     pub async fn ingest(&self, bodies: &[String]) {
         let consumer = IngestUsageReports::new(self.pool.clone(), self.context.clone());
         for bodies in bodies.chunks(10) {
@@ -134,7 +134,7 @@ impl Pipeline {
         }
     }
 
-    /// A run of the billing job, and all that follows from it.
+    /// Runs the billing job, then processes the outbox until it is empty.
     pub async fn bill(&self) {
         let (pool, context, publisher) = (
             self.pool.clone(),
@@ -146,7 +146,7 @@ impl Pipeline {
         while self.pump().await > 0 {}
     }
 
-    /// Hands what is in the outbox to those who would receive it, each twice.
+    /// Takes the messages from the outbox and delivers each twice to its consumer.
     async fn pump(&self) -> usize {
         let rows: Vec<(Uuid, String, String)> =
             sqlx::query_as("delete from telecom.outbox returning id, destination::text, body")
@@ -185,7 +185,7 @@ impl Pipeline {
             .unwrap()
     }
 
-    /// Adds a byte to a row, or takes it away, and answers where the row is now.
+    /// Adds a byte to a row or subtracts one, and returns the row's new `ctid`.
     pub async fn add_one(&self, table: &str, column: &str, sign: &str, row: &str) -> String {
         let statement = format!(
             "update telecom.{table} set {column} = {column} {sign} 1 where ctid = {row} \

@@ -1,4 +1,4 @@
-//! The simulator's reports through the real processors, and the verifier on what came of them.
+//! Passes the simulator's reports through the real processors and verifies the results.
 
 use shared::auth::Authenticator;
 use shared::clock::Context;
@@ -16,7 +16,7 @@ use crate::demo::fleet;
 use crate::demo::token::{AUDIENCE, ISSUER, Issuer};
 use crate::demo::verify::Api;
 
-/// Sends for `seconds` and bills in three runs, the last reports arriving out of order.
+/// Sends for `seconds` and bills in three runs. The last reports arrive out of order.
 async fn billed(pool: PgPool, seconds: u64) -> (Pipeline, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let pipeline = Pipeline::new(pool).await;
@@ -42,7 +42,7 @@ async fn billed(pool: PgPool, seconds: u64) -> (Pipeline, TempDir) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn all_that_collectors_send_is_billed_to_the_byte(pool: PgPool) {
+async fn every_byte_that_collectors_send_is_billed(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 300).await;
     let outcome = pipeline.verify(&folder, None).await;
     assert!(
@@ -60,7 +60,7 @@ async fn all_that_collectors_send_is_billed_to_the_byte(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn one_byte_of_difference_is_noticed_wherever_it_is(pool: PgPool) {
+async fn verify_detects_a_difference_of_one_byte_in_any_sum(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 60).await;
     let cases = [
         ("raw upload", "traffic_usage", "upload_bytes"),
@@ -119,7 +119,7 @@ async fn one_byte_of_difference_is_noticed_wherever_it_is(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_that_is_missing_altered_unbilled_or_foreign_is_noticed(pool: PgPool) {
+async fn verify_detects_missing_altered_unbilled_and_unknown_reports(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 20).await;
     let one = "where report_id = (select min(report_id::text)::uuid from telecom.usage_report \
         where line_count > 0)";
@@ -159,20 +159,20 @@ async fn a_report_that_is_missing_altered_unbilled_or_foreign_is_noticed(pool: P
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn while_the_simulator_is_at_work_only_what_is_billed_is_compared(pool: PgPool) {
+async fn verify_compares_only_billed_usage_while_the_simulator_runs(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 20).await;
     let (_, bodies) = simulate(&folder, &*pipeline.clock, Memory::default(), options(10)).await;
     let (arrived, _) = bodies.split_at(bodies.len() / 2);
     pipeline.ingest(arrived).await;
     let outcome = pipeline.verify(&folder, None).await;
     assert!(!outcome.live && !outcome.agrees(), "{outcome}");
-    let _at_work = Account::open(&account(&folder)).unwrap();
+    let _writer = Account::open(&account(&folder)).unwrap();
     let outcome = pipeline.verify(&folder, None).await;
     assert!(outcome.live && outcome.agrees(), "{outcome}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_users_are_shown_is_compared(pool: PgPool) {
+async fn verify_compares_the_responses_of_the_api(pool: PgPool) {
     let (pipeline, folder) = billed(pool, 60).await;
     let address = serve(&pipeline, &folder).await;
     let api = || Api {
@@ -200,8 +200,11 @@ async fn what_users_are_shown_is_compared(pool: PgPool) {
 async fn seeding_again_changes_nothing(pool: PgPool) {
     let fleet = fleet::seed(&pool, SEED, now()).await.unwrap();
     let before = contents(&pool).await;
-    assert_eq!(before[..2], [24, 46]);
-    assert!(before[2] >= 6 && before[3] > 600, "{before:?}");
+    let [servers, clients, packages, items, ..] = before[..] else {
+        panic!("{before:?}");
+    };
+    assert_eq!([servers, clients], [24, 46]);
+    assert!(packages >= 6 && items > 600, "{before:?}");
     let later = now() + chrono::TimeDelta::hours(3);
     assert_eq!(fleet::seed(&pool, SEED, later).await.unwrap(), fleet);
     assert_eq!(contents(&pool).await, before);
@@ -214,6 +217,7 @@ async fn seeding_again_changes_nothing(pool: PgPool) {
     assert_eq!(next, 25);
 }
 
+/// The number of rows of each table, then a checksum of each.
 async fn contents(pool: &PgPool) -> Vec<i64> {
     let mut contents = Vec::new();
     for what in [
@@ -233,7 +237,7 @@ async fn contents(pool: &PgPool) -> Vec<i64> {
     contents
 }
 
-/// `GET /v1/traffic-usage` by the real service, judged by the real authenticator, on a free port.
+/// Serves `GET /v1/traffic-usage` on a free port with the real service and authenticator.
 async fn serve(pipeline: &Pipeline, folder: &TempDir) -> String {
     let jwks = serde_json::from_str(&Issuer::open(folder.path()).unwrap().jwks().unwrap()).unwrap();
     let config = AuthConfig {

@@ -1,4 +1,4 @@
-//! The simulator and its account, and the tokens, without a database.
+//! Tests of the simulator, its account file and the tokens, without a database.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
@@ -27,7 +27,7 @@ fn ids(bodies: &[String]) -> Vec<Uuid> {
 }
 
 #[test]
-fn a_fleet_is_large_and_varied_enough_for_a_demonstration() {
+fn the_demo_fleet_is_large_and_varied() {
     let fleet = Fleet::plan(1);
     let countries: HashSet<&str> = fleet.servers.iter().map(|server| server.country).collect();
     let clients: usize = fleet
@@ -44,7 +44,7 @@ fn a_fleet_is_large_and_varied_enough_for_a_demonstration() {
 }
 
 #[tokio::test]
-async fn a_run_is_repeated_by_its_seed() {
+async fn the_same_seed_repeats_a_run() {
     let run = async |seconds| {
         let folder = tempfile::tempdir().unwrap();
         simulate(
@@ -64,7 +64,7 @@ async fn a_run_is_repeated_by_its_seed() {
 }
 
 #[test]
-fn a_report_is_the_same_at_every_send() {
+fn planned_reports_have_distinct_ids_and_valid_periods() {
     let mut script = Script::new(&Fleet::plan(3), Load::default(), now());
     let planned: Vec<_> = (0..2_000).map(|_| script.next_report()).collect();
     assert!(
@@ -79,7 +79,7 @@ fn a_report_is_the_same_at_every_send() {
 }
 
 #[tokio::test]
-async fn repeats_carry_the_same_usage_under_the_same_id() {
+async fn a_repeated_report_has_the_same_id_and_usage() {
     let folder = tempfile::tempdir().unwrap();
     let sink = Memory {
         fail_every: Some(5),
@@ -105,7 +105,7 @@ async fn repeats_carry_the_same_usage_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn what_a_run_could_not_send_the_next_one_sends_first() {
+async fn the_next_run_first_sends_what_the_last_could_not() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Fixed::at(now() - TimeDelta::minutes(5));
     let dead = Memory {
@@ -137,7 +137,7 @@ async fn what_a_run_could_not_send_the_next_one_sends_first() {
 }
 
 #[test]
-fn an_account_cut_short_by_a_crash_is_mended() {
+fn an_account_truncated_by_a_crash_is_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let path = account(&folder);
     let mut script = Script::new(&Fleet::plan(3), Load::default(), now());
@@ -147,7 +147,7 @@ fn an_account_cut_short_by_a_crash_is_mended() {
     assert!(book::is_being_written(&path).unwrap());
     assert!(
         Account::open(&path).is_err(),
-        "two simulators write one account"
+        "only one simulator may write an account"
     );
     drop(account);
     std::fs::OpenOptions::new()
@@ -166,7 +166,7 @@ fn an_account_cut_short_by_a_crash_is_mended() {
 }
 
 #[test]
-fn a_report_body_is_what_the_system_takes() {
+fn report_bodies_are_accepted_by_the_system() {
     let mut script = Script::new(
         &Fleet::plan(3),
         Load::default(),
@@ -190,7 +190,7 @@ fn a_report_body_is_what_the_system_takes() {
 }
 
 #[tokio::test]
-async fn tokens_are_accepted_by_the_system_until_they_expire() {
+async fn tokens_are_accepted_until_they_expire() {
     let folder = tempfile::tempdir().unwrap();
     let keys = folder.path().join("keys");
     let issuer = Issuer::open(&keys).unwrap();

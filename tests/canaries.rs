@@ -1,4 +1,4 @@
-//! Nothing that a caller sends is in a log, at whatever level it is written.
+//! No log contains what a caller sends, at any log level.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -20,24 +20,24 @@ use tonic::metadata::{MetadataKey, MetadataValue};
 use uuid::Uuid;
 
 const CANARY: &str = "canary7f3a";
-/// The same as a number.
+/// The canary for numbers.
 const NUMBER: i64 = -4_711_471_147_114_711;
 
-fn assert_silent(log: &str) {
+fn assert_no_canary(log: &str) {
     assert!(!log.is_empty(), "nothing was logged");
-    let told = |line: &&str| {
+    let has_canary = |line: &&str| {
         line.to_lowercase().contains(CANARY) || line.contains(&NUMBER.unsigned_abs().to_string())
     };
-    let lines: Vec<&str> = log.lines().filter(told).collect();
+    let lines: Vec<&str> = log.lines().filter(has_canary).collect();
     assert!(
         lines.is_empty(),
-        "{} lines, such as {}",
+        "{} lines contain a canary, such as {}",
         lines.len(),
         &lines[0][..lines[0].len().min(2_000)]
     );
 }
 
-/// A document with another value, or one more, at a JSON pointer.
+/// A document with a value replaced or added at a JSON pointer.
 fn planted(document: &Value, pointer: &str, value: Value) -> Value {
     let mut document = document.clone();
     match document.pointer_mut(pointer) {
@@ -47,9 +47,9 @@ fn planted(document: &Value, pointer: &str, value: Value) -> Value {
     document
 }
 
-/// Every value that a JSON document holds, replaced by a canary, one at a time; and a canary as a
-/// key of every object.
-fn spoiled(document: &Value) -> Vec<Value> {
+/// Variants of a JSON document: each value replaced by a canary, and each object with a canary as a
+/// key.
+fn with_canaries(document: &Value) -> Vec<Value> {
     let mut pointers = vec![(String::new(), document)];
     let mut all = vec![json!(CANARY), json!([CANARY]), json!({ CANARY: CANARY })];
     while let Some((pointer, value)) = pointers.pop() {
@@ -86,7 +86,7 @@ fn spoiled(document: &Value) -> Vec<Value> {
     all
 }
 
-/// The bodies of a queue, spoiled; and some that are no JSON.
+/// Bodies with canaries, including some that are not JSON.
 fn bodies(good: &Value) -> Vec<String> {
     let broken = [
         format!("{{\"{CANARY}"),
@@ -94,7 +94,7 @@ fn bodies(good: &Value) -> Vec<String> {
         format!("{{\"type\":{CANARY}}}"),
         CANARY.to_owned(),
     ];
-    spoiled(good)
+    with_canaries(good)
         .iter()
         .map(Value::to_string)
         .chain(broken)
@@ -136,11 +136,11 @@ fn expiring_event() -> Value {
         "reason": "time", "time": NOW })
 }
 
-/// What could be in place of a token: a text, and a JWT of which each part holds a canary.
+/// Invalid tokens: a text, and JWTs with a canary in each part.
 fn tokens() -> Vec<String> {
     let part = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
     let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": CANARY });
-    let headers = spoiled(&header)
+    let headers = with_canaries(&header)
         .into_iter()
         .map(|header| format!("{}.{}.{CANARY}", part(header), part(json!({}))));
     headers
@@ -148,9 +148,9 @@ fn tokens() -> Vec<String> {
         .collect()
 }
 
-/// Tokens of ours that say what no issuer should.
+/// Correctly signed tokens with claims that no issuer should make.
 fn signed(issuer: &Issuer) -> Vec<String> {
-    spoiled(&claims(user(1), "telecom:admin"))
+    with_canaries(&claims(user(1), "telecom:admin"))
         .iter()
         .filter(|claims| claims.is_object())
         .map(|claims| issuer.sign(claims))
@@ -278,18 +278,18 @@ fn http_events(issuer: &Issuer) -> Vec<Value> {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn no_request_to_an_api_leaves_a_trace_of_its_text(pool: PgPool) {
+async fn no_text_of_an_api_request_is_logged(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let log = Log::of_everything();
     for event in http_events(&api.issuer) {
         let answer = api.invoke(event).await;
         assert!(answer["statusCode"].as_u64().unwrap() < 500, "{answer}");
     }
-    assert_silent(&log.take_text());
+    assert_no_canary(&log.take_text());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn no_message_of_a_queue_leaves_a_trace_of_its_text(pool: PgPool) {
+async fn no_text_of_a_queue_message_is_logged(pool: PgPool) {
     let world = World::new(pool).await;
     let log = Log::of_everything();
     let _ = deliver_event(&world.ingest(), delivery(&bodies(&usage_report()))).await;
@@ -298,11 +298,11 @@ async fn no_message_of_a_queue_leaves_a_trace_of_its_text(pool: PgPool) {
         let _ = deliver_event(&world.hook(), delivery(&bodies(&good))).await;
     }
     let _ = deliver_event(&world.expiring(), delivery(&bodies(&expiring_event()))).await;
-    assert_silent(&log.take_text());
+    assert_no_canary(&log.take_text());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn no_grpc_call_leaves_a_trace_of_its_text(pool: PgPool) {
+async fn no_text_of_a_grpc_call_is_logged(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let channel = server.connect().await;
@@ -316,7 +316,7 @@ async fn no_grpc_call_leaves_a_trace_of_its_text(pool: PgPool) {
         "x-user",
         CANARY,
     ];
-    // As a text, as field 1, and as field 2.
+    // As text, as field 1, and as field 2.
     let messages = [
         CANARY.into(),
         [&[0x0a, 10][..], CANARY.as_bytes()].concat(),
@@ -353,10 +353,10 @@ async fn no_grpc_call_leaves_a_trace_of_its_text(pool: PgPool) {
             let _ = call_raw(&channel, &method, request).await;
         }
     }
-    assert_silent(&log.take_text());
+    assert_no_canary(&log.take_text());
 }
 
-/// A program in a process of its own that logs all it may, killed when this is dropped.
+/// A process that logs at every level, killed on drop.
 struct Program {
     process: Child,
     log: PathBuf,
@@ -399,7 +399,7 @@ impl Drop for Program {
     }
 }
 
-/// Runs a function as Lambda does, hands it `events`, and answers what it logged.
+/// Runs a function as Lambda does, passes it `events`, and returns its log.
 async fn log_of(function: &str, pool: &PgPool, issuer: &Issuer, events: Vec<Value>) -> String {
     let mut runtime = RuntimeApi::start(function).await.unwrap();
     let text = |text: &str| text.to_owned();
@@ -427,7 +427,7 @@ async fn log_of(function: &str, pool: &PgPool, issuer: &Issuer, events: Vec<Valu
     ];
     let program = Program::start(function, &variables);
     for event in events {
-        // Some fail, as they should.
+        // Some invocations fail, as expected.
         let _ = runtime.invoke(event.to_string().into_bytes()).await;
     }
     let log = program.log();
@@ -441,7 +441,7 @@ async fn log_of(function: &str, pool: &PgPool, issuer: &Issuer, events: Vec<Valu
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn no_event_of_a_function_is_in_its_log(pool: PgPool) {
+async fn no_text_of_a_function_event_is_logged(pool: PgPool) {
     let (world, issuer) = (World::new(pool).await, Issuer::default());
     let of_path = |path: &str| -> Vec<Value> {
         let mut events = http_events(&issuer);
@@ -484,17 +484,17 @@ async fn no_event_of_a_function_is_in_its_log(pool: PgPool) {
             vec![delivery(&bodies(&expiring_event()))],
         ),
         ("expire-packages", strange()),
-        ("migrate", spoiled(&deployment)),
+        ("migrate", with_canaries(&deployment)),
     ] {
         let log = log_of(function, &world.pool, &issuer, [events, strange()].concat()).await;
-        assert_silent(&log);
+        assert_no_canary(&log);
     }
 }
 
 #[test]
 fn canaries_are_planted_in_every_value_and_key() {
     let document = json!({ "a": { "b": [1] } });
-    let planted: Map<String, Value> = spoiled(&document)
+    let planted: Map<String, Value> = with_canaries(&document)
         .into_iter()
         .map(|value| (value.to_string(), value))
         .collect();

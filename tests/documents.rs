@@ -1,4 +1,4 @@
-//! What the documents say exists, exists.
+//! Documents and code agree.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All files below with this extension.
+/// All files below `folder` with this extension.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)
@@ -37,7 +37,7 @@ fn quoted(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// A sentence in a name, as tests have them.
+/// Whether a name has at least six words, as names of tests have.
 fn names_a_test(name: &str) -> bool {
     name.matches('_').count() >= 5
         && name
@@ -61,17 +61,17 @@ fn every_test_that_a_document_names_exists() {
             .collect();
         assert!(named.len() > 10, "{document}: {named:?}");
         for name in named {
-            // A function, or a case that a macro makes one of.
+            // A function, or an argument from which a macro makes one.
             let is = [format!("fn {name}("), format!("    {name}: ")]
                 .iter()
                 .any(|text| sources.contains(text));
-            assert!(is, "{document} names {name}, which is no test");
+            assert!(is, "{document} names {name}, which is not a test");
         }
     }
 }
 
 #[test]
-fn every_alarm_is_explained_with_what_to_do() {
+fn every_alarm_is_documented_with_a_response() {
     let templates = files(&root().join("stacks"), "yaml")
         .into_iter()
         .chain([root().join("template.yaml")]);
@@ -96,14 +96,14 @@ fn every_alarm_is_explained_with_what_to_do() {
     let unexplained: Vec<_> = alarms.difference(&explained).collect();
     assert!(
         unexplained.is_empty(),
-        "OPERATIONS.md says nothing of {unexplained:?}"
+        "OPERATIONS.md does not explain {unexplained:?}"
     );
 }
 
 #[test]
-fn jobs_that_are_said_to_find_their_work_locked_lock_it() {
+fn jobs_documented_to_lock_their_work_lock_it() {
     let template = read("template.yaml");
-    let said = template
+    let documented = template
         .split("\n\n")
         .filter(|function| function.contains("finds the work locked"))
         .map(|function| {
@@ -116,7 +116,7 @@ fn jobs_that_are_said_to_find_their_work_locked_lock_it() {
         .collect();
     let calls = sources.split("try_job_lock(").skip(1);
     let locked = calls.map(|call| call.split('"').nth(1).unwrap().replace('_', "-"));
-    // These pass over rows that are locked.
+    // These jobs skip locked rows.
     let claims = [("bill-traffic", "billing"), ("sweep-outbox", "outbox")].into_iter();
     let claims = claims.filter(|(_, file)| {
         read(&format!("shared/src/db/{file}.rs")).contains("for update skip locked")
@@ -124,11 +124,11 @@ fn jobs_that_are_said_to_find_their_work_locked_lock_it() {
     let locked: BTreeSet<_> = locked
         .chain(claims.map(|(job, _)| job.to_owned()))
         .collect();
-    assert_eq!(said.collect::<BTreeSet<_>>(), locked);
+    assert_eq!(documented.collect::<BTreeSet<_>>(), locked);
 }
 
 #[test]
-fn no_run_is_said_to_make_up_for_a_missed_snapshot() {
+fn a_missed_snapshot_is_documented_as_lost() {
     for (document, times) in [("docs/OPERATIONS.md", 2), ("template.yaml", 1)] {
         let text = read(document);
         let after: Vec<&str> = text.split("next run does the same work").skip(1).collect();
@@ -144,14 +144,14 @@ fn no_run_is_said_to_make_up_for_a_missed_snapshot() {
 }
 
 #[test]
-fn the_fleets_log_is_not_read_in_the_order_of_its_ids() {
+fn documented_queries_order_the_status_log_by_time() {
     let operations = read("docs/OPERATIONS.md");
     let queries: Vec<&str> = operations
         .split("```")
         .filter(|block| block.contains("from telecom.node_status_transition"))
         .collect();
     assert!(!queries.is_empty());
-    // A correction writes its intervals anew.
+    // A correction inserts new rows, so that ids do not follow the time.
     assert!(
         queries
             .iter()

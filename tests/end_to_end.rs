@@ -1,5 +1,5 @@
-//! The deployed template on free ports: reports go to the real queue, the answer comes over the
-//! load balancer.
+//! The deployed template on free ports: reports go to the real queue, and responses come through
+//! the load balancer.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::fs;
@@ -27,11 +27,11 @@ use telecom_tests::report::report_of;
 use telecom_tests::{grpc, user};
 use tonic::transport::Channel;
 
-/// How long the pipeline may take for what this test sends.
+/// Time limit for the pipeline to process what this test sends.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 #[test]
-fn a_report_becomes_a_bill_and_a_bad_one_a_dead_letter() {
+fn a_report_is_billed_and_a_bad_one_becomes_a_dead_letter() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (settings, _folder) = Settings::ephemeral(root).unwrap();
     let parameters = hooks::auth_parameters(&settings).unwrap();
@@ -44,7 +44,7 @@ fn a_report_becomes_a_bill_and_a_bad_one_a_dead_letter() {
     stack.stop().unwrap();
 }
 
-/// The status of a request as a browser might send it to the AWS endpoint.
+/// Status of a request that a browser might send to the AWS endpoint.
 fn status(stack: &Stack, request: &str, host: &str, header: &str) -> u16 {
     let mut stream = TcpStream::connect(("127.0.0.1", stack.settings().gateway_port)).unwrap();
     let request = format!(
@@ -57,9 +57,9 @@ fn status(stack: &Stack, request: &str, host: &str, header: &str) -> u16 {
     answer.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// Neither by a form or a script, nor by an image, nor under a name that it has made this
-/// machine's.
-fn a_page_reaches_the_api_alone(stack: &Stack) {
+/// A web page reaches the AWS endpoint neither by a form, a script or an image, nor under a host
+/// name that it has pointed to this machine.
+fn web_pages_reach_only_the_api(stack: &Stack) {
     const EVIL: &str = "Origin: https://evil.test";
     let here = format!("127.0.0.1:{}", stack.settings().gateway_port);
     let functions = "GET /2015-03-31/functions";
@@ -97,14 +97,14 @@ fn a_page_reaches_the_api_alone(stack: &Stack) {
     }
 }
 
-/// Data, logs and saved state are their owner's; what is deployed is public.
-fn others_read_nothing(folder: &Path, deployed: &Path) {
+/// Only their owner can read data, logs and saved state. Deployed files are public.
+fn only_the_owner_reads_private_files(folder: &Path, deployed: &Path) {
     for entry in fs::read_dir(folder)
         .unwrap()
         .flatten()
         .filter(|entry| entry.path() != deployed)
     {
-        // What the emulator has just removed is private, too.
+        // An entry that the emulator has just removed needs no check.
         let Ok(data) = fs::symlink_metadata(entry.path()) else {
             continue;
         };
@@ -118,12 +118,12 @@ fn others_read_nothing(folder: &Path, deployed: &Path) {
             data.mode()
         );
         if data.is_dir() {
-            others_read_nothing(&entry.path(), deployed);
+            only_the_owner_reads_private_files(&entry.path(), deployed);
         }
     }
 }
 
-/// Of what this process has started, nothing that serves has root's rights.
+/// No service that this process started runs as root.
 fn no_service_runs_as_root() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if !rustix::process::geteuid().is_root() || !Account::choose().unwrap().can_enter(root) {
@@ -204,11 +204,11 @@ async fn drive(stack: &Stack) {
     let (status, problem) = system.get("/v1/traffic-usage?range=century", Some(&token));
     assert_eq!((status, &problem["field"]), (400, &json!("range")));
 
-    no_function_is_told_the_password(stack.endpoints());
-    a_page_reaches_the_api_alone(stack);
-    others_read_nothing(&stack.settings().state, &stack.settings().deploy);
+    no_function_has_the_password(stack.endpoints());
+    web_pages_reach_only_the_api(stack);
+    only_the_owner_reads_private_files(&stack.settings().state, &stack.settings().deploy);
     no_service_runs_as_root();
-    every_operation_answers(&system, stack).await;
+    every_operation_succeeds(&system, stack).await;
     run_examples(stack, &token);
 
     let mut dead = system.dead_letters(3).await;
@@ -222,8 +222,8 @@ async fn drive(stack: &Stack) {
     assert_eq!(dead, expected);
 }
 
-/// It is in a secret, whose name they know.
-fn no_function_is_told_the_password(endpoints: &Endpoints) {
+/// Functions know the name of the secret that holds the password.
+fn no_function_has_the_password(endpoints: &Endpoints) {
     let password = url::Url::parse(&endpoints.database_url)
         .unwrap()
         .password()
@@ -241,11 +241,14 @@ fn no_function_is_told_the_password(endpoints: &Endpoints) {
         "a function's environment has the database's password"
     );
     let named = functions.matches("DATABASE_SECRET_ARN").count();
-    assert!(named >= 23, "only {named} functions are told of a secret");
+    assert!(
+        named >= 23,
+        "only {named} functions have the ARN of a secret"
+    );
 }
 
-/// Over the load balancer and over gRPC, the two say the same.
-async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
+/// Every operation succeeds through the load balancer and over gRPC, with the same result.
+async fn every_operation_succeeds(system: &Deployed<'_>, stack: &Stack) {
     let token = hooks::token(stack.settings(), Some(user(1)), Role::Admin).unwrap();
     let channel = Channel::from_shared(stack.endpoints().grpc.clone())
         .unwrap()
@@ -261,11 +264,11 @@ async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
         );
         assert_eq!(status, 200, "{path}: {answer}");
         let message = serde_json::from_str(&operation.message.replace("11", "1")).unwrap();
-        let said = grpc::call(&channel, operation.method, message, Some(&token))
+        let grpc_answer = grpc::call(&channel, operation.method, message, Some(&token))
             .await
             .unwrap();
         for name in ["total", "server_id", "all"] {
-            assert_eq!(answer[name], said[name], "{path}");
+            assert_eq!(answer[name], grpc_answer[name], "{path}");
         }
         assert_eq!(system.ask(&operation, &path, None).0, 401, "{path}");
     }
@@ -286,14 +289,14 @@ async fn every_operation_answers(system: &Deployed<'_>, stack: &Stack) {
     );
 }
 
-/// What the documentation shows, run as it stands.
+/// Runs the examples of the documentation unchanged.
 fn run_examples(stack: &Stack, token: &str) {
     let root = &stack.settings().root;
     let tools = Environment::ensure(stack.settings(), "grpc")
         .unwrap()
         .program("");
     let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
-    // What this machine may lack is not installed for an example's sake.
+    // Examples whose tool is not installed on this machine are skipped.
     let foreign = ["curl", "grpcurl"]
         .into_iter()
         .filter(|tool| find_program(tool).is_some());
@@ -314,11 +317,11 @@ fn run_examples(stack: &Stack, token: &str) {
             stack.endpoints().grpc.trim_start_matches("http://"),
         );
         let output = command.current_dir(root).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        let text = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
         assert!(
-            output.status.success() && said.len() > 20,
-            "{example}: {said}"
+            output.status.success() && text.len() > 20,
+            "{example}: {text}"
         );
     }
 }
@@ -335,7 +338,7 @@ fn sum(series: &Value) -> [i64; 2] {
     [sum("upload"), sum("download")]
 }
 
-/// The deployed system, from outside.
+/// A client of the deployed system.
 struct Deployed<'s> {
     endpoints: &'s Endpoints,
     sqs: aws_sdk_sqs::Client,
@@ -361,8 +364,8 @@ impl<'s> Deployed<'s> {
         }
     }
 
-    /// One server with a client of factor 2, and a user with two packages of 200 bytes, the first
-    /// active.
+    /// Adds a server with a client of factor 2, and a user with two packages of 200 bytes, the
+    /// first active.
     async fn load_fleet(&self) {
         let now: DateTime<Utc> = System.now();
         for statement in [
@@ -401,7 +404,7 @@ impl<'s> Deployed<'s> {
             .unwrap();
     }
 
-    /// Does now what the schedule does each minute.
+    /// Runs the billing job now instead of waiting for the schedule.
     async fn bill(&self) {
         let (aws, function) = (self.endpoints.aws.clone(), "telecom-bill-traffic");
         tokio::task::spawn_blocking(move || invoke(&aws, function, &json!({})))

@@ -1,5 +1,5 @@
-//! The pipeline on LocalStack: its queues and its bus, functions as processes of this machine:
-//! `make test-localstack`.
+//! The pipeline with the queues and the bus of LocalStack, and functions as processes of this
+//! machine. `make test-localstack` runs it.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::path::Path;
@@ -17,14 +17,14 @@ use local::stack::Stack;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// Jobs run at the full minute, and a poisoned message is received five times, six seconds apart.
+/// Jobs run every full minute, and a poison message is received five times, six seconds apart.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// How long collectors send.
+/// Time for which collectors send.
 const SENDING: Duration = Duration::from_secs(20);
 
 #[test]
 #[ignore = "needs Python 3.13; `make test-localstack` runs it"]
-fn on_localstack_all_that_collectors_send_is_billed_and_a_bad_report_is_a_dead_letter() {
+fn localstack_bills_all_reports_and_keeps_a_bad_one_as_a_dead_letter() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (settings, _folder) = Settings::ephemeral(root).unwrap();
     let settings = Settings {
@@ -58,11 +58,11 @@ fn on_localstack_all_that_collectors_send_is_billed_and_a_bad_report_is_a_dead_l
         (&json!("telecom"), &json!(1)),
         "{fact}"
     );
-    asks_who_asks(&stack);
+    the_api_requires_a_token(&stack);
     stack.stop().unwrap();
 }
 
-fn asks_who_asks(stack: &Stack) {
+fn the_api_requires_a_token(stack: &Stack) {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()
@@ -92,7 +92,7 @@ fn asks_who_asks(stack: &Stack) {
     assert_eq!(servers["total"], 24, "{servers}");
 }
 
-/// Publishers and subscribers around the system.
+/// Publishers and subscribers outside the system.
 struct Outside<'s> {
     stack: &'s Stack,
     runtime: Runtime,
@@ -129,7 +129,7 @@ impl<'s> Outside<'s> {
         self.stack.endpoints().output(name).unwrap()
     }
 
-    /// A rule on the bus that sends every fact to the queue.
+    /// Adds a rule to the bus that sends every fact to the queue.
     fn subscribe(&self) {
         let question = self.sqs.get_queue_attributes().queue_url(&self.facts);
         let answer = self

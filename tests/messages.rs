@@ -1,4 +1,4 @@
-//! Bodies, their limits, and the schemas that say the same.
+//! Message bodies: their limits, and agreement of types and schemas.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ fn keys(object: &Value) -> Vec<&String> {
     keys
 }
 
-/// A report with every field there is.
+/// A report with every field.
 fn full_report() -> Value {
     let metrics = json!({
         "cpu_percent": 12.5, "memory_used": 1, "memory_total": 2, "disk_used": 3, "disk_total": 4,
@@ -65,7 +65,7 @@ fn read(body: &Value) -> Result<UsageReport, Error> {
 }
 
 #[test]
-fn the_types_and_the_schemas_have_the_same_fields() {
+fn types_and_schemas_have_the_same_fields() {
     let (report, _) = schema("usage-report.schema.json");
     let typed = serde_json::to_value(read(&full_report()).unwrap()).unwrap();
     assert_eq!(keys(&typed), keys(&report["properties"]));
@@ -111,7 +111,7 @@ fn the_types_and_the_schemas_have_the_same_fields() {
 #[case("/metrics/cpu_percent", json!(100.1), Some(("metric_out_of_range", "metrics.cpu_percent")))]
 #[case("/metrics/online_users", json!(-1), Some(("metric_out_of_range", "metrics.online_users")))]
 #[case("/metrics/load1", json!("high"), Some(("invalid_field", "metrics.load1")))]
-fn type_and_schema_agree_on_reports_and_the_error_names_the_field(
+fn type_and_schema_agree_on_reports(
     #[case] pointer: &str,
     #[case] value: Value,
     #[case] expected: Option<(&str, &str)>,
@@ -137,7 +137,7 @@ fn type_and_schema_agree_on_reports_and_the_error_names_the_field(
 #[case("period_start")]
 #[case("period_end")]
 #[case("usage")]
-fn a_report_without_a_required_field_is_refused_by_type_and_schema(#[case] field: &str) {
+fn a_report_without_a_required_field_is_refused(#[case] field: &str) {
     let mut body = full_report();
     body.as_object_mut().unwrap().remove(field);
     let error = read(&body).unwrap_err();
@@ -164,7 +164,7 @@ fn a_report_without_a_required_field_is_refused_by_type_and_schema(#[case] field
     "2026-03-10T10:30:00Z",
     Some("period_reversed")
 )]
-fn a_period_is_accepted_up_to_the_very_edges_of_the_window(
+fn a_period_is_accepted_up_to_the_limits_of_the_window(
     #[case] start: &str,
     #[case] end: &str,
     #[case] expected: Option<&str>,
@@ -178,12 +178,12 @@ fn a_period_is_accepted_up_to_the_very_edges_of_the_window(
 }
 
 #[test]
-fn a_report_has_at_most_ten_thousand_lines_eight_pebibytes_and_one_mebibyte() {
+fn the_lines_bytes_and_body_size_of_a_report_are_limited() {
     let lines = |n: usize, bytes| report(1, &vec![(user(1), bytes, 0); n]);
     let code = |body: &Value| read(body).err().map(|error| error.code());
     assert_eq!(code(&lines(8, 1 << 50)), None);
     assert_eq!(code(&lines(9, 1 << 50)), Some("report_bytes_out_of_range"));
-    // The lines are counted where the body is short enough for so many of them.
+    // The short lines keep a body with too many of them below the size limit.
     let short = with(
         report(1, &[]),
         "/usage",
@@ -214,7 +214,7 @@ fn a_report_has_at_most_ten_thousand_lines_eight_pebibytes_and_one_mebibyte() {
     );
 }
 
-/// An event as it stands in a batch.
+/// An event in the form that a batch contains.
 fn batch_event() -> Value {
     let mut event = full_event();
     event.as_object_mut().unwrap().remove("event_id");
@@ -286,7 +286,7 @@ proptest! {
     }
 
     #[test]
-    fn a_body_cut_short_anywhere_is_refused(cut in 0_usize..600) {
+    fn a_truncated_body_is_refused(cut in 0_usize..600) {
         let body = full_report().to_string();
         prop_assume!(cut < body.len());
         prop_assert_eq!(UsageReport::parse(&body[..cut], at(NOW)).unwrap_err().code(),
@@ -294,7 +294,7 @@ proptest! {
     }
 
     #[test]
-    fn any_other_number_of_bytes_is_another_payload(bytes in 0..GIB, other in 0..GIB) {
+    fn another_number_of_bytes_is_another_payload(bytes in 0..GIB, other in 0..GIB) {
         let hash = |bytes| read(&report(1, &[(user(1), bytes, 0)])).unwrap().payload_hash();
         prop_assert_eq!(hash(bytes) == hash(other), bytes == other);
     }

@@ -1,4 +1,4 @@
-//! The rules of the system, each test on a database of its own.
+//! Tests of the system's rules, each on a database of its own.
 #![allow(
     missing_docs,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! Functions in containers as AWS has them, by `sam local`, over the deployed template: `make
-//! test-sam`.
+//! Functions in containers as on AWS, by `sam local`, over the deployed template. `make test-sam`
+//! runs it.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use sqlx::PgPool;
 
 #[test]
 #[ignore = "needs Docker; `make test-sam` runs it"]
-fn an_api_a_consumer_and_a_job_answer_from_their_containers() {
+fn an_api_a_consumer_and_a_job_run_in_containers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (settings, _folder) = Settings::ephemeral(root).unwrap();
     let parameters = hooks::auth_parameters(&settings).unwrap();
@@ -55,19 +55,19 @@ fn an_api_a_consumer_and_a_job_answer_from_their_containers() {
     stack.stop().unwrap();
 }
 
-/// Invokes a function with its recorded event and reads the last line of what it prints: its
-/// answer.
+/// Invokes a function with its recorded event and returns the last line of its output, which is the
+/// response.
 fn invoke(sam: &SamLocal, stack: &Stack, function: &str) -> Value {
     let event = recorded_event(stack.settings(), function).unwrap();
     let output = sam.invoke(function, &event).unwrap().output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let text = String::from_utf8_lossy(&output.stdout);
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{function}: {said}{log}");
-    serde_json::from_str(said.trim().lines().last().unwrap())
-        .unwrap_or_else(|_| panic!("{function}: {said}{log}"))
+    assert!(output.status.success(), "{function}: {text}{log}");
+    serde_json::from_str(text.trim().lines().last().unwrap())
+        .unwrap_or_else(|_| panic!("{function}: {text}{log}"))
 }
 
-/// The API as a client sees it: who is asked, and who may.
+/// Calls the API over HTTP with and without a token.
 fn over_http(sam: &SamLocal, stack: &Stack) {
     let (lambda_port, port) = (net::free_port().unwrap(), net::free_port().unwrap());
     let mut lambda = sam.start_lambda(lambda_port).unwrap();
@@ -94,7 +94,7 @@ fn over_http(sam: &SamLocal, stack: &Stack) {
     assert_eq!((status, &problem["code"]), (401, &json!("token_missing")));
     assert_eq!(get("/v1/nothing", Some(&token)).0, 404);
     drop(balancer);
-    assert!(lambda.stop(), "sam local ended in order");
+    assert!(lambda.stop(), "sam local did not stop cleanly");
 }
 
 fn count(stack: &Stack, query: &'static str) -> i64 {

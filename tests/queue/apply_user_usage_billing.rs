@@ -1,4 +1,4 @@
-//! Billing events are applied once, to the active package, whatever their deliveries.
+//! Each billing event is charged once to the active package, however often it is delivered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,26 +24,32 @@ fn batch(id: u128, events: &[Value]) -> Value {
     json!({ "batch_id": Uuid::from_u128(id), "events": events })
 }
 
+/// Delivers the messages and returns the ids of those that failed.
 async fn apply(world: &World, bodies: &[Value]) -> Vec<String> {
     failures(&deliver(&world.hook(), &texts(bodies)).await)
 }
 
+/// Delivers the messages and asserts that none of them failed.
+async fn assert_all_applied(world: &World, bodies: &[Value]) {
+    assert_eq!(apply(world, bodies).await, Vec::<String>::new());
+}
+
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_event_of_the_specification_is_charged_to_the_active_package(pool: PgPool) {
+async fn specification_event_is_charged_to_the_active_package(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(GIB, 30).await)
         .await;
-    assert!(apply(&world, &[event(user(1), 10, 20)]).await.is_empty());
+    assert_all_applied(&world, &[event(user(1), 10, 20)]).await;
     assert_eq!(world.items(user(1)).await, [("active".into(), 10, 20)]);
-    // It says nothing of what was carried: that counts as much as what was charged.
+    // The event names no raw bytes, so the billed bytes are recorded as raw bytes too.
     assert_eq!(world.usage(user(1)).await, [10, 20, 10, 20]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_without_an_active_package_is_recorded_and_charged_to_none(pool: PgPool) {
+async fn usage_without_any_package_is_recorded_but_charged_to_no_item(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(apply(&world, &[event(user(2), 1, 2)]).await.is_empty());
+    assert_all_applied(&world, &[event(user(2), 1, 2)]).await;
     assert_eq!(world.usage(user(2)).await, [1, 2, 1, 2]);
     assert_eq!(
         world
@@ -56,12 +62,12 @@ async fn usage_without_an_active_package_is_recorded_and_charged_to_none(pool: P
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_of_a_user_who_only_waits_activates_the_oldest_package(pool: PgPool) {
+async fn usage_activates_the_oldest_waiting_package_if_none_is_active(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
     world.waiting_item(user(1), package).await;
     world.waiting_item(user(1), package).await;
-    assert!(apply(&world, &[event(user(1), 10, 20)]).await.is_empty());
+    assert_all_applied(&world, &[event(user(1), 10, 20)]).await;
     assert_eq!(
         world.items(user(1)).await,
         [("active".into(), 10, 20), ("in_queue".into(), 0, 0)]
@@ -70,16 +76,12 @@ async fn usage_of_a_user_who_only_waits_activates_the_oldest_package(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_unlimited_package_reaches_no_threshold_and_never_ends_by_traffic(pool: PgPool) {
+async fn unlimited_package_reaches_no_threshold_and_is_never_exhausted(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(None, 30).await)
         .await;
-    assert!(
-        apply(&world, &[event(user(1), 1 << 59, 1 << 59)])
-            .await
-            .is_empty()
-    );
+    assert_all_applied(&world, &[event(user(1), 1 << 59, 1 << 59)]).await;
     world.settle().await;
     assert_eq!(
         world.items(user(1)).await,
@@ -88,16 +90,16 @@ async fn an_unlimited_package_reaches_no_threshold_and_never_ends_by_traffic(poo
     assert_eq!(world.facts().await, []);
 }
 
-/// While usage waits for a user's item, the user is moved on again and again: each look may find an
-/// item that is gone.
+/// While usage is charged, the active item is repeatedly consumed and the next one activated. The
+/// item that the charge waits for may no longer be active when its lock is granted.
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: PgPool) {
+async fn usage_is_charged_to_an_item_while_the_active_item_changes(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(None, 30).await;
     world.active_item(user(1), package).await;
     world.waiting_item(user(1), package).await;
     let is_over = AtomicBool::new(false);
-    let move_on = async {
+    let replace_active_item = async {
         while !is_over.load(Ordering::Relaxed) {
             world.waiting_item(user(1), package).await;
             let mut tx = world.pool.begin().await.unwrap();
@@ -116,17 +118,14 @@ async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: P
     };
     let charge = async {
         for id in 0..150 {
-            assert!(
-                apply(&world, &[batch(id, &[event(user(1), 1, 0)])])
-                    .await
-                    .is_empty()
-            );
+            assert_all_applied(&world, &[batch(id, &[event(user(1), 1, 0)])]).await;
         }
         is_over.store(true, Ordering::Relaxed);
     };
-    tokio::join!(move_on, charge);
-    let nobody = "select count(*) from telecom.user_package_usage where package_queue_id is null";
-    assert_eq!(world.number(nobody).await, 0);
+    tokio::join!(replace_active_item, charge);
+    let without_item =
+        "select count(*) from telecom.user_package_usage where package_queue_id is null";
+    assert_eq!(world.number(without_item).await, 0);
     assert_eq!(
         world
             .number("select sum(upload_bytes)::bigint from telecom.package_queue")
@@ -136,7 +135,7 @@ async fn usage_of_a_user_who_is_moved_on_meanwhile_is_charged_to_an_item(pool: P
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_event_id_within_a_batch_is_refused(pool: PgPool) {
+async fn event_id_inside_a_batch_is_refused(pool: PgPool) {
     let world = World::new(pool).await;
     let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
     assert_eq!(
@@ -150,7 +149,7 @@ async fn an_event_id_within_a_batch_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_deployment_may_require_event_ids(pool: PgPool) {
+async fn event_without_an_id_is_refused_if_event_ids_are_required(pool: PgPool) {
     let world = World::new(pool).await;
     let hook = world.hook().requiring_event_ids(true);
     let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
@@ -163,7 +162,7 @@ async fn a_deployment_may_require_event_ids(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_batch_delivered_twice_and_at_once_counts_once(pool: PgPool) {
+async fn batch_delivered_concurrently_and_again_counts_once(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(GIB, 30).await)
@@ -175,7 +174,7 @@ async fn a_batch_delivered_twice_and_at_once_counts_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_event_without_an_id_goes_by_its_message_and_one_with_an_id_by_that(pool: PgPool) {
+async fn idempotency_key_is_the_event_id_or_else_the_message_id(pool: PgPool) {
     let world = World::new(pool).await;
     let (bare, named) = (
         event(user(1), 1, 0),
@@ -185,26 +184,23 @@ async fn an_event_without_an_id_goes_by_its_message_and_one_with_an_id_by_that(p
             json!(Uuid::from_u128(7)),
         ),
     );
-    // Two messages of the same bare event are two charges; the same message again is none.
-    assert!(
-        apply(&world, &[bare.clone(), bare.clone()])
-            .await
-            .is_empty()
-    );
-    assert!(apply(&world, &[bare.clone(), bare]).await.is_empty());
+    // Two messages with the same event and no event id are two charges. A redelivery of either
+    // message is not charged again.
+    assert_all_applied(&world, &[bare.clone(), bare.clone()]).await;
+    assert_all_applied(&world, &[bare.clone(), bare]).await;
     assert_eq!(world.usage(user(1)).await[0], 2);
-    assert!(apply(&world, &[named.clone(), named]).await.is_empty());
+    assert_all_applied(&world, &[named.clone(), named]).await;
     assert_eq!(world.usage(user(1)).await[0], 102);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_batch_id_with_other_events_is_refused(pool: PgPool) {
+async fn batch_id_reused_with_other_events_is_refused(pool: PgPool) {
     let world = World::new(pool).await;
     let (first, other) = (
         batch(1, &[event(user(1), 10, 0)]),
         batch(1, &[event(user(1), 11, 0)]),
     );
-    assert!(apply(&world, std::slice::from_ref(&first)).await.is_empty());
+    assert_all_applied(&world, std::slice::from_ref(&first)).await;
     assert_eq!(
         apply(&world, &[first, other, batch(2, &[event(user(1), 1, 0)])]).await,
         [message_id(1)]
@@ -213,7 +209,7 @@ async fn a_batch_id_with_other_events_is_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_sum_that_cannot_be_counted_fails_alone(pool: PgPool) {
+async fn overflowing_sum_fails_only_its_own_message(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(GIB, 30).await)
@@ -254,7 +250,7 @@ async fn negative_bytes_and_impossible_times_are_refused(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_message_of_an_unknown_server_is_refused_alone(pool: PgPool) {
+async fn unknown_server_fails_only_its_own_message(pool: PgPool) {
     let world = World::new(pool).await;
     let unknown = with(event(user(1), 1, 1), "/server_id", json!(404));
     let bodies = [
@@ -266,7 +262,7 @@ async fn a_message_of_an_unknown_server_is_refused_alone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_goes_to_the_hour_and_client_it_names(pool: PgPool) {
+async fn usage_is_recorded_in_the_hour_and_for_the_client_of_its_event(pool: PgPool) {
     let world = World::new(pool).await;
     let at_hour = |time: &str| {
         let event = with(event(user(1), 1, 0), "/time", json!(at(time).timestamp()));
@@ -281,37 +277,34 @@ async fn usage_goes_to_the_hour_and_client_it_names(pool: PgPool) {
         ]
         .map(at_hour),
     )];
-    assert!(apply(&world, &bodies).await.is_empty());
+    assert_all_applied(&world, &bodies).await;
     let first_hour = "select sum(raw_upload_bytes)::bigint from telecom.user_package_usage
          where bucket_start = '2026-03-10 09:00Z' and node_client_id = 11";
     assert_eq!(world.number(first_hour).await, 2);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn rows_that_are_new_or_known_of_an_item_or_of_nobody_add_up_side_by_side(pool: PgPool) {
+async fn one_batch_inserts_and_updates_rows_with_and_without_an_item(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
     for n in [1, 2] {
         world.active_item(user(n), package).await;
     }
     let through_client = with(event(user(1), 100, 0), "/node_client_id", json!(CLIENT));
-    let everybody = [
+    let second_and_third = [
         event(user(1), 10, 0),
         through_client,
         event(user(2), 10, 0),
         event(user(3), 10, 0),
         event(user(4), 10, 0),
     ];
-    assert!(
-        apply(
-            &world,
-            &[batch(1, &[event(user(1), 1, 0), event(user(3), 1, 0)])]
-        )
-        .await
-        .is_empty()
-    );
-    assert!(apply(&world, &[batch(2, &everybody)]).await.is_empty());
-    assert!(apply(&world, &[batch(3, &everybody)]).await.is_empty());
+    assert_all_applied(
+        &world,
+        &[batch(1, &[event(user(1), 1, 0), event(user(3), 1, 0)])],
+    )
+    .await;
+    assert_all_applied(&world, &[batch(2, &second_and_third)]).await;
+    assert_all_applied(&world, &[batch(3, &second_and_third)]).await;
     for (n, bytes) in [(1, 221), (2, 20), (3, 21), (4, 20)] {
         assert_eq!(world.usage(user(n)).await, [bytes, 0, bytes, 0]);
     }
@@ -320,17 +313,13 @@ async fn rows_that_are_new_or_known_of_an_item_or_of_nobody_add_up_side_by_side(
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn each_quota_threshold_is_announced_once(pool: PgPool) {
+async fn each_quota_threshold_is_published_once(pool: PgPool) {
     let world = World::new(pool).await;
     let item = world
         .active_item(user(1), world.package(100, 30).await)
         .await;
     for (id, upload) in [(1, 49), (2, 1), (3, 1), (4, 45)] {
-        assert!(
-            apply(&world, &[batch(id, &[event(user(1), upload, 0)])])
-                .await
-                .is_empty()
-        );
+        assert_all_applied(&world, &[batch(id, &[event(user(1), upload, 0)])]).await;
     }
     let announced: Vec<(String, i64, i64)> = world
         .facts()
@@ -349,17 +338,13 @@ async fn each_quota_threshold_is_announced_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_exhausted_package_is_announced_once_and_keeps_the_overshoot(pool: PgPool) {
+async fn exhaustion_is_published_once_and_usage_beyond_the_limit_is_kept(pool: PgPool) {
     let world = World::new(pool).await;
     let item = world
         .active_item(user(1), world.package(100, 30).await)
         .await;
     for id in [1, 2] {
-        assert!(
-            apply(&world, &[batch(id, &[event(user(1), 60, 60)])])
-                .await
-                .is_empty()
-        );
+        assert_all_applied(&world, &[batch(id, &[event(user(1), 60, 60)])]).await;
     }
     let expiring = world.take_outbox("package_expiring").await;
     let expiring: Vec<Value> = expiring
@@ -375,9 +360,7 @@ async fn an_exhausted_package_is_announced_once_and_keeps_the_overshoot(pool: Pg
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_nor_miscount(
-    pool: PgPool,
-) {
+async fn eight_workers_with_shuffled_batches_neither_deadlock_nor_miscount(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(1 << 60, 30).await;
     for n in 0..500 {
@@ -397,7 +380,7 @@ async fn eight_workers_on_shuffled_batches_of_the_same_users_neither_deadlock_no
                         events,
                     )
                 });
-                assert!(apply(&world, &bodies.collect::<Vec<_>>()).await.is_empty());
+                assert_all_applied(&world, &bodies.collect::<Vec<_>>()).await;
             }
         })
     });

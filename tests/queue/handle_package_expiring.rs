@@ -1,4 +1,4 @@
-//! A package that ran out is consumed once, and the next in the queue follows it.
+//! An exhausted package is consumed once, and the oldest waiting package is activated.
 
 use serde_json::{Value, json};
 use shared::services::Processor;
@@ -9,6 +9,9 @@ use telecom_tests::report::texts;
 use telecom_tests::{GIB, NOW, World, at, deliver, failures, message_id, user};
 use uuid::Uuid;
 
+use super::ingest_usage_report::assert_all_accepted;
+
+/// Delivers the events and asserts that no message failed.
 async fn expire(world: &World, events: &[(i64, Uuid)]) {
     let bodies: Vec<Value> = events
         .iter()
@@ -33,7 +36,7 @@ fn kinds(facts: &[(String, Value)]) -> Vec<&str> {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_oldest_waiting_package_follows_and_a_repeat_changes_nothing(pool: PgPool) {
+async fn oldest_waiting_package_is_activated_and_a_repeat_changes_nothing(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
     let first = world.active_item(user(1), package).await;
@@ -67,7 +70,7 @@ async fn the_oldest_waiting_package_follows_and_a_repeat_changes_nothing(pool: P
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn two_consumers_at_once_move_a_user_on_by_one_package(pool: PgPool) {
+async fn concurrent_consumers_activate_only_one_package(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
     let first = world.active_item(user(1), package).await;
@@ -90,7 +93,7 @@ async fn two_consumers_at_once_move_a_user_on_by_one_package(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_empty_queue_is_announced(pool: PgPool) {
+async fn emptied_queue_is_published(pool: PgPool) {
     let world = World::new(pool).await;
     let item = world
         .active_item(user(1), world.package(GIB, 30).await)
@@ -104,7 +107,7 @@ async fn an_empty_queue_is_announced(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_next_item_that_is_being_cancelled_is_passed_over_without_a_false_fact(pool: PgPool) {
+async fn item_cancelled_concurrently_is_skipped_and_publishes_no_activation(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
     let first = world.active_item(user(1), package).await;
@@ -135,7 +138,7 @@ async fn a_next_item_that_is_being_cancelled_is_passed_over_without_a_false_fact
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_item_whose_quota_was_raised_in_the_meantime_is_left_alone(pool: PgPool) {
+async fn item_whose_quota_was_raised_since_the_event_stays_active(pool: PgPool) {
     let world = World::new(pool).await;
     let item = world
         .active_item(user(1), world.package(GIB, 30).await)
@@ -150,7 +153,7 @@ async fn an_item_whose_quota_was_raised_in_the_meantime_is_left_alone(pool: PgPo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_package_without_any_quota_expires_as_soon_as_it_is_active(pool: PgPool) {
+async fn zero_quota_package_is_consumed_as_soon_as_it_is_activated(pool: PgPool) {
     let world = World::new(pool).await;
     let (some, none) = (world.package(GIB, 30).await, world.package(0, 30).await);
     let first = world.active_item(user(1), some).await;
@@ -169,13 +172,13 @@ async fn a_package_without_any_quota_expires_as_soon_as_it_is_active(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_that_meets_the_limit_moves_the_user_on_from_report_to_fact(pool: PgPool) {
+async fn reported_usage_that_reaches_the_limit_activates_the_next_package(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(100, 30).await;
     world.active_item(user(1), package).await;
     world.waiting_item(user(1), package).await;
     let body = telecom_tests::report::report(1, &[(user(1), 60, 70)]);
-    assert!(world.report(&texts(&[body])).await.is_empty());
+    assert_all_accepted(&world, &texts(&[body])).await;
     world.settle().await;
     assert_eq!(
         world.items(user(1)).await,
@@ -186,8 +189,8 @@ async fn usage_that_meets_the_limit_moves_the_user_on_from_report_to_fact(pool: 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_malformed_event_fails_alone(pool: PgPool) {
+async fn malformed_event_fails(pool: PgPool) {
     let world = World::new(pool).await;
-    let answer = deliver(&world.expiring(), &["{".to_owned()]).await;
-    assert_eq!(failures(&answer), [message_id(0)]);
+    let response = deliver(&world.expiring(), &["{".to_owned()]).await;
+    assert_eq!(failures(&response), [message_id(0)]);
 }

@@ -1,4 +1,4 @@
-//! What is committed has succeeded, whatever happens to the sending after it.
+//! A committed message has succeeded, even if sending its facts fails afterwards.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use telecom_tests::{NOW, SERVER, World, at, event_of, publisher_to, user};
 use tokio::net::TcpListener;
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_message_whose_facts_cannot_be_sent_in_time_has_succeeded(pool: PgPool) {
+async fn message_succeeds_even_if_its_facts_cannot_be_sent_in_time(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(10, 30).await)
         .await;
-    // It accepts connections and never answers.
+    // Accepts connections and never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let publisher = publisher_to(&format!("http://{}", silent.local_addr().unwrap()));
     let hook = TelecomBillingHook::new(world.writer.clone(), publisher, world.context());
@@ -32,7 +32,7 @@ async fn a_message_whose_facts_cannot_be_sent_in_time_has_succeeded(pool: PgPool
     let response = sqs::handle(&hook, delivery, &invocation).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     assert_eq!(world.items(user(1)).await, [("active".into(), 60, 0)]);
-    // They are the sweep's now.
+    // The unsent messages stay in the outbox for the sweep.
     assert_eq!(world.facts().await.len(), 3);
     assert_eq!(world.take_outbox("package_expiring").await.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Reports are recorded once, whatever their deliveries.
+//! Each report is recorded once, however often it is delivered.
 
 use chrono::TimeDelta;
 use lambda_runtime::Context as Invocation;
@@ -14,8 +14,13 @@ const RAW_BYTES: &str =
     "select coalesce(sum(upload_bytes + download_bytes), 0)::bigint from telecom.traffic_usage";
 const REPORTS: &str = "select count(*) from telecom.usage_report";
 
+/// Delivers report bodies and asserts that no message failed.
+pub(super) async fn assert_all_accepted(world: &World, bodies: &[String]) {
+    assert_eq!(world.report(bodies).await, Vec::<String>::new());
+}
+
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_delivered_three_times_twice_at_once_counts_once(pool: PgPool) {
+async fn report_delivered_concurrently_and_again_counts_once(pool: PgPool) {
     let world = World::new(pool).await;
     let body = texts(&[report(1, &[(user(1), 10, 20)])]);
     let (first, second) = tokio::join!(world.report(&body), world.report(&body));
@@ -31,23 +36,18 @@ async fn a_report_delivered_three_times_twice_at_once_counts_once(pool: PgPool) 
 async fn a_report_twice_in_one_batch_counts_once(pool: PgPool) {
     let world = World::new(pool).await;
     let body = report(1, &[(user(1), 10, 20)]).to_string();
-    assert!(world.report(&[body.clone(), body]).await.is_empty());
+    assert_all_accepted(&world, &[body.clone(), body]).await;
     assert_eq!(world.number(RAW_BYTES).await, 30);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_id_with_another_payload_is_refused_and_the_first_stands(pool: PgPool) {
+async fn report_id_reused_with_another_payload_is_refused(pool: PgPool) {
     let world = World::new(pool).await;
     let (first, other) = (
         report(1, &[(user(1), 10, 20)]),
         report(1, &[(user(1), 10, 21)]),
     );
-    assert!(
-        world
-            .report(&texts(std::slice::from_ref(&first)))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(std::slice::from_ref(&first))).await;
     assert_eq!(
         world.report(&texts(&[other.clone(), first.clone()])).await,
         [message_id(0)]
@@ -57,7 +57,7 @@ async fn an_id_with_another_payload_is_refused_and_the_first_stands(pool: PgPool
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn within_one_batch_the_first_of_two_payloads_under_an_id_stands(pool: PgPool) {
+async fn first_of_two_payloads_with_one_id_in_a_batch_is_recorded(pool: PgPool) {
     let world = World::new(pool).await;
     let bodies = texts(&[report(1, &[(user(1), 1, 0)]), report(1, &[(user(1), 2, 0)])]);
     assert_eq!(world.report(&bodies).await, [message_id(1)]);
@@ -65,45 +65,25 @@ async fn within_one_batch_the_first_of_two_payloads_under_an_id_stands(pool: PgP
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_same_payload_written_differently_is_the_same_payload(pool: PgPool) {
+async fn payload_comparison_ignores_formatting_and_metrics(pool: PgPool) {
     let world = World::new(pool).await;
     let compact = report(1, &[(user(1), 10, 20)]);
     let pretty =
         serde_json::to_string_pretty(&with(compact.clone(), "/metrics", json!({ "load1": 0.5 })))
             .unwrap();
-    assert!(
-        world
-            .report(&[compact.to_string(), pretty])
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &[compact.to_string(), pretty]).await;
     assert_eq!(world.number(RAW_BYTES).await, 30);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn servers_may_use_the_same_report_id(pool: PgPool) {
+async fn different_servers_may_use_the_same_report_id(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[]).await;
     world.server(3, &[]).await;
     let of = |server, bytes| report_of(1, server, at(NOW), &[(user(1), bytes, 0)]);
-    assert!(
-        world
-            .report(&texts(&[report_of(1, 2, at(NOW), &[])]))
-            .await
-            .is_empty()
-    );
-    assert!(
-        world
-            .report(&texts(&[of(1, 10), of(3, 100)]))
-            .await
-            .is_empty()
-    );
-    assert!(
-        world
-            .report(&texts(&[of(3, 100), of(1, 10)]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report_of(1, 2, at(NOW), &[])])).await;
+    assert_all_accepted(&world, &texts(&[of(1, 10), of(3, 100)])).await;
+    assert_all_accepted(&world, &texts(&[of(3, 100), of(1, 10)])).await;
     assert_eq!(
         world.report(&texts(&[of(1, 11), of(3, 100)])).await,
         [message_id(0)]
@@ -117,7 +97,7 @@ async fn servers_may_use_the_same_report_id(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn servers_may_use_the_same_report_id_in_one_batch_and_at_once(pool: PgPool) {
+async fn concurrent_batches_may_hold_one_report_id_of_two_servers(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[]).await;
     let bodies = texts(&[1, 2].map(|server| report_of(1, server, at(NOW), &[(user(1), 10, 0)])));
@@ -130,12 +110,12 @@ async fn servers_may_use_the_same_report_id_in_one_batch_and_at_once(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_of_the_previous_version_is_not_recorded_again(pool: PgPool) {
+async fn previous_and_current_version_do_not_record_a_report_twice(pool: PgPool) {
     let world = World::new(pool).await;
     let body = texts(&[report(1, &[(user(1), 10, 0)])]);
-    assert!(world.report(&body).await.is_empty());
-    // The statement of the version that knew `report_id` alone, for the same report and for a new
-    // one.
+    assert_all_accepted(&world, &body).await;
+    // The statement of the previous version, which identified reports by `report_id` alone. It runs
+    // for the same report and for a new one.
     let insert = |id: u128| {
         sqlx::query(
             "insert into telecom.usage_report (report_id, node_server_id, period_start,
@@ -154,17 +134,12 @@ async fn a_report_of_the_previous_version_is_not_recorded_again(pool: PgPool) {
         ),
         (0, 1)
     );
-    assert!(
-        world
-            .report(&texts(&[report(2, &[(user(1), 10, 0)])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report(2, &[(user(1), 10, 0)])])).await;
     assert_eq!(world.number(RAW_BYTES).await, 10);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_heartbeat_moves_the_last_online_time_forward_only(pool: PgPool) {
+async fn last_online_time_never_moves_backward(pool: PgPool) {
     let world = World::new(pool).await;
     let online =
         "select extract(epoch from last_online_at)::bigint from telecom.node_server_heartbeat";
@@ -176,21 +151,20 @@ async fn a_heartbeat_moves_the_last_online_time_forward_only(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_collector_whose_clock_is_ahead_puts_no_server_into_the_future(pool: PgPool) {
+async fn last_online_time_is_never_in_the_future(pool: PgPool) {
     let world = World::new(pool).await;
     let online =
         "select extract(epoch from last_online_at)::bigint from telecom.node_server_heartbeat";
-    assert!(
-        world
-            .report(&texts(&[report_of(1, 1, at("2026-03-10T10:34:59Z"), &[])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(
+        &world,
+        &texts(&[report_of(1, 1, at("2026-03-10T10:34:59Z"), &[])]),
+    )
+    .await;
     assert_eq!(world.number(online).await, at(NOW).timestamp());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_newest_metrics_stand_and_a_report_without_any_keeps_them(pool: PgPool) {
+async fn only_newer_metrics_replace_the_stored_metrics(pool: PgPool) {
     let world = World::new(pool).await;
     let metrics = |id, end: &str, users| {
         with(
@@ -219,7 +193,7 @@ async fn the_newest_metrics_stand_and_a_report_without_any_keeps_them(pool: PgPo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_of_the_database_fails_every_message_and_loses_none(pool: PgPool) {
+async fn database_outage_fails_every_message_and_loses_none(pool: PgPool) {
     let world = World::new(pool).await;
     let broken = World {
         writer: unreachable_pool(),
@@ -228,14 +202,14 @@ async fn an_outage_of_the_database_fails_every_message_and_loses_none(pool: PgPo
     let bodies = texts(&[report(1, &[(user(1), 1, 2)]), report(2, &[(user(1), 3, 4)])]);
     let event = serde_json::from_value(event_of(&bodies)).unwrap();
     let outcome = sqs::handle(&broken.ingest(), event, &Invocation::default()).await;
-    // The invocation fails as a whole: Lambda counts an error, and all its messages come again.
+    // The invocation fails as a whole. Lambda counts an error, and SQS redelivers all messages.
     assert_eq!(outcome.unwrap_err().code(), "unavailable");
-    assert!(world.report(&bodies).await.is_empty());
+    assert_all_accepted(&world, &bodies).await;
     assert_eq!(world.number(RAW_BYTES).await, 10);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_server_deleted_meanwhile_fails_its_own_reports_alone(pool: PgPool) {
+async fn concurrently_deleted_server_fails_only_its_own_reports(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[]).await;
     let bodies = texts(&[1, 2].map(|server| report_of(1, server, at(NOW), &[(user(1), 10, 0)])));
@@ -265,7 +239,7 @@ async fn a_server_deleted_meanwhile_fails_its_own_reports_alone(pool: PgPool) {
 const SKEW: &str = "select clock_skew_seconds::bigint from telecom.node_server_heartbeat";
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_clock_that_is_behind_is_stored_and_logged_once_an_hour(pool: PgPool) {
+async fn clock_skew_is_stored_and_logged_once_per_hour(pool: PgPool) {
     let (world, log) = (World::new(pool).await, Log::begin());
     let mut logged = Vec::new();
     for minute in 0..=60 {
@@ -296,7 +270,7 @@ async fn a_clock_that_is_behind_is_stored_and_logged_once_an_hour(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_newest_period_says_how_far_the_clock_is_off(pool: PgPool) {
+async fn clock_skew_is_taken_from_the_newest_period(pool: PgPool) {
     let (world, log) = (World::new(pool).await, Log::begin());
     let now = at(NOW);
     let body = |id, end| report_of(id, 1, end, &[]).to_string();
@@ -309,7 +283,7 @@ async fn the_newest_period_says_how_far_the_clock_is_off(pool: PgPool) {
         ),
         (240, 1)
     );
-    // A late report is no evidence, the next one in time is.
+    // A late report does not change the skew, the next timely report does.
     let later = now + TimeDelta::minutes(1);
     world.clock.set(later);
     let messages = [
@@ -340,7 +314,7 @@ async fn the_newest_period_says_how_far_the_clock_is_off(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn empty_reports_do_not_move_the_last_traffic_forward(pool: PgPool) {
+async fn reports_without_traffic_do_not_change_the_last_traffic_time(pool: PgPool) {
     let world = World::new(pool).await;
     let traffic =
         "select extract(epoch from last_traffic_at)::bigint from telecom.node_server_heartbeat";
@@ -352,7 +326,7 @@ async fn empty_reports_do_not_move_the_last_traffic_forward(pool: PgPool) {
         ]))
         .await;
     assert_eq!(world.number(traffic).await, eight.timestamp());
-    // A late report is evidence of traffic, one of zero bytes is none.
+    // A late report counts as traffic, a report of zero bytes does not.
     world
         .report(&texts(&[
             report_of(3, 1, nine, &[(user(1), 0, 1)]),
@@ -363,11 +337,11 @@ async fn empty_reports_do_not_move_the_last_traffic_forward(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_repeat_succeeds_though_its_server_was_deleted_meanwhile(pool: PgPool) {
+async fn repeated_report_succeeds_after_its_server_was_deleted(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[]).await;
     let body = |id, bytes| report_of(id, 2, at(NOW), &[(user(1), bytes, 0)]);
-    assert!(world.report(&texts(&[body(1, 5)])).await.is_empty());
+    assert_all_accepted(&world, &texts(&[body(1, 5)])).await;
     world
         .sql("delete from telecom.node_server where id = 2")
         .await;

@@ -1,4 +1,4 @@
-//! One bad record never harms its neighbours.
+//! A bad record does not affect the other records of its batch.
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -11,11 +11,10 @@ use telecom_tests::{NOW, World, at, deliver, deliver_event, message_id, user};
 
 const RAW_BYTES: &str = "select coalesce(sum(upload_bytes), 0)::bigint from telecom.traffic_usage";
 
-/// A consumer with a bug: it panics at a report of this server, while reading it or while working
-/// on its batch.
+/// A consumer that panics on a report of the server [`POISON`], in `parse` or in `process`.
 struct Buggy {
     inner: IngestUsageReports,
-    panics_while_reading: bool,
+    panics_in_parse: bool,
 }
 
 const POISON: i32 = 666;
@@ -39,14 +38,14 @@ impl Consumer for Buggy {
     fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
         let report = self.inner.parse(received, body)?;
         assert!(
-            !(self.panics_while_reading && report.report.server_id == POISON),
+            !(self.panics_in_parse && report.report.server_id == POISON),
             "poison in the body"
         );
         Ok(report)
     }
 }
 
-/// Ten bodies: six good ones of one byte each, and at 1, 3, 5 and 8 the four bad ones.
+/// Ten bodies: six good ones of one byte each, and four bad ones at positions 1, 3, 5 and 8.
 fn ten() -> Vec<String> {
     let good = |id| report(id, &[(user(1), 1, 0)]);
     let overflow = with(
@@ -70,12 +69,12 @@ fn ten() -> Vec<String> {
     bodies
 }
 
-async fn the_other_six_take_effect(pool: PgPool, panics_while_reading: bool) {
+async fn assert_six_good_records_take_effect(pool: PgPool, panics_in_parse: bool) {
     let world = World::new(pool).await;
     world.server(POISON, &[]).await;
     let consumer = Buggy {
         inner: world.ingest(),
-        panics_while_reading,
+        panics_in_parse,
     };
     let expected: Vec<Value> = [1, 3, 5, 8]
         .map(|index| json!({ "itemIdentifier": message_id(index) }))
@@ -88,24 +87,24 @@ async fn the_other_six_take_effect(pool: PgPool, panics_while_reading: bool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn six_of_ten_take_effect_beside_one_whose_body_panics(pool: PgPool) {
-    the_other_six_take_effect(pool, true).await;
+async fn six_of_ten_records_take_effect_if_parsing_another_panics(pool: PgPool) {
+    assert_six_good_records_take_effect(pool, true).await;
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn six_of_ten_take_effect_beside_one_that_panics_in_the_batch(pool: PgPool) {
-    the_other_six_take_effect(pool, false).await;
+async fn six_of_ten_records_take_effect_if_processing_another_panics(pool: PgPool) {
+    assert_six_good_records_take_effect(pool, false).await;
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_good_batch_answers_an_empty_list(pool: PgPool) {
+async fn successful_batch_returns_an_empty_list_of_failures(pool: PgPool) {
     let world = World::new(pool).await;
-    let answer = deliver(&world.ingest(), &texts(&[report(1, &[])])).await;
-    assert_eq!(answer.to_string(), r#"{"batchItemFailures":[]}"#);
+    let response = deliver(&world.ingest(), &texts(&[report(1, &[])])).await;
+    assert_eq!(response.to_string(), r#"{"batchItemFailures":[]}"#);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_message_without_an_id_fails_the_invocation(pool: PgPool) {
+async fn message_without_an_id_fails_the_invocation(pool: PgPool) {
     let world = World::new(pool).await;
     let event = serde_json::from_value(json!({ "Records": [{ "body": "{}" }] })).unwrap();
     assert!(
@@ -116,7 +115,7 @@ async fn a_message_without_an_id_fails_the_invocation(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_real_event_of_sqs_is_understood(pool: PgPool) {
+async fn real_sqs_event_is_accepted(pool: PgPool) {
     let world = World::new(pool).await;
     let event = json!({ "Records": [{
         "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",

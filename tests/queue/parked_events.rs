@@ -1,5 +1,5 @@
-//! A user who cannot be charged keeps no other user of the batch from being charged, and no byte is
-//! lost.
+//! If one user of a batch cannot be charged, all other users are charged. The usage of that user is
+//! parked, so that no byte is lost.
 
 use std::time::Duration;
 
@@ -8,6 +8,8 @@ use sqlx::PgPool;
 use telecom_tests::report::{report_of, texts};
 use telecom_tests::{GIB, NOW, SERVER, World, at, deliver, failures, user};
 use uuid::Uuid;
+
+use super::ingest_usage_report::assert_all_accepted;
 
 fn batch(id: u128, users: &[u128]) -> String {
     let event = |n: &u128| {
@@ -21,13 +23,15 @@ fn batch(id: u128, users: &[u128]) -> String {
     .to_string()
 }
 
-async fn apply(world: &World, body: String) {
+/// Delivers a message and asserts that it did not fail.
+async fn assert_applied(world: &World, body: String) {
     assert_eq!(
         failures(&deliver(&world.hook(), &[body]).await),
         Vec::<String>::new()
     );
 }
 
+/// Billed bytes of all parked events.
 async fn parked(world: &World) -> i64 {
     world
         .number(
@@ -37,7 +41,7 @@ async fn parked(world: &World) -> i64 {
         .await
 }
 
-/// A world whose users 1 to 9 have an active item each.
+/// A world in which users 1 to 9 each have an active item.
 async fn nine_users(pool: PgPool) -> World {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;
@@ -48,7 +52,7 @@ async fn nine_users(pool: PgPool) -> World {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_user_whose_counter_is_full_is_parked_and_all_others_are_charged(pool: PgPool) {
+async fn counter_overflow_parks_one_user_and_charges_all_others(pool: PgPool) {
     let world = nine_users(pool).await;
     world
         .sql(&format!(
@@ -56,7 +60,7 @@ async fn a_user_whose_counter_is_full_is_parked_and_all_others_are_charged(pool:
             user(5)
         ))
         .await;
-    apply(&world, batch(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9])).await;
+    assert_applied(&world, batch(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9])).await;
     for n in [1, 2, 3, 4, 6, 7, 8, 9] {
         assert_eq!(world.items(user(n)).await, [("active".into(), 1, 2)]);
     }
@@ -72,7 +76,7 @@ async fn a_user_whose_counter_is_full_is_parked_and_all_others_are_charged(pool:
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn parked_usage_is_charged_once_when_its_cause_is_gone(pool: PgPool) {
+async fn parked_usage_is_charged_once_after_its_cause_is_removed(pool: PgPool) {
     let world = nine_users(pool).await;
     let set_counter = async |bytes: i64| {
         world
@@ -83,9 +87,9 @@ async fn parked_usage_is_charged_once_when_its_cause_is_gone(pool: PgPool) {
             .await;
     };
     set_counter(1 << 61).await;
-    apply(&world, batch(1, &[5])).await;
-    // The same message again is a repeat, parked or not.
-    apply(&world, batch(1, &[5])).await;
+    assert_applied(&world, batch(1, &[5])).await;
+    // A redelivered message is a duplicate even though its usage is parked.
+    assert_applied(&world, batch(1, &[5])).await;
     for time in ["2026-03-10T10:31:00Z", "2026-03-10T10:34:00Z"] {
         world.clock.set(at(time));
         assert_eq!((world.bill().await.unparked, parked(&world).await), (0, 3));
@@ -102,31 +106,31 @@ async fn parked_usage_is_charged_once_when_its_cause_is_gone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_hand_held_lock_parks_its_user_and_stalls_no_other(pool: PgPool) {
+async fn manually_held_lock_parks_its_user_and_delays_no_other(pool: PgPool) {
     let world = nine_users(pool).await;
-    let mut by_hand = world.pool.begin().await.unwrap();
+    let mut lock_holder = world.pool.begin().await.unwrap();
     let lock = "select from telecom.package_queue where user_id = $1 for update";
     sqlx::query(lock)
         .bind(user(5))
-        .execute(&mut *by_hand)
+        .execute(&mut *lock_holder)
         .await
         .unwrap();
     let all = batch(1, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    tokio::time::timeout(Duration::from_secs(20), apply(&world, all))
+    tokio::time::timeout(Duration::from_secs(20), assert_applied(&world, all))
         .await
         .unwrap();
     assert_eq!(
         (world.items(user(9)).await, parked(&world).await),
         (vec![("active".into(), 1, 2)], 3)
     );
-    by_hand.rollback().await.unwrap();
+    lock_holder.rollback().await.unwrap();
     world.clock.set(at("2026-03-10T10:31:00Z"));
     assert_eq!(world.bill().await.unparked, 1);
     assert_eq!(world.items(user(5)).await, [("active".into(), 1, 2)]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_that_was_accepted_is_billed_though_its_server_is_gone(pool: PgPool) {
+async fn accepted_report_is_billed_after_its_server_was_deleted(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "2")]).await;
     world
@@ -136,7 +140,7 @@ async fn a_report_that_was_accepted_is_billed_though_its_server_is_gone(pool: Pg
         report_of(1, 2, at(NOW), &[(user(1), 10, 20)]),
         report_of(2, SERVER, at(NOW), &[(user(2), 1, 1)]),
     ];
-    assert!(world.report(&texts(&reports)).await.is_empty());
+    assert_all_accepted(&world, &texts(&reports)).await;
     world
         .sql("delete from telecom.node_client where id = 21")
         .await;
@@ -152,7 +156,7 @@ async fn a_report_that_was_accepted_is_billed_though_its_server_is_gone(pool: Pg
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_billing_run_that_is_not_ours_vouches_for_no_server(pool: PgPool) {
+async fn unknown_billing_run_does_not_permit_an_unknown_server(pool: PgPool) {
     let world = World::new(pool).await;
     let mut body: Value = serde_json::from_str(&batch(1, &[1])).unwrap();
     body["events"][0]["server_id"] = json!(404);

@@ -1,5 +1,5 @@
-//! Calls are given up at any point: within `BEGIN`, within a statement, within `COMMIT`. Their
-//! connections must not reach the next caller in a transaction, or with a setting of theirs.
+//! Calls are cancelled at arbitrary points: during `BEGIN`, a statement or `COMMIT`. The next caller
+//! must not get a connection that is in a transaction or keeps a setting of the cancelled call.
 
 use std::time::Duration;
 
@@ -18,15 +18,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
-/// How long each answer of the database takes: long enough for a call to be given up while it waits
-/// for any of them.
+/// Delay of each response of the database. It is long enough to cancel a call while the call waits
+/// for any of its responses.
 const LATENCY: Duration = Duration::from_millis(2);
-/// Longer than any of the calls takes, connecting not counted.
+/// Longer than any of the calls takes on an open connection.
 const LONGEST_MICROS: u64 = 80_000;
 const ROUNDS: usize = 80;
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
+async fn connection_of_a_cancelled_call_does_not_stay_in_a_transaction(pool: PgPool) {
     let mut world = World::new(pool).await;
     let package = world.package(1 << 40, 30).await;
     world.active_item(user(1), package).await;
@@ -36,8 +36,8 @@ async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
     let mut random = ChaCha8Rng::seed_from_u64(1);
     let mut completed = 0;
     for round in 0..ROUNDS {
-        // A call that was given up may have cost its connection: opening one is not what is
-        // interrupted here.
+        // A cancelled call may have closed its connection. Reconnect first, so that the calls and
+        // not the connection attempts are interrupted.
         let _ = tokio::join!(world.reader.acquire(), world.writer.acquire());
         let mut after = || {
             Some(Duration::from_micros(
@@ -48,14 +48,14 @@ async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
         let write = deadline::within(after(), write(&world, round));
         let (read, write) = tokio::join!(read, write);
         completed += usize::from(read.is_ok()) + usize::from(write.is_ok());
-        until("transactions of calls that were given up end", async || {
+        until("transactions of cancelled calls end", async || {
             open_transactions(&world).await == 0
         })
         .await;
     }
     assert!(
         (ROUNDS / 10..ROUNDS * 19 / 10).contains(&completed),
-        "{completed} calls completed: both must be common"
+        "{completed} calls completed, but completed and cancelled calls must both be common"
     );
     for pool in [&world.reader, &world.writer] {
         let state: (String, bool) = sqlx::query_as(
@@ -65,7 +65,7 @@ async fn no_connection_of_a_given_up_call_stays_in_a_transaction(pool: PgPool) {
         .fetch_one(pool)
         .await
         .unwrap();
-        // In a transaction that began earlier, `now` would be earlier too.
+        // In a transaction that began earlier, `now()` would be older.
         assert_eq!(state, ("0".to_owned(), true));
     }
 }
@@ -87,7 +87,8 @@ fn pool_of_one(slow: &PgConnectOptions, role: DatabaseRole) -> PgPool {
     })
 }
 
-/// The database of `pool`, each of whose answers takes [`LATENCY`].
+/// Options to connect to the database of `pool` through a proxy that delays each response by
+/// [`LATENCY`].
 async fn slow_connections(pool: &PgPool) -> PgConnectOptions {
     let options = pool.connect_options().as_ref().clone();
     let target = (options.get_host().to_owned(), options.get_port());
@@ -100,14 +101,14 @@ async fn slow_connections(pool: &PgPool) -> PgConnectOptions {
                 .set_nodelay(true)
                 .and(server.set_nodelay(true))
                 .unwrap();
-            let ((mut requests, mut answers), (mut results, mut statements)) =
+            let ((mut requests, mut responses), (mut results, mut statements)) =
                 (client.into_split(), server.into_split());
             tokio::spawn(async move { tokio::io::copy(&mut requests, &mut statements).await });
             tokio::spawn(async move {
                 let mut bytes = [0; 8_192];
                 while let Ok(length @ 1..) = results.read(&mut bytes).await {
                     tokio::time::sleep(LATENCY).await;
-                    if answers.write_all(&bytes[..length]).await.is_err() {
+                    if responses.write_all(&bytes[..length]).await.is_err() {
                         break;
                     }
                 }

@@ -1,5 +1,5 @@
-//! Rows that SQL by hand or another program writes are refused if they could stop the work for
-//! others.
+//! Constraints refuse rows, written by hand or by another program, that could block the processing
+//! of other rows.
 
 use rstest::rstest;
 use sqlx::PgPool;
@@ -16,11 +16,11 @@ async fn refused_by(world: &World, sql: &str) -> String {
 }
 
 #[rstest]
-#[case::limit(
+#[case::package_limit(
     "update telecom.package set traffic_limit_bytes = 9223372036854775807",
     "package_traffic_limit_bytes_range_check"
 )]
-#[case::raise(
+#[case::quota_adjustment(
     "update telecom.package_queue set adjust_quota_bytes = 9223372036854775807",
     "package_queue_adjust_quota_range_check"
 )]
@@ -28,7 +28,7 @@ async fn refused_by(world: &World, sql: &str) -> String {
     "update telecom.package_queue set upload_bytes = 9223372036854775807",
     "package_queue_counters_range_check"
 )]
-#[case::infinite(
+#[case::infinity(
     "update telecom.package_queue set expires_at = 'infinity'",
     "package_queue_times_range_check"
 )]
@@ -36,7 +36,7 @@ async fn refused_by(world: &World, sql: &str) -> String {
     "update telecom.package_queue set expires_at = '200000-01-01'",
     "package_queue_times_range_check"
 )]
-#[case::before_christ(
+#[case::minus_infinity(
     "update telecom.package_queue set created_at = '-infinity'",
     "package_queue_times_range_check"
 )]
@@ -45,7 +45,7 @@ async fn refused_by(world: &World, sql: &str) -> String {
     "package_queue_owner_check"
 )]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_row_that_would_stop_others_is_refused(
+async fn row_that_would_block_other_rows_is_refused(
     #[ignore] pool: PgPool,
     #[case] sql: &str,
     #[case] constraint: &str,
@@ -58,7 +58,7 @@ async fn a_row_that_would_stop_others_is_refused(
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn usage_follows_an_owner_who_was_changed_past_the_trigger(pool: PgPool) {
+async fn usage_is_recorded_after_an_owner_change_without_the_trigger(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(GIB, 30).await)

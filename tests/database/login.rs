@@ -1,4 +1,4 @@
-//! A login that changes while the process lives.
+//! Database credentials that change while the process runs.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,9 +11,9 @@ use telecom_tests::web::Web;
 use telecom_tests::{World, aws_at};
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_password_that_was_changed_is_known_five_minutes_later(pool: PgPool) {
+async fn changed_password_is_used_after_five_minutes(pool: PgPool) {
     let world = World::new(pool).await;
-    // Roles are the server's: other tests see them.
+    // Roles belong to the database server, so the name must differ from those of other tests.
     let role = format!("login_{}", std::process::id());
     world
         .sql(&format!("create role {role} login password 'first'"))
@@ -35,8 +35,8 @@ async fn a_password_that_was_changed_is_known_five_minutes_later(pool: PgPool) {
         .connect_options()
         .as_ref()
         .clone()
-        .username("nobody")
-        .password("none");
+        .username("no_such_role")
+        .password("no_such_password");
     let login = Credentials::new(DatabaseLogin::Secret("arn:the-secret".into()));
     let pool = db::connect(&DatabaseConfig::new(connect, 5));
     let connects = async || {
@@ -46,7 +46,7 @@ async fn a_password_that_was_changed_is_known_five_minutes_later(pool: PgPool) {
             .is_ok()
     };
 
-    assert!(!connects().await, "nobody has logged in yet");
+    assert!(!connects().await, "the credentials have not been read yet");
     login
         .renew(&pool, &aws, world.context().now())
         .await
@@ -61,7 +61,10 @@ async fn a_password_that_was_changed_is_known_five_minutes_later(pool: PgPool) {
         .renew(&pool, &aws, world.context().now())
         .await
         .unwrap();
-    assert!(!connects().await, "the secret was read a moment ago");
+    assert!(
+        !connects().await,
+        "the secret was read less than five minutes ago"
+    );
     assert_eq!(secrets.asked().len(), 1);
     login
         .renew(&pool, &aws, world.context().now() + TimeDelta::minutes(5))

@@ -1,10 +1,10 @@
-//! New migrations do not keep writers waiting while an index is built.
+//! New migrations do not block writers while they build an index.
 
 use std::collections::BTreeSet;
 
 use shared::db::MIGRATOR;
 
-/// Tables that stay small, whose indexes are built within a second.
+/// Tables that stay small. Their indexes are built within a second.
 const SMALL: [&str; 8] = [
     "collection_outage",
     "node_client",
@@ -15,8 +15,8 @@ const SMALL: [&str; 8] = [
     "node_status_watch",
     "package",
 ];
-/// Migrations from before the rule. They were applied when the tables were small, and applied files
-/// are never changed.
+/// Migrations that are older than the rule. They were applied while the tables were small, and
+/// applied files are never changed.
 const EXEMPT: [&str; 5] = [
     "index what the apis read",
     "index usage by time",
@@ -25,8 +25,7 @@ const EXEMPT: [&str; 5] = [
     "read statuses by server",
 ];
 
-/// What a migration says, in lower case, without comments and with single spaces, statement by
-/// statement.
+/// The statements of a migration in lower case, without comments and with single spaces.
 fn statements(sql: &str) -> Vec<String> {
     let code = sql
         .lines()
@@ -43,7 +42,7 @@ fn statements(sql: &str) -> Vec<String> {
         .collect()
 }
 
-/// The table after `word` in a statement.
+/// The table name that follows `word` in a statement.
 fn table(statement: &str, word: &str) -> Option<String> {
     let (_, after) = statement.split_once(word)?;
     Some(
@@ -77,7 +76,7 @@ fn locked(statements: &[String]) -> BTreeSet<String> {
 }
 
 #[test]
-fn an_index_on_a_large_table_is_built_concurrently() {
+fn index_on_a_large_table_is_built_concurrently() {
     let locking = MIGRATOR
         .iter()
         .filter(|migration| !locked(&statements(&migration.sql)).is_empty());
@@ -92,7 +91,7 @@ fn an_index_on_a_large_table_is_built_concurrently() {
 }
 
 #[test]
-fn a_concurrent_build_is_alone_in_a_file_without_a_transaction() {
+fn concurrent_index_build_is_alone_in_a_no_transaction_file() {
     for migration in MIGRATOR.iter() {
         let statements = statements(&migration.sql);
         if statements
@@ -107,7 +106,7 @@ fn a_concurrent_build_is_alone_in_a_file_without_a_transaction() {
             assert_eq!(
                 statements.len(),
                 1,
-                "{}: PostgreSQL runs several as one transaction",
+                "{}: PostgreSQL runs several statements as one transaction",
                 migration.description
             );
         }
@@ -115,7 +114,7 @@ fn a_concurrent_build_is_alone_in_a_file_without_a_transaction() {
 }
 
 #[test]
-fn what_locks_a_large_table_is_recognized() {
+fn statements_that_lock_a_large_table_are_recognized() {
     let of = |sql: &str| locked(&statements(sql)).into_iter().collect::<Vec<_>>();
     assert_eq!(of("create index on telecom.outbox (id);"), ["outbox"]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! A row that the code could not read is refused by the database.
+//! The database refuses rows that the code could not read.
 
 use rstest::rstest;
 use sqlx::PgPool;
@@ -12,7 +12,7 @@ const DEEP: &str = "jsonb_build_object('a', (repeat('[', 200) || repeat(']', 200
 #[case::server_created("node_server set created_at = 'infinity'")]
 #[case::server_updated("node_server set updated_at = '-infinity'")]
 #[case::server_beyond_rfc_3339("node_server set created_at = '294275-01-01Z'")]
-#[case::server_config_no_object("node_server set server_config = '[]'")]
+#[case::server_config_not_an_object("node_server set server_config = '[]'")]
 #[case::server_config_deep(&format!("node_server set server_config = {DEEP}"))]
 #[case::server_config_large_number("node_server set server_config = '{\"a\": [1e400]}'")]
 #[case::client_created("node_client set created_at = 'infinity'")]
@@ -33,7 +33,7 @@ const DEEP: &str = "jsonb_build_object('a', (repeat('[', 200) || repeat(']', 200
 #[case::report_arrival("usage_report set received_at = 'infinity'")]
 #[case::report_seen("usage_report set seen_at = 'infinity'")]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_unreadable_value_is_refused(#[case] update: &str, #[ignore] pool: PgPool) {
+async fn unreadable_value_is_refused(#[case] update: &str, #[ignore] pool: PgPool) {
     let world = World::new(pool).await;
     assert!(
         world
@@ -51,6 +51,6 @@ async fn an_unreadable_value_is_refused(#[case] update: &str, #[ignore] pool: Pg
         .code()
         .unwrap()
         .into_owned();
-    // A broken check, or an array of a shape that the check cannot look into.
+    // A check violation, or an array shape that the check does not support.
     assert!(["23514", "0A000"].contains(&code.as_str()), "{refusal}");
 }

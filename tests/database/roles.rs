@@ -1,5 +1,5 @@
-//! Each function acts in the database as a role that may do what it needs, and no more. (That it
-//! may do what it needs, all other tests show: their functions act so.)
+//! Each function uses a database role that may do what the function needs and no more. That the
+//! rights suffice is covered by all other tests, which run the functions as these roles.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use telecom_tests::World;
 
 const DENIED: &str = "42501";
 
-/// The SQLSTATE that a statement ends with.
+/// The SQLSTATE with which `sql` fails, or an empty string if it succeeds.
 async fn sqlstate(pool: &PgPool, sql: &str) -> String {
     let done = sqlx::raw_sql(sql).execute(pool).await;
     done.err()
@@ -25,7 +25,7 @@ async fn sqlstate(pool: &PgPool, sql: &str) -> String {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_reader_reads_every_table_and_writes_nothing(pool: PgPool) {
+async fn reader_role_reads_every_table_and_writes_none(pool: PgPool) {
     let world = World::new(pool).await;
     let relations = async |kinds: &str| -> Vec<String> {
         let relations = "select format('telecom.%I', relname) from pg_class
@@ -62,7 +62,7 @@ async fn a_reader_reads_every_table_and_writes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_writer_writes_nothing_that_is_the_operators(pool: PgPool) {
+async fn writer_role_cannot_write_what_the_operator_owns(pool: PgPool) {
     let world = World::new(pool).await;
     let refused = [
         "update telecom.package set traffic_limit_bytes = 0",
@@ -90,7 +90,7 @@ async fn a_writer_writes_nothing_that_is_the_operators(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn only_roles_that_show_configurations_read_them(pool: PgPool) {
+async fn only_secret_reader_and_api_roles_read_configurations(pool: PgPool) {
     let world = World::new(pool).await;
     for (role, sqlstate_of_secrets) in [
         (&world.reader, DENIED),
@@ -126,9 +126,9 @@ async fn only_roles_that_show_configurations_read_them(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_version_before_reads_configurations_until_the_next_migration(pool: PgPool) {
+async fn previous_version_reads_configurations_until_the_next_migration(pool: PgPool) {
     let world = World::new(pool).await;
-    // As that version leaves the rights.
+    // The rights as the previous version leaves them.
     world
         .sql("revoke select (server_config) on telecom.node_server from telecom_secret_reader")
         .await;
@@ -151,7 +151,7 @@ async fn the_version_before_reads_configurations_until_the_next_migration(pool: 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_new_column_of_a_server_is_hidden_until_it_is_granted(pool: PgPool) {
+async fn new_server_column_is_hidden_until_it_is_granted(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql("alter table telecom.node_server add column token text")
@@ -165,7 +165,7 @@ async fn a_new_column_of_a_server_is_hidden_until_it_is_granted(pool: PgPool) {
     );
 }
 
-/// `table.column` of every column that `role` may write in one way.
+/// `table.column` of every column on which `role` has `privilege`.
 async fn writable(world: &World, role: &str, privilege: &str) -> BTreeSet<String> {
     let columns = "select format('%s.%s', c.relname, a.attname) from pg_class c join pg_attribute a
         on a.attrelid = c.oid
@@ -185,7 +185,7 @@ async fn writable(world: &World, role: &str, privilege: &str) -> BTreeSet<String
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
+async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
     let world = World::new(pool).await;
     for (role, privilege, columns) in [
         (
@@ -240,7 +240,7 @@ async fn a_writer_writes_only_the_columns_that_functions_write(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_repeat_covers_what_is_new(pool: PgPool) {
+async fn repeated_grant_covers_new_tables(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("create table telecom.news (id integer)").await;
     assert_eq!(

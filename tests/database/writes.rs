@@ -1,4 +1,4 @@
-//! What transactions write, and in which order, is what ARCHITECTURE.md says of them.
+//! Transactions write the tables that `docs/ARCHITECTURE.md` lists, in the listed order.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use sqlx::PgPool;
 use telecom_tests::watch::Watch;
 use telecom_tests::{World, actor};
 
-/// From now on each transaction's writes are noted.
-async fn note_writes(world: &World) {
+/// Adds triggers that record which tables each transaction writes.
+async fn record_writes(world: &World) {
     let note = "
         create table public.written (seq bigint generated always as identity,
         tx bigint default txid_current(), relation text);
@@ -28,7 +28,7 @@ async fn note_writes(world: &World) {
     sqlx::raw_sql(note).execute(&world.pool).await.unwrap();
 }
 
-/// The tables that each transaction wrote, in the order in which it first did.
+/// The tables that each transaction wrote, in the order of their first write.
 async fn written(world: &World) -> Vec<Vec<String>> {
     let orders = "select array_agg(relation order by first) from (
             select tx, relation, min(seq) as first from public.written group by 1, 2
@@ -39,7 +39,7 @@ async fn written(world: &World) -> Vec<Vec<String>> {
         .unwrap()
 }
 
-/// The cells of a row of a table in the section.
+/// The cells of the table row in `section` that begins with `first`.
 fn row(section: &str, first: &str) -> Vec<&'static str> {
     let page = include_str!("../../docs/ARCHITECTURE.md");
     let (_, section) = page.split_once(&format!("\n## {section}\n")).unwrap();
@@ -55,15 +55,16 @@ fn row(section: &str, first: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// Holds what was written against the row of the transaction, and its function against the rows of
-/// the tables.
+/// Compares the written tables with the documented row of the transaction, and the function with
+/// the documented rows of these tables.
 fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) {
     let locks = row("Transactions and locks", transaction)[1];
     let locked: Vec<&str> = locks.split('`').skip(1).step_by(2).collect();
     let all: BTreeSet<&str> = orders.iter().flatten().map(String::as_str).collect();
     assert_eq!(all, locked.iter().copied().collect(), "{transaction}");
     for order in orders {
-        // Servers are locked before their logs are read, and written after them.
+        // `node_server` is locked before the status logs are read and written after them, so the
+        // order of its writes is not compared.
         let place = |table: &String| locked.iter().position(|locked| locked == table);
         let places: Vec<_> = order
             .iter()
@@ -79,18 +80,18 @@ fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) 
         let by = row("Tables", &format!("`{table}`"))[2];
         assert!(
             by.contains(function),
-            "{table} is written by {function}, too: {by}"
+            "{function} writes {table} but is missing from its row: {by}"
         );
     }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn judging_servers_writes_what_is_documented_in_that_order(pool: PgPool) {
+async fn status_refresh_writes_the_documented_tables_in_order(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch.world.server(4, &[]).await;
-    note_writes(&watch.world).await;
+    record_writes(&watch.world).await;
     assert!(watch.refresh(301).await.collection_stopped);
-    // The collection comes back with a server that the log does not know.
+    // The collection resumes with a server that has no status log yet.
     watch.beat_at(&[4], 360).await;
     sqlx::query("truncate public.written")
         .execute(&watch.world.pool)
@@ -103,9 +104,9 @@ async fn judging_servers_writes_what_is_documented_in_that_order(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn setting_maintenance_writes_what_is_documented_in_that_order(pool: PgPool) {
+async fn setting_maintenance_writes_the_documented_tables_in_order(pool: PgPool) {
     let watch = Watch::online(pool, 2).await;
-    note_writes(&watch.world).await;
+    record_writes(&watch.world).await;
     let service = ManageService::new(
         watch.world.writer.clone(),
         watch.world.context(),

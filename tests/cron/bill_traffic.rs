@@ -1,4 +1,4 @@
-//! Each reported byte is billed once, by the factor of the client that carried it.
+//! Each reported byte is billed once, at the factor of its client.
 
 use std::time::Duration;
 
@@ -11,8 +11,13 @@ use telecom_tests::report::{report, report_of, texts, with};
 use telecom_tests::{GIB, NOW, World, at, user};
 use uuid::Uuid;
 
+/// Delivers report bodies and asserts that no message failed.
+pub(super) async fn assert_all_accepted(world: &World, bodies: &[String]) {
+    assert_eq!(world.report(bodies).await, Vec::<String>::new());
+}
+
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn billed_is_raw_times_factor_rounded_half_away_from_zero(pool: PgPool) {
+async fn billed_bytes_are_raw_times_factor_rounded_half_away_from_zero(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .server(
@@ -33,16 +38,11 @@ async fn billed_is_raw_times_factor_rounded_half_away_from_zero(pool: PgPool) {
             at(NOW),
             &[(user(n as u128), 3, 1)],
         );
-        assert!(
-            world
-                .report(&texts(&[with(
-                    body,
-                    "/usage/0/node_client_id",
-                    json!(client)
-                )]))
-                .await
-                .is_empty()
-        );
+        assert_all_accepted(
+            &world,
+            &texts(&[with(body, "/usage/0/node_client_id", json!(client))]),
+        )
+        .await;
     }
     world.settle().await;
     let mut usage = Vec::new();
@@ -62,43 +62,31 @@ async fn billed_is_raw_times_factor_rounded_half_away_from_zero(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn rounding_is_done_once_a_run_not_once_a_line(pool: PgPool) {
+async fn rounding_is_done_once_per_run_and_not_per_line(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "0.5")]).await;
     let bodies: Vec<_> = (1..=4)
         .map(|id| report_of(id, 2, at(NOW), &[(user(1), 1, 0)]))
         .collect();
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    assert_all_accepted(&world, &texts(&bodies)).await;
     world.settle().await;
     assert_eq!(world.usage(user(1)).await, [4, 0, 2, 0]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn the_factor_is_the_one_of_the_moment_the_report_arrived(pool: PgPool) {
+async fn usage_is_billed_at_the_factor_when_its_report_arrived(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(
-        world
-            .report(&texts(&[report(1, &[(user(1), 10, 0)])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report(1, &[(user(1), 10, 0)])])).await;
     world
         .sql("update telecom.node_client set traffic_factor = 2")
         .await;
-    assert!(
-        world
-            .report(&texts(&[report(2, &[(user(1), 10, 0)])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report(2, &[(user(1), 10, 0)])])).await;
     world.settle().await;
     assert_eq!(world.usage(user(1)).await, [20, 0, 30, 0]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_line_without_a_client_goes_by_the_servers_oldest_and_without_any_by_factor_one(
-    pool: PgPool,
-) {
+async fn line_without_a_client_uses_the_factor_of_the_oldest_client_or_one(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(31, "2"), (30, "0.5")]).await;
     world.server(3, &[]).await;
@@ -106,7 +94,7 @@ async fn a_line_without_a_client_goes_by_the_servers_oldest_and_without_any_by_f
         report_of(1, 2, at(NOW), &[(user(1), 10, 0)]),
         report_of(2, 3, at(NOW), &[(user(2), 10, 0)]),
     ];
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    assert_all_accepted(&world, &texts(&bodies)).await;
     world.settle().await;
     assert_eq!(
         (world.usage(user(1)).await[2], world.usage(user(2)).await[2]),
@@ -124,13 +112,13 @@ async fn a_line_without_a_client_goes_by_the_servers_oldest_and_without_any_by_f
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_period_that_ends_on_the_hour_belongs_to_the_hour_before(pool: PgPool) {
+async fn period_that_ends_on_the_hour_belongs_to_the_previous_hour(pool: PgPool) {
     let world = World::new(pool).await;
     let bodies = [
         report_of(1, 1, at("2026-03-10T10:00:00Z"), &[(user(1), 1, 0)]),
         report_of(2, 1, at("2026-03-10T10:00:00.000001Z"), &[(user(1), 10, 0)]),
     ];
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    assert_all_accepted(&world, &texts(&bodies)).await;
     world.settle().await;
     let at_nine = "select sum(raw_upload_bytes)::bigint from telecom.user_package_usage \
         where bucket_start = '2026-03-10 09:00Z'";
@@ -138,13 +126,13 @@ async fn a_period_that_ends_on_the_hour_belongs_to_the_hour_before(pool: PgPool)
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn jobs_at_once_and_again_bill_each_report_once(pool: PgPool) {
+async fn concurrent_and_repeated_jobs_bill_each_report_once(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(GIB, 30).await)
         .await;
     let bodies: Vec<_> = (1..=300).map(|id| report(id, &[(user(1), 1, 2)])).collect();
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    assert_all_accepted(&world, &texts(&bodies)).await;
     let (a, b, c) = tokio::join!(world.bill(), world.bill(), world.bill());
     assert_eq!(a.reports + b.reports + c.reports, 300);
     assert_eq!(world.bill().await.reports, 0);
@@ -153,10 +141,10 @@ async fn jobs_at_once_and_again_bill_each_report_once(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn reports_that_together_exceed_what_can_be_counted_are_billed_apart(pool: PgPool) {
+async fn reports_whose_sum_would_overflow_are_billed_in_several_messages(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "100")]).await;
-    // Each 2^53 bytes × 100: eleven of them are more than an i64 holds.
+    // Each report is billed as 2^53 bytes × 100. The sum of eleven reports exceeds an i64.
     let lines: Vec<_> = (0..8).map(|_| (user(1), 1_i64 << 50, 0)).collect();
     let month = json!("2026-02-08T00:00:00Z");
     let body = |id| {
@@ -167,7 +155,7 @@ async fn reports_that_together_exceed_what_can_be_counted_are_billed_apart(pool:
         )
     };
     let bodies: Vec<_> = (1..=11).map(body).collect();
-    assert!(world.report(&texts(&bodies)).await.is_empty());
+    assert_all_accepted(&world, &texts(&bodies)).await;
     let billed = world.bill().await;
     assert_eq!((billed.reports, billed.complete), (11, true));
     let messages = world.take_outbox("user_usage_billing").await;
@@ -175,14 +163,9 @@ async fn reports_that_together_exceed_what_can_be_counted_are_billed_apart(pool:
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_could_not_be_sent_stays_in_the_outbox(pool: PgPool) {
+async fn message_that_could_not_be_sent_stays_in_the_outbox(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(
-        world
-            .report(&texts(&[report(1, &[(user(1), 10, 0)])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report(1, &[(user(1), 10, 0)])])).await;
     world.bill().await;
     assert_eq!(
         world
@@ -195,11 +178,11 @@ async fn what_could_not_be_sent_stays_in_the_outbox(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_database_too_slow_for_a_whole_claim_bills_a_smaller_one(pool: PgPool) {
+async fn job_bills_a_smaller_claim_if_the_database_is_slow(pool: PgPool) {
     let world = World::new(pool).await;
     let lines: Vec<(Uuid, i64, i64)> = (0..1_000).map(|n| (user(n), 1, 1)).collect();
     let reports: Vec<_> = (0..40).map(|id| report(id, &lines)).collect();
-    assert!(world.report(&texts(&reports)).await.is_empty());
+    assert_all_accepted(&world, &texts(&reports)).await;
     world
         .sql(
             "create function telecom.slow() returns trigger language plpgsql as
@@ -212,7 +195,7 @@ async fn a_database_too_slow_for_a_whole_claim_bills_a_smaller_one(pool: PgPool)
             on telecom.usage_report for each row execute function telecom.slow()",
         )
         .await;
-    // The nine of the first claim take 3 s, which is more than a third of the time for work.
+    // The nine reports of the first claim take 3 s, more than a third of the time for work.
     let run = Run::within(Some(Duration::from_secs(13)));
     let billed = world.cron().process(BillTrafficJob(run)).await.unwrap();
     assert!(billed.reports > 0, "{billed:?}");

@@ -1,4 +1,4 @@
-//! Time expires packages, and nobody with a waiting package stays without one.
+//! Packages expire by time, and every user with a waiting package gets an active one.
 
 use serde_json::json;
 use shared::services::Processor;
@@ -17,7 +17,7 @@ async fn expire(world: &World) -> Expired {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_package_expires_at_the_very_moment_its_time_is_over(pool: PgPool) {
+async fn package_expires_exactly_at_its_expiry_time(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 1).await;
     world.active_item(user(1), package).await;
@@ -38,7 +38,7 @@ async fn a_package_expires_at_the_very_moment_its_time_is_over(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_item_is_announced_once_and_consumed_by_the_next_run(pool: PgPool) {
+async fn expiring_item_is_announced_once_and_consumed_by_the_next_run(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .active_item(user(1), world.package(GIB, 1).await)
@@ -46,7 +46,7 @@ async fn an_item_is_announced_once_and_consumed_by_the_next_run(pool: PgPool) {
     world.clock.set(at("2026-03-12T00:00:00Z"));
     let (a, b) = tokio::join!(expire(&world), expire(&world));
     assert_eq!((a.expiring + b.expiring, a.consumed + b.consumed), (1, 0));
-    // Nothing came of the event: it was lost, or its consumer is down.
+    // The event has had no effect, because it was lost or its consumer is down.
     let run = expire(&world).await;
     assert_eq!((run.expiring, run.consumed), (0, 1));
     assert_eq!(world.take_outbox("package_expiring").await.len(), 1);
@@ -74,7 +74,7 @@ async fn statuses(world: &World) -> Vec<String> {
         .collect()
 }
 
-/// A user with an active item of 10,000 bytes, `used` of which are used, and another one waiting.
+/// Gives user 1 a waiting item and an active item of 10,000 bytes, `used` of which are used.
 async fn used_and_waiting(world: &World, used: i64) {
     let package = world.package(10_000, 30).await;
     world.active_item(user(1), package).await;
@@ -92,13 +92,13 @@ async fn charge(world: &World, bytes: i64) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_raise_that_is_used_up_at_once_ends_the_item_within_a_run(pool: PgPool) {
+async fn raised_quota_that_is_used_up_ends_the_item_in_the_next_run(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 10_000).await;
     world
         .sql("update telecom.package_queue set adjust_quota_bytes = 5000 where status = 'active'")
         .await;
-    // The event of the first exhaustion finds quota left.
+    // The event of the first exhaustion is handled after the raise and finds quota left.
     for body in world.take_outbox("package_expiring").await {
         assert!(failures(&deliver(&world.expiring(), &[body]).await).is_empty());
     }
@@ -110,7 +110,7 @@ async fn a_raise_that_is_used_up_at_once_ends_the_item_within_a_run(pool: PgPool
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_lowered_quota_ends_an_item_without_another_charge(pool: PgPool) {
+async fn lowered_quota_ends_an_item_without_another_charge(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 6_000).await;
     world
@@ -121,7 +121,7 @@ async fn a_lowered_quota_ends_an_item_without_another_charge(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_lowered_limit_of_a_package_ends_its_items(pool: PgPool) {
+async fn lowered_package_limit_ends_its_items(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 6_000).await;
     world
@@ -132,7 +132,7 @@ async fn a_lowered_limit_of_a_package_ends_its_items(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_exhausted_item_whose_event_was_lost_ends_with_the_next_run(pool: PgPool) {
+async fn exhausted_item_whose_event_was_lost_ends_in_the_next_run(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 10_000).await;
     world.take_outbox("package_expiring").await;
@@ -142,7 +142,7 @@ async fn an_exhausted_item_whose_event_was_lost_ends_with_the_next_run(pool: PgP
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_item_that_has_quota_left_after_all_loses_its_mark(pool: PgPool) {
+async fn expiring_mark_of_an_item_with_quota_left_is_cleared(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 1_000).await;
     world
@@ -159,7 +159,7 @@ async fn an_item_that_has_quota_left_after_all_loses_its_mark(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn marked_items_are_found_by_their_index(pool: PgPool) {
+async fn marked_items_are_found_through_their_index(pool: PgPool) {
     let world = World::new(pool).await;
     world.sql("set enable_seqscan = off").await;
     let plan: Vec<String> = sqlx::query_scalar(
@@ -178,7 +178,7 @@ async fn marked_items_are_found_by_their_index(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn thresholds_above_the_share_used_are_armed_again_by_a_raise(pool: PgPool) {
+async fn raised_quota_rearms_the_thresholds_above_the_used_share(pool: PgPool) {
     let world = World::new(pool).await;
     used_and_waiting(&world, 8_100).await;
     world
@@ -191,30 +191,30 @@ async fn thresholds_above_the_share_used_are_armed_again_by_a_raise(pool: PgPool
         .iter()
         .map(|(_, detail)| detail["percent"].as_i64().unwrap_or_default())
         .collect();
-    // 8,100 of 10,000; then 8,100 of 15,000, which is 54 %; then 12,000 of 15,000.
+    // Used are 8,100 of 10,000, then 8,100 of 15,000 (54 %), then 12,000 of 15,000.
     assert_eq!(percents, [50, 80, 80]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_locked_waiting_item_keeps_no_other_user_waiting(pool: PgPool) {
+async fn locked_waiting_item_delays_no_other_user(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 1).await;
     world.waiting_item(user(1), package).await;
     world.waiting_item(user(2), package).await;
-    let mut by_hand = world.pool.begin().await.unwrap();
+    let mut lock_holder = world.pool.begin().await.unwrap();
     let lock = "select from telecom.package_queue where user_id = $1 for update";
     sqlx::query(lock)
         .bind(user(1))
-        .execute(&mut *by_hand)
+        .execute(&mut *lock_holder)
         .await
         .unwrap();
     assert_eq!(expire(&world).await.activated, 1);
-    by_hand.rollback().await.unwrap();
+    lock_holder.rollback().await.unwrap();
     assert_eq!(expire(&world).await.activated, 1);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_user_without_an_active_package_gets_the_oldest_waiting_one(pool: PgPool) {
+async fn user_without_an_active_package_gets_the_oldest_waiting_one(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 1).await;
     world.waiting_item(user(1), package).await;

@@ -1,12 +1,11 @@
-//! The log is exact in hindsight: reports that come late correct what it says of the time that they
-//! are about.
+//! Reports that arrive late correct the status log for the time that they cover.
 
 use serde_json::json;
 use shared::services::cron::refresh_server_status::Refreshed;
 use sqlx::PgPool;
 use telecom_tests::watch::{Watch, log_of};
 
-/// Three servers of which the first was offline from 0 to 1200, as far as anybody knows.
+/// Three servers. By the reports so far, server 1 was offline from second 0 to 1200.
 async fn after_an_outage(pool: PgPool) -> Watch {
     let watch = Watch::online(pool, 3).await;
     for minute in 1..20 {
@@ -23,9 +22,9 @@ async fn after_an_outage(pool: PgPool) -> Watch {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
+async fn outage_that_late_reports_disprove_is_removed(pool: PgPool) {
     let watch = after_an_outage(pool).await;
-    // The collector was cut off; what it kept comes now, in disorder.
+    // The collector was disconnected. The reports that it kept arrive now, in any order.
     for end in [1_140, 240, 540, 780, 960] {
         watch.beat(&[1], end).await;
     }
@@ -38,7 +37,7 @@ async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
         }
     );
     assert_eq!(watch.log(1).await, log_of(&[("online", 0)]));
-    // What was said stays said, and nothing more is.
+    // Published facts are not withdrawn, and the correction publishes none.
     assert_eq!(
         watch.fact_kinds().await[3..],
         ["NodeServerWentOffline", "NodeServerCameOnline"]
@@ -46,7 +45,7 @@ async fn an_outage_that_was_none_is_taken_back(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_keeps_what_no_report_denies(pool: PgPool) {
+async fn outage_keeps_the_part_that_no_late_report_covers(pool: PgPool) {
     let watch = after_an_outage(pool).await;
     for end in [60, 120, 1_000, 1_100] {
         watch.beat(&[1], end).await;
@@ -56,11 +55,15 @@ async fn an_outage_keeps_what_no_report_denies(pool: PgPool) {
         watch.log(1).await,
         log_of(&[("online", 0), ("offline", 120), ("online", 1_000)])
     );
-    assert_eq!(watch.refresh(1_320).await.corrected, 0, "once is enough");
+    assert_eq!(
+        watch.refresh(1_320).await.corrected,
+        0,
+        "the correction is made once"
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_repeat_of_a_report_corrects_nothing(pool: PgPool) {
+async fn repeated_report_corrects_nothing(pool: PgPool) {
     let watch = after_an_outage(pool).await;
     watch.beat(&[1], 0).await;
     watch.beat(&[1], 1_200).await;
@@ -74,11 +77,11 @@ async fn a_repeat_of_a_report_corrects_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_outage_that_began_with_an_old_sign_of_life_ends_with_the_first_new_one(pool: PgPool) {
+async fn outage_ends_at_the_first_heartbeat_even_if_it_arrives_late(pool: PgPool) {
     let watch = Watch::online(pool, 3).await;
     watch.beat_at(&[2, 3], 310).await;
     watch.refresh(310).await;
-    // It is back at 620, and its first reports are slow.
+    // Server 1 is back at 620, and its first reports arrive late.
     watch.beat_at(&[2, 3], 800).await;
     watch.refresh(800).await;
     watch.beat(&[1], 620).await;
@@ -96,7 +99,7 @@ async fn an_outage_that_began_with_an_old_sign_of_life_ends_with_the_first_new_o
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_is_two_days_old_is_no_longer_corrected(pool: PgPool) {
+async fn log_older_than_two_days_is_no_longer_corrected(pool: PgPool) {
     let watch = after_an_outage(pool).await;
     watch.beat_at(&[1, 2, 3], 48 * 3_600 + 700).await;
     watch.beat(&[1], 600).await;

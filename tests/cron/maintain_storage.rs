@@ -1,5 +1,5 @@
-//! Partitions are there before they are needed and go when nothing in them is; ids outlive every
-//! redelivery.
+//! Partitions are created before they are needed and dropped when none of their rows is needed.
+//! Report ids are kept longer than any redelivery takes.
 
 use chrono::TimeDelta;
 use shared::services::Processor;
@@ -8,6 +8,8 @@ use shared::services::cron::maintain_storage::{DAYS_AHEAD, MaintainStorageJob, M
 use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts};
 use telecom_tests::{NOW, World, at, message_id, user};
+
+use super::bill_traffic::assert_all_accepted;
 
 const PARTITIONS: &str =
     "select count(*) from pg_inherits where inhparent = 'telecom.traffic_usage'::regclass";
@@ -21,7 +23,7 @@ async fn maintain(world: &World) -> Maintained {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn partitions_are_made_a_week_ahead_and_a_repeat_makes_none(pool: PgPool) {
+async fn partitions_are_created_a_week_ahead_and_a_repeat_creates_none(pool: PgPool) {
     let world = World::new(pool).await;
     let (a, b) = (maintain(&world).await, maintain(&world).await);
     assert_eq!(
@@ -32,16 +34,11 @@ async fn partitions_are_made_a_week_ahead_and_a_repeat_makes_none(pool: PgPool) 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_partition_with_unbilled_rows_is_never_dropped(pool: PgPool) {
+async fn partition_with_unbilled_rows_is_never_dropped(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(
-        world
-            .report(&texts(&[report(1, &[(user(1), 10, 0)])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report(1, &[(user(1), 10, 0)])])).await;
     world.clock.set(at(NOW) + TimeDelta::days(60));
-    // Of the two old partitions one is empty, the other holds the report.
+    // One of the two old partitions is empty, the other one holds the report.
     assert_eq!(maintain(&world).await.partitions_dropped, 1);
     world.settle().await;
     assert_eq!(maintain(&world).await.partitions_dropped, 1);
@@ -49,16 +46,16 @@ async fn a_partition_with_unbilled_rows_is_never_dropped(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_report_id_is_remembered_for_as_long_as_its_report_would_be_accepted(pool: PgPool) {
+async fn report_id_is_kept_as_long_as_its_report_would_be_accepted(pool: PgPool) {
     let world = World::new(pool).await;
-    // The newest a report can be: five minutes ahead of the clock.
+    // The latest accepted end of a period is five minutes ahead of the clock.
     let body = texts(&[report_of(
         1,
         1,
         at(NOW) + TimeDelta::minutes(5),
         &[(user(1), 10, 0)],
     )]);
-    assert!(world.report(&body).await.is_empty());
+    assert_all_accepted(&world, &body).await;
     world.settle().await;
     for days in 1..60 {
         world.clock.set(at(NOW) + TimeDelta::days(days));
@@ -66,7 +63,7 @@ async fn a_report_id_is_remembered_for_as_long_as_its_report_would_be_accepted(p
         let refused = world.report(&body).await == [message_id(0)];
         assert!(
             refused || maintained.reports_deleted == 0,
-            "day {days}: forgotten, and accepted again"
+            "day {days}: the id was deleted, and the report was accepted again"
         );
         world.settle().await;
     }

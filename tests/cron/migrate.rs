@@ -1,4 +1,4 @@
-//! The schema is brought up to date once, by whatever role, and a deployment learns how that went.
+//! Migrations are applied once, under any role, and CloudFormation receives the result.
 
 use lambda_runtime::{Context as Invocation, LambdaEvent};
 use serde_json::{Value, json};
@@ -13,10 +13,8 @@ use telecom_tests::web::Web;
 use telecom_tests::{World, unreachable_pool, until, user};
 
 #[sqlx::test(migrations = false)]
-async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searched_first(
-    pool: PgPool,
-) {
-    // As for a role that is named like the schema.
+async fn second_migration_does_nothing_even_with_the_schema_in_search_path(pool: PgPool) {
+    // As it is for a role that has the name of the schema.
     let searching = (*pool.connect_options())
         .clone()
         .options([("search_path", "telecom,public")]);
@@ -31,7 +29,7 @@ async fn a_second_migration_finds_nothing_to_do_even_where_the_schema_is_searche
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn code_that_is_taken_back_to_finds_a_newer_schema_and_leaves_it(pool: PgPool) {
+async fn rolled_back_code_leaves_a_newer_schema_unchanged(pool: PgPool) {
     let newer =
         "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
         values (29991231000000, 'newer', true, '', 0)";
@@ -43,7 +41,7 @@ async fn code_that_is_taken_back_to_finds_a_newer_schema_and_leaves_it(pool: PgP
     assert!(migrated.version < 29_991_231_000_000);
 }
 
-/// What CloudFormation sends, and what it is told.
+/// Handles a request of CloudFormation and returns the response that CloudFormation receives.
 async fn deploy(migrate: &Migrate, request: &str) -> Value {
     let cloudformation = Web::start(|_| (200, String::new())).await;
     let event = json!({
@@ -57,17 +55,17 @@ async fn deploy(migrate: &Migrate, request: &str) -> Value {
     deployment::handle(migrate, LambdaEvent::new(event, Invocation::default()))
         .await
         .unwrap();
-    let told = cloudformation.asked().pop().unwrap();
+    let callback = cloudformation.asked().pop().unwrap();
     assert_eq!(
-        (told.method().as_str(), told.uri().path()),
+        (callback.method().as_str(), callback.uri().path()),
         ("PUT", "/signed")
     );
     assert_eq!(
-        told.headers().get("content-type"),
+        callback.headers().get("content-type"),
         None,
-        "the URL is signed for a body without a type"
+        "the URL is signed for a request without a content type"
     );
-    serde_json::from_str(told.body()).unwrap()
+    serde_json::from_str(callback.body()).unwrap()
 }
 
 async fn migrated(pool: &PgPool) -> bool {
@@ -78,7 +76,7 @@ async fn migrated(pool: &PgPool) -> bool {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_deployment_migrates_and_a_deletion_touches_nothing(pool: PgPool) {
+async fn create_and_update_migrate_and_delete_changes_nothing(pool: PgPool) {
     let migrate = Migrate::new(pool.clone(), Context::system());
     let deleted = deploy(&migrate, "Delete").await;
     assert_eq!(
@@ -86,16 +84,16 @@ async fn a_deployment_migrates_and_a_deletion_touches_nothing(pool: PgPool) {
         (&json!("SUCCESS"), false)
     );
     for request in ["Create", "Update"] {
-        let told = deploy(&migrate, request).await;
+        let response = deploy(&migrate, request).await;
         let ids = [
             "StackId",
             "RequestId",
             "LogicalResourceId",
             "PhysicalResourceId",
         ]
-        .map(|id| told[id].as_str().unwrap());
+        .map(|id| response[id].as_str().unwrap());
         assert_eq!(
-            (&told["Status"], ids),
+            (&response["Status"], ids),
             (
                 &json!("SUCCESS"),
                 ["stack", "request", "Migration", "Migration-schema"]
@@ -106,7 +104,7 @@ async fn a_deployment_migrates_and_a_deletion_touches_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_index_whose_build_failed_does_not_stand_in_the_way_of_a_repeat(pool: PgPool) {
+async fn index_whose_build_failed_is_dropped_by_the_next_migration(pool: PgPool) {
     let world = World::new(pool.clone()).await;
     let package = world.package(1, 1).await;
     for _ in 0..2 {
@@ -122,7 +120,7 @@ async fn an_index_whose_build_failed_does_not_stand_in_the_way_of_a_repeat(pool:
             .await
             .unwrap()
     };
-    assert!(exists().await, "PostgreSQL leaves it");
+    assert!(exists().await, "PostgreSQL keeps the invalid index");
     Migrate::new(pool.clone(), Context::system())
         .process(Run::default())
         .await
@@ -131,7 +129,7 @@ async fn an_index_whose_build_failed_does_not_stand_in_the_way_of_a_repeat(pool:
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_migration_that_waits_for_another_does_not_hold_up_its_indexes(pool: PgPool) {
+async fn waiting_migration_does_not_block_index_builds_of_another(pool: PgPool) {
     let mut first = pool.acquire().await.unwrap();
     sqlx::query("select pg_advisory_lock(hashtextextended('migrate', 0))")
         .execute(&mut *first)
@@ -160,33 +158,33 @@ async fn a_migration_that_waits_for_another_does_not_hold_up_its_indexes(pool: P
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_fails_the_deployment_and_says_why() {
-    let told = deploy(
+async fn failed_migration_fails_the_deployment_and_gives_the_reason() {
+    let response = deploy(
         &Migrate::new(unreachable_pool(), Context::system()),
         "Update",
     )
     .await;
-    assert_eq!(told["Status"], "FAILED");
+    assert_eq!(response["Status"], "FAILED");
     assert!(
-        told["Reason"]
+        response["Reason"]
             .as_str()
             .unwrap()
             .starts_with("unavailable: "),
-        "{told}"
+        "{response}"
     );
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_person_is_answered_without_any_deployment(pool: PgPool) {
+async fn direct_invocation_returns_the_result(pool: PgPool) {
     let migrate = Migrate::new(pool.clone(), Context::system());
-    let answer = deployment::handle(&migrate, LambdaEvent::new(json!({}), Invocation::default()))
+    let response = deployment::handle(&migrate, LambdaEvent::new(json!({}), Invocation::default()))
         .await
         .unwrap();
-    assert_eq!(answer["partitions_created"], DAYS_AHEAD);
+    assert_eq!(response["partitions_created"], DAYS_AHEAD);
 }
 
 #[tokio::test]
-async fn a_deployment_that_cannot_be_answered_is_an_error() {
+async fn deployment_request_without_a_response_url_is_an_error() {
     let event = LambdaEvent::new(json!({ "RequestType": "Create" }), Invocation::default());
     let migrate = Migrate::new(unreachable_pool(), Context::system());
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Hourly snapshots, the view over them, and how they are shown.
+//! Hourly status snapshots, the view over them, and how the API returns them.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use telecom_tests::api::Api;
 use telecom_tests::token::claims;
 use telecom_tests::{GIB, NOW, World, at, user};
 
-/// The hour is recorded, a minute after statuses were judged.
+/// Runs the recording job one minute after the last refresh of the statuses.
 async fn record(world: &World) -> Recorded {
-    judged(world, TimeDelta::minutes(1)).await;
+    set_last_status_refresh(world, TimeDelta::minutes(1)).await;
     world
         .cron()
         .process(RecordNodeStatusHistoryJob(Run::default()))
@@ -22,10 +22,10 @@ async fn record(world: &World) -> Recorded {
         .unwrap()
 }
 
-async fn judged(world: &World, ago: TimeDelta) {
-    let moment = world.context().now() - ago;
+async fn set_last_status_refresh(world: &World, ago: TimeDelta) {
+    let ran_at = world.context().now() - ago;
     sqlx::query("update telecom.node_status_watch set ran_at = $1")
-        .bind(moment)
+        .bind(ran_at)
         .execute(&world.pool)
         .await
         .unwrap();
@@ -39,24 +39,24 @@ async fn refresh(world: &World) -> ViewRefreshed {
         .unwrap()
 }
 
-/// What a user is shown of `query`, by the world's clock.
+/// What the API returns to user 1 for `query`, with a token that is valid by the world's clock.
 async fn shown(world: &World, query: &str) -> Value {
     let api = Api::over_http(world.clone());
     let mut claims = claims(user(1), "");
     claims["exp"] = json!(world.context().now().timestamp() + 60);
-    let (status, answer) = api
+    let (status, response) = api
         .get(
             "/v1/node-status-history",
             query,
             Some(&api.issuer.sign(&claims)),
         )
         .await;
-    assert_eq!(status, 200, "{answer}");
-    answer
+    assert_eq!(status, 200, "{response}");
+    response
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
+async fn each_hour_is_recorded_once_and_a_missed_hour_stays_missing(pool: PgPool) {
     let world = World::new(pool).await;
     world.server(2, &[(21, "1"), (22, "1")]).await;
     world
@@ -65,7 +65,7 @@ async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
     world
         .sql("update telecom.node_server set status = 'online' where id = 2")
         .await;
-    // The first was heard once, and is offline.
+    // Server 1 has sent a heartbeat and is offline.
     world
         .sql(
             "insert into telecom.node_server_heartbeat (node_server_id, last_online_at) \
@@ -81,9 +81,9 @@ async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
     assert_eq!(
         record(&world).await.servers,
         0,
-        "within the hour a repeat adds nothing"
+        "a repeat within the same hour adds nothing"
     );
-    // An hour is missed.
+    // The hour from 11:00 is missed.
     world.clock.set(at(NOW) + TimeDelta::hours(2));
     assert_eq!(record(&world).await.servers, 2);
     refresh(&world).await;
@@ -107,7 +107,7 @@ async fn an_hour_is_recorded_once_and_a_missed_one_is_missing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
+async fn no_hour_is_recorded_during_a_collection_outage(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql("insert into telecom.collection_outage (since) values (now())")
@@ -122,7 +122,7 @@ async fn while_nobody_is_heard_no_hour_is_recorded(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn while_nobody_is_judged_no_hour_is_recorded(pool: PgPool) {
+async fn no_hour_is_recorded_if_the_last_status_refresh_is_too_old(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql("update telecom.node_server set status = 'online'")
@@ -132,18 +132,16 @@ async fn while_nobody_is_judged_no_hour_is_recorded(pool: PgPool) {
     assert_eq!(
         job().await.unwrap_err().code(),
         "unavailable",
-        "it is tried again"
+        "Lambda retries the job"
     );
-    judged(&world, TimeDelta::seconds(301)).await;
+    set_last_status_refresh(&world, TimeDelta::seconds(301)).await;
     assert_eq!(job().await.unwrap_err().code(), "unavailable");
-    judged(&world, TimeDelta::seconds(300)).await;
+    set_last_status_refresh(&world, TimeDelta::seconds(300)).await;
     assert_eq!(job().await.unwrap().servers, 1);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_ones_alone(
-    pool: PgPool,
-) {
+async fn sealed_and_open_hours_are_read_together_and_the_view_holds_open_ones(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql("update telecom.node_client set access_groups = '{1}'")
@@ -183,7 +181,7 @@ async fn sealed_hours_and_open_ones_are_read_as_one_and_the_view_holds_the_open_
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_reader_and_a_refresh_do_not_wait_for_each_other(pool: PgPool) {
+async fn reader_and_view_refresh_do_not_block_each_other(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql("update telecom.node_server set status = 'online'")
@@ -200,14 +198,14 @@ async fn a_reader_and_a_refresh_do_not_wait_for_each_other(pool: PgPool) {
             .await
             .unwrap()
     };
-    // A reader whose transaction is still open, with its locks, while the view is refreshed.
+    // The transaction of the reader stays open and keeps its locks while the view is refreshed.
     let mut reader = world.pool.begin().await.unwrap();
     assert_eq!(read(&mut reader).await, 1);
     world.clock.set(at(NOW) + TimeDelta::hours(1));
     record(&world).await;
     refresh(&world).await;
     reader.commit().await.unwrap();
-    // A refresh that has yet to commit while somebody reads.
+    // The refresh has not committed yet when the next reader reads.
     let mut refresher = world.pool.begin().await.unwrap();
     refresh_view(&mut refresher).await.unwrap();
     assert_eq!(read(&mut *world.pool.acquire().await.unwrap()).await, 2);
@@ -215,7 +213,7 @@ async fn a_reader_and_a_refresh_do_not_wait_for_each_other(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn of_a_server_that_was_never_heard_no_hour_is_recorded(pool: PgPool) {
+async fn no_hour_is_recorded_for_a_server_without_a_heartbeat(pool: PgPool) {
     let world = World::new(pool).await;
     assert_eq!(record(&world).await.servers, 0);
     world
@@ -224,12 +222,12 @@ async fn of_a_server_that_was_never_heard_no_hour_is_recorded(pool: PgPool) {
     assert_eq!(
         record(&world).await.servers,
         1,
-        "what an administrator said is known"
+        "a status that an administrator set is recorded"
     );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_is_no_longer_kept_is_unknown(pool: PgPool) {
+async fn time_before_the_retention_period_is_unknown(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql(
@@ -239,9 +237,9 @@ async fn what_is_no_longer_kept_is_unknown(pool: PgPool) {
         .await;
     refresh(&world).await;
     let api = Api::over_http(world);
-    // 400 days before are 2025-02-03T10:30.
+    // The retention period of 400 days begins at 2025-02-03T10:30.
     let query = "start=2025-02-03T09:30:00Z&end=2025-02-03T12:30:00Z";
-    let (_, answer) = api
+    let (_, response) = api
         .get(
             "/v1/admin/node-servers/1/availability",
             query,
@@ -249,8 +247,8 @@ async fn what_is_no_longer_kept_is_unknown(pool: PgPool) {
         )
         .await;
     assert_eq!(
-        [&answer["online_seconds"], &answer["unknown_seconds"]],
+        [&response["online_seconds"], &response["unknown_seconds"]],
         [&json!(7_200), &json!(3_600)],
-        "{answer}"
+        "{response}"
     );
 }

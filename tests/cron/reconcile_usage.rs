@@ -1,5 +1,5 @@
-//! What was accepted, recorded and charged agrees; where a row was changed by hand, the next run of
-//! the job says so.
+//! Accepted, recorded and charged usage must agree. If a row is changed by hand, the next run of
+//! the job reports a drift.
 
 use chrono::TimeDelta;
 use rstest::rstest;
@@ -11,8 +11,10 @@ use sqlx::PgPool;
 use telecom_tests::report::{report_of, texts};
 use telecom_tests::{GIB, NOW, World, at, user};
 
-/// Two users with a package, one without, over a client of factor 1.5; all of what they reported is
-/// billed. It is two hours later.
+use super::bill_traffic::assert_all_accepted;
+
+/// Two users with a package and one without. All their reports, over a client of factor 1.5, are
+/// billed, and it is two hours later.
 async fn billed(pool: PgPool) -> World {
     let world = World::new(pool).await;
     world.server(2, &[(21, "1.5")]).await;
@@ -24,14 +26,15 @@ async fn billed(pool: PgPool) -> World {
         report_of(1, 2, at(NOW), &usage),
         report_of(2, 2, at(NOW), &usage[..1]),
     ];
-    assert!(world.report(&texts(&reports)).await.is_empty());
+    assert_all_accepted(&world, &texts(&reports)).await;
     world.settle().await;
     world.sql("delete from telecom.outbox").await;
     world.clock.set(at(NOW) + TimeDelta::hours(2));
     world
 }
 
-/// The kinds of the facts on their way, and their differences: raw up and down, billed up and down.
+/// The kind and the difference of each published drift. A difference consists of raw upload, raw
+/// download, billed upload and billed download.
 async fn drifts(world: &World) -> Vec<(String, [i64; 4])> {
     let facts = world
         .facts()
@@ -54,14 +57,14 @@ async fn drifts(world: &World) -> Vec<(String, [i64; 4])> {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn nothing_drifts_where_everything_was_billed(pool: PgPool) {
+async fn no_drift_is_found_if_all_usage_was_billed(pool: PgPool) {
     let world = billed(pool).await;
     let done = world.reconcile().await;
     assert_eq!(
         (done.drifts, done.published, done.complete, done.rotated),
         (0, 0, true, true)
     );
-    // Each twice: as recent ones, and in rotation.
+    // Each run and item is checked twice: as a recent one and in rotation.
     assert_eq!((done.runs, done.items), (2, 4));
     assert!(done.hours > 48, "{done:?}");
 }
@@ -72,7 +75,7 @@ const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
 #[rstest]
 #[case::hourly_row(&format!("update {HOURLY} + 5 where {OF_USER_1}"), &[("hour", [0, 0, 5, 0]),
     ("item", [0, 0, -5, 0])])]
-#[case::hourly_row_of_nobody(&format!("update {HOURLY} - 5 where package_queue_id is null"),
+#[case::hourly_row_without_an_item(&format!("update {HOURLY} - 5 where package_queue_id is null"),
     &[("hour", [0, 0, -5, 0])])]
 #[case::deleted_row(
     &format!("delete from telecom.user_package_usage where {OF_USER_1}"),
@@ -111,7 +114,7 @@ const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
     &[("uncharged", [55, 66, 83, 99])]
 )]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_row_changed_by_hand_is_found_by_the_next_run(
+async fn row_changed_by_hand_is_found_by_the_next_run(
     #[ignore] pool: PgPool,
     #[case] change: &str,
     #[case] expected: &[(&str, [i64; 4])],
@@ -135,7 +138,7 @@ async fn a_row_changed_by_hand_is_found_by_the_next_run(
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_drift_is_published_once_and_again_when_it_changes(pool: PgPool) {
+async fn drift_is_published_once_and_again_when_it_changes(pool: PgPool) {
     let world = billed(pool).await;
     let add = format!(
         "update telecom.package_queue set upload_bytes = upload_bytes + 5 where {OF_USER_1}"
@@ -168,7 +171,7 @@ async fn a_drift_is_published_once_and_again_when_it_changes(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_repaired_row_ends_its_drift(pool: PgPool) {
+async fn repaired_row_ends_its_drift(pool: PgPool) {
     let world = billed(pool).await;
     world.sql(&format!("update {HOURLY} + 5")).await;
     assert!(world.reconcile().await.drifts > 0);
@@ -185,7 +188,7 @@ async fn a_repaired_row_ends_its_drift(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn an_hour_that_is_not_closed_is_not_checked(pool: PgPool) {
+async fn hour_is_not_checked_before_it_is_closed(pool: PgPool) {
     let world = billed(pool).await;
     world
         .sql(&format!(
@@ -199,7 +202,7 @@ async fn an_hour_that_is_not_closed_is_not_checked(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn hours_without_a_ledger_are_not_checked(pool: PgPool) {
+async fn hours_before_the_ledger_began_are_not_checked(pool: PgPool) {
     let world = billed(pool).await;
     world.sql("delete from telecom.accepted_usage").await;
     let set = "update telecom.reconciliation set checked_from =";
@@ -210,21 +213,21 @@ async fn hours_without_a_ledger_are_not_checked(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn late_reports_of_a_closed_hour_drift_nothing(pool: PgPool) {
+async fn late_reports_of_a_closed_hour_cause_no_drift(pool: PgPool) {
     let world = billed(pool).await;
     assert_eq!(world.reconcile().await.drifts, 0);
     let late = report_of(7, 2, at(NOW), &[(user(1), 7, 0), (user(3), 7, 0)]);
-    assert!(world.report(&texts(&[late])).await.is_empty());
+    assert_all_accepted(&world, &texts(&[late])).await;
     world.settle().await;
     world.clock.set(at(NOW) + TimeDelta::hours(4));
     assert_eq!(world.reconcile().await.drifts, 0);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_message_that_is_lost_is_missed_after_an_hour(pool: PgPool) {
+async fn lost_message_is_found_after_an_hour(pool: PgPool) {
     let world = billed(pool).await;
     let report = report_of(7, 2, at(NOW), &[(user(1), 7, 0)]);
-    assert!(world.report(&texts(&[report])).await.is_empty());
+    assert_all_accepted(&world, &texts(&[report])).await;
     world.bill().await;
     assert_eq!(world.take_outbox("user_usage_billing").await.len(), 1);
     assert_eq!(world.reconcile().await.drifts, 0);
@@ -234,7 +237,7 @@ async fn a_message_that_is_lost_is_missed_after_an_hour(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn parked_usage_drifts_neither_before_nor_after_it_is_charged(pool: PgPool) {
+async fn parked_usage_causes_no_drift_before_or_after_it_is_charged(pool: PgPool) {
     let world = billed(pool).await;
     let set = async |bytes: &str| {
         world
@@ -245,7 +248,7 @@ async fn parked_usage_drifts_neither_before_nor_after_it_is_charged(pool: PgPool
     };
     set("1::bigint << 61").await;
     let report = report_of(7, 2, at(NOW), &[(user(1), 7, 0), (user(2), 7, 0)]);
-    assert!(world.report(&texts(&[report])).await.is_empty());
+    assert_all_accepted(&world, &texts(&[report])).await;
     world.settle().await;
     assert_eq!(
         world
@@ -271,7 +274,7 @@ async fn old_rows_are_checked_in_rotation(pool: PgPool) {
         .await;
     world.clock.set(at(NOW) + TimeDelta::days(60));
     assert_eq!(world.reconcile().await.drifts, 1);
-    // Interrupted, the rotation goes on where it was.
+    // An interrupted rotation continues at its cursor.
     world
         .sql("update telecom.reconciliation set hour_cursor = '2026-02-01Z'")
         .await;
@@ -286,7 +289,7 @@ async fn old_rows_are_checked_in_rotation(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn what_retention_deleted_drifts_nothing(pool: PgPool) {
+async fn rows_deleted_by_retention_cause_no_drift(pool: PgPool) {
     let world = billed(pool).await;
     for days in [44, 46, 200, 399, 401, 430] {
         world.clock.set(at(NOW) + TimeDelta::days(days));
@@ -306,7 +309,7 @@ async fn what_retention_deleted_drifts_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn two_runs_at_once_publish_a_drift_once(pool: PgPool) {
+async fn concurrent_runs_publish_a_drift_once(pool: PgPool) {
     let world = billed(pool).await;
     world
         .sql(&format!(

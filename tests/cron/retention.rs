@@ -1,5 +1,4 @@
-//! No table grows for ever without a reason: each has a line in the documentation, and the jobs do
-//! what it says.
+//! The retention of every table is documented, and the jobs delete rows as documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +11,7 @@ use shared::services::cron::refresh_node_status_view::RefreshNodeStatusViewJob;
 use sqlx::PgPool;
 use telecom_tests::{NOW, World, at};
 
-/// The table of retention in the documentation: of each table, what its second column says.
+/// The documented retention of each table: the second column under *Retention* in OPERATIONS.md.
 fn documented() -> BTreeMap<&'static str, &'static str> {
     let page = include_str!("../../docs/OPERATIONS.md");
     let (_, section) = page.split_once("\n## Retention\n").unwrap();
@@ -24,7 +23,7 @@ fn documented() -> BTreeMap<&'static str, &'static str> {
         .collect()
 }
 
-/// The tables that are kept for days, and for how many.
+/// The tables with a retention in days, and the number of days.
 fn kept_days() -> BTreeMap<&'static str, i64> {
     let days = |kept: &'static str| kept.split_once(" days")?.0.parse().ok();
     documented()
@@ -33,8 +32,8 @@ fn kept_days() -> BTreeMap<&'static str, i64> {
         .collect()
 }
 
-/// What may be kept without a limit in days: what the operator owns, what has a row a server or one
-/// at all, what another bound holds.
+/// Tables that may be kept without a limit in days. The operator owns their rows, or they have one
+/// row per server or one row in total, or they are bounded otherwise.
 const WITHOUT_DAYS: [&str; 13] = [
     "node_client",
     "node_server",
@@ -52,7 +51,7 @@ const WITHOUT_DAYS: [&str; 13] = [
 ];
 
 #[test]
-fn no_other_table_is_kept_without_a_limit_in_days() {
+fn only_named_tables_are_kept_without_a_limit_in_days() {
     let kept = kept_days();
     let without: Vec<&str> = documented()
         .into_keys()
@@ -62,7 +61,7 @@ fn no_other_table_is_kept_without_a_limit_in_days() {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn every_table_is_in_the_documentation_of_retention(pool: PgPool) {
+async fn every_table_has_a_documented_retention(pool: PgPool) {
     let tables: Vec<String> = sqlx::query_scalar(
         "select relname::text from pg_class where relnamespace = 'telecom'::regnamespace
             and relkind in ('r', 'p', 'm') and not relispartition",
@@ -79,7 +78,7 @@ async fn every_table_is_in_the_documentation_of_retention(pool: PgPool) {
     );
 }
 
-/// How a row of a table comes to be that is as old as `$1` says.
+/// For each table, a statement that inserts a row dated `$1`.
 const ROWS: [(&str, &str); 12] = [
     (
         "traffic_usage",
@@ -138,7 +137,7 @@ const ROWS: [(&str, &str); 12] = [
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn each_table_is_kept_for_as_long_as_is_documented_and_no_longer(pool: PgPool) {
+async fn each_table_is_kept_exactly_as_long_as_documented(pool: PgPool) {
     let world = World::new(pool).await;
     let kept = kept_days();
     assert_eq!(
@@ -148,15 +147,15 @@ async fn each_table_is_kept_for_as_long_as_is_documented_and_no_longer(pool: PgP
         kept.keys().copied().collect()
     );
     for (table, row) in ROWS {
-        // A day less, and a day more.
+        // One row is a day younger than the limit, the other one a day older.
         for days in [kept[table] - 1, kept[table] + 1] {
-            let moment = at(NOW) - TimeDelta::days(days);
+            let dated = at(NOW) - TimeDelta::days(days);
             let mut connection = world.pool.acquire().await.unwrap();
-            create_partitions(&mut connection, moment.date_naive(), 1)
+            create_partitions(&mut connection, dated.date_naive(), 1)
                 .await
                 .unwrap();
             sqlx::query(row)
-                .bind(moment)
+                .bind(dated)
                 .execute(&mut *connection)
                 .await
                 .unwrap();

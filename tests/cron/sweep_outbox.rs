@@ -1,4 +1,4 @@
-//! What a crash left in the outbox is sent later, by one sender at a time.
+//! Messages that a crash left in the outbox are sent later, by one sender at a time.
 
 use chrono::TimeDelta;
 use shared::db::outbox;
@@ -12,6 +12,8 @@ use telecom_tests::report::{report, texts};
 use telecom_tests::{NOW, World, at, publisher_to, user};
 use tokio::net::TcpListener;
 
+use super::bill_traffic::assert_all_accepted;
+
 async fn lease(world: &World) -> usize {
     let now = world.context().now();
     let mut connection = world.pool.acquire().await.unwrap();
@@ -22,14 +24,9 @@ async fn lease(world: &World) -> usize {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_message_is_its_writers_for_a_minute_and_then_the_sweeps(pool: PgPool) {
+async fn message_is_leased_to_its_writer_for_a_minute_then_to_the_sweep(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(
-        world
-            .report(&texts(&[report(1, &[(user(1), 10, 0)])]))
-            .await
-            .is_empty()
-    );
+    assert_all_accepted(&world, &texts(&[report(1, &[(user(1), 10, 0)])])).await;
     world.bill().await;
     assert_eq!(lease(&world).await, 0);
     world.clock.set(at(NOW) + TimeDelta::seconds(60));
@@ -46,20 +43,18 @@ async fn a_message_is_its_writers_for_a_minute_and_then_the_sweeps(pool: PgPool)
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_published_once_under_its_id(
-    pool: PgPool,
-) {
+async fn fact_of_a_writer_killed_before_publishing_is_published_once(pool: PgPool) {
     let world = World::new(pool).await;
-    assert!(world.report(&texts(&[report(1, &[])])).await.is_empty());
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    assert_all_accepted(&world, &texts(&[report(1, &[])])).await;
+    let silent_bus = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let job = world.cron_to(publisher_to(&format!(
         "http://{}",
-        nobody.local_addr().unwrap()
+        silent_bus.local_addr().unwrap()
     )));
     tokio::select! {
-        _ = job.process(RefreshServerStatus(Run::default())) => panic!("nobody answers"),
-        // The commit is behind it, the request under way: here it is killed.
-        _ = nobody.accept() => {}
+        _ = job.process(RefreshServerStatus(Run::default())) => panic!("the bus never responds"),
+        // The job has committed and sent its request. Dropping its future simulates the kill.
+        _ = silent_bus.accept() => {}
     }
     let (_, fact) = world.facts().await.remove(0);
     let bus = Bus::start().await;
@@ -77,7 +72,7 @@ async fn a_fact_whose_writer_was_killed_between_commit_and_publishing_is_publish
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn messages_of_newer_code_wait_and_stop_no_other(pool: PgPool) {
+async fn messages_of_newer_code_wait_and_delay_no_others(pool: PgPool) {
     let world = World::new(pool).await;
     world
         .sql("alter type telecom.outbox_destination add value 'of_newer_code'")

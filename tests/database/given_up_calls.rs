@@ -1,5 +1,6 @@
-//! Calls are cancelled at arbitrary points: during `BEGIN`, a statement or `COMMIT`. The next caller
-//! must not get a connection that is in a transaction or keeps a setting of the cancelled call.
+//! Calls are cancelled at arbitrary points: during `BEGIN`, a statement or `COMMIT`. The next
+//! caller must not get a connection that is in a transaction or keeps a setting of the cancelled
+//! call.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
--- What happened to items, and what was charged to no item, as the database saw it: written in the transaction that did it,
--- dated at the end by the transaction's commit.
+-- Changes of items and usage charged to no item. Triggers write each row in the transaction that makes the change. The
+-- oracle takes the time of a change from the commit timestamp of its transaction.
 create schema chaos;
 
 create table chaos.item_event (

@@ -1,5 +1,5 @@
-//! Time in a run: the clock of the simulated world, which runs faster than the machine's, and
-//! workers' clocks, which are set apart from it.
+//! Time in a run. The clock of the simulated world runs faster than the machine's. The clocks of
+//! the workers deviate from it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::clock::{Clock, System};
 
-/// A clock that runs `speed` times as fast as the machine's since it was set.
+/// A clock that runs `speed` times as fast as the machine's clock from the time it was set to.
 #[derive(Debug)]
 pub struct FastClock(Mutex<Setting>);
 
@@ -27,7 +27,7 @@ impl FastClock {
         }))
     }
 
-    /// Sets it to `now_us`, microseconds since the epoch.
+    /// Sets the clock to `now_us`, in microseconds since the epoch.
     pub fn set(&self, now_us: i64, speed: i32) {
         let time = DateTime::from_timestamp_micros(now_us).unwrap_or_default();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Setting {

@@ -1,8 +1,8 @@
-//! PostgreSQL of the run's own: a primary, and a synchronous standby that takes over at a failover.
+//! The run's own PostgreSQL: a primary, and a synchronous standby that takes over at a failover.
 //!
-//! `fsync` is off: processes are killed here, not machines, and what a killed process wrote stays
-//! with the kernel. Commits are synchronous and full pages are written, so recovery has what it
-//! needs.
+//! `fsync` is off, because the run kills processes and not machines. What a killed process wrote
+//! stays with the kernel. Recovery works because commits are synchronous and full pages are
+//! written.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -21,16 +21,16 @@ use strum::Display;
 
 /// Name of the database and of its owner.
 const NAME: &str = "telecom";
-/// How long a server may take to start or to end.
+/// How long a server may take to start or to stop.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// How PostgreSQL is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Interruption {
-    /// Connections are closed, transactions rolled back, a checkpoint is made.
+    /// Closes connections, rolls transactions back and makes a checkpoint.
     Fast,
-    /// Every process quits; the next start recovers from the write-ahead log.
+    /// All processes quit at once. The next start recovers from the write-ahead log.
     Immediate,
     /// The postmaster is killed.
     Kill,
@@ -38,7 +38,7 @@ pub enum Interruption {
     Failover,
 }
 
-/// The server that is the primary now.
+/// The current primary, and its standby if there is one.
 #[derive(Debug)]
 pub struct Cluster {
     install: Install,
@@ -47,7 +47,7 @@ pub struct Cluster {
     port: Arc<AtomicU16>,
 }
 
-/// What servers are made of.
+/// Programs, account and folder of the servers.
 #[derive(Debug)]
 struct Install {
     binaries: Binaries,
@@ -63,7 +63,7 @@ struct Server {
 }
 
 impl Cluster {
-    /// Creates and starts a cluster below `folder`.
+    /// Creates and starts a cluster in a subfolder of `folder`.
     pub fn start(folder: &Path) -> Result<Self> {
         let install = Install::new(folder)?;
         let data = install.folder.join("node-1");
@@ -79,12 +79,12 @@ impl Cluster {
         })
     }
 
-    /// Where the primary listens; changes at a failover.
+    /// Port of the primary. It changes at a failover.
     pub fn port(&self) -> Arc<AtomicU16> {
         Arc::clone(&self.port)
     }
 
-    /// Interrupts the primary and returns when one accepts connections again.
+    /// Interrupts the primary and returns when a primary accepts connections again.
     pub fn interrupt(&self, how: Interruption) -> Result<()> {
         match how {
             Interruption::Fast => self.restart(Signal::INT),
@@ -108,7 +108,7 @@ impl Cluster {
         server.end(Signal::KILL)?;
         self.install
             .psql(standby.port, "postgres", "select pg_promote()")?;
-        // It is alone now, and must not wait for a standby of its own.
+        // The new primary has no standby, so its commits must not wait for one.
         self.install.set_synchronous(standby.port, "")?;
         self.port.store(standby.port, Ordering::SeqCst);
         let retired = std::mem::replace(&mut *server, standby);
@@ -118,7 +118,7 @@ impl Cluster {
         fs::remove_dir_all(&data).with_context(|| format!("Cannot remove {}", data.display()))
     }
 
-    /// Makes a standby, and returns when every commit reaches it before it is acknowledged.
+    /// Adds a standby. Returns when every commit reaches the standby before it is acknowledged.
     pub fn add_standby(&self, number: u32) -> Result<()> {
         let primary = self.port.load(Ordering::SeqCst);
         let data = self.install.folder.join(format!("node-{number}"));
@@ -127,8 +127,8 @@ impl Cluster {
         let streaming = "select count(*) from pg_stat_replication where state = 'streaming'";
         self.install.wait_for(primary, streaming, "1")?;
         self.install.set_synchronous(primary, "*")?;
-        // Sessions learn of it one after the other: what they commit until then is here a second
-        // later.
+        // Sessions apply the new setting one after the other. A second later, all of them have, and
+        // the standby must have received what was committed by then.
         std::thread::sleep(Duration::from_secs(1));
         let reached =
             self.install
@@ -140,7 +140,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// How often the servers' logs say `text`.
+    /// How often `text` occurs in the servers' logs.
     pub fn count_in_logs(&self, text: &str) -> Result<usize> {
         let mut count = 0;
         for entry in fs::read_dir(self.install.log_folder())? {
@@ -154,7 +154,7 @@ impl Cluster {
 impl Server {
     fn end(&mut self, signal: Signal) -> Result<()> {
         let pid = fs::read_to_string(self.data.join("postmaster.pid"))
-            .context("PostgreSQL does not run")?;
+            .context("PostgreSQL is not running")?;
         let pid: Option<i32> = pid.lines().next().and_then(|line| line.trim().parse().ok());
         let pid = pid
             .and_then(Pid::from_raw)
@@ -163,7 +163,7 @@ impl Server {
         let began = Instant::now();
         while self.service.check_alive().is_ok() {
             if began.elapsed() > LIMIT {
-                bail!("PostgreSQL has not ended after {signal:?}.");
+                bail!("PostgreSQL did not stop after {signal:?}.");
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -244,8 +244,8 @@ impl Install {
                         port,
                     });
                 }
-                // After a kill, backends of the previous server may still be there, and keep this
-                // one from starting.
+                // After a kill, backends of the previous server may still run and prevent the start
+                // of the new server.
                 Err(_) if began.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(100)),
                 Err(error) => return Err(error),
             }
@@ -314,7 +314,7 @@ impl Install {
         let began = Instant::now();
         while self.psql(port, "postgres", sql)? != expected {
             if began.elapsed() > LIMIT {
-                bail!("{sql} does not become {expected}.");
+                bail!("The result of {sql} did not become {expected}.");
             }
             std::thread::sleep(Duration::from_millis(100));
         }

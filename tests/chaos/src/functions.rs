@@ -1,5 +1,5 @@
-//! Invokes the functions as Lambda does: consumers with deliveries of their queues, jobs at each
-//! minute.
+//! Invokes the functions as Lambda does: consumers with deliveries from their queues, and jobs
+//! every minute.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::run::{Run, lock};
 const TIME: Duration = Duration::from_secs(10);
 /// How long a run of a job may take.
 const JOB_TIME: Duration = Duration::from_secs(30);
-/// How far a worker's clock is off at most, milliseconds.
+/// Maximum deviation of a worker's clock, in milliseconds.
 const SKEW_MS: i64 = 50_000;
 
-/// A worker, and what drives it.
+/// A worker and the state of its invocations.
 #[derive(Debug)]
 pub struct Driver {
     pub run: Arc<Run>,
@@ -34,23 +34,23 @@ pub struct Driver {
     pub function: Function,
     pub random: Random,
     pub skew_ms: i64,
-    /// When the last invocation began that succeeded: what cut its connection since then is found
-    /// out by the next one.
+    /// When the last successful invocation began. A connection that was cut since then fails the
+    /// next invocation.
     pub succeeded_at: Instant,
 }
 
-/// An invocation as the harness judges it.
+/// The result of an invocation.
 struct Invoked {
     outcome: Result<Outcome>,
     began: Instant,
-    /// A fault of the harness is the likely reason if it failed.
+    /// If the invocation failed, a fault of the harness is the likely reason.
     disturbed: bool,
 }
 
 impl Driver {
-    /// Invokes it until the run is over.
+    /// Invokes the worker until the run is over.
     ///
-    /// It is returned alive: what its connection is left in is looked at afterwards.
+    /// Returns the worker alive, so that the state of its connection can be checked afterwards.
     pub async fn drive(mut self) -> Result<Self> {
         match self.function {
             Function::IngestUsageReport => self.consume(|cloud| &cloud.reports, 20).await,
@@ -80,10 +80,10 @@ impl Driver {
                 self.run.ledger.delivered(id);
             }
         }
-        // Now and then the time is over in the middle of the work.
-        let given_up = self.run.is_storm() && self.random.chance(40);
-        let time = if given_up {
-            self.time_to_give_up()
+        // Some invocations run out of time in the middle of the work.
+        let runs_out_of_time = self.run.is_storm() && self.random.chance(40);
+        let time = if runs_out_of_time {
+            self.time_that_runs_out()
         } else {
             TIME
         };
@@ -105,17 +105,17 @@ impl Driver {
             .iter()
             .filter(innocent)
             .all(|message| failed.contains(&message.id.to_string()));
-        let disturbed = invoked.disturbed || given_up;
+        let disturbed = invoked.disturbed || runs_out_of_time;
         if !(all_failed && batch.iter().any(|message| innocent(&message))) {
             self.succeeded(invoked.began);
         } else if !disturbed {
             self.unexplained(&format!("{:?}", invoked.outcome));
         }
-        queue.settle(batch, &failed, disturbed);
+        queue.end_delivery(batch, &failed, disturbed);
     }
 
-    /// A time that ends while BEGIN, COMMIT or a statement waits for its answer.
-    fn time_to_give_up(&mut self) -> Duration {
+    /// A time limit that expires while BEGIN, COMMIT or a statement waits for its response.
+    fn time_that_runs_out(&mut self) -> Duration {
         let faults = [Fault::StallBegin, Fault::StallCommit, Fault::Stall];
         if let Some(&fault) = self.random.pick(&faults).filter(|_| !self.link.is_armed()) {
             let passes = if fault == Fault::Stall {
@@ -169,7 +169,7 @@ impl Driver {
 
     async fn invoke(&mut self, time: Duration, event: Option<Value>) -> Invoked {
         if self.run.is_storm() && self.random.chance(20) {
-            // Back as often as forth.
+            // The skew is symmetric, so the clock steps back as often as forward.
             self.skew_ms = self.random.int(-SKEW_MS..=SKEW_MS);
         } else if !self.run.is_storm() {
             self.skew_ms = 0;
@@ -197,8 +197,8 @@ impl Driver {
         }
     }
 
-    /// A failure that no fault of this worker explains; one of another worker may, by a lock that
-    /// it left.
+    /// Records a failure that no fault of this worker explains. The cause may be a lock that a
+    /// disturbed worker left behind.
     fn unexplained(&self, what: &str) {
         self.run.count("invocations that failed undisturbed");
         let name = &self.worker.name;
@@ -213,8 +213,8 @@ impl Driver {
     }
 }
 
-/// The functions and how many workers each has.
-pub const STAFF: [(Function, usize); 8] = [
+/// The functions and the number of workers of each.
+pub const WORKERS: [(Function, usize); 8] = [
     (Function::IngestUsageReport, 3),
     (Function::ApplyUserUsageBilling, 4),
     (Function::HandlePackageExpiring, 2),

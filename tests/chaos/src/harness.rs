@@ -1,4 +1,4 @@
-//! A run from its beginning to its verdict.
+//! A complete run, from the setup to the verdict.
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,47 +11,48 @@ use sqlx::Executor as _;
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::clock::FastClock;
-use crate::cloud::queue::Habits;
-use crate::cloud::{Cloud, Weather};
+use crate::cloud::queue::QueueFaults;
+use crate::cloud::{Cloud, RequestFaults};
 use crate::cluster::Cluster;
-use crate::functions::{Driver, STAFF};
+use crate::functions::{Driver, WORKERS};
 use crate::life::{Cast, items, nodes, traffic};
 use crate::operator::Operator;
 use crate::plan::Plan;
-use crate::processes::{Office, Worker};
+use crate::processes::{Environment, Worker};
 use crate::proxy::Link;
 use crate::random::Random;
 use crate::run::Run;
 use crate::verdict::Verdict;
 use crate::{monitor, oracle, storm};
 
-/// How the queues behave in a storm, in a thousand.
-const HABITS: Habits = Habits {
+/// Faults of the queues during the storm, in a thousand cases.
+const QUEUE_FAULTS: QueueFaults = QueueFaults {
     repeat: 110,
     overlap: 40,
     redrive: 20,
     delay: 60,
 };
-/// How SQS and EventBridge behave in a storm, in a thousand. What hangs may outlast an invocation.
-const WEATHER: Weather = Weather {
+/// Faults of requests to SQS and EventBridge during the storm, in a thousand requests. A hanging
+/// request may outlast an invocation.
+const REQUEST_FAULTS: RequestFaults = RequestFaults {
     fail: 50,
     hang: 4,
     hang_for: Duration::from_secs(12),
     refuse: 60,
 };
-/// How long the functions may take to finish everything once the storm is over.
+/// How long the functions may take to process everything after the storm.
 const DRAIN: Duration = Duration::from_mins(2);
-/// How long the world goes on after that, by its own clock.
+/// How long the jobs run after that, by the world's clock.
 const CALM: Duration = Duration::from_mins(3);
 
 type Parts = JoinSet<Result<()>>;
 
-/// Runs `plan` with workers of `program`. Logs are kept if a rule was broken.
+/// Runs `plan` with the worker program `program`. Logs are kept if a rule was broken.
 pub async fn run(plan: Plan, program: PathBuf) -> Result<Verdict> {
     let folder = tempfile::Builder::new()
         .prefix("telecom-chaos-")
         .tempdir()?;
-    // The database may run as another user, who must be able to pass through.
+    // The database may run as another user, which needs to traverse the folder.
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o711))?;
     match run_in(folder.path(), plan, program).await {
         Ok(verdict) if verdict.passed => {
@@ -71,7 +72,8 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
     let at = folder.to_owned();
     let cluster = Arc::new(tokio::task::spawn_blocking(move || Cluster::start(&at)).await??);
     let clock = Arc::new(FastClock::new(plan.speed));
-    let (cloud, endpoint) = Cloud::start(plan.seed, Arc::clone(&clock), HABITS, WEATHER).await?;
+    let (cloud, endpoint) =
+        Cloud::start(plan.seed, Arc::clone(&clock), QUEUE_FAULTS, REQUEST_FAULTS).await?;
     let mut random = Random::new(plan.seed, 10);
     let cast = Cast::new(plan.users, &mut random);
     let operator = Operator::new(cluster.port(), "operator");
@@ -79,13 +81,13 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
     prepare(&run).await?;
     nodes::set_up(&run, &cast, &mut random).await?;
 
-    let office = Office {
+    let environment = Environment {
         program,
         endpoint,
         logs: log_folder(folder)?,
     };
-    let (drivers, links) = staff(&run, &cluster, &office).await?;
-    // What the world does borrows across statements of the operator: it stays on this thread.
+    let (drivers, links) = start_workers(&run, &cluster, &environment).await?;
+    // The futures of the simulated activity are not `Send`, so they stay on this thread.
     let drivers = LocalSet::new()
         .run_until(perform(&run, &cluster, drivers, links))
         .await?;
@@ -102,7 +104,7 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
     Ok(Verdict::of(&run, began.elapsed()))
 }
 
-/// The schema as it is deployed, partitions of the run's days, and the audit.
+/// Creates the deployed schema, the partitions of the run's days, and the audit.
 async fn prepare(run: &Run) -> Result<()> {
     let mut connection = run.operator.connect().await?;
     shared::db::migrate(&mut connection).await?;
@@ -121,16 +123,16 @@ fn log_folder(folder: &Path) -> Result<PathBuf> {
     Ok(logs)
 }
 
-async fn staff(
+async fn start_workers(
     run: &Arc<Run>,
     cluster: &Cluster,
-    office: &Office,
+    environment: &Environment,
 ) -> Result<(Vec<Driver>, HashMap<String, Arc<Link>>)> {
     let (mut drivers, mut links) = (Vec::new(), HashMap::new());
-    for (function, number) in STAFF {
+    for (function, number) in WORKERS {
         for index in 1..=number {
             let link = Link::start(cluster.port()).await?;
-            let worker = Worker::new(function, index, office.clone(), Arc::clone(&link));
+            let worker = Worker::new(function, index, environment.clone(), Arc::clone(&link));
             links.insert(worker.name.clone(), Arc::clone(&link));
             let random = Random::new(run.plan.seed, 100 + u64::try_from(drivers.len())?);
             drivers.push(Driver {
@@ -147,7 +149,7 @@ async fn staff(
     Ok((drivers, links))
 }
 
-/// Storm, calm, quiet; returns the workers, which still live.
+/// Runs the phases storm, calm and quiet. Returns the workers alive.
 async fn perform(
     run: &Arc<Run>,
     cluster: &Arc<Cluster>,
@@ -200,9 +202,10 @@ fn begin_storm(run: &Arc<Run>, cluster: &Arc<Cluster>, links: HashMap<String, Ar
     storm
 }
 
-/// Waits until the plan is met, or its time is over; an error if a part of the harness ends before.
+/// Waits until the goals of the plan are met or its time is over. Returns an error if a part of
+/// the simulation fails before.
 async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result<()> {
-    let mut said = Instant::now();
+    let mut reported_at = Instant::now();
     loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         for ended in [storm.try_join_next(), parts.try_join_next()]
@@ -211,8 +214,8 @@ async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result
         {
             ended?.context("A part of the simulation failed.")?;
         }
-        if said.elapsed() > Duration::from_secs(10) {
-            said = Instant::now();
+        if reported_at.elapsed() > Duration::from_secs(10) {
+            reported_at = Instant::now();
             progress(run, "storm");
         }
         let plan = &run.plan;
@@ -246,7 +249,7 @@ fn progress(run: &Run, phase: &str) {
     );
 }
 
-/// Waits until nothing waits: in no queue, in no outbox, in no report.
+/// Waits until no message, outbox row, parked event or unbilled report is left.
 async fn drain(run: &Run) -> Result<()> {
     let began = Instant::now();
     while began.elapsed() < DRAIN {

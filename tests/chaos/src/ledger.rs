@@ -1,4 +1,5 @@
-//! What was sent, and when factors changed: what the oracle knows without asking the system.
+//! What was sent and when factors changed. The oracle takes its expectations from these books and
+//! not from the system.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,30 +8,28 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// A line of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line {
     pub user: Uuid,
-    /// The client that the line counts for, named in it or not.
+    /// The client that the line counts for, whether the line names it or not.
     pub client: i32,
     pub upload: i64,
     pub download: i64,
 }
 
-/// A report.
 #[derive(Debug, Clone)]
 pub struct Report {
     pub server: i32,
     pub start: DateTime<Utc>,
     pub end: DateTime<Utc>,
     pub lines: Vec<Line>,
-    /// When a function first got it.
+    /// When the report was first delivered to a function.
     pub delivered: Option<Instant>,
-    /// When a function first said that it has it.
+    /// When a function first acknowledged the report.
     pub accepted: Option<Instant>,
 }
 
-/// A charge of another publisher.
+/// A charge sent by another publisher.
 #[derive(Debug, Clone, Copy)]
 pub struct Charge {
     pub server: i32,
@@ -41,13 +40,14 @@ pub struct Charge {
     pub download: i64,
 }
 
-/// A factor of a client, in ten-thousandths.
+/// A factor of a client and the time for which it applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
+    /// In ten-thousandths.
     pub factor: i64,
-    /// From when it may have been in force.
+    /// When the factor came into force at the earliest.
     pub from: Instant,
-    /// Until when it may have been; `None` if it still is.
+    /// When the factor ended at the latest. `None` if it is still in force.
     pub until: Option<Instant>,
 }
 
@@ -56,14 +56,14 @@ pub struct Books {
     pub reports: HashMap<Uuid, Report>,
     pub charges: HashMap<Uuid, Vec<Charge>>,
     pub factors: HashMap<i32, Vec<Span>>,
-    /// Clients that are deleted, and from when on they may be missing.
-    pub gone: HashMap<i32, Instant>,
-    /// Bodies planted as poison, by what is wrong with them.
+    /// Deleted clients, and the earliest time of their deletion.
+    pub deleted: HashMap<i32, Instant>,
+    /// Bodies of planted poison messages, and what is wrong with each.
     pub poison: HashMap<String, &'static str>,
     pub lines: u64,
 }
 
-/// The books, shared by all who write them.
+/// The books, shared by all parts of a run.
 #[derive(Debug, Default)]
 pub struct Ledger(Mutex<Books>);
 
@@ -86,7 +86,8 @@ impl Ledger {
 }
 
 impl Books {
-    /// A client's factor is about to become `factor`: from now on it may be either.
+    /// Records that a client's factor is about to become `factor`. From now on, the old or the new
+    /// factor may be in force.
     pub fn factor_begins(&mut self, client: i32, factor: i64) {
         self.factors.entry(client).or_default().push(Span {
             factor,
@@ -95,8 +96,8 @@ impl Books {
         });
     }
 
-    /// The change is done: the factor before it is over.
-    pub fn factor_settled(&mut self, client: i32) {
+    /// Records that the change is committed, so the previous factor has ended.
+    pub fn factor_changed(&mut self, client: i32) {
         let spans = self.factors.entry(client).or_default();
         let before = spans.len().saturating_sub(1);
         for span in spans
@@ -108,13 +109,13 @@ impl Books {
         }
     }
 
-    /// A client is about to be deleted.
-    pub fn client_goes(&mut self, client: i32) {
-        self.gone.insert(client, Instant::now());
+    /// Records that a client is about to be deleted.
+    pub fn client_deletion_begins(&mut self, client: i32) {
+        self.deleted.insert(client, Instant::now());
     }
 
-    /// It is deleted: none of its factors is in force any more.
-    pub fn client_gone(&mut self, client: i32) {
+    /// Records that the client is deleted, so that none of its factors is in force.
+    pub fn client_deleted(&mut self, client: i32) {
         for span in self
             .factors
             .entry(client)
@@ -128,9 +129,9 @@ impl Books {
 
     /// Whether `client` may have been missing while `report` was recorded.
     pub fn may_be_missing(&self, report: &Report, client: i32) -> bool {
-        self.gone
+        self.deleted
             .get(&client)
-            .is_some_and(|gone| report.accepted.is_none_or(|accepted| *gone <= accepted))
+            .is_some_and(|deleted| report.accepted.is_none_or(|accepted| *deleted <= accepted))
     }
 
     /// The factors that may have been in force while `report` was recorded.

@@ -1,5 +1,5 @@
-//! Runs the functions' code as processes over a real PostgreSQL, with random life under random
-//! faults, and compares the result with an oracle written apart. See *Chaos* in
+//! Runs the functions' code as processes over a real PostgreSQL, with simulated activity and random
+//! faults, and compares the result with an independent oracle. See *Chaos* in
 //! `docs/DEVELOPMENT.md`.
 
 mod clock;

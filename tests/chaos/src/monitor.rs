@@ -1,4 +1,4 @@
-//! What must hold at every instant of a run, looked at a few times a second.
+//! Checks, a few times per second, the rules that must hold at every instant of a run.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,18 +11,19 @@ use uuid::Uuid;
 use crate::proxy::{Link, Span};
 use crate::run::{Run, lock};
 
-/// Undisturbed runs of `expire-packages` after which no user waits any more who waited before them.
+/// Number of undisturbed runs of `expire-packages` after which no user who waited before them may
+/// still wait.
 const RUNS: usize = 3;
-/// How far clocks and the end of a session may lag.
+/// Tolerated lag of clocks and of the end of a session.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// The rule that connections are given back outside of transactions.
+/// The rule that connections are returned to the pool outside of transactions.
 const LEFT: &str = "a connection is left in a transaction";
 
-/// A user without an active item, and the item that waits first.
+/// A user without an active item, and the user's first waiting item.
 type Waiting = (Uuid, i64);
 
-/// Looks until the run is over.
+/// Checks the rules until the run is over.
 pub async fn watch(run: Arc<Run>, links: HashMap<String, Arc<Link>>) -> Result<()> {
     let mut since: HashMap<Waiting, Instant> = HashMap::new();
     let mut connection = None;
@@ -57,8 +58,8 @@ async fn look(
     .fetch_all(&mut *connection)
     .await?;
     note_waiting(run, &waiting, since, now);
-    // As they were before the database is asked: an invocation that begins meanwhile explains
-    // nothing.
+    // Read before the query, because an invocation that begins during the query does not explain a
+    // transaction.
     let spans: HashMap<&str, Span> = links
         .iter()
         .filter_map(|(worker, link)| Some((worker.as_str(), link.invocation()?)))
@@ -90,7 +91,7 @@ fn note_waiting(
             let waited = now.duration_since(first) * u32::try_from(run.plan.speed).unwrap_or(1);
             run.finding("a user waits without an active item", || {
                 format!(
-                    "user {} with item {} for {} s of the world's time",
+                    "user {} has waited with item {} for {} s by the world's clock",
                     key.0,
                     key.1,
                     waited.as_secs()
@@ -100,11 +101,11 @@ fn note_waiting(
     }
 }
 
-/// A session that stands still within a transaction.
+/// A session that is idle in a transaction.
 #[derive(Debug, sqlx::FromRow)]
 struct Session {
     worker: String,
-    /// Of the transaction, seconds.
+    /// Age of the transaction, in seconds.
     age: f64,
     query: String,
 }
@@ -121,21 +122,21 @@ async fn sessions_in_transaction(
     .await
 }
 
-/// A transaction that begins within another one: a connection was given back to its pool in that
-/// one.
+/// Records transactions that began within another one, because a connection was returned to its
+/// pool in a transaction.
 fn note_nested(run: &Run, links: &HashMap<String, Arc<Link>>) {
     for (worker, link) in links {
         let nested = link.take_nested();
         if nested > 0 {
             run.findings_of(LEFT, nested.into(), || {
-                format!("{worker}: the next transaction began within it")
+                format!("{worker}: a transaction began within another one")
             });
         }
     }
 }
 
-/// A transaction that is older than its worker's invocation, or is open while there is none, was
-/// left behind.
+/// Records a transaction that is older than its worker's invocation, or that is open while the
+/// worker is idle. Such a transaction was left behind.
 fn note_session(run: &Run, span: Span, session: &Session) {
     let age = Duration::from_secs_f64(session.age.max(0.0));
     let over = age > TOLERANCE && span.ended.is_some_and(|ended| ended.elapsed() > TOLERANCE);
@@ -150,7 +151,7 @@ fn note_session(run: &Run, span: Span, session: &Session) {
     }
 }
 
-/// Sessions of workers that are in a transaction, now that nothing is under way.
+/// Records sessions of workers that are in a transaction although no invocation is running.
 pub async fn left_in_transaction(run: &Run) -> Result<()> {
     let sessions = run
         .operator

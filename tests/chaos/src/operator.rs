@@ -1,4 +1,4 @@
-//! The operator: SQL on the primary itself, tried again until it is done.
+//! The operator runs SQL directly on the primary and retries it until it succeeds.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -8,10 +8,10 @@ use anyhow::{Result, anyhow};
 use sqlx::error::DatabaseError;
 use sqlx::{Connection as _, PgConnection};
 
-/// How long a statement is tried.
+/// How long a statement is retried.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A login of the owner.
+/// Connects as the owner of the database.
 #[derive(Debug, Clone)]
 pub struct Operator {
     port: Arc<AtomicU16>,
@@ -32,7 +32,7 @@ impl Operator {
         .await
     }
 
-    /// Does `work` on a new connection until it succeeds: it must bear a repeat.
+    /// Runs `work` on new connections until it succeeds. `work` must be idempotent.
     pub async fn until_done<T>(
         &self,
         work: impl AsyncFn(&mut PgConnection) -> Result<T, sqlx::Error>,
@@ -42,7 +42,7 @@ impl Operator {
             let result = match self.connect().await {
                 Ok(mut connection) => {
                     let result = work(&mut connection).await;
-                    // A connection that broke cannot be closed in order.
+                    // A broken connection cannot be closed cleanly.
                     let _ = connection.close().await;
                     result
                 }
@@ -59,7 +59,7 @@ impl Operator {
     }
 }
 
-/// Whether the statement itself is at fault.
+/// Whether the statement itself is wrong, so that a retry cannot succeed.
 fn is_permanent(error: &sqlx::Error) -> bool {
     let code = error
         .as_database_error()

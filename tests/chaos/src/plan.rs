@@ -1,44 +1,44 @@
-//! How large a run is.
+//! The size of a run.
 
 use std::time::Duration;
 
 /// What a run does before it ends.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where every random choice comes from.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// Usage lines to send.
+    /// Number of usage lines to send.
     pub lines: u64,
-    /// The pace at which they are sent.
+    /// Rate at which usage lines are sent.
     pub lines_per_second: u64,
-    /// Kills and cuts.
+    /// Number of kills of workers and cuts of connections.
     pub cuts: u64,
-    /// Restarts of PostgreSQL, failovers among them.
+    /// Number of restarts of PostgreSQL, including failovers.
     pub restarts: u64,
-    /// How often PostgreSQL is restarted.
+    /// Mean interval between restarts of PostgreSQL.
     pub restart_every: Duration,
-    /// How often a fault is armed.
+    /// Interval between arming two faults.
     pub fault_every: Duration,
-    /// Standbys are made, and promoted.
+    /// Whether standbys are added and promoted.
     pub failovers: bool,
-    /// Users who have packages and traffic.
+    /// Number of users with packages and traffic.
     pub users: usize,
-    /// How many times faster than the machine's clock the world's runs.
+    /// Speed of the world's clock as a multiple of the machine's clock.
     pub speed: i32,
-    /// When the storm ends, whatever has been reached.
+    /// Maximum duration of the storm, even if the numbers above are not reached.
     pub limit: Duration,
-    /// The option that asks for this size, to repeat a run.
+    /// The command-line option that selects this size, with a leading space.
     pub option: &'static str,
 }
 
 impl Plan {
-    /// How to run it again.
+    /// The command that repeats the run.
     #[must_use]
     pub fn command(&self) -> String {
         format!("make chaos ARGS=\"--seed {}{}\"", self.seed, self.option)
     }
 
-    /// What the bars ask for.
+    /// A full run.
     #[must_use]
     pub fn full(seed: u64) -> Self {
         Self {
@@ -57,7 +57,7 @@ impl Plan {
         }
     }
 
-    /// For a fault that was planted: many kills and cuts, not much else.
+    /// A run that searches a planted fault: many kills and cuts, little else.
     #[must_use]
     pub fn hunt(seed: u64) -> Self {
         Self {
@@ -73,7 +73,7 @@ impl Plan {
         }
     }
 
-    /// For every run of the tests.
+    /// A run for the test suite.
     #[must_use]
     pub fn short(seed: u64) -> Self {
         Self {

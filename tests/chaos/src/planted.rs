@@ -1,6 +1,7 @@
-//! Faults that are planted in a copy of the code, each of which a run must find: `faults/*.patch`.
+//! Plants the faults in `faults/*.patch` in a copy of the code. A run must find each of them.
 //!
-//! The text above a patch says which rules it breaks, after `Breaks:`, separated by semicolons.
+//! The text above a patch lists the rules that the fault breaks after `Breaks:`, separated by
+//! semicolons.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,17 +14,17 @@ use serde::Serialize;
 
 use crate::plan::Plan;
 
-/// Seeds after which a fault counts as not found.
+/// Number of seeds after which a fault counts as not found.
 const SEEDS: u64 = 3;
 
-/// What became of a planted fault.
+/// The result of the search for a planted fault.
 #[derive(Debug, Serialize)]
 pub struct Hunt {
     /// Name of the patch.
     pub fault: String,
-    /// The rule that showed it; `None` if none did.
+    /// The broken rule that revealed the fault. `None` if the fault was not found.
     pub found: Option<String>,
-    /// The last seed.
+    /// The seed of the last run.
     pub seed: u64,
 }
 
@@ -34,7 +35,7 @@ struct Patch {
     breaks: Vec<String>,
 }
 
-/// Plants each fault whose name contains `filter`, and runs until it is found.
+/// Plants each fault whose name contains `filter` and runs until the fault is found.
 pub async fn hunt(seed: u64, filter: &str) -> Result<Vec<Hunt>> {
     let copy = Copy::new()?;
     let mut hunts = Vec::new();
@@ -82,7 +83,7 @@ fn patches() -> Result<Vec<Patch>> {
         let text = fs::read_to_string(&file)?;
         let breaks = text.lines().find_map(|line| line.strip_prefix("Breaks: "));
         let breaks =
-            breaks.with_context(|| format!("{} does not say what it breaks.", file.display()))?;
+            breaks.with_context(|| format!("{} has no line `Breaks: `.", file.display()))?;
         let name = file
             .file_stem()
             .unwrap_or_default()
@@ -101,7 +102,7 @@ fn patches() -> Result<Vec<Patch>> {
     Ok(patches)
 }
 
-/// A copy of the repository, at a place that stays the same: what is not changed is built once.
+/// A copy of the repository at a fixed path, so that unchanged code is built only once.
 struct Copy {
     root: PathBuf,
     tree: PathBuf,
@@ -124,7 +125,7 @@ impl Copy {
     fn build(&self, patch: &Patch) -> Result<PathBuf> {
         self.refresh()?;
         let mut apply = Command::new("git");
-        // The copy lies within a repository, and belongs to none.
+        // The copy is inside the repository's folder but does not belong to the repository.
         apply
             .env(
                 "GIT_CEILING_DIRECTORIES",
@@ -152,7 +153,7 @@ impl Copy {
         Ok(self.target.join("debug/telecom-chaos-worker"))
     }
 
-    /// Writes what differs: the times of other files stay, and with them what was built.
+    /// Writes only files that differ. The others keep their times, so that they are not rebuilt.
     fn refresh(&self) -> Result<()> {
         let mut list = Command::new("git");
         list.arg("-C").arg(&self.root).args([

@@ -1,4 +1,4 @@
-//! Workers as the harness sees them: processes that are started, invoked, and killed.
+//! Worker processes, which the harness starts, invokes and kills.
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -19,20 +19,20 @@ use crate::cloud::{BILLING, BUS, EXPIRING, queue_url};
 use crate::protocol::{Function, Invocation, Outcome, Reply};
 use crate::proxy::Link;
 
-/// Where workers come from and what they connect to.
+/// What all workers need: their program, the endpoint of the cloud, and the folder of their logs.
 #[derive(Debug, Clone)]
-pub struct Office {
+pub struct Environment {
     pub program: PathBuf,
     pub endpoint: SocketAddr,
     pub logs: PathBuf,
 }
 
-/// One worker: at most one process at a time, which handles one invocation at a time.
+/// A worker. It has at most one process at a time, which handles one invocation at a time.
 #[derive(Debug)]
 pub struct Worker {
     pub name: String,
     function: Function,
-    office: Office,
+    environment: Environment,
     link: Arc<Link>,
     process: Option<Process>,
     started: Arc<AtomicU64>,
@@ -45,7 +45,7 @@ struct Process {
     replies: Lines<BufReader<ChildStdout>>,
 }
 
-/// What one invocation is given.
+/// The input of an invocation.
 #[derive(Debug)]
 pub struct Call {
     pub now: DateTime<Utc>,
@@ -55,22 +55,27 @@ pub struct Call {
 }
 
 impl Worker {
-    pub fn new(function: Function, index: usize, office: Office, link: Arc<Link>) -> Self {
+    pub fn new(
+        function: Function,
+        index: usize,
+        environment: Environment,
+        link: Arc<Link>,
+    ) -> Self {
         let name = format!("{function}-{index}");
         Self {
             name,
             function,
-            office,
+            environment,
             link,
             process: None,
             started: Arc::default(),
         }
     }
 
-    /// Invokes it. An error if the process ended before it replied; the next call starts another
-    /// one.
+    /// Invokes the function. Returns an error if the process ended before it replied. The next call
+    /// then starts another process.
     pub async fn invoke(&mut self, call: Call) -> Result<Outcome> {
-        // Lambda kills a function that does not end in its time.
+        // Lambda kills a function that exceeds its time.
         let limit = call.time + Duration::from_secs(2);
         let result = match timeout(limit, self.exchange(call)).await {
             Ok(result) => result,
@@ -116,14 +121,14 @@ impl Worker {
     }
 
     fn start(&self) -> Result<Process> {
-        let log = log_file(&self.office.logs, &self.name)?;
-        let endpoint = format!("http://{}", self.office.endpoint);
+        let log = log_file(&self.environment.logs, &self.name)?;
+        let endpoint = format!("http://{}", self.environment.endpoint);
         let url = format!(
             "postgres://telecom@{}/telecom?sslmode=disable&application_name={}",
             self.link.address(),
             self.name
         );
-        let mut command = Command::new(&self.office.program);
+        let mut command = Command::new(&self.environment.program);
         command
             .arg(self.function.to_string())
             .env("DATABASE_URL", url)
@@ -148,7 +153,7 @@ impl Worker {
             .kill_on_drop(true);
         let mut child = command
             .spawn()
-            .with_context(|| format!("Cannot start {}", self.office.program.display()))?;
+            .with_context(|| format!("Cannot start {}", self.environment.program.display()))?;
         self.link
             .pid
             .store(child.id().unwrap_or_default(), Ordering::SeqCst);
@@ -173,7 +178,7 @@ impl Worker {
     async fn stop(&mut self) {
         self.link.pid.store(0, Ordering::SeqCst);
         if let Some(mut process) = self.process.take() {
-            // Whether it was killed before makes no difference.
+            // The process may have been killed before.
             let _ = process.child.kill().await;
         }
     }
@@ -189,7 +194,7 @@ fn log_file(folder: &Path, name: &str) -> Result<File> {
         .with_context(|| format!("Cannot write {}", path.display()))
 }
 
-/// The body that a function gets from its queue.
+/// The Lambda event of a delivery of `messages`.
 pub fn sqs_event(messages: &[crate::cloud::queue::Message]) -> Value {
     let records: Vec<Value> = messages
         .iter()
@@ -206,7 +211,6 @@ pub fn sqs_event(messages: &[crate::cloud::queue::Message]) -> Value {
     serde_json::json!({ "Records": records })
 }
 
-/// `time` set apart by `skew_ms`.
 pub fn skewed(time: DateTime<Utc>, skew_ms: i64) -> DateTime<Utc> {
     time + TimeDelta::milliseconds(skew_ms)
 }

@@ -1,5 +1,5 @@
-//! What the harness and a worker exchange, a line of JSON each: an invocation on the worker's
-//! standard input, its result on the standard output.
+//! The protocol between the harness and a worker. Each invocation is a line of JSON on the worker's
+//! standard input, and its result is a line of JSON on the worker's standard output.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// It is invoked with deliveries of a queue; others are jobs.
+    /// Whether the function is invoked with deliveries of a queue. The other functions are jobs.
     pub fn is_consumer(self) -> bool {
         matches!(
             self,
@@ -29,36 +29,32 @@ impl Function {
     }
 }
 
-/// An invocation.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Invocation {
-    /// Of this invocation.
     pub id: u64,
-    /// The worker's clock at the start, microseconds since the epoch.
+    /// Time of the worker's clock at the start, in microseconds since the epoch.
     pub now_us: i64,
-    /// How fast the worker's clock runs.
+    /// Speed of the worker's clock as a multiple of the machine's clock.
     pub speed: i32,
-    /// How long the invocation may take, real milliseconds.
+    /// Time limit of the invocation, in milliseconds of the machine's clock.
     pub time_ms: u64,
     /// The delivery; `None` for a job.
     pub event: Option<Value>,
 }
 
-/// The result of an invocation.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Reply {
-    /// Of the invocation.
+    /// Id of the invocation.
     pub id: u64,
-    /// What it returned.
     pub outcome: Outcome,
 }
 
-/// What an invocation returned.
+/// The result of an invocation.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Outcome {
-    /// A delivery was handled, except for these messages.
+    /// The delivery was handled, except for the messages in `failed`.
     Delivered { failed: Vec<String> },
-    /// A job ended with this report.
+    /// The job ended with this report.
     Done { report: Value },
     /// The invocation failed as a whole.
     Failed { error: String },

@@ -1,5 +1,5 @@
-//! The way from a worker to PostgreSQL, on which connections are cut at chosen moments of the
-//! protocol, and from which the worker is killed at a chosen statement.
+//! A proxy between a worker and PostgreSQL. It cuts connections at chosen points of the protocol
+//! and kills the worker at chosen statements.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
@@ -15,17 +15,17 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::wire::{self, Boundary, Message};
 
-/// What happens to a connection, or to the process behind it.
+/// A fault of a connection or of the worker process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Display, EnumIter)]
 #[strum(serialize_all = "snake_case")]
 pub enum Fault {
     /// The connection is cut before COMMIT reaches the server.
     CutBeforeCommit,
-    /// The server has committed; the connection is cut before its answer arrives.
+    /// The connection is cut after the server has committed and before its response arrives.
     CutAfterCommit,
-    /// Part of a statement reaches the server.
+    /// The connection is cut after a part of a statement has reached the server.
     CutWithinStatement,
-    /// The statement reaches the server, and part of the answer the worker.
+    /// The connection is cut after a part of the response to a statement has reached the worker.
     CutWithinAnswer,
     /// SIGKILL before a statement reaches the server.
     KillBeforeStatement,
@@ -33,18 +33,18 @@ pub enum Fault {
     KillAfterStatement,
     /// SIGKILL before COMMIT reaches the server.
     KillBeforeCommit,
-    /// SIGKILL after the server has committed, before its answer arrives.
+    /// SIGKILL after the server has committed and before its response arrives.
     KillAfterCommit,
-    /// The answer to a statement is late.
+    /// The response to a statement is late.
     Stall,
-    /// The answer to BEGIN is late.
+    /// The response to BEGIN is late.
     StallBegin,
-    /// The answer to COMMIT is late.
+    /// The response to COMMIT is late.
     StallCommit,
 }
 
 impl Fault {
-    /// Whether `message` is what it waits for.
+    /// Whether the fault can happen at `message`.
     fn waits_for(self, message: &Message) -> bool {
         match self {
             Self::CutBeforeCommit
@@ -61,7 +61,7 @@ impl Fault {
         }
     }
 
-    /// Whether there is one such moment in most invocations, and not many.
+    /// Whether most invocations have only one or a few messages at which the fault can happen.
     pub fn is_at_boundary(self) -> bool {
         !matches!(
             self,
@@ -73,7 +73,7 @@ impl Fault {
         )
     }
 
-    /// Whether nothing ends by it.
+    /// Whether the fault only delays and ends neither the connection nor the process.
     pub fn is_stall(self) -> bool {
         matches!(self, Self::Stall | Self::StallBegin | Self::StallCommit)
     }
@@ -89,15 +89,15 @@ impl Fault {
     }
 }
 
-/// A fault that waits for its moment.
+/// A fault that waits for the message at which it happens.
 #[derive(Debug, Clone, Copy)]
 pub struct Armed {
     pub fault: Fault,
-    /// Statements, or commits for a fault at a commit, that pass before.
+    /// How many matching messages (statements, commits or begins) pass before the fault happens.
     pub passes: u32,
-    /// How many bytes pass of what is cut.
+    /// How many bytes of a cut message pass. The value is reduced modulo the possible length.
     pub bytes: usize,
-    /// How long a stalled answer is held.
+    /// How long a stalled response is held back.
     pub stall: Duration,
 }
 
@@ -110,14 +110,14 @@ pub struct Link {
     pub pid: AtomicU32,
     armed: Mutex<Option<Armed>>,
     fired: Mutex<Vec<Fault>>,
-    /// A fault happened since the last invocation that succeeded.
+    /// Whether a fault has happened since the last successful invocation.
     pub disturbed: AtomicBool,
     invocation: Mutex<Option<Span>>,
-    /// How often a transaction began on a connection that was in one.
+    /// How often a transaction began on a connection that was already in one.
     nested: AtomicU32,
 }
 
-/// An invocation: the last one, or the one under way.
+/// The time of the current or last invocation. `ended` is `None` while it runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
     pub began: Instant,
@@ -125,7 +125,7 @@ pub struct Span {
 }
 
 impl Link {
-    /// Listens on a port of its own.
+    /// Starts a proxy on a free port.
     pub async fn start(upstream: Arc<AtomicU16>) -> Result<Arc<Self>> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let link = Arc::new(Self {
@@ -142,8 +142,8 @@ impl Link {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let link = Arc::clone(&accepting);
-                // Whatever ends a connection, its two sides are closed.
-                tokio::spawn(async move { drop(converse(&link, client).await) });
+                // Any error closes both sides of the connection.
+                tokio::spawn(async move { drop(relay(&link, client).await) });
             }
         });
         Ok(link)
@@ -153,7 +153,7 @@ impl Link {
         self.address
     }
 
-    /// Lets `armed` happen at its moment; replaces one that has not happened yet.
+    /// Arms a fault. It replaces a fault that has not happened yet.
     pub fn arm(&self, armed: Option<Armed>) {
         *lock(&self.armed) = armed;
     }
@@ -175,13 +175,13 @@ impl Link {
         }
     }
 
-    /// The last invocation, or the one under way.
+    /// The current or last invocation. `None` before the first one.
     pub fn invocation(&self) -> Option<Span> {
         *lock(&self.invocation)
     }
 
-    /// How often a transaction began within another one since the last call: the connection had
-    /// been given back in it.
+    /// How often a transaction began within another one since the last call, because the connection
+    /// had been returned to its pool in a transaction.
     pub fn take_nested(&self) -> u32 {
         self.nested.swap(0, Ordering::SeqCst)
     }
@@ -191,7 +191,7 @@ impl Link {
         std::mem::take(&mut lock(&self.fired))
     }
 
-    /// The fault whose moment is this message, if any.
+    /// The fault that happens at this message, if any.
     fn fault_at(&self, message: &Message) -> Option<Armed> {
         let mut armed = lock(&self.armed);
         let waiting = armed.as_mut()?;
@@ -210,7 +210,6 @@ impl Link {
         due
     }
 
-    /// Kills the worker.
     pub fn kill(&self) {
         let pid = i32::try_from(self.pid.swap(0, Ordering::SeqCst))
             .ok()
@@ -222,24 +221,24 @@ impl Link {
     }
 }
 
-/// What the client's side tells the server's.
+/// Orders of the request side of a connection to its response side.
 #[derive(Debug, Default)]
 struct Order {
-    /// Hold the next answer back for this long.
+    /// How long to hold back the next response.
     stall: Mutex<Option<Duration>>,
-    /// What happens when the next answer arrives.
+    /// The cut that happens when the next response arrives.
     cut: Mutex<Option<Cut>>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Cut {
-    /// How many bytes of the answer pass.
+    /// How many bytes of the response pass.
     passes: usize,
-    /// The worker is killed.
+    /// Whether the worker is killed as well.
     kill: bool,
 }
 
-async fn converse(link: &Link, client: TcpStream) -> Result<()> {
+async fn relay(link: &Link, client: TcpStream) -> Result<()> {
     let server = TcpStream::connect(("127.0.0.1", link.upstream.load(Ordering::SeqCst))).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -248,7 +247,7 @@ async fn converse(link: &Link, client: TcpStream) -> Result<()> {
     let order = Order::default();
     tokio::select! {
         result = requests(link, &order, from_client, to_server) => result,
-        result = answers(link, &order, from_server, to_client) => result,
+        result = responses(link, &order, from_server, to_client) => result,
     }
 }
 
@@ -271,7 +270,7 @@ async fn requests(
             in_transaction = boundary == Boundary::Begin;
         }
         if let Some(armed) = link.fault_at(&message) {
-            if !happen(link, order, &message, armed, &mut server).await? {
+            if !carry_out(link, order, &message, armed, &mut server).await? {
                 return Ok(());
             }
         } else {
@@ -280,8 +279,8 @@ async fn requests(
     }
 }
 
-/// Lets a fault happen; `false` if the connection ends with it.
-async fn happen(
+/// Carries out a fault. Returns `false` if the connection ends with the fault.
+async fn carry_out(
     link: &Link,
     order: &Order,
     message: &Message,
@@ -325,7 +324,7 @@ async fn happen(
     Ok(false)
 }
 
-async fn answers(
+async fn responses(
     link: &Link,
     order: &Order,
     mut server: OwnedReadHalf,

@@ -1,5 +1,5 @@
-//! Choices from the run's seed. Each part of a run has a stream of its own, so that what one part
-//! draws does not depend on how often another one does.
+//! Random choices from the run's seed. Each part of a run has its own stream, so that its choices
+//! do not depend on how often other parts draw.
 
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -7,19 +7,18 @@ use rand_chacha::ChaCha8Rng;
 use std::ops::RangeInclusive;
 use uuid::Uuid;
 
-/// The generator of one part.
+/// The random number generator of one part.
 #[derive(Debug, Clone)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// Stream `stream` of `seed`.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(stream);
         Self(generator)
     }
 
-    /// True with a chance of `permille` in a thousand.
+    /// Returns `true` with a probability of `permille` in a thousand.
     pub fn chance(&mut self, permille: u32) -> bool {
         self.0.random_ratio(permille.min(1_000), 1_000)
     }
@@ -32,7 +31,7 @@ impl Random {
         self.0.random_range(range)
     }
 
-    /// One of `choices`, which are not empty.
+    /// One of `choices`. `None` if there are none.
     pub fn pick<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
         choices.choose(&mut self.0)
     }

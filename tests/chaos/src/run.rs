@@ -1,4 +1,4 @@
-//! What all parts of a run share.
+//! The state that all parts of a run share.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -17,13 +17,13 @@ use crate::operator::Operator;
 use crate::plan::Plan;
 use shared::clock::Clock as _;
 
-/// What a run is at.
+/// Phases of a run.
 const STORM: u8 = 0;
 const CALM: u8 = 1;
 const QUIET: u8 = 2;
 const OVER: u8 = 3;
 
-/// Faults of PostgreSQL that count as one with whatever happens this long after them.
+/// An interruption of PostgreSQL counts as the cause of failures until this long after it.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
@@ -41,13 +41,13 @@ pub struct Run {
     counts: Mutex<BTreeMap<String, u64>>,
     findings: Mutex<BTreeMap<String, Finding>>,
     planted_later: Mutex<Vec<(Uuid, String)>>,
-    /// Runs of `expire-packages` that nothing disturbed: when they began and ended.
+    /// Begin and end of each undisturbed run of `expire-packages`.
     pub expiries: Mutex<Vec<(Instant, Instant)>>,
     invocations: AtomicU64,
     quiet_at: Mutex<Option<DateTime<Utc>>>,
 }
 
-/// When PostgreSQL was last out of reach.
+/// The current or last interruption of PostgreSQL.
 #[derive(Debug, Clone, Copy, Default)]
 struct Outage {
     down: bool,
@@ -58,7 +58,7 @@ struct Outage {
 #[derive(Debug, Clone, Default)]
 pub struct Finding {
     pub count: u64,
-    /// The first few.
+    /// The first few cases.
     pub examples: Vec<String>,
 }
 
@@ -90,17 +90,17 @@ impl Run {
         }
     }
 
-    /// Faults happen, and the world lives.
+    /// Whether faults and simulated activity happen.
     pub fn is_storm(&self) -> bool {
         self.phase.load(Ordering::SeqCst) == STORM
     }
 
-    /// Jobs still run.
+    /// Whether jobs still run.
     pub fn has_jobs(&self) -> bool {
         self.phase.load(Ordering::SeqCst) < QUIET
     }
 
-    /// Functions are not invoked any more.
+    /// Whether functions are no longer invoked.
     pub fn is_over(&self) -> bool {
         self.phase.load(Ordering::SeqCst) == OVER
     }
@@ -110,13 +110,13 @@ impl Run {
         self.cloud.calm();
     }
 
-    /// Ends the jobs; consumers go on.
+    /// Ends the jobs. Consumers continue.
     pub fn quiet(&self) {
         *lock(&self.quiet_at) = Some(self.clock.now());
         self.phase.store(QUIET, Ordering::SeqCst);
     }
 
-    /// Until when jobs ran, by the world's clock.
+    /// When the jobs ended, by the world's clock.
     pub fn jobs_ended_at(&self) -> DateTime<Utc> {
         lock(&self.quiet_at).unwrap_or_else(|| self.clock.now())
     }
@@ -166,12 +166,12 @@ impl Run {
         self.invocations.load(Ordering::Relaxed)
     }
 
-    /// Notes that `rule` was broken.
+    /// Records that `rule` was broken.
     pub fn finding(&self, rule: &str, example: impl FnOnce() -> String) {
         self.findings_of(rule, 1, example);
     }
 
-    /// As [`Self::finding`], `count` times.
+    /// Records that `rule` was broken `count` times.
     pub fn findings_of(&self, rule: &str, count: u64, example: impl FnOnce() -> String) {
         let mut findings = lock(&self.findings);
         let finding = findings.entry(rule.to_owned()).or_default();
@@ -196,7 +196,8 @@ impl Run {
         };
     }
 
-    /// Whether PostgreSQL has been there, and settled, since `begin`.
+    /// Whether PostgreSQL has been up since `begin` and the last interruption ended at least
+    /// [`AFTERMATH`] before.
     pub fn was_up_since(&self, begin: Instant) -> bool {
         let outage = *lock(&self.outage);
         !outage.down && outage.ended.is_none_or(|ended| ended + AFTERMATH < begin)
@@ -207,7 +208,7 @@ impl Run {
         lock(&self.planted_later).push((id, body));
     }
 
-    /// Sends the poison whose time has come.
+    /// Sends each planted body whose report is accepted.
     pub fn plant_due(&self) {
         let books = self.ledger.open();
         let mut planted = lock(&self.planted_later);

@@ -1,4 +1,4 @@
-//! The faults: connections cut, processes killed, PostgreSQL interrupted.
+//! Causes the faults: cuts connections, kills processes and interrupts PostgreSQL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::proxy::{Armed, Fault, Link};
 use crate::random::Random;
 use crate::run::Run;
 
-/// Counts of faults of connections and processes begin with this.
+/// Prefix of the counts of faults of connections and processes.
 pub const FAULT: &str = "fault: ";
-/// Counts of interruptions of PostgreSQL begin with this.
+/// Prefix of the counts of interruptions of PostgreSQL.
 pub const RESTART: &str = "postgres: ";
 
 /// Arms faults of random workers until the storm is over.
@@ -28,7 +28,7 @@ pub async fn cut_and_kill(run: Arc<Run>, links: Vec<Arc<Link>>, mut random: Rand
             continue;
         };
         if random.chance(50) {
-            // At any time, not only between statements.
+            // This kill can happen at any time, not only between statements.
             link.kill();
             run.count(&format!("{FAULT}kill_any_time"));
         } else if !link.is_armed() {
@@ -62,7 +62,7 @@ fn tally(run: &Run, link: &Link) {
     }
 }
 
-/// Kills and cuts so far.
+/// Number of kills and cuts so far.
 pub fn cuts(run: &Run) -> u64 {
     let stalls: Vec<String> = Fault::iter()
         .filter(|fault| fault.is_stall())
@@ -75,7 +75,7 @@ pub fn cuts(run: &Run) -> u64 {
         .sum()
 }
 
-/// Interruptions of PostgreSQL so far.
+/// Number of interruptions of PostgreSQL so far.
 pub fn restarts(run: &Run) -> u64 {
     run.counts()
         .iter()
@@ -84,7 +84,8 @@ pub fn restarts(run: &Run) -> u64 {
         .sum()
 }
 
-/// Interrupts PostgreSQL until the storm is over; about every fifth time its standby takes over.
+/// Interrupts PostgreSQL until the storm is over. If the plan has failovers, every fourth
+/// interruption is one.
 pub async fn interrupt(run: Arc<Run>, cluster: Arc<Cluster>, mut random: Random) -> Result<()> {
     let mut standbys = 1;
     let mut has_standby = false;

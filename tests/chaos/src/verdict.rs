@@ -1,4 +1,4 @@
-//! What came of a run, for people and for programs.
+//! The result of a run, as text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,36 +14,36 @@ use crate::storm;
 /// The result of a run.
 #[derive(Debug, Serialize)]
 pub struct Verdict {
-    /// Of the run.
+    /// Seed of the run.
     pub seed: u64,
-    /// How to run it again.
+    /// The command that repeats the run.
     pub command: String,
-    /// No rule was broken.
+    /// Whether no rule was broken.
     pub passed: bool,
-    /// The whole run took this long.
+    /// Duration of the whole run, in seconds.
     pub seconds: u64,
-    /// Usage lines that were sent.
+    /// Number of usage lines that were sent.
     pub lines: u64,
-    /// Kills of workers and cuts of connections.
+    /// Number of kills of workers and cuts of connections.
     pub kills_and_cuts: u64,
-    /// Restarts of PostgreSQL, failovers among them.
+    /// Number of restarts of PostgreSQL, including failovers.
     pub restarts: u64,
-    /// Deliveries of messages to functions.
+    /// Number of deliveries of messages to functions.
     pub deliveries: u64,
-    /// Of these, how many in a hundred were of a message that had been delivered before.
+    /// Percentage of deliveries of a message that had been delivered before.
     pub duplicates_percent: u64,
-    /// What happened, and how often.
+    /// How often each kind of event happened.
     pub counts: BTreeMap<String, u64>,
-    /// Rules that were broken.
+    /// Broken rules by name.
     pub broken: BTreeMap<String, Broken>,
-    /// Where the logs are, if they were kept.
+    /// Folder of the logs. `None` if they were not kept.
     pub logs: Option<PathBuf>,
 }
 
 /// A rule that was broken.
 #[derive(Debug, Serialize)]
 pub struct Broken {
-    /// How often, or how many bytes or lines it concerns.
+    /// Number of violations, or of the bytes or lines concerned.
     pub count: u64,
     /// The first few cases.
     pub examples: Vec<String>,

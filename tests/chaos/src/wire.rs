@@ -1,9 +1,9 @@
-//! As much of PostgreSQL's frontend protocol as it takes to see statements and commits go by.
+//! The part of PostgreSQL's frontend protocol that is needed to recognize statements and commits.
 
 use anyhow::{Context as _, Result, bail};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// A message longer than this is none.
+/// A longer message is malformed.
 const MAX_BYTES: usize = 64 << 20;
 
 /// The beginning or the end of a transaction.
@@ -17,7 +17,7 @@ pub enum Boundary {
 /// A message of the client: a byte for its type, four for its length, and its content.
 #[derive(Debug)]
 pub struct Message {
-    /// The message as it was read.
+    /// All bytes of the message as they were read.
     pub bytes: Vec<u8>,
 }
 
@@ -29,17 +29,17 @@ impl Message {
         Ok(Self { bytes })
     }
 
-    /// Whether the server does something for it: a simple query, an execution, a chunk of `COPY`.
+    /// Whether the server executes the message: a simple query, an execution or a chunk of `COPY`.
     pub fn is_statement(&self) -> bool {
         matches!(self.bytes.first(), Some(b'Q' | b'E' | b'd'))
     }
 
-    /// Whether it commits the transaction.
+    /// Whether the message commits the transaction.
     pub fn is_commit(&self) -> bool {
         self.boundary() == Some(Boundary::Commit)
     }
 
-    /// Where a transaction begins or ends. `begin` may stand behind a comment.
+    /// The boundary of a transaction that the message marks, if any. A comment may precede it.
     pub fn boundary(&self) -> Option<Boundary> {
         let text = std::str::from_utf8(self.bytes.get(5..)?)
             .ok()
@@ -54,14 +54,14 @@ impl Message {
         match (words.next()?.to_ascii_lowercase().as_str(), words.next()) {
             ("begin", _) => Some(Boundary::Begin),
             ("commit", _) => Some(Boundary::Commit),
-            // To a savepoint, it ends none.
+            // A rollback to a savepoint does not end the transaction.
             ("rollback", None) => Some(Boundary::Rollback),
             _ => None,
         }
     }
 }
 
-/// The first message, which has no type.
+/// Reads the first message, which has no type byte.
 pub async fn read_startup(from: &mut (impl AsyncRead + Unpin)) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     read_rest(from, &mut bytes).await?;
@@ -73,9 +73,9 @@ async fn read_rest(from: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> 
     bytes.extend(length.to_be_bytes());
     let content = usize::try_from(length)?
         .checked_sub(4)
-        .context("A message has no length.")?;
+        .context("A message has an invalid length.")?;
     if content > MAX_BYTES {
-        bail!("A message of {content} bytes is none.");
+        bail!("A message of {content} bytes is too long.");
     }
     let start = bytes.len();
     bytes.resize(start + content, 0);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_boundary_is_seen_behind_a_comment_and_not_in_a_savepoint() {
+    fn boundary_is_recognized_after_a_comment_but_not_in_a_savepoint() {
         assert_eq!(
             boundary("/* db.write_tx */ begin; set local statement_timeout = 5"),
             Some(Boundary::Begin)

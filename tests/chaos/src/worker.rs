@@ -1,5 +1,4 @@
-//! A function as a process of its own: its services are those that are deployed, its clock is the
-//! harness's.
+//! Runs a function as a separate process, with the deployed services and the harness's clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,13 +26,13 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use crate::clock::FastClock;
 use crate::protocol::{Function, Invocation, Outcome, Reply};
 
-/// Handles invocations of the function `name` until the harness closes the standard input. What the
-/// function needs besides its clock comes from the environment, as it does where it is deployed.
+/// Handles invocations of the function `name` until the harness closes the standard input. Except
+/// for the clock, the configuration comes from the environment, as it does where it is deployed.
 pub async fn work(name: &str) -> Result<()> {
     let function: Function = name
         .parse()
         .with_context(|| format!("There is no function {name:?}."))?;
-    // The standard output carries replies.
+    // The standard output is reserved for replies.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(tracing::Level::INFO)
@@ -89,8 +88,8 @@ impl Worker {
     async fn invoke(&self, invocation: Invocation) -> Outcome {
         self.clock.set(invocation.now_us, invocation.speed);
         let time = Duration::from_millis(invocation.time_ms);
-        // `Run` keeps a margin of five seconds: of a function that has a minute. Here it is the
-        // harness's time that counts.
+        // `Run` reserves a margin of five seconds, which is meant for a limit of a minute. The
+        // harness's limits are shorter, so the margin is reduced to two seconds.
         let run = Run::within(Some(time.saturating_add(Duration::from_secs(3))));
         let result = match self.function {
             Function::IngestUsageReport => deliver(&self.ingest, invocation.event, time).await,

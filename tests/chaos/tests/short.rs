@@ -1,4 +1,4 @@
-//! The simulator in short: a few faults of each kind, and two restarts of PostgreSQL.
+//! A short run of the simulator: a few faults of each kind and two restarts of PostgreSQL.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use telecom_chaos::Plan;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_short_storm_loses_and_doubles_nothing() {
+async fn short_storm_loses_and_duplicates_nothing() {
     let worker = PathBuf::from(env!("CARGO_BIN_EXE_telecom-chaos-worker"));
     let verdict = telecom_chaos::run(Plan::short(1), worker).await.unwrap();
     assert!(verdict.passed, "{verdict}");
@@ -37,7 +37,7 @@ fn every_planted_fault_applies_to_the_code() {
             .unwrap();
         assert!(
             applies.success(),
-            "{} does not apply: write it anew",
+            "{} does not apply; rewrite it",
             fault.display()
         );
     }

@@ -1,4 +1,4 @@
-//! One function as a process, driven by `telecom-chaos`.
+//! Runs one function as a process that `telecom-chaos` invokes.
 
 use anyhow::Context as _;
 

@@ -1,6 +1,6 @@
-//! `telecom-chaos`: the simulator. Exit code 0: no rule was broken; 3: one was; 1: the run itself
-//! failed.
-// A tool whose standard output is its result.
+//! `telecom-chaos`: the simulator. The exit code is 0 if no rule was broken, 3 if a rule was
+//! broken, and 1 if the run itself failed.
+// The tool prints its result to the standard output.
 #![allow(clippy::print_stdout)]
 
 use std::path::PathBuf;
@@ -10,27 +10,27 @@ use anyhow::{Context as _, Result, bail};
 use clap::Parser;
 use telecom_chaos::Plan;
 
-/// Random life and random faults, from a seed.
+/// Runs the functions under simulated activity and random faults.
 #[derive(Debug, Parser)]
 struct Cli {
-    /// Where every random choice comes from.
+    /// Seed of all random choices.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A run of less than a minute.
+    /// Runs for less than a minute.
     #[arg(long)]
     short: bool,
-    /// A run as each planted fault gets: short, with many kills and cuts.
+    /// Runs as for a planted fault: short, with many kills and cuts.
     #[arg(long, conflicts_with = "short")]
     hunt: bool,
-    /// Plants faults in a copy of the code, one after the other, each of which must be found;
-    /// FILTER: part of a name.
+    /// Plants one fault after the other in a copy of the code. A run must find each of them. FILTER
+    /// selects the faults whose names contain it.
     #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = "",
         conflicts_with_all = ["short", "hunt"])]
     planted: Option<String>,
     /// Prints the verdict as JSON.
     #[arg(long)]
     json: bool,
-    /// The program of the workers; default: the one beside this program.
+    /// Path of the worker program. Defaults to `telecom-chaos-worker` beside this program.
     #[arg(long)]
     worker: Option<PathBuf>,
 }
@@ -62,7 +62,7 @@ async fn run(cli: &Cli) -> Result<bool> {
         Some(worker) => worker.clone(),
         None => std::env::current_exe()?.with_file_name("telecom-chaos-worker"),
     };
-    // When the run is given up, what it started ends with it.
+    // Dropping the run on an interrupt ends the processes that it started.
     let verdict = tokio::select! {
         verdict = telecom_chaos::run(plan, worker) => verdict.context("The run failed.")?,
         _ = tokio::signal::ctrl_c() => bail!("Interrupted."),

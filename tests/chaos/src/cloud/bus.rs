@@ -5,12 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-/// A fact as subscribers got it.
+/// A fact as subscribers received it.
 #[derive(Debug, Clone)]
 pub struct Fact {
     pub kind: String,
     pub detail: Value,
-    /// How often it came.
     pub deliveries: u64,
 }
 
@@ -46,7 +45,6 @@ impl Bus {
         }
     }
 
-    /// All facts.
     pub fn facts(&self) -> Vec<Fact> {
         self.0
             .lock()
@@ -57,7 +55,7 @@ impl Bus {
             .collect()
     }
 
-    /// Ids that came with two contents.
+    /// Event ids that arrived with different contents.
     pub fn ambiguous_ids(&self) -> Vec<String> {
         self.0
             .lock()

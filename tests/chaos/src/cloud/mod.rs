@@ -1,4 +1,4 @@
-//! SQS and EventBridge in memory, behind HTTP, as unreliable as a run wants them.
+//! In-memory SQS and EventBridge behind HTTP, with configurable faults.
 
 pub mod bus;
 pub mod queue;
@@ -19,32 +19,31 @@ use shared::clock::Clock as _;
 use crate::clock::FastClock;
 use crate::random::Random;
 use bus::Bus;
-use queue::{Habits, Origin, Queue};
+use queue::{Origin, Queue, QueueFaults};
 
-/// Name of the queue of usage reports.
+/// Random stream of the queue of usage reports.
 const REPORTS: u64 = 1;
 /// Name of the queue of billing events.
 pub const BILLING: &str = "user-usage-billing";
 /// Name of the queue of expiring packages.
 pub const EXPIRING: &str = "package-expiring";
-/// Name of the bus.
 pub const BUS: &str = "telecom";
 
-/// How often a request fails, in a thousand.
+/// How many of a thousand requests a fault disturbs.
 #[derive(Debug, Clone, Copy)]
-pub struct Weather {
-    /// With a server error, before or after it took effect.
+pub struct RequestFaults {
+    /// The request fails with a server error, before or after it took effect.
     pub fail: u32,
-    /// It hangs, before or after it took effect.
+    /// The request hangs, before or after it took effect.
     pub hang: u32,
-    /// For how long.
+    /// How long a hanging request hangs.
     pub hang_for: Duration,
-    /// Some of its entries are refused.
+    /// Some entries of the request are refused.
     pub refuse: u32,
 }
 
-impl Weather {
-    pub const FAIR: Self = Self {
+impl RequestFaults {
+    pub const NONE: Self = Self {
         fail: 0,
         hang: 0,
         hang_for: Duration::ZERO,
@@ -52,7 +51,6 @@ impl Weather {
     };
 }
 
-/// Queues and bus.
 #[derive(Debug, Clone)]
 pub struct Cloud(Arc<Inner>);
 
@@ -63,7 +61,7 @@ pub struct Inner {
     pub expiring: Queue,
     pub bus: Bus,
     clock: Arc<FastClock>,
-    weather: Mutex<(Weather, Random)>,
+    request_faults: Mutex<(RequestFaults, Random)>,
     faults: AtomicU64,
 }
 
@@ -104,55 +102,58 @@ struct BusEntry {
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy, Default)]
-struct Fate {
-    /// It takes effect.
+struct RequestFault {
+    /// The request takes effect.
     applied: bool,
     hang: Duration,
     fails: bool,
-    /// Of its entries, these many in a thousand are refused.
+    /// How many of a thousand entries are refused.
     refused: u32,
 }
 
 impl Cloud {
-    /// Serves requests on a port of loopback.
+    /// Serves requests on a loopback port.
     pub async fn start(
         seed: u64,
         clock: Arc<FastClock>,
-        habits: Habits,
-        weather: Weather,
+        queue_faults: QueueFaults,
+        request_faults: RequestFaults,
     ) -> Result<(Self, SocketAddr)> {
         let cloud = Self(Arc::new(Inner {
-            reports: Queue::new(Random::new(seed, REPORTS), habits),
-            billing: Queue::new(Random::new(seed, 2), habits),
-            expiring: Queue::new(Random::new(seed, 3), habits),
+            reports: Queue::new(Random::new(seed, REPORTS), queue_faults),
+            billing: Queue::new(Random::new(seed, 2), queue_faults),
+            expiring: Queue::new(Random::new(seed, 3), queue_faults),
             bus: Bus::default(),
             clock,
-            weather: Mutex::new((weather, Random::new(seed, 4))),
+            request_faults: Mutex::new((request_faults, Random::new(seed, 4))),
             faults: AtomicU64::new(0),
         }));
         let address = serve(cloud.clone(), 0).await?;
         Ok((cloud, address))
     }
 
-    /// Ends every misbehaviour.
+    /// Ends all faults of queues and requests.
     pub fn calm(&self) {
-        self.weather
+        self.request_faults
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .0 = Weather::FAIR;
+            .0 = RequestFaults::NONE;
         for queue in [&self.reports, &self.billing, &self.expiring] {
-            queue.behave(Habits::GOOD);
+            queue.set_faults(QueueFaults::NONE);
         }
     }
 
-    /// Requests that failed wholly or in part.
+    /// Number of requests that failed, hung or had entries refused.
     pub fn faults(&self) -> u64 {
         self.faults.load(Ordering::SeqCst)
     }
 
-    fn fate(&self) -> Fate {
-        let mut weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
-        let (chances, random) = &mut *weather;
+    fn draw_fault(&self) -> RequestFault {
+        let mut request_faults = self
+            .request_faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (chances, random) = &mut *request_faults;
         let (fails, hangs) = (random.chance(chances.fail), random.chance(chances.hang));
         let refused = if random.chance(chances.refuse) {
             400
@@ -168,7 +169,7 @@ impl Cloud {
         if fails || hangs || refused > 0 {
             self.faults.fetch_add(1, Ordering::SeqCst);
         }
-        Fate {
+        RequestFault {
             applied,
             hang,
             fails,
@@ -176,14 +177,21 @@ impl Cloud {
         }
     }
 
-    /// Whether an entry is refused; a refused one may have taken effect all the same.
-    fn refuses(&self, fate: Fate) -> (bool, bool) {
-        let mut weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = weather.1.chance(fate.refused);
-        (refused, fate.applied && (!refused || weather.1.chance(300)))
+    /// Returns whether an entry is refused and whether it takes effect. A refused entry may take
+    /// effect as well.
+    fn refuses(&self, fault: RequestFault) -> (bool, bool) {
+        let mut request_faults = self
+            .request_faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let refused = request_faults.1.chance(fault.refused);
+        (
+            refused,
+            fault.applied && (!refused || request_faults.1.chance(300)),
+        )
     }
 
-    fn send_message_batch(&self, body: &[u8], fate: Fate) -> Result<Value> {
+    fn send_message_batch(&self, body: &[u8], fault: RequestFault) -> Result<Value> {
         let request: SendMessageBatch =
             serde_json::from_slice(body).context("SendMessageBatch is malformed.")?;
         let queue = match request.queue_url.rsplit('/').next() {
@@ -193,7 +201,7 @@ impl Cloud {
         };
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in request.entries {
-            let (refused, applied) = self.refuses(fate);
+            let (refused, applied) = self.refuses(fault);
             if applied {
                 queue.send(entry.message_body, Origin::Function, true, self.clock.now());
             }
@@ -210,11 +218,11 @@ impl Cloud {
         Ok(json!({"Successful": successful, "Failed": failed}))
     }
 
-    fn put_events(&self, body: &[u8], fate: Fate) -> Result<Value> {
+    fn put_events(&self, body: &[u8], fault: RequestFault) -> Result<Value> {
         let request: PutEvents = serde_json::from_slice(body).context("PutEvents is malformed.")?;
         let mut results = Vec::new();
         for entry in request.entries {
-            let (refused, applied) = self.refuses(fate);
+            let (refused, applied) = self.refuses(fault);
             if applied {
                 self.bus
                     .receive(entry.detail_type, serde_json::from_str(&entry.detail)?);
@@ -241,21 +249,20 @@ impl Server for Cloud {
             .get("x-amz-target")
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        let fate = self.fate();
-        let answer = match target.rsplit('.').next() {
-            Some("SendMessageBatch") => self.send_message_batch(&body, fate)?,
-            Some("PutEvents") => self.put_events(&body, fate)?,
-            _ => bail!("{target:?} is no operation of this stand-in."),
+        let fault = self.draw_fault();
+        let response = match target.rsplit('.').next() {
+            Some("SendMessageBatch") => self.send_message_batch(&body, fault)?,
+            Some("PutEvents") => self.put_events(&body, fault)?,
+            _ => bail!("{target:?} is not an operation of this stand-in."),
         };
-        tokio::time::sleep(fate.hang).await;
-        if fate.fails {
+        tokio::time::sleep(fault.hang).await;
+        if fault.fails {
             return reply(503, r#"{"__type":"ServiceUnavailable"}"#);
         }
-        reply(200, answer.to_string())
+        reply(200, response.to_string())
     }
 }
 
-/// URL of the queue `name`.
 pub fn queue_url(endpoint: &str, name: &str) -> String {
     format!("{endpoint}/123456789012/{name}")
 }

@@ -1,4 +1,5 @@
-//! A queue as SQS is: at least once, in no order, in batches of any size, with a dead-letter queue.
+//! A queue with the behaviour of SQS: at-least-once delivery, in any order, in batches of any size,
+//! and with a dead-letter queue.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,19 +10,19 @@ use uuid::Uuid;
 
 use crate::random::Random;
 
-/// Receives after which a message that fails is moved to the dead-letter queue.
+/// Number of failed receives after which a message is moved to the dead-letter queue.
 const MAX_RECEIVES: u32 = 5;
 
-/// What a message is to the harness.
+/// Where a message comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// A usage report.
     Report(Uuid),
-    /// A billing message of another publisher.
+    /// A billing message from another publisher.
     ThirdParty(Uuid),
-    /// Sent by a function.
+    /// A message that a function sent.
     Function,
-    /// One that no function can accept, and why.
+    /// A message that no function can accept, and the reason.
     Poison(&'static str),
 }
 
@@ -33,30 +34,31 @@ pub struct Message {
     /// By the simulated world's clock.
     pub sent_at: DateTime<Utc>,
     visible_at: Instant,
-    /// Receives that failed although no fault of the harness disturbed them.
+    /// Number of failed receives that no fault of the harness disturbed.
     failures: u32,
-    /// It was handled before: another delivery is a duplicate.
+    /// The message was handled before, so another delivery is a duplicate.
     handled: bool,
-    /// A redrive gives it a new id; not if the id is what makes it unique.
+    /// A redrive gives the message a new id. This is `false` if the message id is the idempotency
+    /// key.
     may_be_redriven: bool,
 }
 
-/// How often the queue misbehaves, in a thousand.
+/// How often each fault of a queue happens, in a thousand cases.
 #[derive(Debug, Clone, Copy)]
-pub struct Habits {
-    /// A handled message comes again: its acknowledgement was lost.
+pub struct QueueFaults {
+    /// A handled message is delivered again because its acknowledgement was lost.
     pub repeat: u32,
     /// A message is delivered to two consumers at once.
     pub overlap: u32,
-    /// A handled message was in the dead-letter queue, and is redriven under a new id.
+    /// A handled message is delivered again under a new id, as if it had been redriven from the
+    /// dead-letter queue.
     pub redrive: u32,
-    /// A message is late.
+    /// A message is delivered late.
     pub delay: u32,
 }
 
-impl Habits {
-    /// None of it.
-    pub const GOOD: Self = Self {
+impl QueueFaults {
+    pub const NONE: Self = Self {
         repeat: 0,
         overlap: 0,
         redrive: 0,
@@ -82,20 +84,20 @@ struct State {
     waiting: Vec<Message>,
     in_flight: usize,
     dead: Vec<Message>,
-    habits: Habits,
+    faults: QueueFaults,
     random: Random,
     counts: Counts,
 }
 
 impl Queue {
-    pub fn new(random: Random, habits: Habits) -> Self {
+    pub fn new(random: Random, faults: QueueFaults) -> Self {
         let (waiting, dead, counts) = (Vec::new(), Vec::new(), Counts::default());
         Self {
             state: Mutex::new(State {
                 waiting,
                 in_flight: 0,
                 dead,
-                habits,
+                faults,
                 random,
                 counts,
             }),
@@ -114,7 +116,7 @@ impl Queue {
         sent_at: DateTime<Utc>,
     ) {
         let mut state = self.lock();
-        let delay = if state.is(|habits| habits.delay) {
+        let delay = if state.draws(|faults| faults.delay) {
             state.random.millis(500..=6_000)
         } else {
             Duration::ZERO
@@ -133,7 +135,7 @@ impl Queue {
         state.waiting.push(message);
     }
 
-    /// Takes at most `most` messages that are visible, in no order.
+    /// Takes at most `most` visible messages in any order.
     pub fn receive(&self, most: usize) -> Vec<Message> {
         let mut state = self.lock();
         let now = Instant::now();
@@ -161,9 +163,10 @@ impl Queue {
         batch
     }
 
-    /// Ends a delivery of `batch`, of which the messages in `failed` stay. `disturbed` if a fault
-    /// of the harness is the likely reason: that counts towards no dead letter.
-    pub fn settle(&self, batch: Vec<Message>, failed: &HashSet<String>, disturbed: bool) {
+    /// Ends the delivery of `batch`. The messages in `failed` stay in the queue. If `disturbed`, a
+    /// fault of the harness is the likely reason, and the failures do not count towards
+    /// [`MAX_RECEIVES`].
+    pub fn end_delivery(&self, batch: Vec<Message>, failed: &HashSet<String>, disturbed: bool) {
         let mut state = self.lock();
         state.in_flight -= batch.len();
         for message in batch {
@@ -175,7 +178,7 @@ impl Queue {
         }
     }
 
-    /// Nothing waits and nothing is under way.
+    /// Whether no message is waiting or in flight.
     pub fn is_empty(&self) -> bool {
         let state = self.lock();
         state.waiting.is_empty() && state.in_flight == 0
@@ -186,8 +189,8 @@ impl Queue {
         state.waiting.len() + state.in_flight
     }
 
-    pub fn behave(&self, habits: Habits) {
-        self.lock().habits = habits;
+    pub fn set_faults(&self, faults: QueueFaults) {
+        self.lock().faults = faults;
     }
 
     pub fn counts(&self) -> Counts {
@@ -200,8 +203,8 @@ impl Queue {
 }
 
 impl State {
-    fn is(&mut self, habit: impl Fn(&Habits) -> u32) -> bool {
-        let permille = habit(&self.habits);
+    fn draws(&mut self, fault: impl Fn(&QueueFaults) -> u32) -> bool {
+        let permille = fault(&self.faults);
         self.random.chance(permille)
     }
 
@@ -210,7 +213,7 @@ impl State {
         if message.handled {
             self.counts.duplicates += 1;
         }
-        if self.is(|habits| habits.overlap) {
+        if self.draws(|faults| faults.overlap) {
             self.waiting.push(Message {
                 handled: true,
                 ..message.clone()
@@ -233,10 +236,10 @@ impl State {
     fn acknowledge(&mut self, mut message: Message) {
         message.handled = true;
         message.failures = 0;
-        if message.may_be_redriven && self.is(|habits| habits.redrive) {
+        if message.may_be_redriven && self.draws(|faults| faults.redrive) {
             self.counts.redriven += 1;
             message.id = self.random.uuid();
-        } else if !self.is(|habits| habits.repeat) {
+        } else if !self.draws(|faults| faults.repeat) {
             return;
         }
         message.visible_at = Instant::now() + self.random.millis(0..=8_000);

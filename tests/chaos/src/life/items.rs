@@ -1,4 +1,4 @@
-//! Package items: ordered, cancelled, deleted, and given more or less quota.
+//! Orders, cancels and deletes package items and changes their quota.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use super::HOT_USERS;
 use crate::random::Random;
 use crate::run::Run;
 
-/// First id of the items that are ordered here.
+/// First id of the ordered items.
 const FIRST_ITEM: i64 = 1_000_000;
 
-/// Orders items for users who have few, until the storm is over.
+/// Orders items for users with few items until the storm is over.
 pub async fn order(run: Arc<Run>, mut random: Random) -> Result<()> {
     let mut next = FIRST_ITEM;
     while run.is_storm() {
         let mut orders = Orders::default();
         for user in users_with_few(&run).await? {
-            // Some users are left without.
+            // Some users get no item.
             if random.chance(600) {
                 let package = random.int(1..=20);
                 for _ in 0..random.int(1..=3) {
@@ -103,7 +103,7 @@ pub async fn change(run: Arc<Run>, mut random: Random) -> Result<()> {
             leave(&run, user).await?;
             continue;
         }
-        // The next one from here that is alive.
+        // The statements choose the first active or waiting item from this id on.
         let from = random.int(FIRST_ITEM..=run.last_item().max(FIRST_ITEM));
         let what = match random.int(0..=9) {
             0..=1 => CANCELLED,
@@ -127,7 +127,8 @@ pub async fn change(run: Arc<Run>, mut random: Random) -> Result<()> {
     Ok(())
 }
 
-/// A user leaves: every item is cancelled, the active one first, as functions lock them.
+/// Cancels all items of a user who leaves. The active item is first, in the order in which the
+/// functions lock items.
 async fn leave(run: &Run, user: Uuid) -> Result<()> {
     let now = run.clock.now();
     run.operator
@@ -161,7 +162,7 @@ const CANCEL: &str =
         select id from telecom.package_queue
         where id >= $1 and status in ('in_queue', 'active') order by id limit 1)";
 
-/// One that waits: with one that was active, history would be lost.
+/// Deletes a waiting item only. Deleting an item that was active would lose history.
 const DELETE: &str = "delete from telecom.package_queue where status = 'in_queue' and id = (
     select id from telecom.package_queue where id >= $1 and status = 'in_queue' order by id
     limit 1)";

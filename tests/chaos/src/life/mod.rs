@@ -1,5 +1,5 @@
-//! What happens in the simulated world: reports, charges of other publishers, and what an operator
-//! does by SQL.
+//! Activity of the simulated world: reports, charges of other publishers, and SQL statements of an
+//! operator.
 
 pub mod items;
 pub mod nodes;
@@ -9,24 +9,24 @@ use uuid::Uuid;
 
 use crate::random::Random;
 
-/// Servers that are never deleted: other publishers charge for them.
+/// Number of servers that are never deleted. Other publishers charge for these servers.
 const LASTING_SERVERS: i32 = 6;
-/// Servers at a time.
+/// Number of servers at any time.
 const SERVERS: i32 = 12;
-/// Users who are charged by almost every run.
+/// Number of users who are charged by almost every run.
 const HOT_USERS: usize = 40;
 
 /// A server that reports.
 #[derive(Debug, Clone)]
 pub struct Server {
     pub id: i32,
-    /// By id; the first is there as long as the server is.
+    /// Ordered by id. The first client exists as long as the server does.
     pub clients: Vec<i32>,
-    /// Clients that are deleted, and that its collector still names now and then.
+    /// Deleted clients that the server's collector still names now and then.
     pub ghosts: Vec<i32>,
 }
 
-/// Who takes part.
+/// The users and servers of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Cast {
     pub users: Vec<Uuid>,
@@ -34,14 +34,14 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// `users` users, and the servers of the beginning.
+    /// Creates `users` users and the initial servers.
     pub fn new(users: usize, random: &mut Random) -> Self {
         let users = (0..users).map(|_| random.uuid()).collect();
         let servers = (1..=SERVERS).map(|id| Server::new(id, random)).collect();
         Self { users, servers }
     }
 
-    /// A user; often one of a few.
+    /// A random user, often one of the hot users.
     pub fn user(&self, random: &mut Random) -> Uuid {
         let hot = self
             .users
@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// A factor, in ten-thousandths.
+/// A random factor, in ten-thousandths.
 pub fn any_factor(random: &mut Random) -> i64 {
     random
         .pick(&[

@@ -1,4 +1,4 @@
-//! Servers and clients: set up, deleted, replaced, and billed at other factors.
+//! Sets up, deletes and replaces servers and clients, and changes their factors.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::{Cast, Server, any_factor};
 use crate::random::Random;
 use crate::run::Run;
 
-/// The factor of lines whose client was deleted, in ten-thousandths.
+/// The factor at which lines of deleted clients are released, in ten-thousandths.
 pub const RELEASE_FACTOR: i64 = 15_000;
 
-/// Adds the servers of the beginning and the packages.
+/// Adds the initial servers and the packages.
 pub async fn set_up(run: &Run, cast: &Cast, random: &mut Random) -> Result<()> {
     for server in &cast.servers {
         add_server(run, server, random).await?;
@@ -116,13 +116,13 @@ async fn change_factor(run: &Run, random: &mut Random) -> Result<()> {
             .await
         })
         .await?;
-    run.ledger.open().factor_settled(client);
+    run.ledger.open().factor_changed(client);
     run.count("factor changes");
     Ok(())
 }
 
-/// A server that stops, and is deleted as soon as all its reports are accepted: most are not billed
-/// yet.
+/// Replaces a server. The old server stops and is deleted as soon as all its reports are accepted,
+/// when most of them are not billed yet.
 async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()> {
     let candidates: Vec<Server> = run
         .cast()
@@ -154,7 +154,7 @@ async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()>
     Ok(())
 }
 
-/// A client that is not its server's oldest; reports go on naming it.
+/// Deletes a client that is not the oldest of its server. Reports continue to name the client.
 async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
     let younger = |server: Server| server.clients.into_iter().skip(1);
     let clients: Vec<i32> = run.cast().servers.into_iter().flat_map(younger).collect();
@@ -171,7 +171,7 @@ async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
             server.ghosts.push(client);
         }
     });
-    run.ledger.open().client_goes(client);
+    run.ledger.open().client_deletion_begins(client);
     run.operator
         .until_done(async |connection| {
             sqlx::query("delete from telecom.node_client where id = $1")
@@ -180,12 +180,12 @@ async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
                 .await
         })
         .await?;
-    run.ledger.open().client_gone(client);
+    run.ledger.open().client_deleted(client);
     run.count("clients deleted");
     Ok(())
 }
 
-/// Releases what is set aside: lines of deleted clients, which are billed at [`RELEASE_FACTOR`].
+/// Releases the quarantined lines of deleted clients, which are billed at [`RELEASE_FACTOR`].
 pub async fn release(run: &Run) -> Result<()> {
     run.operator
         .until_done(async |connection| {
@@ -203,13 +203,13 @@ pub async fn release(run: &Run) -> Result<()> {
     Ok(())
 }
 
-async fn until_accepted(run: &Run, concerns: impl Fn(&crate::ledger::Report) -> bool) {
+async fn until_accepted(run: &Run, is_relevant: impl Fn(&crate::ledger::Report) -> bool) {
     while run
         .ledger
         .open()
         .reports
         .values()
-        .any(|report| report.accepted.is_none() && concerns(report))
+        .any(|report| report.accepted.is_none() && is_relevant(report))
     {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

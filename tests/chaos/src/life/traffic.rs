@@ -15,7 +15,7 @@ use crate::ledger::{Charge, Line, Report};
 use crate::random::Random;
 use crate::run::Run;
 
-/// More reports than this wait: collectors pause.
+/// Collectors pause while more reports than this are waiting.
 const BACKLOG: usize = 300;
 
 /// Sends reports at the plan's pace until all lines are sent and the storm is over.
@@ -81,7 +81,7 @@ fn send_report(run: &Run, random: &mut Random) {
     }
     let text = body.to_string();
     if random.chance(80) {
-        // The collector saw no answer, and sends it again.
+        // The collector received no response and sends the report again.
         run.cloud
             .reports
             .send(text.clone(), Origin::Report(id), true, run.clock.now());
@@ -95,7 +95,7 @@ fn send_report(run: &Run, random: &mut Random) {
         .send(text, Origin::Report(id), true, run.clock.now());
 }
 
-/// A minute that has just ended by the collector's clock, or one some hours ago.
+/// A minute that has just ended by the collector's clock, or one that ended up to 10 hours ago.
 fn period(now: DateTime<Utc>, random: &mut Random) -> (DateTime<Utc>, DateTime<Utc>) {
     let skew = TimeDelta::milliseconds(random.int(-200_000..=90_000));
     let late = if random.chance(60) {
@@ -136,7 +136,8 @@ fn any_line(cast: &Cast, server: &Server, random: &mut Random) -> (Line, bool) {
     )
 }
 
-/// The same id with another payload, once the first is accepted: it can only be refused.
+/// Plants the same id with another payload, to be sent after the first payload is accepted. It must
+/// be refused.
 fn plant_other_payload(run: &Run, mut body: Value, id: Uuid) {
     if let Some(usage) = body.get_mut("usage").and_then(Value::as_array_mut) {
         usage.push(json!({"user": Uuid::nil(), "upload": 1, "download": 1}));
@@ -149,7 +150,7 @@ fn plant_other_payload(run: &Run, mut body: Value, id: Uuid) {
     run.plant_after(id, text);
 }
 
-/// Sends charges of other publishers, and messages that no function can accept, until the storm is
+/// Sends charges of other publishers and messages that no function can accept until the storm is
 /// over.
 pub async fn charge(run: Arc<Run>, mut random: Random) -> Result<()> {
     while run.is_storm() {
@@ -176,7 +177,7 @@ fn send_charges(run: &Run, random: &mut Random) {
         .collect();
     let id = random.uuid();
     let events: Vec<Value> = charges.iter().map(event).collect();
-    // Without an id of its own, the queue's is the key: then a redrive would charge again.
+    // Without an event id, the message id is the idempotency key, so a redrive would charge again.
     let by_message_id = alone && random.chance(300);
     let body = match events.first() {
         Some(event) if alone => {

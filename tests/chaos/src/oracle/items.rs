@@ -1,5 +1,5 @@
-//! Items move on as they may, their owners pay as long as they have one, and the bus heard of each
-//! move once.
+//! Items change their status only as allowed, usage is charged to an item as long as its user has
+//! one, and each change was published once.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -12,11 +12,10 @@ use uuid::Uuid;
 use crate::cloud::bus::Fact;
 use crate::run::Run;
 
-/// How long after its commit a transaction may still be invisible to others: it waits for the
-/// standby.
+/// How long a committed transaction may be invisible to others while it waits for the standby.
 const UNSEEN: TimeDelta = TimeDelta::seconds(1);
 
-/// A move of an item.
+/// A change of an item's status or quota.
 #[derive(Debug, FromRow)]
 struct Move {
     item_id: i64,
@@ -27,7 +26,7 @@ struct Move {
     committed_at: DateTime<Utc>,
 }
 
-/// Usage recorded for no item.
+/// Usage that was charged to no item.
 #[derive(Debug, FromRow)]
 struct Unpaid {
     user_id: Uuid,
@@ -36,7 +35,7 @@ struct Unpaid {
     committed_at: DateTime<Utc>,
 }
 
-/// From when to when an item was active or waiting.
+/// The time during which an item was active or waiting.
 #[derive(Debug)]
 struct Life {
     item: i64,
@@ -44,7 +43,7 @@ struct Life {
     until: Option<DateTime<Utc>>,
 }
 
-/// Compares the audit with the rules, and the bus with the audit.
+/// Compares the audit with the rules and the published facts with the audit.
 pub async fn check(run: &Run) -> Result<()> {
     let moves: Vec<Move> = run
         .operator
@@ -99,8 +98,8 @@ fn lives(moves: &[Move]) -> HashMap<Uuid, Vec<Life>> {
     lives
 }
 
-/// No byte is charged to no item while one of the user's was active or waiting all the time that it
-/// took.
+/// Usage must not be charged to no item if one of the user's items was active or waiting during the
+/// whole transaction.
 async fn check_unpaid(run: &Run, lives: &HashMap<Uuid, Vec<Life>>) -> Result<()> {
     let unpaid: Vec<Unpaid> = run
         .operator
@@ -124,7 +123,7 @@ async fn check_unpaid(run: &Run, lives: &HashMap<Uuid, Vec<Life>>) -> Result<()>
         {
             let bytes = u64::try_from(charge.bytes).unwrap_or_default();
             run.findings_of("bytes charged to nobody", bytes, || {
-                format!("{charge:?} though there is {life:?}")
+                format!("{charge:?} although there is {life:?}")
             });
         } else {
             run.count("charges of users without an item");
@@ -163,7 +162,8 @@ fn check_facts(run: &Run, moves: &[Move]) {
     check_thresholds(run, &facts, &by_item("raised"));
 }
 
-/// How often each user's last item was consumed: nothing was activated by the same transaction.
+/// How often each user's last item was consumed. In that case, the same transaction activated no
+/// other item.
 fn emptied(moves: &[Move]) -> BTreeMap<String, u64> {
     let of_status = |status: &'static str| moves.iter().filter(move |step| step.status == status);
     let followed: HashSet<(&str, Uuid)> = of_status("active")
@@ -178,7 +178,7 @@ fn emptied(moves: &[Move]) -> BTreeMap<String, u64> {
     expected
 }
 
-/// There are as many facts of `kind` as moves, each under an id of its own.
+/// There must be as many facts of `kind` as changes, each with its own id.
 fn compare(run: &Run, facts: &[Fact], kind: &str, subject: &str, expected: &BTreeMap<String, u64>) {
     let mut there: BTreeMap<String, u64> = BTreeMap::new();
     for fact in facts.iter().filter(|fact| fact.kind == kind) {
@@ -205,7 +205,7 @@ fn compare(run: &Run, facts: &[Fact], kind: &str, subject: &str, expected: &BTre
     }
 }
 
-/// A threshold is reached once, and once more after each raise of the quota.
+/// A threshold may be reached once, and once more after each raise of the quota.
 fn check_thresholds(run: &Run, facts: &[Fact], raises: &BTreeMap<String, u64>) {
     let mut reached: BTreeMap<(String, String), u64> = BTreeMap::new();
     for fact in facts

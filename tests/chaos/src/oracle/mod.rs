@@ -1,4 +1,5 @@
-//! What every number must be, computed from what was sent. It shares no code with the system.
+//! Computes the expected value of every number from what was sent. It shares no code with the
+//! system.
 
 mod items;
 mod money;

@@ -1,4 +1,4 @@
-//! Every claim billed once, every byte in its hour and on its item.
+//! Every claim must be billed once, and every byte must be counted in its hour and on its item.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::reports::{Recorded, ReportRow};
 use crate::ledger::Books;
 use crate::run::Run;
 
-/// Factors are in ten-thousandths.
+/// Unit of factors, which are in ten-thousandths.
 const UNIT: i128 = 10_000;
 
 #[derive(Debug, FromRow)]
@@ -30,9 +30,9 @@ struct HourlyRow {
 
 /// User, hour, server, client.
 type Key = (Uuid, i64, i32, Option<i32>);
-/// Raw up and down, billed up and down.
+/// Raw upload and download, billed upload and download.
 type Amounts = [i128; 4];
-/// Raw up and down, and both times their factor.
+/// Raw upload and download, and both multiplied by their factors.
 type Claim = [i128; 4];
 
 /// Compares hourly rows and counters with the books.
@@ -57,8 +57,8 @@ async fn hourly_rows(run: &Run) -> Result<Vec<HourlyRow>> {
         .await
 }
 
-/// What each hour must hold: per claim the sums of its raw rows, charged at their factors, rounded
-/// once; and what other publishers charged.
+/// The expected amounts per hour: the charges of other publishers, and per claim the sums of its
+/// raw rows, multiplied by their factors and rounded once.
 fn expected(run: &Run, books: &Books, recorded: &Recorded) -> HashMap<Key, Amounts> {
     let mut claims: HashMap<(Uuid, Key), Claim> = HashMap::new();
     for row in recorded.reports.iter().filter(|row| row.line_count > 0) {
@@ -103,13 +103,14 @@ fn expected(run: &Run, books: &Books, recorded: &Recorded) -> HashMap<Key, Amoun
     hours
 }
 
-/// Half away from zero; amounts are never negative.
+/// Rounds half away from zero. Amounts are never negative.
 fn rounded(charge: i128) -> i128 {
     let (whole, rest) = (charge / UNIT, charge % UNIT);
     if rest * 2 >= UNIT { whole + 1 } else { whole }
 }
 
-/// A period is half-open: one that ends on the hour belongs to the hour before, unless it is empty.
+/// The hour of a period. Periods are half-open, so a period that ends on the hour belongs to the
+/// previous hour unless the period is empty.
 fn hour_of(report: &ReportRow) -> i64 {
     let last =
         (report.period_end.timestamp_micros() - 1).max(report.period_start.timestamp_micros());
@@ -165,7 +166,7 @@ fn check_hours(run: &Run, expected: &HashMap<Key, Amounts>, rows: &[HourlyRow]) 
     }
 }
 
-/// The counters of an item are the sums of its hourly rows.
+/// The counters of an item must be the sums of its hourly rows.
 async fn check_counters(run: &Run, rows: &[HourlyRow]) -> Result<()> {
     let items: Vec<(i64, Uuid, i64, i64)> = run
         .operator
@@ -194,8 +195,8 @@ async fn check_counters(run: &Run, rows: &[HourlyRow]) -> Result<()> {
         if (owner, up, down) != (user, upload.into(), download.into()) {
             run.finding("an item's counters differ from its hourly rows", || {
                 format!(
-                    "item {id} of {user}: {upload} and {download}, hourly {up} \
-                    and {down} of {owner}"
+                    "item {id} of {user} counts {upload} and {download}, but its hourly rows \
+                    {up} and {down} of {owner}"
                 )
             });
         }

@@ -1,4 +1,4 @@
-//! Nothing is left over: no message, no intent, no claim, no item that has run out.
+//! At the end, no message, unbilled report, parked usage or ended but active item may be left.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use crate::run::Run;
 
-/// What must be empty at the end, and a query that counts it.
+/// Rules about leftovers, each with a query that must return 0 at the end.
 const REMAINS: [(&str, &str); 5] = [
     (
         "messages left in the outbox",
@@ -34,7 +34,6 @@ const REMAINS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Looks for it.
 pub async fn check(run: &Run) -> Result<()> {
     for (what, sql) in REMAINS {
         let count: i64 = run
@@ -45,7 +44,7 @@ pub async fn check(run: &Run) -> Result<()> {
             run.findings_of(what, count.unsigned_abs(), || format!("{count}"));
         }
     }
-    // What ran out shortly before the jobs ended does not count.
+    // Items that expired shortly before the jobs ended are ignored.
     let before = run.jobs_ended_at() - TimeDelta::minutes(3);
     let overdue: i64 = run
         .operator
@@ -68,7 +67,7 @@ pub async fn check(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// The dead letters are those that were planted.
+/// The dead letters must be exactly the planted messages.
 fn check_dead_letters(run: &Run) {
     let queues = [&run.cloud.reports, &run.cloud.billing, &run.cloud.expiring];
     let books = run.ledger.open();

@@ -1,5 +1,5 @@
-//! Every report recorded once, every line of it once: billed at the factor of its arrival, or set
-//! aside with a reason.
+//! Every report and each of its lines must be recorded once. A line is billed at the factor of its
+//! arrival or quarantined with a reason.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::ledger::{Books, Line, Report};
 use crate::life::nodes::RELEASE_FACTOR;
 use crate::run::Run;
 
-/// A report as the database has it.
+/// A row of a recorded report.
 #[derive(Debug, FromRow)]
 pub struct ReportRow {
     pub report_id: Uuid,
@@ -23,11 +23,11 @@ pub struct ReportRow {
     pub billing_run_id: Option<Uuid>,
     pub period_start: DateTime<Utc>,
     pub period_end: DateTime<Utc>,
-    /// Lines that were set aside, and then released.
+    /// The row holds released lines of a quarantined report.
     pub is_released: bool,
 }
 
-/// A line that is billed.
+/// A billed line.
 #[derive(Debug, Clone, Copy, FromRow)]
 pub struct RawRow {
     usage_report_seq: i64,
@@ -38,7 +38,7 @@ pub struct RawRow {
     pub download_bytes: i64,
 }
 
-/// A line that was set aside.
+/// A quarantined line.
 #[derive(Debug, Clone, FromRow)]
 struct AsideRow {
     usage_report_seq: i64,
@@ -49,7 +49,7 @@ struct AsideRow {
     reason: String,
 }
 
-/// What is recorded.
+/// Reports and lines that the database holds.
 pub struct Recorded {
     pub reports: Vec<ReportRow>,
     raw: HashMap<i64, Vec<RawRow>>,
@@ -94,7 +94,6 @@ impl Recorded {
         Ok(recorded)
     }
 
-    /// The billed lines of a report.
     pub fn lines(&self, seq: i64) -> &[RawRow] {
         self.raw.get(&seq).map(Vec::as_slice).unwrap_or_default()
     }
@@ -150,7 +149,7 @@ pub fn check(run: &Run, recorded: &Recorded) {
     for (id, report) in &books.reports {
         let Some(row) = found.get(id) else {
             run.findings_of("usage lines lost", amount(report.lines.len()), || {
-                format!("report {id} is not there")
+                format!("report {id} is missing")
             });
             continue;
         };
@@ -237,14 +236,13 @@ fn compare(run: &Run, mut sent: Vec<Line>, mut there: Vec<Line>, what: impl Fn()
     }
 }
 
-/// How many of `sent` are missing in `there`, and how many are there that were not sent; both are
-/// sorted.
-fn differences(sent: &[Line], there: &[Line]) -> (u64, u64) {
+/// How many lines of `sent` are missing in `recorded`, and how many recorded lines were not sent.
+fn differences(sent: &[Line], recorded: &[Line]) -> (u64, u64) {
     let mut left: HashMap<Line, i64> = HashMap::new();
     for line in sent {
         *left.entry(*line).or_default() += 1;
     }
-    for line in there {
+    for line in recorded {
         *left.entry(*line).or_default() -= 1;
     }
     let lost: i64 = left.values().filter(|count| **count > 0).sum();
@@ -270,7 +268,7 @@ fn check_factor(run: &Run, books: &Books, report: &Report, row: &ReportRow, line
     }
 }
 
-/// What was set aside is billed in the end, once, at the factor of its release.
+/// Quarantined lines must be billed once, at the factor of their release.
 fn check_released(run: &Run, recorded: &Recorded) {
     let nameless = |line: Line| Line { client: 0, ..line };
     let aside = recorded

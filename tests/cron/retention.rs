@@ -11,7 +11,8 @@ use shared::services::cron::refresh_node_status_view::RefreshNodeStatusViewJob;
 use sqlx::PgPool;
 use telecom_tests::{NOW, World, at};
 
-/// The documented retention of each table: the second column under *Retention* in OPERATIONS.md.
+/// The documented retention of each table: the second column under *Retention* in
+/// `docs/OPERATIONS.md`.
 fn documented() -> BTreeMap<&'static str, &'static str> {
     let page = include_str!("../../docs/OPERATIONS.md");
     let (_, section) = page.split_once("\n## Retention\n").unwrap();

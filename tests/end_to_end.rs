@@ -278,7 +278,7 @@ async fn every_operation_succeeds(system: &Deployed<'_>, stack: &Stack) {
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     assert_eq!(
         lines
-            .filter(|line| line["message"] == "call answered")
+            .filter(|line| line["message"] == "call completed")
             .count(),
         OPERATIONS.len()
     );

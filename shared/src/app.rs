@@ -102,7 +102,7 @@ impl App {
             tracing::error!(
                 error_code = error.code(),
                 cause = error.cause(),
-                "the database's login cannot be renewed"
+                "cannot renew the database credentials"
             );
         }
     }

@@ -65,7 +65,7 @@ pub fn positive<T: FromStr + PartialOrd + Default>(
     if number > T::default() {
         Ok(number)
     } else {
-        Err(invalid(name, format!("is not {accepted}: at least 1")))
+        Err(invalid(name, format!("is not {accepted} of at least 1")))
     }
 }
 
@@ -83,7 +83,7 @@ fn days(name: &'static str, default: i32, least: i32) -> Result<i32, ConfigError
     if days < least {
         return Err(invalid(
             name,
-            format!("{days} days is too short: at least {least}"),
+            format!("{days} days is too short; the minimum is {least}"),
         ));
     }
     Ok(days)
@@ -185,7 +185,7 @@ impl DatabaseLogin {
             Some("secret") => required("DATABASE_SECRET_ARN").map(Self::Secret),
             Some(other) => Err(invalid(
                 "DATABASE_AUTH",
-                format!("{other:?} is not iam or secret, nor empty"),
+                format!("{other:?} is not \"iam\", \"secret\" or empty"),
             )),
         }
     }
@@ -253,11 +253,11 @@ impl JwksConfig {
             (None, Some(url)) => key_url(&url).map(Self::Published),
             (None, None) => Err(invalid(
                 "TELECOM_AUTH_JWKS",
-                "is not set, nor is TELECOM_AUTH_JWKS_URL",
+                "is not set, and neither is TELECOM_AUTH_JWKS_URL; set one of them",
             )),
             (Some(_), Some(_)) => Err(invalid(
                 "TELECOM_AUTH_JWKS",
-                "and TELECOM_AUTH_JWKS_URL are both set: one is enough",
+                "and TELECOM_AUTH_JWKS_URL are both set; set only one of them",
             )),
         }
     }
@@ -274,7 +274,7 @@ fn key_url(text: &str) -> Result<Url, ConfigError> {
     Url::parse(text).ok().filter(safe).ok_or_else(|| {
         invalid(
             "TELECOM_AUTH_JWKS_URL",
-            format!("{text:?} is not an https:// URL (http:// only on this machine)"),
+            format!("{text:?} is not an https:// URL (http:// is allowed for localhost only)"),
         )
     })
 }
@@ -331,7 +331,7 @@ impl CorsConfig {
                     invalid(
                         NAME,
                         format!(
-                            "{origin:?} is not an origin such as https://app.example.com, nor *"
+                            "{origin:?} is neither an origin such as https://app.example.com nor *"
                         ),
                     )
                 })
@@ -356,7 +356,7 @@ fn offline_policy() -> Result<OfflinePolicy, ConfigError> {
 fn offline_policy_of(seconds: i64) -> Result<OfflinePolicy, ConfigError> {
     OfflinePolicy::new(seconds).ok_or_else(|| {
         let (least, most) = OfflinePolicy::TIMEOUT_SECONDS.into_inner();
-        let problem = format!("{seconds} seconds is not {least} to {most}");
+        let problem = format!("{seconds} seconds is not within {least} to {most}");
         invalid(OFFLINE_TIMEOUT, problem)
     })
 }
@@ -370,7 +370,7 @@ fn line_rate() -> Result<LineRate, ConfigError> {
         LineRate::default().mbit_per_second(),
     )?;
     LineRate::new(mbit_per_second)
-        .ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not in {accepted}")))
+        .ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not within {accepted}")))
 }
 
 /// How long rows are kept, in days.
@@ -479,7 +479,7 @@ mod tests {
     fn other_offline_timeouts_are_refused_with_the_accepted_range(#[case] seconds: i64) {
         let expected = format!(
             "environment variable TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS: {seconds} seconds is not \
-             120 to 86400"
+             within 120 to 86400"
         );
         let refusal = offline_policy_of(seconds).unwrap_err().to_string();
         assert_eq!(refusal, expected);

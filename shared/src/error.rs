@@ -1,5 +1,5 @@
-//! One error for every service, free of transports: the edges turn its [`ErrorKind`] into an HTTP
-//! status or into "retry this message" in one `match` each.
+//! The error type of every service. Each transport maps its [`ErrorKind`] with one `match`: to an
+//! HTTP status, to a gRPC code, or to "retry" or "reject" for a queue message.
 
 use std::fmt;
 
@@ -7,38 +7,38 @@ use http::StatusCode;
 
 use crate::quote::Quoted;
 
-/// What kind of fault happened; decides status codes and retries.
+/// Category of an error. It decides the status code and whether a message is retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The caller sent something that can never be accepted.
+    /// The request is invalid and will never be accepted.
     InvalidArgument,
-    /// No valid credentials came with the request.
+    /// The request has no valid credentials.
     Unauthenticated,
-    /// The credentials are valid and do not allow this.
+    /// The credentials are valid but do not permit the operation.
     PermissionDenied,
-    /// What was asked for does not exist.
+    /// The requested resource does not exist.
     NotFound,
-    /// An idempotency key came again with another payload.
+    /// An idempotency key was reused with a different payload.
     Conflict,
-    /// A dependency is out of reach or busy; the same request may succeed later.
+    /// A dependency is unreachable or busy. The same request may succeed later.
     Unavailable,
-    /// The time allowed ran out before the work was done.
+    /// The deadline passed before the work was complete.
     DeadlineExceeded,
-    /// A fault of ours.
+    /// An error in this system, not in the request.
     Internal,
 }
 
-/// What a queue consumer does with a message that ended in an error.
+/// What a queue consumer does with a message whose processing failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
-    /// The message may succeed later: receive it again.
+    /// The message may succeed later. It is received again.
     Retry,
-    /// The message can never succeed: let it reach the dead-letter queue.
+    /// The message can never succeed. It ends in the dead-letter queue.
     Reject,
 }
 
 impl ErrorKind {
-    /// The HTTP status that says this.
+    /// The HTTP status of an error of this kind.
     #[must_use]
     pub fn http_status(self) -> StatusCode {
         match self {
@@ -53,7 +53,7 @@ impl ErrorKind {
         }
     }
 
-    /// Whether a message that failed so is worth another try.
+    /// Whether a message that failed with this kind is retried or rejected.
     #[must_use]
     pub fn disposition(self) -> Disposition {
         match self {
@@ -71,10 +71,13 @@ const NUMBER_OVERFLOW: &str = "number_overflow";
 const LOCKED: &str = "locked";
 const TRANSACTION_CONFLICT: &str = "transaction_conflict";
 
-/// A fault with a stable `code`, a message fit for the caller, and a source fit for the log only.
+/// An error with a stable `code`, a message for the caller, and a source for the log only.
 ///
-/// No text of a caller is in the message or in the source: both are logged. The one place for such
-/// text is [`Field::Quoted`], which `Display` and `Debug` leave out.
+/// The message and the source are logged, so neither may contain text from the caller. Such text is
+/// stored only in [`Field::Quoted`], which `Display` and `Debug` omit.
+///
+/// A message about a field is a fragment that follows the field's name (`limit: invalid value`).
+/// Any other message is a sentence.
 pub struct Error {
     kind: ErrorKind,
     code: &'static str,
@@ -84,17 +87,16 @@ pub struct Error {
     concerns_all: bool,
 }
 
-/// The field at fault.
+/// The invalid field of a request.
 enum Field {
-    /// A path that the API defines.
+    /// A path that the API defines, such as `usage[3].upload`.
     Known(String),
-    /// A name that the caller made up: returned to the caller, never logged.
+    /// A name chosen by the caller. It is returned to the caller but never logged.
     Quoted(Quoted),
 }
 
 impl Error {
-    /// An error that names its stable code and says in a sentence what is wrong and what is
-    /// accepted.
+    /// An error with its stable code and a message that states the problem and what is accepted.
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -106,7 +108,7 @@ impl Error {
         }
     }
 
-    /// A permanent fault in the caller's input.
+    /// An [`ErrorKind::InvalidArgument`] error about one field of the input.
     pub fn invalid(
         code: &'static str,
         field: impl Into<String>,
@@ -118,15 +120,14 @@ impl Error {
         }
     }
 
-    /// A parameter that the operation does not have; `name` is the caller's text.
+    /// The operation has no parameter called `name`, which is text from the caller.
     #[must_use]
     pub fn unknown_parameter(name: &str, known: &[&str]) -> Self {
-        let known = if known.is_empty() {
-            "none".to_owned()
+        let message = if known.is_empty() {
+            "unknown parameter; expected none".to_owned()
         } else {
-            known.join(", ")
+            format!("unknown parameter; expected one of: {}", known.join(", "))
         };
-        let message = format!("unknown parameter; expected one of: {known}");
         let field = Some(Field::Quoted(Quoted::of(name)));
         Self {
             field,
@@ -134,91 +135,91 @@ impl Error {
         }
     }
 
-    /// A parameter of a request that is not what is `accepted`.
+    /// A parameter has an invalid value. `accepted` completes "expected ...".
     #[must_use]
     pub fn parameter(field: &str, accepted: &str) -> Self {
         Self::invalid(
             "invalid_parameter",
             field,
-            format!("accepted are {accepted}"),
+            format!("invalid value; expected {accepted}"),
         )
     }
 
-    /// What was asked for does not exist.
+    /// The requested resource does not exist. `what` begins the sentence, such as "Node server 7".
     #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(
             ErrorKind::NotFound,
             "not_found",
-            format!("there is no {what}"),
+            format!("{what} does not exist."),
         )
     }
 
-    /// A fault of ours: the caller learns nothing but that it happened.
+    /// An error in this system. The caller does not see the source.
     pub fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(
             ErrorKind::Internal,
             "internal",
-            "an internal error occurred",
+            "An internal error occurred.",
         )
         .with_source(source)
     }
 
-    /// A dependency that is out of reach for now.
+    /// A dependency is temporarily unreachable.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(
             ErrorKind::Unavailable,
             "unavailable",
-            "the service is busy; try again later",
+            "The service is temporarily unavailable. Try again later.",
         )
         .with_source(source)
     }
 
-    /// A sum of bytes that an `i64` cannot hold.
+    /// A sum of bytes does not fit an `i64`.
     #[must_use]
     pub fn overflow() -> Self {
         Self::new(
             ErrorKind::InvalidArgument,
             NUMBER_OVERFLOW,
-            "a sum of bytes exceeds what can be counted",
+            "The sum of bytes is too large.",
         )
     }
 
-    /// Whether it is [`Error::overflow`].
+    /// Whether this is an [`Error::overflow`].
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         self.code == NUMBER_OVERFLOW
     }
 
-    /// A row was locked by another transaction for longer than is waited.
+    /// Another transaction held a row lock for longer than the lock timeout.
     #[must_use]
     pub fn locked() -> Self {
         Self::new(
             ErrorKind::Unavailable,
             LOCKED,
-            "a row is locked; try again later",
+            "A row is locked. Try again later.",
         )
     }
 
-    /// Whether a transaction met another one and must run again.
+    /// Whether this is an [`Error::conflict`].
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.code == TRANSACTION_CONFLICT
     }
 
-    /// The transaction met another one and must run again, from its beginning.
+    /// The transaction conflicted with another one and must be retried from its beginning.
     #[must_use]
     pub fn conflict() -> Self {
         Self::new(
             ErrorKind::Unavailable,
             TRANSACTION_CONFLICT,
-            "the service is busy; try again later",
+            "The service is temporarily unavailable. Try again later.",
         )
     }
 
-    /// Whether the cause may lie in one of several messages or rows that were processed together,
-    /// so that the others may succeed without it: a fault in the data, a fault of ours, a locked
-    /// row. An outage is none, nor is a schema that this code does not fit.
+    /// Whether a single message or row of those processed together may have caused the error, so
+    /// that the others may succeed without it. True for invalid data, an internal error and a
+    /// locked row. False for an outage and for a schema that does not match this code.
     #[must_use]
     pub fn may_lie_in_one_of_several(&self) -> bool {
         let of_one = self.kind == ErrorKind::Internal
@@ -227,7 +228,7 @@ impl Error {
         of_one && !self.concerns_all
     }
 
-    /// Says that every message and row would fail in the same way.
+    /// Marks the error as one that every message and row would run into.
     #[must_use]
     pub fn that_concerns_all(self) -> Self {
         Self {
@@ -236,17 +237,17 @@ impl Error {
         }
     }
 
-    /// The invocation's time ran out.
+    /// The deadline of the invocation or call passed.
     #[must_use]
     pub fn deadline_exceeded() -> Self {
         Self::new(
             ErrorKind::DeadlineExceeded,
             "deadline_exceeded",
-            "the request took too long; try again later",
+            "The request took too long. Try again later.",
         )
     }
 
-    /// Adds the cause, for the log.
+    /// Adds the cause, which is logged and never returned to the caller.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -256,26 +257,26 @@ impl Error {
         self
     }
 
-    /// What kind of fault.
+    /// The category of the error.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Stable name of the fault, in `snake_case`; clients may match on it.
+    /// Stable name of the error in `snake_case`. Clients may match on it.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
     }
 
-    /// What the caller may read.
+    /// The text that is returned to the caller.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The offending field, as a path such as `usage[3].upload`. May hold text of the caller: not
-    /// for the log.
+    /// The path of the invalid field, such as `usage[3].upload`. It may contain text from the
+    /// caller and must not be logged.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self.field.as_ref()? {
@@ -284,13 +285,13 @@ impl Error {
         }
     }
 
-    /// Retry or reject, see [`ErrorKind::disposition`].
+    /// Whether to retry or reject a message, see [`ErrorKind::disposition`].
     #[must_use]
     pub fn disposition(&self) -> Disposition {
         self.kind.disposition()
     }
 
-    /// The chain of causes in one line, for the log.
+    /// The chain of sources in one line, for the log.
     #[must_use]
     pub fn cause(&self) -> String {
         let mut causes = Vec::new();
@@ -303,7 +304,7 @@ impl Error {
     }
 }
 
-/// What the log may hold.
+/// Contains no text from the caller, so that it can be logged.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.field {
@@ -313,7 +314,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// As `Display`, with the causes: the `Debug` of a database's error would print the row at fault.
+/// Like `Display`, plus the causes. A derived `Debug` would print the database error's row.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}; cause: {}", self.cause())
@@ -356,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_caller_made_up_is_returned_and_never_logged() {
+    fn a_name_from_the_caller_is_returned_and_never_logged() {
         let error = Error::unknown_parameter("canary\n", &["limit"]).with_source("cause");
         assert_eq!(error.field(), Some("canary\\n"));
         for logged in [error.to_string(), format!("{error:?}"), error.cause()] {
@@ -365,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn an_internal_error_tells_the_caller_nothing_of_its_cause() {
+    fn the_message_of_an_internal_error_hides_its_cause() {
         let error = Error::internal("password authentication failed for user telecom");
         assert!(!error.to_string().contains("password"));
         assert!(error.cause().contains("password"));

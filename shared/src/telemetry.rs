@@ -80,7 +80,7 @@ pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> &'static str {
     payload
         .downcast_ref::<&'static str>()
         .copied()
-        .unwrap_or("(a message that may hold data)")
+        .unwrap_or("(omitted: the message may contain data)")
 }
 
 /// Counts something, in this invocation.
@@ -117,7 +117,7 @@ pub fn flush() {
     if let Some(metrics) = METRICS.get()
         && let Err(error) = metrics.flush(std::io::stdout())
     {
-        tracing::warn!(%error, "metrics could not be written");
+        tracing::warn!(%error, "cannot write metrics");
     }
 }
 

@@ -186,7 +186,7 @@ const PACKAGES: &str = "/v1/admin/package-queue";
     "reveal_secrets=yes",
     "invalid_parameter",
     "reveal_secrets",
-    "true and false"
+    "true or false"
 )]
 #[case(
     "/v1/admin/node-servers/2147483648",
@@ -214,7 +214,7 @@ const PACKAGES: &str = "/v1/admin/package-queue";
     "package=0",
     "invalid_parameter",
     "package",
-    "whole numbers from 1"
+    "a whole number from 1"
 )]
 #[case(
     "/v1/admin/node-clients/1%27--",
@@ -237,14 +237,14 @@ const PACKAGES: &str = "/v1/admin/package-queue";
     "series",
     "none"
 )]
-#[case(PACKAGES, "user=me", "invalid_parameter", "user", "UUIDs")]
-#[case(PACKAGES, "order=%27", "invalid_parameter", "order", "UUIDs")]
+#[case(PACKAGES, "user=me", "invalid_parameter", "user", "a UUID")]
+#[case(PACKAGES, "order=%27", "invalid_parameter", "order", "a UUID")]
 #[case(
     PACKAGES,
     "package=first",
     "invalid_parameter",
     "package",
-    "whole numbers"
+    "a whole number"
 )]
 #[case(
     PACKAGES,
@@ -277,7 +277,7 @@ async fn a_bad_parameter_is_refused_with_the_accepted_values(
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn grpc_names_bad_fields_with_the_same_codes_as_http(pool: PgPool) {
-    const IDS: &str = "whole numbers from 1 to 2147483647";
+    const IDS: &str = "a whole number from 1 to 2147483647";
     const HOURS: &str = "Telecom/ListNodeStatusHistory";
     let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
     let cases = [
@@ -406,25 +406,25 @@ async fn grpc_names_bad_fields_with_the_same_codes_as_http(pool: PgPool) {
             "PackageQueueManage/ListQueuedPackages",
             json!({ "user": "me" }),
             "user",
-            "UUIDs",
+            "a UUID",
         ),
         (
             "PackageQueueManage/ListQueuedPackages",
             json!({ "order": "\u{0}" }),
             "order",
-            "UUIDs",
+            "a UUID",
         ),
         (
             "PackageQueueManage/ListQueuedPackages",
             json!({ "package": 0 }),
             "package",
-            "whole numbers from 1 to",
+            "a whole number from 1 to",
         ),
         (
             "PackageQueueManage/ListQueuedPackages",
             json!({ "package": -5 }),
             "package",
-            "whole numbers from 1 to",
+            "a whole number from 1 to",
         ),
         (
             "PackageQueueManage/ListQueuedPackages",
@@ -468,7 +468,7 @@ fn assert_names(status: &Status, field: &str, accepted: &str, what: &str) {
     assert_eq!(violation.field, field, "{what}");
     let said = violation.description;
     assert!(
-        said.contains("accepted are") && said.contains(accepted),
+        said.contains("expected") && said.contains(accepted),
         "{what}: {said}"
     );
 }

@@ -241,7 +241,7 @@ async fn a_response_too_large_for_the_load_balancer_is_refused_with_advice(pool:
             (400, &json!("answer_too_large"))
         );
         assert!(
-            problem["detail"].as_str().unwrap().contains("over gRPC"),
+            problem["detail"].as_str().unwrap().contains("use gRPC"),
             "{problem}"
         );
     }

@@ -369,7 +369,7 @@ async fn every_call_logs_one_line_with_its_request_id(pool: PgPool) {
     ] {
         let line = ask(message, token.clone()).await;
         for (name, value) in [
-            ("message", json!("call answered")),
+            ("message", json!("call completed")),
             ("level", json!(level)),
             ("operation", json!("ListNodeServers")),
             ("code", json!(code)),

@@ -110,12 +110,13 @@ fn fitting<R: prost::Message>(answer: &R) -> Result<usize, Error> {
         return Ok(bytes);
     }
     let message = format!(
-        "the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be carried"
+        "The response has {bytes} bytes, but the maximum is {MAX_ANSWER_BYTES}. Request fewer \
+         items."
     );
     Err(Error::new(
         ErrorKind::InvalidArgument,
         "answer_too_large",
-        message + "; ask for fewer at a time",
+        message,
     ))
 }
 
@@ -123,7 +124,7 @@ fn overloaded() -> Error {
     Error::new(
         ErrorKind::Unavailable,
         "overloaded",
-        "too many calls are under way; try again later",
+        "Too many calls are in progress. Try again later.",
     )
 }
 

@@ -111,7 +111,7 @@ macro_rules! answered {
             error_code = $error_code,
             error = $error,
             cause = $cause,
-            "call answered"
+            "call completed"
         );
     }};
 }
@@ -174,7 +174,7 @@ impl Line {
 /// Puts a status in the place of the one that an answer has.
 fn tell(status: &Status, headers: &mut HeaderMap) {
     if let Err(status) = status.add_header(headers) {
-        tracing::warn!(%status, "a refusal could not be told as it should");
+        tracing::warn!(%status, "cannot write the status of a rejected call");
     }
 }
 
@@ -193,7 +193,7 @@ impl Drop for Line {
             } = self;
             let took_ms = millis_since(*began);
             tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id,
-                "call given up");
+                "call cancelled by the client");
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn bounded(
     incoming.filter_map(move |accepted| {
         let slot = Arc::clone(&free).try_acquire_owned().ok();
         if slot.is_none() {
-            tracing::warn!(max, "too many connections; a new one is closed");
+            tracing::warn!(max, "too many connections; closing a new one");
         }
         let connection = slot.map(|slot| {
             let silent = Box::pin(sleep(idle.min(FIRST_BYTES)));
@@ -66,7 +66,7 @@ impl AsyncRead for Connection {
             ready!(self.silent.as_mut().poll(cx));
             return Poll::Ready(Err(io::Error::new(
                 ErrorKind::TimedOut,
-                "the client is silent",
+                "the client sent nothing within the idle timeout",
             )));
         }
         if buffer.filled().len() > before {

@@ -30,7 +30,7 @@ pub fn moment(field: &str, timestamp: Option<Timestamp>) -> Result<Option<DateTi
     let refused = || {
         Error::parameter(
             field,
-            &format!("times {YEARS}, with nanos from 0 to 999999999"),
+            &format!("a timestamp {YEARS}, with nanos from 0 to 999999999"),
         )
     };
     timestamp.map(|at| read(at).ok_or_else(refused)).transpose()
@@ -43,7 +43,7 @@ pub fn given(number: impl Into<i64>) -> Option<i64> {
 
 /// A UUID, empty where it is not given.
 pub fn uuid(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
-    let read = |text: &str| text.parse().map_err(|_| Error::parameter(field, "UUIDs"));
+    let read = |text: &str| text.parse().map_err(|_| Error::parameter(field, "a UUID"));
     Some(text)
         .filter(|text| !text.is_empty())
         .map(read)
@@ -81,7 +81,10 @@ pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, 
     let known =
         name(number).and_then(|name| name.strip_prefix(E::PREFIX)?.to_lowercase().parse().ok());
     let accepted = || (1..).map_while(|number| Some(format!("{} ({number})", name(number)?)));
-    known.ok_or_else(|| Error::parameter(field, &accepted().collect::<Vec<_>>().join(", ")))
+    known.ok_or_else(|| {
+        let accepted = accepted().collect::<Vec<_>>().join(", ");
+        Error::parameter(field, &format!("one of: {accepted}"))
+    })
 }
 
 /// The same of one that need not be given: 0 is none.

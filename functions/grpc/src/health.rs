@@ -24,11 +24,11 @@ pub async fn ask(config: &GrpcConfig) -> bool {
     match check(config).await {
         Ok(ServingStatus::Serving) => true,
         Ok(status) => {
-            eprintln!("The server says {}.", status.as_str_name());
+            eprintln!("The server reports {}.", status.as_str_name());
             false
         }
         Err(error) => {
-            eprintln!("The server does not answer: {error:#}");
+            eprintln!("The health check failed: {error:#}");
             false
         }
     }

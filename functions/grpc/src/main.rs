@@ -26,7 +26,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }),
         Some(other) => anyhow::bail!(
-            "{other:?} is not known: give nothing to serve, or `health` to ask a server"
+            "unknown argument {other:?}; expected none to serve, or `health` to check a server"
         ),
     }
 }

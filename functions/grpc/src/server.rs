@@ -130,12 +130,15 @@ pub async fn serve_until(
     if let Some(tls) = &config.tls {
         server = server
             .tls_config(ServerTlsConfig::new().identity(identity(tls)?))
-            .context("The certificate")?;
+            .context("cannot load the TLS certificate")?;
     }
     let (drain, time_to_read) = (config.drain, config.call_timeout);
     let stop = async move {
         stop.await;
-        tracing::info!(?drain, "stopping: calls are accepted a while longer");
+        tracing::info!(
+            ?drain,
+            "stopping; still accepting calls until the drain time is over"
+        );
         report(&health, ServingStatus::NotServing).await;
         tokio::time::sleep(drain).await;
         let _ = ending.send(());
@@ -158,7 +161,7 @@ pub async fn serve_until(
     };
     tokio::select! {
         outcome = serving => outcome?,
-        () = too_long => tracing::warn!("calls were still under way and are given up"),
+        () = too_long => tracing::warn!("aborting calls that are still in progress"),
     }
     tracing::info!("stopped");
     Ok(())
@@ -227,7 +230,7 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
 
 fn identity(files: &TlsFiles) -> Result<Identity> {
     let read = |path: &std::path::Path| {
-        std::fs::read(path).with_context(|| format!("Cannot read {}", path.display()))
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
     };
     Ok(Identity::from_pem(
         read(&files.certificate)?,

@@ -82,9 +82,9 @@ pub fn of_refusal(status: Status) -> Result<Status, Error> {
         _ => return Ok(status),
     };
     let message = match (code, status.message()) {
-        (Code::Unimplemented, "") => "there is no such method",
+        (Code::Unimplemented, "") => "The method does not exist.",
         (Code::Unimplemented, said) if said.starts_with("Content is compressed") => {
-            "the message is compressed in a way that is not supported; expected gzip"
+            "The compression of the message is not supported. Use gzip."
         }
         (_, message) => message,
     };
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_status_carries_the_code_and_the_field_and_nothing_of_the_inside() {
         let status =
-            of(&Error::parameter("limit", "whole numbers from 1 to 200").with_source("secret"));
+            of(&Error::parameter("limit", "a whole number from 1 to 200").with_source("secret"));
         let details = status.get_error_details();
         assert_eq!(details.error_info().unwrap().reason, "invalid_parameter");
         assert_eq!(

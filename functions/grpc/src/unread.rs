@@ -144,7 +144,7 @@ impl http_body::Body for Bounded {
         {
             Some(answer) => answer.poll_next(cx),
             None => Poll::Ready(Some(Err(Status::deadline_exceeded(
-                "the answer was not read in time",
+                "The client did not read the response in time.",
             )))),
         }
     }

@@ -52,7 +52,7 @@ impl Health for BoundedHealth {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let slot = Arc::clone(&self.free).try_acquire_owned();
         let slot =
-            slot.map_err(|_| Status::resource_exhausted("too many watches are open; use Check"))?;
+            slot.map_err(|_| Status::resource_exhausted("Too many watches are open. Use Check."))?;
         let end = self.end.clone();
         let end = async move {
             end.await;

@@ -143,7 +143,7 @@ impl Published {
         match held.age(now) {
             Some(_) => Ok(held.keys.get(id).cloned()),
             None => Err(Error::unavailable(format!(
-                "the key set at {} could not be fetched",
+                "cannot fetch the key set at {}",
                 self.url
             ))),
         }
@@ -190,7 +190,7 @@ impl Published {
                 held.keys = keys;
                 held.fetched_at = Some(now);
             }
-            Err(error) => tracing::warn!(error, "key set not fetched; the keys known before stay"),
+            Err(error) => tracing::warn!(error, "key set not fetched; keeping the known keys"),
         }
     }
 
@@ -202,7 +202,7 @@ impl Published {
             .send();
         let mut response = request.await.map_err(|e| describe(&e))?;
         if response.status() != StatusCode::OK {
-            return Err(format!("the answer is {}", response.status()));
+            return Err(format!("unexpected status {}", response.status()));
         }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|e| describe(&e))? {
@@ -213,9 +213,7 @@ impl Published {
         }
         let set = std::str::from_utf8(&body)
             .map_err(|e| e.to_string())
-            .and_then(|text| {
-                read_set(text).map_err(|e| format!("it is not a JSON Web Key Set: {e}"))
-            });
+            .and_then(|text| read_set(text).map_err(|e| format!("not a JSON Web Key Set: {e}")));
         Ok(keys(&set?))
     }
 }
@@ -265,7 +263,7 @@ pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
     let readable = |key: Value| match serde_json::from_value(key) {
         Ok(jwk) => Some(jwk),
         Err(error) => {
-            tracing::warn!(%error, "a key of the set cannot be read, and is left out");
+            tracing::warn!(%error, "ignoring a key of the set that cannot be parsed");
             None
         }
     };
@@ -291,7 +289,7 @@ fn keys(set: &JwkSet) -> Keys {
                 }),
             )),
             Err(error) => {
-                tracing::warn!(id, %error, "a key of the set is not well formed, and is left out")
+                tracing::warn!(id, %error, "ignoring a malformed key of the set")
             }
         }
     }

@@ -76,7 +76,7 @@ impl Principal {
         Err(Error::new(
             ErrorKind::PermissionDenied,
             "scope_missing",
-            format!("the token lacks the scope {missing}"),
+            format!("The token lacks the scope {missing}."),
         ))
     }
 }
@@ -140,7 +140,7 @@ impl Authenticator {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let header = given
             .next()
-            .ok_or_else(|| refuse("token_missing", "a bearer token is needed"))?;
+            .ok_or_else(|| refuse("token_missing", "Bearer token is missing."))?;
         let token = header
             .to_str()
             .ok()
@@ -151,7 +151,7 @@ impl Authenticator {
             .ok_or_else(|| {
                 refuse(
                     "token_malformed",
-                    "the authorization header is not one \"Bearer <token>\"",
+                    "The request must have one authorization header: \"Bearer <token>\".",
                 )
             })?;
         let RequestIds {
@@ -167,13 +167,13 @@ impl Authenticator {
     /// Verifies a token: type, signature, issuer, audience, times.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let header = decode_header(token).map_err(|error| {
-            refuse("token_malformed", "the token cannot be read").with_source(reason(&error))
+            refuse("token_malformed", "The token is malformed.").with_source(reason(&error))
         })?;
         check_header(&header)?;
         let unknown = || {
             refuse(
                 "token_key_unknown",
-                "the token is signed with a key that is not known",
+                "The token is signed with an unknown key.",
             )
         };
         let key = self
@@ -185,10 +185,12 @@ impl Authenticator {
             .verified
             .claims(token, &key, || self.decode(token, &key))?;
         self.check_times(&claims)?;
-        let user_id = claims
-            .sub
-            .parse()
-            .map_err(|_| refuse("token_invalid", "the token's subject is not a user id"))?;
+        let user_id = claims.sub.parse().map_err(|_| {
+            refuse(
+                "token_invalid",
+                "The subject of the token is not a user id.",
+            )
+        })?;
         let has = |wanted: &str| claims.scope.split(' ').any(|scope| scope == wanted);
         Ok(Principal {
             user_id,
@@ -206,7 +208,7 @@ impl Authenticator {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.validate_exp = false;
         let token = decode(token, &key.decoding, &validation).map_err(|error| {
-            refuse("token_invalid", "the token is not valid here").with_source(reason(&error))
+            refuse("token_invalid", "The token is not valid.").with_source(reason(&error))
         })?;
         Ok(token.claims)
     }
@@ -214,13 +216,13 @@ impl Authenticator {
     fn check_times(&self, claims: &Claims) -> Result<(), Error> {
         let now = self.clock.now().timestamp();
         if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
-            return Err(refuse("token_expired", "the token has expired"));
+            return Err(refuse("token_expired", "The token has expired."));
         }
         if claims
             .nbf
             .is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECONDS) > now)
         {
-            return Err(refuse("token_not_yet_valid", "the token is not valid yet"));
+            return Err(refuse("token_not_yet_valid", "The token is not valid yet."));
         }
         // A token that does not say when it was issued is taken for one of now.
         let issued = claims.iat.unwrap_or(now).min(now);
@@ -228,7 +230,7 @@ impl Authenticator {
             > self.max_lifetime_seconds.saturating_add(LEEWAY_SECONDS)
         {
             let message = format!(
-                "the token is valid for longer than {} seconds",
+                "The token is valid for longer than {} seconds.",
                 self.max_lifetime_seconds
             );
             return Err(refuse("token_lifetime_too_long", message));
@@ -244,13 +246,13 @@ fn check_header(header: &Header) -> Result<(), Error> {
     if header.crit.is_some() {
         return Err(refuse(
             "token_invalid",
-            "the token has critical headers, of which none is supported",
+            "The token has critical headers, which are not supported.",
         ));
     }
     if !header.typ.as_ref().is_none_or(known) {
         return Err(refuse(
             "token_invalid",
-            "the token's type is not JWT or at+jwt",
+            "The type of the token is not JWT or at+jwt.",
         ));
     }
     Ok(())
@@ -260,9 +262,9 @@ fn check_header(header: &Header) -> Result<(), Error> {
 /// quote.
 fn reason(error: &TokenError) -> String {
     match error.kind() {
-        TokenErrorKind::Json(_) => "its JSON cannot be read".to_owned(),
-        TokenErrorKind::Base64(_) => "its base64 cannot be read".to_owned(),
-        TokenErrorKind::Utf8(_) => "it is not UTF-8".to_owned(),
+        TokenErrorKind::Json(_) => "invalid JSON".to_owned(),
+        TokenErrorKind::Base64(_) => "invalid base64".to_owned(),
+        TokenErrorKind::Utf8(_) => "invalid UTF-8".to_owned(),
         _ => error.to_string(),
     }
 }

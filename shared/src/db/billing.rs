@@ -104,7 +104,7 @@ pub async fn fold_usage(
     while let Some(row) = rows.try_next().await? {
         let report = by_seq
             .get(&row.usage_report_seq)
-            .ok_or_else(|| Error::internal("a row of no claimed report"))?;
+            .ok_or_else(|| Error::internal("a usage row belongs to no claimed report"))?;
         let key = UsageKey {
             user_id: row.user_id,
             bucket_start: report.bucket_start,

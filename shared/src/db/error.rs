@@ -37,11 +37,11 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         // caller's.
         "22007" | "22008" => permanent(
             "time_out_of_range",
-            "a time is outside of what can be stored",
+            "A timestamp is outside the range that can be stored.",
         ),
         "23503" | "23514" | "23505" => match constraint {
             "node_server_heartbeat_node_server_fk" => {
-                permanent("unknown_server", "there is no such node server")
+                permanent("unknown_server", "Unknown node server.")
             }
             // Another transaction activated an item of the user: the next attempt sees it.
             "package_queue_one_active_per_user_key" => Error::conflict(),
@@ -49,7 +49,7 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             "package_queue_counters_check"
             | "user_package_usage_bytes_check"
             | "traffic_usage_bytes_check" => {
-                permanent("bytes_out_of_range", "bytes may not be negative")
+                permanent("bytes_out_of_range", "Bytes must not be negative.")
             }
             _ => return Error::internal(error),
         },

@@ -241,7 +241,7 @@ async fn begin<'c>(
 /// One of the names that a column of an enumerated type may hold.
 fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
     name.parse()
-        .map_err(|_| Error::internal(format!("the database holds an unknown {name:?}")))
+        .map_err(|_| Error::internal(format!("unknown value {name:?} in the database")))
 }
 
 /// Brings the schema up to date, and who may do what in it. Migrations that it does not know are of
@@ -296,7 +296,9 @@ async fn lock_migrations(connection: &mut Connection) -> Result<(), Error> {
         }
         tokio::time::sleep(POLL).await;
     }
-    Err(Error::unavailable("another migration does not end"))
+    Err(Error::unavailable(
+        "timed out while waiting for another migration",
+    ))
 }
 
 /// Drops what a `create index concurrently` that failed or was killed has left: no query uses it,
@@ -316,7 +318,7 @@ async fn drop_invalid_indexes(connection: &mut Connection) -> Result<(), Error> 
     .fetch_all(&mut *connection)
     .await?;
     for name in names {
-        tracing::warn!(name, "an index that was not built to its end is dropped");
+        tracing::warn!(name, "dropping an index whose build did not complete");
         connection
             .execute(format!("/* migrate.drop_index */ drop index concurrently {name}").as_str())
             .await?;

@@ -22,7 +22,7 @@ use crate::error::Error;
 /// Reads one of a type's names, given for the parameter `field`.
 pub fn one_of<T: FromStr + VariantNames>(field: &str, text: &str) -> Result<T, Error> {
     text.parse()
-        .map_err(|_| Error::parameter(field, &T::VARIANTS.join(", ")))
+        .map_err(|_| Error::parameter(field, &format!("one of: {}", T::VARIANTS.join(", "))))
 }
 
 /// The greatest id of a node server or a node client.
@@ -44,5 +44,5 @@ pub fn within(field: &str, value: i64, least: i64, most: i64) -> Result<i64, Err
 /// What such a parameter accepts, as the end of a sentence.
 #[must_use]
 pub fn whole_numbers(least: i64, most: i64) -> String {
-    format!("whole numbers from {least} to {most}")
+    format!("a whole number from {least} to {most}")
 }

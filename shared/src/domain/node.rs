@@ -8,7 +8,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 
 use crate::events::usage_report::Metrics;
 
-/// Whether a node server carries traffic.
+/// Status of a node server.
 #[derive(
     Debug,
     Clone,
@@ -25,15 +25,15 @@ use crate::events::usage_report::Metrics;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeServerStatus {
-    /// It reports.
+    /// The server reports.
     Online,
-    /// It has been silent for longer than the timeout.
+    /// The server has not reported for longer than the timeout.
     Offline,
-    /// An administrator has taken it out of service.
+    /// An administrator took the server out of service.
     Maintenance,
 }
 
-/// The panel protocol that a node server speaks.
+/// Panel protocol of a node server.
 #[derive(
     Debug,
     Clone,
@@ -50,7 +50,7 @@ pub enum NodeServerStatus {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeServerCompatibility {
-    /// `UniProxy`, as newer `V2board` panels speak it.
+    /// `UniProxy`, the protocol of newer `V2board` panels.
     NewV2b,
     /// `SSPanel`.
     Ssp,
@@ -59,149 +59,148 @@ pub enum NodeServerCompatibility {
 /// A node server in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NodeServerSummary {
-    /// Its id.
+    /// Id of the node server.
     pub id: i32,
-    /// Shown to people.
+    /// Display name of the node server.
     pub name: String,
-    /// The protocol that it speaks.
+    /// Panel protocol of the node server.
     pub compatibility: NodeServerCompatibility,
-    /// Whether it carries traffic.
+    /// Status of the node server.
     pub status: NodeServerStatus,
-    /// End of the newest period that it reported, or when the report was sent or received, if that
-    /// was earlier; none: it has never reported.
+    /// End of the newest reported period, or the time at which its report was sent or received, if
+    /// that was earlier. `null` if the server has never reported.
     pub last_online_at: Option<DateTime<Utc>>,
-    /// How many node clients it backs.
+    /// Number of node clients of the server.
     pub client_count: i64,
-    /// When it was last seen carrying traffic: as `last_online_at`, of reports with bytes. `None`
-    /// if it never was.
+    /// Like `last_online_at`, for reports with traffic only. `null` if the server has never carried
+    /// traffic.
     pub last_traffic_at: Option<DateTime<Utc>>,
 }
 
-/// What a node server last told of itself. A number is absent where the server does not tell it.
+/// Newest metrics that a node server reported. A metric that it did not report is absent.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeServerMetrics {
-    /// End of the period that the numbers describe, or when the report was sent or received, if
-    /// that was earlier.
+    /// End of the period that the metrics describe, or the time at which its report was sent or
+    /// received, if that was earlier.
     pub measured_at: DateTime<Utc>,
-    /// The numbers.
+    /// The metrics.
     #[serde(flatten)]
     pub metrics: Metrics,
 }
 
-/// All there is about a node server.
+/// A node server with its configuration and metrics.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeServerDetails {
-    /// What a list shows.
+    /// The fields that lists contain, too.
     pub server: NodeServerSummary,
-    /// Its configuration. The values of keys and passwords read `********` unless they were asked
-    /// for.
+    /// Configuration of the server. Keys and passwords are replaced by `********` unless the
+    /// request sets `reveal_secrets`.
     pub server_config: Value,
-    /// None: it has never told any.
+    /// Newest metrics of the server. `null` if it has never reported any.
     pub metrics: Option<NodeServerMetrics>,
-    /// End of its newest period minus the time at which its report was sent, in seconds. Negative:
-    /// the server's clock is behind, or its reports wait before they are sent. `None` if it is not
-    /// known.
+    /// End of the newest reported period minus the time at which its report was sent, in seconds.
+    /// Negative if the server's clock is behind or its reports are sent late. `null` if unknown.
     pub clock_skew_seconds: Option<i32>,
-    /// When it was added.
+    /// When the server was added.
     pub created_at: DateTime<Utc>,
-    /// When its name, compatibility or configuration was last changed. A change of status leaves
-    /// it.
+    /// When the name, the compatibility or the configuration last changed. A change of status does
+    /// not count.
     pub updated_at: DateTime<Utc>,
 }
 
-/// A node client, as administrators see it.
+/// A node client, as administrators see it. Users see it as a node.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeClient {
-    /// Its id.
+    /// Id of the node client.
     pub id: i32,
-    /// Shown to people.
+    /// Display name of the node client.
     pub name: String,
-    /// The server behind it.
+    /// Id of its node server.
     pub server_id: i32,
-    /// That server's name.
+    /// Name of its node server.
     pub server_name: String,
-    /// That server's status, which is the client's.
+    /// Status of its node server, which is also the status of the client.
     pub status: NodeServerStatus,
-    /// Bytes charged for a byte carried; up to four decimals.
+    /// Bytes charged per byte carried. Up to four decimal places.
     pub traffic_factor: f64,
-    /// Place in users' lists, ascending.
+    /// Position in the lists of users, ascending.
     pub display_order: i32,
-    /// Bits a second; none: no limit.
+    /// Speed limit in bits per second. `null` if there is none.
     pub speed_limit: Option<i64>,
-    /// ISO 3166-1 alpha-2.
+    /// Country code, ISO 3166-1 alpha-2.
     pub country: String,
-    /// City or region; may be empty.
+    /// City or region. It may be empty.
     pub location: String,
-    /// Class of the route; may be empty.
+    /// Class of the network route. It may be empty.
     pub route_class: String,
-    /// Packages of these groups open it.
+    /// Groups whose packages give access to the node.
     pub access_groups: Vec<i32>,
-    /// Its route configuration. The values of keys and passwords read `********` unless they were
-    /// asked for.
+    /// Route configuration. Keys and passwords are replaced by `********` unless the request sets
+    /// `reveal_secrets`.
     pub client_config: Value,
-    /// When it was added.
+    /// When the client was added.
     pub created_at: DateTime<Utc>,
-    /// When it was last changed. The server's status is none of it.
+    /// When the client last changed. A change of the server's status does not count.
     pub updated_at: DateTime<Utc>,
 }
 
-/// All there is about a node client, and about the server behind it.
+/// A node client with its node server and the metrics of that server.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeClientDetails {
-    /// The client.
+    /// The node client.
     pub client: NodeClient,
-    /// The server behind it.
+    /// The node server of the client.
     pub server: NodeServerSummary,
-    /// What that server last told of itself; none: it has never told any.
+    /// Newest metrics of the node server. `null` if it has never reported any.
     pub metrics: Option<NodeServerMetrics>,
 }
 
 /// A node that a user may use.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Node {
-    /// The node client.
+    /// Id of the node client.
     pub id: i32,
-    /// Shown to people.
+    /// Display name of the node.
     pub name: String,
-    /// Bytes charged for a byte carried; up to four decimals.
+    /// Bytes charged per byte carried. Up to four decimal places.
     pub traffic_factor: f64,
-    /// Place in the list, ascending.
+    /// Position in the list, ascending.
     pub display_order: i32,
-    /// Bits a second; none: no limit.
+    /// Speed limit in bits per second. `null` if there is none.
     pub speed_limit: Option<i64>,
-    /// Whether its server carries traffic.
+    /// Status of the node, which is that of its node server.
     pub status: NodeServerStatus,
-    /// ISO 3166-1 alpha-2.
+    /// Country code, ISO 3166-1 alpha-2.
     pub country: String,
-    /// City or region; may be empty.
+    /// City or region. It may be empty.
     pub location: String,
-    /// Class of the route; may be empty.
+    /// Class of the network route. It may be empty.
     pub route_class: String,
 }
 
-/// What a node carried for a user.
+/// Traffic that a node carried for a user in the last 30 days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UsuallyUsedNode {
-    /// The node client.
+    /// Id of the node client.
     pub node_client_id: i32,
-    /// Its name now.
+    /// Current name of the node.
     pub node_name: String,
-    /// Bytes sent by the user, as carried.
+    /// Bytes sent by the user, before the traffic factor.
     pub upload: i64,
-    /// Bytes received by the user, as carried.
+    /// Bytes received by the user, before the traffic factor.
     pub download: i64,
-    /// Bytes charged, both ways together.
+    /// Bytes charged for upload and download together.
     pub billed_traffic: i64,
 }
 
-/// How many of a user's nodes were in which status in one hour.
+/// Number of a user's nodes in each status during one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NodeStatusHour {
-    /// Start of the UTC hour.
+    /// Start of the hour, UTC.
     pub bucket_start: DateTime<Utc>,
-    /// Nodes that were online.
+    /// Nodes online.
     pub online_nodes: i64,
-    /// Nodes that were offline.
+    /// Nodes offline.
     pub offline_nodes: i64,
     /// Nodes in maintenance.
     pub maintenance_nodes: i64,

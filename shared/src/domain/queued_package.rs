@@ -6,7 +6,7 @@ use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
-/// Where a package item is in its life.
+/// Status of a package item.
 #[derive(
     Debug,
     Clone,
@@ -23,13 +23,13 @@ use uuid::Uuid;
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PackageQueueStatus {
-    /// It waits for its turn.
+    /// Waiting in the queue.
     InQueue,
-    /// Usage is charged to it.
+    /// Active. Usage is charged to this item.
     Active,
-    /// Its time or its traffic ran out.
+    /// The time or the traffic of the item ran out.
     Consumed,
-    /// It was taken back.
+    /// The item was cancelled.
     Cancelled,
 }
 
@@ -50,70 +50,70 @@ pub enum PackageQueueStatus {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PackageEndReason {
-    /// Its time ran out.
+    /// The time of the package ran out.
     Time,
-    /// Its traffic ran out.
+    /// The traffic quota was used up.
     Traffic,
-    /// It was taken back.
+    /// The item was cancelled.
     Cancelled,
 }
 
-/// A package owned by a user, with its whole life.
+/// A package owned by a user, from its entry into the queue to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct QueuedPackage {
-    /// Its id.
+    /// Id of the package item.
     pub id: i64,
-    /// Its owner.
+    /// Id of the owner.
     pub user: Uuid,
-    /// The order that bought it.
+    /// Id of the order that bought the item. `null` if there is none.
     pub order: Option<Uuid>,
-    /// The package.
+    /// Id of the package.
     pub package_id: i64,
-    /// That package's name.
+    /// Name of the package.
     pub package_name: String,
-    /// That package's series.
+    /// Id of the package's series.
     pub series: Uuid,
-    /// That package's version.
+    /// Version of the package within its series.
     pub version: i32,
-    /// Where it is in its life.
+    /// Status of the item.
     pub status: PackageQueueStatus,
     /// Bytes charged for upload.
     pub upload: i64,
     /// Bytes charged for download.
     pub download: i64,
-    /// Bytes charged, both ways together.
+    /// Bytes charged: upload plus download.
     pub used: i64,
-    /// The package's traffic limit with this item's adjustment, bytes; may be negative. `None` if
-    /// it is unlimited.
+    /// Traffic limit in bytes: the limit of the package plus `adjust_quota`. It may be negative.
+    /// `null` if unlimited.
     pub quota: Option<i64>,
-    /// Bytes left of the quota; 0 when it is exceeded. `None` if it is unlimited.
+    /// Remaining bytes of the quota, 0 if it is exceeded. `null` if unlimited.
     pub quota_left: Option<i64>,
-    /// Adjustment of the quota, bytes; may be negative.
+    /// Adjustment of the quota for this item, in bytes. It may be negative.
     pub adjust_quota: i64,
-    /// When it entered the queue.
+    /// When the item entered the queue.
     pub created_at: DateTime<Utc>,
-    /// When it became active; none: it never was.
+    /// When the item became active. `null` if it never did.
     pub activated_at: Option<DateTime<Utc>>,
-    /// When its time runs out, or would have; none: it was never active.
+    /// When the time of the item runs out, or would have run out. `null` if it was never active.
     pub expires_at: Option<DateTime<Utc>>,
-    /// When it ended; none: it has not.
+    /// When the item ended. `null` if it has not.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Why it ended; none: it has not.
+    /// Why the item ended. `null` if it has not.
     pub end_reason: Option<PackageEndReason>,
 }
 
-/// Package items by status.
+/// Number of package items by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PackageQueueCounts {
-    /// Waiting.
+    /// Items waiting in the queue.
     pub in_queue: i64,
-    /// Active.
+    /// Active items.
     pub active: i64,
-    /// Run out.
+    /// Items whose time or traffic ran out.
     pub consumed: i64,
-    /// Taken back.
+    /// Cancelled items.
     pub cancelled: i64,
-    /// All together.
+    /// Sum of the four statuses.
     pub total: i64,
 }
 
@@ -145,13 +145,13 @@ impl PackageQueueCounts {
     }
 }
 
-/// The items of a series.
+/// Number of package items of one series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PackageSeriesCounts {
-    /// The series.
+    /// Id of the series.
     pub series: Uuid,
-    /// Name of its master, or of its newest version.
+    /// Name of the master package of the series, or of its newest version.
     pub name: String,
-    /// Its items, all versions together.
+    /// Items of all versions of the series.
     pub counts: PackageQueueCounts,
 }

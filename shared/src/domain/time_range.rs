@@ -39,12 +39,12 @@ impl TimeRange {
         let default = || end.checked_sub_signed(DEFAULT_RANGE).and_then(in_years);
         let start = start.or_else(default).unwrap_or(end);
         if start >= end {
-            return Err(Error::parameter("start", "times before `end`"));
+            return Err(Error::parameter("start", "a time before `end`"));
         }
         if end - start > TimeDelta::days(MAX_RANGE_DAYS) {
             return Err(Error::parameter(
                 "start",
-                &format!("times at most {MAX_RANGE_DAYS} days before `end`"),
+                &format!("a time at most {MAX_RANGE_DAYS} days before `end`"),
             ));
         }
         Ok(Self { start, end })

@@ -118,7 +118,7 @@ impl Publisher {
             let id = failure
                 .id()
                 .parse()
-                .map_err(|_| "SQS refused an entry that was not sent".to_owned())?;
+                .map_err(|_| "SQS rejected an entry that was not sent".to_owned())?;
             Ok((
                 id,
                 format!(
@@ -157,7 +157,7 @@ impl Publisher {
         let results = answer.entries.unwrap_or_default();
         if results.len() != ids.len() {
             return Err(format!(
-                "EventBridge answered {} results for {} entries",
+                "EventBridge returned {} results for {} entries",
                 results.len(),
                 ids.len()
             ));

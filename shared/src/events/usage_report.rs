@@ -1,4 +1,4 @@
-//! `UsageReport`: what a collector sends about one node server and one period.
+//! `UsageReport`: the message that a collector sends about one node server and one period.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -8,27 +8,27 @@ use uuid::Uuid;
 use super::{PayloadHash, parse};
 use crate::error::Error;
 
-/// The `type` of the body.
+/// Value of the field `type`.
 pub const TYPE: &str = "usage.report.v1";
-/// A body's greatest length, that of an SQS message.
+/// Maximum length of a body, which is that of an SQS message.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
-/// The greatest number of usage lines in a report.
+/// Maximum number of usage lines in a report.
 pub const MAX_LINES: usize = 10_000;
-/// The greatest upload or download of one line: 1 PiB.
+/// Maximum upload or download of one line: 1 PiB.
 pub const MAX_LINE_BYTES: i64 = 1 << 50;
-/// The greatest sum over a report: 8 PiB. With the greatest factor, 100, it still fits an `i64`.
+/// Maximum sum over a report: 8 PiB. With the maximum factor, 100, it still fits an `i64`.
 pub const MAX_REPORT_BYTES: i64 = 1 << 53;
-/// How long after its period a report is accepted.
+/// Maximum age of `period_start`, in days.
 pub const MAX_AGE_DAYS: i64 = 35;
-/// How far ahead of our clock a collector's clock may be.
+/// Maximum time by which a collector's clock may be ahead of ours, in minutes.
 pub const MAX_AHEAD_MINUTES: i64 = 5;
 
-/// What one user moved through one node client in the period. All in bytes.
+/// Traffic of one user through one node client in the period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageLine {
-    /// Whose traffic.
+    /// Id of the user.
     pub user: Uuid,
-    /// Through which node client. Absent: the server's client with the lowest id.
+    /// Id of the node client. `None` stands for the server's client with the lowest id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_client_id: Option<i32>,
     /// Bytes sent by the user.
@@ -37,38 +37,38 @@ pub struct UsageLine {
     pub download: i64,
 }
 
-/// How the server was at the end of the period. Every value is optional.
+/// Metrics of the server at the end of the period. Every value is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Metrics {
-    /// Processor load, 0 to 100.
+    /// CPU utilization over all cores, 0 to 100 percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<f64>,
     /// Memory in use, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_used: Option<i64>,
-    /// Memory there is, bytes.
+    /// Total memory, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_total: Option<i64>,
-    /// Disk in use, bytes.
+    /// Disk space in use, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_used: Option<i64>,
-    /// Disk there is, bytes.
+    /// Total disk space, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_total: Option<i64>,
     /// Load average over one minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load1: Option<f64>,
-    /// Users connected.
+    /// Number of connected users.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub online_users: Option<i64>,
     /// Seconds since the server started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uptime_seconds: Option<i64>,
-    /// Bytes per second sent.
+    /// Traffic from users to the internet, bytes per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_rate: Option<i64>,
-    /// Bytes per second received.
+    /// Traffic from the internet to users, bytes per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub download_rate: Option<i64>,
 }
@@ -79,7 +79,8 @@ pub struct UsageReport {
     /// Always `usage.report.v1`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Made by the collector before the first send and reused on every retry.
+    /// Idempotency key. The collector creates it before the first attempt and reuses it on every
+    /// retry.
     pub report_id: Uuid,
     /// The node server that carried the traffic.
     pub server_id: i32,
@@ -87,19 +88,19 @@ pub struct UsageReport {
     pub period_start: DateTime<Utc>,
     /// End of the period, exclusive.
     pub period_end: DateTime<Utc>,
-    /// Who moved what.
+    /// Traffic by user and node client.
     pub usage: Vec<UsageLine>,
-    /// How the server was.
+    /// Metrics of the server. `None` if the collector sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
 }
 
 impl UsageReport {
-    /// Reads a body and holds it to every limit of this module. `now` is when it arrived.
+    /// Parses a body and checks every limit of this module. `now` is the time of arrival.
     pub fn parse(body: &str, now: DateTime<Utc>) -> Result<Self, Error> {
         if body.len() > MAX_BODY_BYTES {
             let message = format!(
-                "the body has {} bytes; at most {MAX_BODY_BYTES} are accepted",
+                "the body has {} bytes; the maximum is {MAX_BODY_BYTES}",
                 body.len()
             );
             return Err(Error::invalid("body_too_large", ".", message));
@@ -133,11 +134,11 @@ impl UsageReport {
         }
         if self.period_end > now + TimeDelta::minutes(MAX_AHEAD_MINUTES) {
             let message =
-                format!("is more than {MAX_AHEAD_MINUTES} minutes ahead; it is now {now}");
+                format!("is more than {MAX_AHEAD_MINUTES} minutes in the future; it is now {now}");
             return Err(Error::invalid("period_in_future", "period_end", message));
         }
         if self.period_start < now - TimeDelta::days(MAX_AGE_DAYS) {
-            let message = format!("is more than {MAX_AGE_DAYS} days ago; it is now {now}");
+            let message = format!("is more than {MAX_AGE_DAYS} days in the past; it is now {now}");
             return Err(Error::invalid("period_too_old", "period_start", message));
         }
         Ok(())
@@ -145,16 +146,13 @@ impl UsageReport {
 
     fn check_usage(&self) -> Result<(), Error> {
         if self.usage.len() > MAX_LINES {
-            let message = format!(
-                "has {} lines; at most {MAX_LINES} are accepted",
-                self.usage.len()
-            );
+            let message = format!("has {} lines; the maximum is {MAX_LINES}", self.usage.len());
             return Err(Error::invalid("too_many_lines", "usage", message));
         }
         for (index, line) in self.usage.iter().enumerate() {
             for (name, bytes) in [("upload", line.upload), ("download", line.download)] {
                 if !(0..=MAX_LINE_BYTES).contains(&bytes) {
-                    let message = format!("accepted are 0 to {MAX_LINE_BYTES} bytes");
+                    let message = format!("invalid value; expected 0 to {MAX_LINE_BYTES} bytes");
                     return Err(Error::invalid(
                         "bytes_out_of_range",
                         format!("usage[{index}].{name}"),
@@ -165,7 +163,7 @@ impl UsageReport {
         }
         let total = self.total_bytes();
         if total > MAX_REPORT_BYTES {
-            let message = format!("at most {MAX_REPORT_BYTES} bytes are accepted in all");
+            let message = format!("the sum of all lines exceeds {MAX_REPORT_BYTES} bytes");
             return Err(Error::invalid(
                 "report_bytes_out_of_range",
                 "usage",
@@ -175,7 +173,7 @@ impl UsageReport {
         Ok(())
     }
 
-    /// Upload and download of all lines.
+    /// Sum of the upload and the download of all lines, bytes.
     #[must_use]
     pub fn total_bytes(&self) -> i64 {
         let sum = |total: i64, line: &UsageLine| {
@@ -194,7 +192,7 @@ impl UsageReport {
             Err(Error::invalid(
                 "metric_out_of_range",
                 format!("metrics.{name}"),
-                format!("accepted are {accepted}"),
+                format!("invalid value; expected {accepted}"),
             ))
         };
         if metrics
@@ -223,14 +221,13 @@ impl UsageReport {
             .iter()
             .find(|(_, count)| count.is_some_and(|count| count < 0))
         {
-            Some((name, _)) => refuse(name, "whole numbers from 0"),
+            Some((name, _)) => refuse(name, "a whole number of at least 0"),
             None => Ok(()),
         }
     }
 
-    /// SHA-256 of what the report says about usage: server, period and lines, in their order.
-    /// Metrics and the id are left out: a retry may carry newer metrics, and the id is the key that
-    /// the hash belongs to.
+    /// SHA-256 of the server, the period and the usage lines in their order. The metrics are left
+    /// out because a retry may carry newer ones, and the id because it is the key of the hash.
     #[must_use]
     pub fn payload_hash(&self) -> Vec<u8> {
         let mut hash = PayloadHash::default();

@@ -99,7 +99,7 @@ impl UserUsageBilling {
         };
         if billing.events.is_empty() || billing.events.len() > MAX_EVENTS {
             let message = format!(
-                "has {} events; accepted are 1 to {MAX_EVENTS}",
+                "has {} events; expected 1 to {MAX_EVENTS}",
                 billing.events.len()
             );
             return Err(Error::invalid(
@@ -110,7 +110,7 @@ impl UserUsageBilling {
         }
         for (index, event) in billing.events.iter().enumerate() {
             if in_batch && event.event_id.is_some() {
-                let message = "is not accepted in a batch, which is applied once by its batch_id";
+                let message = "is not allowed in a batch, whose idempotency key is batch_id";
                 return Err(Error::invalid(
                     "event_id_in_batch",
                     format!("events[{index}].event_id"),
@@ -186,7 +186,7 @@ impl UserUsageBillingEvent {
 
     fn check(&self) -> Result<(), (&'static str, &'static str, String)> {
         if self.checked_at().is_none() {
-            let message = "accepted are Unix seconds up to the year 9999".to_owned();
+            let message = "invalid value; expected Unix seconds up to the year 9999".to_owned();
             return Err(("time_out_of_range", "time", message));
         }
         let amounts = [
@@ -202,7 +202,7 @@ impl UserUsageBillingEvent {
             Some((field, _)) => Err((
                 "bytes_out_of_range",
                 field,
-                format!("accepted are 0 to {MAX_CHARGE_BYTES} bytes"),
+                format!("invalid value; expected 0 to {MAX_CHARGE_BYTES} bytes"),
             )),
             None => Ok(()),
         }

@@ -1,6 +1,6 @@
-//! HTTP: what an endpoint is, how a request is read, and how answers and problems are written.
+//! HTTP endpoints, the parsing of requests, and the writing of responses and problems.
 //!
-//! A new endpoint is an implementation of [`Endpoint`] and a line in [`openapi::document`].
+//! A new endpoint implements [`Endpoint`] and is listed in [`openapi::document`].
 
 pub mod node_clients;
 pub mod node_servers;
@@ -25,43 +25,42 @@ use crate::services::{Operation, Processor};
 use parameter::Parameter;
 use request::ApiRequest;
 
-/// What an endpoint answers.
+/// The output of an endpoint's processor.
 pub type Output<E> = <<E as Endpoint>::Service as Processor<<E as Endpoint>::Input>>::Output;
 
-/// One operation over HTTP: how a request becomes a processor's input.
+/// An operation over HTTP. Converts a request into the input of a processor.
 pub trait Endpoint {
-    /// Who does the work.
+    /// The service that processes the input.
     type Service: Processor<Self::Input, Output: Serialize + JsonSchema + Send + Sync> + Send + Sync;
-    /// What it takes.
+    /// The input of the processor.
     type Input: Operation + Send;
-    /// The method.
+    /// HTTP method.
     const METHOD: Method = Method::GET;
-    /// The path; `{id}` stands for an id.
+    /// Path, in which `{id}` is a placeholder for an id.
     const PATH: &'static str;
-    /// The parameters of the query; others are refused.
+    /// Query parameters. Unknown ones are rejected.
     const PARAMETERS: &'static [Parameter] = &[];
-    /// The schema of the JSON body; none: there is no body.
+    /// Schema of the JSON body of a request. `None` if a request has no body.
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = None;
-    /// The columns as which the answer is given to those who ask for `text/csv`; none: it has no
-    /// such form.
+    /// Column names of the CSV representation. `None` if the endpoint has none.
     const CSV_COLUMNS: Option<&'static [&'static str]> = None;
 
-    /// Reads a request.
+    /// Parses a request.
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error>;
 
-    /// The answer's rows, as wide as [`Self::CSV_COLUMNS`].
+    /// Rows of the CSV representation, one cell for each of [`Self::CSV_COLUMNS`].
     #[must_use]
     fn csv_rows(_: &Output<Self>) -> Vec<Vec<String>> {
         Vec::new()
     }
 }
 
-/// A cell of a table: nothing where there is no value.
+/// Text of a CSV cell. Empty if there is no value.
 fn cell(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// A moment in a cell, as JSON writes it.
-fn moment(at: chrono::DateTime<chrono::Utc>) -> String {
+/// A timestamp in a CSV cell, in the same format as in JSON.
+fn timestamp(at: chrono::DateTime<chrono::Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }

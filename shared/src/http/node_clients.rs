@@ -2,13 +2,13 @@
 
 use super::parameter::{ID, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Endpoint, cell, moment};
+use super::{Endpoint, cell, timestamp};
 use crate::domain::node::NodeClient as Client;
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
 use crate::services::manage::{AdminClients, AdminListClients, AdminShowClient, ManageService};
 
-/// Node clients by id.
+/// Lists node clients by id.
 #[derive(Debug)]
 pub struct NodeClients;
 
@@ -17,7 +17,11 @@ impl Endpoint for NodeClients {
     type Input = AdminListClients;
     const PATH: &'static str = "/v1/admin/node-clients";
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::optional("server_id", "Only those of this server.", ID),
+        Parameter::optional(
+            "server_id",
+            "Return only node clients of this node server.",
+            ID,
+        ),
         Parameter::limit(FLEET_PAGES),
         Parameter::offset(FLEET_PAGES),
     ];
@@ -68,15 +72,15 @@ impl Endpoint for NodeClients {
                 client.route_class.clone(),
                 groups.join(" "),
                 client.client_config.to_string(),
-                moment(client.created_at),
-                moment(client.updated_at),
+                timestamp(client.created_at),
+                timestamp(client.updated_at),
             ]
         };
         page.clients.iter().map(row).collect()
     }
 }
 
-/// All there is about a node client, and about the server behind it.
+/// Returns a node client with its node server and metrics.
 #[derive(Debug)]
 pub struct NodeClient;
 

@@ -1,4 +1,4 @@
-//! `/v1/admin/node-servers` and what is below it.
+//! `/v1/admin/node-servers` and the paths below it.
 
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -7,7 +7,7 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Endpoint, cell, moment};
+use super::{Endpoint, cell, timestamp};
 use crate::domain::node::{NodeServerStatus, NodeServerSummary};
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
@@ -16,7 +16,7 @@ use crate::services::manage::{
     SetNodeServerMaintenance,
 };
 
-/// Node servers by id.
+/// Lists node servers by id.
 #[derive(Debug)]
 pub struct NodeServers;
 
@@ -27,7 +27,7 @@ impl Endpoint for NodeServers {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "status",
-            "Only those in this status.",
+            "Return only node servers in this status.",
             Kind::OneOf(NodeServerStatus::VARIANTS),
         ),
         Parameter::limit(FLEET_PAGES),
@@ -58,16 +58,16 @@ impl Endpoint for NodeServers {
                 server.name.clone(),
                 <&str>::from(server.compatibility).to_owned(),
                 <&str>::from(server.status).to_owned(),
-                cell(server.last_online_at.map(moment)),
+                cell(server.last_online_at.map(timestamp)),
                 server.client_count.to_string(),
-                cell(server.last_traffic_at.map(moment)),
+                cell(server.last_traffic_at.map(timestamp)),
             ]
         };
         page.servers.iter().map(row).collect()
     }
 }
 
-/// All there is about a node server.
+/// Returns a node server with its configuration and metrics.
 #[derive(Debug)]
 pub struct NodeServer;
 
@@ -87,7 +87,7 @@ impl Endpoint for NodeServer {
     }
 }
 
-/// How long a node server was in which status.
+/// Returns how long a node server was in each status.
 #[derive(Debug)]
 pub struct NodeServerAvailability;
 
@@ -98,13 +98,13 @@ impl Endpoint for NodeServerAvailability {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "start",
-            "From when on. Default: 24 hours before `end`.",
+            "Start of the range, inclusive. Default: 24 hours before `end`.",
             Kind::Time,
         ),
         Parameter::optional(
             "end",
-            "Until before when. Default: now. At most 92 days after `start`; what is still to \
-             come is left out.",
+            "End of the range, exclusive, at most 92 days after `start`. Default: now. The part of \
+             the range that is in the future is left out.",
             Kind::Time,
         ),
     ];
@@ -118,18 +118,18 @@ impl Endpoint for NodeServerAvailability {
     }
 }
 
-/// What to do about a server's maintenance.
+/// Whether a node server is in maintenance.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MaintenanceBody {
-    /// Out of service, or back.
+    /// `true` takes the server out of service. `false` ends the maintenance.
     maintenance: bool,
-    /// Why: 1 to 500 characters, kept in the log.
+    /// Reason for the change, 1 to 500 characters. It is stored in the status log.
     #[schemars(length(min = 1, max = 500))]
     reason: String,
 }
 
-/// Take a node server out of service, or back.
+/// Starts or ends the maintenance of a node server.
 #[derive(Debug)]
 pub struct NodeServerMaintenance;
 

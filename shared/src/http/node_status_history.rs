@@ -2,14 +2,14 @@
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, moment};
+use super::{Endpoint, timestamp};
 use crate::error::Error;
 use crate::services::analysis::{
     AnalysisService, ListUserNodeStatusHistory, UserNodeStatusHistory,
 };
 
-/// For each hour, how many of the nodes that the user may use now were online, offline and in
-/// maintenance.
+/// Returns how many of the nodes that the user may use now were online, offline and in maintenance,
+/// by hour.
 #[derive(Debug)]
 pub struct NodeStatusHistory;
 
@@ -20,12 +20,13 @@ impl Endpoint for NodeStatusHistory {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "start",
-            "Hours that begin at or after it. Default: 24 hours before `end`.",
+            "Return hours that begin at or after this time. Default: 24 hours before `end`.",
             Kind::Time,
         ),
         Parameter::optional(
             "end",
-            "Hours that begin before it. Default: now. At most 92 days after `start`.",
+            "Return hours that begin before this time. At most 92 days after `start`. Default: \
+             now.",
             Kind::Time,
         ),
     ];
@@ -51,7 +52,7 @@ impl Endpoint for NodeStatusHistory {
                 hour.offline_nodes,
                 hour.maintenance_nodes,
             ];
-            std::iter::once(moment(hour.bucket_start))
+            std::iter::once(timestamp(hour.bucket_start))
                 .chain(nodes.map(|nodes| nodes.to_string()))
                 .collect()
         };

@@ -7,7 +7,7 @@ use crate::domain::node::Node;
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserNodes, UserNodes};
 
-/// The nodes that the user's active package opens, by display order.
+/// Lists the nodes that the user's active package gives access to, by display order.
 #[derive(Debug)]
 pub struct Nodes;
 

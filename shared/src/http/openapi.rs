@@ -1,4 +1,4 @@
-//! The OpenAPI document, made of the very types and tables that answer requests.
+//! The OpenAPI document, generated from the types and tables that serve requests.
 
 use http::Method;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
@@ -13,24 +13,22 @@ use super::{
 use crate::auth::{ADMIN_SCOPE, Access, SECRETS_SCOPE};
 use crate::services::Operation;
 
-const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call needs a \
-    bearer token; the user is \
-its subject, never a parameter. All amounts of traffic are bytes, all moments are UTC, all \
-    intervals are half-open. \
-Lists and series can be had as CSV (`accept: text/csv`). Answers carry an `etag`: send it back as \
-    `if-none-match`, and \
-what has not changed is answered by 304 without a body. Faults are `application/problem+json` \
-    with a stable `code`.";
+const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call requires a \
+    bearer token. The user is the subject of the token, never a parameter. Traffic is in bytes, \
+    timestamps are in UTC, and intervals are half-open. Lists and series are available as CSV \
+    (`accept: text/csv`). Responses to `GET` have an `etag`. If a client sends it as \
+    `if-none-match` and the data has not changed, the response is 304 without a body. Errors are \
+    `application/problem+json` with a stable `code`.";
 
-const TOKEN: &str = "Signed by the issuer that the deployment trusts; `sub` is the user. Scopes, \
-    in `scope`: `telecom:admin` \
-opens the administrators' operations; `telecom:secrets`, besides, lets keys and passwords be seen \
+const TOKEN: &str = "A JSON Web Token signed by the issuer that the deployment trusts. `sub` is \
+    the id of the user. `scope` lists scopes: `telecom:admin` permits the administrators' \
+    operations, and `telecom:secrets` additionally permits unmasked keys and passwords \
     (`reveal_secrets`).";
-const ETAG: &str = "Names this answer; send it back as `if-none-match`.";
-const CONDITION: &str = "The `etag` of an answer that the caller has: while nothing has changed, \
-    it is answered by 304.";
+const ETAG: &str = "Version of this response, for `if-none-match`.";
+const CONDITION: &str = "The `etag` of an earlier response. If the data has not changed since, the \
+    response is 304.";
 
-/// The document (OpenAPI 3.1) of all endpoints.
+/// The OpenAPI 3.1 document of all endpoints.
 #[must_use]
 pub fn document() -> Value {
     let mut document = Document::new();
@@ -104,7 +102,7 @@ impl Document {
             json!({ "schema": self.schemas.subschema_for::<Output<E>>() }),
         );
         if let Some(columns) = E::CSV_COLUMNS {
-            let about = format!("RFC 4180, with a header: {}", columns.join(","));
+            let about = format!("RFC 4180 with the header {}", columns.join(","));
             content.insert(
                 "text/csv".into(),
                 json!({ "schema": { "type": "string", "description": about } }),
@@ -112,12 +110,13 @@ impl Document {
         }
         let mut responses = Map::new();
         let mut answer = Map::new();
-        answer.insert("description".into(), "The answer".into());
+        answer.insert("description".into(), "Success".into());
         answer.insert("content".into(), content.into());
         if E::METHOD == Method::GET {
             let tag = json!({ "ETag": { "description": ETAG, "schema": { "type": "string" } } });
             answer.insert("headers".into(), tag.clone());
-            let about = "Nothing has changed since the `etag` in `if-none-match`";
+            let about =
+                "The data has not changed since the response with the `etag` in `if-none-match`";
             responses.insert(
                 "304".into(),
                 json!({ "description": about, "headers": tag }),
@@ -127,28 +126,28 @@ impl Document {
         let problems = [
             (
                 "400",
-                "A parameter or the body is not what is accepted, or the answer is too large",
+                "A parameter or the body is invalid, or the response would be too large",
                 true,
             ),
-            (
-                "401",
-                "No token, or one that is not valid here and now",
-                true,
-            ),
+            ("401", "The token is missing or not valid", true),
             (
                 "403",
-                "The token lacks a scope",
+                "The token lacks a required scope",
                 E::Input::ACCESS != Access::User,
             ),
-            ("404", "There is no such thing", E::PATH.contains("{id}")),
-            ("405", "Another method than those in `allow`", true),
-            ("500", "A fault of ours, of which no more is told", true),
+            (
+                "404",
+                "The requested resource does not exist",
+                E::PATH.contains("{id}"),
+            ),
+            ("405", "The method is not one of those in `allow`", true),
+            ("500", "Internal error", true),
             (
                 "503",
-                "The database is out of reach or busy: try again",
+                "The database is unreachable or busy. Try again later",
                 true,
             ),
-            ("504", "It took too long: try again", true),
+            ("504", "The request took too long. Try again later", true),
         ];
         for (status, about, _) in problems.into_iter().filter(|(_, _, possible)| *possible) {
             let schema = self.schemas.subschema_for::<Problem<'_>>();
@@ -183,7 +182,7 @@ impl Document {
 
 fn parameters<E: Endpoint>() -> Vec<Value> {
     let in_path = E::PATH.contains("{id}").then(|| {
-        json!({ "name": "id", "in": "path", "required": true, "description": "Its id.",
+        json!({ "name": "id", "in": "path", "required": true, "description": "Id of the resource.",
             "schema": ID.schema() })
     });
     let in_query = E::PARAMETERS.iter().map(

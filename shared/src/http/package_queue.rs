@@ -4,7 +4,7 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, cell, moment};
+use super::{Endpoint, cell, timestamp};
 use crate::db::queued_package::Filter;
 use crate::domain::queued_package::{PackageQueueStatus, PackageSeriesCounts, QueuedPackage};
 use crate::error::Error;
@@ -12,7 +12,7 @@ use crate::services::manage::{
     AdminListPackages, AdminPackages, CountQueuedPackages, ManageService, QueuedPackageCounts,
 };
 
-/// How many package items there are, by series and status.
+/// Counts package items by series and status.
 #[derive(Debug)]
 pub struct PackageQueueCounts;
 
@@ -56,7 +56,7 @@ impl Endpoint for PackageQueueCounts {
     }
 }
 
-/// Package items, newest first, with their whole life.
+/// Lists package items, newest first.
 #[derive(Debug)]
 pub struct PackageQueue;
 
@@ -65,11 +65,19 @@ impl Endpoint for PackageQueue {
     type Input = AdminListPackages;
     const PATH: &'static str = "/v1/admin/package-queue";
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::optional("user", "Only this user's.", Kind::Uuid),
-        Parameter::optional("order", "Only those bought by this order.", Kind::Uuid),
+        Parameter::optional(
+            "user",
+            "Return only package items of this user.",
+            Kind::Uuid,
+        ),
+        Parameter::optional(
+            "order",
+            "Return only package items bought by this order.",
+            Kind::Uuid,
+        ),
         Parameter::optional(
             "package",
-            "Only those of this package.",
+            "Return only items of this package.",
             Kind::Integer {
                 least: 1,
                 most: i64::MAX,
@@ -78,7 +86,7 @@ impl Endpoint for PackageQueue {
         ),
         Parameter::optional(
             "status",
-            "Only those in this status.",
+            "Return only package items in this status.",
             Kind::OneOf(PackageQueueStatus::VARIANTS),
         ),
         Parameter::limit(AdminListPackages::BOUNDS),
@@ -137,10 +145,10 @@ impl Endpoint for PackageQueue {
                 cell(item.quota),
                 cell(item.quota_left),
                 item.adjust_quota.to_string(),
-                moment(item.created_at),
-                cell(item.activated_at.map(moment)),
-                cell(item.expires_at.map(moment)),
-                cell(item.ended_at.map(moment)),
+                timestamp(item.created_at),
+                cell(item.activated_at.map(timestamp)),
+                cell(item.expires_at.map(timestamp)),
+                cell(item.ended_at.map(timestamp)),
                 cell(item.end_reason.map(<&str>::from)),
             ]
         };

@@ -1,4 +1,4 @@
-//! What a request may say: the same words read it, refuse it and document it.
+//! Parameters of requests. One definition validates a value, words the error and documents it.
 
 use serde_json::{Value, json};
 
@@ -9,56 +9,56 @@ use crate::domain::time_range::YEARS;
 /// A parameter of a query or a path.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {
-    /// Its name.
+    /// Name in the query.
     pub name: &'static str,
-    /// What it means, in a sentence.
+    /// Description in the OpenAPI document.
     pub about: &'static str,
-    /// What it accepts.
+    /// Accepted values.
     pub kind: Kind,
-    /// It must be given.
+    /// Whether a request without the parameter is rejected.
     pub required: bool,
 }
 
-/// What a parameter accepts.
+/// Accepted values of a parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// A whole number.
     Integer {
-        /// The least.
+        /// Minimum, inclusive.
         least: i64,
-        /// The greatest.
+        /// Maximum, inclusive.
         most: i64,
-        /// What is taken where it is not given.
+        /// Value if the parameter is absent. `None` if it has no default.
         default: Option<i64>,
     },
-    /// One of some words.
+    /// One of the listed words.
     OneOf(&'static [&'static str]),
     /// A UUID.
     Uuid,
-    /// A moment, RFC 3339.
+    /// An RFC 3339 timestamp.
     Time,
-    /// An IANA time zone.
+    /// The name of an IANA time zone.
     TimeZone,
     /// `true` or `false`.
     Flag,
 }
 
-/// The id of a server or a client.
+/// Id of a node server or a node client.
 pub const ID: Kind = Kind::Integer {
     least: 1,
     most: domain::MAX_NODE_ID,
     default: None,
 };
-/// Shows secrets as they are.
+/// Returns configurations with their keys and passwords.
 pub const REVEAL_SECRETS: Parameter = Parameter::optional(
     "reveal_secrets",
-    "Show keys and passwords of the configuration as they are; needs the scope `telecom:secrets` \
-     besides.",
+    "Return keys and passwords of the configuration unmasked. Requires the additional scope \
+     `telecom:secrets`.",
     Kind::Flag,
 );
 
 impl Parameter {
-    /// One that may be left out.
+    /// An optional parameter.
     #[must_use]
     pub const fn optional(name: &'static str, about: &'static str, kind: Kind) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Parameter {
         }
     }
 
-    /// One that must be given.
+    /// A required parameter.
     #[must_use]
     pub const fn required(name: &'static str, about: &'static str, kind: Kind) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Parameter {
         }
     }
 
-    /// `limit` of a list.
+    /// The parameter `limit` of a list.
     #[must_use]
     pub const fn limit(bounds: PageBounds) -> Self {
         let kind = Kind::Integer {
@@ -88,10 +88,10 @@ impl Parameter {
             most: bounds.max_limit,
             default: Some(bounds.default_limit),
         };
-        Self::optional("limit", "At most so many.", kind)
+        Self::optional("limit", "Maximum number of items to return.", kind)
     }
 
-    /// `offset` of a list.
+    /// The parameter `offset` of a list.
     #[must_use]
     pub const fn offset(bounds: PageBounds) -> Self {
         let kind = Kind::Integer {
@@ -99,12 +99,12 @@ impl Parameter {
             most: bounds.max_offset,
             default: Some(0),
         };
-        Self::optional("offset", "Leave out so many at the beginning.", kind)
+        Self::optional("offset", "Number of items to skip.", kind)
     }
 }
 
 impl Kind {
-    /// Whether a number is within its limits; all else is judged by whoever reads it.
+    /// Whether an integer is within its limits. Other kinds are validated where they are parsed.
     #[must_use]
     pub fn allows(&self, text: &str) -> bool {
         match self {
@@ -115,25 +115,25 @@ impl Kind {
         }
     }
 
-    /// What is accepted, as the end of a sentence.
+    /// Description of the accepted values that completes "expected ...".
     #[must_use]
     pub fn accepted(&self) -> String {
         match self {
             Self::Integer { least, most, .. } => domain::whole_numbers(*least, *most),
-            Self::OneOf(words) => words.join(", "),
-            Self::Uuid => "UUIDs".to_owned(),
+            Self::OneOf(words) => format!("one of: {}", words.join(", ")),
+            Self::Uuid => "a UUID".to_owned(),
             Self::Time => {
                 format!(
-                    "times {YEARS} such as 2026-03-01T00:00:00Z and 2026-03-01T01:00:00+01:00 \
-                     (RFC 3339)"
+                    "an RFC 3339 timestamp {YEARS}, such as 2026-03-01T00:00:00Z or \
+                     2026-03-01T01:00:00+01:00"
                 )
             }
-            Self::TimeZone => "IANA names such as Europe/Berlin, and UTC".to_owned(),
-            Self::Flag => "true and false".to_owned(),
+            Self::TimeZone => "an IANA name such as Europe/Berlin, or UTC".to_owned(),
+            Self::Flag => "true or false".to_owned(),
         }
     }
 
-    /// The JSON Schema of its values.
+    /// JSON Schema of the accepted values.
     #[must_use]
     pub fn schema(&self) -> Value {
         match self {

@@ -1,4 +1,4 @@
-//! `application/problem+json` (RFC 9457).
+//! Error responses: `application/problem+json` (RFC 9457).
 
 use http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
@@ -7,35 +7,34 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
 
-/// What went wrong.
+/// An error response (RFC 9457).
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Problem<'a> {
-    /// Always `about:blank`: no page describes the types, and by RFC 9457 the title then is the
-    /// status's.
+    /// Always `about:blank`. By RFC 9457, `title` is then the phrase of the HTTP status.
     r#type: &'static str,
-    /// The status in words.
+    /// Phrase of the HTTP status.
     title: &'static str,
-    /// The status.
+    /// HTTP status code.
     status: u16,
-    /// Stable name of the fault: match on this.
+    /// Stable name of the error, for programs.
     code: &'static str,
-    /// What is wrong and what is accepted, for people.
+    /// Description of the error and of what is accepted, for people.
     detail: &'a str,
-    /// The parameter at fault, where one is.
+    /// The invalid parameter or field. Absent if the error concerns none.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'a str>,
 }
 
-/// The answer that says what went wrong, with a stable `code`, and nothing of the inside.
+/// The response for an error: its stable `code` and message, without its source.
 #[must_use]
 pub fn response(error: &Error) -> Response<Body> {
     with_status(error, error.kind().http_status())
 }
 
-/// The answer to another method than those `allowed`, separated by commas.
+/// The 405 response to a method that is not one of the comma-separated `allowed`.
 #[must_use]
 pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
-    let message = format!("accepted are {allowed}");
+    let message = format!("The path accepts these methods: {allowed}.");
     let error = Error::new(ErrorKind::InvalidArgument, "method_not_allowed", message);
     let mut response = with_status(&error, StatusCode::METHOD_NOT_ALLOWED);
     response

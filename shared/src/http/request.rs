@@ -1,4 +1,5 @@
-//! What was asked for: the path as it came, and each parameter known and given at most once.
+//! Parsing of requests. Paths must match exactly, and each parameter must be known and be given at
+//! most once.
 
 use std::str::FromStr;
 
@@ -16,7 +17,7 @@ use crate::domain::time_range::in_years;
 use crate::error::Error;
 use crate::{domain, events};
 
-/// A request of an authenticated caller to an endpoint.
+/// A request to an endpoint by an authenticated caller.
 #[derive(Debug)]
 pub struct ApiRequest<'r> {
     principal: &'r Principal,
@@ -27,8 +28,8 @@ pub struct ApiRequest<'r> {
 }
 
 impl<'r> ApiRequest<'r> {
-    /// Reads a request to `E`. A parameter that it does not know, or that comes twice, is an error:
-    /// a typing mistake must not silently mean the default.
+    /// Parses a request to `E`. An unknown or repeated parameter is an error, so that a typing
+    /// mistake does not silently select the default.
     pub fn read<E: Endpoint>(
         request: &'r Request,
         principal: &'r Principal,
@@ -53,13 +54,13 @@ impl<'r> ApiRequest<'r> {
         })
     }
 
-    /// Who asks.
+    /// Id of the caller.
     #[must_use]
     pub fn user_id(&self) -> Uuid {
         self.principal.user_id
     }
 
-    /// Who asks, for the record.
+    /// The caller, for the audit log.
     #[must_use]
     pub fn actor(&self) -> Actor {
         self.principal.actor()
@@ -73,13 +74,13 @@ impl<'r> ApiRequest<'r> {
             .ok_or_else(|| Error::parameter("id", &ID.accepted()))
     }
 
-    /// The JSON body.
+    /// The body, parsed as JSON.
     pub fn body<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let text = std::str::from_utf8(self.body.as_ref());
         events::parse(text.map_err(|_| Error::invalid("malformed_json", ".", "is not UTF-8"))?)
     }
 
-    /// A parameter's value, read; none: it was not given.
+    /// The parsed value of a parameter. `None` if it was not given.
     pub fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Error> {
         let Some(text) = self.text(name) else {
             return Ok(None);
@@ -100,8 +101,10 @@ impl<'r> ApiRequest<'r> {
         })
     }
 
-    /// A parameter that is a moment. Queries are read as forms, in which the plus of an offset may
-    /// arrive as a space; a moment as this API takes it has none.
+    /// The value of a timestamp parameter. `None` if it was not given.
+    ///
+    /// Queries are decoded as forms, so the plus sign of a UTC offset may arrive as a space. An
+    /// accepted timestamp contains no space.
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
         let read = |text: &str| text.replace(' ', "+").parse().ok().and_then(in_years);
         let refused = || Error::parameter(name, &Kind::Time.accepted());
@@ -110,19 +113,20 @@ impl<'r> ApiRequest<'r> {
             .transpose()
     }
 
-    /// A parameter that is one of a type's names.
+    /// The value of a parameter that names a variant of `T`. `None` if it was not given.
     pub fn one_of<T: FromStr + VariantNames>(&self, name: &str) -> Result<Option<T>, Error> {
         self.text(name)
             .map(|text| domain::one_of(name, text))
             .transpose()
     }
 
-    /// A parameter that is one of a type's names, and is required: without it no request is read.
+    /// The value of a required parameter that names a variant of `T`. [`Self::read`] rejects a
+    /// request without it.
     pub fn one_of_required<T: FromStr + VariantNames>(&self, name: &str) -> Result<T, Error> {
         domain::one_of(name, self.text(name).unwrap_or_default())
     }
 
-    /// A parameter's value, as it came.
+    /// The value of a parameter as text. `None` if it was not given.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.values
@@ -157,15 +161,15 @@ fn check_names(known: &[Parameter], values: &[(String, String)]) -> Result<(), E
         Some(Parameter { name, kind, .. }) => Err(Error::invalid(
             "missing_parameter",
             *name,
-            format!("is missing; accepted are {}", kind.accepted()),
+            format!("is missing; expected {}", kind.accepted()),
         )),
         None => Ok(()),
     }
 }
 
-/// Compares a path, exactly as it came, with an endpoint's, and answers what stands for `{id}`.
-/// What differs in case, has an escape, a dot segment or a slash too many is another path, and
-/// there is nothing there.
+/// Compares a raw path with the template of an endpoint and returns the segment in place of `{id}`.
+/// A path that differs in case, or has an escape, a dot segment or an additional slash, is not
+/// found.
 fn path_id<'p>(template: &str, path: &'p str) -> Result<Option<&'p str>, Error> {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     let mut id = None;
@@ -174,7 +178,7 @@ fn path_id<'p>(template: &str, path: &'p str) -> Result<Option<&'p str>, Error> 
             (None, None) => return Ok(id),
             (Some("{id}"), Some(segment)) if !segment.is_empty() => id = Some(segment),
             (Some(wanted), Some(given)) if wanted == given => {}
-            _ => return Err(Error::not_found("such path")),
+            _ => return Err(Error::not_found("The path")),
         }
     }
 }
@@ -197,7 +201,7 @@ mod tests {
     #[case("/v1/nodes", "/v1/x/../nodes", None)]
     #[case("/v1/nodes", "/v1/x/%2e%2e/nodes", None)]
     #[case("/v1/nodes", "/v1%2fnodes", None)]
-    fn a_path_is_an_endpoints_to_the_letter(
+    fn a_path_must_match_its_template_exactly(
         #[case] template: &str,
         #[case] path: &str,
         #[case] id: Option<&str>,

@@ -1,4 +1,4 @@
-//! Answers: JSON or CSV, with a tag by which a polling client learns that nothing has changed.
+//! Responses: JSON or CSV, with an entity tag by which a polling client detects unchanged data.
 
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -8,14 +8,14 @@ use sha2::{Digest, Sha256};
 use super::{Endpoint, Output};
 use crate::error::{Error, ErrorKind};
 
-/// What the load balancer carries of a function's answer, 1 MB, less room for the headers; it
-/// answers 502 for more.
+/// Maximum size of a body. The load balancer accepts 1 MB per response of a function, headers
+/// included, and returns 502 for a larger one.
 const MAX_ANSWER_BYTES: usize = 960_000;
 const JSON: (&str, &str) = ("application", "json");
 const CSV: (&str, &str) = ("text", "csv");
 
-/// The answer in the form that the request asks for; 304 without a body where a reader has it
-/// already.
+/// The response in the format that the request accepts, or 304 without a body if the client has the
+/// current version.
 pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response<Body>, Error> {
     let columns = E::CSV_COLUMNS.filter(|_| prefers_csv(request.headers()));
     let (content_type, body) = match columns {
@@ -31,9 +31,8 @@ pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response
     let bytes = carried_bytes(&body);
     if bytes > MAX_ANSWER_BYTES {
         let message = format!(
-            "the answer would be {bytes} bytes long, and no more than {MAX_ANSWER_BYTES} can be \
-             carried; ask for fewer \
-             at a time, for a shorter range, or over gRPC"
+            "The response has {bytes} bytes, but the maximum is {MAX_ANSWER_BYTES}. Request fewer \
+             items, request a shorter range, or use gRPC."
         );
         return Err(Error::new(
             ErrorKind::InvalidArgument,
@@ -44,13 +43,13 @@ pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response
     if E::METHOD == Method::GET {
         tagged(request, content_type, body, "private, no-cache")
     } else {
-        // What was done is no state that a caller could hold: it has no tag, and a condition on one
-        // says nothing.
+        // The result of a change is not a resource that a client could cache, so it has no tag and
+        // conditional headers are ignored.
         Ok(respond(content_type, Body::Text(body), "no-store"))
     }
 }
 
-/// How long a body is inside the function's answer, which is JSON.
+/// Size of a body as a JSON string, which is how the function returns it to the load balancer.
 fn carried_bytes(body: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
@@ -69,7 +68,7 @@ fn respond(content_type: &'static str, body: Body, cache: &'static str) -> Respo
     response
 }
 
-/// A body under its tag, which is what a caller may send back as `if-none-match`.
+/// A response with an `etag`, or 304 if `if-none-match` contains that tag.
 pub fn tagged(
     request: &Request,
     content_type: &'static str,
@@ -126,9 +125,8 @@ fn csv(columns: &[&str], rows: Vec<Vec<String>>) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(Error::internal)
 }
 
-/// A text that a spreadsheet would take for a formula is led by an apostrophe, which says that it
-/// is a text. Whoever names a node or a package must not compute on the machine of whoever opens
-/// the table.
+/// Prefixes a text that a spreadsheet would evaluate as a formula with an apostrophe. The name of a
+/// node or a package must not run code on the machine of the user who opens the table.
 fn harmless(cell: String) -> String {
     let begins_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     if begins_formula && cell.parse::<f64>().is_err() {
@@ -138,8 +136,7 @@ fn harmless(cell: String) -> String {
     }
 }
 
-/// CSV is for those who would rather have it than JSON; of two equal wishes the one said more
-/// exactly counts.
+/// Whether the client prefers CSV to JSON. At equal weights, the more specific media range wins.
 fn prefers_csv(headers: &HeaderMap) -> bool {
     let accepted = headers
         .get_all(ACCEPT)
@@ -149,27 +146,28 @@ fn prefers_csv(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.split(','))
         .map(weighted)
         .collect();
-    let (csv, json) = (wish(&ranges, CSV), wish(&ranges, JSON));
+    let (csv, json) = (preference(&ranges, CSV), preference(&ranges, JSON));
     csv.0 > 0.0 && csv > json
 }
 
-/// How much a form is wanted: the weight of the most exact range that holds it, and how exact that
-/// is (RFC 9110, 12.5.1).
-fn wish(ranges: &[(&str, f32)], (kind, form): (&str, &str)) -> (f32, u8) {
-    let exactness = |range: &str| match range.split_once('/') {
+/// The weight of the most specific media range that matches a format, and how specific it is
+/// (RFC 9110, 12.5.1).
+fn preference(ranges: &[(&str, f32)], (kind, format): (&str, &str)) -> (f32, u8) {
+    let specificity = |range: &str| match range.split_once('/') {
         Some(("*", "*")) => Some(0),
         Some((k, "*")) if k.eq_ignore_ascii_case(kind) => Some(1),
-        Some((k, f)) if k.eq_ignore_ascii_case(kind) && f.eq_ignore_ascii_case(form) => Some(2),
+        Some((k, f)) if k.eq_ignore_ascii_case(kind) && f.eq_ignore_ascii_case(format) => Some(2),
         _ => None,
     };
-    let held = ranges
+    let matching = ranges
         .iter()
-        .filter_map(|(range, weight)| Some((exactness(range)?, *weight)));
-    held.max_by_key(|(exactness, _)| *exactness)
-        .map_or((0.0, 0), |(exactness, weight)| (weight, exactness))
+        .filter_map(|(range, weight)| Some((specificity(range)?, *weight)));
+    matching
+        .max_by_key(|(specificity, _)| *specificity)
+        .map_or((0.0, 0), |(specificity, weight)| (weight, specificity))
 }
 
-/// A media range and its weight, `q`.
+/// Parses a media range and its weight, `q`.
 fn weighted(range: &str) -> (&str, f32) {
     let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
     let q = parameters
@@ -204,7 +202,7 @@ mod tests {
     #[case("application/json, text/plain, */*", false)]
     #[case("text/html, application/xhtml+xml, */*;q=0.8", false)]
     #[case("", false)]
-    fn csv_is_for_those_who_would_rather_have_it(#[case] accept: &'static str, #[case] csv: bool) {
+    fn csv_is_returned_if_the_client_prefers_it(#[case] accept: &'static str, #[case] csv: bool) {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
         assert_eq!(prefers_csv(&headers), csv);
     }
@@ -226,12 +224,12 @@ mod tests {
     #[case("+1.5", "+1.5")]
     #[case("a=b", "a=b")]
     #[case("", "")]
-    fn a_cell_is_no_formula(#[case] cell: &str, #[case] shown: &str) {
+    fn only_formulas_are_escaped(#[case] cell: &str, #[case] shown: &str) {
         assert_eq!(harmless(cell.to_owned()), shown);
     }
 
     #[test]
-    fn a_body_is_measured_as_it_travels() {
+    fn the_size_of_a_body_is_that_of_its_json_string() {
         for body in [
             "",
             "plain",

@@ -5,14 +5,14 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, moment};
+use super::{Endpoint, timestamp};
 use crate::error::Error;
 use crate::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket,
     time_zone,
 };
 
-/// Traffic over the last day, week or month, as carried and as charged.
+/// Returns traffic of the last day, week or month, as carried and as charged.
 #[derive(Debug)]
 pub struct TrafficUsage;
 
@@ -23,12 +23,14 @@ impl Endpoint for TrafficUsage {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::required(
             "range",
-            "`day`: 24 hours by the hour; `week`: 7 days; `month`: 30 days, by the day.",
+            "`day`: 24 hours in buckets of an hour. `week`: 7 days in buckets of a day. `month`: 30 \
+             days in buckets of a day.",
             Kind::OneOf(RecentRange::VARIANTS),
         ),
         Parameter::optional(
             "time_zone",
-            "Whose days. Hours are UTC hours everywhere.",
+            "Time zone whose days are the buckets of a week or a month. Hours are always UTC \
+             hours.",
             Kind::TimeZone,
         ),
     ];
@@ -52,7 +54,7 @@ impl Endpoint for TrafficUsage {
     fn csv_rows(usage: &RecentTrafficUsage) -> Vec<Vec<String>> {
         let row = |(raw, billed): (&TrafficBucket, &TrafficBucket)| {
             let bytes = [raw.upload, raw.download, billed.upload, billed.download];
-            [moment(raw.start), moment(raw.end)]
+            [timestamp(raw.start), timestamp(raw.end)]
                 .into_iter()
                 .chain(bytes.map(|bytes| bytes.to_string()))
                 .collect()

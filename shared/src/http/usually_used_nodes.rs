@@ -6,7 +6,7 @@ use super::request::ApiRequest;
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserUsuallyUsedNodes, UserUsuallyUsedNodes};
 
-/// The nodes that carried most of the user's traffic in the last 30 days.
+/// Lists the nodes that carried most of the user's traffic in the last 30 days.
 #[derive(Debug)]
 pub struct UsuallyUsedNodes;
 

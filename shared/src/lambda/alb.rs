@@ -61,8 +61,7 @@ where
 /// What cannot be read is not logged: the crates that read it quote the text of the client.
 fn read(event: LambdaEvent<Box<RawValue>>) -> Result<Request, Error> {
     let malformed = || {
-        let message =
-            "the request cannot be read; accepted are a host, a path and headers as HTTP has them";
+        let message = "The request is malformed. Its host, path and headers must be valid HTTP.";
         Error::new(ErrorKind::InvalidArgument, "malformed_request", message)
     };
     // A URL is made of what the client says its host and path are, and where none can be made there

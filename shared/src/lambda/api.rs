@@ -99,7 +99,7 @@ pub async fn handle<E: Endpoint>(
         took_ms,
         request_id,
         trace_id,
-        "request answered"
+        "request completed"
     );
     telemetry::count(
         if status < 500 {
@@ -153,7 +153,7 @@ pub fn document(request: &Request) -> Response<Body> {
     let (content_type, body) = match request.raw_http_path() {
         "/docs" => ("text/html; charset=utf-8", PAGE),
         "/v1/openapi.json" => ("application/json", DOCUMENT),
-        _ => return problem::response(&Error::not_found("such path")),
+        _ => return problem::response(&Error::not_found("The path")),
     };
     let mut response = response::tagged(
         request,

@@ -84,8 +84,7 @@ fn answer(request: Request, error: Option<&Error>) -> (String, Response) {
     if let Some(error) = error {
         answer.status = Status::Failed;
         answer.reason = Some(format!(
-            "{}: {error}; the function's log says why",
-            error.code()
+            "{error} The log of the function contains the cause."
         ));
     }
     macro_rules! of {

@@ -95,7 +95,7 @@ struct Record {
 
 fn identify(mut message: SqsMessage) -> Result<Record, Error> {
     let id = message.message_id.filter(|id| !id.is_empty());
-    let id = id.ok_or_else(|| Error::internal("a message came without an id"))?;
+    let id = id.ok_or_else(|| Error::internal("a message has no id"))?;
     let sent_at = message
         .attributes
         .get("SentTimestamp")
@@ -143,7 +143,7 @@ async fn process<C: Consumer>(
     tracing::warn!(
         messages = batch.len(),
         cause = fault.error.cause(),
-        "batch failed; its messages go one by one"
+        "batch failed; processing its messages one by one"
     );
     let mut outcomes = Outcomes::with_capacity(batch.len());
     let messages = batch.len();

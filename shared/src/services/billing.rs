@@ -84,7 +84,7 @@ impl Consumer for TelecomBillingHook {
             return Err(Error::invalid(
                 "event_id_missing",
                 "event_id",
-                "is missing; this deployment requires it",
+                "is missing, but this deployment requires it",
             ));
         }
         Ok(KeyedBilling {
@@ -242,7 +242,7 @@ impl Servers {
             Some(_) => Err(Error::invalid(
                 "unknown_server",
                 "server_id",
-                "there is no such node server",
+                "unknown node server",
             )),
             None => Ok(()),
         }
@@ -278,7 +278,8 @@ fn judge(billing: &KeyedBilling, recorded: &HashMap<Uuid, Vec<u8>>) -> Result<()
         ErrorKind::Conflict,
         "billing_id_reused",
         format!(
-            "{} was applied with another payload; a new event or batch needs a new id",
+            "Billing id {} was already applied with a different payload. A new event or batch \
+             needs a new id.",
             billing.id
         ),
     ))

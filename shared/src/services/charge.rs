@@ -82,7 +82,7 @@ pub(super) async fn apart(
 
 fn refuse(user_id: Uuid, error: &Error) -> Refused {
     tracing::error!(%user_id, error_code = error.code(), cause = error.cause(),
-        "a user cannot be charged");
+        "cannot charge a user");
     Refused {
         user_id,
         reason: format!("{}: {}", error.code(), error.cause()),

@@ -165,7 +165,7 @@ pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMess
             .unwrap_or_else(|_| {
                 tracing::warn!(
                     messages = unsent.failed,
-                    "no time is left to send messages; the sweep sends them"
+                    "no time left to send messages; the sweep will send them"
                 );
                 unsent
             }),
@@ -187,7 +187,7 @@ async fn send_and_remove(
     };
     if let Some((id, error)) = outcome.failed.first() {
         tracing::warn!(failed = sent.failed, first = %id, error,
-            "messages stay in the outbox; the sweep sends them");
+            "messages could not be sent; the sweep will send them");
     }
     if let Err(error) = remove(pool, &outcome.sent, &outcome.failed).await {
         // They were sent and stay in the outbox: the sweep sends them again, and consumers know a

@@ -91,7 +91,7 @@ impl HandlePackageExpiring {
         tracing::info!(
             consumed = moved.consumed.len(),
             activated = moved.activated,
-            "package items moved on"
+            "package items consumed and activated"
         );
         Ok(messages)
     }

@@ -20,7 +20,7 @@ use crate::domain::traffic::Traffic;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// How far back.
+/// The period before now that is returned.
 #[derive(
     Debug,
     Clone,
@@ -36,11 +36,11 @@ use crate::services::{Operation, Processor};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum RecentRange {
-    /// 24 hours, by the hour.
+    /// The last 24 hours, in buckets of an hour.
     Day,
-    /// 7 days, by the day.
+    /// The last 7 days, in buckets of a day.
     Week,
-    /// 30 days, by the day.
+    /// The last 30 days, in buckets of a day.
     Month,
 }
 
@@ -63,15 +63,15 @@ impl Operation for GetRecentTrafficUsage {
 /// A time zone by its IANA name.
 pub fn time_zone(name: &str) -> Result<Tz, Error> {
     name.parse()
-        .map_err(|_| Error::parameter("time_zone", "IANA names such as Europe/Berlin, and UTC"))
+        .map_err(|_| Error::parameter("time_zone", "an IANA name such as Europe/Berlin, or UTC"))
 }
 
-/// Bytes in the half-open interval `[start, end)`.
+/// Bytes in the half-open time interval `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TrafficBucket {
-    /// Inclusive.
+    /// Start of the bucket, inclusive.
     pub start: DateTime<Utc>,
-    /// Exclusive; for the last bucket it is still to come.
+    /// End of the bucket, exclusive. The end of the last bucket is in the future.
     pub end: DateTime<Utc>,
     /// Bytes sent by the user.
     pub upload: i64,
@@ -79,19 +79,19 @@ pub struct TrafficBucket {
     pub download: i64,
 }
 
-/// Two series over the same buckets, oldest first, without gaps; the last bucket is the current,
-/// partial one.
+/// Two series over the same buckets, oldest first and without gaps. The last bucket is the current
+/// one and is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecentTrafficUsage {
-    /// As asked.
+    /// The requested range.
     pub range: RecentRange,
-    /// As asked.
+    /// IANA name of the time zone whose days are the buckets of a week or a month.
     #[serde(serialize_with = "zone_name")]
     #[schemars(with = "String")]
     pub time_zone: Tz,
-    /// What was carried.
+    /// Bytes carried.
     pub raw: Vec<TrafficBucket>,
-    /// What was charged: raw × the node client's factor.
+    /// Bytes charged: the bytes carried × the traffic factor of the node client.
     pub actually_billed: Vec<TrafficBucket>,
 }
 

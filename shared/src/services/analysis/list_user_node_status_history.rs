@@ -39,28 +39,27 @@ impl Operation for ListUserNodeStatusHistory {
     const ACCESS: Access = Access::User;
 }
 
-/// Hours, oldest first. One of which no status was recorded is missing: nobody knows what it was
-/// like.
+/// Status of the user's nodes by hour, oldest first. An hour without a recorded status is omitted.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UserNodeStatusHistory {
-    /// The hours.
+    /// Recorded hours of the range.
     pub hours: Vec<NodeStatusHour>,
-    /// Of each of the nodes, by display order, then id: how long it was in which status, to the
-    /// second, in the part of the range that is over.
+    /// Seconds that each node spent in each status, in the part of the range that is in the past.
+    /// Sorted by display order, then by id.
     pub availability: Vec<NodeAvailability>,
-    /// How many nodes there are. Of more than 1,000 the first are in `availability`.
+    /// Number of nodes. `availability` contains the first 1,000 of them.
     pub node_count: i64,
 }
 
-/// How long a node was in which status.
+/// How long a node was in each status.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct NodeAvailability {
-    /// The node client.
+    /// Id of the node client.
     pub node_client_id: i32,
-    /// The times.
+    /// Seconds in each status.
     #[serde(flatten)]
     pub times: StatusTimes,
-    /// Online / (online + offline), from 0 to 1; none where neither is known.
+    /// Online / (online + offline), from 0 to 1. `null` if both are 0.
     pub availability: Option<f64>,
 }
 

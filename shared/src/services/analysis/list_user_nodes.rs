@@ -39,12 +39,12 @@ impl Operation for ListUserNodes {
     const ACCESS: Access = Access::User;
 }
 
-/// Nodes by display order, then id. Without an active package there are none.
+/// Nodes sorted by display order, then by id. Empty if the user has no active package.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct UserNodes {
-    /// The nodes.
+    /// Nodes of this page.
     pub nodes: Vec<Node>,
-    /// How many there are in all.
+    /// Number of nodes on all pages.
     pub total: i64,
 }
 

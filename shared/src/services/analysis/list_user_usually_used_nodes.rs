@@ -41,10 +41,10 @@ impl Operation for ListUserUsuallyUsedNodes {
     const ACCESS: Access = Access::User;
 }
 
-/// Nodes by billed, then by carried traffic, descending.
+/// Nodes in descending order of billed traffic, then of carried traffic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UserUsuallyUsedNodes {
-    /// The nodes.
+    /// Nodes that carried traffic of the user, busiest first.
     pub nodes: Vec<UsuallyUsedNode>,
 }
 

@@ -82,7 +82,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
         // After a failure, too: then more than ever it must be known how long reports wait.
         if let Err(error) = self.measure_lag().await {
             tracing::warn!(%error, cause = error.cause(),
-                "the age of the oldest unbilled report is not known");
+                "cannot measure the age of the oldest unbilled report");
         }
         billed
     }
@@ -118,7 +118,7 @@ impl TelecomCronExecutor {
                     tracing::warn!(
                         reports = claim.reports,
                         lines = claim.lines,
-                        "claims are smaller from here on"
+                        "claiming fewer reports per transaction"
                     );
                     continue;
                 }

@@ -167,11 +167,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_is_tried_again_after_an_outage_but_not_when_the_deadline_is_near() {
-        let outage = || Error::unavailable("out of reach");
+        let outage = || Error::unavailable("unreachable");
         assert_eq!(tries(Run::default(), 1, outage).await, 2);
         assert_eq!(tries(Run::within(Some(Duration::ZERO)), 1, outage).await, 1);
         assert_eq!(
-            tries(Run::default(), 1, || Error::internal("a fault of ours")).await,
+            tries(Run::default(), 1, || Error::internal("a bug")).await,
             1
         );
     }

@@ -266,7 +266,10 @@ impl Reconciliation<'_> {
                         Some((first, second)) => parts.extend([second, first]),
                         None if until.deadline_is_near() => return Ok(false),
                         None => {
-                            tracing::error!(?keys, "cannot be checked in the time of a step");
+                            tracing::error!(
+                                ?keys,
+                                "cannot be checked within the time limit of a step"
+                            );
                             self.done.unchecked += 1;
                         }
                     }

@@ -51,7 +51,9 @@ impl TelecomCronExecutor {
         {
             // A run that is due brings them up to date, within the time that this is tried again
             // for.
-            return Err(Error::unavailable("statuses are older than the timeout"));
+            return Err(Error::unavailable(
+                "the server statuses are older than the offline timeout",
+            ));
         }
         if fleet.open_outage_since.is_some() {
             return Ok(Recorded {

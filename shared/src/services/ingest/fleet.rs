@@ -43,7 +43,7 @@ impl Fleet {
         Err(Error::invalid(
             Self::UNKNOWN_SERVER,
             "server_id",
-            "there is no such node server",
+            "unknown node server",
         ))
     }
 
@@ -97,7 +97,7 @@ pub(super) async fn check_senders(
             Err(Error::new(
                 ErrorKind::PermissionDenied,
                 "sender_not_allowed",
-                "its sender may not report this node server",
+                "The sender is not allowed to report for this node server.",
             ))
         } else {
             Ok(())

@@ -277,7 +277,8 @@ impl Recorded {
                 ErrorKind::Conflict,
                 "report_id_reused",
                 format!(
-                    "report {} was recorded with another payload; a new report needs a new id",
+                    "Report {} was already recorded with a different payload. A new report needs a \
+                     new id.",
                     report.report_id
                 ),
             )),
@@ -352,8 +353,8 @@ impl Recorded {
             tracing::warn!(
                 node_server_id,
                 clock_skew_seconds,
-                "the newest period did not end when its report was sent: the server's clock is \
-                 wrong, or reports wait"
+                "the end of the newest period differs from the time at which its report was sent: \
+                 the server's clock is wrong, or reports are sent late"
             );
         }
     }

@@ -34,9 +34,9 @@ impl Operation for AdminListClients {
 /// A page of node clients.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AdminClients {
-    /// By ascending id.
+    /// Node clients of this page, in ascending order of id.
     pub clients: Vec<NodeClient>,
-    /// How many match in all.
+    /// Number of matching node clients on all pages.
     pub total: i64,
 }
 

@@ -44,9 +44,10 @@ impl Operation for AdminListPackages {
 /// A page of package items.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AdminPackages {
-    /// Newest first: by descending id.
+    /// Package items of this page, newest first (in descending order of id).
     pub packages: Vec<QueuedPackage>,
-    /// How many match in all, counted up to 10000: then there may be more.
+    /// Number of matching package items on all pages. Counting stops at 10000, so there may be
+    /// more.
     pub total: i64,
 }
 

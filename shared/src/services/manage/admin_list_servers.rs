@@ -31,9 +31,9 @@ impl Operation for AdminListServers {
 /// A page of node servers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AdminServers {
-    /// By ascending id.
+    /// Node servers of this page, in ascending order of id.
     pub servers: Vec<NodeServerSummary>,
-    /// How many match in all.
+    /// Number of matching node servers on all pages.
     pub total: i64,
 }
 

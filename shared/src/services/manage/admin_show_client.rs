@@ -59,7 +59,7 @@ impl Processor<AdminShowClient> for ManageService {
 }
 
 async fn details(connection: &mut Connection, id: i32) -> Result<NodeClientDetails, Error> {
-    let not_found = || Error::not_found(&format!("node client {id}"));
+    let not_found = || Error::not_found(&format!("Node client {id}"));
     let clients = fleet::list_clients(
         connection,
         Clients::One(id),

@@ -60,5 +60,5 @@ impl Processor<AdminShowServer> for ManageService {
 async fn details(connection: &mut Connection, id: i32) -> Result<NodeServerDetails, Error> {
     fleet::show_server(connection, id)
         .await?
-        .ok_or_else(|| Error::not_found(&format!("node server {id}")))
+        .ok_or_else(|| Error::not_found(&format!("Node server {id}")))
 }

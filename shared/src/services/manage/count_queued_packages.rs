@@ -21,12 +21,12 @@ impl Operation for CountQueuedPackages {
     const ACCESS: Access = Access::Admin;
 }
 
-/// Counts.
+/// Number of package items by series and status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct QueuedPackageCounts {
-    /// By series: those with a package, by name, then series.
+    /// Every series that has a package, sorted by name, then by series id.
     pub series: Vec<PackageSeriesCounts>,
-    /// All series together.
+    /// Totals over all series.
     pub all: PackageQueueCounts,
 }
 

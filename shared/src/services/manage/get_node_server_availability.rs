@@ -31,19 +31,19 @@ impl Operation for GetNodeServerAvailability {
     const ACCESS: Access = Access::Admin;
 }
 
-/// How long a server was in which status.
+/// How long a node server was in each status.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct NodeServerAvailability {
-    /// The server.
+    /// Id of the node server.
     pub id: i32,
-    /// Inclusive.
+    /// Start of the range, inclusive.
     pub start: DateTime<Utc>,
-    /// Exclusive; not later than now.
+    /// End of the range, exclusive. Never later than now.
     pub end: DateTime<Utc>,
-    /// The times.
+    /// Seconds in each status.
     #[serde(flatten)]
     pub times: StatusTimes,
-    /// Online / (online + offline), from 0 to 1; none where neither is known.
+    /// Online / (online + offline), from 0 to 1. `null` if both are 0.
     pub availability: Option<f64>,
 }
 
@@ -66,7 +66,7 @@ impl Processor<GetNodeServerAvailability> for ManageService {
         let (_, times) = times
             .first()
             .copied()
-            .ok_or_else(|| Error::not_found(&format!("node server {id}")))?;
+            .ok_or_else(|| Error::not_found(&format!("Node server {id}")))?;
         let availability = times.availability();
         Ok(NodeServerAvailability {
             id,

@@ -1,4 +1,4 @@
-//! Compiles the protos in pure Rust: nobody has to install `protoc`.
+//! Compiles the protos in pure Rust, without `protoc`.
 
 use std::path::PathBuf;
 use std::{env, error, fs};
@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     println!("cargo:rerun-if-changed=telecom");
     let descriptors = protox::compile(FILES, ["."])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    // With its comments, so that what asks by reflection gets the documentation, too.
+    // Keeps the comments, so that reflection returns the documentation, too.
     fs::write(out.join("telecom.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
     Ok(())

@@ -1,5 +1,5 @@
-//! Lists a user's nodes: `TELECOM_TOKEN=$(make -s token) cargo run -p telecom-proto --example
-//! list_nodes`.
+//! Lists the nodes of a user. Run it with:
+//! `TELECOM_TOKEN=$(make -s token) cargo run -p telecom-proto --example list_nodes`.
 
 use telecom_proto::v1::{ListNodesRequest, telecom_client::TelecomClient};
 

@@ -1,4 +1,4 @@
-//! One call, whichever: who asks, whether they may, the work within its deadline, the answer.
+//! Handling of a call: authentication, authorization, processing within the deadline, response.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,31 +17,31 @@ use crate::call_log::Fault;
 use crate::message::Message;
 use crate::unread::{Room, Taken};
 
-/// Longest answer.
-pub const MAX_ANSWER_BYTES: usize = 4 << 20;
+/// Maximum size of a response message.
+pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
-/// What all calls share.
+/// State shared by all calls.
 #[derive(Debug, Clone)]
 pub struct Edge {
     authenticator: Authenticator,
     slots: Arc<Semaphore>,
     room: Room,
-    longest: Duration,
+    max_time: Duration,
 }
 
 impl Edge {
-    /// At most `max_calls` at once, each at most `longest`.
-    pub fn new(authenticator: Authenticator, max_calls: usize, longest: Duration) -> Self {
+    /// Allows `max_calls` concurrent calls, each of which may take at most `max_time`.
+    pub fn new(authenticator: Authenticator, max_calls: usize, max_time: Duration) -> Self {
         let slots = Arc::new(Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS)));
         Self {
             authenticator,
             slots,
             room: Room::default(),
-            longest,
+            max_time,
         }
     }
 
-    /// Answers a call: `read` turns the request into the processor's input.
+    /// Handles a call. `read` converts the request into the processor's input.
     pub async fn call<I, S, M, R>(
         &self,
         service: &S,
@@ -59,20 +59,20 @@ impl Edge {
             .get::<Fault>()
             .cloned()
             .unwrap_or_default();
-        let work = AssertUnwindSafe(self.answer(service, request, read)).catch_unwind();
+        let work = AssertUnwindSafe(self.process(service, request, read)).catch_unwind();
         let outcome = work
             .await
             .unwrap_or_else(|_| Err(Error::internal("the call panicked")));
         outcome
             .map_err(|error| fault.keep(error))
-            .map(|(answer, taken)| {
-                let mut response = Response::new(answer);
+            .map(|(message, taken)| {
+                let mut response = Response::new(message);
                 response.extensions_mut().insert(taken);
                 response
             })
     }
 
-    async fn answer<I, S, M, R>(
+    async fn process<I, S, M, R>(
         &self,
         service: &S,
         request: Request<M>,
@@ -87,7 +87,7 @@ impl Edge {
         let _slot = self.slots.try_acquire().map_err(|_| overloaded())?;
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
-        let time = client_timeout(&headers).map_or(self.longest, |asked| asked.min(self.longest));
+        let time = client_timeout(&headers).map_or(self.max_time, |asked| asked.min(self.max_time));
         let output = deadline::within(Some(time), async {
             let principal = self.authenticator.authenticate(&headers).await?;
             principal.authorize(I::ACCESS)?;
@@ -95,22 +95,22 @@ impl Edge {
             principal.authorize(input.access())?;
             service.process(input).await
         });
-        let answer = R::of(output.await?);
-        let bytes = fitting(&answer)?;
+        let response = R::of(output.await?);
+        let bytes = checked_len(&response)?;
         let taken = self.room.take(bytes).ok_or_else(overloaded)?;
-        Ok((answer, taken))
+        Ok((response, taken))
     }
 }
 
-/// The length of an answer that may be sent. The transport would find a longer one after it said
-/// that all went well.
-fn fitting<R: prost::Message>(answer: &R) -> Result<usize, Error> {
-    let bytes = answer.encoded_len();
-    if bytes <= MAX_ANSWER_BYTES {
+/// Returns the encoded length of a response, or an error if it is too long. The transport would
+/// reject it only after it has sent the status OK.
+fn checked_len<R: prost::Message>(response: &R) -> Result<usize, Error> {
+    let bytes = response.encoded_len();
+    if bytes <= MAX_RESPONSE_BYTES {
         return Ok(bytes);
     }
     let message = format!(
-        "The response has {bytes} bytes, but the maximum is {MAX_ANSWER_BYTES}. Request fewer \
+        "The response has {bytes} bytes, but the maximum is {MAX_RESPONSE_BYTES}. Request fewer \
          items."
     );
     Err(Error::new(
@@ -128,8 +128,8 @@ fn overloaded() -> Error {
     )
 }
 
-/// The time that the client allows (`grpc-timeout`: up to 8 digits and a unit), less a little for
-/// the way back: it should hear from us what happened.
+/// The timeout set by the client (`grpc-timeout`: up to 8 digits and a unit), minus a margin in
+/// which our status can still reach the client.
 fn client_timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clients_timeout_is_read_in_every_unit_and_nonsense_is_none() {
+    fn a_timeout_is_parsed_in_every_unit_and_ignored_if_malformed() {
         let read = |text: &str| {
             let headers =
                 HeaderMap::from_iter([("grpc-timeout".parse().unwrap(), text.parse().unwrap())]);
@@ -164,8 +164,8 @@ mod tests {
             read("99999999H"),
             Some((99_999_999 * 3_600_000_000_u128) - 20_000)
         );
-        for nonsense in ["", "S", "1", "1X", "-1S", "123456789S", "1.5S"] {
-            assert_eq!(read(nonsense), None, "{nonsense}");
+        for malformed in ["", "S", "1", "1X", "-1S", "123456789S", "1.5S"] {
+            assert_eq!(read(malformed), None, "{malformed}");
         }
     }
 }

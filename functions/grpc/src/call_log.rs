@@ -1,5 +1,5 @@
-//! One line in the log for each call, whoever answers it: the services, or the transport that
-//! refuses it before them.
+//! Writes one log line per call, also for a call that the transport rejects before it reaches a
+//! service.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -18,12 +18,12 @@ use tower::Service;
 
 use crate::status;
 
-/// The error of a call, for the log: the client is told less of it. Travels with the request.
+/// The error of a call, for the log. The client sees less of it. It is an extension of the request.
 #[derive(Debug, Clone, Default)]
 pub struct Fault(Arc<Mutex<Option<Error>>>);
 
 impl Fault {
-    /// Keeps an error, and answers what the client is told of it.
+    /// Stores an error and returns its status for the client.
     pub fn keep(&self, error: Error) -> Status {
         let status = status::of(&error);
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -35,7 +35,7 @@ impl Fault {
     }
 }
 
-/// Logs the calls that a service answers, and gives a code to those that the transport refuses.
+/// Logs the calls to a service, and adds our error code to those that the transport rejects.
 #[derive(Debug, Clone)]
 pub struct CallLog<S>(pub S);
 
@@ -55,17 +55,16 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let (mut line, fault) = (Line::begin(&request), Fault::default());
         request.extensions_mut().insert(fault.clone());
-        let answering = self.0.call(request);
+        let call = self.0.call(request);
         Box::pin(async move {
-            let mut response = answering.await?;
+            let mut response = call.await?;
             line.end(fault.take(), response.headers_mut());
             Ok(response)
         })
     }
 }
 
-/// Each method by its path: the path of a call is the client's text, and is logged as none but one
-/// of these.
+/// Names of the known methods by path. Other paths are text from the client and are not logged.
 static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     let mut methods = HashMap::new();
     for set in [
@@ -88,7 +87,7 @@ static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
     methods
 });
 
-/// The line of a call; one that the client gave up has one as well.
+/// The log line of a call. It is also written if the client cancels the call.
 struct Line {
     operation: &'static str,
     ours: bool,
@@ -97,9 +96,9 @@ struct Line {
     ended: bool,
 }
 
-/// Writes the line of a call that was answered, at a level, which `tracing` must know when it is
-/// compiled.
-macro_rules! answered {
+/// Writes the line of a completed call. A macro, because `tracing` requires the level at compile
+/// time.
+macro_rules! completed {
     ($level:ident, $line:expr, $code:expr, $error_code:expr, $error:expr, $cause:expr) => {{
         let Line { operation, ids: RequestIds { request_id, trace_id }, began, .. } = $line;
         tracing::$level!(
@@ -135,44 +134,44 @@ impl Line {
         }
         match Status::from_header_map(headers).filter(|status| status.code() != Code::Ok) {
             Some(status) => match status::of_refusal(status) {
-                Ok(status) => self.refused(&status, headers),
+                Ok(status) => self.rejected(&status, headers),
                 Err(error) => {
                     self.failed(&error);
-                    tell(&status::of(&error), headers);
+                    replace_status(&status::of(&error), headers);
                 }
             },
-            // How the server is is asked every few seconds: that it is well is no news.
-            None if self.ours => self.answered(Code::Ok, None, None),
+            // Health checks arrive every few seconds. Successful ones are not logged.
+            None if self.ours => self.completed(Code::Ok, None, None),
             None => {}
         }
     }
 
-    fn refused(&self, status: &Status, headers: &mut HeaderMap) {
-        // What the transport says of it may quote the client.
+    fn rejected(&self, status: &Status, headers: &mut HeaderMap) {
+        // The message of the transport is not logged, because it may quote the client.
         let reason = status.get_details_error_info().map(|info| info.reason);
-        self.answered(status.code(), reason.as_deref(), None);
-        tell(status, headers);
+        self.completed(status.code(), reason.as_deref(), None);
+        replace_status(status, headers);
     }
 
     fn failed(&self, error: &Error) {
         let code = status::code(error.kind());
-        let (error_code, said, cause) = (error.code(), error.to_string(), error.cause());
+        let (error_code, text, cause) = (error.code(), error.to_string(), error.cause());
         match error.kind() {
-            ErrorKind::Internal => answered!(error, self, code, error_code, said, cause),
+            ErrorKind::Internal => completed!(error, self, code, error_code, text, cause),
             ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => {
-                answered!(warn, self, code, error_code, said, cause);
+                completed!(warn, self, code, error_code, text, cause);
             }
-            _ => self.answered(code, Some(error_code), Some(&said)),
+            _ => self.completed(code, Some(error_code), Some(&text)),
         }
     }
 
-    fn answered(&self, code: Code, error_code: Option<&str>, error: Option<&str>) {
-        answered!(info, self, code, error_code, error, None::<&str>);
+    fn completed(&self, code: Code, error_code: Option<&str>, error: Option<&str>) {
+        completed!(info, self, code, error_code, error, None::<&str>);
     }
 }
 
-/// Puts a status in the place of the one that an answer has.
-fn tell(status: &Status, headers: &mut HeaderMap) {
+/// Replaces the status in the headers of a response.
+fn replace_status(status: &Status, headers: &mut HeaderMap) {
     if let Err(status) = status.add_header(headers) {
         tracing::warn!(%status, "cannot write the status of a rejected call");
     }
@@ -205,17 +204,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_fault_of_the_transport_itself_is_ours_and_tells_nothing_of_the_inside() {
+    async fn an_error_of_the_transport_is_internal_and_hides_its_message() {
         let broken = service_fn(async |_: Request<()>| {
             Ok::<_, ()>(Status::internal("secret").into_http::<()>())
         });
-        let answer = CallLog(broken).oneshot(Request::new(())).await.unwrap();
-        let status = Status::from_header_map(answer.headers()).unwrap();
+        let response = CallLog(broken).oneshot(Request::new(())).await.unwrap();
+        let status = Status::from_header_map(response.headers()).unwrap();
         let reason = status.get_details_error_info().unwrap().reason;
         assert_eq!(
             (status.code(), reason.as_str()),
             (Code::Internal, "internal")
         );
-        assert!(!format!("{:?}", answer.headers()).contains("secret"));
+        assert!(!format!("{:?}", response.headers()).contains("secret"));
     }
 }

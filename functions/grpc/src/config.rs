@@ -1,4 +1,4 @@
-//! Configuration of the server, from the environment.
+//! Configuration of the server from environment variables.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -6,46 +6,47 @@ use std::time::Duration;
 
 use shared::config::{ConfigError, CorsConfig, invalid, optional, parsed, positive, seconds};
 
-/// How the server listens, and what it allows.
+/// Address, TLS, limits and optional features of the server.
 #[derive(Debug, Clone)]
 pub struct GrpcConfig {
-    /// `TELECOM_GRPC_ADDRESS` (default `0.0.0.0:50051`): where it listens.
+    /// `TELECOM_GRPC_ADDRESS` (default `0.0.0.0:50051`): the listen address.
     pub address: SocketAddr,
-    /// `TELECOM_GRPC_TLS_CERTIFICATE_FILE` and `TELECOM_GRPC_TLS_KEY_FILE` (PEM; default: none,
-    /// plain HTTP/2).
+    /// `TELECOM_GRPC_TLS_CERTIFICATE_FILE` and `TELECOM_GRPC_TLS_KEY_FILE`, PEM files. `None` if
+    /// neither is set: the server then uses HTTP/2 without TLS.
     pub tls: Option<TlsFiles>,
-    /// `TELECOM_GRPC_REFLECTION` (default `false`): tell clients what services there are.
+    /// `TELECOM_GRPC_REFLECTION` (default `false`): whether server reflection is enabled.
     pub reflection: bool,
-    /// `TELECOM_GRPC_WEB` (default `false`): answer gRPC-Web, too, for pages of
+    /// `TELECOM_GRPC_WEB` (default `false`): whether gRPC-Web is enabled, for web pages of
     /// `TELECOM_CORS_ALLOWED_ORIGINS`.
     pub web: Option<CorsConfig>,
-    /// `TELECOM_GRPC_MAX_CALLS` (default 256): calls under way at once; more are refused as
-    /// unavailable.
+    /// `TELECOM_GRPC_MAX_CALLS` (default 256): maximum number of concurrent calls. Further calls
+    /// fail as unavailable.
     pub max_calls: usize,
-    /// `TELECOM_GRPC_MAX_CONNECTIONS` (default 1024): connections at once; further ones are closed.
+    /// `TELECOM_GRPC_MAX_CONNECTIONS` (default 1024): maximum number of connections. Further ones
+    /// are closed.
     pub max_connections: usize,
-    /// `TELECOM_GRPC_IDLE_SECONDS` (default 90): a connection on which nothing arrives for so long,
-    /// not even the answer to a ping, is closed.
+    /// `TELECOM_GRPC_IDLE_SECONDS` (default 90): time after which a connection is closed if nothing
+    /// arrives on it, not even the response to a ping.
     pub idle: Duration,
-    /// `TELECOM_GRPC_CALL_TIMEOUT_SECONDS` (default 10): the longest that a call takes, whatever
-    /// its deadline; and that its answer may wait for the client to read it.
+    /// `TELECOM_GRPC_CALL_TIMEOUT_SECONDS` (default 10): maximum duration of a call, even if its
+    /// deadline is later. Also the maximum time in which the client must read the response.
     pub call_timeout: Duration,
-    /// `TELECOM_GRPC_DRAIN_SECONDS` (default 5): how long it goes on accepting calls after it was
-    /// told to stop and has said so to health checks.
+    /// `TELECOM_GRPC_DRAIN_SECONDS` (default 5): time for which calls are still accepted after a
+    /// stop signal, while health checks already report `NOT_SERVING`.
     pub drain: Duration,
 }
 
-/// Files of a certificate.
+/// Files of a TLS certificate.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
     /// The certificate chain, PEM.
     pub certificate: PathBuf,
-    /// Its key, PEM.
+    /// The private key, PEM.
     pub key: PathBuf,
 }
 
 impl GrpcConfig {
-    /// Reads the variables.
+    /// Reads and validates the environment variables.
     pub fn from_env() -> Result<Self, ConfigError> {
         let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 50_051));
         Ok(Self {

@@ -1,4 +1,4 @@
-//! Connections that are bounded: how many there are, and how long one may be silent.
+//! Limits the number of connections and the time for which one may be idle.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -13,21 +13,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-/// Within this time a new connection must send something: no client has a reason to wait.
+/// Time within which a new connection must send something. No client has a reason to wait.
 const FIRST_BYTES: Duration = Duration::from_secs(10);
 
-/// A connection that ends when its client has sent nothing for too long. A client that is there
-/// answers the pings of HTTP/2.
+/// A connection that ends when the client has sent nothing for too long. A live client responds to
+/// HTTP/2 pings.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     idle: Duration,
-    silent: Pin<Box<Sleep>>,
+    timeout: Pin<Box<Sleep>>,
     _slot: OwnedSemaphorePermit,
 }
 
-/// At most `max` connections at once, each silent for `idle` at most. Further ones are closed at
-/// once.
+/// Accepts at most `max` connections at a time, each of which may be idle for at most `idle`.
+/// Further connections are closed immediately.
 pub fn bounded(
     incoming: TcpIncoming,
     max: usize,
@@ -40,11 +40,11 @@ pub fn bounded(
             tracing::warn!(max, "too many connections; closing a new one");
         }
         let connection = slot.map(|slot| {
-            let silent = Box::pin(sleep(idle.min(FIRST_BYTES)));
+            let timeout = Box::pin(sleep(idle.min(FIRST_BYTES)));
             accepted.map(|stream| Connection {
                 stream,
                 idle,
-                silent,
+                timeout,
                 _slot: slot,
             })
         });
@@ -63,7 +63,7 @@ impl AsyncRead for Connection {
             .poll_read(cx, buffer)?
             .is_pending()
         {
-            ready!(self.silent.as_mut().poll(cx));
+            ready!(self.timeout.as_mut().poll(cx));
             return Poll::Ready(Err(io::Error::new(
                 ErrorKind::TimedOut,
                 "the client sent nothing within the idle timeout",
@@ -71,7 +71,7 @@ impl AsyncRead for Connection {
         }
         if buffer.filled().len() > before {
             let until = Instant::now() + self.idle;
-            self.silent.as_mut().reset(until);
+            self.timeout.as_mut().reset(until);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,4 +1,4 @@
-//! Single values, from messages and into messages.
+//! Conversion of single values from and to protobuf messages.
 
 use std::str::FromStr;
 
@@ -10,7 +10,6 @@ use shared::domain::time_range::{YEARS, in_years};
 use shared::error::Error;
 use uuid::Uuid;
 
-/// A moment.
 pub fn timestamp(at: DateTime<Utc>) -> Timestamp {
     let nanos = at.timestamp_subsec_nanos().try_into().unwrap_or_default();
     Timestamp {
@@ -19,8 +18,11 @@ pub fn timestamp(at: DateTime<Utc>) -> Timestamp {
     }
 }
 
-/// A moment that a request names.
-pub fn moment(field: &str, timestamp: Option<Timestamp>) -> Result<Option<DateTime<Utc>>, Error> {
+/// The timestamp in a field of a request.
+pub fn requested_time(
+    field: &str,
+    timestamp: Option<Timestamp>,
+) -> Result<Option<DateTime<Utc>>, Error> {
     let read = |at: Timestamp| {
         let nanos = u32::try_from(at.nanos).ok()?;
         DateTime::from_timestamp(at.seconds, nanos)
@@ -36,12 +38,12 @@ pub fn moment(field: &str, timestamp: Option<Timestamp>) -> Result<Option<DateTi
     timestamp.map(|at| read(at).ok_or_else(refused)).transpose()
 }
 
-/// A number of which 0 means that it is not given, as proto3 has it.
+/// A proto3 number without presence, in which 0 means that it is not set.
 pub fn given(number: impl Into<i64>) -> Option<i64> {
     Some(number.into()).filter(|number| *number != 0)
 }
 
-/// A UUID, empty where it is not given.
+/// The UUID in a field of a request. `None` if the text is empty.
 pub fn uuid(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
     let read = |text: &str| text.parse().map_err(|_| Error::parameter(field, "a UUID"));
     Some(text)
@@ -50,12 +52,11 @@ pub fn uuid(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
         .transpose()
 }
 
-/// An enumeration whose names begin with its own.
+/// A protobuf enumeration whose value names begin with a common prefix.
 pub trait Enumeration: TryFrom<i32> {
-    /// How its names begin.
     const PREFIX: &'static str;
 
-    /// The whole name.
+    /// The name of the value, with the prefix.
     fn name(self) -> &'static str;
 }
 
@@ -74,8 +75,7 @@ enumeration!(v1::RecentRange, "RECENT_RANGE_");
 enumeration!(v1::NodeServerStatus, "NODE_SERVER_STATUS_");
 enumeration!(v1::PackageQueueStatus, "PACKAGE_QUEUE_STATUS_");
 
-/// The value of an enumeration that must be given, by the name that the rest of the system has for
-/// it.
+/// Converts a required enumeration value to the type of the same name in `shared`.
 pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, Error> {
     let name = |number| Some(E::try_from(number).ok().filter(|_| number != 0)?.name());
     let known =
@@ -87,7 +87,7 @@ pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, 
     })
 }
 
-/// The same of one that need not be given: 0 is none.
+/// Like [`named`], for an optional value. `None` if it is 0.
 pub fn named_or_none<E: Enumeration, T: FromStr>(
     field: &str,
     number: i32,
@@ -97,8 +97,8 @@ pub fn named_or_none<E: Enumeration, T: FromStr>(
         .transpose()
 }
 
-/// A JSON object; anything else becomes an object without fields, as configuration is always an
-/// object.
+/// Converts a JSON object. Any other value becomes an empty struct, because a configuration is
+/// always an object.
 pub fn structure(value: serde_json::Value) -> Struct {
     match value {
         serde_json::Value::Object(fields) => Struct {

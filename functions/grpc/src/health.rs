@@ -1,5 +1,5 @@
-//! The binary asks a server on its own machine how it is: a container image without a shell has
-//! nobody else to ask.
+//! Health check of a server on the same machine, by the binary itself. The container image has no
+//! shell or other program for it.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::pinned;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Whether the server of `config` serves.
+/// Whether the server of `config` reports `SERVING`.
 pub async fn ask(config: &GrpcConfig) -> bool {
-    match check(config).await {
+    match serving_status(config).await {
         Ok(ServingStatus::Serving) => true,
         Ok(status) => {
             eprintln!("The server reports {}.", status.as_str_name());
@@ -34,7 +34,7 @@ pub async fn ask(config: &GrpcConfig) -> bool {
     }
 }
 
-async fn check(config: &GrpcConfig) -> anyhow::Result<ServingStatus> {
+async fn serving_status(config: &GrpcConfig) -> anyhow::Result<ServingStatus> {
     let channel = connect(config).await?;
     let request = HealthCheckRequest {
         service: String::new(),
@@ -57,8 +57,8 @@ async fn connect(config: &GrpcConfig) -> anyhow::Result<Channel> {
     let Some(tls) = &config.tls else {
         return Ok(endpoint.connect().await?);
     };
-    // It is asked on this machine, by no name: what it must prove is that it has the key of its
-    // certificate.
+    // The check runs on the same machine and uses no host name. The server only has to prove that
+    // it has the key of its certificate.
     let certificate = CertificateDer::from_pem_file(&tls.certificate)
         .map_err(|error| anyhow!("{}: {error}", tls.certificate.display()))?;
     let connector = service_fn(move |_: Uri| pinned::connect(address, certificate.clone()));

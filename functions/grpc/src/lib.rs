@@ -1,4 +1,4 @@
-//! The gRPC edge: the same processors as over HTTP, behind the services of `telecom.v1`.
+//! The gRPC server. It serves the processors of the HTTP API as the services of `telecom.v1`.
 
 mod call;
 mod call_log;

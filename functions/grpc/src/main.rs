@@ -1,5 +1,5 @@
-//! `telecom-grpc` serves; `telecom-grpc health` asks a server on this machine whether it does (for
-//! container checks).
+//! `telecom-grpc` runs the server. `telecom-grpc health` checks a server on the same machine, for
+//! health checks of containers.
 
 use std::process::ExitCode;
 
@@ -7,8 +7,8 @@ use shared::app::App;
 use shared::telemetry;
 use telecom_grpc::{GrpcConfig, health, serve};
 
-/// One process answers many calls at once, unlike a Lambda; `DATABASE_MAX_CONNECTIONS` says
-/// otherwise.
+/// Default of `DATABASE_MAX_CONNECTIONS`. Unlike a Lambda function, one process handles many calls
+/// at a time.
 const MAX_CONNECTIONS: u32 = 10;
 
 #[tokio::main]

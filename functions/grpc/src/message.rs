@@ -1,4 +1,4 @@
-//! What services answer, as messages.
+//! Conversion of the services' outputs into protobuf messages.
 
 use proto::v1;
 use shared::domain::node::{
@@ -20,13 +20,11 @@ use shared::services::manage::{
 
 use crate::convert::{structure, timestamp};
 
-/// A message that says what a `T` says.
+/// A protobuf message that a `T` can be converted into.
 pub trait Message<T> {
-    /// Says it.
     fn of(value: T) -> Self;
 }
 
-/// All of them.
 fn all<T, M: Message<T>>(values: Vec<T>) -> Vec<M> {
     values.into_iter().map(M::of).collect()
 }

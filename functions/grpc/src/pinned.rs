@@ -1,4 +1,4 @@
-//! TLS to a server that is known by its certificate itself, whatever names and issuers are in it.
+//! TLS to a server with a known certificate, regardless of the names and issuers in it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{
     version::TLS13,
 };
 
-/// Connects to `address` if who answers there has the key of `certificate`.
+/// Connects to `address` if the server there has the key of `certificate`.
 pub async fn connect(
     address: SocketAddr,
     certificate: CertificateDer<'static>,
@@ -45,7 +45,8 @@ pub async fn connect(
     ))
 }
 
-/// Accepts one certificate. It is in the configuration: nobody has to vouch for it.
+/// Accepts exactly one certificate. It comes from the configuration, so no authority has to confirm
+/// it.
 #[derive(Debug)]
 struct Pinned {
     certificate: CertificateDer<'static>,

@@ -1,4 +1,4 @@
-//! The server: limits, what is switched on, and how it stops.
+//! The server: its limits, optional features and graceful shutdown.
 
 use std::time::Duration;
 
@@ -31,42 +31,43 @@ use tower::layer::layer_fn;
 use tower::util::{MapResponseLayer, option_layer};
 use tower_http::cors::CorsLayer;
 
-use crate::call::{Edge, MAX_ANSWER_BYTES};
+use crate::call::{Edge, MAX_RESPONSE_BYTES};
 use crate::call_log::CallLog;
 use crate::config::{GrpcConfig, TlsFiles};
 use crate::services::{Analysis, Manage};
 use crate::watches::BoundedHealth;
 use crate::{connection, unread};
 
-/// Longest request message: none has more than a handful of fields.
+/// Maximum size of a request message. No request has more than a handful of fields.
 const MAX_REQUEST_BYTES: usize = 16 << 10;
-/// Longest list of headers; a token is the longest of them.
+/// Maximum size of the headers of a request. The token is the longest of them.
 const MAX_HEADER_BYTES: u32 = 16 << 10;
-/// A silent client is asked whether it is there, and dropped if it does not say so.
+/// Interval at which clients are pinged, and the time they have to respond before the connection is
+/// closed.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection is closed after so long, in good order: clients spread over what instances there
-/// are then.
+/// Age at which a connection is closed gracefully. Clients then reconnect, so that they are
+/// distributed over the current instances.
 const MAX_CONNECTION_AGE: Duration = Duration::from_mins(10);
-/// How long after that the calls on it may take to end, and their answers to be read.
+/// Time after [`MAX_CONNECTION_AGE`] in which calls must end and their responses must be read.
 const MAX_CONNECTION_GRACE: Duration = Duration::from_secs(30);
-/// Calls at once on a connection: as many as the load balancer puts on one.
+/// Maximum number of concurrent calls per connection, which is that of the load balancer.
 const MAX_STREAMS: u32 = 128;
-/// How long calls under way may take to end, once no new ones are accepted.
+/// Time in which calls in progress must end once no new ones are accepted.
 const LAST_CALLS: Duration = Duration::from_secs(15);
 
-/// What is served.
+/// The services behind the gRPC API.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// For users.
+    /// Serves users.
     pub analysis: AnalysisService,
-    /// For administrators.
+    /// Serves administrators.
     pub manage: ManageService,
-    /// Who is who.
+    /// Verifies the tokens of callers.
     pub authenticator: Authenticator,
 }
 
-/// Serves until SIGTERM or SIGINT, then stops in good order.
+/// Serves until SIGTERM or SIGINT, then shuts down gracefully.
 pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     let services = Services {
         analysis: AnalysisService::from_app(app).await?,
@@ -90,8 +91,9 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     }
 }
 
-/// Serves on `listener` until `stop`; then tells health checks that it is going, accepts calls for
-/// a while longer, and lets those under way end. No call fails for that.
+/// Serves on `listener` until `stop` completes. After that, health checks report `NOT_SERVING`,
+/// calls are accepted for the drain time, and calls in progress are completed. No call fails
+/// because of the shutdown.
 pub async fn serve_until(
     services: Services,
     config: &GrpcConfig,
@@ -113,7 +115,7 @@ pub async fn serve_until(
     )));
     add_services(&mut routes, services, config);
     if config.reflection {
-        // Both versions: many clients know the older one only.
+        // Many clients support only the older version.
         routes
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
@@ -181,7 +183,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
         edge,
         service: services.manage,
     };
-    // A macro, since the four generated types share no trait that has these settings.
+    // A macro, because the four generated types have no common trait with these settings.
     macro_rules! add {
         ($server:ident, $service:expr) => {
             routes.add_service(
@@ -189,7 +191,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
                     .accept_compressed(Gzip)
                     .send_compressed(Gzip)
                     .max_decoding_message_size(MAX_REQUEST_BYTES)
-                    .max_encoding_message_size(MAX_ANSWER_BYTES),
+                    .max_encoding_message_size(MAX_RESPONSE_BYTES),
             )
         };
     }
@@ -199,7 +201,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     add!(PackageQueueManageServer, manage);
 }
 
-/// Lets pages of the configured origins call by gRPC-Web.
+/// Allows web pages of the configured origins to call the server over gRPC-Web.
 fn web_cors(config: &CorsConfig) -> CorsLayer {
     let headers = [
         "authorization",
@@ -215,7 +217,7 @@ fn web_cors(config: &CorsConfig) -> CorsLayer {
         .expose_headers(exposed.map(HeaderName::from_static))
 }
 
-/// Of the server as a whole and of each service.
+/// Sets the health status of the server as a whole and of each service.
 async fn report(health: &HealthReporter, status: ServingStatus) {
     for service in [
         "",

@@ -1,4 +1,4 @@
-//! The four services: for each call, how a request becomes a processor's input.
+//! The four services. Each method converts its request into the input of a processor.
 
 use chrono_tz::Tz;
 use proto::v1;
@@ -20,25 +20,21 @@ use shared::services::manage::{
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::call::Edge;
-use crate::convert::{given, moment, named, named_or_none, uuid};
+use crate::convert::{given, named, named_or_none, requested_time, uuid};
 
-type Answer<T> = Result<Response<T>, Status>;
+type Reply<T> = Result<Response<T>, Status>;
 
-/// For users.
+/// The services for users.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    /// The edge.
     pub edge: Edge,
-    /// The work.
     pub service: AnalysisService,
 }
 
-/// For administrators.
+/// The services for administrators.
 #[derive(Debug, Clone)]
 pub struct Manage {
-    /// The edge.
     pub edge: Edge,
-    /// The work.
     pub service: ManageService,
 }
 
@@ -47,7 +43,7 @@ impl Telecom for Analysis {
     async fn get_recent_traffic_usage(
         &self,
         request: Request<v1::GetRecentTrafficUsageRequest>,
-    ) -> Answer<v1::RecentTrafficUsageResponse> {
+    ) -> Reply<v1::RecentTrafficUsageResponse> {
         let input = |caller: &Principal, asked: v1::GetRecentTrafficUsageRequest| {
             Ok(GetRecentTrafficUsage {
                 user_id: caller.user_id,
@@ -63,12 +59,12 @@ impl Telecom for Analysis {
     async fn list_node_status_history(
         &self,
         request: Request<v1::ListNodeStatusHistoryRequest>,
-    ) -> Answer<v1::ListNodeStatusHistoryReply> {
+    ) -> Reply<v1::ListNodeStatusHistoryReply> {
         let input = |caller: &Principal, asked: v1::ListNodeStatusHistoryRequest| {
             Ok(ListUserNodeStatusHistory {
                 user_id: caller.user_id,
-                start: moment("start", asked.start)?,
-                end: moment("end", asked.end)?,
+                start: requested_time("start", asked.start)?,
+                end: requested_time("end", asked.end)?,
             })
         };
         self.edge.call(&self.service, request, input).await
@@ -77,7 +73,7 @@ impl Telecom for Analysis {
     async fn list_usually_used_nodes(
         &self,
         request: Request<v1::ListUsuallyUsedNodesRequest>,
-    ) -> Answer<v1::ListUsuallyUsedNodesResponse> {
+    ) -> Reply<v1::ListUsuallyUsedNodesResponse> {
         let input = |caller: &Principal, asked: v1::ListUsuallyUsedNodesRequest| {
             Ok(ListUserUsuallyUsedNodes {
                 user_id: caller.user_id,
@@ -90,7 +86,7 @@ impl Telecom for Analysis {
     async fn list_nodes(
         &self,
         request: Request<v1::ListNodesRequest>,
-    ) -> Answer<v1::ListNodesReply> {
+    ) -> Reply<v1::ListNodesReply> {
         let input = |caller: &Principal, asked: v1::ListNodesRequest| {
             Ok(ListUserNodes {
                 user_id: caller.user_id,
@@ -107,7 +103,7 @@ impl NodeServerManage for Manage {
     async fn list_node_servers(
         &self,
         request: Request<v1::ListNodeServersRequest>,
-    ) -> Answer<v1::ListNodeServersResponse> {
+    ) -> Reply<v1::ListNodeServersResponse> {
         let input = |_: &_, asked: v1::ListNodeServersRequest| {
             let filter_status =
                 named_or_none::<v1::NodeServerStatus, _>("filter_status", asked.filter_status)?;
@@ -123,9 +119,8 @@ impl NodeServerManage for Manage {
     async fn show_node_server(
         &self,
         request: Request<v1::ShowNodeServerRequest>,
-    ) -> Answer<v1::ShowNodeServerResponse> {
-        // What is wrong with the request is said before the scope for secrets is asked for, as over
-        // HTTP.
+    ) -> Reply<v1::ShowNodeServerResponse> {
+        // As over HTTP, the request is validated before the scope for secrets is checked.
         let input = |caller: &Principal, asked: v1::ShowNodeServerRequest| {
             let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
             Ok(AdminShowServer {
@@ -140,9 +135,12 @@ impl NodeServerManage for Manage {
     async fn get_node_server_availability(
         &self,
         request: Request<v1::GetNodeServerAvailabilityRequest>,
-    ) -> Answer<v1::GetNodeServerAvailabilityResponse> {
+    ) -> Reply<v1::GetNodeServerAvailabilityResponse> {
         let input = |_: &_, asked: v1::GetNodeServerAvailabilityRequest| {
-            let (start, end) = (moment("start", asked.start)?, moment("end", asked.end)?);
+            let (start, end) = (
+                requested_time("start", asked.start)?,
+                requested_time("end", asked.end)?,
+            );
             Ok(GetNodeServerAvailability {
                 id: asked.id,
                 start,
@@ -155,7 +153,7 @@ impl NodeServerManage for Manage {
     async fn set_node_server_maintenance(
         &self,
         request: Request<v1::SetNodeServerMaintenanceRequest>,
-    ) -> Answer<v1::SetNodeServerMaintenanceResponse> {
+    ) -> Reply<v1::SetNodeServerMaintenanceResponse> {
         let input = |caller: &Principal, asked: v1::SetNodeServerMaintenanceRequest| {
             let (id, maintenance, reason) = (asked.id, asked.maintenance, asked.reason);
             Ok(SetNodeServerMaintenance {
@@ -174,7 +172,7 @@ impl NodeClientManage for Manage {
     async fn list_node_clients(
         &self,
         request: Request<v1::ListNodeClientsRequest>,
-    ) -> Answer<v1::ListNodeClientsResponse> {
+    ) -> Reply<v1::ListNodeClientsResponse> {
         let input = |_: &_, asked: v1::ListNodeClientsRequest| {
             Ok(AdminListClients {
                 limit: given(asked.limit),
@@ -188,7 +186,7 @@ impl NodeClientManage for Manage {
     async fn show_node_client(
         &self,
         request: Request<v1::ShowNodeClientRequest>,
-    ) -> Answer<v1::ShowNodeClientResponse> {
+    ) -> Reply<v1::ShowNodeClientResponse> {
         let input = |caller: &Principal, asked: v1::ShowNodeClientRequest| {
             let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
             Ok(AdminShowClient {
@@ -206,7 +204,7 @@ impl PackageQueueManage for Manage {
     async fn count_queued_packages(
         &self,
         request: Request<v1::CountQueuedPackagesRequest>,
-    ) -> Answer<v1::CountQueuedPackagesResponse> {
+    ) -> Reply<v1::CountQueuedPackagesResponse> {
         let input = |_: &_, _: v1::CountQueuedPackagesRequest| Ok(CountQueuedPackages);
         self.edge.call(&self.service, request, input).await
     }
@@ -214,7 +212,7 @@ impl PackageQueueManage for Manage {
     async fn list_queued_packages(
         &self,
         request: Request<v1::ListQueuedPackagesRequest>,
-    ) -> Answer<v1::ListQueuedPackagesResponse> {
+    ) -> Reply<v1::ListQueuedPackagesResponse> {
         let input = |_: &_, asked: v1::ListQueuedPackagesRequest| {
             let filter = Filter {
                 user: uuid("user", &asked.user)?,

@@ -1,4 +1,4 @@
-//! Errors as gRPC says them.
+//! Conversion of errors into gRPC statuses.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use tonic_types::{ErrorDetails, StatusExt};
 /// The `domain` of every `ErrorInfo`.
 pub const DOMAIN: &str = "telecom";
 
-/// The code that says this kind of fault.
 pub fn code(kind: ErrorKind) -> Code {
     match kind {
         ErrorKind::InvalidArgument => Code::InvalidArgument,
@@ -24,8 +23,8 @@ pub fn code(kind: ErrorKind) -> Code {
     }
 }
 
-/// The status of an error: the stable code as the reason of an `ErrorInfo`, the field in a
-/// `BadRequest`, and nothing of the inside.
+/// The status of an error. Its `ErrorInfo` has the stable code as the reason, and its `BadRequest`
+/// has the field. It does not contain the source of the error.
 pub fn of(error: &Error) -> Status {
     let mut details = ErrorDetails::with_error_info(error.code(), DOMAIN, HashMap::new());
     if let Some(field) = error.field() {
@@ -41,9 +40,9 @@ pub fn of(error: &Error) -> Status {
     Status::with_error_details(code(error.kind()), message, details)
 }
 
-/// What the transport says, in its own words, of a request that cannot be read: by gRPC's rules
-/// INTERNAL, as if it were a fault of the server, though it is the client that sent it. It has no
-/// other mark. `tests/grpc/refusals.rs` meets each.
+/// Beginnings of the messages with which the transport rejects a malformed request. By the rules of
+/// gRPC its code is INTERNAL, like an error of the server, so only the message identifies it.
+/// `tests/grpc/refusals.rs` triggers each of them.
 const MALFORMED: [&str; 6] = [
     "failed to decode Protobuf message",
     "protocol error: received message with",
@@ -52,29 +51,29 @@ const MALFORMED: [&str; 6] = [
     "Missing request message",
     "tonic-web: ",
 ];
-/// The same of one that is too large, as it came or unpacked.
+/// The same for a request that is too large, before or after decompression.
 const TOO_LARGE: [&str; 2] = [
     "Error, decoded message length too large",
     "Error decompressing: size limit",
 ];
 
-/// What is told of a call that ended without a code of ours, before any service saw it: with a code
-/// of its own, as those of the services have. An error: it is a fault of ours, of which the client
-/// learns no more.
+/// The status for the client if the transport rejected a call before it reached a service: the
+/// transport's status with an error code like those of the services. Returns an internal error if
+/// the request did not cause the failure.
 pub fn of_refusal(status: Status) -> Result<Status, Error> {
     if status.get_details_error_info().is_some() {
         return Ok(status);
     }
-    let says = |beginnings: &[&str]| {
+    let begins_with = |beginnings: &[&str]| {
         beginnings
             .iter()
             .any(|beginning| status.message().starts_with(beginning))
     };
     let (code, reason) = match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted if says(&TOO_LARGE) => {
+        Code::OutOfRange | Code::ResourceExhausted if begins_with(&TOO_LARGE) => {
             (Code::ResourceExhausted, "message_too_large")
         }
-        Code::Internal | Code::DataLoss if says(&MALFORMED) => {
+        Code::Internal | Code::DataLoss if begins_with(&MALFORMED) => {
             (Code::InvalidArgument, "malformed_message")
         }
         Code::Unimplemented => (Code::Unimplemented, "unimplemented"),
@@ -83,7 +82,7 @@ pub fn of_refusal(status: Status) -> Result<Status, Error> {
     };
     let message = match (code, status.message()) {
         (Code::Unimplemented, "") => "The method does not exist.",
-        (Code::Unimplemented, said) if said.starts_with("Content is compressed") => {
+        (Code::Unimplemented, text) if text.starts_with("Content is compressed") => {
             "The compression of the message is not supported. Use gzip."
         }
         (_, message) => message,
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_carries_the_code_and_the_field_and_nothing_of_the_inside() {
+    fn a_status_has_the_code_and_the_field_but_not_the_source() {
         let status =
             of(&Error::parameter("limit", "a whole number from 1 to 200").with_source("secret"));
         let details = status.get_error_details();
@@ -125,9 +124,10 @@ mod tests {
         );
         assert!(!format!("{status:?}").contains("secret"));
     }
+
     #[test]
-    fn only_what_the_client_sent_is_the_clients_fault() {
-        let judge = |status| match of_refusal(status) {
+    fn only_a_malformed_request_is_an_error_of_the_client() {
+        let outcome = |status| match of_refusal(status) {
             Ok(status) => (
                 status.code(),
                 status
@@ -140,25 +140,25 @@ mod tests {
         for status in [
             Status::internal("h2 protocol error: error reading a body from connection"),
             Status::internal("Error encoding: buffer"),
-            Status::internal("the failed to decode Protobuf message of somebody else"),
+            Status::internal("the failed to decode Protobuf message of another layer"),
             Status::unknown("a layer failed"),
             Status::data_loss("x"),
         ] {
-            assert_eq!(judge(status.clone()), internal, "{status}");
-            let told = of(&of_refusal(status.clone()).unwrap_err());
-            assert!(!told.message().contains(status.message()), "{told}");
+            assert_eq!(outcome(status.clone()), internal, "{status}");
+            let sent = of(&of_refusal(status.clone()).unwrap_err());
+            assert!(!sent.message().contains(status.message()), "{sent}");
         }
-        let malformed = judge(Status::internal("Unexpected EOF decoding stream."));
+        let malformed = outcome(Status::internal("Unexpected EOF decoding stream."));
         assert_eq!(
             malformed,
             (Code::InvalidArgument, "malformed_message".to_owned())
         );
         assert_eq!(
-            judge(Status::resource_exhausted("calls")),
+            outcome(Status::resource_exhausted("calls")),
             (Code::ResourceExhausted, String::new())
         );
         assert_eq!(
-            judge(Status::cancelled("Timeout expired")),
+            outcome(Status::cancelled("Timeout expired")),
             (Code::Cancelled, String::new())
         );
     }

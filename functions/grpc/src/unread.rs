@@ -1,8 +1,8 @@
-//! Answers that a client does not read: bounded in memory and in time.
+//! Limits the memory and the time for which responses wait until their clients read them.
 //!
-//! An answer is encoded as a whole, and waits here until the client's flow-control window has room
-//! for it. A client that leaves the window closed would keep it here for as long as its connection
-//! lasts.
+//! A response is encoded as a whole and waits in memory until the client's flow-control window has
+//! room for it. Without a limit, a client that keeps the window closed would hold the response for
+//! the lifetime of its connection.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use tokio::task::AbortHandle;
 use tonic::Status;
 use tonic::body::Body;
 
-/// Bytes of answers that wait for their clients, all together.
+/// Maximum number of bytes of all waiting responses together.
 const MAX_UNREAD_BYTES: usize = 64 << 20;
-/// What is handed to the connection at a time: it keeps so much of an answer whatever the client's
-/// window is.
+/// Maximum number of bytes passed to the connection at a time. The connection buffers up to this
+/// amount of a response regardless of the client's window.
 const CHUNK_BYTES: usize = 16 << 10;
-/// The unit in which memory is counted.
+/// Unit in which the semaphore counts memory.
 const UNIT_BYTES: usize = 1 << 10;
 
-/// Room for answers.
+/// Memory for waiting responses.
 #[derive(Debug, Clone)]
 pub struct Room(Arc<Semaphore>);
 
@@ -35,14 +35,14 @@ impl Default for Room {
     }
 }
 
-/// The room that an answer takes until it is read; travels with the response, hence shared.
+/// The memory that a response occupies until it is read. An extension of the response, hence `Arc`.
 #[derive(Debug, Clone)]
 pub struct Taken {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
 impl Room {
-    /// Takes room for an answer; `None` if there is none.
+    /// Reserves memory for a response. `None` if not enough is left.
     pub fn take(&self, bytes: usize) -> Option<Taken> {
         let units = u32::try_from(bytes / UNIT_BYTES + 1).ok()?;
         Arc::clone(&self.0)
@@ -54,23 +54,23 @@ impl Room {
     }
 }
 
-/// An answer that its client reads.
+/// A response that the client is reading.
 #[derive(Debug)]
-struct Answer {
+struct Unread {
     body: Body,
     chunk: Bytes,
     _taken: Taken,
 }
 
-/// An answer that is dropped when its time is over: nothing else can take it from a connection
-/// whose client does not ask for it.
+/// A response that is dropped when its time is over. Nothing else can remove it from a connection
+/// whose client does not read.
 #[derive(Debug)]
 struct Bounded {
-    answer: Arc<Mutex<Option<Answer>>>,
+    unread: Arc<Mutex<Option<Unread>>>,
     timer: AbortHandle,
 }
 
-/// Has the body of a response that takes room be read within `time`.
+/// Limits the time in which the client must read a response that occupies [`Room`].
 pub fn bound(mut response: Response<Body>, time: Duration) -> Response<Body> {
     match response.extensions_mut().remove::<Taken>() {
         Some(taken) => response.map(|body| Body::new(Bounded::new(body, taken, time))),
@@ -80,18 +80,23 @@ pub fn bound(mut response: Response<Body>, time: Duration) -> Response<Body> {
 
 impl Bounded {
     fn new(body: Body, taken: Taken, time: Duration) -> Self {
-        let answer = Arc::new(Mutex::new(Some(Answer {
+        let unread = Arc::new(Mutex::new(Some(Unread {
             body,
             chunk: Bytes::new(),
             _taken: taken,
         })));
-        let held = Arc::clone(&answer);
+        let for_timer = Arc::clone(&unread);
         let timer = tokio::spawn(async move {
             tokio::time::sleep(time).await;
-            drop(held.lock().unwrap_or_else(PoisonError::into_inner).take());
+            drop(
+                for_timer
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take(),
+            );
         });
         Self {
-            answer,
+            unread,
             timer: timer.abort_handle(),
         }
     }
@@ -99,9 +104,9 @@ impl Bounded {
 
 impl Drop for Bounded {
     fn drop(&mut self) {
-        // The timer's task, which shares the answer, ends some time after it is aborted.
+        // The task of the timer shares the response and ends only some time after the abort.
         drop(
-            self.answer
+            self.unread
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
@@ -110,8 +115,8 @@ impl Drop for Bounded {
     }
 }
 
-impl Answer {
-    /// The next frame; data in pieces.
+impl Unread {
+    /// The next frame. Data is split into chunks.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         if self.chunk.is_empty() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx))
@@ -137,12 +142,12 @@ impl http_body::Body for Bounded {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         match self
-            .answer
+            .unread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .as_mut()
         {
-            Some(answer) => answer.poll_next(cx),
+            Some(unread) => unread.poll_next(cx),
             None => Poll::Ready(Some(Err(Status::deadline_exceeded(
                 "The client did not read the response in time.",
             )))),
@@ -175,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_read_in_pieces_and_whole() {
+    async fn a_response_is_read_completely_and_in_chunks() {
         let taken = Room::default().take(100_000).unwrap();
         let mut body = bound(response(100_000, taken), Duration::from_mins(1)).into_body();
         let (mut read, mut trailers) = (0, None);
@@ -198,7 +203,7 @@ mod tests {
     async fn an_answer_that_is_not_read_is_dropped_and_makes_room() {
         let room = Room::default();
         let taken = room.take(MAX_UNREAD_BYTES - UNIT_BYTES).unwrap();
-        assert!(room.take(1).is_none(), "answers take all the room there is");
+        assert!(room.take(1).is_none(), "the response occupies all the room");
         let mut unread = bound(response(1, taken), Duration::from_millis(20)).into_body();
         tokio::time::sleep(Duration::from_millis(200)).await;
         assert!(
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_read_or_given_up_makes_room_at_once() {
+    async fn a_dropped_response_releases_its_room_immediately() {
         let room = Room::default();
         let taken = room.take(MAX_UNREAD_BYTES - UNIT_BYTES).unwrap();
         drop(bound(response(1, taken), Duration::from_mins(1)));

@@ -1,4 +1,4 @@
-//! Health checks whose watches are bounded, and end when the server stops.
+//! Health service with a limited number of watches, which end when the server stops.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,10 +11,9 @@ use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_health::server::{HealthReporter, HealthService};
 
-/// Watches at once: load balancers ask, and of those that watch each has one connection.
+/// Maximum number of watches. Load balancers poll, and a client that watches needs only one.
 const MAX_WATCHES: usize = 64;
 
-/// The health service.
 #[derive(Debug)]
 pub struct BoundedHealth {
     inner: HealthService,
@@ -23,8 +22,8 @@ pub struct BoundedHealth {
 }
 
 impl BoundedHealth {
-    /// Says what `reporter` is told. At `end` the watches end: they would hold a stop in good
-    /// order.
+    /// Serves the statuses of `reporter`. All watches end when `end` completes, because open ones
+    /// would block a graceful shutdown.
     pub fn new(reporter: HealthReporter, end: impl Future<Output = ()> + Send + 'static) -> Self {
         let free = Arc::new(Semaphore::new(MAX_WATCHES));
         Self {

@@ -1,5 +1,5 @@
-//! What a function is made of: it takes from here only what it uses, and nothing is opened before
-//! it is used.
+//! Dependencies of a function: database, AWS clients, clock, configuration. Each is created at its
+//! first use.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::db;
 use crate::db::credentials::Credentials;
 use crate::events::publisher::Publisher;
 
-/// By default the SDK waits without a limit for an answer on an open connection.
+/// By default, the SDK waits for a response on an open connection without a limit.
 fn aws_timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(2))
@@ -26,26 +26,26 @@ fn aws_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Why a function could not start.
+/// Reason why a function cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Its environment is wrong.
+    /// An environment variable is missing or invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing can be fetched over TLS here.
+    /// The HTTP client for the key set cannot be created.
     #[error("TELECOM_AUTH_JWKS_URL: {0}")]
     Keys(#[from] reqwest::Error),
 }
 
-/// A service that a function can be made of. Boxed for the reason that
-/// [`Processor`](crate::services::Processor) is.
+/// A service that can be created from an [`App`]. Its future is boxed for the same reason as that
+/// of [`Processor`](crate::services::Processor).
 #[async_trait]
 pub trait FromApp: Sized {
-    /// Takes what it needs.
+    /// Creates the service with the dependencies it uses.
     async fn from_app(app: &App) -> Result<Self, StartError>;
 }
 
-/// The parts.
+/// The shared dependencies of a process.
 #[derive(Debug)]
 pub struct App {
     aws: OnceCell<SdkConfig>,
@@ -60,8 +60,8 @@ impl Default for App {
 }
 
 impl App {
-    /// An app that opens at most `max_connections` to the database, unless the environment says
-    /// otherwise.
+    /// An app whose pool has at most `max_connections` connections, unless
+    /// `DATABASE_MAX_CONNECTIONS` is set.
     #[must_use]
     pub fn with_connections(max_connections: u32) -> Self {
         Self {
@@ -71,8 +71,8 @@ impl App {
         }
     }
 
-    /// The pool over `DATABASE_URL`, one for all services of the process; it connects at its first
-    /// use.
+    /// The connection pool for `DATABASE_URL`, shared by all services of the process. It connects
+    /// at its first use.
     pub fn database(&self) -> Result<PgPool, StartError> {
         let config = DatabaseConfig::from_env(self.max_connections)?;
         let (pool, _) = self
@@ -81,8 +81,9 @@ impl App {
         Ok(pool.clone())
     }
 
-    /// Renews what the database's next connections log in with, where that grows old: before each
-    /// invocation. What cannot be renewed is told; what there is may still do.
+    /// Renews the credentials for new database connections, if they expire. To be called before
+    /// each invocation. A failure is only logged, because the current credentials may still be
+    /// valid.
     pub async fn renew_login(&self) {
         let Some((pool, credentials)) = self
             .database
@@ -91,8 +92,8 @@ impl App {
         else {
             return;
         };
-        // Boxed: a client of AWS nests deeper than a compiler likes within an invocation's own
-        // future.
+        // Boxed, because the future of an AWS client is too deeply nested to be part of the future
+        // of an invocation.
         let renewed = Box::pin(async {
             credentials
                 .renew(pool, self.aws().await, self.context().now())
@@ -107,16 +108,18 @@ impl App {
         }
     }
 
-    /// Renews it again and again, for a process that runs on between calls; it never ends.
+    /// Renews the credentials periodically, for a process that also runs between calls. Never
+    /// returns.
     pub async fn keep_login(&self) -> ! {
-        const LOOK_EVERY: Duration = Duration::from_secs(30);
+        const INTERVAL: Duration = Duration::from_secs(30);
         loop {
             self.renew_login().await;
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 
-    /// `AWS_ENDPOINT_URL` and the SDK's other variables decide whether it is AWS or an emulator.
+    /// The configuration of the SDK. `AWS_ENDPOINT_URL` and other variables of the SDK select AWS
+    /// or an emulator.
     async fn aws(&self) -> &SdkConfig {
         self.aws
             .get_or_init(|| {
@@ -127,23 +130,23 @@ impl App {
             .await
     }
 
-    /// The machine's clock and random ids.
+    /// The system clock and random ids.
     #[must_use]
     pub fn context(&self) -> Context {
         Context::system()
     }
 
-    /// The rules of the deployment.
+    /// The settings of the deployment.
     pub fn config(&self) -> Result<TelecomConfig, StartError> {
         Ok(TelecomConfig::from_env()?)
     }
 
-    /// A publisher to the queues and the bus that the environment names.
+    /// A publisher to the queues and the event bus named by the environment.
     pub async fn publisher(&self) -> Publisher {
         Publisher::new(self.aws().await, MessagingConfig::from_env())
     }
 
-    /// The judge of tokens.
+    /// The authenticator that verifies tokens of callers.
     pub fn authenticator(&self) -> Result<Authenticator, StartError> {
         Ok(Authenticator::new(
             AuthConfig::from_env()?,

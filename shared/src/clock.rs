@@ -1,5 +1,5 @@
-//! Time and identifiers as inputs: every service takes a [`Clock`] and an [`IdSource`], so that a
-//! test can hold the one still and count the other.
+//! Time and identifiers as dependencies. Every service takes a [`Clock`] and an [`IdSource`], which
+//! a test replaces by deterministic ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,19 +7,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use uuid::Uuid;
 
-/// Where "now" comes from, always in UTC.
+/// A source of the current time in UTC.
 pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
+    /// The current time.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// Where new identifiers come from.
+/// A source of new identifiers.
 pub trait IdSource: Send + Sync + 'static {
-    /// An identifier never given before.
+    /// An identifier that was never returned before.
     fn next_id(&self) -> Uuid;
 }
 
-/// The machine's clock, cut to the microsecond that PostgreSQL stores, and random, time-ordered
+/// The system clock, truncated to microseconds as PostgreSQL stores them, and random, time-ordered
 /// identifiers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct System;
@@ -27,7 +27,7 @@ pub struct System;
 impl Clock for System {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one place that reads the machine's clock"
+        reason = "the only place that reads the system clock"
     )]
     fn now(&self) -> DateTime<Utc> {
         let now = Utc::now();
@@ -42,7 +42,7 @@ impl IdSource for System {
     }
 }
 
-/// A clock that stands still until it is set, and identifiers that count up: for tests and
+/// A clock that changes only when it is set, and identifiers that count up. For tests and
 /// simulations.
 #[derive(Debug)]
 pub struct Fixed {
@@ -51,7 +51,7 @@ pub struct Fixed {
 }
 
 impl Fixed {
-    /// A clock that stands at `now`.
+    /// A clock whose time is `now`.
     #[must_use]
     pub fn at(now: DateTime<Utc>) -> Arc<Self> {
         Arc::new(Self {
@@ -60,7 +60,7 @@ impl Fixed {
         })
     }
 
-    /// Moves the clock to `now`.
+    /// Sets the time to `now`.
     pub fn set(&self, now: DateTime<Utc>) {
         *self
             .now
@@ -84,17 +84,17 @@ impl IdSource for Fixed {
     }
 }
 
-/// What services need from the outside besides the database: time and identifiers.
+/// The source of time and the source of identifiers of a service.
 #[derive(Clone)]
 pub struct Context {
-    /// The clock.
+    /// Source of the current time.
     pub clock: Arc<dyn Clock>,
-    /// The identifiers.
+    /// Source of new identifiers.
     pub ids: Arc<dyn IdSource>,
 }
 
 impl Context {
-    /// The machine's clock and random identifiers.
+    /// The system clock and random identifiers.
     #[must_use]
     pub fn system() -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Context {
         }
     }
 
-    /// A clock and identifiers held by a test.
+    /// The clock and the identifiers of a test.
     #[must_use]
     pub fn fixed(fixed: &Arc<Fixed>) -> Self {
         let fixed = Arc::clone(fixed);
@@ -113,7 +113,7 @@ impl Context {
         }
     }
 
-    /// Now, by the clock.
+    /// The current time of the clock.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()

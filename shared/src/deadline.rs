@@ -1,4 +1,4 @@
-//! Until when an answer is waited for: known at the edge, needed where the database is asked.
+//! The deadline of the current request. The handler sets it, and database calls read it.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ tokio::task_local! {
     static DEADLINE: Instant;
 }
 
-/// Does work and gives it up when its time is over; none: it may take as long as it needs.
+/// Runs work and cancels it after `time`. There is no limit if `time` is `None`.
 pub async fn within<T>(
     time: Option<Duration>,
     work: impl Future<Output = Result<T, Error>>,
@@ -23,7 +23,7 @@ pub async fn within<T>(
         .unwrap_or_else(|_| Err(Error::deadline_exceeded()))
 }
 
-/// What is left of the time of the work under way.
+/// Time left until the deadline of the current work. `None` if it has no deadline.
 #[must_use]
 pub fn left() -> Option<Duration> {
     DEADLINE

@@ -1,8 +1,8 @@
-//! The metering, billing and observability core of a VPN or proxy fleet.
+//! Metering, billing and monitoring of a VPN or proxy fleet.
 //!
-//! Decisions live in [`services`], rules in [`domain`], SQL in [`db`], bodies in [`events`];
-//! [`lambda`] and [`http`] are the edges. A function under `functions/` names one processor of this
-//! crate and its trigger.
+//! [`services`] contains the use cases, [`domain`] the pure rules, [`db`] the SQL, and [`events`]
+//! the message formats. [`lambda`] and [`http`] connect them to Lambda and HTTP. Each function
+//! under `functions/` connects one processor of this crate to its trigger.
 
 pub mod app;
 pub mod auth;

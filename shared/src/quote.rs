@@ -1,13 +1,12 @@
-//! Text of callers, in the form in which it may be repeated to them.
+//! Text from callers, in a form in which it may be returned to them.
 
 use std::fmt;
 
-/// The most characters of a caller's text that are repeated.
+/// Maximum number of characters of a quoted text.
 pub const MAX_QUOTED: usize = 64;
 
-/// A caller's text, cut to [`MAX_QUOTED`] characters and escaped: it holds no line end and no other
-/// control, and cannot fill a log. `Debug` leaves it out, as what is printed for a developer ends
-/// in the log.
+/// A caller's text, escaped and truncated to [`MAX_QUOTED`] characters. It contains no line breaks
+/// or other control characters. `Debug` omits the text, because `Debug` output ends up in the log.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Quoted(String);
 
@@ -44,13 +43,13 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::as_it_is("limit", "limit")]
+    #[case::unchanged("limit", "limit")]
     #[case::escaped("a\"\n\u{1b}[31m", r#"a\"\n\u{1b}[31m"#)]
-    #[case::what_turns_the_line_around("\u{202e}x", r"\u{202e}x")]
-    #[case::of_the_greatest_length(&"x".repeat(64), &"x".repeat(64))]
-    #[case::cut(&"x".repeat(65), &format!("{}…", "x".repeat(63)))]
-    #[case::cut_after_it_is_escaped(&"\0".repeat(40), &format!("{}\\…", "\\0".repeat(31)))]
-    fn a_quoted_text_is_escaped_and_64_characters_at_most(
+    #[case::bidirectional_override("\u{202e}x", r"\u{202e}x")]
+    #[case::of_maximum_length(&"x".repeat(64), &"x".repeat(64))]
+    #[case::truncated(&"x".repeat(65), &format!("{}…", "x".repeat(63)))]
+    #[case::truncated_after_escaping(&"\0".repeat(40), &format!("{}\\…", "\\0".repeat(31)))]
+    fn a_quoted_text_is_escaped_and_has_at_most_64_characters(
         #[case] text: &str,
         #[case] quoted: &str,
     ) {

@@ -1,4 +1,4 @@
-//! JSON logs and metrics, as CloudWatch reads them.
+//! JSON logs and metrics in the formats of CloudWatch.
 
 use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, OnceLock};
@@ -19,14 +19,14 @@ use crate::quote::MAX_QUOTED;
 
 static METRICS: OnceLock<&'static Collector> = OnceLock::new();
 
-/// Crates that log below [`DEPENDENCIES_MOST`]: none of their lines holds text of a caller.
+/// Crates that may log below [`DEPENDENCIES_MAX`]. Their lines contain no text from callers.
 const OURS: [&str; 2] = ["shared", "telecom_grpc"];
-/// The most that other crates may log, whatever `RUST_LOG` says: below it, the runtime prints whole
-/// events, and the HTTP and AWS crates print headers and bodies.
-const DEPENDENCIES_MOST: LevelFilter = LevelFilter::INFO;
+/// Most verbose level of other crates, regardless of `RUST_LOG`. Below it, the runtime logs whole
+/// events, and the HTTP and AWS crates log headers and bodies.
+const DEPENDENCIES_MAX: LevelFilter = LevelFilter::INFO;
 
-/// Sets up logs (`RUST_LOG`, default `info`), metrics and the report of panics of this process.
-/// Once; a second call does nothing.
+/// Sets up logging (`RUST_LOG`, default `info`), metrics and the logging of panics in this process.
+/// A second call does nothing.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = subscriber(filter, std::io::stdout).try_init();
@@ -41,15 +41,16 @@ pub fn init() {
     }
 }
 
-/// What writes the log: JSON lines of what `filter` lets through, within the limits of this module.
+/// The subscriber that writes events as JSON lines, if `filter` and the limits of this module allow
+/// them.
 ///
-/// The layer is built here because Lambda takes a JSON line without a timestamp and level of its
-/// own for INFO.
+/// The layer is built here, because each line needs its own timestamp and level. Lambda treats a
+/// JSON line without them as INFO.
 pub fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let limits = Targets::new().with_default(DEPENDENCIES_MOST);
+    let limits = Targets::new().with_default(DEPENDENCIES_MAX);
     let limits = OURS.into_iter().fold(limits, |limits, krate| {
         limits.with_target(krate, LevelFilter::TRACE)
     });
@@ -73,8 +74,8 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     );
 }
 
-/// What a panic said, if that is a text of the program's. One that was put together at run time may
-/// hold data.
+/// The message of a panic if it is a constant of the program. A message formatted at run time may
+/// contain data and is omitted.
 #[must_use]
 pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> &'static str {
     payload
@@ -83,13 +84,13 @@ pub fn panic_message(payload: &(dyn std::any::Any + Send)) -> &'static str {
         .unwrap_or("(omitted: the message may contain data)")
 }
 
-/// Counts something, in this invocation.
+/// Adds to a counter of this invocation.
 pub fn count(name: &'static str, by: usize) {
     metrics::counter!(name).increment(u64::try_from(by).unwrap_or(u64::MAX));
 }
 
-/// Counts something, in this invocation, of the function and of its version: during a gradual
-/// release two of them run.
+/// Adds to a counter of the function and to one of its version. During a gradual release, two
+/// versions run.
 pub fn count_by_version(name: &'static str, by: usize) {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         std::env::var("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|_| "local".into())
@@ -99,15 +100,15 @@ pub fn count_by_version(name: &'static str, by: usize) {
         .increment(u64::try_from(by).unwrap_or(u64::MAX));
 }
 
-/// Records how much of something there is, in this invocation.
+/// Records a value measured in this invocation.
 ///
-/// It is not a gauge: the collector repeats the last value of a gauge at every flush, also after an
-/// invocation that failed before it measured, and no alarm would notice that.
+/// It is a histogram, not a gauge. The collector repeats the last value of a gauge at every flush,
+/// also after an invocation that failed before it measured, and no alarm would notice that.
 pub fn measure(name: &'static str, value: i64) {
     metrics::histogram!(name).record(f64::from(i32::try_from(value).unwrap_or(i32::MAX)));
 }
 
-/// Counts something under a label of few values.
+/// Adds to a counter with a label that has few distinct values.
 pub fn count_labelled(name: &'static str, label: &'static str, value: &'static str) {
     metrics::counter!(name, label => value).increment(1);
 }
@@ -121,24 +122,25 @@ pub fn flush() {
     }
 }
 
-/// Whole milliseconds since `began`, as lines in the log tell them.
+/// Whole milliseconds since `began`, for log lines.
 #[must_use]
 pub fn millis_since(began: Instant) -> u64 {
     u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The ids under which a request is found in the logs of the systems that it passed.
+/// Ids that identify a request in the logs of all systems it passed through.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestIds {
-    /// `x-request-id`.
+    /// Value of the header `x-request-id`. `None` if it is absent or not an id.
     pub request_id: Option<String>,
-    /// `traceparent` (W3C), else the root of `x-amzn-trace-id`, which the load balancer adds.
+    /// Value of `traceparent` (W3C), otherwise the root of `x-amzn-trace-id`, which the load
+    /// balancer adds. `None` if neither is present.
     pub trace_id: Option<String>,
 }
 
 impl RequestIds {
-    /// Those in a request's headers. A client may send any text as an id, a token by mistake: only
-    /// hexadecimal digits and hyphens, such as in a UUID, are taken for one.
+    /// The ids in the headers of a request. A client may send any text as an id, such as a token by
+    /// mistake. Only a text of hexadecimal digits and hyphens, such as a UUID, is accepted.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok();
@@ -163,7 +165,7 @@ fn id(text: &str) -> Option<String> {
     is_id.then(|| text.to_owned())
 }
 
-/// The X-Ray trace header of the invocation under way, as the runtime sets it.
+/// The X-Ray trace header of the current invocation, as the runtime sets it.
 #[must_use]
 pub fn trace_header() -> Option<String> {
     std::env::var("_X_AMZN_TRACE_ID")
@@ -183,10 +185,10 @@ mod tests {
     #[case::a_word("canary", false)]
     #[case::a_token("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.", false)]
     #[case::two_lines("1\\n2", false)]
-    #[case::of_the_greatest_length(&"a".repeat(64), true)]
+    #[case::of_maximum_length(&"a".repeat(64), true)]
     #[case::too_long(&"a".repeat(65), false)]
     #[case::empty("", false)]
-    fn a_request_id_is_logged_if_it_has_the_form_of_one(#[case] text: &str, #[case] logged: bool) {
+    fn a_request_id_is_logged_only_if_well_formed(#[case] text: &str, #[case] logged: bool) {
         for name in ["x-request-id", "traceparent"] {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), text.parse().unwrap())]);
             let RequestIds {
@@ -208,7 +210,7 @@ mod tests {
     )]
     #[case("Root=canary", None)]
     #[case("canary", None)]
-    fn of_the_load_balancers_trace_header_the_root_is_logged(
+    fn the_root_of_the_load_balancers_trace_header_is_logged(
         #[case] text: &str,
         #[case] logged: Option<&str>,
     ) {

@@ -1,4 +1,4 @@
-//! Invoked at deploy: brings the database to the schema that the code expects.
+//! Invoked by each deployment: migrates the database to the schema that the code expects.
 
 use shared::lambda::{BoxError, deployment};
 use shared::services::migrate::Migrate;

@@ -1,5 +1,5 @@
-//! Events of the load balancer in, answers that it takes out. No client may make a function fail:
-//! what cannot be read is a 400 as well.
+//! Converts events of the load balancer into requests, and responses into its format. No client can
+//! make a function fail: an event that cannot be parsed results in a 400, too.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,14 +16,14 @@ use super::{BoxError, caught, log_error, panicked};
 use crate::error::{Error, ErrorKind};
 use crate::http::problem;
 
-/// Headers of every answer. A browser must not come back over plain HTTP, nor take a body for
-/// anything else than its type says.
+/// Headers of every response. A browser must not return over plain HTTP, and must not guess the
+/// type of a body.
 const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];
 
-/// Serves the events of a function.
+/// Runs a function that serves events of the load balancer.
 pub async fn run<S>(service: S) -> Result<(), BoxError>
 where
     S: Service<Request, Response = Response<Body>, Error = Infallible> + Clone + Send,
@@ -36,36 +36,36 @@ where
     .await
 }
 
-/// Answers one event.
+/// Handles one event.
 pub async fn answer<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTargetGroupResponse
 where
     S: Service<Request, Response = Response<Body>, Error = Infallible>,
 {
-    let answered = match read(event) {
+    let response = match read(event) {
         Ok(request) => {
             caught(
                 service
                     .oneshot(request)
-                    .map(|answered| answered.map_err(|never| match never {})),
+                    .map(|response| response.map_err(|never| match never {})),
             )
             .await
         }
         Err(error) => Err(error),
     };
-    write(answered.unwrap_or_else(|error| {
+    write(response.unwrap_or_else(|error| {
         log_error(&error);
         problem::response(&error)
     }))
 }
 
-/// What cannot be read is not logged: the crates that read it quote the text of the client.
+/// Parses an event. Errors of the parsers are not logged, because they quote text from the client.
 fn read(event: LambdaEvent<Box<RawValue>>) -> Result<Request, Error> {
     let malformed = || {
         let message = "The request is malformed. Its host, path and headers must be valid HTTP.";
         Error::new(ErrorKind::InvalidArgument, "malformed_request", message)
     };
-    // A URL is made of what the client says its host and path are, and where none can be made there
-    // is a panic.
+    // `lambda_http` builds a URL from the host and the path that the client sent, and panics if
+    // that fails.
     let request = catch_unwind(AssertUnwindSafe(|| {
         lambda_http::request::from_str(event.payload.get())
     }));
@@ -80,13 +80,13 @@ fn write(response: Response<Body>) -> AlbTargetGroupResponse {
     parts
         .headers
         .extend(SECURITY_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
-    let mut answer = AlbTargetGroupResponse::default();
-    answer.status_code = parts.status.as_u16().into();
-    answer.status_description = Some(parts.status.to_string());
-    // A target group takes the ones or the others, by how it is set.
-    answer.headers.clone_from(&parts.headers);
-    answer.multi_value_headers = parts.headers;
-    answer.is_base64_encoded = matches!(body, Body::Binary(_));
-    answer.body = Some(body);
-    answer
+    let mut output = AlbTargetGroupResponse::default();
+    output.status_code = parts.status.as_u16().into();
+    output.status_description = Some(parts.status.to_string());
+    // A target group reads one of the two maps, depending on its configuration.
+    output.headers.clone_from(&parts.headers);
+    output.multi_value_headers = parts.headers;
+    output.is_base64_encoded = matches!(body, Body::Binary(_));
+    output.body = Some(body);
+    output
 }

@@ -1,4 +1,4 @@
-//! APIs behind the load balancer.
+//! The API functions behind the load balancer.
 
 use std::convert::Infallible;
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::http::{Endpoint, Output, problem, response};
 use crate::services::{Operation, Processor};
 use crate::telemetry::{self, RequestIds};
 
-/// Serves one endpoint.
+/// Runs a function that serves one endpoint.
 pub async fn run<E>() -> Result<(), BoxError>
 where
     E: Endpoint,
@@ -36,7 +36,7 @@ where
     .await
 }
 
-/// Serves the documentation of all endpoints, which needs no token.
+/// Runs the function that serves the documentation of all endpoints. It requires no token.
 pub async fn run_documentation() -> Result<(), BoxError> {
     telemetry::init();
     serve(service_fn(|request: Request| async move {
@@ -53,7 +53,7 @@ where
     alb::run(cors(&CorsConfig::from_env()?).layer(service)).await
 }
 
-/// Lets web pages of the configured origins call the API.
+/// Allows web pages of the configured origins to call the API.
 pub fn cors(config: &CorsConfig) -> CorsLayer {
     let any = config.allowed_origins.iter().any(|origin| origin == "*");
     let origins = if any {
@@ -69,21 +69,21 @@ pub fn cors(config: &CorsConfig) -> CorsLayer {
         .max_age(std::time::Duration::from_mins(10))
 }
 
-/// Answers one request: who asks, what for, the answer; or the problem.
+/// Handles one request: checks the method, authenticates, authorizes, processes and responds.
 pub async fn handle<E: Endpoint>(
     service: &E::Service,
     authenticator: &Authenticator,
     request: Request,
 ) -> Response<Body> {
     let began = Instant::now();
-    let answered = match other_method(&request, &E::METHOD) {
+    let result = match other_method(&request, &E::METHOD) {
         Some(refusal) => Ok(refusal),
-        // Boxed: a future as large as this one is copied through each layer around it.
-        None => Box::pin(answer::<E>(service, authenticator, &request))
+        // Boxed, because each surrounding layer would copy a future of this size.
+        None => Box::pin(process::<E>(service, authenticator, &request))
             .await
             .and_then(|output| response::ok::<E>(&request, &output)),
     };
-    let response = answered.unwrap_or_else(|error| {
+    let response = result.unwrap_or_else(|error| {
         log_error(&error);
         problem::response(&error)
     });
@@ -113,7 +113,7 @@ pub async fn handle<E: Endpoint>(
     response
 }
 
-/// The refusal of a request by another method than an endpoint has.
+/// The 405 response if a request does not have the method of the endpoint. `None` if it has.
 fn other_method(request: &Request, method: &Method) -> Option<Response<Body>> {
     let allowed = if method == Method::PUT {
         "PUT, OPTIONS"
@@ -125,7 +125,7 @@ fn other_method(request: &Request, method: &Method) -> Option<Response<Body>> {
     (!known).then(|| problem::method_not_allowed(allowed))
 }
 
-async fn answer<E: Endpoint>(
+async fn process<E: Endpoint>(
     service: &E::Service,
     authenticator: &Authenticator,
     request: &Request,
@@ -133,7 +133,8 @@ async fn answer<E: Endpoint>(
     let invocation = request.lambda_context_ref().cloned().unwrap_or_default();
     before_deadline(&invocation, async {
         let principal = authenticator.authenticate(request.headers()).await?;
-        // Whoever may not is told so, and nothing of what the endpoint would have accepted.
+        // Access is checked before parsing, so that an unauthorized caller learns nothing about the
+        // request format.
         principal.authorize(E::Input::ACCESS)?;
         let input = E::input(&ApiRequest::read::<E>(request, &principal)?)?;
         principal.authorize(input.access())?;
@@ -142,7 +143,7 @@ async fn answer<E: Endpoint>(
     .await
 }
 
-/// The documentation, for people and for programs.
+/// Responds with the documentation: the HTML page or the OpenAPI document.
 #[must_use]
 pub fn document(request: &Request) -> Response<Body> {
     const PAGE: &str = include_str!("../../../docs/openapi.html");
@@ -162,7 +163,7 @@ pub fn document(request: &Request) -> Response<Body> {
         "public, max-age=300",
     )
     .unwrap_or_else(|error| problem::response(&error));
-    // The page has no script and needs nothing from elsewhere; nor may anything be put into it.
+    // The page has no scripts and loads nothing, and no injected content may do so.
     let policy = HeaderValue::from_static(
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     );

@@ -1,5 +1,5 @@
-//! The function that a deployment waits for: CloudFormation invokes it as a custom resource, and
-//! goes on when it has said at a URL how it went. A person may invoke it, too, as a
+//! The function that a deployment waits for. CloudFormation invokes it as a custom resource and
+//! continues when the function has sent its result to a URL. An operator may also invoke it as a
 //! [job](super::schedule).
 
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::events;
 use crate::services::Processor;
 use crate::services::cron::Run;
 
-const TELL_TIMEOUT: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs a job at each deployment that changes the resource's properties. When the stack is deleted
-/// nothing is done: data is not the deployment's.
+/// Runs a job at each deployment that changes the properties of the resource. Deleting the stack
+/// does nothing, because the data does not belong to the deployment.
 pub async fn run<S>() -> Result<(), BoxError>
 where
     S: FromApp + Processor<Run>,
@@ -32,8 +32,8 @@ where
     serve(handle::<S>).await
 }
 
-/// Handles one invocation, and tells CloudFormation of it if that asks. An answer that cannot be
-/// told fails the invocation: Lambda repeats it, and the job finds nothing left to do.
+/// Handles one invocation and, if CloudFormation invoked it, sends the result there. If that fails,
+/// the invocation fails and Lambda repeats it. The job then finds nothing left to do.
 pub async fn handle<S>(service: &S, event: LambdaEvent<Value>) -> Result<Value, Error>
 where
     S: Processor<Run>,
@@ -45,7 +45,7 @@ where
         .is_some()
         .then(|| events::parse(&payload.to_string()));
     let request: Option<Request> = request.transpose()?;
-    let done = match &request {
+    let result = match &request {
         Some(Request::Delete(_)) => Ok(Value::Null),
         _ => {
             before_deadline(
@@ -55,44 +55,47 @@ where
             .await
         }
     };
-    let Some(request) = request else { return done };
-    tell(request, done.as_ref().err()).await?;
-    Ok(done.unwrap_or_default())
+    let Some(request) = request else {
+        return result;
+    };
+    respond(request, result.as_ref().err()).await?;
+    Ok(result.unwrap_or_default())
 }
 
-/// Says how it went at the URL that the request names: one of S3, signed for a body without a type.
-async fn tell(request: Request, error: Option<&Error>) -> Result<(), Error> {
-    let (url, answer) = answer(request, error);
-    let body = serde_json::to_string(&answer).map_err(Error::internal)?;
+/// Sends the result to the URL in the request. It is an S3 URL, signed for a body without a content
+/// type.
+async fn respond(request: Request, error: Option<&Error>) -> Result<(), Error> {
+    let (url, response) = response(request, error);
+    let body = serde_json::to_string(&response).map_err(Error::internal)?;
     let client = reqwest::Client::builder()
-        .timeout(TELL_TIMEOUT)
+        .timeout(RESPONSE_TIMEOUT)
         .build()
         .map_err(Error::internal)?;
-    let told = client
+    let sent = client
         .put(url)
         .body(body)
         .send()
         .await
         .and_then(reqwest::Response::error_for_status);
-    // The URL is as good as a password.
-    told.map_err(|error| Error::unavailable(error.without_url()))
+    // The URL grants access, so it must not be logged.
+    sent.map_err(|error| Error::unavailable(error.without_url()))
         .map(drop)
 }
 
-fn answer(request: Request, error: Option<&Error>) -> (String, Response) {
-    let mut answer = Response::default();
+fn response(request: Request, error: Option<&Error>) -> (String, Response) {
+    let mut response = Response::default();
     if let Some(error) = error {
-        answer.status = Status::Failed;
-        answer.reason = Some(format!(
+        response.status = Status::Failed;
+        response.reason = Some(format!(
             "{error} The log of the function contains the cause."
         ));
     }
     macro_rules! of {
         ($request:ident) => {{
-            (answer.stack_id, answer.request_id) = ($request.stack_id, $request.request_id);
-            // One schema a stack: another id would have CloudFormation delete the former.
-            answer.physical_resource_id = format!("{}-schema", $request.logical_resource_id);
-            answer.logical_resource_id = $request.logical_resource_id;
+            (response.stack_id, response.request_id) = ($request.stack_id, $request.request_id);
+            // The id is constant, because CloudFormation deletes the old resource if it changes.
+            response.physical_resource_id = format!("{}-schema", $request.logical_resource_id);
+            response.logical_resource_id = $request.logical_resource_id;
             $request.response_url
         }};
     }
@@ -102,5 +105,5 @@ fn answer(request: Request, error: Option<&Error>) -> (String, Response) {
         Request::Delete(request) => of!(request),
         _ => String::new(),
     };
-    (url, answer)
+    (url, response)
 }

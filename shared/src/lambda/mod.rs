@@ -1,5 +1,5 @@
-//! The edges: events of Lambda in, answers out. A *handler* is one of these; the work is a
-//! processor's.
+//! Handlers of Lambda events. A *handler* converts an event into input and output into a response.
+//! A *processor* does the work.
 
 pub mod alb;
 pub mod api;
@@ -21,11 +21,11 @@ use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::{events, telemetry};
 
-/// What ends a function's process.
+/// An error that ends the process of a function.
 pub type BoxError = lambda_runtime::Error;
 
-/// Runs a function whose service is made once. Before each event its login is renewed, after it the
-/// metrics are written.
+/// Runs a function whose service is created once. Renews the database credentials before each event
+/// and flushes the metrics after it.
 async fn serve<S, E, A>(
     handle: impl AsyncFn(&S, LambdaEvent<E>) -> Result<A, Error>,
 ) -> Result<(), BoxError>
@@ -41,18 +41,18 @@ where
     lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
             app.renew_login().await;
-            let answer = match read_event(event) {
+            let result = match read_event(event) {
                 Ok(event) => caught(handle(service, event)).await,
                 Err(error) => Err(error),
             };
             telemetry::flush();
-            answer
+            result
         },
     ))
     .await
 }
 
-/// Reads an event here: the runtime would log what it cannot read.
+/// Parses an event. The runtime would log the content of an event that it cannot parse.
 fn read_event<E: DeserializeOwned>(
     event: LambdaEvent<Box<RawValue>>,
 ) -> Result<LambdaEvent<E>, Error> {
@@ -61,7 +61,7 @@ fn read_event<E: DeserializeOwned>(
     Ok(LambdaEvent { payload, context })
 }
 
-/// Turns a panic into an error: the runtime would log what it says.
+/// Converts a panic into an error. The runtime would log the message of the panic.
 async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     AssertUnwindSafe(work)
         .catch_unwind()
@@ -74,11 +74,11 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     Error::internal(format!("panic: {}", telemetry::panic_message(panic)))
 }
 
-/// Time left for saying what happened after the work was given up.
+/// Time reserved for the response after the work was cancelled.
 const ANSWER_MARGIN: Duration = Duration::from_millis(500);
 
-/// How long this invocation may still take; none where the caller states no deadline (an emulator
-/// may state one that is always past).
+/// Time left in this invocation. `None` if it has no deadline, or one in the past as emulators may
+/// set.
 fn time_left(context: &Context) -> Option<Duration> {
     use crate::clock::Clock;
     let now = u64::try_from(crate::clock::System.now().timestamp_millis()).ok()?;
@@ -89,12 +89,12 @@ fn time_left(context: &Context) -> Option<Duration> {
         .map(Duration::from_millis)
 }
 
-/// How long the work of this invocation may still take.
+/// Time left for the work of this invocation.
 fn time_to_work(context: &Context) -> Option<Duration> {
     time_left(context).map(|left| left.saturating_sub(ANSWER_MARGIN))
 }
 
-/// Gives work up shortly before the invocation's deadline.
+/// Cancels the work shortly before the deadline of the invocation.
 async fn before_deadline<T>(
     context: &Context,
     work: impl Future<Output = Result<T, Error>>,
@@ -102,7 +102,7 @@ async fn before_deadline<T>(
     deadline::within(time_to_work(context), work).await
 }
 
-/// One line for an error, at the level it deserves: a caller's fault is no fault of ours.
+/// Logs an error. An error in the request is logged at INFO, an outage at WARN, a bug at ERROR.
 fn log_error(error: &Error) {
     let (code, cause, message) = (error.code(), error.cause(), error.to_string());
     match error.kind() {
@@ -114,7 +114,7 @@ fn log_error(error: &Error) {
     }
 }
 
-/// What the invocation's caller learns of an error; the log has the rest.
+/// The part of an error that the caller of the invocation sees. The log contains the rest.
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
         Self {

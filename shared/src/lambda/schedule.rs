@@ -1,5 +1,5 @@
-//! Functions that EventBridge Scheduler, or a person, invokes: the payload says nothing, the
-//! deadline all.
+//! Functions that EventBridge Scheduler or an operator invokes. The payload is ignored. A job runs
+//! until the deadline of the invocation at most.
 
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use crate::services::Processor;
 use crate::services::cron::Run;
 use crate::telemetry;
 
-/// Runs a job at each invocation; its report is logged, and is the answer.
+/// Runs a job at each invocation. Its report is logged and returned.
 pub async fn run<S, J>(job: fn(Run) -> J) -> Result<(), BoxError>
 where
     S: FromApp + Processor<J>,
@@ -24,7 +24,7 @@ where
     .await
 }
 
-/// Runs one job; its report is logged, and is the answer.
+/// Runs one job. Its report is logged and returned.
 pub(super) async fn handle<S, J>(service: &S, job: J) -> Result<Value, Error>
 where
     S: Processor<J>,
@@ -35,7 +35,7 @@ where
         log_error(error);
     })?;
     let report = serde_json::to_value(report).map_err(Error::internal)?;
-    // A report without the field is of a job that leaves nothing to do.
+    // A job without this field always completes its work.
     if report
         .get("complete")
         .is_none_or(|complete| complete == true)

@@ -1,9 +1,9 @@
-//! Queue consumers: partial batch responses, and no message that harms another.
+//! Queue consumers with partial batch responses. A bad message does not affect the others.
 //!
-//! A body that cannot be read fails alone. What could be read is processed together; should that
-//! fail for a reason that lies in a message, or panic, each message is processed alone, so that
-//! only the guilty one fails. A failed message is received again until the queue moves it to its
-//! dead-letter queue: nothing is acknowledged and dropped.
+//! A message that cannot be parsed fails alone. The others are processed as a batch. If the batch
+//! panics or fails with an error that a single message may have caused, each message is processed
+//! alone, so that only the bad one fails. A failed message is received again until the queue moves
+//! it to its dead-letter queue. No message is acknowledged without being processed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::error::{Disposition, Error};
 use crate::services::{Batch, Consumer, Outcomes, Received};
 use crate::telemetry;
 
-/// Consumes a queue.
+/// Runs a function that consumes a queue.
 pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
     serve(async |consumer: &C, event: LambdaEvent<SqsEvent>| {
         handle(consumer, event.payload, &event.context).await
@@ -30,14 +30,14 @@ pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
     .await
 }
 
-/// Handles one delivery. An error fails the invocation, and so every message of it.
+/// Handles one delivery. An error fails the invocation and thereby all its messages.
 pub async fn handle<C: Consumer>(
     consumer: &C,
     event: SqsEvent,
     context: &Context,
 ) -> Result<SqsBatchResponse, Error> {
     let received = event.records.len();
-    // Lambda reads a missing or empty identifier as "all failed": so must we.
+    // For Lambda, a missing or empty identifier means that all messages failed, so it is an error.
     let records: Vec<Record> = event
         .records
         .into_iter()
@@ -54,7 +54,7 @@ pub async fn handle<C: Consumer>(
         .collect();
     let mut outcomes = process(consumer, readable, context).await.into_iter();
     let mut response = SqsBatchResponse::default();
-    let mut own_fault = None;
+    let mut retryable = None;
     for (id, message) in ids.into_iter().zip(parsed) {
         let outcome = match message {
             Ok(_) => outcomes
@@ -66,7 +66,7 @@ pub async fn handle<C: Consumer>(
             report_failure(&id, &error);
             response.add_failure(id);
             if error.disposition() == Disposition::Retry {
-                own_fault.get_or_insert(error);
+                retryable.get_or_insert(error);
             }
         }
     }
@@ -74,19 +74,19 @@ pub async fn handle<C: Consumer>(
     telemetry::count_by_version("MessagesReceived", received);
     telemetry::count_by_version("MessagesFailed", failed);
     tracing::info!(received, failed, "delivery handled");
-    match own_fault {
-        // Nothing took effect, and not because of the messages alone: Lambda must count an error,
-        // so that alarms fire, a release is rolled back and the poller slows down. The messages
-        // come again either way.
-        Some(fault) if failed == received => Err(fault),
+    match retryable {
+        // All messages failed, at least one of them with a retryable error. Lambda must count an
+        // error, so that alarms fire, a release is rolled back and the poller slows down. The
+        // messages are received again either way.
+        Some(error) if failed == received => Err(error),
         _ => Ok(response),
     }
 }
 
-/// What became of a body.
+/// The result of parsing a body.
 type Parsed<C> = Result<Arc<<C as Consumer>::Message>, Error>;
 
-/// What counts of a message.
+/// The relevant parts of an SQS message.
 struct Record {
     id: String,
     received: Received,
@@ -102,7 +102,7 @@ fn identify(mut message: SqsMessage) -> Result<Record, Error> {
         .and_then(|ms| ms.parse().ok());
     let sent_at = sent_at.and_then(DateTime::from_timestamp_millis);
     let sender_id = message.attributes.remove("SenderId");
-    // SQS message ids are UUIDs; for an emulator's that are not, the name gives a stable one.
+    // The message ids of SQS are UUIDs. A UUID is derived from other ids, as emulators use them.
     let message_id = id
         .parse()
         .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
@@ -117,7 +117,7 @@ fn identify(mut message: SqsMessage) -> Result<Record, Error> {
     })
 }
 
-/// Reads a message, of which no more than its id is kept beside what was read.
+/// Parses a message. Only its SQS id is kept besides the result.
 fn parse<C: Consumer>(consumer: &C, record: Record) -> (String, Parsed<C>) {
     let Record { id, received, body } = record;
     let message = catch_unwind(AssertUnwindSafe(|| consumer.parse(&received, &body)))
@@ -148,7 +148,7 @@ async fn process<C: Consumer>(
     let mut outcomes = Outcomes::with_capacity(batch.len());
     let messages = batch.len();
     for (index, message) in batch.into_iter().enumerate() {
-        // A message that waits for a lock must not take the time of those after it.
+        // A message that waits for a lock must not use up the time of the following ones.
         let share = time_to_work(context)
             .map(|left| left / u32::try_from(messages - index).unwrap_or(u32::MAX));
         let work = attempt(consumer, vec![message], share);
@@ -190,7 +190,7 @@ async fn attempt<C: Consumer>(
     })
 }
 
-/// The same fault for each: the first carries the cause.
+/// The same error for each message. Only the first contains the cause.
 fn fail_all(messages: usize, error: Error) -> Outcomes {
     let (kind, code, message) = (error.kind(), error.code(), error.message().to_owned());
     let mut outcomes = vec![Err(error)];

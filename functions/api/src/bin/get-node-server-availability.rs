@@ -1,4 +1,5 @@
-//! `GET /v1/admin/node-servers/{id}/availability`: how long a node server was in which status.
+//! `GET /v1/admin/node-servers/{id}/availability`: how long a node server was in each
+//! status.
 
 use shared::http::node_servers::NodeServerAvailability;
 use shared::lambda::{BoxError, api};

@@ -1,4 +1,4 @@
-//! `GET /v1/node-status-history`: hour by hour, how many of a user's nodes were up.
+//! `GET /v1/node-status-history`: how many of a user's nodes were in each status, by hour.
 
 use shared::http::node_status_history::NodeStatusHistory;
 use shared::lambda::{BoxError, api};

@@ -1,4 +1,4 @@
-//! `GET /v1/nodes`: the nodes that a user's active package opens.
+//! `GET /v1/nodes`: the nodes that a user's active package gives access to.
 
 use shared::http::nodes::Nodes;
 use shared::lambda::{BoxError, api};

@@ -1,4 +1,4 @@
-//! `GET /v1/admin/package-queue`: package items with their whole life.
+//! `GET /v1/admin/package-queue`: package items, newest first.
 
 use shared::http::package_queue::PackageQueue;
 use shared::lambda::{BoxError, api};

@@ -1,4 +1,5 @@
-//! `PUT /v1/admin/node-servers/{id}/maintenance`: takes a node server out of service, or back.
+//! `PUT /v1/admin/node-servers/{id}/maintenance`: starts or ends the maintenance of a
+//! node server.
 
 use shared::http::node_servers::NodeServerMaintenance;
 use shared::lambda::{BoxError, api};

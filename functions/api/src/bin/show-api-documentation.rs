@@ -1,4 +1,4 @@
-//! `GET /docs` and `GET /v1/openapi.json`: the API's documentation.
+//! `GET /docs` and `GET /v1/openapi.json`: the documentation of the API.
 
 use shared::lambda::{BoxError, api};
 

@@ -1,4 +1,4 @@
-//! `GET /v1/admin/node-clients/{id}`: all there is about a node client.
+//! `GET /v1/admin/node-clients/{id}`: a node client with its node server and metrics.
 
 use shared::http::node_clients::NodeClient;
 use shared::lambda::{BoxError, api};

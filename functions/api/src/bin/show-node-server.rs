@@ -1,4 +1,5 @@
-//! `GET /v1/admin/node-servers/{id}`: all there is about a node server.
+//! `GET /v1/admin/node-servers/{id}`: a node server with its configuration and
+//! metrics.
 
 use shared::http::node_servers::NodeServer;
 use shared::lambda::{BoxError, api};

@@ -1,4 +1,4 @@
-//! Every minute: bills the usage that was reported since.
+//! Every minute: bills the usage that was reported since the last run.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

@@ -1,4 +1,4 @@
-//! Every minute: announces packages whose time is over, and starts waiting ones.
+//! Every minute: announces packages whose time is over, and activates waiting packages.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

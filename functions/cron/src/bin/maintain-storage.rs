@@ -1,4 +1,4 @@
-//! Every hour: creates partitions ahead, and drops what is past its retention.
+//! Every hour: creates partitions in advance, and deletes data that is past its retention.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

@@ -1,4 +1,4 @@
-//! Every hour: compares what was accepted, recorded and charged, and reports what does not agree.
+//! Every hour: compares accepted, recorded and charged usage, and reports differences.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

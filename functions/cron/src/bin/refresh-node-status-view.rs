@@ -1,5 +1,5 @@
-//! Every hour, after the snapshot: refreshes the view of it, and forgets what is past its
-//! retention.
+//! Every hour, after the snapshot: refreshes the materialized view of the status history, and
+//! deletes history that is past its retention.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

@@ -1,4 +1,4 @@
-//! Every minute: marks node servers that went silent or came back.
+//! Every minute: updates the status of node servers that stopped or resumed reporting.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

@@ -1,4 +1,4 @@
-//! Every minute: sends what a crash or an outage left in the outbox.
+//! Every minute: sends messages that a crash or an outage left in the outbox.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

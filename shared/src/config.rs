@@ -1,5 +1,5 @@
-//! Configuration from the environment, a struct a concern; every error names the variable and what
-//! it takes.
+//! Configuration from environment variables, with one struct per concern. Every error names the
+//! variable and the accepted values.
 
 use std::env;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::auth;
 use crate::domain::line_rate::LineRate;
 use crate::domain::server_status::OfflinePolicy;
 
-/// A variable that is missing or cannot be read.
+/// A variable that is missing or invalid.
 #[derive(Debug, thiserror::Error)]
 #[error("environment variable {name}: {problem}")]
 pub struct ConfigError {
@@ -23,7 +23,7 @@ pub struct ConfigError {
     problem: String,
 }
 
-/// An error that says what is wrong with a variable.
+/// An error about the variable `name`.
 pub fn invalid(name: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError {
         name,
@@ -31,7 +31,7 @@ pub fn invalid(name: &'static str, problem: impl Into<String>) -> ConfigError {
     }
 }
 
-/// A variable that may be absent; an empty one is.
+/// The value of a variable. `None` if it is not set or empty.
 #[must_use]
 pub fn optional(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
@@ -41,7 +41,7 @@ fn required(name: &'static str) -> Result<String, ConfigError> {
     optional(name).ok_or_else(|| invalid(name, "is not set"))
 }
 
-/// A variable of which an error says what is `accepted`.
+/// Parses a variable. `accepted` describes its values in an error: "is not a whole number".
 pub fn parsed<T: FromStr>(
     name: &'static str,
     accepted: &str,
@@ -55,7 +55,7 @@ pub fn parsed<T: FromStr>(
     }
 }
 
-/// A variable that is a number from 1 on: none of what is so counted does anything without any.
+/// Parses a variable that must be a positive number.
 pub fn positive<T: FromStr + PartialOrd + Default>(
     name: &'static str,
     accepted: &str,
@@ -69,7 +69,7 @@ pub fn positive<T: FromStr + PartialOrd + Default>(
     }
 }
 
-/// A variable in seconds.
+/// Parses a variable that is a whole number of seconds.
 pub fn seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError> {
     parsed(name, "a whole number of seconds", default).map(Duration::from_secs)
 }
@@ -89,52 +89,52 @@ fn days(name: &'static str, default: i32, least: i32) -> Result<i32, ConfigError
     Ok(days)
 }
 
-/// Where the database is: `DATABASE_URL`; and `DATABASE_MAX_CONNECTIONS`, at least 1 (default 1 in
-/// a function, which runs one invocation at a time).
+/// Settings of the database connections.
 #[derive(Debug, Clone)]
 pub struct DatabaseConfig {
-    /// How to connect.
+    /// `DATABASE_URL`: address and options of the database.
     pub connect: PgConnectOptions,
-    /// Upper bound of the pool.
+    /// `DATABASE_MAX_CONNECTIONS`, at least 1: maximum size of the pool. Default: 1 in a function,
+    /// which runs one invocation at a time.
     pub max_connections: u32,
-    /// How a connection proves who it is.
+    /// `DATABASE_AUTH`: how a connection logs in.
     pub login: DatabaseLogin,
-    /// `DATABASE_ROLE`: the role that a connection takes after its login. Default: the login's own.
+    /// `DATABASE_ROLE`: the role that a connection assumes after its login. `None` keeps the role
+    /// of the login.
     pub role: Option<DatabaseRole>,
 }
 
-/// How a connection proves who it is: `DATABASE_AUTH`.
+/// How a connection logs in: `DATABASE_AUTH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DatabaseLogin {
-    /// Not set: as `DATABASE_URL` says.
+    /// Not set: with the credentials in `DATABASE_URL`.
     Url,
-    /// `iam`: by a token that is signed for the user in `DATABASE_URL`, and lasts a quarter of an
-    /// hour.
+    /// `iam`: with an IAM token for the user in `DATABASE_URL`, which is valid for 15 minutes.
     Iam,
-    /// `secret`: as the secret of Secrets Manager named by `DATABASE_SECRET_ARN` says; it has the
+    /// `secret`: with the Secrets Manager secret whose ARN is `DATABASE_SECRET_ARN`. It has the
     /// fields `username` and `password`, as RDS writes them.
     Secret(String),
 }
 
-/// A role that `migrate` makes; which may do what is in `db/roles.sql`.
+/// A database role created by `migrate`. `db/roles.sql` defines its privileges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumString)]
 pub enum DatabaseRole {
-    /// Reads, without the configurations of servers and clients.
+    /// Reads everything except the configurations of servers and clients.
     #[strum(serialize = "telecom_reader")]
     Reader,
-    /// Reads, the configurations of servers and clients included.
+    /// Reads everything, including the configurations of servers and clients.
     #[strum(serialize = "telecom_secret_reader")]
     SecretReader,
-    /// Reads, and writes what consumers and jobs write.
+    /// Reads, and writes the tables of consumers and jobs.
     #[strum(serialize = "telecom_writer")]
     Writer,
-    /// Reads and writes what the gRPC server serves.
+    /// Reads and writes the tables behind the gRPC server.
     #[strum(serialize = "telecom_api")]
     Api,
 }
 
 impl DatabaseConfig {
-    /// As a URL says.
+    /// A configuration that logs in with the credentials in `connect`.
     #[must_use]
     pub fn new(connect: PgConnectOptions, max_connections: u32) -> Self {
         Self {
@@ -145,10 +145,10 @@ impl DatabaseConfig {
         }
     }
 
-    /// Reads the variables; `max_connections` where nothing else is said.
+    /// Reads the variables. `max_connections` is the default of `DATABASE_MAX_CONNECTIONS`.
     pub fn from_env(max_connections: u32) -> Result<Self, ConfigError> {
         let url = required("DATABASE_URL")?;
-        // The URL may hold a password: it is never repeated in the error.
+        // The error does not contain the URL, because the URL may contain a password.
         let connect = PgConnectOptions::from_str(&url).map_err(|_| {
             invalid(
                 "DATABASE_URL",
@@ -191,20 +191,20 @@ impl DatabaseLogin {
     }
 }
 
-/// Where events leave to. A function has only the destinations that it may write to; the sweep has
-/// all.
+/// Destinations of outgoing events. A function has only the destinations that it may write to. The
+/// sweep has all of them.
 #[derive(Debug, Clone, Default)]
 pub struct MessagingConfig {
-    /// `TELECOM_USER_USAGE_BILLING_QUEUE_URL`: the route `telecom.user_usage_billing`.
+    /// `TELECOM_USER_USAGE_BILLING_QUEUE_URL`: queue of the route `telecom.user_usage_billing`.
     pub user_usage_billing_queue_url: Option<String>,
-    /// `TELECOM_PACKAGE_EXPIRING_QUEUE_URL`: the route `telecom.package_expiring`.
+    /// `TELECOM_PACKAGE_EXPIRING_QUEUE_URL`: queue of the route `telecom.package_expiring`.
     pub package_expiring_queue_url: Option<String>,
-    /// `TELECOM_EVENT_BUS_NAME`: the bus for facts.
+    /// `TELECOM_EVENT_BUS_NAME`: event bus for facts.
     pub event_bus_name: Option<String>,
 }
 
 impl MessagingConfig {
-    /// Reads the variables; each may be absent.
+    /// Reads the variables, each of which is optional.
     #[must_use]
     pub fn from_env() -> Self {
         Self {
@@ -215,26 +215,26 @@ impl MessagingConfig {
     }
 }
 
-/// Whose tokens are believed.
+/// Requirements for the tokens of callers.
 #[derive(Debug, Clone)]
 pub struct AuthConfig {
     /// `TELECOM_AUTH_ISSUER`: the only accepted `iss`.
     pub issuer: String,
-    /// `TELECOM_AUTH_AUDIENCE`: must be among the token's `aud`.
+    /// `TELECOM_AUTH_AUDIENCE`: must be one of the audiences in `aud`.
     pub audience: String,
     /// The issuer's public keys.
     pub jwks: JwksConfig,
-    /// `TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS` (default 86400, a day): a token that is valid for
-    /// longer is refused.
+    /// `TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS` (default 86400, a day): a token with a longer
+    /// lifetime is rejected.
     pub max_lifetime: Duration,
 }
 
-/// Where the issuer's public keys are; one of the two variables is set.
+/// Source of the issuer's public keys. Exactly one of the two variables must be set.
 #[derive(Debug, Clone)]
 pub enum JwksConfig {
-    /// `TELECOM_AUTH_JWKS`: here, as a JSON Web Key Set.
+    /// `TELECOM_AUTH_JWKS`: the JSON Web Key Set itself.
     Inline(JwkSet),
-    /// `TELECOM_AUTH_JWKS_URL`: there; `https`, or `http` on this machine.
+    /// `TELECOM_AUTH_JWKS_URL`: URL of the set. It must use `https`, or `http` on localhost.
     Published(Url),
 }
 
@@ -263,7 +263,8 @@ impl JwksConfig {
     }
 }
 
-/// Who could change the keys on their way could be anybody.
+/// Parses the URL of the key set. It must be protected by TLS or local, because an attacker who can
+/// modify the keys in transit can impersonate any user.
 fn key_url(text: &str) -> Result<Url, ConfigError> {
     let safe = |url: &Url| match url.host() {
         Some(url::Host::Domain(name)) => url.scheme() == "https" || name == "localhost",
@@ -304,11 +305,11 @@ impl AuthConfig {
     }
 }
 
-/// From which web pages the API may be called.
+/// Web pages that may call the API.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CorsConfig {
-    /// `TELECOM_CORS_ALLOWED_ORIGINS`: origins such as `https://app.example.com`, separated by
-    /// commas; `*` for all. Default: none.
+    /// `TELECOM_CORS_ALLOWED_ORIGINS`: comma-separated origins such as `https://app.example.com`,
+    /// or `*` for all. Default: none.
     pub allowed_origins: Vec<HeaderValue>,
 }
 
@@ -373,23 +374,23 @@ fn line_rate() -> Result<LineRate, ConfigError> {
         .ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not within {accepted}")))
 }
 
-/// How long rows are kept, in days.
+/// Retention of rows, in days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// `TELECOM_TRAFFIC_USAGE_RETENTION_DAYS` (default 45): raw rows, once billed.
+    /// `TELECOM_TRAFFIC_USAGE_RETENTION_DAYS` (default 45): raw usage rows, after billing.
     pub traffic_usage_days: i32,
-    /// `TELECOM_DEDUP_RETENTION_DAYS` (default 45, at least 36): report and batch ids. A report is
-    /// accepted for [35 days](crate::events::usage_report::MAX_AGE_DAYS); its id must be remembered
-    /// longer than that.
+    /// `TELECOM_DEDUP_RETENTION_DAYS` (default 45, at least 36): ids of reports and batches. A
+    /// report is accepted for [35 days](crate::events::usage_report::MAX_AGE_DAYS), and its id must
+    /// be kept for longer than that.
     pub dedup_days: i32,
     /// `TELECOM_USAGE_RETENTION_DAYS` (default 400, at least 31): hourly usage of users.
     pub usage_days: i32,
-    /// `TELECOM_NODE_STATUS_RETENTION_DAYS` (default 400, at least 93): hourly status of servers,
-    /// and the log of it.
+    /// `TELECOM_NODE_STATUS_RETENTION_DAYS` (default 400, at least 93): hourly status of servers
+    /// and the status log.
     pub node_status_days: i32,
 }
 
-/// The rules of this deployment.
+/// Settings of this deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TelecomConfig {
     /// `TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS` (default 300, 120 to 86400): a server that sends no
@@ -397,12 +398,12 @@ pub struct TelecomConfig {
     pub node_health_check: OfflinePolicy,
     /// How long rows are kept.
     pub retention: Retention,
-    /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): billing events without an
-    /// `event_id` are refused. A queue's message id, which stands in for it, is another one after a
-    /// redrive from the dead-letter queue.
+    /// `TELECOM_REQUIRE_EVENT_ID` (`true` or `false`, default `false`): whether billing events
+    /// without an `event_id` are rejected. Otherwise, the message id of the queue replaces it,
+    /// which changes after a redrive from the dead-letter queue.
     pub require_event_id: bool,
-    /// `TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND` (default 100000, 1 to 100000000): a node server's
-    /// fastest line. A report of more traffic than it carries is quarantined.
+    /// `TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND` (default 100000, 1 to 100000000): line rate of the
+    /// fastest node server. A report of more traffic than this rate allows is quarantined.
     pub node_line_rate: LineRate,
 }
 

@@ -1,5 +1,5 @@
-//! The issuer's public keys: given with the configuration, or fetched from where the issuer
-//! publishes them.
+//! The public keys of the issuer, either from the configuration or fetched from the URL at which
+//! the issuer publishes them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,93 +21,92 @@ use url::Url;
 use crate::clock::Clock;
 use crate::error::Error;
 
-/// Fetched keys are fetched anew after so long, beside the calls: a key that the issuer withdrew is
-/// not trusted for ever.
+/// Age at which fetched keys are refreshed in the background, so that a key that the issuer
+/// withdrew does not stay trusted.
 const MAX_AGE: TimeDelta = TimeDelta::hours(1);
-/// A function is frozen between its calls, and so is what it does beside them: where calls are few
-/// and short, a fetch may never come to its end. After so long a caller waits for it, during which
-/// the function is awake.
+/// Age at which a caller waits for the refresh. A function is frozen between its calls, including
+/// its background tasks, so with few and short calls a background fetch may never complete.
 const OVERDUE: TimeDelta = TimeDelta::hours(2);
-/// How long that caller waits, who has a good answer already. The next one does after
-/// [`MIN_PAUSE`].
+/// Maximum time for which that caller waits, because it has a trusted key already. The next caller
+/// waits after [`MIN_PAUSE`] at the earliest.
 const OVERDUE_WAIT: Duration = Duration::from_secs(1);
-/// While the issuer is out of reach its keys are trusted for so long, and not for ever: it may be
-/// out of reach because somebody wants a key trusted that it withdrew.
+/// Age up to which keys are trusted while the issuer is unreachable. The limit exists because an
+/// attacker may block the issuer to keep a withdrawn key trusted.
 const MAX_STALE: TimeDelta = TimeDelta::hours(24);
-/// Least time between two fetches, so that tokens with made-up key ids cannot make us hammer the
-/// issuer.
+/// Minimum time between two fetches, so that tokens with invented key ids do not cause a flood of
+/// requests to the issuer.
 const MIN_PAUSE: TimeDelta = TimeDelta::seconds(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
-/// Room for some hundreds of keys.
+/// Maximum size of a key set, enough for some hundreds of keys.
 const MAX_SET_BYTES: usize = 256 << 10;
 
-/// A key, and the one algorithm that it is for: a token's own word is never asked.
+/// A key with its only algorithm. The algorithm that a token names is never used.
 pub struct Key {
-    /// The algorithm.
+    /// The algorithm of the signatures.
     pub algorithm: Algorithm,
-    /// The key.
+    /// The key that verifies signatures.
     pub decoding: DecodingKey,
 }
 
 type Keys = HashMap<String, Arc<Key>>;
 
-/// Finds keys by their id.
+/// A source of keys by id.
 #[derive(Clone)]
 pub enum KeySource {
-    /// The keys of the configuration.
+    /// Keys from the configuration.
     Fixed(Arc<Keys>),
-    /// The keys that the issuer publishes.
+    /// Keys published by the issuer.
     Published(Arc<Published>),
 }
 
-/// Keys that are fetched when they are first needed, when they are old, and once when an unknown
-/// one is asked for. Nobody whose key is known waits for that, but for one caller now and then once
-/// it is overdue.
+/// Keys that are fetched at the first use, when they are old, and when a key is unknown. A caller
+/// with a known key does not wait for a fetch, except occasionally one if the fetch is overdue.
 pub struct Published {
     url: Url,
     client: reqwest::Client,
     clock: Arc<dyn Clock>,
-    held: RwLock<Held>,
-    /// One fetch at a time; whoever waits for it looks at what it brought.
+    cache: RwLock<Cache>,
+    /// Held during a fetch, so that there is one at a time. Callers that wait for it use its
+    /// result.
     fetching: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
-struct Held {
+struct Cache {
     keys: Keys,
-    /// When they were fetched; none: never.
+    /// Time of the last successful fetch. `None` if there was none.
     fetched_at: Option<DateTime<Utc>>,
-    /// When a fetch was last tried.
+    /// Time of the last attempt to fetch.
     tried_at: Option<DateTime<Utc>>,
-    /// When a caller last waited for one that was overdue.
+    /// Time at which a caller last waited for an overdue fetch.
     waited_at: Option<DateTime<Utc>>,
 }
 
 impl KeySource {
-    /// The keys of a set.
+    /// A source of the keys in a set.
     #[must_use]
     pub fn fixed(set: &JwkSet) -> Self {
         Self::Fixed(Arc::new(keys(set)))
     }
 
-    /// The keys published at `url`. Nothing is fetched here, and no redirect is followed later: it
-    /// could lead to where anybody can change what is answered.
+    /// A source of the keys published at `url`. The first fetch happens at the first use. Redirects
+    /// are not followed, because they could lead to a host that is not trusted.
     pub fn published(url: Url, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .redirect(Policy::none())
             .build()?;
-        let (held, fetching) = (RwLock::default(), Arc::default());
+        let (cache, fetching) = (RwLock::default(), Arc::default());
         Ok(Self::Published(Arc::new(Published {
             url,
             client,
             clock,
-            held,
+            cache,
             fetching,
         })))
     }
 
-    /// A key by its id, the same `Arc` until the set is fetched anew. An error means that it cannot
-    /// be known whether there is one.
+    /// Returns a key by its id, the same `Arc` until the next fetch. `None` if there is no such
+    /// key. Fails if no key set is available.
     pub async fn find(&self, id: &str) -> Result<Option<Arc<Key>>, Error> {
         match self {
             Self::Fixed(keys) => Ok(keys.get(id).cloned()),
@@ -119,16 +118,16 @@ impl KeySource {
 impl Published {
     async fn find(self: &Arc<Self>, id: &str) -> Result<Option<Arc<Key>>, Error> {
         let now = self.clock.now();
-        let known = self.held.read().await.key(id, now);
+        let known = self.cache.read().await.key(id, now);
         match known {
             Some((key, Age::Fresh)) => return Ok(Some(key)),
             Some((key, Age::Stale)) => {
-                self.refresh_beside(id, now);
+                self.refresh_in_background(id, now);
                 return Ok(Some(key));
             }
             Some((key, Age::Overdue)) => {
-                self.refresh_beside(id, now);
-                if !self.is_to_wait(now).await
+                self.refresh_in_background(id, now);
+                if !self.should_wait(now).await
                     || timeout(OVERDUE_WAIT, self.fetching.lock()).await.is_err()
                 {
                     return Ok(Some(key));
@@ -139,9 +138,9 @@ impl Published {
                 self.refresh(id, now).await;
             }
         }
-        let held = self.held.read().await;
-        match held.age(now) {
-            Some(_) => Ok(held.keys.get(id).cloned()),
+        let cache = self.cache.read().await;
+        match cache.age(now) {
+            Some(_) => Ok(cache.keys.get(id).cloned()),
             None => Err(Error::unavailable(format!(
                 "cannot fetch the key set at {}",
                 self.url
@@ -149,8 +148,8 @@ impl Published {
         }
     }
 
-    /// Begins a fetch, unless one is under way, and does not wait for it.
-    fn refresh_beside(self: &Arc<Self>, id: &str, now: DateTime<Utc>) {
+    /// Starts a fetch without waiting for it, unless one is in progress.
+    fn refresh_in_background(self: &Arc<Self>, id: &str, now: DateTime<Utc>) {
         let Ok(fetching) = Arc::clone(&self.fetching).try_lock_owned() else {
             return;
         };
@@ -161,34 +160,35 @@ impl Published {
         });
     }
 
-    /// Whether a caller is the one that waits for an overdue fetch.
-    async fn is_to_wait(&self, now: DateTime<Utc>) -> bool {
-        let mut held = self.held.write().await;
-        let due = held.waited_at.is_none_or(|at| now - at >= MIN_PAUSE);
+    /// Whether this caller waits for an overdue fetch.
+    async fn should_wait(&self, now: DateTime<Utc>) -> bool {
+        let mut cache = self.cache.write().await;
+        let due = cache.waited_at.is_none_or(|at| now - at >= MIN_PAUSE);
         if due {
-            held.waited_at = Some(now);
+            cache.waited_at = Some(now);
         }
         due
     }
 
-    /// Fetches, unless it is too early for that, or somebody has done so while this caller waited.
+    /// Fetches the keys, unless the last attempt is too recent or another caller has fetched the
+    /// key meanwhile.
     async fn refresh(&self, id: &str, now: DateTime<Utc>) {
         {
-            let mut held = self.held.write().await;
-            let done = matches!(held.key(id, now), Some((_, Age::Fresh)));
-            if done || held.tried_at.is_some_and(|at| now - at < MIN_PAUSE) {
+            let mut cache = self.cache.write().await;
+            let done = matches!(cache.key(id, now), Some((_, Age::Fresh)));
+            if done || cache.tried_at.is_some_and(|at| now - at < MIN_PAUSE) {
                 return;
             }
-            // Said before it is tried: a caller whose time runs out meanwhile must not have the
-            // next one try at once.
-            held.tried_at = Some(now);
+            // Set before the attempt, so that the next caller does not retry at once if this one
+            // runs into its deadline.
+            cache.tried_at = Some(now);
         }
         match self.fetch().await {
             Ok(keys) => {
                 tracing::info!(keys = keys.len(), "key set fetched");
-                let mut held = self.held.write().await;
-                held.keys = keys;
-                held.fetched_at = Some(now);
+                let mut cache = self.cache.write().await;
+                cache.keys = keys;
+                cache.fetched_at = Some(now);
             }
             Err(error) => tracing::warn!(error, "key set not fetched; keeping the known keys"),
         }
@@ -218,18 +218,18 @@ impl Published {
     }
 }
 
-/// How old held keys are.
+/// Age of the cached keys.
 enum Age {
-    /// They need not be fetched.
+    /// No refresh is needed.
     Fresh,
-    /// They should be; they serve meanwhile.
+    /// A refresh is due. The keys are still used meanwhile.
     Stale,
-    /// They should have been long ago; they serve while that fails.
+    /// A refresh is long overdue. The keys are still used while it fails.
     Overdue,
 }
 
-impl Held {
-    /// None: there are none that are trusted.
+impl Cache {
+    /// `None` if no keys are trusted.
     fn age(&self, now: DateTime<Utc>) -> Option<Age> {
         match now - self.fetched_at? {
             age if age < MAX_AGE => Some(Age::Fresh),
@@ -244,7 +244,7 @@ impl Held {
     }
 }
 
-/// reqwest says what happened only in its sources.
+/// The error with its sources, because reqwest states the reason only there.
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes
@@ -253,8 +253,8 @@ fn describe(error: &(dyn std::error::Error + 'static)) -> String {
         .join(": ")
 }
 
-/// Reads a set. A key that cannot be read, of a kind still to be invented perhaps, is no reason to
-/// lose the others.
+/// Parses a JSON Web Key Set. A key that cannot be parsed, for example of a future type, is
+/// ignored.
 pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
     #[derive(Deserialize)]
     struct Set {
@@ -273,7 +273,7 @@ pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
     })
 }
 
-/// Those of a set that are for signatures of a kind that is accepted.
+/// The keys of a set that verify signatures of an accepted algorithm.
 fn keys(set: &JwkSet) -> Keys {
     let mut keys = Keys::new();
     for jwk in &set.keys {
@@ -296,10 +296,10 @@ fn keys(set: &JwkSet) -> Keys {
     keys
 }
 
-/// What a key is for, none: for nothing here. The accepted algorithms are asymmetric: whoever knows
-/// the public key must not be able to sign.
+/// The algorithm of a key. `None` if the key is not for signatures of an accepted algorithm. All
+/// accepted algorithms are asymmetric, so that the public key cannot be used to sign.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
-    let (algorithm, said) = match &jwk.algorithm {
+    let (algorithm, expected) = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
         AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
             (Algorithm::ES256, KeyAlgorithm::ES256)
@@ -314,7 +314,7 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
         .public_key_use
         .as_ref()
         .is_none_or(|usage| *usage == PublicKeyUse::Signature);
-    (signs && common.key_algorithm.is_none_or(|named| named == said)).then_some(algorithm)
+    (signs && common.key_algorithm.is_none_or(|named| named == expected)).then_some(algorithm)
 }
 
 #[cfg(test)]
@@ -346,7 +346,7 @@ mod tests {
     #[case(json!({}))]
     #[case(json!({ "use": "sig" }))]
     #[case(json!({ "use": "sig", "alg": "EdDSA" }))]
-    fn a_key_for_signatures_is_taken(#[case] change: Value) {
+    fn a_key_for_signatures_is_accepted(#[case] change: Value) {
         assert_eq!(found(&change), ["a", "good"]);
     }
 
@@ -354,14 +354,14 @@ mod tests {
     #[case::for_encryption(json!({ "use": "enc" }))]
     #[case::of_another_algorithm(json!({ "alg": "ES256" }))]
     #[case::of_an_unknown_algorithm(json!({ "alg": "ML-DSA-44" }))]
-    #[case::of_an_unknown_kind(json!({ "kty": "AKP" }))]
-    #[case::on_another_curve(json!({ "crv": "Ed448" }))]
-    #[case::that_is_not_well_formed(json!({ "x": "!" }))]
+    #[case::of_an_unknown_type(json!({ "kty": "AKP" }))]
+    #[case::of_another_curve(json!({ "crv": "Ed448" }))]
+    #[case::malformed(json!({ "x": "!" }))]
     #[case::without_a_key(json!({ "x": null }))]
     #[case::symmetric(json!({ "kty": "oct", "k": "c2VjcmV0" }))]
-    #[case::elliptic_that_is_not_well_formed(json!({ "kty": "EC", "crv": "P-256", "x": "AA",
+    #[case::malformed_elliptic(json!({ "kty": "EC", "crv": "P-256", "x": "AA",
         "y": 7 }))]
-    fn one_that_is_not_for_us_is_left_out_and_harms_no_other(#[case] change: Value) {
+    fn an_unusable_key_is_ignored_and_the_others_are_kept(#[case] change: Value) {
         assert_eq!(found(&change), ["good"]);
     }
 }

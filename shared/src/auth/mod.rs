@@ -1,4 +1,4 @@
-//! Who is asking: JSON Web Tokens, signed by the issuer that the deployment trusts.
+//! Authentication of callers by JSON Web Tokens of the issuer that the deployment trusts.
 
 mod keys;
 mod verified;
@@ -22,16 +22,17 @@ pub use keys::read_set;
 use keys::{Key, KeySource};
 use verified::Verified;
 
-/// The scope that opens `/v1/admin` and the `*Manage` services.
+/// The scope that permits `/v1/admin` and the `*Manage` services.
 pub const ADMIN_SCOPE: &str = "telecom:admin";
-/// The scope that, with [`ADMIN_SCOPE`], lets keys and passwords be seen.
+/// The scope that, together with [`ADMIN_SCOPE`], permits unmasked keys and passwords.
 pub const SECRETS_SCOPE: &str = "telecom:secrets";
-/// How far the issuer's clock and ours may differ, seconds.
+/// Maximum difference between the issuer's clock and ours, in seconds.
 const LEEWAY_SECONDS: i64 = 30;
-/// Who may ask for an operation.
+
+/// The callers that may use an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Every user, for themselves.
+    /// Every user, for their own data.
     User,
     /// Administrators.
     Admin,
@@ -39,25 +40,24 @@ pub enum Access {
     Secrets,
 }
 
-/// The types of tokens that are accepted (`typ`, without case): a JWT, and an access token by RFC
-/// 9068.
+/// Accepted token types (`typ`, case-insensitive): JWT, and access token as defined by RFC 9068.
 const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 
-/// An authenticated caller, of one request.
+/// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The token's `sub`.
+    /// The `sub` of the token.
     pub user_id: Uuid,
-    /// Whether the token's `scope` holds [`ADMIN_SCOPE`].
+    /// Whether the `scope` of the token contains [`ADMIN_SCOPE`].
     pub admin: bool,
-    /// Whether the token's `scope` holds [`SECRETS_SCOPE`].
+    /// Whether the `scope` of the token contains [`SECRETS_SCOPE`].
     pub secrets: bool,
-    /// The id of the request, or of its trace.
+    /// The id of the request or of its trace. `None` if it has neither.
     pub request_id: Option<String>,
 }
 
 impl Principal {
-    /// The caller, for the record.
+    /// The caller, for the audit log.
     #[must_use]
     pub fn actor(&self) -> Actor {
         Actor {
@@ -66,7 +66,7 @@ impl Principal {
         }
     }
 
-    /// Whether they may do what needs `access`.
+    /// Fails if the caller lacks a scope that `access` requires.
     pub fn authorize(&self, access: Access) -> Result<(), Error> {
         let missing = match access {
             Access::Admin | Access::Secrets if !self.admin => ADMIN_SCOPE,
@@ -91,7 +91,7 @@ struct Claims {
     scope: String,
 }
 
-/// Judges tokens.
+/// Verifies tokens.
 #[derive(Clone)]
 pub struct Authenticator {
     keys: KeySource,
@@ -111,7 +111,7 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Trusts the keys that `config` holds or tells the place of.
+    /// An authenticator that trusts the keys in `config`, or at the URL in `config`.
     pub fn new(config: AuthConfig, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let AuthConfig {
             issuer,
@@ -134,8 +134,8 @@ impl Authenticator {
         })
     }
 
-    /// Reads and verifies the bearer token of a request. Of two tokens it cannot be known which one
-    /// a proxy has checked.
+    /// Reads and verifies the bearer token of a request. A request with two tokens is rejected,
+    /// because it is unknown which of them a proxy has checked.
     pub async fn authenticate(&self, headers: &HeaderMap) -> Result<Principal, Error> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let header = given
@@ -164,7 +164,7 @@ impl Authenticator {
         })
     }
 
-    /// Verifies a token: type, signature, issuer, audience, times.
+    /// Verifies the type, signature, issuer, audience and times of a token.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let header = decode_header(token).map_err(|error| {
             refuse("token_malformed", "The token is malformed.").with_source(reason(&error))
@@ -200,7 +200,7 @@ impl Authenticator {
         })
     }
 
-    /// Signature, issuer and audience; times are judged by our clock.
+    /// Verifies signature, issuer and audience. The times are checked separately with our clock.
     fn decode(&self, token: &str, key: &Key) -> Result<Claims, Error> {
         let mut validation = Validation::new(key.algorithm);
         validation.set_issuer(&[&self.issuer]);
@@ -224,7 +224,7 @@ impl Authenticator {
         {
             return Err(refuse("token_not_yet_valid", "The token is not valid yet."));
         }
-        // A token that does not say when it was issued is taken for one of now.
+        // A token without `iat` counts as issued now.
         let issued = claims.iat.unwrap_or(now).min(now);
         if claims.exp.saturating_sub(issued)
             > self.max_lifetime_seconds.saturating_add(LEEWAY_SECONDS)
@@ -239,8 +239,8 @@ impl Authenticator {
     }
 }
 
-/// What a token says of itself. A header that it calls critical must be understood (RFC 7515,
-/// 4.1.11), and none is.
+/// Checks the type of a token. Also rejects critical headers, which must be understood (RFC 7515,
+/// 4.1.11), because none is supported.
 fn check_header(header: &Header) -> Result<(), Error> {
     let known = |kind: &String| TYPES.contains(&kind.to_ascii_lowercase().as_str());
     if header.crit.is_some() {
@@ -258,8 +258,8 @@ fn check_header(header: &Header) -> Result<(), Error> {
     Ok(())
 }
 
-/// Why a token cannot be read, for the log: without the token's text, which some of these errors
-/// quote.
+/// The reason why a token is malformed, for the log. It omits the text of the token, which some of
+/// these errors quote.
 fn reason(error: &TokenError) -> String {
     match error.kind() {
         TokenErrorKind::Json(_) => "invalid JSON".to_owned(),

@@ -1,5 +1,5 @@
-//! Tokens whose signature has been verified: a client sends the same one with every request until
-//! it expires, and verifying it takes longer than most of what it asks for.
+//! Cache of verified tokens. A client sends the same token with every request until the token
+//! expires, and verifying it takes longer than most requests.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,25 +10,25 @@ use sha2::{Digest, Sha256};
 use super::Claims;
 use super::keys::Key;
 
-/// Tokens that are remembered, those used last: about half a megabyte.
-const MOST_TOKENS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
+/// Capacity of the cache, about half a megabyte. The least recently used token is evicted first.
+const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(4_096).unwrap();
 
-/// The claims of verified tokens. What changes with time is not remembered: who asks judges expiry,
-/// and says which key is the issuer's now.
+/// The claims of verified tokens. Nothing that changes with time is cached: the caller checks the
+/// expiry and provides the current key of the issuer.
 pub struct Verified(Mutex<Tokens>);
 
-/// By the token's digest: what it was verified with, and what it says.
+/// The verification key and the claims by the digest of the token.
 type Tokens = LruCache<[u8; 32], (Arc<Key>, Claims)>;
 
 impl Default for Verified {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MOST_TOKENS)))
+        Self(Mutex::new(LruCache::new(MAX_TOKENS)))
     }
 }
 
 impl Verified {
-    /// The claims of `token`, if it was verified with this very `key`; otherwise those that
-    /// `verify` finds.
+    /// The cached claims of `token` if it was verified with this `key`, otherwise the result of
+    /// `verify`.
     pub fn claims<E>(
         &self,
         token: &str,

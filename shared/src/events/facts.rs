@@ -1,4 +1,4 @@
-//! Facts for other systems, on the event bus with source `telecom`.
+//! Facts that are published to other systems, on the event bus with the source `telecom`.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,99 +10,101 @@ use crate::domain::node::NodeServerStatus;
 use crate::domain::server_status::StatusChange;
 use crate::domain::traffic::Traffic;
 
-/// The bus entries' `source`.
+/// The `source` of the event bus entries.
 pub const SOURCE: &str = "telecom";
-/// The version of every detail below.
+/// Version of the format of all facts.
 pub const VERSION: u32 = 1;
 
-/// Something that happened.
+/// Something that happened in this system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Fact {
-    /// An item became the user's active package.
+    /// A package item became the user's active package.
     PackageActivated {
-        /// Owner.
+        /// Id of the owner.
         user: Uuid,
-        /// The item.
+        /// Id of the package item.
         package_queue_id: i64,
-        /// When its time ends.
+        /// When the time of the item ends.
         expires_at: DateTime<Utc>,
     },
-    /// An item was consumed.
+    /// A package item was consumed.
     PackageExpired {
-        /// Owner.
+        /// Id of the owner.
         user: Uuid,
-        /// The item.
+        /// Id of the package item.
         package_queue_id: i64,
-        /// Which limit it met.
+        /// The limit that the item reached.
         reason: ExpiryReason,
     },
-    /// An item was consumed and none is left to follow it.
+    /// A package item was consumed and no item is waiting to replace it.
     PackageQueueEmptied {
-        /// Owner.
+        /// Id of the owner.
         user: Uuid,
     },
-    /// An item's usage passed a share of its quota; once each for 50, 80 and 95.
+    /// The usage of an item reached 50, 80 or 95 percent of its quota. Published once per
+    /// threshold.
     QuotaThresholdReached {
-        /// Owner.
+        /// Id of the owner.
         user: Uuid,
-        /// The item.
+        /// Id of the package item.
         package_queue_id: i64,
-        /// The threshold passed, percent; each one is a fact of its own.
+        /// The threshold that was reached, in percent.
         percent: i16,
-        /// Bytes billed so far.
+        /// Bytes charged so far.
         used_bytes: i64,
-        /// Bytes allowed.
+        /// Quota in bytes.
         quota_bytes: i64,
     },
-    /// A server is silent, or was taken back into service while it was.
+    /// A server stopped reporting, or its maintenance ended while it was not reporting.
     NodeServerWentOffline {
-        /// The server.
+        /// Id of the node server.
         node_server_id: i32,
-        /// Its name.
+        /// Name of the node server.
         name: String,
-        /// What it was before.
+        /// Previous status of the server.
         from: NodeServerStatus,
-        /// The last sign of life.
+        /// Time of the last heartbeat.
         since: DateTime<Utc>,
     },
-    /// A server is heard again, or was taken back into service while it was.
+    /// A server reports again, or its maintenance ended while it was reporting.
     NodeServerCameOnline {
-        /// The server.
+        /// Id of the node server.
         node_server_id: i32,
-        /// Its name.
+        /// Name of the node server.
         name: String,
-        /// What it was before.
+        /// Previous status of the server.
         from: NodeServerStatus,
-        /// The sign of life that says so.
+        /// Time of the heartbeat that ended the outage.
         since: DateTime<Utc>,
     },
-    /// No server at all is heard: the collection is broken, and nothing is known of the servers.
+    /// No server reports at all: the collection of reports is broken, and the status of the servers
+    /// is unknown.
     CollectionStopped {
-        /// The last sign of life of any server.
+        /// Time of the last heartbeat of any server.
         since: DateTime<Utc>,
     },
-    /// Servers are heard again.
+    /// Servers report again.
     CollectionResumed {
-        /// As in the fact that it had stopped.
+        /// The same value as in the preceding `CollectionStopped`.
         since: DateTime<Utc>,
     },
-    /// Numbers that must agree do not, or differ by another amount than before.
+    /// Sums that must be equal differ, or differ by another amount than before.
     UsageDrifted {
-        /// Which numbers.
+        /// The sums that were compared.
         kind: DriftKind,
-        /// Of which hour, item or billing run.
+        /// The hour, package item or billing run they belong to.
         #[serde(flatten)]
         key: DriftKey,
-        /// What is recorded or charged minus what should be.
+        /// The recorded or charged amount minus the expected one.
         #[serde(flatten)]
         difference: DriftBytes,
     },
 }
 
 impl Fact {
-    /// What is said of a change of a server's status; nothing of one that an administrator took out
-    /// of service.
+    /// The fact about a change of a server's status. `None` if an administrator started
+    /// maintenance.
     #[must_use]
     pub fn of_status_change(change: &StatusChange) -> Option<Self> {
         let (node_server_id, name, from, since) = (
@@ -128,7 +130,7 @@ impl Fact {
         }
     }
 
-    /// What is published of a drift.
+    /// The fact about a drift.
     #[must_use]
     pub fn of_drift(drift: &Drift) -> Self {
         let Traffic {
@@ -150,7 +152,7 @@ impl Fact {
         }
     }
 
-    /// The bus entry's `detail-type`.
+    /// The `detail-type` of the event bus entry.
     #[must_use]
     pub fn detail_type(&self) -> &'static str {
         match self {
@@ -167,12 +169,12 @@ impl Fact {
     }
 }
 
-/// How much numbers differ by, each of which may be negative.
+/// Differences between two sums. Each may be negative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct DriftBytes {
-    /// Bytes sent by users.
+    /// Bytes sent by users, before the traffic factor.
     pub raw_upload_bytes: i64,
-    /// Bytes received by users.
+    /// Bytes received by users, before the traffic factor.
     pub raw_download_bytes: i64,
     /// Bytes charged for upload.
     pub billed_upload_bytes: i64,
@@ -180,16 +182,16 @@ pub struct DriftBytes {
     pub billed_download_bytes: i64,
 }
 
-/// A bus entry's `detail`: the fact, its id (a repeat has the same), the version and the time.
+/// The `detail` of an event bus entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FactDetail<'a> {
-    /// Of this fact.
+    /// Id of the fact. A repeated entry has the same id.
     pub event_id: Uuid,
-    /// [`VERSION`].
+    /// Version of the format, [`VERSION`].
     pub version: u32,
-    /// When it happened.
+    /// Time at which it happened.
     pub time: DateTime<Utc>,
-    /// What happened.
+    /// The fact.
     #[serde(flatten)]
     pub fact: &'a Fact,
 }

@@ -4,46 +4,47 @@ use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 
-/// Parses a body; the error names the offending field, and holds no text of the body.
+/// Parses a body. The error names the invalid field and contains no text from the body.
 ///
-/// The fast path keeps no track of where it is: only a body that fails is read a second time, with
-/// the path.
+/// The fast path does not track the path of the current field. A body that fails is parsed a second
+/// time with the path.
 pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
     serde_json::from_str(body).map_err(|first| {
         let mut json = serde_json::Deserializer::from_str(body);
         let (path, error) = match serde_path_to_error::deserialize::<_, T>(&mut json) {
             Err(error) => (error.path().clone(), error.into_inner()),
-            // Read to its end without a fault: what follows the value is the fault.
+            // The value itself is valid, so the error is in the text that follows it.
             Ok(_) => return malformed(&first),
         };
         if !error.is_data() {
             return malformed(&error);
         }
-        let said = error.to_string();
-        Error::invalid("invalid_field", field(&path, &said), without_body(&said))
+        let text = error.to_string();
+        Error::invalid("invalid_field", field(&path, &text), without_body(&text))
     })
 }
 
-/// What the parser says of JSON that is not well-formed is made of fixed texts, a line and a
+/// The error for malformed JSON. The parser's message consists of constant texts, a line and a
 /// column.
 fn malformed(error: &serde_json::Error) -> Error {
     Error::invalid("malformed_json", ".", error.to_string())
 }
 
-/// The path of the field at fault. That of a missing or repeated field ends at the object; its name
-/// is only in what serde says. The name of an unknown field is the body's: the path ends before it.
-fn field(path: &Path, said: &str) -> String {
+/// The path of the invalid field. For a missing or repeated field, serde's path ends at the object,
+/// and only the message contains the name. The name of an unknown field comes from the body, so it
+/// is removed from the path.
+fn field(path: &Path, text: &str) -> String {
     let mut known: Vec<Segment> = path
         .iter()
         .filter(|segment| !matches!(segment, Segment::Enum { .. }))
         .cloned()
         .collect();
-    if said.starts_with("unknown field ") {
+    if text.starts_with("unknown field ") {
         known.pop_if(|segment| matches!(segment, Segment::Map { .. }));
     }
     let ours = ["missing field `", "duplicate field `"]
         .iter()
-        .find_map(|begin| said.strip_prefix(begin));
+        .find_map(|begin| text.strip_prefix(begin));
     let ours = ours.and_then(|rest| Some(rest.split_once('`')?.0));
     if let Some(key) =
         ours.filter(|name| !matches!(known.last(), Some(Segment::Map { key }) if key == name))
@@ -73,9 +74,9 @@ fn written(segments: &[Segment]) -> String {
     }
 }
 
-/// What serde says of a field, without the text of the body that it quotes: what kind of fault, and
-/// what is expected. The latter comes last, after all that is quoted, and is fixed by our types.
-fn without_body(said: &str) -> String {
+/// The kind of error and the expectation in a message of serde, without the quoted text of the
+/// body. The expectation comes after all quoted text and depends only on our types.
+fn without_body(text: &str) -> String {
     const KINDS: [&str; 5] = [
         "invalid type",
         "invalid value",
@@ -83,27 +84,28 @@ fn without_body(said: &str) -> String {
         "unknown variant",
         "unknown field",
     ];
-    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
-    if said.starts_with("missing field `") || said.starts_with("duplicate field `") {
-        return said.to_owned();
+    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
+    if text.starts_with("missing field `") || text.starts_with("duplicate field `") {
+        return text.to_owned();
     }
     let kind = KINDS
         .into_iter()
-        .find(|kind| said.starts_with(kind))
+        .find(|kind| text.starts_with(kind))
         .unwrap_or("invalid value");
-    match said
+    match text
         .rsplit_once(", expected ")
-        .filter(|_| said.starts_with(kind))
+        .filter(|_| text.starts_with(kind))
     {
         Some((_, expected)) => format!("{kind}; expected {expected}"),
         None => kind.to_owned(),
     }
 }
 
-/// SHA-256 over what a payload means, to tell a repeat from another payload under the same id.
+/// SHA-256 of the values in a payload. Distinguishes a repeated message from a different payload
+/// with the same id.
 ///
-/// It is fed with parsed values rather than bytes: a collector may write its JSON anew at each
-/// retry.
+/// It hashes parsed values instead of bytes, because a collector may serialize its JSON again for
+/// each retry.
 #[derive(Debug, Clone, Default)]
 pub struct PayloadHash(Sha256);
 
@@ -113,19 +115,19 @@ impl PayloadHash {
         self.0.update(bytes);
     }
 
-    /// Adds a text, its length first.
+    /// Adds the length of a text, then the text.
     pub fn add_text(&mut self, text: &str) {
         self.0.update(text.len().to_le_bytes());
         self.0.update(text);
     }
 
-    /// Adds a value that may be absent; `width` bytes are taken either way.
+    /// Adds a presence byte and the value, or zeros if it is absent.
     pub fn add_option<const N: usize>(&mut self, bytes: Option<[u8; N]>) {
         self.add([u8::from(bytes.is_some())]);
         self.add(bytes.unwrap_or([0; N]));
     }
 
-    /// The 32 bytes.
+    /// The 32 bytes of the hash.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.0.finalize().to_vec()
@@ -144,7 +146,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "only the reading counts")]
+    #[expect(dead_code, reason = "only parsed, never read")]
     struct Body {
         #[serde(default)]
         id: Uuid,
@@ -215,7 +217,7 @@ mod tests {
         "missing field `needed`"
     )]
     #[case(r#""canary""#, ".", "invalid type; expected struct Body")]
-    fn an_error_names_the_field_and_what_is_expected_and_nothing_of_the_body(
+    fn an_error_names_the_field_and_the_expectation_without_the_body(
         #[case] body: &str,
         #[case] field: &str,
         #[case] message: &str,
@@ -251,7 +253,7 @@ mod tests {
     #[case("{\"needed\":true} canary")]
     #[case("{\"canary")]
     #[case("{\"needed\":true,\"id\":\"\\ucanary\"}")]
-    fn json_that_is_not_well_formed_is_not_quoted(#[case] body: &str) {
+    fn malformed_json_is_not_quoted(#[case] body: &str) {
         let error = parse::<Body>(body).unwrap_err();
         assert_eq!((error.code(), error.field()), ("malformed_json", Some(".")));
         assert!(!error.to_string().contains("canary"), "{error}");

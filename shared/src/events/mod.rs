@@ -1,5 +1,5 @@
-//! What travels between the system and its neighbours: bodies, their limits, and the outbox that
-//! publishes them.
+//! Messages exchanged with other systems: their formats and limits, and the publisher of the
+//! outbox.
 
 pub mod facts;
 pub mod outbox;

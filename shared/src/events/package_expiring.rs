@@ -1,5 +1,4 @@
-//! `PackageExpiringEvent` (route `telecom.package_expiring`): a package item is thought to have run
-//! out.
+//! `PackageExpiringEvent` (route `telecom.package_expiring`): a package item has probably run out.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,21 +7,21 @@ use uuid::Uuid;
 use super::parse;
 use crate::error::Error;
 
-/// The route's name.
+/// Name of the route.
 pub const ROUTE: &str = "telecom.package_expiring";
 
-/// Why an item runs out.
+/// Reason why an item runs out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiryReason {
-    /// Its time is over.
+    /// The time of the package is over.
     Time,
-    /// Its quota is used up.
+    /// The quota of the item is used up.
     Traffic,
 }
 
 impl ExpiryReason {
-    /// As the database and the messages write it.
+    /// The name in the database and in messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,23 +31,23 @@ impl ExpiryReason {
     }
 }
 
-/// A hint, not an order: the consumer looks at the item again before it does anything.
+/// A hint. The consumer checks the state of the item before it acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageExpiringEvent {
-    /// Of this event.
+    /// Id of this event.
     pub event_id: Uuid,
-    /// The item.
+    /// Id of the package item.
     pub package_queue_id: i64,
-    /// Its owner.
+    /// Id of the owner.
     pub user: Uuid,
-    /// Why it is thought to have run out.
+    /// The limit that the item probably reached.
     pub reason: ExpiryReason,
-    /// When that was seen.
+    /// Time of this observation.
     pub time: DateTime<Utc>,
 }
 
 impl PackageExpiringEvent {
-    /// Reads a body.
+    /// Parses a body.
     pub fn parse(body: &str) -> Result<Self, Error> {
         parse(body)
     }

@@ -1,4 +1,4 @@
-//! Sends outbox messages to SQS and EventBridge, packed within the services' limits.
+//! Sends outbox messages to SQS and EventBridge in requests within the limits of these services.
 
 use std::collections::HashMap;
 
@@ -14,24 +14,24 @@ use super::facts;
 use super::outbox::{Destination, OutboxMessage};
 use crate::config::MessagingConfig;
 
-/// Entries in one request, to SQS and to EventBridge alike.
+/// Maximum number of entries in a request, for SQS and for EventBridge.
 const MAX_ENTRIES: usize = 10;
-/// Bytes in one request: both allow 1 MiB with everything around the bodies; this leaves room for
-/// it.
+/// Maximum size of the bodies in a request. Both services allow 1 MiB including the metadata of the
+/// entries, for which this leaves room.
 const MAX_REQUEST_BYTES: usize = 960 << 10;
-/// Requests under way at once.
+/// Maximum number of concurrent requests.
 const PARALLEL_REQUESTS: usize = 4;
 
-/// What became of messages.
+/// The outcome of publishing messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Left.
+    /// Ids of the messages that were sent.
     pub sent: Vec<Uuid>,
-    /// Did not, and why.
+    /// Ids of the messages that were not sent, with the reason.
     pub failed: Vec<(Uuid, String)>,
 }
 
-/// Sends to the queues and the bus.
+/// Sends messages to the queues and the event bus.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     sqs: aws_sdk_sqs::Client,
@@ -40,7 +40,7 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// To the destinations of `config`; a message for one that is not there fails.
+    /// A publisher to the destinations in `config`. A message to any other destination fails.
     #[must_use]
     pub fn new(aws: &SdkConfig, config: MessagingConfig) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Publisher {
         }
     }
 
-    /// Sends messages; never fails as a whole: each one left or did not.
+    /// Sends messages. Does not fail as a whole: the outcome lists each message as sent or failed.
     pub async fn publish(&self, messages: Vec<OutboxMessage>) -> Published {
         let mut requests = stream::iter(pack(messages))
             .map(|request| self.send(request))
@@ -94,8 +94,7 @@ impl Publisher {
         }
     }
 
-    /// Answers the entries that SQS refused; an error means that nothing is known to have been
-    /// sent.
+    /// Returns the entries that SQS rejected. After an error, no entry is known to have been sent.
     async fn send_messages(
         &self,
         queue_url: Option<&String>,
@@ -106,15 +105,15 @@ impl Publisher {
             .into_iter()
             .map(sqs_entry)
             .collect::<Result<Vec<_>, _>>()?;
-        let answer = self
+        let response = self
             .sqs
             .send_message_batch()
             .queue_url(queue_url)
             .set_entries(Some(entries))
             .send()
             .await;
-        let answer = answer.map_err(|error| describe(&error))?;
-        let refused = |failure: aws_sdk_sqs::types::BatchResultErrorEntry| {
+        let response = response.map_err(|error| describe(&error))?;
+        let rejected = |failure: aws_sdk_sqs::types::BatchResultErrorEntry| {
             let id = failure
                 .id()
                 .parse()
@@ -128,11 +127,11 @@ impl Publisher {
                 ),
             ))
         };
-        answer.failed.into_iter().map(refused).collect()
+        response.failed.into_iter().map(rejected).collect()
     }
 
-    /// As [`Self::send_messages`]; EventBridge answers 200 and says per entry what failed, in the
-    /// entries' order.
+    /// Like [`Self::send_messages`]. EventBridge returns 200 with one result per entry, in the
+    /// order of the entries.
     async fn put_events(
         &self,
         messages: Vec<OutboxMessage>,
@@ -147,14 +146,14 @@ impl Publisher {
             .into_iter()
             .map(|message| bus_entry(message, bus))
             .collect();
-        let answer = self
+        let response = self
             .eventbridge
             .put_events()
             .set_entries(Some(entries))
             .send()
             .await;
-        let answer = answer.map_err(|error| describe(&error))?;
-        let results = answer.entries.unwrap_or_default();
+        let response = response.map_err(|error| describe(&error))?;
+        let results = response.entries.unwrap_or_default();
         if results.len() != ids.len() {
             return Err(format!(
                 "EventBridge returned {} results for {} entries",
@@ -162,14 +161,14 @@ impl Publisher {
                 ids.len()
             ));
         }
-        let refused = ids.into_iter().zip(results).filter_map(|(id, result)| {
+        let rejected = ids.into_iter().zip(results).filter_map(|(id, result)| {
             let code = result.error_code?;
             Some((
                 id,
                 format!("{code}: {}", result.error_message.unwrap_or_default()),
             ))
         });
-        Ok(refused.collect())
+        Ok(rejected.collect())
     }
 }
 
@@ -201,7 +200,7 @@ fn bus_entry(message: OutboxMessage, bus: &str) -> PutEventsRequestEntry {
         .build()
 }
 
-/// The SDK's errors say what happened only in their sources.
+/// The error with its sources, because errors of the SDK state the reason only there.
 fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -212,8 +211,7 @@ fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Groups messages by destination into requests within the limits; a single message is never too
-/// large for one.
+/// Groups messages by destination into requests within the limits. A single message always fits.
 fn pack(mut messages: Vec<OutboxMessage>) -> Vec<Vec<OutboxMessage>> {
     messages.sort_by_key(|message| message.destination);
     let mut requests: Vec<Vec<OutboxMessage>> = Vec::new();
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_holds_ten_entries_of_one_destination() {
+    fn a_request_has_at_most_ten_entries_of_one_destination() {
         let mut messages = vec![message(Destination::EventBus, 1); 12];
         messages.insert(3, message(Destination::PackageExpiring, 1));
         let sizes: Vec<usize> = pack(messages).iter().map(Vec::len).collect();
@@ -262,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_stays_under_a_mebibyte() {
+    fn a_request_is_smaller_than_a_mebibyte() {
         let messages = vec![message(Destination::UserUsageBilling, 400 << 10); 5];
         let sizes: Vec<usize> = pack(messages).iter().map(Vec::len).collect();
         assert_eq!(sizes, [2, 2, 1]);

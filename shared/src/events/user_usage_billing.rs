@@ -1,4 +1,4 @@
-//! `UserUsageBillingEvent` (route `telecom.user_usage_billing`): what a user is to be charged.
+//! `UserUsageBillingEvent` (route `telecom.user_usage_billing`): a charge to a user.
 
 use std::borrow::Cow;
 
@@ -10,65 +10,67 @@ use super::{PayloadHash, parse};
 use crate::domain::traffic::MAX_CHARGE_BYTES;
 use crate::error::Error;
 
-/// The route's name.
+/// Name of the route.
 pub const ROUTE: &str = "telecom.user_usage_billing";
-/// The greatest number of events in one batch.
+/// Maximum number of events in a batch.
 pub const MAX_EVENTS: usize = 10_000;
 
-/// One charge. Published by this system's billing job, packed into a [`BillingBatch`], or by
-/// anybody else, alone or packed.
+/// A charge to a user. The billing job of this system publishes charges in a [`BillingBatch`].
+/// Other publishers may send them alone or in batches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserUsageBillingEvent {
     /// The node server that carried the traffic.
     pub server_id: i32,
-    /// Who is charged.
+    /// Id of the user who is charged.
     pub user: Uuid,
     /// Bytes charged for download.
     pub billed_download: i64,
     /// Bytes charged for upload.
     pub billed_upload: i64,
-    /// When, in Unix seconds: the usage belongs to the UTC hour that holds it.
+    /// Time of the usage in Unix seconds. The usage belongs to the UTC hour that contains this
+    /// time.
     pub time: u64,
-    /// Through which node client, where the publisher knows.
+    /// Id of the node client. `None` if the publisher does not know it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_client_id: Option<i32>,
-    /// Bytes really downloaded. Absent: as many as were billed.
+    /// Bytes downloaded before the traffic factor. `None` if they equal `billed_download`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_download: Option<i64>,
-    /// Bytes really uploaded. Absent: as many as were billed.
+    /// Bytes uploaded before the traffic factor. `None` if they equal `billed_upload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_upload: Option<i64>,
-    /// Idempotency key of an event that travels alone. Absent: the queue's message id is the key.
+    /// Idempotency key of an event outside a batch. If `None`, the message id of the queue is the
+    /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<Uuid>,
 }
 
-/// Events packed into one message: applied together, once.
+/// Events in one message, which are applied together and once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BillingBatch<'a> {
     /// Idempotency key of the whole batch.
     pub batch_id: Uuid,
-    /// The run of this system's billing job that made the batch. Absent in batches of other
+    /// Id of the run of the billing job that created the batch. `None` for batches of other
     /// publishers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing_run_id: Option<Uuid>,
-    /// At least one event.
+    /// The events, at least one.
     pub events: Cow<'a, [UserUsageBillingEvent]>,
 }
 
-/// A message body: one event or a batch.
+/// A parsed message body: one event or a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserUsageBilling {
-    /// The idempotency key, if the body brings one.
+    /// The idempotency key. `None` if the body has none.
     pub key: Option<Uuid>,
-    /// The run of the billing job, if the body names one.
+    /// Id of the run of the billing job. `None` if the body has none.
     pub billing_run_id: Option<Uuid>,
     /// The charges.
     pub events: Vec<UserUsageBillingEvent>,
 }
 
 impl UserUsageBilling {
-    /// Reads a body, one event or a batch, and checks every event.
+    /// Parses a body, which is one event or a batch, and checks every event.
     pub fn parse(body: &str) -> Result<Self, Error> {
         let (billing, in_batch) = match serde_json::from_str::<BillingBatch<'_>>(body) {
             Ok(BillingBatch {
@@ -83,8 +85,8 @@ impl UserUsageBilling {
                 },
                 true,
             ),
-            // Told by its fields, so that a fault in a batch is reported as a batch's.
-            Err(_) if is_batch(body) => return Err(batch_fault(body)),
+            // Recognized by its fields, so that the error refers to the fields of a batch.
+            Err(_) if is_batch(body) => return Err(batch_error(body)),
             Err(_) => {
                 let event: UserUsageBillingEvent = parse(body)?;
                 (
@@ -129,7 +131,7 @@ impl UserUsageBilling {
         Ok(billing)
     }
 
-    /// SHA-256 of what the message charges.
+    /// SHA-256 of the charges in the message.
     #[must_use]
     pub fn payload_hash(&self) -> Vec<u8> {
         let mut hash = PayloadHash::default();
@@ -147,7 +149,7 @@ impl UserUsageBilling {
     }
 }
 
-fn batch_fault(body: &str) -> Error {
+fn batch_error(body: &str) -> Error {
     parse::<BillingBatch<'_>>(body).err().unwrap_or_else(|| {
         Error::invalid(
             "malformed_json",
@@ -168,16 +170,16 @@ fn is_batch(body: &str) -> bool {
 }
 
 impl UserUsageBillingEvent {
-    /// The moment of the usage.
+    /// The time of the usage.
     ///
-    /// Checked by [`UserUsageBilling::parse`]; the fallback is never reached by a parsed event.
+    /// [`UserUsageBilling::parse`] validates it, so a parsed event never needs the fallback.
     #[must_use]
     pub fn at(&self) -> DateTime<Utc> {
         self.checked_at().unwrap_or_default()
     }
 
     fn checked_at(&self) -> Option<DateTime<Utc>> {
-        // Until the year 9999: PostgreSQL and RFC 3339 both reach there.
+        // Up to the end of the year 9999, which PostgreSQL and RFC 3339 both support.
         let seconds = i64::try_from(self.time)
             .ok()
             .filter(|seconds| *seconds <= 253_402_300_799)?;

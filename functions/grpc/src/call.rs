@@ -13,7 +13,7 @@ use shared::services::{Operation, Processor};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
-use crate::call_log::Fault;
+use crate::call_log::CallError;
 use crate::message::Message;
 use crate::unread::{Room, Taken};
 
@@ -54,9 +54,9 @@ impl Edge {
         M: Send,
         R: Message<S::Output> + prost::Message,
     {
-        let fault = request
+        let call_error = request
             .extensions()
-            .get::<Fault>()
+            .get::<CallError>()
             .cloned()
             .unwrap_or_default();
         let work = AssertUnwindSafe(self.process(service, request, read)).catch_unwind();
@@ -64,7 +64,7 @@ impl Edge {
             .await
             .unwrap_or_else(|_| Err(Error::internal("the call panicked")));
         outcome
-            .map_err(|error| fault.keep(error))
+            .map_err(|error| call_error.keep(error))
             .map(|(message, taken)| {
                 let mut response = Response::new(message);
                 response.extensions_mut().insert(taken);

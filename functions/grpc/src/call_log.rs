@@ -20,9 +20,9 @@ use crate::status;
 
 /// The error of a call, for the log. The client sees less of it. It is an extension of the request.
 #[derive(Debug, Clone, Default)]
-pub struct Fault(Arc<Mutex<Option<Error>>>);
+pub struct CallError(Arc<Mutex<Option<Error>>>);
 
-impl Fault {
+impl CallError {
     /// Stores an error and returns its status for the client.
     pub fn keep(&self, error: Error) -> Status {
         let status = status::of(&error);
@@ -53,12 +53,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let (mut line, fault) = (Line::begin(&request), Fault::default());
-        request.extensions_mut().insert(fault.clone());
+        let (mut line, call_error) = (Line::begin(&request), CallError::default());
+        request.extensions_mut().insert(call_error.clone());
         let call = self.0.call(request);
         Box::pin(async move {
             let mut response = call.await?;
-            line.end(fault.take(), response.headers_mut());
+            line.end(call_error.take(), response.headers_mut());
             Ok(response)
         })
     }
@@ -127,9 +127,9 @@ impl Line {
         }
     }
 
-    fn end(&mut self, fault: Option<Error>, headers: &mut HeaderMap) {
+    fn end(&mut self, error: Option<Error>, headers: &mut HeaderMap) {
         self.ended = true;
-        if let Some(error) = fault {
+        if let Some(error) = error {
             return self.failed(&error);
         }
         match Status::from_header_map(headers).filter(|status| status.code() != Code::Ok) {

@@ -29,13 +29,13 @@ pub fn requested_time(
             .filter(|_| nanos < 1_000_000_000)
             .and_then(in_years)
     };
-    let refused = || {
+    let invalid = || {
         Error::parameter(
             field,
             &format!("a timestamp {YEARS}, with nanos from 0 to 999999999"),
         )
     };
-    timestamp.map(|at| read(at).ok_or_else(refused)).transpose()
+    timestamp.map(|at| read(at).ok_or_else(invalid)).transpose()
 }
 
 /// A proto3 number without presence, in which 0 means that it is not set.

@@ -140,7 +140,7 @@ impl Authenticator {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let header = given
             .next()
-            .ok_or_else(|| refuse("token_missing", "Bearer token is missing."))?;
+            .ok_or_else(|| unauthenticated("token_missing", "Bearer token is missing."))?;
         let token = header
             .to_str()
             .ok()
@@ -149,7 +149,7 @@ impl Authenticator {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or_else(|| {
-                refuse(
+                unauthenticated(
                     "token_malformed",
                     "The request must have one authorization header: \"Bearer <token>\".",
                 )
@@ -167,11 +167,12 @@ impl Authenticator {
     /// Verifies the type, signature, issuer, audience and times of a token.
     pub async fn verify(&self, token: &str) -> Result<Principal, Error> {
         let header = decode_header(token).map_err(|error| {
-            refuse("token_malformed", "The token is malformed.").with_source(reason(&error))
+            unauthenticated("token_malformed", "The token is malformed.")
+                .with_source(reason(&error))
         })?;
         check_header(&header)?;
         let unknown = || {
-            refuse(
+            unauthenticated(
                 "token_key_unknown",
                 "The token is signed with an unknown key.",
             )
@@ -186,7 +187,7 @@ impl Authenticator {
             .claims(token, &key, || self.decode(token, &key))?;
         self.check_times(&claims)?;
         let user_id = claims.sub.parse().map_err(|_| {
-            refuse(
+            unauthenticated(
                 "token_invalid",
                 "The subject of the token is not a user id.",
             )
@@ -208,7 +209,7 @@ impl Authenticator {
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
         validation.validate_exp = false;
         let token = decode(token, &key.decoding, &validation).map_err(|error| {
-            refuse("token_invalid", "The token is not valid.").with_source(reason(&error))
+            unauthenticated("token_invalid", "The token is not valid.").with_source(reason(&error))
         })?;
         Ok(token.claims)
     }
@@ -216,13 +217,16 @@ impl Authenticator {
     fn check_times(&self, claims: &Claims) -> Result<(), Error> {
         let now = self.clock.now().timestamp();
         if claims.exp.saturating_add(LEEWAY_SECONDS) <= now {
-            return Err(refuse("token_expired", "The token has expired."));
+            return Err(unauthenticated("token_expired", "The token has expired."));
         }
         if claims
             .nbf
             .is_some_and(|nbf| nbf.saturating_sub(LEEWAY_SECONDS) > now)
         {
-            return Err(refuse("token_not_yet_valid", "The token is not valid yet."));
+            return Err(unauthenticated(
+                "token_not_yet_valid",
+                "The token is not valid yet.",
+            ));
         }
         // A token without `iat` counts as issued now.
         let issued = claims.iat.unwrap_or(now).min(now);
@@ -233,7 +237,7 @@ impl Authenticator {
                 "The token is valid for longer than {} seconds.",
                 self.max_lifetime_seconds
             );
-            return Err(refuse("token_lifetime_too_long", message));
+            return Err(unauthenticated("token_lifetime_too_long", message));
         }
         Ok(())
     }
@@ -244,13 +248,13 @@ impl Authenticator {
 fn check_header(header: &Header) -> Result<(), Error> {
     let known = |kind: &String| TYPES.contains(&kind.to_ascii_lowercase().as_str());
     if header.crit.is_some() {
-        return Err(refuse(
+        return Err(unauthenticated(
             "token_invalid",
             "The token has critical headers, which are not supported.",
         ));
     }
     if !header.typ.as_ref().is_none_or(known) {
-        return Err(refuse(
+        return Err(unauthenticated(
             "token_invalid",
             "The type of the token is not JWT or at+jwt.",
         ));
@@ -269,6 +273,6 @@ fn reason(error: &TokenError) -> String {
     }
 }
 
-fn refuse(code: &'static str, message: impl Into<String>) -> Error {
+fn unauthenticated(code: &'static str, message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unauthenticated, code, message)
 }

@@ -188,7 +188,7 @@ impl UsageReport {
         let Some(metrics) = &self.metrics else {
             return Ok(());
         };
-        let refuse = |name: &str, accepted: &str| {
+        let out_of_range = |name: &str, accepted: &str| {
             Err(Error::invalid(
                 "metric_out_of_range",
                 format!("metrics.{name}"),
@@ -199,13 +199,13 @@ impl UsageReport {
             .cpu_percent
             .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
         {
-            return refuse("cpu_percent", "0 to 100");
+            return out_of_range("cpu_percent", "0 to 100");
         }
         if metrics
             .load1
             .is_some_and(|load| !(0.0..=1e6).contains(&load))
         {
-            return refuse("load1", "0 to 1000000");
+            return out_of_range("load1", "0 to 1000000");
         }
         let counts = [
             ("memory_used", metrics.memory_used),
@@ -221,7 +221,7 @@ impl UsageReport {
             .iter()
             .find(|(_, count)| count.is_some_and(|count| count < 0))
         {
-            Some((name, _)) => refuse(name, "a whole number of at least 0"),
+            Some((name, _)) => out_of_range(name, "a whole number of at least 0"),
             None => Ok(()),
         }
     }

@@ -109,12 +109,12 @@ impl Document {
             );
         }
         let mut responses = Map::new();
-        let mut answer = Map::new();
-        answer.insert("description".into(), "Success".into());
-        answer.insert("content".into(), content.into());
+        let mut success = Map::new();
+        success.insert("description".into(), "Success".into());
+        success.insert("content".into(), content.into());
         if E::METHOD == Method::GET {
             let tag = json!({ "ETag": { "description": ETAG, "schema": { "type": "string" } } });
-            answer.insert("headers".into(), tag.clone());
+            success.insert("headers".into(), tag.clone());
             let about =
                 "The data has not changed since the response with the `etag` in `if-none-match`";
             responses.insert(
@@ -122,7 +122,7 @@ impl Document {
                 json!({ "description": about, "headers": tag }),
             );
         }
-        responses.insert("200".into(), answer.into());
+        responses.insert("200".into(), success.into());
         let problems = [
             (
                 "400",

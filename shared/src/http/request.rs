@@ -107,9 +107,9 @@ impl<'r> ApiRequest<'r> {
     /// accepted timestamp contains no space.
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
         let read = |text: &str| text.replace(' ', "+").parse().ok().and_then(in_years);
-        let refused = || Error::parameter(name, &Kind::Time.accepted());
+        let invalid = || Error::parameter(name, &Kind::Time.accepted());
         self.text(name)
-            .map(|text| read(text).ok_or_else(refused))
+            .map(|text| read(text).ok_or_else(invalid))
             .transpose()
     }
 

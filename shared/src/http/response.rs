@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Maximum size of a body. The load balancer accepts 1 MB per response of a function, headers
 /// included, and returns 502 for a larger one.
-const MAX_ANSWER_BYTES: usize = 960_000;
+const MAX_BODY_BYTES: usize = 960_000;
 const JSON: (&str, &str) = ("application", "json");
 const CSV: (&str, &str) = ("text", "csv");
 
@@ -29,9 +29,9 @@ pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response
         ),
     };
     let bytes = carried_bytes(&body);
-    if bytes > MAX_ANSWER_BYTES {
+    if bytes > MAX_BODY_BYTES {
         let message = format!(
-            "The response has {bytes} bytes, but the maximum is {MAX_ANSWER_BYTES}. Request fewer \
+            "The response has {bytes} bytes, but the maximum is {MAX_BODY_BYTES}. Request fewer \
              items, request a shorter range, or use gRPC."
         );
         return Err(Error::new(

@@ -133,16 +133,16 @@ async fn process<C: Consumer>(
     if batch.is_empty() {
         return Vec::new();
     }
-    let fault = match attempt(consumer, batch.clone(), time_to_work(context)).await {
+    let failure = match attempt(consumer, batch.clone(), time_to_work(context)).await {
         Ok(outcomes) => return outcomes,
-        Err(fault) => fault,
+        Err(failure) => failure,
     };
-    if batch.len() == 1 || !fault.may_lie_in_a_message {
-        return fail_all(batch.len(), fault.error);
+    if batch.len() == 1 || !failure.isolate {
+        return fail_all(batch.len(), failure.error);
     }
     tracing::warn!(
         messages = batch.len(),
-        cause = fault.error.cause(),
+        cause = failure.error.cause(),
         "batch failed; processing its messages one by one"
     );
     let mut outcomes = Outcomes::with_capacity(batch.len());
@@ -156,38 +156,36 @@ async fn process<C: Consumer>(
             Ok(mut outcome) => outcome
                 .pop()
                 .unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
-            Err(fault) => Err(fault.error),
+            Err(failure) => Err(failure.error),
         });
     }
     outcomes
 }
 
-struct Fault {
+struct BatchError {
     error: Error,
-    may_lie_in_a_message: bool,
+    /// Whether a single message may have caused the error.
+    isolate: bool,
 }
 
 async fn attempt<C: Consumer>(
     consumer: &C,
     batch: Batch<C::Message>,
     time: Option<Duration>,
-) -> Result<Outcomes, Fault> {
+) -> Result<Outcomes, BatchError> {
     let work = AssertUnwindSafe(deadline::within(time, consumer.process(batch))).catch_unwind();
     let error = match work.await {
         Ok(Ok(outcomes)) => return Ok(outcomes),
         Ok(Err(error)) => error,
         Err(panic) => {
-            return Err(Fault {
+            return Err(BatchError {
                 error: panicked(&*panic),
-                may_lie_in_a_message: true,
+                isolate: true,
             });
         }
     };
-    let may_lie_in_a_message = error.may_lie_in_one_of_several();
-    Err(Fault {
-        error,
-        may_lie_in_a_message,
-    })
+    let isolate = error.may_lie_in_one_of_several();
+    Err(BatchError { error, isolate })
 }
 
 /// The same error for each message. Only the first contains the cause.

@@ -19,18 +19,18 @@ use crate::events::facts::Fact;
 use crate::services::outbox::Outbox;
 use crate::services::{Operation, Processor};
 
-/// The longest reason, characters.
+/// Maximum length of a reason, in characters.
 pub const MAX_REASON: usize = 500;
 
-/// Asks for a server to be in maintenance or not.
+/// Sets or ends the maintenance of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetNodeServerMaintenance {
-    /// Which.
+    /// Id of the node server.
     pub id: i32,
-    /// In maintenance: neither heartbeats nor silence change that. Otherwise it is judged by its
-    /// heartbeats again, at once.
+    /// `true`: the status becomes `maintenance`, which neither heartbeats nor silence change.
+    /// `false`: the status is evaluated by heartbeats again, at once.
     pub maintenance: bool,
-    /// Why, in the administrator's words; kept in the log.
+    /// Reason in the administrator's words. It is stored in the timeline.
     pub reason: String,
     /// The administrator.
     pub actor: Actor,
@@ -60,14 +60,14 @@ impl SetNodeServerMaintenance {
     }
 }
 
-/// What the server is now.
+/// Status of a server after the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NodeServerMaintenance {
-    /// The server.
+    /// Id of the node server.
     pub id: i32,
-    /// Its status.
+    /// Current status.
     pub status: NodeServerStatus,
-    /// False: it was as asked for already, and nothing was logged.
+    /// `false` if the server already had the requested state, and nothing was written.
     pub changed: bool,
 }
 
@@ -115,7 +115,7 @@ impl ManageService {
             .await?
             .pop();
         let server =
-            server.ok_or_else(|| Error::not_found(&format!("node server {}", input.id)))?;
+            server.ok_or_else(|| Error::not_found(&format!("Node server {}", input.id)))?;
         if (server.status == NodeServerStatus::Maintenance) == input.maintenance {
             return Ok(NodeServerMaintenance {
                 id: input.id,

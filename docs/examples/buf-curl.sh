@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The gRPC API with buf curl, which learns by reflection what there is. `make up` first; buf is among the project's
-# tools: PATH="$(target/debug/telecom-local tool grpc):$PATH" docs/examples/buf-curl.sh
+# Calls the gRPC API with buf curl, which finds the methods by reflection. Run `make up` first. The project installs buf:
+# PATH="$(target/debug/telecom-local tool grpc):$PATH" docs/examples/buf-curl.sh
 set -euo pipefail
 SERVER="http://${TELECOM_GRPC:-127.0.0.1:50051}"
 TOKEN="${TELECOM_TOKEN:-$(make -s token)}"

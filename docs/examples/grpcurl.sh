@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The gRPC API with grpcurl, which learns by reflection what there is. `make up` first.
+# Calls the gRPC API with grpcurl, which finds the methods by reflection. Run `make up` first.
 set -euo pipefail
 SERVER="${TELECOM_GRPC:-127.0.0.1:50051}"
 TOKEN="${TELECOM_TOKEN:-$(make -s token)}"

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use shared::auth::{Authenticator, Principal};
 use shared::deadline;
 use shared::error::{Error, ErrorKind};
-use shared::services::{Operation, Processor};
+use shared::services::{Operation, Processor, dispatch};
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
@@ -88,13 +88,11 @@ impl Edge {
         let (metadata, _, message) = request.into_parts();
         let headers = metadata.into_headers();
         let time = client_timeout(&headers).map_or(self.max_time, |asked| asked.min(self.max_time));
-        let output = deadline::within(Some(time), async {
-            let principal = self.authenticator.authenticate(&headers).await?;
-            principal.authorize(I::ACCESS)?;
-            let input = read(&principal, message)?;
-            principal.authorize(input.access())?;
-            service.process(input).await
-        });
+        let read = |principal: &Principal| read(principal, message);
+        let output = deadline::within(
+            Some(time),
+            dispatch(&self.authenticator, &headers, service, read),
+        );
         let response = R::of(output.await?);
         let bytes = checked_len(&response)?;
         let taken = self.room.take(bytes).ok_or_else(overloaded)?;

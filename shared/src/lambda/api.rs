@@ -16,7 +16,7 @@ use crate::config::CorsConfig;
 use crate::error::Error;
 use crate::http::request::ApiRequest;
 use crate::http::{Endpoint, Output, problem, response};
-use crate::services::{Operation, Processor};
+use crate::services::{Operation, dispatch};
 use crate::telemetry::{self, RequestIds};
 
 /// Runs a function that serves one endpoint.
@@ -132,13 +132,10 @@ async fn process<E: Endpoint>(
 ) -> Result<Output<E>, Error> {
     let invocation = request.lambda_context_ref().cloned().unwrap_or_default();
     before_deadline(&invocation, async {
-        let principal = authenticator.authenticate(request.headers()).await?;
-        // Access is checked before parsing, so that an unauthorized caller learns nothing about the
-        // request format.
-        principal.authorize(E::Input::ACCESS)?;
-        let input = E::input(&ApiRequest::read::<E>(request, &principal)?)?;
-        principal.authorize(input.access())?;
-        service.process(input).await
+        dispatch(authenticator, request.headers(), service, |principal| {
+            E::input(&ApiRequest::read::<E>(request, principal)?)
+        })
+        .await
     })
     .await
 }

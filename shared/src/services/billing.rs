@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::charge::{self, Usage};
-use super::{Batch, Consumer, Outcomes, Processor, Received, outbox};
+use super::{Batch, Consumer, Outcomes, Processor, Received, idempotency, outbox};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::accepted_usage::{self, AcceptedUsage};
@@ -17,7 +17,7 @@ use crate::db::parked_event::{self, NewParkedEvent};
 use crate::db::{self, Connection, node};
 use crate::domain::bucket::hour_of;
 use crate::domain::traffic::{Traffic, UsageKey};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
 use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{UserUsageBilling, UserUsageBillingEvent};
@@ -149,7 +149,7 @@ impl TelecomBillingHook {
             .zip(&checked)
             .filter(|(_, check)| check.is_ok())
             .map(|(billing, _)| &**billing);
-        let by_id = by_id(known);
+        let by_id = idempotency::first_of_each_key(known, |billing| billing.id);
         let new =
             billing::insert_new_batches(tx, &new_batches(&by_id)?, self.context.now()).await?;
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
@@ -166,7 +166,7 @@ impl TelecomBillingHook {
         let outcomes = batch
             .iter()
             .zip(checked)
-            .map(|(billing, check)| check.and_then(|()| judge(billing, &recorded)));
+            .map(|(billing, check)| check.and_then(|()| check_payload(billing, &recorded)));
         Ok((outcomes.collect(), messages))
     }
 
@@ -249,15 +249,6 @@ impl Servers {
     }
 }
 
-/// By id: sorted, and each id once. Of two under one id in a batch the first stands.
-fn by_id<'b>(batch: impl Iterator<Item = &'b KeyedBilling>) -> BTreeMap<Uuid, &'b KeyedBilling> {
-    let mut by_id = BTreeMap::new();
-    for billing in batch {
-        by_id.entry(billing.id).or_insert(billing);
-    }
-    by_id
-}
-
 fn new_batches(by_id: &BTreeMap<Uuid, &KeyedBilling>) -> Result<Vec<NewBillingBatch>, Error> {
     let new = |billing: &&KeyedBilling| {
         Ok(NewBillingBatch {
@@ -269,20 +260,10 @@ fn new_batches(by_id: &BTreeMap<Uuid, &KeyedBilling>) -> Result<Vec<NewBillingBa
     by_id.values().map(new).collect()
 }
 
-/// A repeat is as good as the first; another payload under a recorded id is not.
-fn judge(billing: &KeyedBilling, recorded: &HashMap<Uuid, Vec<u8>>) -> Result<(), Error> {
-    if recorded.get(&billing.id) == Some(&billing.payload_hash) {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Conflict,
-        "billing_id_reused",
-        format!(
-            "Billing id {} was already applied with a different payload. A new event or batch \
-             needs a new id.",
-            billing.id
-        ),
-    ))
+fn check_payload(billing: &KeyedBilling, recorded: &HashMap<Uuid, Vec<u8>>) -> Result<(), Error> {
+    let (id, hash) = (billing.id, &billing.payload_hash);
+    let what = format!("Billing id {id}");
+    idempotency::check_payload(recorded, &id, hash, "billing_id_reused", &what)
 }
 
 /// Folds events per user, hour, server and client.

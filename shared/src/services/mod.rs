@@ -5,11 +5,15 @@ pub mod analysis;
 pub mod billing;
 mod charge;
 pub mod cron;
+mod dispatch;
+mod idempotency;
 pub mod ingest;
 pub mod manage;
 pub mod migrate;
 pub mod outbox;
 pub mod package_expiring;
+
+pub use dispatch::dispatch;
 
 use std::sync::Arc;
 

@@ -11,9 +11,10 @@ use crate::db::node::{self, Heartbeat, SkewedClock};
 use crate::db::quarantine::{self, QuarantinedLine, QuarantinedReport, Reason};
 use crate::db::usage_report::{self, NewUsageReport, RawUsage, ReportKey};
 use crate::domain::line_rate::LineRate;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::events::usage_report::UsageLine;
 use crate::services::Outcomes;
+use crate::services::idempotency::{check_payload, first_of_each_key};
 use crate::telemetry;
 
 /// A report, and why all or some of its lines are not billed. `None` if all are billed.
@@ -97,11 +98,8 @@ impl<'r> Records<'r> {
         fleet: &'r Fleet,
         line_rate: LineRate,
     ) -> Self {
-        let mut by_key = BTreeMap::new();
-        for hashed in reports {
-            let record = Record::new(hashed, fleet, line_rate);
-            by_key.entry(record.key()).or_insert(record);
-        }
+        let records = reports.map(|hashed| Record::new(hashed, fleet, line_rate));
+        let by_key = first_of_each_key(records, Record::key);
         Self { by_key, fleet }
     }
 
@@ -268,25 +266,15 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    /// A repeat is as good as the first; another payload under a recorded key is not.
     pub fn check(&self, hashed: &HashedReport) -> Result<(), Error> {
-        let report = &hashed.report;
-        match self.hashes.get(&hashed.key()) {
-            Some(recorded) if *recorded == hashed.payload_hash => Ok(()),
-            Some(_) => Err(Error::new(
-                ErrorKind::Conflict,
-                "report_id_reused",
-                format!(
-                    "Report {} was already recorded with a different payload. A new report needs a \
-                     new id.",
-                    report.report_id
-                ),
-            )),
-            None => Err(Error::internal(format!(
-                "report {} was not recorded",
-                report.report_id
-            ))),
-        }
+        let what = format!("Report {}", hashed.report.report_id);
+        check_payload(
+            &self.hashes,
+            &hashed.key(),
+            &hashed.payload_hash,
+            "report_id_reused",
+            &what,
+        )
     }
 
     /// A repeat of a report succeeds though its server has been deleted since: what was recorded of

@@ -8,7 +8,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use shared::clock::{Clock, System};
-use shared::events::usage_report::{Metrics, TYPE, UsageLine, UsageReport};
+use shared::domain::node::Metrics;
+use shared::events::usage_report::{TYPE, UsageLine, UsageReport};
 use uuid::Uuid;
 
 use crate::fleet::{Device, LINES_PER_SERVER, SERVERS};

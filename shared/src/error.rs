@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use http::StatusCode;
-
 use crate::quote::Quoted;
 
 /// Category of an error. It decides the status code and whether a message is retried.
@@ -38,21 +36,6 @@ pub enum Disposition {
 }
 
 impl ErrorKind {
-    /// The HTTP status of an error of this kind.
-    #[must_use]
-    pub fn http_status(self) -> StatusCode {
-        match self {
-            Self::InvalidArgument => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::PermissionDenied => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Conflict => StatusCode::CONFLICT,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
     /// Whether a message that failed with this kind is retried or rejected.
     #[must_use]
     pub fn disposition(self) -> Disposition {
@@ -294,14 +277,21 @@ impl Error {
     /// The chain of sources in one line, for the log.
     #[must_use]
     pub fn cause(&self) -> String {
-        let mut causes = Vec::new();
-        let mut next = std::error::Error::source(self);
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
-        causes.join(": ")
+        std::error::Error::source(self)
+            .map(chain)
+            .unwrap_or_default()
     }
+}
+
+/// An error and its sources in one line. Errors of the AWS SDK and of reqwest state the reason only
+/// in their sources.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let errors = std::iter::successors(Some(error), |error| error.source());
+    errors
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Contains no text from the caller, so that it can be logged.
@@ -337,23 +327,16 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(ErrorKind::InvalidArgument, 400, Disposition::Reject)]
-    #[case(ErrorKind::Unauthenticated, 401, Disposition::Reject)]
-    #[case(ErrorKind::PermissionDenied, 403, Disposition::Reject)]
-    #[case(ErrorKind::NotFound, 404, Disposition::Reject)]
-    #[case(ErrorKind::Conflict, 409, Disposition::Reject)]
-    #[case(ErrorKind::Unavailable, 503, Disposition::Retry)]
-    #[case(ErrorKind::DeadlineExceeded, 504, Disposition::Retry)]
-    #[case(ErrorKind::Internal, 500, Disposition::Retry)]
-    fn every_kind_has_one_status_and_one_disposition(
-        #[case] kind: ErrorKind,
-        #[case] status: u16,
-        #[case] disposition: Disposition,
-    ) {
-        assert_eq!(
-            (kind.http_status().as_u16(), kind.disposition()),
-            (status, disposition)
-        );
+    #[case(ErrorKind::InvalidArgument, Disposition::Reject)]
+    #[case(ErrorKind::Unauthenticated, Disposition::Reject)]
+    #[case(ErrorKind::PermissionDenied, Disposition::Reject)]
+    #[case(ErrorKind::NotFound, Disposition::Reject)]
+    #[case(ErrorKind::Conflict, Disposition::Reject)]
+    #[case(ErrorKind::Unavailable, Disposition::Retry)]
+    #[case(ErrorKind::DeadlineExceeded, Disposition::Retry)]
+    #[case(ErrorKind::Internal, Disposition::Retry)]
+    fn every_kind_has_one_disposition(#[case] kind: ErrorKind, #[case] disposition: Disposition) {
+        assert_eq!(kind.disposition(), disposition);
     }
 
     #[test]

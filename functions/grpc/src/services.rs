@@ -7,8 +7,8 @@ use proto::v1::node_server_manage_server::NodeServerManage;
 use proto::v1::package_queue_manage_server::PackageQueueManage;
 use proto::v1::telecom_server::Telecom;
 use shared::auth::Principal;
-use shared::db::queued_package::Filter;
 use shared::domain::node_id;
+use shared::domain::queued_package::Filter;
 use shared::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes,
     ListUserUsuallyUsedNodes, time_zone,

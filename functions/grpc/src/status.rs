@@ -93,6 +93,8 @@ pub fn of_refusal(status: Status) -> Result<Status, Error> {
 
 #[cfg(test)]
 mod tests {
+    use shared::http::problem::http_status;
+
     use super::*;
 
     #[test]
@@ -108,7 +110,7 @@ mod tests {
             (ErrorKind::Internal, Code::Internal, 500),
         ];
         for (kind, expected, http) in pairs {
-            assert_eq!((code(kind), kind.http_status().as_u16()), (expected, http));
+            assert_eq!((code(kind), http_status(kind).as_u16()), (expected, http));
         }
     }
 

@@ -12,14 +12,13 @@ use jsonwebtoken::jwk::{
 };
 use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::redirect::Policy;
-use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::{Mutex, RwLock};
 use tokio::time::timeout;
 use url::Url;
 
 use crate::clock::Clock;
-use crate::error::Error;
+use crate::config::parse_key_set;
+use crate::error::{Error, chain};
 
 /// Age at which fetched keys are refreshed in the background, so that a key that the issuer
 /// withdrew does not stay trusted.
@@ -200,12 +199,12 @@ impl Published {
             .get(self.url.clone())
             .timeout(FETCH_TIMEOUT)
             .send();
-        let mut response = request.await.map_err(|e| describe(&e))?;
+        let mut response = request.await.map_err(|e| chain(&e))?;
         if response.status() != StatusCode::OK {
             return Err(format!("unexpected status {}", response.status()));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|e| describe(&e))? {
+        while let Some(chunk) = response.chunk().await.map_err(|e| chain(&e))? {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_SET_BYTES {
                 return Err(format!("the key set is larger than {MAX_SET_BYTES} bytes"));
@@ -213,7 +212,9 @@ impl Published {
         }
         let set = std::str::from_utf8(&body)
             .map_err(|e| e.to_string())
-            .and_then(|text| read_set(text).map_err(|e| format!("not a JSON Web Key Set: {e}")));
+            .and_then(|text| {
+                parse_key_set(text).map_err(|e| format!("not a JSON Web Key Set: {e}"))
+            });
         Ok(keys(&set?))
     }
 }
@@ -242,35 +243,6 @@ impl Cache {
     fn key(&self, id: &str, now: DateTime<Utc>) -> Option<(Arc<Key>, Age)> {
         Some((self.keys.get(id)?.clone(), self.age(now)?))
     }
-}
-
-/// The error with its sources, because reqwest states the reason only there.
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
-
-/// Parses a JSON Web Key Set. A key that cannot be parsed, for example of a future type, is
-/// ignored.
-pub fn read_set(text: &str) -> Result<JwkSet, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Set {
-        keys: Vec<Value>,
-    }
-    let readable = |key: Value| match serde_json::from_value(key) {
-        Ok(jwk) => Some(jwk),
-        Err(error) => {
-            tracing::warn!(%error, "ignoring a key of the set that cannot be parsed");
-            None
-        }
-    };
-    let Set { keys } = serde_json::from_str(text)?;
-    Ok(JwkSet {
-        keys: keys.into_iter().filter_map(readable).collect(),
-    })
 }
 
 /// The keys of a set that verify signatures of an accepted algorithm.
@@ -320,7 +292,7 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -337,7 +309,7 @@ mod tests {
                 "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
         });
         let set = json!({ "keys": [key, good] }).to_string();
-        let mut found: Vec<String> = keys(&read_set(&set).unwrap()).into_keys().collect();
+        let mut found: Vec<String> = keys(&parse_key_set(&set).unwrap()).into_keys().collect();
         found.sort();
         found
     }

@@ -18,7 +18,6 @@ use crate::domain::audit::Actor;
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::RequestIds;
 
-pub use keys::read_set;
 use keys::{Key, KeySource};
 use verified::Verified;
 

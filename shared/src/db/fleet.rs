@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::{Connection, stored};
+use crate::domain::node::Metrics;
 use crate::domain::node::{
     NodeClient, NodeServerDetails, NodeServerMetrics, NodeServerStatus, NodeServerSummary,
 };
 use crate::domain::page::Page;
 use crate::error::Error;
-use crate::events::usage_report::Metrics;
 
 /// A page of node servers by id, all or those in one status; and how many they are.
 ///

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 
 use super::{Connection, columns};
+use crate::domain::node::Metrics;
 use crate::domain::traffic::Factor;
 use crate::error::Error;
-use crate::events::usage_report::Metrics;
 
 /// A node client as far as billing is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

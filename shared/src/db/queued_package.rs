@@ -1,26 +1,11 @@
 //! Package queue items as administrators see them.
 
-use uuid::Uuid;
-
 use super::{Connection, stored};
 use crate::domain::page::Page;
 use crate::domain::queued_package::{
-    PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
+    Filter, PackageQueueCounts, PackageSeriesCounts, QueuedPackage,
 };
 use crate::error::Error;
-
-/// Which items; all that are given must hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of this user.
-    pub user: Option<Uuid>,
-    /// Bought by this order.
-    pub order: Option<Uuid>,
-    /// Of this package.
-    pub package: Option<i64>,
-    /// In this status.
-    pub status: Option<PackageQueueStatus>,
-}
 
 /// The ids of a page of items, newest first, and how many there are in all, counted up to
 /// `max_total`.

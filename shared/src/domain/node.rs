@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::{EnumString, IntoStaticStr, VariantNames};
-
-use crate::events::usage_report::Metrics;
 
 /// Status of a node server.
 #[derive(
@@ -75,6 +73,42 @@ pub struct NodeServerSummary {
     /// Like `last_online_at`, for reports with traffic only. `null` if the server has never carried
     /// traffic.
     pub last_traffic_at: Option<DateTime<Utc>>,
+}
+
+/// Metrics of the server at the end of the period. Every value is optional.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Metrics {
+    /// CPU utilization over all cores, 0 to 100 percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+    /// Memory in use, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_used: Option<i64>,
+    /// Total memory, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_total: Option<i64>,
+    /// Disk space in use, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_used: Option<i64>,
+    /// Total disk space, bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_total: Option<i64>,
+    /// Load average over one minute.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load1: Option<f64>,
+    /// Number of connected users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online_users: Option<i64>,
+    /// Seconds since the server started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uptime_seconds: Option<i64>,
+    /// Traffic from users to the internet, bytes per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_rate: Option<i64>,
+    /// Traffic from the internet to users, bytes per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub download_rate: Option<i64>,
 }
 
 /// Newest metrics that a node server reported. A metric that it did not report is absent.

@@ -6,6 +6,19 @@ use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+/// Selects package items. An item must match every condition that is given.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// The owner.
+    pub user: Option<Uuid>,
+    /// The order that delivered the item.
+    pub order: Option<Uuid>,
+    /// Id of the package.
+    pub package: Option<i64>,
+    /// Status of the item.
+    pub status: Option<PackageQueueStatus>,
+}
+
 /// Status of a package item.
 #[derive(
     Debug,

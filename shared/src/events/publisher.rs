@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::facts;
 use super::outbox::{Destination, OutboxMessage};
 use crate::config::MessagingConfig;
+use crate::error::chain;
 
 /// Maximum number of entries in a request, for SQS and for EventBridge.
 const MAX_ENTRIES: usize = 10;
@@ -112,7 +113,7 @@ impl Publisher {
             .set_entries(Some(entries))
             .send()
             .await;
-        let response = response.map_err(|error| describe(&error))?;
+        let response = response.map_err(|error| chain(&error))?;
         let rejected = |failure: aws_sdk_sqs::types::BatchResultErrorEntry| {
             let id = failure
                 .id()
@@ -152,7 +153,7 @@ impl Publisher {
             .set_entries(Some(entries))
             .send()
             .await;
-        let response = response.map_err(|error| describe(&error))?;
+        let response = response.map_err(|error| chain(&error))?;
         let results = response.entries.unwrap_or_default();
         if results.len() != ids.len() {
             return Err(format!(
@@ -198,17 +199,6 @@ fn bus_entry(message: OutboxMessage, bus: &str) -> PutEventsRequestEntry {
         .detail(message.body)
         .set_trace_header(message.trace)
         .build()
-}
-
-/// The error with its sources, because errors of the SDK state the reason only there.
-fn describe(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    text
 }
 
 /// Groups messages by destination into requests within the limits. A single message always fits.

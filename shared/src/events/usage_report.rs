@@ -1,11 +1,11 @@
 //! `UsageReport`: the message that a collector sends about one node server and one period.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{PayloadHash, parse};
+use crate::domain::node::Metrics;
 use crate::error::Error;
 
 /// Value of the field `type`.
@@ -35,42 +35,6 @@ pub struct UsageLine {
     pub upload: i64,
     /// Bytes received by the user.
     pub download: i64,
-}
-
-/// Metrics of the server at the end of the period. Every value is optional.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Metrics {
-    /// CPU utilization over all cores, 0 to 100 percent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_percent: Option<f64>,
-    /// Memory in use, bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_used: Option<i64>,
-    /// Total memory, bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_total: Option<i64>,
-    /// Disk space in use, bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub disk_used: Option<i64>,
-    /// Total disk space, bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub disk_total: Option<i64>,
-    /// Load average over one minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub load1: Option<f64>,
-    /// Number of connected users.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub online_users: Option<i64>,
-    /// Seconds since the server started.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub uptime_seconds: Option<i64>,
-    /// Traffic from users to the internet, bytes per second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub upload_rate: Option<i64>,
-    /// Traffic from the internet to users, bytes per second.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub download_rate: Option<i64>,
 }
 
 /// One report. An empty `usage` is a heartbeat.

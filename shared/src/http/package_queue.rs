@@ -5,8 +5,9 @@ use strum::VariantNames;
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
 use super::{Endpoint, cell, timestamp};
-use crate::db::queued_package::Filter;
-use crate::domain::queued_package::{PackageQueueStatus, PackageSeriesCounts, QueuedPackage};
+use crate::domain::queued_package::{
+    Filter, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
+};
 use crate::error::Error;
 use crate::services::manage::{
     AdminListPackages, AdminPackages, CountQueuedPackages, ManageService, QueuedPackageCounts,

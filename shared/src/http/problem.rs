@@ -28,7 +28,7 @@ pub struct Problem<'a> {
 /// The response for an error: its stable `code` and message, without its source.
 #[must_use]
 pub fn response(error: &Error) -> Response<Body> {
-    with_status(error, error.kind().http_status())
+    with_status(error, http_status(error.kind()))
 }
 
 /// The 405 response to a method that is not one of the comma-separated `allowed`.
@@ -69,4 +69,19 @@ fn with_status(error: &Error, status: StatusCode) -> Response<Body> {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+/// The HTTP status of an error.
+#[must_use]
+pub fn http_status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::InvalidArgument => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }

@@ -6,14 +6,14 @@ use lambda_http::tower::Layer;
 use lambda_http::{Body, Context, LambdaEvent, Request, Response, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use shared::clock;
 use shared::config::{CorsConfig, TelecomConfig};
-use shared::http::{
-    node_clients, node_servers, node_status_history, nodes, package_queue, traffic_usage,
-    usually_used_nodes,
-};
+use shared::http::Endpoint;
+use shared::http::nodes::Nodes;
 use shared::lambda::{alb, api};
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
+use sqlx::PgPool;
 use tonic::Status;
 use tonic::transport::Channel;
 
@@ -268,39 +268,48 @@ impl Api {
             }
             _ => &self.world.reader,
         };
-        let analysis = AnalysisService::new(pool.clone(), self.world.context());
-        let manage =
-            ManageService::new(pool.clone(), self.world.context(), TelecomConfig::default());
-        macro_rules! handle {
-            ($endpoint:ty, $service:expr) => {
-                api::handle::<$endpoint>($service, &authenticator, request).await
+        macro_rules! serve {
+            ($endpoint:ty) => {
+                if leads_to(path, <$endpoint as Endpoint>::PATH) {
+                    let service = Served::over(pool.clone(), self.world.context());
+                    return api::handle::<$endpoint>(&service, &authenticator, request).await;
+                }
             };
         }
-        match path {
-            "/v1/traffic-usage" => handle!(traffic_usage::TrafficUsage, &analysis),
-            "/v1/node-status-history" => handle!(node_status_history::NodeStatusHistory, &analysis),
-            "/v1/usually-used-nodes" => handle!(usually_used_nodes::UsuallyUsedNodes, &analysis),
-            "/v1/admin/node-servers" => handle!(node_servers::NodeServers, &manage),
-            "/v1/admin/node-clients" => handle!(node_clients::NodeClients, &manage),
-            "/v1/admin/package-queue/counts" => handle!(package_queue::PackageQueueCounts, &manage),
-            "/v1/admin/package-queue" => handle!(package_queue::PackageQueue, &manage),
-            path if path.ends_with("/availability") => {
-                handle!(node_servers::NodeServerAvailability, &manage)
-            }
-            path if path.ends_with("/maintenance") => {
-                handle!(node_servers::NodeServerMaintenance, &manage)
-            }
-            path if path.starts_with("/v1/admin/node-servers/") => {
-                handle!(node_servers::NodeServer, &manage)
-            }
-            path if path.starts_with("/v1/admin/node-clients/") => {
-                handle!(node_clients::NodeClient, &manage)
-            }
-            "/docs" | "/v1/openapi.json" => api::document(&request),
-            // A path trick may reach any function. This one requires the least access.
-            _ => handle!(nodes::Nodes, &analysis),
+        shared::for_each_endpoint!(serve);
+        if ["/docs", "/v1/openapi.json"].contains(&path) {
+            return api::document(&request);
         }
+        // A path trick may reach any function. This one requires the least access.
+        let service = Served::over(pool.clone(), self.world.context());
+        api::handle::<Nodes>(&service, &authenticator, request).await
     }
+}
+
+/// A service that a test can build.
+trait Served {
+    fn over(pool: PgPool, context: clock::Context) -> Self;
+}
+
+impl Served for AnalysisService {
+    fn over(pool: PgPool, context: clock::Context) -> Self {
+        Self::new(pool, context)
+    }
+}
+
+impl Served for ManageService {
+    fn over(pool: PgPool, context: clock::Context) -> Self {
+        Self::new(pool, context, TelecomConfig::default())
+    }
+}
+
+/// Whether a path matches the path of an endpoint, in which `{id}` stands for any segment.
+fn leads_to(path: &str, pattern: &str) -> bool {
+    path.split('/').count() == pattern.split('/').count()
+        && path
+            .split('/')
+            .zip(pattern.split('/'))
+            .all(|(segment, wanted)| wanted == "{id}" || segment == wanted)
 }
 
 /// An event as a target group with multi-value headers creates it. Query values stay escaped.

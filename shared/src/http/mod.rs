@@ -1,6 +1,7 @@
 //! HTTP endpoints, the parsing of requests, and the writing of responses and problems.
 //!
-//! A new endpoint implements [`Endpoint`] and is listed in [`openapi::document`].
+//! A new endpoint implements [`Endpoint`] and is listed in [`for_each_endpoint`](crate::for_each_endpoint),
+//! which the OpenAPI document, the tests and the local load balancer read.
 
 pub mod node_clients;
 pub mod node_servers;
@@ -25,6 +26,25 @@ use crate::services::{Operation, Processor};
 use parameter::Parameter;
 use request::ApiRequest;
 
+/// Calls a macro with the type of every endpoint.
+#[macro_export]
+macro_rules! for_each_endpoint {
+    ($visit:ident) => {
+        $visit!($crate::http::traffic_usage::TrafficUsage);
+        $visit!($crate::http::node_status_history::NodeStatusHistory);
+        $visit!($crate::http::usually_used_nodes::UsuallyUsedNodes);
+        $visit!($crate::http::nodes::Nodes);
+        $visit!($crate::http::node_servers::NodeServers);
+        $visit!($crate::http::node_servers::NodeServer);
+        $visit!($crate::http::node_servers::NodeServerAvailability);
+        $visit!($crate::http::node_servers::NodeServerMaintenance);
+        $visit!($crate::http::node_clients::NodeClients);
+        $visit!($crate::http::node_clients::NodeClient);
+        $visit!($crate::http::package_queue::PackageQueueCounts);
+        $visit!($crate::http::package_queue::PackageQueue);
+    };
+}
+
 /// The output of an endpoint's processor.
 pub type Output<E> = <<E as Endpoint>::Service as Processor<<E as Endpoint>::Input>>::Output;
 
@@ -38,6 +58,8 @@ pub trait Endpoint {
     const METHOD: Method = Method::GET;
     /// Path, in which `{id}` is a placeholder for an id.
     const PATH: &'static str;
+    /// What the endpoint does, in a few words, for the OpenAPI document.
+    const SUMMARY: &'static str;
     /// Query parameters. Unknown ones are rejected.
     const PARAMETERS: &'static [Parameter] = &[];
     /// Schema of the JSON body of a request. `None` if a request has no body.

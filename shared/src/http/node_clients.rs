@@ -16,6 +16,7 @@ impl Endpoint for NodeClients {
     type Service = ManageService;
     type Input = AdminListClients;
     const PATH: &'static str = "/v1/admin/node-clients";
+    const SUMMARY: &'static str = "List node clients";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "server_id",
@@ -88,6 +89,7 @@ impl Endpoint for NodeClient {
     type Service = ManageService;
     type Input = AdminShowClient;
     const PATH: &'static str = "/v1/admin/node-clients/{id}";
+    const SUMMARY: &'static str = "Show a node client";
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowClient, Error> {

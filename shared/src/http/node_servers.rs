@@ -24,6 +24,7 @@ impl Endpoint for NodeServers {
     type Service = ManageService;
     type Input = AdminListServers;
     const PATH: &'static str = "/v1/admin/node-servers";
+    const SUMMARY: &'static str = "List node servers";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "status",
@@ -75,6 +76,7 @@ impl Endpoint for NodeServer {
     type Service = ManageService;
     type Input = AdminShowServer;
     const PATH: &'static str = "/v1/admin/node-servers/{id}";
+    const SUMMARY: &'static str = "Show a node server";
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowServer, Error> {
@@ -95,6 +97,7 @@ impl Endpoint for NodeServerAvailability {
     type Service = ManageService;
     type Input = GetNodeServerAvailability;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/availability";
+    const SUMMARY: &'static str = "Get a node server's availability";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "start",
@@ -138,6 +141,7 @@ impl Endpoint for NodeServerMaintenance {
     type Input = SetNodeServerMaintenance;
     const METHOD: Method = Method::PUT;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/maintenance";
+    const SUMMARY: &'static str = "Set a node server's maintenance";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(SchemaGenerator::subschema_for::<MaintenanceBody>);
 

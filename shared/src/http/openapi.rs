@@ -6,10 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::parameter::{ID, Parameter, REVEAL_SECRETS};
 use super::problem::Problem;
-use super::{
-    Endpoint, Output, node_clients, node_servers, node_status_history, nodes, package_queue,
-    traffic_usage, usually_used_nodes,
-};
+use super::{Endpoint, Output};
 use crate::auth::{ADMIN_SCOPE, Access, SECRETS_SCOPE};
 use crate::services::Operation;
 
@@ -32,18 +29,12 @@ const CONDITION: &str = "The `etag` of an earlier response. If the data has not 
 #[must_use]
 pub fn document() -> Value {
     let mut document = Document::new();
-    document.add::<traffic_usage::TrafficUsage>("Get recent traffic usage");
-    document.add::<node_status_history::NodeStatusHistory>("List node status history");
-    document.add::<usually_used_nodes::UsuallyUsedNodes>("List usually used nodes");
-    document.add::<nodes::Nodes>("List nodes");
-    document.add::<node_servers::NodeServers>("List node servers");
-    document.add::<node_servers::NodeServer>("Show a node server");
-    document.add::<node_servers::NodeServerAvailability>("Get a node server's availability");
-    document.add::<node_servers::NodeServerMaintenance>("Set a node server's maintenance");
-    document.add::<node_clients::NodeClients>("List node clients");
-    document.add::<node_clients::NodeClient>("Show a node client");
-    document.add::<package_queue::PackageQueueCounts>("Count queued packages");
-    document.add::<package_queue::PackageQueue>("List queued packages");
+    macro_rules! add {
+        ($endpoint:ty) => {
+            document.add::<$endpoint>();
+        };
+    }
+    crate::for_each_endpoint!(add);
     document.finish()
 }
 
@@ -64,7 +55,7 @@ impl Document {
         }
     }
 
-    fn add<E: Endpoint>(&mut self, summary: &str) {
+    fn add<E: Endpoint>(&mut self) {
         let (tag, scopes) = match E::Input::ACCESS {
             Access::User => ("User", vec![]),
             Access::Admin | Access::Secrets => ("Administrator", vec![ADMIN_SCOPE]),
@@ -78,7 +69,7 @@ impl Document {
         }
         let mut operation = json!({
             "operationId": E::Input::NAME,
-            "summary": summary,
+            "summary": E::SUMMARY,
             "tags": [tag],
             "security": security,
             "parameters": parameters::<E>(),

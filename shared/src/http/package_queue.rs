@@ -21,6 +21,7 @@ impl Endpoint for PackageQueueCounts {
     type Service = ManageService;
     type Input = CountQueuedPackages;
     const PATH: &'static str = "/v1/admin/package-queue/counts";
+    const SUMMARY: &'static str = "Count queued packages";
     const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
         "series",
         "name",
@@ -65,6 +66,7 @@ impl Endpoint for PackageQueue {
     type Service = ManageService;
     type Input = AdminListPackages;
     const PATH: &'static str = "/v1/admin/package-queue";
+    const SUMMARY: &'static str = "List queued packages";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "user",

@@ -20,6 +20,7 @@ impl Endpoint for TrafficUsage {
     type Service = AnalysisService;
     type Input = GetRecentTrafficUsage;
     const PATH: &'static str = "/v1/traffic-usage";
+    const SUMMARY: &'static str = "Get recent traffic usage";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::required(
             "range",

@@ -14,6 +14,7 @@ impl Endpoint for UsuallyUsedNodes {
     type Service = AnalysisService;
     type Input = ListUserUsuallyUsedNodes;
     const PATH: &'static str = "/v1/usually-used-nodes";
+    const SUMMARY: &'static str = "List usually used nodes";
     const PARAMETERS: &'static [Parameter] = &[Parameter::limit(ListUserUsuallyUsedNodes::BOUNDS)];
     const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
         "node_client_id",

@@ -63,7 +63,13 @@ pub fn cors(config: &CorsConfig) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::HEAD, Method::PUT])
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+        ])
         .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH])
         .expose_headers([ETAG])
         .max_age(std::time::Duration::from_mins(10))
@@ -115,14 +121,15 @@ pub async fn handle<E: Endpoint>(
 
 /// The 405 response if a request does not have the method of the endpoint. `None` if it has.
 fn other_method(request: &Request, method: &Method) -> Option<Response<Body>> {
-    let allowed = if method == Method::PUT {
-        "PUT, OPTIONS"
-    } else {
-        "GET, HEAD, OPTIONS"
+    let is_head = method == Method::GET && request.method() == Method::HEAD;
+    let allowed = match *method {
+        Method::GET => "GET, HEAD, OPTIONS",
+        Method::POST => "POST, OPTIONS",
+        Method::PUT => "PUT, OPTIONS",
+        Method::DELETE => "DELETE, OPTIONS",
+        _ => "OPTIONS",
     };
-    let known =
-        request.method() == method || method == Method::GET && request.method() == Method::HEAD;
-    (!known).then(|| problem::method_not_allowed(allowed))
+    (request.method() != method && !is_head).then(|| problem::method_not_allowed(allowed))
 }
 
 async fn process<E: Endpoint>(

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 
 use crate::call_log::CallError;
-use crate::message::Message;
+use crate::message::FromDomain;
 use crate::unread::{Room, Taken};
 
 /// Maximum size of a response message.
@@ -52,7 +52,7 @@ impl Edge {
         I: Operation + Send,
         S: Processor<I> + Sync,
         M: Send,
-        R: Message<S::Output> + prost::Message,
+        R: FromDomain<S::Output> + prost::Message,
     {
         let call_error = request
             .extensions()
@@ -82,7 +82,7 @@ impl Edge {
         I: Operation + Send,
         S: Processor<I> + Sync,
         M: Send,
-        R: Message<S::Output> + prost::Message,
+        R: FromDomain<S::Output> + prost::Message,
     {
         let _slot = self.slots.try_acquire().map_err(|_| overloaded())?;
         let (metadata, _, message) = request.into_parts();
@@ -93,7 +93,7 @@ impl Edge {
             Some(time),
             dispatch(&self.authenticator, &headers, service, read),
         );
-        let response = R::of(output.await?);
+        let response = R::from_domain(output.await?);
         let bytes = checked_len(&response)?;
         let taken = self.room.take(bytes).ok_or_else(overloaded)?;
         Ok((response, taken))

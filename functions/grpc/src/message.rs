@@ -21,16 +21,16 @@ use shared::services::manage::{
 use crate::convert::{structure, timestamp};
 
 /// A protobuf message that a `T` can be converted into.
-pub trait Message<T> {
-    fn of(value: T) -> Self;
+pub trait FromDomain<T> {
+    fn from_domain(value: T) -> Self;
 }
 
-fn all<T, M: Message<T>>(values: Vec<T>) -> Vec<M> {
-    values.into_iter().map(M::of).collect()
+fn all<T, M: FromDomain<T>>(values: Vec<T>) -> Vec<M> {
+    values.into_iter().map(M::from_domain).collect()
 }
 
-impl Message<RecentTrafficUsage> for v1::RecentTrafficUsageResponse {
-    fn of(usage: RecentTrafficUsage) -> Self {
+impl FromDomain<RecentTrafficUsage> for v1::RecentTrafficUsageResponse {
+    fn from_domain(usage: RecentTrafficUsage) -> Self {
         let range = match usage.range {
             RecentRange::Day => v1::RecentRange::Day,
             RecentRange::Week => v1::RecentRange::Week,
@@ -45,8 +45,8 @@ impl Message<RecentTrafficUsage> for v1::RecentTrafficUsageResponse {
     }
 }
 
-impl Message<TrafficBucket> for v1::TrafficBucket {
-    fn of(bucket: TrafficBucket) -> Self {
+impl FromDomain<TrafficBucket> for v1::TrafficBucket {
+    fn from_domain(bucket: TrafficBucket) -> Self {
         let TrafficBucket {
             start,
             end,
@@ -62,8 +62,8 @@ impl Message<TrafficBucket> for v1::TrafficBucket {
     }
 }
 
-impl Message<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
-    fn of(history: UserNodeStatusHistory) -> Self {
+impl FromDomain<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
+    fn from_domain(history: UserNodeStatusHistory) -> Self {
         let UserNodeStatusHistory {
             hours,
             availability,
@@ -77,8 +77,8 @@ impl Message<UserNodeStatusHistory> for v1::ListNodeStatusHistoryReply {
     }
 }
 
-impl Message<NodeAvailability> for v1::NodeAvailability {
-    fn of(node: NodeAvailability) -> Self {
+impl FromDomain<NodeAvailability> for v1::NodeAvailability {
+    fn from_domain(node: NodeAvailability) -> Self {
         let StatusTimes {
             online_seconds,
             offline_seconds,
@@ -96,8 +96,8 @@ impl Message<NodeAvailability> for v1::NodeAvailability {
     }
 }
 
-impl Message<NodeStatusHour> for v1::NodeStatusHour {
-    fn of(hour: NodeStatusHour) -> Self {
+impl FromDomain<NodeStatusHour> for v1::NodeStatusHour {
+    fn from_domain(hour: NodeStatusHour) -> Self {
         let NodeStatusHour {
             bucket_start,
             online_nodes,
@@ -113,16 +113,16 @@ impl Message<NodeStatusHour> for v1::NodeStatusHour {
     }
 }
 
-impl Message<UserUsuallyUsedNodes> for v1::ListUsuallyUsedNodesResponse {
-    fn of(used: UserUsuallyUsedNodes) -> Self {
+impl FromDomain<UserUsuallyUsedNodes> for v1::ListUsuallyUsedNodesResponse {
+    fn from_domain(used: UserUsuallyUsedNodes) -> Self {
         Self {
             nodes: all(used.nodes),
         }
     }
 }
 
-impl Message<UsuallyUsedNode> for v1::UsuallyUsedNode {
-    fn of(node: UsuallyUsedNode) -> Self {
+impl FromDomain<UsuallyUsedNode> for v1::UsuallyUsedNode {
+    fn from_domain(node: UsuallyUsedNode) -> Self {
         let UsuallyUsedNode {
             node_client_id,
             node_name,
@@ -140,8 +140,8 @@ impl Message<UsuallyUsedNode> for v1::UsuallyUsedNode {
     }
 }
 
-impl Message<UserNodes> for v1::ListNodesReply {
-    fn of(nodes: UserNodes) -> Self {
+impl FromDomain<UserNodes> for v1::ListNodesReply {
+    fn from_domain(nodes: UserNodes) -> Self {
         Self {
             nodes: all(nodes.nodes),
             total: nodes.total,
@@ -149,8 +149,8 @@ impl Message<UserNodes> for v1::ListNodesReply {
     }
 }
 
-impl Message<Node> for v1::Node {
-    fn of(node: Node) -> Self {
+impl FromDomain<Node> for v1::Node {
+    fn from_domain(node: Node) -> Self {
         Self {
             id: node.id,
             name: node.name,
@@ -174,8 +174,8 @@ fn status(status: NodeServerStatus) -> i32 {
     .into()
 }
 
-impl Message<AdminServers> for v1::ListNodeServersResponse {
-    fn of(page: AdminServers) -> Self {
+impl FromDomain<AdminServers> for v1::ListNodeServersResponse {
+    fn from_domain(page: AdminServers) -> Self {
         Self {
             servers: all(page.servers),
             total: page.total,
@@ -183,8 +183,8 @@ impl Message<AdminServers> for v1::ListNodeServersResponse {
     }
 }
 
-impl Message<NodeServerSummary> for v1::NodeServerSummary {
-    fn of(server: NodeServerSummary) -> Self {
+impl FromDomain<NodeServerSummary> for v1::NodeServerSummary {
+    fn from_domain(server: NodeServerSummary) -> Self {
         let compatibility = match server.compatibility {
             NodeServerCompatibility::NewV2b => v1::NodeServerCompatibility::NewV2b,
             NodeServerCompatibility::Ssp => v1::NodeServerCompatibility::Ssp,
@@ -201,12 +201,12 @@ impl Message<NodeServerSummary> for v1::NodeServerSummary {
     }
 }
 
-impl Message<NodeServerDetails> for v1::ShowNodeServerResponse {
-    fn of(details: NodeServerDetails) -> Self {
+impl FromDomain<NodeServerDetails> for v1::ShowNodeServerResponse {
+    fn from_domain(details: NodeServerDetails) -> Self {
         Self {
-            server: Some(Message::of(details.server)),
+            server: Some(FromDomain::from_domain(details.server)),
             server_config: Some(structure(details.server_config)),
-            metrics: details.metrics.map(Message::of),
+            metrics: details.metrics.map(FromDomain::from_domain),
             clock_skew_seconds: details.clock_skew_seconds,
             created_at: Some(timestamp(details.created_at)),
             updated_at: Some(timestamp(details.updated_at)),
@@ -214,8 +214,8 @@ impl Message<NodeServerDetails> for v1::ShowNodeServerResponse {
     }
 }
 
-impl Message<NodeServerMetrics> for v1::NodeServerMetrics {
-    fn of(
+impl FromDomain<NodeServerMetrics> for v1::NodeServerMetrics {
+    fn from_domain(
         NodeServerMetrics {
             measured_at,
             metrics,
@@ -237,8 +237,8 @@ impl Message<NodeServerMetrics> for v1::NodeServerMetrics {
     }
 }
 
-impl Message<NodeServerAvailability> for v1::GetNodeServerAvailabilityResponse {
-    fn of(server: NodeServerAvailability) -> Self {
+impl FromDomain<NodeServerAvailability> for v1::GetNodeServerAvailabilityResponse {
+    fn from_domain(server: NodeServerAvailability) -> Self {
         let StatusTimes {
             online_seconds,
             offline_seconds,
@@ -258,8 +258,8 @@ impl Message<NodeServerAvailability> for v1::GetNodeServerAvailabilityResponse {
     }
 }
 
-impl Message<NodeServerMaintenance> for v1::SetNodeServerMaintenanceResponse {
-    fn of(server: NodeServerMaintenance) -> Self {
+impl FromDomain<NodeServerMaintenance> for v1::SetNodeServerMaintenanceResponse {
+    fn from_domain(server: NodeServerMaintenance) -> Self {
         Self {
             id: server.id,
             status: status(server.status),
@@ -268,8 +268,8 @@ impl Message<NodeServerMaintenance> for v1::SetNodeServerMaintenanceResponse {
     }
 }
 
-impl Message<AdminClients> for v1::ListNodeClientsResponse {
-    fn of(page: AdminClients) -> Self {
+impl FromDomain<AdminClients> for v1::ListNodeClientsResponse {
+    fn from_domain(page: AdminClients) -> Self {
         Self {
             clients: all(page.clients),
             total: page.total,
@@ -277,8 +277,8 @@ impl Message<AdminClients> for v1::ListNodeClientsResponse {
     }
 }
 
-impl Message<NodeClient> for v1::NodeClient {
-    fn of(client: NodeClient) -> Self {
+impl FromDomain<NodeClient> for v1::NodeClient {
+    fn from_domain(client: NodeClient) -> Self {
         Self {
             id: client.id,
             name: client.name,
@@ -299,37 +299,37 @@ impl Message<NodeClient> for v1::NodeClient {
     }
 }
 
-impl Message<NodeClientDetails> for v1::ShowNodeClientResponse {
-    fn of(details: NodeClientDetails) -> Self {
+impl FromDomain<NodeClientDetails> for v1::ShowNodeClientResponse {
+    fn from_domain(details: NodeClientDetails) -> Self {
         Self {
-            client: Some(Message::of(details.client)),
-            server: Some(Message::of(details.server)),
-            metrics: details.metrics.map(Message::of),
+            client: Some(FromDomain::from_domain(details.client)),
+            server: Some(FromDomain::from_domain(details.server)),
+            metrics: details.metrics.map(FromDomain::from_domain),
         }
     }
 }
 
-impl Message<QueuedPackageCounts> for v1::CountQueuedPackagesResponse {
-    fn of(counts: QueuedPackageCounts) -> Self {
+impl FromDomain<QueuedPackageCounts> for v1::CountQueuedPackagesResponse {
+    fn from_domain(counts: QueuedPackageCounts) -> Self {
         Self {
             series: all(counts.series),
-            all: Some(Message::of(counts.all)),
+            all: Some(FromDomain::from_domain(counts.all)),
         }
     }
 }
 
-impl Message<PackageSeriesCounts> for v1::PackageSeriesCounts {
-    fn of(series: PackageSeriesCounts) -> Self {
+impl FromDomain<PackageSeriesCounts> for v1::PackageSeriesCounts {
+    fn from_domain(series: PackageSeriesCounts) -> Self {
         Self {
             series: series.series.to_string(),
             name: series.name,
-            counts: Some(Message::of(series.counts)),
+            counts: Some(FromDomain::from_domain(series.counts)),
         }
     }
 }
 
-impl Message<PackageQueueCounts> for v1::PackageQueueCounts {
-    fn of(counts: PackageQueueCounts) -> Self {
+impl FromDomain<PackageQueueCounts> for v1::PackageQueueCounts {
+    fn from_domain(counts: PackageQueueCounts) -> Self {
         let PackageQueueCounts {
             in_queue,
             active,
@@ -347,8 +347,8 @@ impl Message<PackageQueueCounts> for v1::PackageQueueCounts {
     }
 }
 
-impl Message<AdminPackages> for v1::ListQueuedPackagesResponse {
-    fn of(page: AdminPackages) -> Self {
+impl FromDomain<AdminPackages> for v1::ListQueuedPackagesResponse {
+    fn from_domain(page: AdminPackages) -> Self {
         Self {
             packages: all(page.packages),
             total: page.total,
@@ -356,8 +356,8 @@ impl Message<AdminPackages> for v1::ListQueuedPackagesResponse {
     }
 }
 
-impl Message<QueuedPackage> for v1::QueuedPackage {
-    fn of(item: QueuedPackage) -> Self {
+impl FromDomain<QueuedPackage> for v1::QueuedPackage {
+    fn from_domain(item: QueuedPackage) -> Self {
         let status = match item.status {
             PackageQueueStatus::InQueue => v1::PackageQueueStatus::InQueue,
             PackageQueueStatus::Active => v1::PackageQueueStatus::Active,

@@ -1,6 +1,6 @@
 # Everything a developer does here. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
+.PHONY: help run up down status logs clean build test test-release check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
 BUILD ?= debug
@@ -38,6 +38,9 @@ build: ## Build every program; BUILD=release optimises
 
 test: ## Run every check and every test; leaves nothing running
 	@local/scripts/test
+
+test-release: ## Check what a release needs besides: a deployed function, dependencies, documentation
+	@local/scripts/test --release
 
 check: ## Format, compile and lint, without running anything
 	@cargo fmt --all --check

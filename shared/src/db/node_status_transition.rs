@@ -188,7 +188,7 @@ async fn insert(
     connection: &mut Connection,
     intervals: &[(i32, &StatusInterval)],
 ) -> Result<(), Error> {
-    let (servers, sinces, untils, detected) = columns!(
+    let (servers, starts, ends, detected) = columns!(
         intervals,
         |(server, _)| *server,
         |(_, interval)| interval.since,
@@ -216,8 +216,8 @@ async fn insert(
         &servers,
         &from as &[Option<&str>],
         &to as &[&str],
-        &sinces,
-        &untils as &[Option<DateTime<Utc>>],
+        &starts,
+        &ends as &[Option<DateTime<Utc>>],
         &detected,
         &actors as &[Option<Uuid>],
         &reasons as &[Option<&str>]

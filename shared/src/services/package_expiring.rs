@@ -1,5 +1,5 @@
-//! `HandlePackageExpiring`: consumes items that have really run out and activates those that
-//! follow.
+//! `HandlePackageExpiring`: consumes items that have indeed expired and activates the next items of
+//! their owners.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -29,7 +29,8 @@ pub struct HandlePackageExpiring {
 }
 
 impl HandlePackageExpiring {
-    /// Over a database and a publisher that reaches the package-expiring queue and the bus.
+    /// Creates the service. `publisher` must be able to send to the package-expiring queue and to
+    /// the event bus.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
         Self {
@@ -70,8 +71,8 @@ impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
         })
         .await?;
         outbox::send(&self.pool, &self.publisher, messages).await;
-        // An item that is no longer active, or no longer run out, is left alone: the event was a
-        // hint.
+        // An event is only a hint. An item that is no longer active, or no longer expired, is not
+        // changed, and its event succeeds.
         Ok(batch.iter().map(|_| Ok(())).collect())
     }
 }
@@ -86,33 +87,33 @@ impl HandlePackageExpiring {
         let items: Vec<i64> = batch.iter().map(|event| event.package_queue_id).collect();
         package_queue::lock_items(tx, &items).await?;
         let mut outbox = Outbox::new(&self.context, now);
-        let moved = move_on(tx, &mut outbox, &items, now).await?;
+        let advanced = advance_queues(tx, &mut outbox, &items, now).await?;
         let messages = outbox.write(tx).await?;
         tracing::info!(
-            consumed = moved.consumed.len(),
-            activated = moved.activated,
+            consumed = advanced.consumed.len(),
+            activated = advanced.activated,
             "package items consumed and activated"
         );
         Ok(messages)
     }
 }
 
-/// What [`move_on`] did.
-pub(super) struct Moved {
-    /// Items consumed.
+/// Result of [`advance_queues`].
+pub(super) struct Advanced {
+    /// Ids of the consumed items.
     pub consumed: Vec<i64>,
-    /// Number of items activated.
+    /// Number of activated items.
     pub activated: usize,
 }
 
-/// Consumes those of `items` that are active and have run out, and activates the next item of each
-/// owner. The transaction holds the locks of `items`.
-pub(super) async fn move_on(
+/// Consumes those of `items` that are active and have expired, and activates the next item of each
+/// owner. The transaction must hold the locks of `items`.
+pub(super) async fn advance_queues(
     tx: &mut Connection,
     outbox: &mut Outbox<'_>,
     items: &[i64],
     now: DateTime<Utc>,
-) -> Result<Moved, Error> {
+) -> Result<Advanced, Error> {
     let consumed = package_queue::consume_expired(tx, items, now).await?;
     for ConsumedItem { item, reason } in &consumed {
         outbox.fact(&Fact::PackageExpired {
@@ -125,39 +126,42 @@ pub(super) async fn move_on(
         .iter()
         .map(|consumed| consumed.item.user_id)
         .collect();
-    let Activation { activated, without } =
-        activate(tx, outbox, owners.into_iter().collect(), now).await?;
-    for user in without {
+    let Activation {
+        activated,
+        users_without_items,
+    } = activate(tx, outbox, owners.into_iter().collect(), now).await?;
+    for user in users_without_items {
         outbox.fact(&Fact::PackageQueueEmptied { user })?;
     }
-    Ok(Moved {
+    Ok(Advanced {
         consumed: consumed.iter().map(|consumed| consumed.item.id).collect(),
         activated: activated.len(),
     })
 }
 
-/// What [`activate`] did.
+/// Result of [`activate`].
 pub(super) struct Activation {
-    /// Items activated.
+    /// The activated items.
     pub activated: Vec<ActivatedItem>,
     /// Users who have neither an active nor a waiting item.
-    pub without: Vec<Uuid>,
+    pub users_without_items: Vec<Uuid>,
 }
 
-/// Activates the oldest waiting item of each of `users`, none of whom has an active one, and
-/// announces it; one whose quota leaves nothing to use expires at once. A user whose oldest item
-/// stays locked is left to the next run of `expire-packages`.
+/// Activates and announces the oldest waiting item of each of `users`, none of whom has an active
+/// item. An item whose quota leaves nothing to use expires at once. A user whose oldest item stays
+/// locked is left to the next run of `expire-packages`.
 pub(super) async fn activate(
     tx: &mut Connection,
     outbox: &mut Outbox<'_>,
     mut users: Vec<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Activation, Error> {
-    /// An item may be cancelled between the look and the lock: then the one after it is next.
+    /// An item may be cancelled after it was found and before it is locked. The next round then
+    /// activates the item after it.
     const ROUNDS: usize = 3;
     let mut activation = Activation {
         activated: Vec::new(),
-        without: Vec::new(),
+        users_without_items: Vec::new(),
     };
     for _ in 0..ROUNDS {
         if users.is_empty() {
@@ -165,17 +169,18 @@ pub(super) async fn activate(
         }
         let activated = package_queue::activate_next(tx, &users, now).await?;
         announce(&activated, outbox)?;
-        let followed: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
+        let activated_users: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
         activation.activated.extend(activated);
-        users.retain(|user| !followed.contains(user));
+        users.retain(|user| !activated_users.contains(user));
         if users.is_empty() {
             break;
         }
         let packages = package_queue::user_packages(tx, &users).await?;
-        let has_some: HashSet<Uuid> = packages.iter().map(|packages| packages.user_id).collect();
+        let users_with_items: HashSet<Uuid> =
+            packages.iter().map(|packages| packages.user_id).collect();
         activation
-            .without
-            .extend(users.iter().filter(|user| !has_some.contains(user)));
+            .users_without_items
+            .extend(users.iter().filter(|user| !users_with_items.contains(user)));
         users = packages
             .iter()
             .filter(|packages| !packages.is_active)

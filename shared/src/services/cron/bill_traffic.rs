@@ -1,5 +1,5 @@
-//! `BillTrafficJob`: claims unbilled reports, folds and bills them, and publishes what users are
-//! charged.
+//! `BillTrafficJob`: claims unbilled reports, aggregates and bills their usage, and publishes what
+//! users are charged.
 
 use std::time::Instant;
 
@@ -17,22 +17,23 @@ use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
 use crate::telemetry;
 
-/// The most that one transaction claims, and what the first one of a run claims. It bounds memory,
-/// and how long a claim is held. A run begins with it, because several small claims would name the
-/// same users several times, and their messages would wait for each other's locks.
+/// Maximum claim of one transaction, and the claim that a run begins with. It limits memory and the
+/// duration of a transaction. A run does not begin with smaller claims, because these would contain
+/// the same users several times, and the consumers of their messages would wait for each other's
+/// locks.
 const LARGEST_CLAIM: Claim = Claim {
     reports: 10_000,
     lines: 150_000,
 };
-/// Events packed into one message: SQS bills per 64 KiB and per request, and the consumer's work is
-/// per message.
+/// Maximum number of events per message. They are packed together because SQS bills per 64 KiB and
+/// per request, and the consumer does its work per message.
 const EVENTS_PER_MESSAGE: usize = 1_000;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct BillTrafficJob(pub Run);
 
-/// How much one transaction may claim.
+/// Maximum number of reports and lines that one transaction claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Claim {
     reports: i64,
@@ -40,7 +41,7 @@ struct Claim {
 }
 
 impl Claim {
-    /// Four times as much, up to [`LARGEST_CLAIM`].
+    /// Returns a claim four times as large, but at most [`LARGEST_CLAIM`].
     fn larger(self) -> Self {
         Self {
             reports: (self.reports * 4).min(LARGEST_CLAIM.reports),
@@ -48,7 +49,8 @@ impl Claim {
         }
     }
 
-    /// A quarter of it, but at least one report; `None` if it cannot be less.
+    /// Returns a quarter of this claim, but at least one report. `None` if this claim is already
+    /// one report.
     fn smaller(self) -> Option<Self> {
         (self.reports > 1).then(|| Self {
             reports: (self.reports / 4).max(1),
@@ -57,18 +59,18 @@ impl Claim {
     }
 }
 
-/// How far the job came.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Billed {
-    /// Reports billed.
+    /// Number of reports billed.
     pub reports: usize,
-    /// Events published, or left to the sweep.
+    /// Number of events published or left to the sweep.
     pub events: usize,
-    /// Messages that hold them.
+    /// Number of messages that contain the events.
     pub messages: usize,
-    /// Nothing was left to bill.
+    /// Whether no unbilled report was left.
     pub complete: bool,
-    /// Rows of parked usage that could be charged after all.
+    /// Number of rows of parked usage that were charged.
     pub unparked: usize,
 }
 
@@ -79,7 +81,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
     #[tracing::instrument(name = "bill_traffic", skip_all)]
     async fn process(&self, BillTrafficJob(run): BillTrafficJob) -> Result<Billed, Error> {
         let billed = self.bill(run).await;
-        // After a failure, too: then more than ever it must be known how long reports wait.
+        // Also after a failure, when it matters most how long reports have been waiting.
         if let Err(error) = self.measure_lag().await {
             tracing::warn!(%error, cause = error.cause(),
                 "cannot measure the age of the oldest unbilled report");
@@ -108,8 +110,8 @@ impl TelecomCronExecutor {
                 Err(error)
                     if error.is_overflow() || error.kind() == ErrorKind::DeadlineExceeded =>
                 {
-                    // Together they are more than can be counted, or than the database bills in
-                    // time.
+                    // The sum of the claimed usage is out of range, or the database cannot bill the
+                    // claim in time.
                     match claim.smaller() {
                         Some(smaller) => claim = smaller,
                         None if billed.reports > 0 => break,
@@ -148,7 +150,7 @@ struct Step {
 }
 
 impl TelecomCronExecutor {
-    /// One transaction: a claim, its fold, and the messages that say so.
+    /// Claims and bills reports, and writes the messages, in one transaction.
     async fn bill_some(&self, claim: Claim) -> Result<Step, Error> {
         db::write_tx(&self.pool, "bill_traffic", async |tx| {
             self.claim_and_fold(tx, claim).await
@@ -168,8 +170,8 @@ impl TelecomCronExecutor {
         }
         let mut usage = billing::fold_usage(tx, &reports).await?;
         billing::insert_run(tx, run_id, now, reports.len(), &usage).await?;
-        // By user: the messages of a run share at most a user, and their consumers hardly ever a
-        // lock.
+        // Sorted by user, so that two messages of a run share at most one user, and their consumers
+        // hardly ever wait for the same lock.
         usage.sort_unstable_by_key(|(key, _)| *key);
         let events = usage.iter().map(event).collect::<Result<Vec<_>, _>>()?;
         let outbox = Outbox::new(&self.context, now);
@@ -192,13 +194,13 @@ fn event((key, traffic): &(UsageKey, Traffic)) -> Result<UserUsageBillingEvent, 
         billed_upload: traffic.billed_upload,
         time: u64::try_from(key.bucket_start.timestamp()).map_err(Error::internal)?,
         node_client_id: key.node_client_id,
-        raw_download: unless(traffic.billed_download, traffic.raw_download),
-        raw_upload: unless(traffic.billed_upload, traffic.raw_upload),
+        raw_download: raw_if_different(traffic.billed_download, traffic.raw_download),
+        raw_upload: raw_if_different(traffic.billed_upload, traffic.raw_upload),
         event_id: None,
     })
 }
 
-/// Absent, raw bytes count as many as billed ones: most clients have a factor of one.
-fn unless(billed: i64, raw: i64) -> Option<i64> {
+/// Omits raw bytes that equal the billed bytes, which is the case for most clients (factor 1).
+fn raw_if_different(billed: i64, raw: i64) -> Option<i64> {
     (raw != billed).then_some(raw)
 }

@@ -1,4 +1,4 @@
-//! `MaintainStorageJob`: partitions ahead of time, and rows past their retention.
+//! `MaintainStorageJob`: creates partitions ahead of time, and deletes rows past their retention.
 
 use async_trait::async_trait;
 use chrono::{Days, TimeDelta};
@@ -10,36 +10,36 @@ use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
 use crate::services::Processor;
 
-/// Days of partitions that there always are, today included: the job may fail for a week before
-/// anybody notices.
+/// Number of days for which partitions are created, including today. The job may fail for a week
+/// before a partition is missing.
 pub const DAYS_AHEAD: i32 = 8;
-/// Rows deleted in one statement.
+/// Maximum number of rows deleted by one statement.
 const BATCH: i64 = 5_000;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct MaintainStorageJob(pub Run);
 
-/// What was done.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Maintained {
-    /// Partitions of raw rows.
+    /// Number of partitions of raw rows that were created.
     pub partitions_created: i32,
-    /// Partitions of raw rows.
+    /// Number of partitions of raw rows that were dropped.
     pub partitions_dropped: i32,
-    /// Report ids forgotten.
+    /// Number of report ids deleted.
     pub reports_deleted: u64,
-    /// Billing message ids forgotten.
+    /// Number of billing message ids deleted.
     pub batches_deleted: u64,
-    /// Records of billing runs.
+    /// Number of records of billing runs deleted.
     pub runs_deleted: u64,
-    /// Rows of hourly usage.
+    /// Number of rows of hourly usage deleted.
     pub usage_deleted: u64,
-    /// Rows of accepted usage.
+    /// Number of rows of accepted usage deleted.
     pub accepted_deleted: u64,
-    /// Quarantined reports.
+    /// Number of quarantined reports deleted.
     pub quarantined_deleted: u64,
-    /// Audit entries.
+    /// Number of audit entries deleted.
     pub audit_deleted: u64,
 }
 
@@ -71,11 +71,11 @@ impl TelecomCronExecutor {
             partitions_dropped: maintenance::drop_partitions(connection, today - kept).await?,
             ..Maintained::default()
         };
-        self.forget_ids(connection, &mut done, run).await?;
+        self.delete_old_rows(connection, &mut done, run).await?;
         Ok(done)
     }
 
-    async fn forget_ids(
+    async fn delete_old_rows(
         &self,
         connection: &mut Connection,
         done: &mut Maintained,

@@ -1,7 +1,8 @@
-//! `TelecomCronExecutor`: the scheduled jobs, a [`Processor`](super::Processor) each.
+//! `TelecomCronExecutor`: the scheduled jobs. It implements [`Processor`](super::Processor) for
+//! each of them.
 //!
-//! A job that runs twice, at once or late does no harm, works in bounded batches, stops before its
-//! deadline and says how far it came.
+//! A job may run twice, concurrently or late without harm. It works in bounded batches, stops
+//! before its deadline and returns how far it got.
 
 pub mod bill_traffic;
 pub mod maintain_storage;
@@ -26,20 +27,21 @@ use crate::deadline;
 use crate::error::{Error, ErrorKind};
 use crate::events::publisher::Publisher;
 
-/// How often a job is tried again in one run.
-const MOST_RETRIES: usize = 12;
+/// Maximum number of retries in one run of a job.
+const MAX_RETRIES: usize = 12;
 
-/// One run of a job: until when it may work.
+/// One run of a job, with an optional deadline.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Run {
     deadline: Option<Instant>,
 }
 
 impl Run {
-    /// What a step of a job takes at most, and what is left for saying how far it came.
+    /// Time before the deadline in which no step is started. It must suffice for the last step and
+    /// for returning the result.
     const MARGIN: Duration = Duration::from_secs(5);
 
-    /// A run that ends after `time`; none: it may take as long as it needs.
+    /// Creates a run that must end within `time`. There is no limit if `time` is `None`.
     #[must_use]
     pub fn within(time: Option<Duration>) -> Self {
         Self {
@@ -48,8 +50,8 @@ impl Run {
         }
     }
 
-    /// Does `work` again while the database is out of reach or busy, after a pause that grows,
-    /// until the deadline is near: for a job whose next run does not make up for this one.
+    /// Retries `work` with exponential backoff while the database is unavailable, until the
+    /// deadline is near. For a job whose next run does not make up for this run.
     pub async fn retry_outages<T, F, Fut>(self, name: &'static str, work: F) -> Result<T, Error>
     where
         F: FnMut() -> Fut,
@@ -58,7 +60,7 @@ impl Run {
         let backoff = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(250))
             .with_max_delay(Duration::from_secs(4))
-            .with_max_times(MOST_RETRIES);
+            .with_max_times(MAX_RETRIES);
         work.retry(backoff)
             .when(|error| error.kind() == ErrorKind::Unavailable && !self.deadline_is_near())
             .notify(|error, after| {
@@ -67,8 +69,8 @@ impl Run {
             .await
     }
 
-    /// Does a step in at most a third of the time that is left, or gives it up: a smaller step may
-    /// follow.
+    /// Cancels a step that takes more than a third of the time that is left, so that a smaller step
+    /// may follow.
     pub async fn at_most_a_third<T>(
         &self,
         step: impl Future<Output = Result<T, Error>>,
@@ -81,14 +83,15 @@ impl Run {
         .await
     }
 
-    /// Whether so much time is left.
+    /// Whether at least `time` is left.
     #[must_use]
     pub fn has_time_for(&self, time: Duration) -> bool {
         self.deadline
             .is_none_or(|deadline| Instant::now() + time < deadline)
     }
 
-    /// The first half of the time that is left: for work that must leave time for other work.
+    /// Returns a run for the first half of the time that is left. For work that must leave time for
+    /// other work.
     #[must_use]
     pub fn first_half(&self) -> Self {
         let now = Instant::now();
@@ -99,7 +102,7 @@ impl Run {
         }
     }
 
-    /// Whether another step might not finish in time.
+    /// Whether another step may not finish in time.
     #[must_use]
     pub fn deadline_is_near(&self) -> bool {
         self.deadline
@@ -117,7 +120,7 @@ pub struct TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    /// Over a database and a publisher that reaches what the job sends to.
+    /// Creates the executor. `publisher` must be able to send to the destinations of the job.
     #[must_use]
     pub fn new(
         pool: PgPool,
@@ -150,28 +153,31 @@ impl FromApp for TelecomCronExecutor {
 mod tests {
     use super::*;
 
-    /// How often work is tried that fails so often.
-    async fn tries(run: Run, failures: usize, error: fn() -> Error) -> usize {
-        let mut tries = 0;
+    /// Number of attempts at work whose first `failures` attempts fail.
+    async fn attempts(run: Run, failures: usize, error: fn() -> Error) -> usize {
+        let mut attempts = 0;
         let work = || {
-            tries += 1;
-            std::future::ready(if tries <= failures {
+            attempts += 1;
+            std::future::ready(if attempts <= failures {
                 Err(error())
             } else {
                 Ok(())
             })
         };
         let _ = run.retry_outages("a job", work).await;
-        tries
+        attempts
     }
 
     #[tokio::test]
-    async fn a_job_is_tried_again_after_an_outage_but_not_when_the_deadline_is_near() {
+    async fn a_job_is_retried_after_an_outage_unless_the_deadline_is_near() {
         let outage = || Error::unavailable("unreachable");
-        assert_eq!(tries(Run::default(), 1, outage).await, 2);
-        assert_eq!(tries(Run::within(Some(Duration::ZERO)), 1, outage).await, 1);
+        assert_eq!(attempts(Run::default(), 1, outage).await, 2);
         assert_eq!(
-            tries(Run::default(), 1, || Error::internal("a bug")).await,
+            attempts(Run::within(Some(Duration::ZERO)), 1, outage).await,
+            1
+        );
+        assert_eq!(
+            attempts(Run::default(), 1, || Error::internal("a bug")).await,
             1
         );
     }

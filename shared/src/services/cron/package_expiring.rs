@@ -1,5 +1,5 @@
-//! `PackageExpiringJob`: announces items whose time is over, consumes those that stayed active
-//! although they ran out, and starts waiting items of users who have no active one.
+//! `PackageExpiringJob`: announces items whose time is over, consumes expired items that are still
+//! active, and activates waiting items of users who have no active item.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -11,41 +11,42 @@ use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
-use crate::services::package_expiring::{activate, move_on};
+use crate::services::package_expiring::{activate, advance_queues};
 
-/// Items or users in one transaction.
+/// Maximum number of items or users in one transaction.
 const BATCH: i64 = 1_000;
 const BATCH_FULL: usize = 1_000;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct PackageExpiringJob(pub Run);
 
-/// How far the job came.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Expired {
-    /// Items consumed that were still marked as expiring: their event was lost or is late, or their
-    /// quota was lowered.
+    /// Number of items consumed that were still marked as expiring. Their event was lost or is
+    /// late, or their quota was lowered.
     pub consumed: usize,
-    /// Items announced as expiring.
+    /// Number of items announced as expiring.
     pub expiring: usize,
-    /// Items activated for users who had none.
+    /// Number of items activated for users who had no active item.
     pub activated: usize,
-    /// Nothing was left to do.
+    /// Whether no work was left.
     pub complete: bool,
 }
 
 /// What one transaction of the job does.
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    /// Consumes items that are marked as expiring, with ids after this one. First, so that it
-    /// leaves those alone that this run marks: their event is on its way.
+    /// Consumes items that are marked as expiring and have an id greater than `after`. This step
+    /// comes first, so that it skips the items that this run marks, whose events are in transit.
     ConsumeMarked { after: i64 },
-    /// Marks and announces items whose time is over, and activates items of users who have none.
+    /// Marks and announces items whose time is over, and activates items of users who have no
+    /// active item.
     MarkAndActivate,
 }
 
-/// What came of a step.
+/// Result of a step.
 struct Done {
     expired: Expired,
     messages: Vec<OutboxMessage>,
@@ -63,14 +64,15 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
         let mut unsent = Vec::new();
         while let Some(step) = next.filter(|_| !run.deadline_is_near()) {
             let work = db::write_tx(&self.pool, "expire_packages", async |tx| {
-                self.expire_some(tx, step).await
+                self.run_step(tx, step).await
             });
-            // Users wait for the next step, and nothing in it depends on what the last one sends.
+            // The messages of the last step are sent while this step runs, because users wait for
+            // this step and it does not depend on the messages.
             let (done, _) = tokio::join!(
                 work,
                 outbox::send(&self.pool, &self.publisher, std::mem::take(&mut unsent))
             );
-            // Another run has the lock: what it leaves is left here, too.
+            // Another run holds the lock, so the remaining work is left to it.
             let Some(done) = done? else {
                 return Ok(expired);
             };
@@ -86,11 +88,11 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    /// One step; `None` if another run has the lock.
-    async fn expire_some(&self, tx: &mut Connection, step: Step) -> Result<Option<Done>, Error> {
+    /// Runs one step. `None` if another run holds the lock.
+    async fn run_step(&self, tx: &mut Connection, step: Step) -> Result<Option<Done>, Error> {
         let mut outbox = Outbox::new(&self.context, self.context.now());
-        // Two runs would both find the same waiting users, and one of them break on the other's
-        // activation.
+        // Two concurrent runs would find the same waiting users, and one run would fail because the
+        // other has activated an item.
         if !db::try_job_lock(tx, "expire_packages").await? {
             return Ok(None);
         }
@@ -119,18 +121,18 @@ impl TelecomCronExecutor {
         let Some(&last) = marked.last() else {
             return Ok((Expired::default(), Some(Step::MarkAndActivate)));
         };
-        let moved = move_on(tx, outbox, &marked, self.context.now()).await?;
+        let advanced = advance_queues(tx, outbox, &marked, self.context.now()).await?;
         let left: Vec<i64> = marked
             .iter()
             .copied()
-            .filter(|item| !moved.consumed.contains(item))
+            .filter(|item| !advanced.consumed.contains(item))
             .collect();
         if !left.is_empty() {
             package_queue::unmark_expiring(tx, &left).await?;
         }
         let expired = Expired {
-            consumed: moved.consumed.len(),
-            activated: moved.activated,
+            consumed: advanced.consumed.len(),
+            activated: advanced.activated,
             ..Expired::default()
         };
         let is_last = marked.len() < BATCH_FULL;
@@ -157,13 +159,13 @@ impl TelecomCronExecutor {
         let waiting = package_queue::users_waiting(tx, BATCH).await?;
         let may_be_more = expiring.len() == BATCH_FULL || waiting.len() == BATCH_FULL;
         let activated = activate(tx, outbox, waiting, now).await?.activated.len();
-        // Waiting items that are locked are found again and again: they are no reason to go on.
-        let goes_on = may_be_more && (!expiring.is_empty() || activated > 0);
+        // Locked waiting items are found again in every step, so they are no reason to continue.
+        let has_next = may_be_more && (!expiring.is_empty() || activated > 0);
         let expired = Expired {
             expiring: expiring.len(),
             activated,
             ..Expired::default()
         };
-        Ok((expired, goes_on.then_some(Step::MarkAndActivate)))
+        Ok((expired, has_next.then_some(Step::MarkAndActivate)))
     }
 }

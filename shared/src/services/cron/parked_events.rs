@@ -1,4 +1,5 @@
-//! Parked usage is charged when its cause is gone: a part of the billing job.
+//! Retries parked usage, which can be charged when the cause of the failure is gone. This is a part
+//! of the billing job.
 
 use std::collections::HashMap;
 
@@ -14,23 +15,23 @@ use crate::services::charge::{self, Usage};
 use crate::services::outbox;
 use crate::telemetry;
 
-/// Rows tried in one transaction.
+/// Maximum number of rows in one transaction.
 const BATCH: i64 = 500;
-/// Transactions in one run: what is parked is rare, and billing comes first.
-const MOST_BATCHES: usize = 20;
+/// Maximum number of transactions in one run. Parked usage is rare, and billing has priority.
+const MAX_BATCHES: usize = 20;
 
 impl TelecomCronExecutor {
-    /// Tries parked usage that is due, and returns how many rows were charged.
+    /// Retries parked usage that is due. Returns the number of rows charged.
     pub(super) async fn retry_parked(&self, run: Run) -> Result<usize, Error> {
         let mut charged = 0;
-        for _ in 0..MOST_BATCHES {
+        for _ in 0..MAX_BATCHES {
             if run.deadline_is_near() {
                 break;
             }
-            let tried = db::write_tx(&self.pool, "retry_parked_events", async |tx| {
-                self.retry_some(tx).await
+            let batch = db::write_tx(&self.pool, "retry_parked_events", async |tx| {
+                self.retry_batch(tx).await
             });
-            let Some((rows, messages)) = tried.await? else {
+            let Some((rows, messages)) = batch.await? else {
                 break;
             };
             outbox::send(&self.pool, &self.publisher, messages).await;
@@ -48,8 +49,9 @@ impl TelecomCronExecutor {
         Ok(charged)
     }
 
-    /// `None` if nothing is due.
-    async fn retry_some(
+    /// Retries one batch. Returns the number of rows charged and the messages to send, or `None` if
+    /// nothing is due.
+    async fn retry_batch(
         &self,
         tx: &mut Connection,
     ) -> Result<Option<(usize, Vec<OutboxMessage>)>, Error> {
@@ -79,8 +81,8 @@ impl TelecomCronExecutor {
     }
 }
 
-/// Adds parked usage; `false` if the sum would be more than can be counted: then it waits for the
-/// next batch.
+/// Adds parked usage. Returns `false` if the sum would be out of range. The event then waits for
+/// the next batch.
 fn add(usage: &mut Usage, event: &ParkedEvent) -> bool {
     let sum: &mut Traffic = usage.entry(event.key).or_default();
     sum.checked_add(event.traffic)

@@ -1,5 +1,5 @@
-//! `ReconcileUsageJob`: compares what was accepted, recorded and charged, and reports what does not
-//! agree. It changes none of these numbers.
+//! `ReconcileUsageJob`: compares accepted, recorded and charged usage, and reports drifts
+//! (differences between them). It does not change usage.
 
 use std::time::Duration;
 
@@ -23,45 +23,45 @@ use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
 use crate::telemetry;
 
-/// What every run looks at: hours, items and runs of this time, whatever the rotation is at.
+/// Maximum age of the hours, items and runs that every run checks, wherever the rotation is.
 const RECENT: TimeDelta = TimeDelta::hours(48);
-/// How long messages of a billing run may be under way before what they carry is missed.
-const UNDER_WAY: TimeDelta = TimeDelta::hours(1);
-/// Hours, items and runs in one step.
+/// How long messages of a billing run may be in transit before their usage counts as missing.
+const MAX_TRANSIT: TimeDelta = TimeDelta::hours(1);
+/// Maximum number of hours, items and runs in one step.
 const PAGE: Page = Page {
     hours: 24,
     items: 500,
     runs: 5,
 };
-/// The longest that a step may take before it is tried in halves: it holds a snapshot.
+/// Maximum duration of a step, because a step holds a snapshot. A longer step is retried in halves.
 const STEP: Duration = Duration::from_secs(30);
-/// Drifts that are looked at again in every run.
-const MOST_KNOWN: i64 = 1_000;
-/// A run that found more ends: it is known by then that something is wrong.
-const MOST_PUBLISHED: usize = 1_000;
+/// Maximum number of known drifts that every run checks again.
+const MAX_KNOWN: i64 = 1_000;
+/// A run ends when it has published this many drifts. By then it is clear that something is wrong.
+const MAX_PUBLISHED: usize = 1_000;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct ReconcileUsageJob(pub Run);
 
-/// What was checked, and what came of it.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Reconciled {
-    /// Hours checked.
+    /// Number of hours checked.
     pub hours: usize,
-    /// Package items checked.
+    /// Number of package items checked.
     pub items: usize,
-    /// Billing runs checked.
+    /// Number of billing runs checked.
     pub runs: usize,
-    /// Hours, items and runs that cannot be checked in the time of a step.
+    /// Number of hours, items and runs that cannot be checked within the time limit of a step.
     pub unchecked: usize,
-    /// Drifts that are new or changed.
+    /// Number of new or changed drifts, which were published.
     pub published: usize,
-    /// Drifts that there are and that no operator has accepted.
+    /// Number of current drifts that no operator has accepted.
     pub drifts: i64,
-    /// All of the last 48 hours was checked.
+    /// Whether all of the last 48 hours was checked.
     pub complete: bool,
-    /// The rotation reached its end.
+    /// Whether the rotation reached its end.
     pub rotated: bool,
 }
 
@@ -99,8 +99,8 @@ struct Page {
     runs: i64,
 }
 
-/// What can be checked: nothing that retention may have deleted in part, and nothing that is still
-/// under way.
+/// Time ranges that can be checked. They exclude data that may have been deleted in part and usage
+/// that is still in transit.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     now: DateTime<Utc>,
@@ -121,17 +121,17 @@ impl Bounds {
             now,
             hours_from: checked_from.max(usage_from),
             hours_to: hour_of(now),
-            // An item is charged for reports that are older than its activation, too.
+            // An item is also charged for reports that are older than its activation.
             items_from: usage_from + TimeDelta::days(MAX_AGE_DAYS + 1),
-            // A run may have billed reports that had waited: as long as half of retention.
+            // A run may have billed reports that had been waiting for up to half of the retention.
             runs_from: now - TimeDelta::days(raw_days.into()) / 2,
             applied_from: checked_from,
-            applied_to: now - UNDER_WAY,
+            applied_to: now - MAX_TRANSIT,
         }
     }
 }
 
-/// What a sweep goes through.
+/// Kind of the keys that a sweep checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subject {
     Hours,
@@ -139,7 +139,7 @@ enum Subject {
     Items,
 }
 
-/// Which of them.
+/// Range of the keys that a sweep checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
     Recent,
@@ -152,7 +152,7 @@ struct Reconciliation<'e> {
     run: Run,
     bounds: Bounds,
     done: Reconciled,
-    /// There may be rows of drifts, which end where nothing is found any more.
+    /// Whether rows of drifts may exist. If not, a check that finds nothing need not be recorded.
     has_drifts: bool,
 }
 
@@ -160,7 +160,7 @@ impl Reconciliation<'_> {
     async fn check_all(&mut self, mut rotation: Cursors) -> Result<(), Error> {
         let recent_until = self.run.first_half();
         let known = db::on_connection(&self.executor.pool, async |c| {
-            usage_drift::drifting(c, MOST_KNOWN).await
+            usage_drift::drifting(c, MAX_KNOWN).await
         })
         .await?;
         self.has_drifts = known.iter().any(|keys| !keys.is_empty());
@@ -175,8 +175,8 @@ impl Reconciliation<'_> {
         Ok(())
     }
 
-    /// Checks a page of each subject in turn, newest first, and returns whether all came to their
-    /// end.
+    /// Checks one page of each subject in turn, newest first. Returns whether all subjects were
+    /// checked to the end.
     async fn sweep(
         &mut self,
         scope: Scope,
@@ -245,15 +245,15 @@ impl Reconciliation<'_> {
         .await
     }
 
-    /// Checks `keys`, in halves where they take too long together, and returns whether there was
-    /// time for it.
+    /// Checks `keys`, and splits them in halves if a check takes too long. Returns `false` if the
+    /// run must end before all are checked.
     async fn check(&mut self, keys: Keys, until: Run) -> Result<bool, Error> {
         let mut parts = vec![keys];
         while let Some(keys) = parts.pop() {
             if keys.is_empty() {
                 continue;
             }
-            if until.deadline_is_near() || self.done.published >= MOST_PUBLISHED {
+            if until.deadline_is_near() || self.done.published >= MAX_PUBLISHED {
                 return Ok(false);
             }
             match until
@@ -280,7 +280,7 @@ impl Reconciliation<'_> {
         Ok(true)
     }
 
-    /// What does not agree of `keys`, at one instant.
+    /// Returns the drifts of `keys`, all read from one snapshot.
     async fn find(&self, keys: &Keys) -> Result<Vec<Drift>, Error> {
         let bounds = self.bounds;
         db::read_tx(&self.executor.pool, async |tx| match keys {
@@ -307,7 +307,7 @@ impl Reconciliation<'_> {
         .await
     }
 
-    /// Records what the check of `keys` found, and publishes what is new or changed.
+    /// Records the drifts that the check of `keys` found, and publishes the new or changed ones.
     async fn report(&mut self, keys: &Keys, found: &[Drift]) -> Result<(), Error> {
         let TelecomCronExecutor {
             pool, publisher, ..
@@ -346,14 +346,15 @@ impl Reconciliation<'_> {
     }
 }
 
-/// The hours from `from` on below `cursor`, or below `to`, newest first, at most a page.
+/// Returns at most one page of the hours from `from` to below `cursor`, or to below `to` if there
+/// is no cursor, newest first.
 fn hours_below(cursor: Option<DateTime<Utc>>, from: DateTime<Utc>, to: DateTime<Utc>) -> Keys {
     let newest = cursor.unwrap_or(to).min(to);
     let hours = (1..=PAGE.hours).map(|hours| newest - TimeDelta::hours(hours.into()));
     Keys::Hours(hours.filter(|hour| *hour >= from).collect())
 }
 
-/// The cursors after `keys`, which begin anew if there were none.
+/// Returns the cursors after `keys`. The cursor of `subject` is reset if `keys` is empty.
 fn after(subject: Subject, keys: &Keys, cursors: Cursors) -> Cursors {
     match (subject, keys) {
         (Subject::Hours, Keys::Hours(hours)) => Cursors {

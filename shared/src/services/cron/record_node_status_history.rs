@@ -1,4 +1,4 @@
-//! `RecordNodeStatusHistoryJob`: the status of every server, once an hour.
+//! `RecordNodeStatusHistoryJob`: records the status of every server once per hour.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -8,16 +8,18 @@ use crate::db::{self, Connection, node_status_history, node_status_watch};
 use crate::error::Error;
 use crate::services::Processor;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordNodeStatusHistoryJob(pub Run);
 
-/// What was recorded.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Recorded {
-    /// Servers recorded that were not yet in this hour. One that was never heard is not recorded.
+    /// Number of servers recorded that were not yet recorded in this hour. A server that never sent
+    /// a heartbeat is not recorded.
     pub servers: u64,
-    /// No server is heard: the hour stays missing, since what servers are now nobody knows.
+    /// Whether the heartbeats of all servers have stopped arriving. The hour is then not recorded,
+    /// because the current status of the servers is unknown.
     pub collection_stopped: bool,
 }
 
@@ -30,7 +32,7 @@ impl Processor<RecordNodeStatusHistoryJob> for TelecomCronExecutor {
         &self,
         RecordNodeStatusHistoryJob(run): RecordNodeStatusHistoryJob,
     ) -> Result<Recorded, Error> {
-        // An hour that is not recorded now is missing for ever.
+        // An hour that is not recorded now is missing forever.
         run.retry_outages("record_node_status_history", || {
             db::on_connection(&self.pool, async |connection| {
                 self.record_hour(connection).await
@@ -49,8 +51,8 @@ impl TelecomCronExecutor {
             .last_run_at
             .is_none_or(|last_run_at| now - last_run_at > timeout)
         {
-            // A run that is due brings them up to date, within the time that this is tried again
-            // for.
+            // A run of `refresh-server-status` is due. It updates the statuses while this job is
+            // still being retried.
             return Err(Error::unavailable(
                 "the server statuses are older than the offline timeout",
             ));

@@ -1,4 +1,5 @@
-//! `RefreshNodeStatusViewJob`: the view of the open hours, and what is past its retention.
+//! `RefreshNodeStatusViewJob`: refreshes the view of the open hours, and deletes statuses past
+//! their retention.
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,24 +10,25 @@ use crate::db::{self, Connection, node_status_history};
 use crate::error::Error;
 use crate::services::Processor;
 
-/// Hours that stay open. A snapshot is never changed: more than one would do; these let a person
-/// see what the view holds.
-const OPEN: TimeDelta = TimeDelta::hours(48);
-/// Rows deleted in one statement.
+/// Age up to which hours stay open. Snapshots are never changed, so anything above one hour would
+/// suffice. 48 hours let an operator inspect the content of the view.
+const OPEN_FOR: TimeDelta = TimeDelta::hours(48);
+/// Maximum number of rows deleted by one statement.
 const BATCH: i64 = 5_000;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshNodeStatusViewJob(pub Run);
 
-/// What was done.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct ViewRefreshed {
-    /// Hourly snapshots past their retention.
+    /// Number of hourly snapshots deleted, which were past their retention.
     pub snapshots_deleted: u64,
-    /// Intervals of the log past their retention, and outages of the collection.
+    /// Number of status intervals and outages of the collection deleted, which were past their
+    /// retention.
     pub transitions_deleted: u64,
-    /// Nothing past its retention is left.
+    /// Whether no row past its retention is left.
     pub complete: bool,
 }
 
@@ -45,7 +47,7 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
             if !db::try_job_lock(tx, "refresh_node_status_view").await? {
                 return Ok(false);
             }
-            node_status_history::seal(tx, now - OPEN, kept_from).await?;
+            node_status_history::seal(tx, now - OPEN_FOR, kept_from).await?;
             node_status_history::refresh_view(tx).await?;
             Ok(true)
         });
@@ -53,13 +55,13 @@ impl Processor<RefreshNodeStatusViewJob> for TelecomCronExecutor {
             return Ok(ViewRefreshed::default());
         }
         db::on_connection(&self.pool, async |connection| {
-            forget_statuses(connection, kept_from, run).await
+            delete_old_statuses(connection, kept_from, run).await
         })
         .await
     }
 }
 
-async fn forget_statuses(
+async fn delete_old_statuses(
     connection: &mut Connection,
     before: DateTime<Utc>,
     run: Run,

@@ -1,4 +1,4 @@
-//! `SweepOutboxJob`: sends what its writer could not.
+//! `SweepOutboxJob`: sends messages that their writers could not send.
 
 use super::{Run, TelecomCronExecutor};
 use crate::db::{self, outbox as rows};
@@ -10,21 +10,21 @@ use crate::telemetry;
 use async_trait::async_trait;
 use serde::Serialize;
 
-/// Messages leased at a time; each is at most a few hundred KiB.
+/// Maximum number of messages leased at a time. Each is at most a few hundred KiB.
 const BATCH: i64 = 100;
 
-/// The job.
+/// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepOutboxJob(pub Run);
 
-/// How far the job came.
+/// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Swept {
-    /// Messages that left the outbox.
+    /// Number of messages sent.
     pub sent: usize,
-    /// Messages that could not be sent, and stay.
+    /// Number of messages that could not be sent and stay in the outbox.
     pub failed: usize,
-    /// Nothing that was due is left.
+    /// Whether no message that was due is left.
     pub complete: bool,
 }
 

@@ -1,9 +1,10 @@
-//! Charges users for usage: their active items, the hourly rows, and what follows from it.
+//! Charges users for usage. Updates their active items and the hourly rows, and writes the
+//! resulting messages into the outbox.
 //!
 //! All users of a batch are charged by one statement per table. If that fails for a reason that may
-//! lie in one user's rows (a locked item, a number that leaves its range), the batch is charged
-//! [apart]: everyone else is charged, and the usage of those who cannot be is left to the caller,
-//! who parks it.
+//! lie in one user's rows (a locked item, a number out of range), the batch is charged [apart]: all
+//! users who can be charged are charged, and the others are returned to the caller, which parks
+//! their usage.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -21,12 +22,12 @@ use crate::events::facts::Fact;
 use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Usage by user, hour, server and client: sorted, and each once.
+/// Usage by user, hour, server and client. Keys are sorted and unique.
 pub(super) type Usage = BTreeMap<UsageKey, Traffic>;
 
-/// Charges all users of `usage` together, and writes the messages that follow from it.
+/// Charges all users of `usage` together, and writes the resulting messages into the outbox.
 ///
-/// Locks are taken in one order: package items by user, usage rows by key, the outbox.
+/// Locks are always taken in the same order: package items by user, usage rows by key, the outbox.
 pub(super) async fn together(
     tx: &mut Connection,
     context: &Context,
@@ -50,15 +51,15 @@ pub(super) async fn together(
 /// A user who could not be charged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// The user.
+    /// Id of the user.
     pub user_id: Uuid,
-    /// The error's code, and its cause.
+    /// Code and cause of the error.
     pub reason: String,
 }
 
-/// Charges those users of `usage` who can be charged, and returns the others. Groups of users are
-/// tried, and those that fail are split: the number of statements depends on the number of users
-/// who fail, not on all.
+/// Charges those users of `usage` who can be charged, and returns the others. A group of users that
+/// fails is split in halves, so the number of statements depends on the number of users who fail
+/// and not on the number of all users.
 pub(super) async fn apart(
     tx: &mut Connection,
     context: &Context,
@@ -66,7 +67,8 @@ pub(super) async fn apart(
 ) -> Result<(Vec<OutboxMessage>, Vec<Refused>), Error> {
     let (mut messages, mut refused) = (Vec::new(), Vec::new());
     db::wait_briefly_for_locks(tx).await?;
-    // The group on top of the stack comes first: users are locked in their order.
+    // The top of the stack always holds the group with the lowest user ids, so that users are
+    // locked in the order of their ids.
     let mut groups = vec![usage.clone()];
     while let Some(group) = groups.pop() {
         match db::try_to(tx, async |tx| together(tx, context, &group).await).await? {
@@ -89,7 +91,7 @@ fn refuse(user_id: Uuid, error: &Error) -> Refused {
     }
 }
 
-/// Splits usage between two users; `None` if it is one user's.
+/// Splits usage between two users. `None` if all usage is one user's.
 fn halves(usage: &Usage) -> Option<(Usage, Usage)> {
     let users: BTreeSet<Uuid> = usage.keys().map(|key| key.user_id).collect();
     let middle = *users
@@ -104,7 +106,7 @@ fn halves(usage: &Usage) -> Option<(Usage, Usage)> {
     )
 }
 
-/// What each user is charged, sorted by user.
+/// Sums up the charge of each user, sorted by user.
 fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
     let mut charges: Vec<Charge> = Vec::new();
     for (key, traffic) in usage {
@@ -146,7 +148,7 @@ async fn charge_items(
         .iter()
         .map(|charge| (charge.user_id, charge))
         .collect();
-    // A charge of nothing (factor 0) leaves an item as it is: nothing to write.
+    // A charge of 0 bytes (factor 0) does not change an item, so the item is not written.
     let mut changed = Vec::with_capacity(items.len());
     for item in &mut items {
         let before = *item;
@@ -158,27 +160,29 @@ async fn charge_items(
             changed.push(*item);
         }
     }
-    // Locked by now: they may be written in the order in which they lie, which is the cheapest.
+    // The items are already locked, so they may be written in any order. The order of ids is the
+    // cheapest, because it is the order in which the rows are stored.
     changed.sort_unstable_by_key(|item| item.id);
     package_queue::update_charged(tx, &changed).await?;
     Ok(items)
 }
 
-/// Locks the item that each user is charged to: the active one, or the oldest waiting one, which
-/// becomes active.
+/// Locks the item that each user is charged to. That is the active item or, if there is none, the
+/// oldest waiting item, which becomes active.
 ///
-/// A lock may be waited for while its holder moves the user on to the next item: the statement that
-/// waited finds neither the old item, which is consumed, nor the new one, which it cannot see yet.
-/// So a user is charged to no item only if a later statement finds neither an active nor a waiting
-/// one. What it does find is locked without waiting, since the locks of other users are held by
-/// then; if that fails, the transaction runs again.
+/// While a statement waits for a lock, the holder of the lock may activate the user's next item.
+/// The statement then finds neither the old item, which is consumed, nor the new item, which its
+/// snapshot does not contain. A user is therefore charged to no item only if a later statement
+/// finds neither an active nor a waiting item. Items found by the later statement are locked
+/// without waiting, because the transaction holds locks of other users by then. If that fails, the
+/// transaction runs again.
 async fn lock_items(
     tx: &mut Connection,
     context: &Context,
     charges: &[Charge],
     outbox: &mut Outbox<'_>,
 ) -> Result<Vec<ActiveItem>, Error> {
-    /// More than two are needed only where others change the same users' items at the same time.
+    /// More than two rounds are needed only if other transactions change the same items meanwhile.
     const ROUNDS: usize = 4;
     let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
     let mut items = package_queue::lock_active(tx, &users).await?;
@@ -206,7 +210,7 @@ async fn lock_items(
     Err(Error::conflict())
 }
 
-/// Those of `users` who have none of `items`.
+/// Returns those of `users` who have none of `items`.
 fn without(mut users: Vec<Uuid>, items: &[ActiveItem]) -> Vec<Uuid> {
     let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();
     users.retain(|user| !found.contains(user));
@@ -229,7 +233,7 @@ fn announce(item: &ActiveItem, charged: &Charged, outbox: &mut Outbox<'_>) -> Re
     Ok(())
 }
 
-/// Whether users may be charged [apart] after this error of charging them [together].
+/// Whether users may be charged [apart] after charging them [together] failed with this error.
 pub(super) fn may_be_charged_apart(error: &Error) -> bool {
     error.may_lie_in_one_of_several() || error.is_conflict()
 }
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn usage_is_split_between_users_until_it_is_one_users() {
+    fn usage_is_split_between_users_but_never_within_one() {
         let (first, second) = halves(&usage(&[1, 2, 3])).unwrap();
         assert_eq!((first, second), (usage(&[1]), usage(&[2, 3])));
         assert_eq!(halves(&usage(&[2, 3])), Some((usage(&[2]), usage(&[3]))));

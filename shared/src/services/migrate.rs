@@ -1,4 +1,4 @@
-//! `Migrate`: brings the database to the schema that the code expects, at deploy.
+//! `Migrate`: updates the database to the schema that the code expects. A deployment runs it.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -12,24 +12,25 @@ use crate::error::Error;
 use crate::services::cron::Run;
 use crate::services::cron::maintain_storage::DAYS_AHEAD;
 
-/// Applies the migrations and creates the first partitions. A repeat does nothing.
+/// Applies the migrations and creates the first partitions. A repeated run does nothing.
 #[derive(Debug, Clone)]
 pub struct Migrate {
     pool: PgPool,
     context: Context,
 }
 
-/// How far the schema is.
+/// State of the schema after a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Migrated {
     /// Version of the newest migration.
     pub version: i64,
-    /// Partitions of raw rows that were missing.
+    /// Number of partitions of raw rows that were missing and have been created.
     pub partitions_created: i32,
 }
 
 impl Migrate {
-    /// Over a database; directly, not through a proxy: migrating takes a session lock.
+    /// Creates the service. `pool` must connect to the database directly and not through a proxy,
+    /// because a migration takes a session lock.
     #[must_use]
     pub fn new(pool: PgPool, context: Context) -> Self {
         Self { pool, context }

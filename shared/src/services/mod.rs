@@ -1,5 +1,5 @@
-//! The decisions. Every service is a struct that owns what it needs and is a [`Processor`] of each
-//! input it takes; none of them knows a transport.
+//! The business logic. Every service is a struct that owns its dependencies and implements
+//! [`Processor`] for each of its inputs. Services do not depend on a transport.
 
 pub mod analysis;
 pub mod billing;
@@ -24,27 +24,29 @@ use uuid::Uuid;
 use crate::auth::Access;
 use crate::error::Error;
 
-/// Does one thing: takes an input, answers an output or an error.
+/// Processes one kind of input and returns an output or an error.
 ///
-/// The future is boxed, so that a processor is compiled once, here, and not again in every function
-/// that runs it: that is most of a function's build time, for one allocation an invocation.
+/// The future is boxed, so that a processor is compiled once, in this crate, and not again in every
+/// function that runs it, where compiling it would take most of the build time. The cost is one
+/// allocation per invocation.
 #[async_trait]
 pub trait Processor<Input> {
-    /// What comes of it.
+    /// Result of a successful call.
     type Output;
 
-    /// Does it.
+    /// Processes one input.
     async fn process(&self, input: Input) -> Result<Self::Output, Error>;
 }
 
-/// The input of an operation that callers ask for: what it is called, and who may.
+/// Input of an operation that callers may invoke. Declares the name of the operation and the access
+/// that it requires.
 pub trait Operation {
-    /// The name of the RPC, in logs as well.
+    /// Name of the RPC. It is also used in logs.
     const NAME: &'static str;
-    /// Who may ask for it.
+    /// Access that every input of this type requires by default.
     const ACCESS: Access;
 
-    /// Who may ask for this one.
+    /// Access that this input requires.
     fn access(&self) -> Access {
         Self::ACCESS
     }
@@ -53,27 +55,27 @@ pub trait Operation {
 /// Messages of one delivery, in order.
 pub type Batch<T> = Vec<Arc<T>>;
 
-/// What came of each message of a [`Batch`], in the same order. An error of the whole batch is
-/// returned instead of this, and then nothing of the batch took effect.
+/// Result of each message of a [`Batch`], in the same order. An error of the whole batch is
+/// returned instead of outcomes, and then the batch had no effect.
 pub type Outcomes = Vec<Result<(), Error>>;
 
-/// What the queue says of a message.
+/// Attributes that the queue provides with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The queue's id of it: a key where the body brings none.
+    /// The queue's id of the message. It serves as a key if the body contains none.
     pub message_id: Uuid,
-    /// When it was sent. `None` if the queue does not say.
+    /// When the message was sent. `None` if the queue did not provide it.
     pub sent_at: Option<DateTime<Utc>>,
-    /// The principal that sent it (`SenderId`): the id of a user, or of a role with its session.
-    /// `None` if the queue does not say.
+    /// The principal that sent the message (`SenderId`), which is the id of a user, or of a role
+    /// with its session. `None` if the queue did not provide it.
     pub sender_id: Option<String>,
 }
 
-/// Consumes a queue: bodies are read one by one, what could be read is processed together.
+/// Consumes a queue. Bodies are parsed one by one, and the valid messages are processed together.
 pub trait Consumer: Processor<Batch<Self::Message>, Output = Outcomes> {
-    /// A body, read and checked.
+    /// A parsed and validated body.
     type Message: Send + Sync;
 
-    /// Reads and checks a body.
+    /// Parses and validates a body.
     fn parse(&self, received: &Received, body: &str) -> Result<Self::Message, Error>;
 }

@@ -1,5 +1,5 @@
-//! The outbox as services use it: intents are gathered, written in the transaction, and sent right
-//! after it.
+//! The outbox as services use it. Messages are collected, written in the transaction, and sent
+//! right after the commit.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
 use crate::telemetry;
 
-/// How long the writer of a message has to send it before the sweep may.
+/// How long the writer of a message has to send it before the sweep may send it.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// Time left for the answer after sending was given up.
-const ANSWER_MARGIN: Duration = Duration::from_millis(250);
+/// Time reserved for the response after sending is given up.
+const RESPONSE_MARGIN: Duration = Duration::from_millis(250);
 
-/// What a transaction wants sent.
+/// Messages that a transaction writes.
 #[derive(Debug)]
 pub struct Outbox<'c> {
     context: &'c Context,
@@ -35,7 +35,7 @@ pub struct Outbox<'c> {
 }
 
 impl<'c> Outbox<'c> {
-    /// Empty.
+    /// Creates an empty outbox whose messages the writer sends after the commit.
     #[must_use]
     pub fn new(context: &'c Context, now: DateTime<Utc>) -> Self {
         Self {
@@ -47,7 +47,8 @@ impl<'c> Outbox<'c> {
         }
     }
 
-    /// Empty, and its messages are the sweep's at once: for a writer that reaches no queue.
+    /// Creates an empty outbox whose messages the sweep may send at once. For a writer that has no
+    /// access to the queues.
     #[must_use]
     pub fn for_the_sweep(context: &'c Context, now: DateTime<Utc>) -> Self {
         Self {
@@ -60,7 +61,7 @@ impl<'c> Outbox<'c> {
         self.context.ids.next_id()
     }
 
-    /// A message for a queue, under the id that the body holds.
+    /// Builds a message for a queue. `id` is the id that the body contains.
     fn message(&self, id: Uuid, destination: Destination, body: String) -> OutboxMessage {
         OutboxMessage {
             id,
@@ -71,7 +72,7 @@ impl<'c> Outbox<'c> {
         }
     }
 
-    /// A `PackageExpiringEvent`.
+    /// Adds a `PackageExpiringEvent`.
     pub fn package_expiring(
         &mut self,
         package_queue_id: i64,
@@ -92,7 +93,7 @@ impl<'c> Outbox<'c> {
         Ok(())
     }
 
-    /// A fact for the bus.
+    /// Adds a fact for the event bus.
     pub fn fact(&mut self, fact: &Fact) -> Result<(), Error> {
         let event_id = self.next_id();
         let detail = FactDetail {
@@ -112,7 +113,8 @@ impl<'c> Outbox<'c> {
         Ok(())
     }
 
-    /// Writes batches of billing events, as part of `tx`: each while the one after it is made.
+    /// Writes batches of billing events in `tx`. The database stores a batch while the next one is
+    /// built.
     pub async fn write_billing(
         &self,
         tx: &mut Connection,
@@ -131,7 +133,7 @@ impl<'c> Outbox<'c> {
         outbox::insert(tx, messages, self.now, self.now + self.lease).await
     }
 
-    /// Writes the intents, as part of `tx`.
+    /// Writes the collected messages in `tx` and returns them.
     pub async fn write(self, tx: &mut Connection) -> Result<Vec<OutboxMessage>, Error> {
         if self.messages.is_empty() {
             return Ok(self.messages);
@@ -146,9 +148,9 @@ impl<'c> Outbox<'c> {
     }
 }
 
-/// Sends what was committed and removes what left. What did not leave stays for the sweep: the
-/// caller's work is done either way, so that is logged and is no error. Neither is it one if the
-/// time is over before all is sent: the work is committed, and must not count as failed.
+/// Sends committed messages and deletes the sent ones from the outbox. Messages that cannot be
+/// sent, or not before the deadline, stay for the sweep. That is logged and not returned as an
+/// error, because the caller's work is committed and must not count as failed.
 pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMessage>) -> Sent {
     let unsent = Sent {
         sent: 0,
@@ -160,7 +162,7 @@ pub async fn send(pool: &PgPool, publisher: &Publisher, messages: Vec<OutboxMess
     let work = send_and_remove(pool, publisher, messages);
     let sent = match deadline::left() {
         None => work.await,
-        Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_MARGIN), work)
+        Some(left) => tokio::time::timeout(left.saturating_sub(RESPONSE_MARGIN), work)
             .await
             .unwrap_or_else(|_| {
                 tracing::warn!(
@@ -190,8 +192,8 @@ async fn send_and_remove(
             "messages could not be sent; the sweep will send them");
     }
     if let Err(error) = remove(pool, &outcome.sent, &outcome.failed).await {
-        // They were sent and stay in the outbox: the sweep sends them again, and consumers know a
-        // repeat.
+        // The sent messages stay in the outbox. The sweep sends them again, and consumers ignore
+        // duplicates.
         tracing::warn!(error = %error, cause = error.cause(),
             "sent messages could not be removed from the outbox");
     }
@@ -209,11 +211,11 @@ async fn remove(pool: &PgPool, sent: &[Uuid], failed: &[(Uuid, String)]) -> Resu
     .await
 }
 
-/// How many messages left and how many stayed.
+/// Result of sending messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Sent {
-    /// Left.
+    /// Number of messages sent.
     pub sent: usize,
-    /// Stayed.
+    /// Number of messages that stay for the sweep.
     pub failed: usize,
 }

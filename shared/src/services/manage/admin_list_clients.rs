@@ -1,4 +1,4 @@
-//! `AdminListClients`: node clients by id.
+//! `AdminListClients`: lists node clients in the order of their ids.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -15,14 +15,14 @@ use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for node clients.
+/// Requests a page of node clients.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AdminListClients {
-    /// At most so many, see [`FLEET_PAGES`].
+    /// Maximum number of items to return, within [`FLEET_PAGES`]. `None` for the default.
     pub limit: Option<i64>,
-    /// After leaving out so many.
+    /// Number of items to skip. `None` skips none.
     pub offset: Option<i64>,
-    /// Only those of this server.
+    /// Returns only node clients of this server.
     pub server_id: Option<i32>,
 }
 

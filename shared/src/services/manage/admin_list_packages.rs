@@ -1,4 +1,4 @@
-//! `AdminListPackages`: package items, newest first, with their whole life.
+//! `AdminListPackages`: lists package items with their whole history, newest first.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -14,21 +14,21 @@ use crate::domain::within;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for package items.
+/// Requests a page of package items.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AdminListPackages {
-    /// At most so many, see [`Self::BOUNDS`].
+    /// Maximum number of items to return, within [`Self::BOUNDS`]. `None` for the default.
     pub limit: Option<i64>,
-    /// After leaving out so many.
+    /// Number of items to skip. `None` skips none.
     pub offset: Option<i64>,
-    /// Which.
+    /// Conditions that the returned items meet.
     pub filter: Filter,
 }
 
 impl AdminListPackages {
-    /// Items are counted up to here: who has more of them filters.
+    /// Matching items are counted up to this number. A caller with more items needs a filter.
     pub const MAX_TOTAL: i64 = 10_000;
-    /// What the list allows.
+    /// Limits of a page.
     pub const BOUNDS: PageBounds = PageBounds {
         default_limit: 50,
         max_limit: 200,

@@ -1,4 +1,4 @@
-//! `AdminListServers`: node servers by id.
+//! `AdminListServers`: lists node servers in the order of their ids.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -12,14 +12,14 @@ use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for node servers.
+/// Requests a page of node servers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AdminListServers {
-    /// At most so many, see [`FLEET_PAGES`].
+    /// Maximum number of items to return, within [`FLEET_PAGES`]. `None` for the default.
     pub limit: Option<i64>,
-    /// After leaving out so many.
+    /// Number of items to skip. `None` skips none.
     pub offset: Option<i64>,
-    /// Only those in this status.
+    /// Returns only node servers in this status.
     pub filter_status: Option<NodeServerStatus>,
 }
 

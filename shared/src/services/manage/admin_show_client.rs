@@ -1,4 +1,4 @@
-//! `AdminShowClient`: all there is about a node client, and about the server behind it.
+//! `AdminShowClient`: returns all details of a node client and of its server.
 
 use async_trait::async_trait;
 
@@ -14,14 +14,14 @@ use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for one node client.
+/// Requests the details of one node client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminShowClient {
-    /// Its id.
+    /// Id of the node client.
     pub id: i32,
-    /// Show keys and passwords of the configuration as they are.
+    /// Returns keys and passwords of the configuration unmasked.
     pub reveal_secrets: bool,
-    /// The caller, who is recorded if secrets are shown.
+    /// The caller. The audit log records the caller if secrets are revealed.
     pub actor: Actor,
 }
 

@@ -1,4 +1,4 @@
-//! `AdminShowServer`: all there is about a node server.
+//! `AdminShowServer`: returns all details of a node server.
 
 use async_trait::async_trait;
 
@@ -12,14 +12,14 @@ use crate::domain::secret;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for one node server.
+/// Requests the details of one node server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdminShowServer {
-    /// Its id.
+    /// Id of the node server.
     pub id: i32,
-    /// Show keys and passwords of the configuration as they are.
+    /// Returns keys and passwords of the configuration unmasked.
     pub reveal_secrets: bool,
-    /// The caller, who is recorded if secrets are shown.
+    /// The caller. The audit log records the caller if secrets are revealed.
     pub actor: Actor,
 }
 

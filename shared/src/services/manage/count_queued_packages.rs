@@ -1,4 +1,4 @@
-//! `CountQueuedPackages`: how many package items there are, by series and status.
+//! `CountQueuedPackages`: counts package items by series and status.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -12,7 +12,7 @@ use crate::domain::queued_package::{PackageQueueCounts, PackageSeriesCounts};
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for counts.
+/// Requests the number of package items by series and status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CountQueuedPackages;
 

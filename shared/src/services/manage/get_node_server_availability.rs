@@ -1,4 +1,4 @@
-//! `GetNodeServerAvailability`: how long a server was in which status.
+//! `GetNodeServerAvailability`: returns how long a server was in each status.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -15,14 +15,14 @@ use crate::domain::time_range::TimeRange;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks about `[start, end)`.
+/// Requests the availability of a server in `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetNodeServerAvailability {
-    /// Which server.
+    /// Id of the node server.
     pub id: i32,
-    /// Default: 24 hours before the end.
+    /// Start of the range. `None` for 24 hours before the end.
     pub start: Option<DateTime<Utc>>,
-    /// Default: now; what is still to come is left out.
+    /// End of the range. `None` for now. Time in the future is left out.
     pub end: Option<DateTime<Utc>>,
 }
 

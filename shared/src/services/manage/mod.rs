@@ -1,4 +1,4 @@
-//! `ManageService`: what administrators are shown about the fleet and about users' packages.
+//! `ManageService`: operations of administrators on the fleet and on users' packages.
 
 mod admin_list_clients;
 mod admin_list_packages;
@@ -29,7 +29,7 @@ use crate::db::{Connection, audit};
 use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::error::Error;
 
-/// Answers administrators.
+/// Serves administrators.
 #[derive(Debug, Clone)]
 pub struct ManageService {
     pool: PgPool,
@@ -38,7 +38,7 @@ pub struct ManageService {
 }
 
 impl ManageService {
-    /// Over a database.
+    /// Creates a service that uses the database of `pool`.
     #[must_use]
     pub fn new(pool: PgPool, context: Context, config: TelecomConfig) -> Self {
         Self {
@@ -56,8 +56,8 @@ impl FromApp for ManageService {
     }
 }
 
-/// Records that the `actor` is shown the secrets of `target`. An error fails the call, before
-/// anything is shown.
+/// Records that the secrets of `target` are revealed to the `actor`. An error must fail the call,
+/// so that no secret is revealed without a record.
 async fn record_reveal(
     tx: &mut Connection,
     actor: &Actor,

@@ -1,4 +1,4 @@
-//! `SetNodeServerMaintenance`: takes a server out of service, or back.
+//! `SetNodeServerMaintenance`: takes a server out of service or puts it back into service.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -95,7 +95,7 @@ impl Processor<SetNodeServerMaintenance> for ManageService {
             reason: reason.to_owned(),
             ..input
         };
-        // What it publishes is left to the sweep: an administrator's call needs no queue.
+        // The messages are left to the sweep, so that this operation needs no access to a queue.
         db::write_tx(&self.pool, "set_node_server_maintenance", async |tx| {
             self.set_maintenance(tx, &input).await
         })

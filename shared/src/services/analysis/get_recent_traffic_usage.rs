@@ -1,5 +1,5 @@
-//! `GetRecentTrafficUsage`: a user's traffic over the last day, week or month, as carried and as
-//! charged.
+//! `GetRecentTrafficUsage`: returns a user's carried and charged traffic of the last day, week or
+//! month.
 
 use std::collections::HashMap;
 
@@ -44,14 +44,14 @@ pub enum RecentRange {
     Month,
 }
 
-/// Asks for one user's recent traffic.
+/// Requests one user's recent traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GetRecentTrafficUsage {
-    /// Whose.
+    /// Id of the user.
     pub user_id: Uuid,
-    /// How far back.
+    /// Period before now.
     pub range: RecentRange,
-    /// Whose days; hours are UTC hours everywhere.
+    /// Time zone whose days are the buckets of a week or a month. Hours are always UTC hours.
     pub time_zone: Tz,
 }
 
@@ -60,7 +60,7 @@ impl Operation for GetRecentTrafficUsage {
     const ACCESS: Access = Access::User;
 }
 
-/// A time zone by its IANA name.
+/// Parses the IANA name of a time zone.
 pub fn time_zone(name: &str) -> Result<Tz, Error> {
     name.parse()
         .map_err(|_| Error::parameter("time_zone", "an IANA name such as Europe/Berlin, or UTC"))
@@ -136,7 +136,7 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
     }
 }
 
-/// A bucket between each two consecutive edges; one without traffic holds zeros.
+/// Builds a bucket between each two consecutive edges. A bucket without traffic contains zeros.
 fn series(
     edges: &[DateTime<Utc>],
     bytes: impl Fn(usize) -> Option<(i64, i64)>,

@@ -1,5 +1,5 @@
-//! `ListUserNodeStatusHistory`: for each hour, how many of a user's nodes were online, offline and
-//! in maintenance.
+//! `ListUserNodeStatusHistory`: returns how many of a user's nodes were online, offline and in
+//! maintenance in each hour.
 
 use std::collections::HashMap;
 
@@ -20,17 +20,17 @@ use crate::domain::time_range::TimeRange;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Node clients whose availability is shown, at most.
+/// Maximum number of node clients whose availability is returned.
 const MAX_CLIENTS: i64 = 1_000;
 
-/// Asks for the hours that begin in `[start, end)`.
+/// Requests the hours that begin in `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListUserNodeStatusHistory {
-    /// Whose nodes: those that the user may use now.
+    /// Id of the user. Only nodes that the user may use now are included.
     pub user_id: Uuid,
-    /// Default: 24 hours before the end.
+    /// Start of the range. `None` for 24 hours before the end.
     pub start: Option<DateTime<Utc>>,
-    /// Default: now.
+    /// End of the range. `None` for now.
     pub end: Option<DateTime<Utc>>,
 }
 
@@ -90,7 +90,7 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
     }
 }
 
-/// A client is as available as its server.
+/// The availability of a node client is that of its server.
 fn by_client(clients: &[(i32, i32)], times: &[(i32, StatusTimes)]) -> Vec<NodeAvailability> {
     let of_server: HashMap<i32, StatusTimes> = times.iter().copied().collect();
     let of_client = |&(node_client_id, server): &(i32, i32)| {

@@ -1,4 +1,4 @@
-//! `ListUserNodes`: the nodes that a user's active package opens.
+//! `ListUserNodes`: lists the nodes that a user's active package grants access to.
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -14,19 +14,19 @@ use crate::domain::page::PageBounds;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Asks for a user's nodes.
+/// Requests a page of a user's nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListUserNodes {
-    /// Whose.
+    /// Id of the user.
     pub user_id: Uuid,
-    /// At most so many, see [`Self::BOUNDS`].
+    /// Maximum number of items to return, within [`Self::BOUNDS`]. `None` for the default.
     pub limit: Option<i64>,
-    /// After leaving out so many.
+    /// Number of items to skip. `None` skips none.
     pub offset: Option<i64>,
 }
 
 impl ListUserNodes {
-    /// What the list allows. An app shows all nodes: hardly a fleet needs a second page.
+    /// Limits of a page. Apps show all nodes, and hardly any fleet needs a second page.
     pub const BOUNDS: PageBounds = PageBounds {
         default_limit: 1_000,
         max_limit: 1_000,

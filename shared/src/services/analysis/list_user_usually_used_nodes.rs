@@ -1,4 +1,5 @@
-//! `ListUserUsuallyUsedNodes`: the nodes that carried most of a user's traffic in the last 30 days.
+//! `ListUserUsuallyUsedNodes`: lists the nodes that carried most of a user's traffic in the last 30
+//! days.
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -18,17 +19,17 @@ use crate::services::{Operation, Processor};
 
 const WINDOW: TimeDelta = TimeDelta::days(30);
 
-/// Asks for a user's most used nodes.
+/// Requests a user's most used nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListUserUsuallyUsedNodes {
-    /// Whose.
+    /// Id of the user.
     pub user_id: Uuid,
-    /// At most so many, see [`Self::BOUNDS`].
+    /// Maximum number of items to return, within [`Self::BOUNDS`]. `None` for the default.
     pub limit: Option<i64>,
 }
 
 impl ListUserUsuallyUsedNodes {
-    /// What the list allows; it has one page.
+    /// Limits of the list, which has a single page.
     pub const BOUNDS: PageBounds = PageBounds {
         default_limit: 20,
         max_limit: 100,
@@ -58,7 +59,7 @@ impl Processor<ListUserUsuallyUsedNodes> for AnalysisService {
         input: ListUserUsuallyUsedNodes,
     ) -> Result<UserUsuallyUsedNodes, Error> {
         let page = ListUserUsuallyUsedNodes::BOUNDS.page(input.limit, None)?;
-        // Usage is kept by the hour: the current one is in, and so is the one of 30 days ago.
+        // Usage is stored per hour. The current hour and the hour of 30 days ago are included.
         let end = hour_of(self.context.now()) + TimeDelta::hours(1);
         let start = end - TimeDelta::hours(1) - WINDOW;
         let nodes = db::on_connection(&self.pool, async |connection| {

@@ -1,4 +1,4 @@
-//! `AnalysisService`: what users are shown about their traffic and their nodes.
+//! `AnalysisService`: operations of users on their own traffic and nodes.
 
 mod get_recent_traffic_usage;
 mod list_user_node_status_history;
@@ -20,7 +20,7 @@ pub use list_user_usually_used_nodes::{ListUserUsuallyUsedNodes, UserUsuallyUsed
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 
-/// Answers users.
+/// Serves users.
 #[derive(Debug, Clone)]
 pub struct AnalysisService {
     pool: PgPool,
@@ -28,7 +28,7 @@ pub struct AnalysisService {
 }
 
 impl AnalysisService {
-    /// Over a database.
+    /// Creates a service that uses the database of `pool`.
     #[must_use]
     pub fn new(pool: PgPool, context: Context) -> Self {
         Self { pool, context }

@@ -9,9 +9,9 @@ use serde::Serialize;
 use shared::clock::Context;
 use shared::config::TelecomConfig;
 use shared::services::Processor;
-use shared::services::cron::package_expiring::PackageExpiringJob;
+use shared::services::cron::expire_packages::PackageExpiringJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
-use shared::services::package_expiring::HandlePackageExpiring;
+use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
 
 use crate::bars::Bar;
 use crate::database::{Database, fault, run};

@@ -10,10 +10,10 @@ use lambda_runtime::Context as Invocation;
 use shared::clock::Context;
 use shared::config::TelecomConfig;
 use shared::lambda::sqs;
-use shared::services::billing::TelecomBillingHook;
 use shared::services::cron::bill_traffic::BillTrafficJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
-use shared::services::ingest::IngestUsageReports;
+use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
+use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use shared::services::{Consumer, Processor};
 use tokio::task::JoinSet;
 

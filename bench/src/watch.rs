@@ -14,7 +14,7 @@ use shared::config::TelecomConfig;
 use shared::services::Processor;
 use shared::services::cron::refresh_node_status_view::RefreshNodeStatusViewJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
-use shared::services::ingest::IngestUsageReports;
+use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use sqlx::PgConnection;
 use uuid::Uuid;
 

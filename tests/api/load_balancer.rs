@@ -11,15 +11,17 @@ use sqlx::PgPool;
 use telecom_tests::api::{Api, OPERATIONS, event};
 use telecom_tests::{World, deliver_event, failures, user};
 
-/// The functions below `functions/<kind>`.
+/// The functions in `functions/<kind>/src/bin`.
 fn functions(kind: &str) -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../functions")
-        .join(kind);
-    let names = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.collect()
+        .join(kind)
+        .join("src/bin");
+    let files = std::fs::read_dir(folder).unwrap();
+    files
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect()
 }
 
 fn recorded(function: &str) -> Value {

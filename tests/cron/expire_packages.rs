@@ -3,7 +3,7 @@
 use serde_json::json;
 use shared::services::Processor;
 use shared::services::cron::Run;
-use shared::services::cron::package_expiring::{Expired, PackageExpiringJob};
+use shared::services::cron::expire_packages::{Expired, PackageExpiringJob};
 use sqlx::PgPool;
 use telecom_tests::{GIB, NOW, SERVER, World, at, deliver, failures, user};
 use uuid::Uuid;

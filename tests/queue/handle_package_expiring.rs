@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::services::Processor;
 use shared::services::cron::Run;
-use shared::services::cron::package_expiring::PackageExpiringJob;
+use shared::services::cron::expire_packages::PackageExpiringJob;
 use sqlx::PgPool;
 use telecom_tests::report::texts;
 use telecom_tests::{GIB, NOW, World, at, deliver, failures, message_id, user};

@@ -6,7 +6,7 @@ use lambda_runtime::Context as Invocation;
 use serde_json::json;
 use shared::clock::{Clock, System};
 use shared::lambda::sqs;
-use shared::services::billing::TelecomBillingHook;
+use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
 use sqlx::PgPool;
 use telecom_tests::{NOW, SERVER, World, at, event_of, publisher_to, user};
 use tokio::net::TcpListener;

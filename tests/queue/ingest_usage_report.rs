@@ -253,7 +253,7 @@ async fn clock_skew_is_stored_and_logged_once_per_hour(pool: PgPool) {
         )
         .to_string();
         assert!(world.report_sent(&[(body, now)]).await.is_empty());
-        let lines = log.take("the newest period");
+        let lines = log.take("the end of the newest period");
         logged.extend(lines.iter().map(|line| {
             (
                 minute,
@@ -279,7 +279,7 @@ async fn clock_skew_is_taken_from_the_newest_period(pool: PgPool) {
     assert_eq!(
         (
             world.number(SKEW).await,
-            log.take("the newest period").len()
+            log.take("the end of the newest period").len()
         ),
         (240, 1)
     );
@@ -294,7 +294,7 @@ async fn clock_skew_is_taken_from_the_newest_period(pool: PgPool) {
     assert_eq!(
         (
             world.number(SKEW).await,
-            log.take("the newest period").len()
+            log.take("the end of the newest period").len()
         ),
         (-2, 0)
     );
@@ -307,7 +307,7 @@ async fn clock_skew_is_taken_from_the_newest_period(pool: PgPool) {
     assert_eq!(
         (
             world.number(SKEW).await,
-            log.take("the newest period").len()
+            log.take("the end of the newest period").len()
         ),
         (-2, 0)
     );

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use shared::error::Error;
-use shared::services::ingest::{HashedReport, IngestUsageReports};
+use shared::services::queue::ingest_usage_report::{HashedReport, IngestUsageReports};
 use shared::services::{Batch, Consumer, Outcomes, Processor, Received};
 use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts, with};

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 use super::outbox::Outbox;
-use super::package_expiring::activate;
+use super::package_queue::activate;
 use crate::clock::Context;
 use crate::db::user_package_usage::{self, UsageToAdd};
 use crate::db::{self, Connection, package_queue};

@@ -2,18 +2,19 @@
 //! [`Processor`] for each of its inputs. Services do not depend on a transport.
 
 pub mod analysis;
-pub mod billing;
 mod charge;
 pub mod cron;
 mod dispatch;
 mod idempotency;
-pub mod ingest;
 pub mod manage;
 pub mod migrate;
 pub mod outbox;
-pub mod package_expiring;
+mod package_queue;
+pub mod queue;
 
 pub use dispatch::dispatch;
+/// The name that the specification gives to this module.
+pub use queue::apply_user_usage_billing as billing;
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;
-use shared::services::cron::package_expiring::PackageExpiringJob;
+use shared::services::cron::expire_packages::PackageExpiringJob;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), BoxError> {

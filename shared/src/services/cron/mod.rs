@@ -5,8 +5,9 @@
 //! before its deadline and returns how far it got.
 
 pub mod bill_traffic;
+pub mod expire_packages;
 pub mod maintain_storage;
-pub mod package_expiring;
+
 mod parked_events;
 pub mod reconcile_usage;
 pub mod record_node_status_history;

@@ -7,8 +7,6 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::charge::{self, Usage};
-use super::{Batch, Consumer, Outcomes, Processor, Received, idempotency, outbox};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::accepted_usage::{self, AcceptedUsage};
@@ -21,6 +19,8 @@ use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
 use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{UserUsageBilling, UserUsageBillingEvent};
+use crate::services::charge::{self, Usage};
+use crate::services::{Batch, Consumer, Outcomes, Processor, Received, idempotency, outbox};
 
 /// Consumer of route `telecom.user_usage_billing`.
 #[derive(Debug, Clone)]
@@ -31,21 +31,22 @@ pub struct TelecomBillingHook {
     requires_event_id: bool,
 }
 
-/// A message with the key under which it is applied once.
+/// A message and the key under which it is applied once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyedBilling {
     /// Batch id, event id, or the queue's message id.
     pub id: Uuid,
-    /// Of the payload.
+    /// SHA-256 of the payload.
     pub payload_hash: Vec<u8>,
-    /// The run of the billing job that published it; `None` if another publisher did.
+    /// The run of the billing job that published the message. `None` if another publisher did.
     pub billing_run_id: Option<Uuid>,
     /// The charges.
     pub events: Vec<UserUsageBillingEvent>,
 }
 
 impl TelecomBillingHook {
-    /// Over a database and a publisher that reaches the package-expiring queue and the bus.
+    /// A consumer with a database and a publisher that reaches the package-expiring queue and the
+    /// event bus.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
         Self {
@@ -56,7 +57,7 @@ impl TelecomBillingHook {
         }
     }
 
-    /// Refuses events that bring no id of their own.
+    /// Rejects events without an `event_id`, if `requires_event_id` is true.
     #[must_use]
     pub fn requiring_event_ids(self, requires_event_id: bool) -> Self {
         Self {
@@ -128,9 +129,9 @@ impl Processor<Batch<KeyedBilling>> for TelecomBillingHook {
 /// How users are charged.
 #[derive(Debug, Clone, Copy)]
 enum Charging {
-    /// All, or none.
+    /// All users in one statement per table. A failure concerns all of them.
     Together,
-    /// Those who can be; the usage of the others is parked.
+    /// In groups. The usage of users who cannot be charged is parked.
     Apart,
 }
 
@@ -149,7 +150,7 @@ impl TelecomBillingHook {
             .zip(&checked)
             .filter(|(_, check)| check.is_ok())
             .map(|(billing, _)| &**billing);
-        let by_id = idempotency::first_of_each_key(known, |billing| billing.id);
+        let by_id = by_id(known);
         let new =
             billing::insert_new_batches(tx, &new_batches(&by_id)?, self.context.now()).await?;
         let ids: Vec<Uuid> = by_id.keys().copied().collect();
@@ -195,7 +196,7 @@ impl TelecomBillingHook {
     }
 }
 
-/// The servers and billing runs that a delivery names and that exist.
+/// The existing servers and billing runs among those that a delivery names.
 struct Servers {
     known: HashSet<i32>,
     runs: HashSet<Uuid>,
@@ -214,8 +215,8 @@ impl Servers {
             .iter()
             .filter_map(|billing| billing.billing_run_id)
             .collect();
-        // Asked for only where it matters: a server may have been deleted since its reports were
-        // accepted.
+        // A server may have been deleted since its reports were accepted. Only then the runs are
+        // needed.
         let runs = if known.len() < named.len() {
             billing::existing_runs(tx, &runs).await?
         } else {
@@ -247,6 +248,10 @@ impl Servers {
             None => Ok(()),
         }
     }
+}
+
+fn by_id<'b>(batch: impl Iterator<Item = &'b KeyedBilling>) -> BTreeMap<Uuid, &'b KeyedBilling> {
+    idempotency::first_of_each_key(batch, |billing| billing.id)
 }
 
 fn new_batches(by_id: &BTreeMap<Uuid, &KeyedBilling>) -> Result<Vec<NewBillingBatch>, Error> {
@@ -293,8 +298,7 @@ fn traffic(event: &UserUsageBillingEvent) -> Traffic {
     }
 }
 
-/// What is accepted, by billing run and hour. A sum that would exceed what can be counted becomes
-/// two rows.
+/// Accepted usage by billing run and hour. A sum that would overflow is split into two rows.
 fn accepted(new: &[&KeyedBilling]) -> Vec<AcceptedUsage> {
     let mut sums: BTreeMap<(Option<Uuid>, DateTime<Utc>), Traffic> = BTreeMap::new();
     let mut full = Vec::new();

@@ -11,7 +11,7 @@ use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
-use crate::services::package_expiring::{activate, advance_queues};
+use crate::services::package_queue::{activate, advance_queues};
 
 /// Maximum number of items or users in one transaction.
 const BATCH: i64 = 1_000;

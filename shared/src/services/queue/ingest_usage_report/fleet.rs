@@ -1,4 +1,4 @@
-//! What a report may say about its server: who may send it, which clients its lines may name.
+//! Checks of a report against the fleet: who may send it, and which node clients its lines may name.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::events::usage_report::{UsageLine, UsageReport};
 /// The servers that a batch names, with their clients.
 pub(super) struct Fleet(HashMap<i32, Vec<ClientFactor>>);
 
-/// What a line is billed by.
+/// The node client and the factor by which a line is billed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineFactor {
     /// `None` if the server has no client.
@@ -47,7 +47,7 @@ impl Fleet {
         ))
     }
 
-    /// The client that a line of a server is billed by: the one that the line names, else the
+    /// The node client by which a line of a server is billed: the one that the line names, else the
     /// server's client with the lowest id. A server without clients bills at factor 1. `None` if
     /// the line names a client that the server does not have. It may have been deleted or moved to
     /// another server, and its factor there is not the one of this line.
@@ -78,7 +78,7 @@ impl Fleet {
     }
 }
 
-/// Of each report, whether its sender may report its server.
+/// Checks for each report whether its sender may report for its server.
 pub(super) async fn check_senders(
     connection: &mut Connection,
     reports: &[&HashedReport],

@@ -1,5 +1,5 @@
-//! `IngestUsageReports`: raw rows, report ids, heartbeats and metrics of a batch of reports, in one
-//! transaction.
+//! `IngestUsageReports`: writes raw rows, report ids, heartbeats and metrics of a batch of reports in
+//! one transaction.
 
 mod fleet;
 mod record;
@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
-use super::{Batch, Consumer, Outcomes, Processor, Received};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
@@ -17,6 +16,7 @@ use crate::db::{self, Connection};
 use crate::domain::line_rate::LineRate;
 use crate::error::Error;
 use crate::events::usage_report::UsageReport;
+use crate::services::{Batch, Consumer, Outcomes, Processor, Received};
 use fleet::Fleet;
 use record::{Recorded, Records};
 
@@ -29,7 +29,7 @@ pub struct IngestUsageReports {
 }
 
 impl IngestUsageReports {
-    /// Over a database, for servers of the default line rate.
+    /// A consumer with a database and the default line rate.
     #[must_use]
     pub fn new(pool: PgPool, context: Context) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl IngestUsageReports {
         }
     }
 
-    /// With the rules of a deployment.
+    /// Applies the rules of a deployment.
     #[must_use]
     pub fn with_config(self, config: &TelecomConfig) -> Self {
         Self {
@@ -56,25 +56,25 @@ impl FromApp for IngestUsageReports {
     }
 }
 
-/// A report, what the queue says of it, and the hash of its payload.
+/// A report with the attributes of its message and the hash of its payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedReport {
     /// The report.
     pub report: UsageReport,
-    /// The end of its period, but not after it was sent, nor after now: what counts is when the
-    /// server was seen, never when the report arrived.
+    /// When the server was alive: the end of the period, but not later than the report was sent, and
+    /// not later than now.
     pub seen_at: DateTime<Utc>,
-    /// The end of its period minus when it was sent. `None` if the queue does not say when that
-    /// was.
+    /// The end of the period minus the time at which the report was sent. `None` if the message has
+    /// no such time.
     pub clock_skew: Option<TimeDelta>,
-    /// The principal that sent it. `None` if the queue does not say.
+    /// The principal that sent the message. `None` if the message does not name it.
     pub sender_id: Option<String>,
-    /// Of its payload.
+    /// SHA-256 of the payload.
     pub payload_hash: Vec<u8>,
 }
 
 impl HashedReport {
-    /// The key under which it is recorded once.
+    /// The key under which the report is recorded once.
     fn key(&self) -> ReportKey {
         ReportKey {
             report_id: self.report.report_id,
@@ -124,7 +124,7 @@ impl Processor<Batch<HashedReport>> for IngestUsageReports {
 }
 
 impl IngestUsageReports {
-    /// Records the reports that are acceptable. Returns which are, and what is recorded.
+    /// Records the acceptable reports. Returns the outcome of each report, and what was recorded.
     async fn record(
         &self,
         tx: &mut Connection,

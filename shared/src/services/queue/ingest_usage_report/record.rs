@@ -1,4 +1,4 @@
-//! What is written of the acceptable reports of a batch.
+//! Writes the acceptable reports of a batch.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -17,7 +17,8 @@ use crate::services::Outcomes;
 use crate::services::idempotency::{check_payload, first_of_each_key};
 use crate::telemetry;
 
-/// A report, and why all or some of its lines are not billed. `None` if all are billed.
+/// A report, and the reason why some or all of its lines are quarantined. `None` if all lines are
+/// billed.
 #[derive(Debug, Clone, Copy)]
 struct Record<'r> {
     hashed: &'r HashedReport,
@@ -46,7 +47,7 @@ impl<'r> Record<'r> {
         self.hashed.key()
     }
 
-    /// What a line is billed by. `None` if it is quarantined.
+    /// The client and factor of a line. `None` if the line is quarantined.
     fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<LineFactor> {
         if self.quarantine == Some(Reason::ImplausibleBytes) {
             return None;
@@ -84,12 +85,12 @@ impl<'r> Record<'r> {
 
 /// The acceptable reports of a batch.
 pub(super) struct Records<'r> {
-    /// By key: sorted, and each key once. Of two under one key the first stands.
+    /// Reports by key. If several have the same key, the first one counts.
     by_key: BTreeMap<ReportKey, Record<'r>>,
     fleet: &'r Fleet,
 }
 
-/// A report that was new, and its `seq`.
+/// A new report and its `seq`.
 type New<'r> = (Record<'r>, i64);
 
 impl<'r> Records<'r> {
@@ -249,7 +250,7 @@ fn quarantined_report<'r>(
     })
 }
 
-/// Of a report that was quarantined, for the log.
+/// A quarantined report, for the log.
 struct Quarantined {
     usage_report_seq: i64,
     node_server_id: i32,
@@ -257,7 +258,7 @@ struct Quarantined {
     lines: usize,
 }
 
-/// What a batch left in the database.
+/// What was recorded of a batch.
 pub(super) struct Recorded {
     hashes: HashMap<ReportKey, Vec<u8>>,
     quarantined: Vec<Quarantined>,
@@ -277,8 +278,8 @@ impl Recorded {
         )
     }
 
-    /// A repeat of a report succeeds though its server has been deleted since: what was recorded of
-    /// it is added, and its check is passed.
+    /// Accepts repeats of reports whose server has been deleted since. Adds what was recorded of them,
+    /// and replaces the failed checks.
     pub async fn add_earlier(
         &mut self,
         tx: &mut Connection,
@@ -308,7 +309,7 @@ impl Recorded {
         Ok(())
     }
 
-    /// Logs and counts what an operator should know, once it is committed.
+    /// Logs and counts quarantined reports and skewed clocks, after the commit.
     pub fn log(&self) {
         telemetry::count("ReportsQuarantined", self.quarantined.len());
         telemetry::count(
@@ -349,15 +350,15 @@ impl Recorded {
 }
 
 fn skew_seconds(hashed: &HashedReport) -> Option<i32> {
-    // At most the greatest age of a report, 35 days.
+    // A report is at most 35 days old.
     hashed
         .clock_skew
         .map(|skew| i32::try_from(skew.num_seconds()).unwrap_or(i32::MIN))
 }
 
-/// One heartbeat per server, sorted by server: when it was last seen, and the newest metrics there
-/// are. Of two reports that were seen at the same instant, as those from the future may be, the one
-/// of the later period is newer.
+/// One heartbeat per server, sorted by server, with the time at which it was last alive and its newest
+/// metrics. If two reports have the same time, as reports from the future may, the report with the
+/// later period is newer.
 fn heartbeats(new: &[New<'_>]) -> Vec<Heartbeat> {
     let mut records: Vec<&Record<'_>> = new.iter().map(|(record, _)| record).collect();
     records.sort_by_key(|record| (record.hashed.seen_at, record.hashed.report.period_end));

@@ -1,102 +1,16 @@
-//! `HandlePackageExpiring`: consumes items that have indeed expired and activates the next items of
-//! their owners.
+//! The queue of a user's package items: consumes expired items and activates the next ones.
 
 use std::collections::{BTreeSet, HashSet};
 
-use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::outbox::{self, Outbox};
-use super::{Batch, Consumer, Outcomes, Processor, Received};
-use crate::app::{App, FromApp, StartError};
-use crate::clock::Context;
-use crate::db::package_queue::{self, ActivatedItem, ConsumedItem};
-use crate::db::{self, Connection};
+use super::outbox::Outbox;
+use crate::db::Connection;
+use crate::db::package_queue::{self as db, ActivatedItem, ConsumedItem};
 use crate::error::Error;
 use crate::events::facts::Fact;
-use crate::events::outbox::OutboxMessage;
-use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
-use crate::events::publisher::Publisher;
-
-/// Consumer of route `telecom.package_expiring`.
-#[derive(Debug, Clone)]
-pub struct HandlePackageExpiring {
-    pool: PgPool,
-    publisher: Publisher,
-    context: Context,
-}
-
-impl HandlePackageExpiring {
-    /// Creates the service. `publisher` must be able to send to the package-expiring queue and to
-    /// the event bus.
-    #[must_use]
-    pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
-        Self {
-            pool,
-            publisher,
-            context,
-        }
-    }
-}
-
-#[async_trait]
-impl FromApp for HandlePackageExpiring {
-    async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(
-            app.database()?,
-            app.publisher().await,
-            app.context(),
-        ))
-    }
-}
-
-impl Consumer for HandlePackageExpiring {
-    type Message = PackageExpiringEvent;
-
-    fn parse(&self, _: &Received, body: &str) -> Result<PackageExpiringEvent, Error> {
-        PackageExpiringEvent::parse(body)
-    }
-}
-
-#[async_trait]
-impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
-    type Output = Outcomes;
-
-    #[tracing::instrument(name = "handle_package_expiring", skip_all, fields(events = batch.len()))]
-    async fn process(&self, batch: Batch<PackageExpiringEvent>) -> Result<Outcomes, Error> {
-        let messages = db::write_tx(&self.pool, "handle_package_expiring", async |tx| {
-            self.handle(tx, &batch).await
-        })
-        .await?;
-        outbox::send(&self.pool, &self.publisher, messages).await;
-        // An event is only a hint. An item that is no longer active, or no longer expired, is not
-        // changed, and its event succeeds.
-        Ok(batch.iter().map(|_| Ok(())).collect())
-    }
-}
-
-impl HandlePackageExpiring {
-    async fn handle(
-        &self,
-        tx: &mut Connection,
-        batch: &Batch<PackageExpiringEvent>,
-    ) -> Result<Vec<OutboxMessage>, Error> {
-        let now = self.context.now();
-        let items: Vec<i64> = batch.iter().map(|event| event.package_queue_id).collect();
-        package_queue::lock_items(tx, &items).await?;
-        let mut outbox = Outbox::new(&self.context, now);
-        let advanced = advance_queues(tx, &mut outbox, &items, now).await?;
-        let messages = outbox.write(tx).await?;
-        tracing::info!(
-            consumed = advanced.consumed.len(),
-            activated = advanced.activated,
-            "package items consumed and activated"
-        );
-        Ok(messages)
-    }
-}
+use crate::events::package_expiring::ExpiryReason;
 
 /// Result of [`advance_queues`].
 pub(super) struct Advanced {
@@ -114,7 +28,7 @@ pub(super) async fn advance_queues(
     items: &[i64],
     now: DateTime<Utc>,
 ) -> Result<Advanced, Error> {
-    let consumed = package_queue::consume_expired(tx, items, now).await?;
+    let consumed = db::consume_expired(tx, items, now).await?;
     for ConsumedItem { item, reason } in &consumed {
         outbox.fact(&Fact::PackageExpired {
             user: item.user_id,
@@ -167,7 +81,7 @@ pub(super) async fn activate(
         if users.is_empty() {
             break;
         }
-        let activated = package_queue::activate_next(tx, &users, now).await?;
+        let activated = db::activate_next(tx, &users, now).await?;
         announce(&activated, outbox)?;
         let activated_users: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
         activation.activated.extend(activated);
@@ -175,7 +89,7 @@ pub(super) async fn activate(
         if users.is_empty() {
             break;
         }
-        let packages = package_queue::user_packages(tx, &users).await?;
+        let packages = db::user_packages(tx, &users).await?;
         let users_with_items: HashSet<Uuid> =
             packages.iter().map(|packages| packages.user_id).collect();
         activation

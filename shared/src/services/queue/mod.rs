@@ -1,0 +1,5 @@
+//! The consumers of the queues, one file per function.
+
+pub mod apply_user_usage_billing;
+pub mod handle_package_expiring;
+pub mod ingest_usage_report;

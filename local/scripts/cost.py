@@ -1,9 +1,9 @@
-"""Computes what a deployment costs, and writes the tables of docs/DEPLOY.md, or checks that they are current.
+"""Computes the cost of a deployment, and writes the tables of docs/DEPLOY.md or checks that they are up to date.
 
-Usage: cost.py [--write | --check]; neither: prints them.
+Usage: cost.py [--write | --check]. Without an option it prints the tables.
 
-Counted are requests as the templates and the code make them: schedules, batch sizes, messages, endpoints. Prices are
-AWS's published ones, written here by hand: see PRICED.
+The numbers of requests follow from the templates and the code: schedules, batch sizes, messages, endpoints. The prices
+are AWS's published prices, entered here by hand (see PRICED).
 """
 
 import math
@@ -35,29 +35,29 @@ ALARM_METRIC_MONTH, DASHBOARD_MONTH = 0.10, 3.00
 LOG_GB = 0.50
 SECRET_MONTH = 0.40
 METRIC_MONTH = 0.30
-# Completed runs of 7 jobs, 2 ages, and 3 counts of 3 consumers, each of all versions and of the newest.
+# Completed runs of 7 jobs, 2 ages, and 3 counts of 3 consumers, each for all versions and for the newest version.
 OWN_METRICS = 7 + 2 + 3 * 3 * 2
 
 HOURS = 730
 MINUTES = HOURS * 60
 ZONES = 2
 
-# What one call takes, in seconds: with what memory it has, warm; a round figure above what docs/BENCHMARKS.md measured.
+# Duration of one warm call in seconds, with the template's memory: a round figure above those in docs/BENCHMARKS.md.
 JOB_SECONDS = 0.15
 DELIVERY_SECONDS = 0.25
-# A function's lines a call, with its metrics.
+# Log lines of one call, including its metrics.
 LOG_BYTES_PER_CALL = 1_500
 
-# The load of the second table: reports of 100 rows, one user's usage each. The unit of AWS is a million of these rows.
+# The load of the second table: reports of 100 rows, each row with the usage of one user. Costs are per million rows.
 ROWS = 1_000_000
 ROWS_PER_REPORT = 100
 BYTES_PER_ROW = 110
-# Rows that a bill folds into one event: a user's reports of the minute, over one client.
+# Rows that a billing run combines into one event: those of one user and client within a minute.
 ROWS_PER_EVENT = 2
 EVENTS_PER_MESSAGE = 250
 BYTES_PER_EVENT = 210
 SQS_CHUNK = 64 * 1024
-# Database capacity that a million rows take, in ACU hours: 10,000 rows/s (docs/BENCHMARKS.md, 2 cores, with margin) on 2 ACU.
+# Database capacity for a million rows in ACU hours: 10,000 rows/s (docs/BENCHMARKS.md, 2 cores, with margin) on 2 ACU.
 ACU_HOURS_PER_MILLION = 2 * (ROWS / 10_000) / 3600
 ROW_BYTES_STORED = 300
 ROW_DAYS_STORED = 45
@@ -65,7 +65,7 @@ IOS_PER_ROW = 0.2
 
 
 class Template:
-    """What is counted from the templates."""
+    """Counts resources in the templates."""
 
     def __init__(self):
         loader = YAML(typ="safe")
@@ -116,35 +116,35 @@ class Template:
 
 
 def call(seconds, gigabytes):
-    """One invocation of a function, with what it logs."""
+    """Returns the cost of one invocation of a function, including its log."""
     return LAMBDA_REQUEST + seconds * gigabytes * LAMBDA_GB_SECOND_ARM + LOG_BYTES_PER_CALL / 1e9 * LOG_GB
 
 
 def idle(template):
-    """A month in which nobody sends or asks: what is counted, and what it costs."""
+    """Returns the rows of a month without requests: name, quantity, cost."""
     capacity = template.default("DatabaseMinCapacity")
     endpoints, of_grpc = template.interface_endpoints(False), template.interface_endpoints(True)
     runs, metrics, rules = template.runs_per_month(), template.alarm_metrics(), template.firewall_rules()
     queues = sum(1 for _ in template.events("SQS"))
-    # Lambda polls each queue with 5 pollers, each asking every 20 seconds when there is nothing.
+    # Lambda uses 5 pollers per queue. On an empty queue each polls every 20 seconds.
     polls = queues * 5 * MINUTES * 3
     vcpu, memory = template.task()
     tasks = template.default("GrpcMinTasks")
     rows = [
         ("Aurora", f"{capacity} ACU, 1 instance, 10 GB", capacity * ACU_HOUR * HOURS + 10 * AURORA_GB_MONTH),
-        ("RDS Proxy", f"{PROXY_LEAST_ACU} ACU are billed at least", PROXY_LEAST_ACU * PROXY_ACU_HOUR * HOURS),
+        ("RDS Proxy", f"billed for at least {PROXY_LEAST_ACU} ACU", PROXY_LEAST_ACU * PROXY_ACU_HOUR * HOURS),
         ("Endpoints", f"{endpoints} in {ZONES} zones", endpoints * ZONES * ENDPOINT_ZONE_HOUR * HOURS),
         ("Load balancer", "without requests", BALANCER_HOUR * HOURS),
         ("Firewall", f"{rules} rules", WAF_ACL_MONTH + rules * WAF_RULE_MONTH),
         ("Jobs", f"{runs:,} runs", runs * (call(JOB_SECONDS, template.memory_gb()) + SCHEDULE_INVOCATION)),
         ("Queues", f"{polls:,} empty receives", polls * SQS_REQUEST),
-        ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, {OWN_METRICS} metrics of our own", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + OWN_METRICS * METRIC_MONTH),
-        ("Secret", "1: the owner's password", SECRET_MONTH),
+        ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, {OWN_METRICS} custom metrics", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + OWN_METRICS * METRIC_MONTH),
+        ("Secret", "1 (the owner's password)", SECRET_MONTH),
     ]
     extra = [
-        ("with the gRPC server", f"{tasks} tasks of {vcpu} vCPU and {memory} GB; {of_grpc} endpoints more",
+        ("with the gRPC server", f"{tasks} tasks of {vcpu} vCPU and {memory} GB, {of_grpc} more endpoints",
          tasks * (vcpu * FARGATE_VCPU_HOUR_ARM + memory * FARGATE_GB_HOUR_ARM) * HOURS + of_grpc * ZONES * ENDPOINT_ZONE_HOUR * HOURS),
-        ("with `DatabaseInstances` 2", f"{capacity} ACU more", capacity * ACU_HOUR * HOURS),
+        ("with `DatabaseInstances` 2", f"{capacity} more ACU", capacity * ACU_HOUR * HOURS),
         ("with `NatGateway`", "1", NAT_HOUR * HOURS),
         ("with an existing database", "no Aurora, no proxy", -sum(cost for _, _, cost in rows[:2])),
         ("with an existing VPC", "no endpoints", -rows[2][2]),
@@ -153,11 +153,11 @@ def idle(template):
 
 
 def per_million(template):
-    """A million usage rows, from the collector to the bill."""
+    """Returns the rows of a million usage rows, from the collector to the bill: name, quantity, cost."""
     reports = ROWS // ROWS_PER_REPORT
     chunks = math.ceil(ROWS_PER_REPORT * BYTES_PER_ROW / SQS_CHUNK)
     deliveries = math.ceil(reports / template.batch_size("IngestUsageReportFunction"))
-    # Sent one by one, received by tens, deleted by tens.
+    # Sent one by one, received and deleted in batches of ten.
     report_requests = reports * chunks + 2 * math.ceil(reports / 10)
     events = ROWS // ROWS_PER_EVENT
     messages = math.ceil(events / EVENTS_PER_MESSAGE)
@@ -172,12 +172,12 @@ def per_million(template):
         ("Billing events in SQS", f"{events:,} events in {messages:,} messages: {message_requests:,} requests", message_requests * SQS_REQUEST),
         ("apply-user-usage-billing", f"{bills:,} invocations", bills * call(DELIVERY_SECONDS, gigabytes)),
         ("Aurora, work", f"{ACU_HOURS_PER_MILLION:.3f} ACU hours", ACU_HOURS_PER_MILLION * ACU_HOUR),
-        ("Aurora, I/O", f"{IOS_PER_ROW:g} a row", ROWS * IOS_PER_ROW * AURORA_IO),
+        ("Aurora, I/O", f"{IOS_PER_ROW:g} per row", ROWS * IOS_PER_ROW * AURORA_IO),
         ("Aurora, storage", f"{stored:.1f} GB for {ROW_DAYS_STORED} days", stored * AURORA_GB_MONTH * ROW_DAYS_STORED / 30),
     ]
-    # When reports come so rarely that none waits for another.
+    # Cost if reports arrive so rarely that each delivery holds one report.
     single = (reports - deliveries) * call(DELIVERY_SECONDS, gigabytes)
-    return rows, [("with one report a delivery", f"{reports:,} invocations of ingest-usage-report", single)]
+    return rows, [("with one report per delivery", f"{reports:,} invocations of ingest-usage-report", single)]
 
 
 def table(head, rows, digits):
@@ -193,21 +193,21 @@ def page():
     total = sum(cost for _, _, cost in rows)
     of_million = sum(cost for _, _, cost in million)
     lines = [
-        f"Computed by `local/scripts/cost.py` (`make cost`) from the templates and from prices that are written in it: {PRICED}.",
-        "They could not be fetched where this was written: compare with AWS's pages. Without taxes, traffic to the internet,",
-        "backups beyond the first, and the requests of users (below).",
+        "`local/scripts/cost.py` (`make cost`) computes these tables from the templates and from the prices that it contains:",
+        f"{PRICED}.",
+        "AWS's price pages could not be fetched during development, so compare the prices with them. Not included are taxes,",
+        "traffic to the internet, backups beyond the first, and the requests of users (below).",
         "",
-        *table("idle, a month", [*rows, ("**all**", "", total)], 2),
+        *table("idle, per month", [*rows, ("**all**", "", total)], 2),
         *[f"| {name} | {counted} | {cost:+,.2f} |" for name, counted, cost in extra],
         "",
-        *table("a million usage rows", [*million, ("**all**", "", of_million)], 3),
+        *table("per million usage rows", [*million, ("**all**", "", of_million)], 3),
         *[f"| {name} | {counted} | {cost:+,.3f} |" for name, counted, cost in rarely],
         "",
-        f"Assumed: reports of {ROWS_PER_REPORT} rows of {BYTES_PER_ROW} bytes; {ROWS_PER_EVENT} rows of a user and client a minute, which a bill folds; {EVENTS_PER_MESSAGE} events a message;",
-        f"{DELIVERY_SECONDS} s a delivery, {JOB_SECONDS} s a job; {IOS_PER_ROW:g} I/Os a row. A request over HTTP costs about",
-        f"US$ {1e6 * (call(0.05, template.memory_gb()) + WAF_REQUEST):.2f} a million (50 ms, with firewall and log), and the load balancer's capacity units, US$ {BALANCER_UNIT_HOUR} an hour",
-        "for 25 new connections a second. A fact on the bus costs US$ "
-        f"{1e6 * BUS_EVENT:.2f} a million.",
+        f"Assumptions: reports of {ROWS_PER_REPORT} rows of {BYTES_PER_ROW} bytes; {ROWS_PER_EVENT} rows per user, client and minute, which a billing run combines;",
+        f"{EVENTS_PER_MESSAGE} events per message; {DELIVERY_SECONDS} s per delivery, {JOB_SECONDS} s per job run; {IOS_PER_ROW:g} I/Os per row. Requests over HTTP cost about",
+        f"US$ {1e6 * (call(0.05, template.memory_gb()) + WAF_REQUEST):.2f} per million (50 ms, with firewall and log), plus the load balancer's capacity units at",
+        f"US$ {BALANCER_UNIT_HOUR} per hour for 25 new connections a second. Facts on the bus cost US$ {1e6 * BUS_EVENT:.2f} per million.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -221,8 +221,8 @@ def main():
         PAGE.write_text(before + BEGIN + new + END + after)
     elif "--check" in sys.argv:
         if old != new:
-            sys.exit("docs/DEPLOY.md: the cost is out of date. Run `make cost` and commit it.")
-        print("The cost in docs/DEPLOY.md is what cost.py computes")
+            sys.exit("docs/DEPLOY.md: the cost tables are out of date. Run `make cost` and commit the result.")
+        print("The cost tables in docs/DEPLOY.md are up to date")
     else:
         print(new, end="")
 

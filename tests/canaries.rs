@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use local::runtime_api::RuntimeApi;
+use local::emulator::localstack::runtime_api::RuntimeApi;
 use serde_json::{Map, Value, json};
 use sqlx::{ConnectOptions, PgPool};
 use telecom_tests::api::{Api, OPERATIONS, event};

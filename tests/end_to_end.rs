@@ -11,11 +11,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use local::demo::bootstrap;
 use local::demo::token::Role;
-use local::hooks;
-use local::invoke::invoke;
-use local::postgres::Account;
-use local::process::find_program;
+use local::emulator::invoke::invoke;
+use local::process::{ServiceUser, find_program};
 use local::python::Environment;
 use local::settings::Settings;
 use local::stack::{Endpoints, Stack};
@@ -34,7 +33,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 fn a_report_is_billed_and_a_bad_one_becomes_a_dead_letter() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (settings, _folder) = Settings::ephemeral(root).unwrap();
-    let parameters = hooks::auth_parameters(&settings).unwrap();
+    let parameters = bootstrap::auth_parameters(&settings).unwrap();
     let stack = Stack::start(settings, parameters).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -126,7 +125,7 @@ fn only_the_owner_reads_private_files(folder: &Path, deployed: &Path) {
 /// No service that this process started runs as root.
 fn no_service_runs_as_root() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    if !rustix::process::geteuid().is_root() || !Account::choose().unwrap().can_enter(root) {
+    if !rustix::process::geteuid().is_root() || !ServiceUser::choose().unwrap().can_enter(root) {
         return;
     }
     let processes = fs::read_dir("/proc")
@@ -193,7 +192,7 @@ async fn drive(stack: &Stack) {
         )
         .await;
 
-    let token = hooks::token(stack.settings(), Some(user(1)), Role::User).unwrap();
+    let token = bootstrap::token(stack.settings(), Some(user(1)), Role::User).unwrap();
     let answer = system.get("/v1/traffic-usage?range=day", Some(&token)).1;
     assert_eq!(
         (sum(&answer["raw"]), sum(&answer["actually_billed"])),
@@ -249,7 +248,7 @@ fn no_function_has_the_password(endpoints: &Endpoints) {
 
 /// Every operation succeeds through the load balancer and over gRPC, with the same result.
 async fn every_operation_succeeds(system: &Deployed<'_>, stack: &Stack) {
-    let token = hooks::token(stack.settings(), Some(user(1)), Role::Admin).unwrap();
+    let token = bootstrap::token(stack.settings(), Some(user(1)), Role::Admin).unwrap();
     let channel = Channel::from_shared(stack.endpoints().grpc.clone())
         .unwrap()
         .connect()

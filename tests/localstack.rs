@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
+use local::demo::bootstrap;
 use local::demo::script::Load;
 use local::demo::token::Role;
-use local::hooks;
 use local::python::Environment;
 use local::settings::{Emulator, Settings};
 use local::stack::Stack;
@@ -31,21 +31,22 @@ fn localstack_bills_all_reports_and_keeps_a_bad_one_as_a_dead_letter() {
         emulator: Emulator::LocalStack,
         ..settings
     };
-    let parameters = hooks::auth_parameters(&settings).unwrap();
+    let parameters = bootstrap::auth_parameters(&settings).unwrap();
     let stack = Stack::start(settings, parameters).unwrap();
     let outside = Outside::new(&stack);
     outside.subscribe();
 
-    let fleet = hooks::seed(stack.endpoints()).unwrap();
+    let fleet = bootstrap::seed(stack.endpoints()).unwrap();
     let load = Load {
         reports_per_second: 10,
         ..Load::default()
     };
-    let mut collectors = hooks::simulate(stack.settings(), stack.endpoints(), fleet, load).unwrap();
+    let mut collectors =
+        bootstrap::simulate(stack.settings(), stack.endpoints(), fleet, load).unwrap();
     outside.send("UsageReportQueueUrl", "{\"type\":");
     thread::sleep(SENDING);
     collectors.stop();
-    let outcome = hooks::verify(stack.settings(), stack.endpoints(), PATIENCE, 5).unwrap();
+    let outcome = bootstrap::verify(stack.settings(), stack.endpoints(), PATIENCE, 5).unwrap();
     assert!(outcome.agrees(), "{outcome}");
 
     assert_eq!(
@@ -79,7 +80,7 @@ fn the_api_requires_a_token(stack: &Stack) {
         (&refused["status"], &refused["code"]),
         (&json!(401), &json!("token_missing"))
     );
-    let token = hooks::token(stack.settings(), None, Role::Admin).unwrap();
+    let token = bootstrap::token(stack.settings(), None, Role::Admin).unwrap();
     let request = agent
         .get(&url)
         .header("authorization", format!("Bearer {token}"));
@@ -155,7 +156,7 @@ impl<'s> Outside<'s> {
             .unwrap()
             .program("python");
         let mut command = std::process::Command::new(python);
-        local::ministack::as_client(&mut command, self.stack.settings());
+        local::emulator::client::as_client(&mut command, self.stack.settings());
         let output = command.args(["-c", script, bus, &arn]).output().unwrap();
         assert!(
             output.status.success(),

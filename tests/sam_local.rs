@@ -4,12 +4,13 @@
 
 use std::path::Path;
 
+use local::demo::bootstrap;
 use local::demo::token::Role;
-use local::load_balancer::LoadBalancer;
-use local::sam::{SamLocal, recorded_event};
+use local::docker::sam::{SamLocal, recorded_event};
+use local::emulator::load_balancer::LoadBalancer;
+use local::loopback::ports::free_port;
 use local::settings::Settings;
 use local::stack::Stack;
-use local::{hooks, net};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -18,9 +19,9 @@ use sqlx::PgPool;
 fn an_api_a_consumer_and_a_job_run_in_containers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let (settings, _folder) = Settings::ephemeral(root).unwrap();
-    let parameters = hooks::auth_parameters(&settings).unwrap();
+    let parameters = bootstrap::auth_parameters(&settings).unwrap();
     let stack = Stack::start(settings, parameters).unwrap();
-    hooks::seed(stack.endpoints()).unwrap();
+    bootstrap::seed(stack.endpoints()).unwrap();
     let sam = SamLocal::prepare(stack.settings(), stack.endpoints()).unwrap();
 
     assert_eq!(
@@ -69,10 +70,10 @@ fn invoke(sam: &SamLocal, stack: &Stack, function: &str) -> Value {
 
 /// Calls the API over HTTP with and without a token.
 fn over_http(sam: &SamLocal, stack: &Stack) {
-    let (lambda_port, port) = (net::free_port().unwrap(), net::free_port().unwrap());
+    let (lambda_port, port) = (free_port().unwrap(), free_port().unwrap());
     let mut lambda = sam.start_lambda(lambda_port).unwrap();
     let balancer = LoadBalancer::start(port, sam.invoker(lambda_port)).unwrap();
-    let token = hooks::token(stack.settings(), None, Role::Admin).unwrap();
+    let token = bootstrap::token(stack.settings(), None, Role::Admin).unwrap();
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .build()

@@ -12,7 +12,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::config::Credentials;
 use hyper::Request;
 use hyper::body::Bytes;
-use local::loopback::{Answer, Server, reply, serve};
+use local::loopback::http_server::{Answer, Server, reply, serve};
 use serde::Deserialize;
 use serde_json::json;
 use shared::config::MessagingConfig;

@@ -1,4 +1,4 @@
-//! The gRPC server, run as its container runs it.
+//! The gRPC server, with the environment that its container has.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,26 +9,26 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use rustix::process::Signal;
 
-use crate::ministack::FOREIGN_SETTINGS;
-use crate::postgres::Account;
+use crate::emulator::client::FOREIGN_SETTINGS;
+use crate::process::ServiceUser;
 use crate::process::{Service, ServiceSpec};
 use crate::settings::{START_LIMIT, Settings};
 
-/// The template parameters that the server takes, and the variables that it takes them as.
+/// Template parameters for authentication, and the environment variables that carry their values.
 pub const AUTH_VARIABLES: [(&str, &str); 3] = [
     ("AuthIssuer", "TELECOM_AUTH_ISSUER"),
     ("AuthAudience", "TELECOM_AUTH_AUDIENCE"),
     ("AuthJwks", "TELECOM_AUTH_JWKS"),
 ];
 
-/// A running server, stopped when dropped.
+/// A running gRPC server. Dropping it stops it.
 #[derive(Debug)]
 pub struct GrpcServer {
     service: Service,
 }
 
 impl GrpcServer {
-    /// Starts it over the database at `database_url`; `parameters` are the stack's.
+    /// Starts the server with the database at `database_url`. `parameters` are template parameters.
     pub fn start(
         settings: &Settings,
         database_url: &str,
@@ -47,7 +47,7 @@ impl GrpcServer {
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
         let mut command =
-            Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
+            ServiceUser::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         environment(&mut command, address, database_url, parameters);
         let spec = ServiceSpec {
             name: "the gRPC server",
@@ -67,12 +67,12 @@ impl GrpcServer {
         Ok(Self { service })
     }
 
-    /// An error if it has ended.
+    /// Returns an error if the server has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         self.service.check_alive()
     }
 
-    /// Stops it, calls under way first.
+    /// Stops the server after the calls in progress. Returns true if it ended by itself in time.
     pub fn stop(&mut self) -> bool {
         self.service.stop()
     }
@@ -94,7 +94,7 @@ fn environment(
     command
         .env("TELECOM_GRPC_REFLECTION", "true")
         .env("TELECOM_GRPC_WEB", "true");
-    // Nobody spreads calls over several servers here: there is nothing to wait for.
+    // No load balancer has to notice the shutdown before the server stops.
     command.env("TELECOM_GRPC_DRAIN_SECONDS", "0");
     for (parameter, variable) in AUTH_VARIABLES {
         command.env(

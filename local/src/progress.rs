@@ -1,5 +1,5 @@
-//! One line a step on standard error: with elapsed time while it lasts on a terminal, plain lines
-//! elsewhere.
+//! Prints one line per step to standard error. A step in progress shows its elapsed time on a
+//! terminal, and an occasional reminder elsewhere.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -8,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-/// A step shorter than this shows nothing before its end.
+/// Where there is no terminal, a step shorter than this prints nothing before its end.
 const QUIET: Duration = Duration::from_secs(2);
-/// How often a lasting step says so where there is no terminal.
+/// How often a long step prints a reminder where there is no terminal.
 const REMINDER: Duration = Duration::from_secs(15);
 
-/// Runs `work` and tells how it goes: one line when it ends, and signs of life if it lasts.
+/// Runs `work` and prints the outcome and the duration when it ends.
 pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let began = Instant::now();
     let (done, ticker) = start_ticker(what.to_owned(), began);
     let result = work();
     drop(done);
-    // A ticker that panicked has only failed to print.
+    // If the ticker panicked, only its output is missing.
     let _ = ticker.join();
     let mark = if result.is_ok() { "ok    " } else { "failed" };
     eprintln!(
@@ -30,7 +30,7 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     result
 }
 
-/// A line that is no step: something to know.
+/// Prints information that is not about a step.
 pub fn note(text: &str) {
     eprintln!("       {text}");
 }

@@ -1,4 +1,4 @@
-//! Python virtual environments of this project's own, with pinned packages.
+//! Python virtual environments with pinned packages, one per tool.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
@@ -7,24 +7,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::postgres::AsRoot;
-use crate::process::{find_program, output, run_logged, shared_command};
+use crate::process::{AsRoot, find_program, output, run_logged, shared_command};
 use crate::progress;
 use crate::settings::Settings;
 
-/// What is said when there is no way to a virtual environment.
-const NO_VENV: &str = "Python cannot make a virtual environment. Install what it lacks (Debian, \
+const NO_VENV: &str = "Python cannot create a virtual environment. Install the missing package (Debian, \
     Ubuntu: `sudo apt-get install python3-venv`).";
 
-/// One virtual environment.
 #[derive(Debug, Clone)]
 pub struct Environment {
     folder: PathBuf,
 }
 
 impl Environment {
-    /// The environment with the packages of `local/requirements-<name>.txt`: made when missing, and
-    /// made anew when that file has changed.
+    /// Returns the environment with the packages of `local/requirements-<name>.txt`. Creates it if
+    /// it does not exist or if that file has changed.
     pub fn ensure(settings: &Settings, name: &str) -> Result<Self> {
         let wanted = settings
             .root
@@ -33,13 +30,13 @@ impl Environment {
         let requirements = fs::read_to_string(&wanted)
             .with_context(|| format!("Cannot read {}", wanted.display()))?;
         Settings::lasting(&settings.root).create_state()?;
-        // They hold nothing private, and the user of services runs them.
+        // The tools hold nothing private, and the service user runs them.
         fs::DirBuilder::new()
             .recursive(true)
             .create(settings.tools())
             .and_then(|()| fs::set_permissions(settings.tools(), fs::Permissions::from_mode(0o755)))
             .with_context(|| format!("Cannot create {}", settings.tools().display()))?;
-        // Another test or terminal may be at it.
+        // Another process may be installing the same environment.
         let lock = File::create(settings.tools().join(format!("{name}.lock")))?;
         lock.lock()
             .context("Cannot lock the folder of the Python tools")?;
@@ -58,13 +55,13 @@ impl Environment {
         Ok(made)
     }
 
-    /// The path of one of its programs.
+    /// Path of one of the environment's programs.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join("bin").join(name)
     }
 
-    /// Says which requirements are installed; written last.
+    /// Path of the copy of the installed requirements. It is written last.
     fn marker(&self) -> PathBuf {
         self.folder.join("installed.txt")
     }
@@ -86,7 +83,7 @@ impl Environment {
         run_logged(
             pip,
             &log,
-            "install the Python tools. Is the package index (PyPI) within reach?",
+            "install the Python tools. Can this machine reach the package index (PyPI)?",
         )
     }
 }
@@ -95,20 +92,21 @@ fn make_environment(python: &Path, folder: &Path, log: &Path) -> Result<()> {
     let attempt = |module: &str| {
         let mut make = shared_command(python);
         make.args(["-m", module, "--clear"]).arg(folder);
-        run_logged(make, log, "make a virtual environment")
+        run_logged(make, log, "create a virtual environment")
     };
     if attempt("venv").is_ok() || attempt("virtualenv").is_ok() {
         return Ok(());
     }
-    // Debian keeps a part of `venv` in a package of its own.
-    let Some(root) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else {
+    // On Debian, a separate package holds a part of `venv`.
+    let Some(root) = AsRoot::with_apt() else {
         bail!(NO_VENV)
     };
     root.install(&["python3-venv"], log).context(NO_VENV)?;
     attempt("venv").context(NO_VENV)
 }
 
-/// The minor version of Python 3 that requirements ask for, in a line such as `# python >= 3.13`.
+/// The minimum minor version of Python 3, from a line of the requirements such as `# python >=
+/// 3.13`.
 fn least_version(requirements: &str) -> u32 {
     let line = requirements
         .lines()
@@ -117,7 +115,8 @@ fn least_version(requirements: &str) -> u32 {
         .unwrap_or(10)
 }
 
-/// The first Python that is new enough: the one that is named, those on the search path, pyenv's.
+/// Returns the first Python that is new enough. Candidates are `TELECOM_PYTHON`, the search path
+/// and pyenv, in this order.
 fn find_python(least: u32) -> Result<PathBuf> {
     let names = [
         "python3",
@@ -132,25 +131,25 @@ fn find_python(least: u32) -> Result<PathBuf> {
     let candidates = chosen
         .into_iter()
         .chain(names.iter().filter_map(|name| find_program(name)))
-        .chain(of_pyenv());
+        .chain(pyenv_versions());
     let new_enough = |python: &PathBuf| {
         let check = format!("import sys; sys.exit(sys.version_info < (3, {least}))");
         output(
             Command::new(python).args(["-c", &check]),
-            "ask for Python's version",
+            "get Python's version",
         )
         .is_ok()
     };
     candidates.into_iter().find(new_enough).with_context(|| {
         format!(
             "Python 3.{least} or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get \
-            install python3 python3-venv`), or name it with TELECOM_PYTHON."
+            install python3 python3-venv`), or set TELECOM_PYTHON to its path."
         )
     })
 }
 
-/// All versions that pyenv has, whichever it has put on the search path.
-fn of_pyenv() -> Vec<PathBuf> {
+/// All versions that pyenv has installed, whether on the search path or not.
+fn pyenv_versions() -> Vec<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".pyenv"));
     let root = std::env::var_os("PYENV_ROOT")
         .map(PathBuf::from)
@@ -169,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requirements_say_which_python_they_need() {
+    fn requirements_name_their_minimum_python() {
         let of = |name: &str| {
             let file = crate::settings::repository().join(format!("local/requirements-{name}.txt"));
             least_version(&fs::read_to_string(file).unwrap())

@@ -1,4 +1,4 @@
-//! The whole system: database, emulator, deployed template, migrated schema.
+//! Starts and stops the whole system: database, emulator, deployed template, gRPC server.
 
 use std::collections::BTreeMap;
 
@@ -6,36 +6,36 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::deploy::{Deployment, Outputs};
-use crate::driven::Driven;
+use crate::emulator::invoke::invoke;
+use crate::emulator::localstack::stack::LocalStackSystem;
+use crate::emulator::ministack::Ministack;
 use crate::grpc::GrpcServer;
-use crate::interrupt;
-use crate::invoke::invoke;
-use crate::ministack::Ministack;
-use crate::net;
+use crate::loopback::ports::check_port;
 use crate::postgres::{Cluster, check_url};
+use crate::process::interrupt;
 use crate::progress::step;
 use crate::python::Environment;
 use crate::settings::{Emulator, Settings};
-use crate::stage::stage;
+use crate::template::deploy::{Deployment, Outputs};
+use crate::template::stage::stage;
 
-/// Where a running system is reached.
+/// Addresses of a running system.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Endpoints {
-    /// The AWS endpoint (`AWS_ENDPOINT_URL`).
+    /// URL of the AWS endpoint (`AWS_ENDPOINT_URL`).
     pub aws: String,
-    /// The load balancer, before `/v1/…`.
+    /// URL of the load balancer, without `/v1/…`.
     pub api: String,
-    /// The gRPC server.
+    /// URL of the gRPC server.
     pub grpc: String,
-    /// The database, password included.
+    /// URL of the database, including the password.
     pub database_url: String,
-    /// The stack's outputs, queue URLs among them.
+    /// Outputs of the deployed stack, such as queue URLs.
     pub outputs: Outputs,
 }
 
 impl Endpoints {
-    /// One of the stack's outputs.
+    /// Output `name` of the deployed stack.
     pub fn output(&self, name: &str) -> Result<&str> {
         self.outputs
             .get(name)
@@ -44,11 +44,11 @@ impl Endpoints {
     }
 }
 
-/// A running system. Dropping it stops everything; [`Stack::stop`] also keeps what the next start
-/// can use.
+/// A running system. Dropping it stops everything. [`Stack::stop`] also saves the state for the
+/// next start.
 #[derive(Debug)]
 pub struct Stack {
-    // Declared in the order in which they are stopped: functions before their database.
+    // Declared in the order of dropping: functions stop before their database.
     aws: Aws,
     grpc: GrpcServer,
     cluster: Option<Cluster>,
@@ -57,15 +57,15 @@ pub struct Stack {
     endpoints: Endpoints,
 }
 
-/// What runs in place of AWS.
+/// The running AWS emulator.
 #[derive(Debug)]
 enum Aws {
     Ministack(Ministack),
-    LocalStack(Box<Driven>),
+    LocalStack(Box<LocalStackSystem>),
 }
 
 impl Stack {
-    /// Starts everything and returns when the API can be called. `parameters` are further template
+    /// Starts everything and returns when the API is ready. `parameters` are additional template
     /// parameters.
     pub fn start(settings: Settings, parameters: BTreeMap<String, String>) -> Result<Self> {
         stage(&settings)?;
@@ -98,29 +98,27 @@ impl Stack {
         })
     }
 
-    /// Where it is reached.
     #[must_use]
     pub fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }
 
-    /// What it was started with.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// An error if a part of it has ended.
+    /// Returns an error if a part of the system has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         match &mut self.aws {
             Aws::Ministack(ministack) => ministack.check_alive()?,
-            Aws::LocalStack(driven) => driven.check_alive()?,
+            Aws::LocalStack(localstack) => localstack.check_alive()?,
         }
         self.grpc.check_alive()?;
         self.cluster.as_mut().map_or(Ok(()), Cluster::check_alive)
     }
 
-    /// Stops everything in order.
+    /// Stops everything in the right order.
     pub fn stop(mut self) -> Result<()> {
         let saved = self.aws.stop()?;
         if saved && self.settings.durable {
@@ -140,7 +138,7 @@ impl Stack {
 }
 
 impl Aws {
-    /// Starts it with the schema up to date.
+    /// Starts the emulator, deploys the template and migrates the database.
     fn start(
         settings: &Settings,
         python: &Environment,
@@ -148,8 +146,9 @@ impl Aws {
         parameters: &BTreeMap<String, String>,
     ) -> Result<(Self, Outputs)> {
         if settings.emulator == Emulator::LocalStack {
-            let (driven, outputs) = Driven::start(settings, python, database_url, parameters)?;
-            return Ok((Self::LocalStack(Box::new(driven)), outputs));
+            let (localstack, outputs) =
+                LocalStackSystem::start(settings, python, database_url, parameters)?;
+            return Ok((Self::LocalStack(Box::new(localstack)), outputs));
         }
         let ministack = step("Starting ministack", || Ministack::start(settings, python))?;
         let outputs = Deployment::new(settings, database_url, parameters)?.ensure(python)?;
@@ -157,39 +156,39 @@ impl Aws {
         Ok((Self::Ministack(ministack), outputs))
     }
 
-    /// Stops it. True if its state was saved.
+    /// Stops the emulator. Returns true if its state was saved.
     fn stop(&mut self) -> Result<bool> {
         match self {
             Self::Ministack(ministack) => step("Stopping ministack", || Ok(ministack.stop())),
-            Self::LocalStack(driven) => step("Stopping LocalStack", || {
-                driven.stop();
+            Self::LocalStack(localstack) => step("Stopping LocalStack", || {
+                localstack.stop();
                 Ok(false)
             }),
         }
     }
 }
 
-/// Before anything is started, so that nothing has to be undone.
+/// Runs before anything is started, so that there is nothing to undo.
 fn check_ports(settings: &Settings) -> Result<()> {
-    net::check_port(
+    check_port(
         settings.gateway_port,
         "the AWS endpoint",
         "--port or TELECOM_PORT",
     )?;
-    net::check_port(
+    check_port(
         settings.grpc_port,
         "the gRPC server",
         "--grpc-port or TELECOM_GRPC_PORT",
     )?;
     if settings.emulator == Emulator::LocalStack {
-        net::check_port(
+        check_port(
             settings.http_port,
             "the HTTP API",
             "--http-port or TELECOM_HTTP_PORT",
         )?;
     }
     if settings.database_url.is_none() {
-        net::check_port(
+        check_port(
             settings.postgres_port,
             "the database",
             "--pg-port or TELECOM_PG_PORT",
@@ -200,7 +199,7 @@ fn check_ports(settings: &Settings) -> Result<()> {
 
 fn database(settings: &Settings) -> Result<(Option<Cluster>, String)> {
     if let Some(url) = &settings.database_url {
-        step("Using the database of DATABASE_URL", || check_url(url))?;
+        step("Checking the database of DATABASE_URL", || check_url(url))?;
         return Ok((None, url.clone()));
     }
     let cluster = Cluster::start(settings)?;
@@ -212,7 +211,6 @@ fn migrate(settings: &Settings, outputs: &Outputs) -> Result<()> {
     let function = outputs
         .get("MigrateFunctionName")
         .context("template.yaml has no output MigrateFunctionName")?;
-    invoke(&settings.endpoint(), function, &json!({}))
-        .context("The database's schema could not be brought up to date")?;
+    invoke(&settings.endpoint(), function, &json!({})).context("Cannot migrate the database")?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
-use local::native::NativeFunctions;
+use local::emulator::localstack::functions::NativeFunctions;
 use local::settings::Settings;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, PgPool};
@@ -43,9 +43,9 @@ impl Functions {
     fn at(database_url: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let (settings, folder) = Settings::ephemeral(root).unwrap();
-        for name in
-            local::stage::function_names(&fs::read_to_string(root.join("template.yaml")).unwrap())
-        {
+        for name in local::template::stage::function_names(
+            &fs::read_to_string(root.join("template.yaml")).unwrap(),
+        ) {
             let staged = settings.deploy.join("target/lambda").join(name);
             fs::create_dir_all(&staged).unwrap();
             symlink(

@@ -13,7 +13,7 @@ use super::{Bound, Memory};
 use crate::messaging::{BILLING, BUS, EXPIRING, Messaging, REGION};
 use crate::peak::peak_mb;
 use crate::token;
-use local::runtime_api::RuntimeApi;
+use local::emulator::localstack::runtime_api::RuntimeApi;
 
 /// What a function finds around it.
 pub struct Surroundings<'c> {

@@ -1,9 +1,9 @@
-//! The simulator's account of what it sent: JSON lines, appended before a report's first send and
-//! after a send that was acknowledged. A report without the second mark is *uncertain*: it may or
-//! may not have arrived, and the next run sends it again first.
+//! The simulator's account of the reports that it sent, as JSON lines. A line is appended before a
+//! report is first sent, and another one after a send was acknowledged. A report without the second
+//! line is *uncertain*: it may or may not have arrived, and the next run sends it again first.
 //!
-//! The file grows by about 70 bytes a usage line. While a simulator writes it, it holds a lock on
-//! it.
+//! The file grows by about 70 bytes per usage line. The simulator that writes to the file holds a
+//! lock on it.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::report::Report;
-use crate::settings::private_folder;
+use crate::files::private_folder;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,17 +33,16 @@ enum Entry<'a> {
     },
 }
 
-/// An account, open for writing.
+/// An account that is open for writing.
 #[derive(Debug)]
 pub struct Account {
     file: File,
 }
 
 impl Account {
-    /// Opens the account at `path`, or begins it, and answers the reports that are uncertain,
-    /// oldest first.
+    /// Opens or creates the account at `path`. Also returns the uncertain reports, oldest first.
     ///
-    /// A last line that a crash cut short is removed: its report was never sent.
+    /// Removes an incomplete last line, which a crash may leave behind. Its report was never sent.
     pub fn open(path: &Path) -> Result<(Self, Vec<Report>)> {
         if let Some(folder) = path.parent() {
             private_folder(folder)?;
@@ -64,7 +63,7 @@ impl Account {
                 return Err(error).context("Cannot lock the account");
             }
         }
-        cut_torn_line(&mut file)?;
+        remove_incomplete_line(&mut file)?;
         let book = read(path)?;
         let uncertain = book
             .reports
@@ -74,12 +73,13 @@ impl Account {
         Ok((Self { file }, uncertain))
     }
 
-    /// A run begins.
+    /// Records the start of a run.
     pub fn begin_run(&mut self, seed: u64, started_at: DateTime<Utc>) -> Result<()> {
         self.append(&[Entry::Run { seed, started_at }])
     }
 
-    /// These will be sent for the first time. On disk when this returns.
+    /// Records reports that are about to be sent for the first time. They are on the disk when this
+    /// returns.
     pub fn intend<'r>(&mut self, reports: impl IntoIterator<Item = &'r Report>) -> Result<()> {
         let entries: Vec<Entry<'_>> = reports
             .into_iter()
@@ -92,7 +92,7 @@ impl Account {
         self.file.sync_data().context("Cannot write the account")
     }
 
-    /// Sends of these were acknowledged.
+    /// Records reports of which a send was acknowledged.
     pub fn sent(&mut self, ids: Vec<Uuid>, at: DateTime<Utc>) -> Result<()> {
         if ids.is_empty() {
             Ok(())
@@ -101,7 +101,7 @@ impl Account {
         }
     }
 
-    /// In one write: a reader sees whole lines, but for a last one under way.
+    /// Appends in one write, so that a reader sees whole lines, except perhaps the last one.
     fn append(&mut self, entries: &[Entry<'_>]) -> Result<()> {
         let mut text = Vec::new();
         for entry in entries {
@@ -114,7 +114,7 @@ impl Account {
     }
 }
 
-fn cut_torn_line(file: &mut File) -> Result<()> {
+fn remove_incomplete_line(file: &mut File) -> Result<()> {
     let end = file.seek(SeekFrom::End(0))?;
     let mut keep = end;
     let mut byte = [b'\n'];
@@ -133,18 +133,18 @@ fn cut_torn_line(file: &mut File) -> Result<()> {
     }
 }
 
-/// All that an account says.
+/// The contents of an account.
 #[derive(Debug, Default)]
 pub struct Book {
-    /// Every report that was sent or was about to be, in the order of their first sends.
+    /// Every report that was sent or was about to be sent, in the order of the first sends.
     pub reports: Vec<Report>,
-    /// When the first acknowledged send of a report was.
+    /// Time of the first acknowledgement of each report.
     pub sent: HashMap<Uuid, DateTime<Utc>>,
     /// Number of runs.
     pub runs: usize,
 }
 
-/// Reads an account; one that does not exist is empty.
+/// Reads an account. If it does not exist, the result is empty.
 pub fn read(path: &Path) -> Result<Book> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Book::default()),
@@ -155,7 +155,7 @@ pub fn read(path: &Path) -> Result<Book> {
     let mut line = String::new();
     for number in 1_u64.. {
         line.clear();
-        // A line without its end is being written.
+        // A line without a line break is being written.
         if reader.read_line(&mut line)? == 0 || !line.ends_with('\n') {
             break;
         }
@@ -184,7 +184,7 @@ impl Book {
     }
 }
 
-/// Whether a simulator is writing the account at `path` now.
+/// Whether a simulator has the account at `path` open for writing.
 pub fn is_being_written(path: &Path) -> Result<bool> {
     match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

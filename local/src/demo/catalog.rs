@@ -1,6 +1,6 @@
-//! What the demo fleet is made of, by hand.
+//! The hand-written parts of the demo fleet.
 
-/// Countries and places of servers.
+/// Countries and cities of servers.
 pub(super) const SITES: [(&str, &str); 12] = [
     ("DE", "Frankfurt"),
     ("NL", "Amsterdam"),
@@ -15,26 +15,24 @@ pub(super) const SITES: [(&str, &str); 12] = [
     ("BR", "São Paulo"),
     ("IN", "Mumbai"),
 ];
-/// Servers; two a site.
+/// Number of servers: two per site.
 pub(super) const SERVERS: i32 = 24;
-/// Clients of consecutive servers.
+/// Number of clients of consecutive servers.
 pub(super) const CLIENTS_PER_SERVER: [i32; 4] = [2, 1, 3, 2];
-/// Factors of consecutive clients, in ten-thousandths.
+/// Traffic factors of consecutive clients, in ten-thousandths.
 pub(super) const FACTORS: [i64; 5] = [10_000, 20_000, 5_000, 15_000, 0];
-/// Which access groups may use consecutive clients: basic 1, plus 2, premium 3.
+/// Access groups that may use consecutive clients: 1 is basic, 2 is plus, 3 is premium.
 pub(super) const ACCESS_GROUPS: [&[i32]; 3] = [&[1, 2, 3], &[2, 3], &[3]];
-/// Speed limits of consecutive clients, bit/s.
+/// Speed limits of consecutive clients, in bit/s.
 pub(super) const SPEED_LIMITS: [Option<i64>; 4] = [
     None,
     Some(1_000_000_000),
     Some(300_000_000),
     Some(100_000_000),
 ];
-/// Route classes of consecutive clients.
 pub(super) const ROUTE_CLASSES: [&str; 3] = ["direct", "relay", "premium"];
-/// Users.
 pub(super) const USERS: u32 = 600;
-/// The longest queue of a user.
+/// Maximum number of items in a user's queue.
 pub(super) const LONGEST_QUEUE: u32 = 12;
 
 const HOUR: i64 = 3_600;
@@ -42,23 +40,22 @@ const DAY: i64 = 24 * HOUR;
 const MB: i64 = 1_000_000;
 const GB: i64 = 1_000 * MB;
 
-/// A package series.
 pub(super) struct Series {
-    /// Shown to people.
     pub name: &'static str,
-    /// Whose nodes it opens.
+    /// Access group.
     pub group: i32,
-    /// Devices at once.
+    /// Maximum number of concurrent devices.
     pub max_clients: i32,
-    /// From activation to expiry.
+    /// Time from activation to expiry.
     pub seconds: i64,
-    /// Traffic of the newest version, bytes; each version before had a tenth less.
+    /// Traffic limit of the newest version, in bytes. Each earlier version has a tenth of that
+    /// less.
     pub bytes: i64,
-    /// How many versions there are; the newest is the master.
+    /// Number of versions. The newest one is the master.
     pub versions: i32,
 }
 
-/// From one that is used up in a minute or two of simulation to one that lasts.
+/// Ordered from a series that a minute or two of simulation uses up to a series that lasts.
 pub(super) const SERIES: [Series; 6] = [
     Series {
         name: "Spark",
@@ -109,8 +106,8 @@ pub(super) const SERIES: [Series; 6] = [
         versions: 1,
     },
 ];
-/// The series that the demo user's queue holds: mid-size first, so that a visitor sees its share
-/// grow.
+/// The series in the demo user's queue. A medium-sized one comes first, so that a visitor sees the
+/// used share grow.
 pub(super) const DEMO_QUEUE: [usize; 3] = [2, 3, 4];
-/// The series of everybody else's items, repeated by how common they are.
+/// The series of other users' items. A series is repeated in proportion to its frequency.
 pub(super) const MIX: [usize; 12] = [0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 4, 5];

@@ -1,58 +1,25 @@
-//! Where the collectors' messages go.
+//! Destinations of the collectors' messages.
 
 use anyhow::{Context, Result};
-use aws_config::BehaviorVersion;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 
-/// Messages in one request, at most.
+/// Maximum number of messages per request.
 pub const MAX_MESSAGES: usize = 10;
-/// Bytes of bodies in one request, at most: 1 MiB, less what is around them.
+/// Maximum total size of the bodies in a request, in bytes: 1 MiB, less what surrounds the bodies.
 pub const MAX_REQUEST_BYTES: usize = 960 << 10;
 
-/// Takes at most [`MAX_MESSAGES`] bodies of at most [`MAX_REQUEST_BYTES`] together.
+/// Accepts at most [`MAX_MESSAGES`] bodies of at most [`MAX_REQUEST_BYTES`] in total.
 pub trait Sink {
-    /// Sends, and answers the positions of those that were refused. An error: nothing is known of
-    /// any.
+    /// Sends `bodies` and returns the positions of those that were refused. After an error, any of
+    /// them may have arrived.
     fn send(&mut self, bodies: &[String]) -> impl Future<Output = Result<Vec<usize>>> + Send;
 }
 
-/// The usage-report queue.
+/// Sends to the usage-report queue.
 #[derive(Debug, Clone)]
 pub struct SqsSink {
-    client: aws_sdk_sqs::Client,
-    queue_url: String,
-}
-
-impl SqsSink {
-    /// The queue at `queue_url`; `endpoint` as the SDK's own variables say, unless given. Region
-    /// and credentials are the environment's.
-    pub async fn new(queue_url: String, endpoint: Option<String>) -> Self {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(endpoint) = endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        Self {
-            client: aws_sdk_sqs::Client::new(&loader.load().await),
-            queue_url,
-        }
-    }
-
-    /// As [`Self::new`], to an emulator at `endpoint`: any region and credentials will do.
-    #[must_use]
-    pub fn emulator(queue_url: String, endpoint: &str) -> Self {
-        let credentials =
-            aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "emulator");
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(aws_sdk_sqs::config::Region::new("us-east-1"))
-            .credentials_provider(credentials)
-            .endpoint_url(endpoint)
-            .build();
-        Self {
-            client: aws_sdk_sqs::Client::from_conf(config),
-            queue_url,
-        }
-    }
+    pub client: aws_sdk_sqs::Client,
+    pub queue_url: String,
 }
 
 impl Sink for SqsSink {
@@ -77,7 +44,7 @@ impl Sink for SqsSink {
         answer
             .failed
             .iter()
-            .map(|failure| failure.id().parse().context("SQS answered an unknown id"))
+            .map(|failure| failure.id().parse().context("SQS returned an unknown id"))
             .collect()
     }
 }

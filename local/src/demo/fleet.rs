@@ -1,4 +1,4 @@
-//! The demo fleet: the same at every call with the same seed, in memory and in the database.
+//! The demo fleet, in memory and in the database. The same seed yields the same fleet.
 
 use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -14,48 +14,43 @@ use super::catalog::{
     SERIES, SERVERS, SITES, SPEED_LIMITS, USERS,
 };
 
-/// The user that a visitor looks at: a `Day` package of 20 GB active, a `Week` and a `Month` in the
-/// queue.
+/// The user for demonstrations: a `Day` package of 20 GB is active, a `Week` and a `Month` package
+/// are in the queue.
 pub const DEMO_USER: Uuid = Uuid::from_u128(0xde30_0000_0000_4000_8000_0000_0000_0001);
-/// The administrator. Owns no package.
+/// The administrator, who owns no package.
 pub const ADMIN: Uuid = Uuid::from_u128(0xad31_0000_0000_4000_8000_0000_0000_0001);
 
-/// A node server and its clients. The last server of a fleet has none: what it carries is billed at
-/// factor 1.
+/// A node server and its clients. The last server of a fleet has no clients, so its traffic is
+/// billed at factor 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Its id.
     pub id: i32,
-    /// Shown to people.
     pub name: String,
-    /// ISO 3166-1 alpha-2.
+    /// ISO 3166-1 alpha-2 code.
     pub country: &'static str,
-    /// City.
     pub location: &'static str,
-    /// Its clients, by ascending id.
+    /// Ids of its clients, ascending.
     pub clients: Vec<i32>,
 }
 
-/// Servers and users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fleet {
-    /// What it was made from.
     pub seed: u64,
-    /// Servers, by ascending id.
+    /// In ascending order of ids.
     pub servers: Vec<Server>,
-    /// Users; [`DEMO_USER`] is the first.
+    /// [`DEMO_USER`] comes first.
     pub users: Vec<Uuid>,
 }
 
 impl Fleet {
-    /// The fleet of `seed`, without a look at the database.
+    /// Computes the fleet of `seed` without the database.
     #[must_use]
     pub fn plan(seed: u64) -> Self {
-        let space = Uuid::new_v5(
+        let namespace = Uuid::new_v5(
             &Uuid::NAMESPACE_OID,
             format!("telecom-demo-{seed}").as_bytes(),
         );
-        let user = |number: u32| Uuid::new_v5(&space, format!("user-{number}").as_bytes());
+        let user = |number: u32| Uuid::new_v5(&namespace, format!("user-{number}").as_bytes());
         let users = std::iter::once(DEMO_USER)
             .chain((1..USERS).map(user))
             .collect();
@@ -88,11 +83,10 @@ fn servers() -> Vec<Server> {
     layout.map(server).collect()
 }
 
-/// Puts the fleet of `seed` into the database, unless it is there, and returns it. `now`: when the
-/// users' oldest packages count as active, the shorter ones since up to 55 minutes before.
+/// Inserts the fleet of `seed` into the database, unless it is there, and returns it. The users'
+/// oldest packages are active since up to 55 minutes before `now`.
 ///
-/// Takes ids from 1 on for servers and clients: an error if they belong to a fleet that is not this
-/// one.
+/// Servers and clients get ids from 1 on. Returns an error if these ids belong to another fleet.
 pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>) -> Result<Fleet> {
     let fleet = Fleet::plan(seed);
     let mut tx = pool.begin().await?;
@@ -129,7 +123,7 @@ async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
     .execute(&mut **tx)
     .await?
     .rows_affected();
-    let strangers: i64 = sqlx::query_scalar(
+    let foreign: i64 = sqlx::query_scalar(
         "/* demo.foreign_servers */
         select count(*) from unnest($1::int[], $2::text[]) as s (id, name)
         join telecom.node_server n using (id)
@@ -139,9 +133,9 @@ async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
     .bind(&names)
     .fetch_one(&mut **tx)
     .await?;
-    if strangers > 0 && inserted > 0 {
+    if foreign > 0 && inserted > 0 {
         bail!(
-            "The database holds servers of another fleet under the demo fleet's ids; use an empty \
+            "The database already has other servers with the demo fleet's ids. Use an empty \
              database."
         );
     }
@@ -173,51 +167,15 @@ async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
         on conflict (id) do nothing",
     )
     .bind(&ids)
-    .bind(
-        clients
-            .iter()
-            .map(|(server, _)| server.id)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        clients
-            .iter()
-            .map(|(server, id)| format!("{} {} #{id}", server.country, server.location))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        FACTORS
-            .into_iter()
-            .cycle()
-            .take(ids.len())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        SPEED_LIMITS
-            .into_iter()
-            .cycle()
-            .take(ids.len())
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        clients
-            .iter()
-            .map(|(server, _)| server.country)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        clients
-            .iter()
-            .map(|(server, _)| server.location)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        ROUTE_CLASSES
-            .into_iter()
-            .cycle()
-            .take(ids.len())
-            .collect::<Vec<_>>(),
-    )
+    .bind(column(&clients, |(server, _)| server.id))
+    .bind(column(&clients, |(server, id)| {
+        format!("{} {} #{id}", server.country, server.location)
+    }))
+    .bind(repeated(FACTORS, ids.len()))
+    .bind(repeated(SPEED_LIMITS, ids.len()))
+    .bind(column(&clients, |(server, _)| server.country))
+    .bind(column(&clients, |(server, _)| server.location))
+    .bind(repeated(ROUTE_CLASSES, ids.len()))
     .bind(&groups)
     .execute(&mut **tx)
     .await?
@@ -225,7 +183,16 @@ async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
     advance_ids(tx, "telecom.node_client", inserted).await
 }
 
-/// As PostgreSQL writes an array.
+fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Vec<V> {
+    rows.iter().map(value).collect()
+}
+
+/// `count` values, taken from `values` in turn.
+fn repeated<V: Clone, const N: usize>(values: [V; N], count: usize) -> Vec<V> {
+    values.into_iter().cycle().take(count).collect()
+}
+
+/// Formats an array as PostgreSQL does.
 fn array(numbers: &[i32]) -> String {
     format!(
         "{{{}}}",
@@ -237,7 +204,7 @@ fn array(numbers: &[i32]) -> String {
     )
 }
 
-/// Rows came with their ids: the next one that does not must get a free id.
+/// The rows were inserted with explicit ids, so the sequence must advance past them.
 async fn advance_ids(
     tx: &mut Transaction<'static, Postgres>,
     table: &str,
@@ -261,12 +228,11 @@ fn series_id(fleet: &Fleet, series: usize) -> Uuid {
 }
 
 async fn insert_packages(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
-    let packages = || {
-        SERIES
-            .iter()
-            .enumerate()
-            .flat_map(|(index, series)| (1..=series.versions).map(move |v| (index, series, v)))
-    };
+    let packages: Vec<_> = SERIES
+        .iter()
+        .enumerate()
+        .flat_map(|(index, series)| (1..=series.versions).map(move |v| (index, series, v)))
+        .collect();
     let limit = |newest: i64, before: i32| newest / 10 * i64::from(10 - before);
     sqlx::query(
         "/* demo.insert_packages */
@@ -278,59 +244,30 @@ async fn insert_packages(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet)
             $8::bigint[])
         on conflict (series, version) do nothing",
     )
-    .bind(
-        packages()
-            .map(|(index, ..)| series_id(fleet, index))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, _, version)| version)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, series, version)| version == series.versions)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, series, _)| series.name)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, series, _)| series.group)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, series, _)| series.max_clients)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, series, _)| series.seconds)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        packages()
-            .map(|(_, series, v)| limit(series.bytes, series.versions - v))
-            .collect::<Vec<_>>(),
-    )
+    .bind(column(&packages, |&(index, ..)| series_id(fleet, index)))
+    .bind(column(&packages, |&(_, _, version)| version))
+    .bind(column(&packages, |&(_, series, version)| {
+        version == series.versions
+    }))
+    .bind(column(&packages, |&(_, series, _)| series.name))
+    .bind(column(&packages, |&(_, series, _)| series.group))
+    .bind(column(&packages, |&(_, series, _)| series.max_clients))
+    .bind(column(&packages, |&(_, series, _)| series.seconds))
+    .bind(column(&packages, |&(_, series, v)| {
+        limit(series.bytes, series.versions - v)
+    }))
     .execute(&mut **tx)
     .await?;
     Ok(())
 }
 
-/// A package item of a user.
 struct Item {
     user: Uuid,
     series: Uuid,
     version: i32,
     order: Uuid,
     created_at: DateTime<Utc>,
-    /// When it became active; none: it waits.
+    /// `None` if it is waiting.
     activated_at: Option<DateTime<Utc>>,
 }
 
@@ -352,13 +289,13 @@ fn queue(fleet: &Fleet, user: Uuid, now: DateTime<Utc>, rng: &mut ChaCha8Rng) ->
             .filter_map(|_| MIX.choose(rng).copied())
             .collect()
     };
-    // Packages of an hour run out by time one after another, from the first minutes on.
+    // One-hour packages then expire at different times, from the first minutes on.
     let active_minutes = if user == DEMO_USER {
         0
     } else {
         rng.random_range(0..=55)
     };
-    let bought_first = now - TimeDelta::days(2);
+    let first_bought_at = now - TimeDelta::days(2);
     let item = |(position, index): (i64, usize)| Item {
         user,
         series: series_id(fleet, index),
@@ -369,7 +306,7 @@ fn queue(fleet: &Fleet, user: Uuid, now: DateTime<Utc>, rng: &mut ChaCha8Rng) ->
             &user,
             format!("telecom-demo-{}-order-{position}", fleet.seed).as_bytes(),
         ),
-        created_at: bought_first + TimeDelta::minutes(position),
+        created_at: first_bought_at + TimeDelta::minutes(position),
         activated_at: (position == 0).then(|| now - TimeDelta::minutes(active_minutes)),
     };
     (0..).zip(series).map(item).collect()
@@ -397,17 +334,12 @@ async fn insert_items(
         where not exists (select from telecom.package_queue q where q.user_id = i.user_id)
         order by i.created_at, i.user_id",
     )
-    .bind(items.iter().map(|item| item.user).collect::<Vec<_>>())
-    .bind(items.iter().map(|item| item.series).collect::<Vec<_>>())
-    .bind(items.iter().map(|item| item.version).collect::<Vec<_>>())
-    .bind(items.iter().map(|item| item.order).collect::<Vec<_>>())
-    .bind(items.iter().map(|item| item.created_at).collect::<Vec<_>>())
-    .bind(
-        items
-            .iter()
-            .map(|item| item.activated_at)
-            .collect::<Vec<_>>(),
-    )
+    .bind(column(&items, |item| item.user))
+    .bind(column(&items, |item| item.series))
+    .bind(column(&items, |item| item.version))
+    .bind(column(&items, |item| item.order))
+    .bind(column(&items, |item| item.created_at))
+    .bind(column(&items, |item| item.activated_at))
     .execute(&mut **tx)
     .await?;
     Ok(())

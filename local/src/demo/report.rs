@@ -1,41 +1,40 @@
-//! What a collector says: its own writing of the body, apart from the types of the code under test.
+//! The message body of a collector, written independently of the types of the code under test.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What one user moved through one node client, in bytes: user, client (none: the collector does
-/// not know), upload, download. Written as an array: accounts hold millions of them.
+/// One user's traffic through one node client, in bytes: user, client (`None` if the collector does
+/// not know it), upload, download. Serialized as an array, because accounts contain millions of
+/// lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line(pub Uuid, pub Option<i32>, pub i64, pub i64);
 
-/// A report as the account keeps it: all that is billed by.
+/// A report as the account stores it. It contains everything that affects the bill.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Made before the first send, the same at every retry.
+    /// Generated before the first send, and the same for every retry.
     pub id: Uuid,
-    /// The node server.
     pub server: i32,
     /// Start of the period, inclusive.
     pub start: DateTime<Utc>,
     /// End of the period, exclusive.
     pub end: DateTime<Utc>,
-    /// Usage; none: a heartbeat.
+    /// Empty for a heartbeat.
     pub lines: Vec<Line>,
 }
 
-/// How the server was. Not kept in the account: nothing is billed by it.
+/// The server's condition. Not stored in the account, because it does not affect the bill.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Metrics {
     /// Processor load, 0 to 100.
     pub cpu_percent: f64,
-    /// Bytes.
+    /// In bytes.
     pub memory_used: i64,
-    /// Bytes.
+    /// In bytes.
     pub memory_total: i64,
     /// Load average over a minute.
     pub load1: f64,
-    /// Users connected.
     pub online_users: i64,
     /// Seconds since the server started.
     pub uptime_seconds: i64,
@@ -64,7 +63,6 @@ struct BodyLine {
 }
 
 impl Report {
-    /// The message body.
     pub fn body(&self, metrics: Option<&Metrics>) -> serde_json::Result<String> {
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
         let line = |&Line(user, node_client_id, upload, download): &Line| BodyLine {

@@ -1,5 +1,5 @@
-//! What the collectors will do: which reports, over which periods, sent when and how often. The
-//! same for the same seed, start, rate and fleet.
+//! The collectors' plan: which reports they send, over which periods, when and how often. The same
+//! seed, start, load and fleet yield the same plan.
 
 use std::time::Duration;
 
@@ -11,21 +11,20 @@ use uuid::Uuid;
 use super::fleet::{Fleet, Server};
 use super::report::{Line, Metrics, Report};
 
-/// How much is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// Reports a second, over all servers.
+    /// Reports per second of all servers together.
     pub reports_per_second: u32,
-    /// Usage lines in a report, at most; half of it at least.
+    /// Maximum number of usage lines per report. A report with usage has at least half of this.
     pub lines_per_report: u32,
-    /// Servers that report, at most.
+    /// Maximum number of servers that report.
     pub servers: usize,
-    /// Users that have traffic, at most.
+    /// Maximum number of users that have traffic.
     pub users: usize,
 }
 
 impl Default for Load {
-    /// Modest: for two processors that also run the database, the emulator and the functions.
+    /// Small enough for two processors that also run the database, the emulator and the functions.
     fn default() -> Self {
         Self {
             reports_per_second: 10,
@@ -36,20 +35,17 @@ impl Default for Load {
     }
 }
 
-/// A report and its sends.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
-    /// The report.
     pub report: Report,
-    /// How the server was.
     pub metrics: Metrics,
-    /// When it is sent, after the start; more than once: a repeat. Ascending.
+    /// Times of the sends since the start, ascending. Every send after the first is a duplicate.
     pub sends: Vec<Duration>,
-    /// Its period ended minutes to hours before.
+    /// Whether the period ended minutes to hours before the send.
     pub late: bool,
 }
 
-/// The collectors' future, report by report.
+/// Generates the plan report by report.
 #[derive(Debug)]
 pub struct Script {
     rng: ChaCha8Rng,
@@ -62,11 +58,10 @@ pub struct Script {
 }
 
 impl Script {
-    /// For the fleet, from `started_at` on.
     #[must_use]
     pub fn new(fleet: &Fleet, load: Load, started_at: DateTime<Utc>) -> Self {
-        // Two runs of one seed say the same about different periods: that must not be under the
-        // same ids.
+        // Two runs with the same seed report about different periods, so their reports need
+        // different ids.
         let run = format!(
             "telecom-demo-{}-{}",
             fleet.seed,
@@ -93,7 +88,7 @@ impl Script {
         }
     }
 
-    /// When the next report is planned, after the start.
+    /// Planned time of the next report since the start.
     #[must_use]
     pub fn next_at(&self) -> Duration {
         let micros =
@@ -101,7 +96,6 @@ impl Script {
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
-    /// The next report.
     pub fn next_report(&mut self) -> Planned {
         let at = self.next_at();
         let number = self.number;
@@ -131,7 +125,7 @@ impl Script {
         }
     }
 
-    /// Servers take turns.
+    /// Servers report in turn.
     fn server(&self, number: u64) -> Server {
         let count = u64::try_from(self.servers.len()).unwrap_or(u64::MAX).max(1);
         let turn = usize::try_from(number % count).unwrap_or_default();
@@ -144,8 +138,9 @@ impl Script {
         })
     }
 
-    /// Half-open, as long as a server's turn takes; and whether it is late. Some late ones end on
-    /// the hour, and some of those have no length: where the hours' boundary is decided.
+    /// Returns a half-open period with the length of a round of all servers, and whether the report
+    /// is late. Some late reports end on the hour, and some of these have no length, which tests
+    /// the assignment to hours.
     fn period(&mut self, at: Duration) -> ((DateTime<Utc>, DateTime<Utc>), bool) {
         let now = self.started_at + TimeDelta::from_std(at).unwrap_or_default();
         let servers = i64::try_from(self.servers.len()).unwrap_or(i64::MAX);
@@ -171,8 +166,8 @@ impl Script {
     }
 
     fn lines(&mut self, clients: &[i32]) -> Vec<Line> {
-        let most = self.load.lines_per_report.max(1);
-        let count = self.rng.random_range(most.div_ceil(2)..=most);
+        let maximum = self.load.lines_per_report.max(1);
+        let count = self.rng.random_range(maximum.div_ceil(2)..=maximum);
         (0..count).map(|_| self.line(clients)).collect()
     }
 
@@ -183,24 +178,24 @@ impl Script {
         } else {
             self.pick(clients)
         };
-        // Rarely much, sometimes next to nothing; odd as often as even, so that a half byte is left
-        // to round.
+        // Large amounts are rare. Odd amounts are as frequent as even ones, so that half bytes have
+        // to be rounded.
         let scale = 1_i64 << self.rng.random_range(8..=25);
         let download = self.rng.random_range(0..scale);
         let upload = self.rng.random_range(0..=scale / 8);
         Line(user, client, upload, download)
     }
 
-    /// The demo user often; of the others, the former half more often than the latter.
+    /// The demo user is frequent. Of the others, the first half is more frequent than the second.
     fn user(&mut self) -> Uuid {
         let users = self.users.len();
-        let among = match self.rng.random_range(0..50) {
+        let candidates = match self.rng.random_range(0..50) {
             0 => 1,
             1..=15 => users.div_ceil(8),
             16..=30 => users.div_ceil(2),
             _ => users,
         };
-        let index = self.rng.random_range(0..among.max(1));
+        let index = self.rng.random_range(0..candidates.max(1));
         self.users.get(index).copied().unwrap_or_default()
     }
 
@@ -226,9 +221,10 @@ impl Script {
         }
     }
 
-    /// Most reports are sent once, at once. Of the others: the answer was lost and the report comes
-    /// again after a timeout; the request was lost and it comes late, after reports of later
-    /// periods; it comes twice in a batch; the queue itself delivers it again much later.
+    /// Most reports are sent once, immediately. The others stand for a lost response, after which
+    /// the collector repeats the report, for a lost request, after which it arrives later than
+    /// reports of later periods, for a duplicate in the same batch, and for a redelivery by the
+    /// queue much later.
     fn sends(&mut self, at: Duration) -> Vec<Duration> {
         let after = |millis: u64| at.saturating_add(Duration::from_millis(millis));
         match self.rng.random_range(0..100) {

@@ -1,5 +1,5 @@
-//! Runs the collectors: sends what the [script](super::script) says, when it says so, and keeps the
-//! account.
+//! Runs the collectors: sends what the [script](super::script) plans at the planned times, and
+//! keeps the account.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -18,57 +18,54 @@ use super::fleet::Fleet;
 use super::report::{Metrics, Report};
 use super::script::{Load, Planned, Script};
 
-/// Collectors gather for so long before they send, as a real one would.
+/// How long collectors gather reports before they send them, as real ones do.
 const LINGER: Duration = Duration::from_millis(500);
-/// After a send that failed.
+/// Pause after a failed send.
 const BACKOFF: Duration = Duration::from_secs(1);
-/// Sends waiting, at most: a queue that is slower than the rate slows the collectors down.
+/// Maximum number of waiting sends. A queue that is slower than the planned rate slows the
+/// collectors down.
 const MAX_WAITING: usize = 5_000;
-/// How often a send is tried again after the end.
+/// Maximum number of attempts of the sends that remain at the end.
 const LAST_TRIES: u32 = 5;
-/// How long the sends that are due after the end may take.
+/// Time limit of the sends that remain at the end.
 const LAST_SENDS: Duration = Duration::from_secs(5);
-/// How long a send may take; after that its reports are sent again.
+/// Time limit of a send. After that, its reports are sent again.
 const SEND_LIMIT: Duration = Duration::from_secs(5);
 
-/// How fast time passes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// As it does.
+    /// Each report is sent at its planned time.
     RealTime,
-    /// At once, over the time that ends now: for tests, and to fill a history. Needs a duration.
+    /// Everything is sent immediately, as if the run ended now. For tests and to fill a history.
+    /// Needs a duration.
     AtOnce,
 }
 
-/// How to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// How much is sent.
     pub load: Load,
-    /// How long; none: until it is told to stop.
+    /// If `None`, the simulator runs until it is stopped.
     pub duration: Option<Duration>,
-    /// How fast.
     pub pace: Pace,
 }
 
-/// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Reports of which a send was acknowledged.
+    /// Reports with an acknowledged send.
     pub sent: u64,
-    /// Their usage lines.
+    /// Usage lines of these reports.
     pub lines: u64,
-    /// Acknowledged sends of reports sent before.
+    /// Acknowledged sends of reports that were acknowledged before.
     pub duplicates: u64,
-    /// Reports whose period ended minutes to hours before.
+    /// Reports whose period ended minutes to hours before the send.
     pub late: u64,
-    /// Reports without usage.
+    /// Reports without usage lines.
     pub heartbeats: u64,
-    /// Sends that failed, and were or will be tried again.
+    /// Failed sends, which are tried again.
     pub failed: u64,
-    /// Reports of former runs, sent again.
+    /// Reports of earlier runs that were sent again.
     pub resent: u64,
-    /// Reports that may or may not have arrived; the next run sends them again.
+    /// Reports that may or may not have arrived. The next run sends them again.
     pub uncertain: u64,
 }
 
@@ -91,12 +88,12 @@ impl std::fmt::Display for Totals {
         )?;
         write!(
             f,
-            ", {failed} sends failed, {resent} of a former run, {uncertain} uncertain"
+            ", {failed} sends failed, {resent} from an earlier run, {uncertain} uncertain"
         )
     }
 }
 
-/// A report under way.
+/// A report with its state.
 struct Flight {
     report: Report,
     metrics: Option<Metrics>,
@@ -106,7 +103,7 @@ struct Flight {
     attempts: AtomicI64,
 }
 
-/// Sends that wait for their time, in order.
+/// Sends in the order of their planned times.
 #[derive(Default)]
 struct Waiting {
     sends: BTreeMap<(Duration, u64), Arc<Flight>>,
@@ -132,7 +129,6 @@ impl Waiting {
     }
 }
 
-/// Collectors at work.
 pub struct Simulator<'a, S> {
     options: Options,
     account: Account,
@@ -154,8 +150,8 @@ impl<S> std::fmt::Debug for Simulator<'_, S> {
 }
 
 impl<'a, S: Sink> Simulator<'a, S> {
-    /// Ready to run; `uncertain` are the reports that [`Account::open`] answered. `stop` turning
-    /// true, or its sender going away, ends the run in order.
+    /// `uncertain` are the reports that [`Account::open`] returned. The run ends in an orderly way
+    /// when `stop` becomes true or its sender is dropped.
     pub fn new(
         options: Options,
         (account, uncertain): (Account, Vec<Report>),
@@ -167,7 +163,7 @@ impl<'a, S: Sink> Simulator<'a, S> {
         let mut totals = Totals::default();
         for report in uncertain {
             totals.resent = totals.resent.saturating_add(1);
-            waiting.push(Duration::ZERO, Arc::new(Flight::again(report)));
+            waiting.push(Duration::ZERO, Arc::new(Flight::of_earlier_run(report)));
         }
         let (began, passed) = (Instant::now(), Duration::ZERO);
         Self {
@@ -183,16 +179,16 @@ impl<'a, S: Sink> Simulator<'a, S> {
         }
     }
 
-    /// Runs until the duration is over or it is told to stop, then finishes what is under way.
-    /// `progress` is called after each round of sends.
-    pub async fn run(mut self, fleet: &Fleet, mut progress: impl FnMut(&Totals)) -> Result<Totals> {
+    /// Runs until the duration is over or the simulator is stopped, then completes the sends that
+    /// remain.
+    pub async fn run(mut self, fleet: &Fleet) -> Result<Totals> {
         let started_at = match self.options.pace {
             Pace::RealTime => self.clock.now(),
             Pace::AtOnce => {
                 let duration = self
                     .options
                     .duration
-                    .context("without a duration, \"at once\" has no end")?;
+                    .context("A run at once needs a duration")?;
                 self.clock.now() - TimeDelta::from_std(duration)?
             }
         };
@@ -202,13 +198,11 @@ impl<'a, S: Sink> Simulator<'a, S> {
         while self.wait(script.next_at()).await {
             self.plan(&mut script);
             self.send_due(self.passed).await?;
-            progress(&self.totals);
         }
         if self.passed >= self.end() {
             self.plan(&mut script);
         }
         self.finish().await?;
-        progress(&self.totals);
         Ok(self.totals)
     }
 
@@ -216,7 +210,8 @@ impl<'a, S: Sink> Simulator<'a, S> {
         self.options.duration.unwrap_or(Duration::MAX)
     }
 
-    /// Waits for the next thing to do and the end of the gathering; false: it is over.
+    /// Waits until the next report or send is due and the gathering is over. Returns false at the
+    /// end of the run.
     async fn wait(&mut self, next_report: Duration) -> bool {
         let next = self
             .waiting
@@ -226,12 +221,12 @@ impl<'a, S: Sink> Simulator<'a, S> {
         let end = self.end();
         if self.options.pace == Pace::RealTime {
             let pause = until.min(end).saturating_sub(self.began.elapsed());
-            // Told to stop, or nobody is left to tell.
-            let told = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop))
+            // The simulator is stopped, or the sender is dropped.
+            let stopped = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop))
                 .await
                 .is_ok();
             self.passed = self.began.elapsed();
-            return !told && self.passed < end;
+            return !stopped && self.passed < end;
         }
         self.passed = until;
         until < end && !*self.stop.borrow()
@@ -253,7 +248,7 @@ impl<'a, S: Sink> Simulator<'a, S> {
                 Flight {
                     late,
                     metrics: Some(metrics),
-                    ..Flight::again(report)
+                    ..Flight::of_earlier_run(report)
                 }
                 .not_intended(),
             );
@@ -294,7 +289,7 @@ impl<'a, S: Sink> Simulator<'a, S> {
         Ok(batch)
     }
 
-    /// Intent first, then the send, then the mark.
+    /// The account is written before the send and after the acknowledgement.
     async fn send(&mut self, batch: Vec<(Arc<Flight>, String)>) -> Result<()> {
         let (flights, bodies): (Vec<Arc<Flight>>, Vec<String>) = batch.into_iter().unzip();
         let new = flights
@@ -320,10 +315,10 @@ impl<'a, S: Sink> Simulator<'a, S> {
         self.account.sent(acknowledged, self.clock.now())
     }
 
-    /// Sends all that waits, due or not, a few times over if need be.
+    /// Sends everything that is waiting, with several attempts if necessary.
     async fn finish(&mut self) -> Result<()> {
         let began = Instant::now();
-        // What fails from here on goes to the end of the line.
+        // From here on, failed sends go to the end of the order.
         self.passed = Duration::MAX;
         for attempt in 0..LAST_TRIES {
             if attempt > 0 && self.options.pace == Pace::RealTime {
@@ -355,8 +350,8 @@ impl<'a, S: Sink> Simulator<'a, S> {
 }
 
 impl Flight {
-    /// A report of a former run.
-    fn again(report: Report) -> Self {
+    /// A report of an earlier run.
+    fn of_earlier_run(report: Report) -> Self {
         let (intended, sent, attempts) = (
             AtomicBool::new(true),
             AtomicBool::new(false),
@@ -379,7 +374,7 @@ impl Flight {
         }
     }
 
-    /// A retry may carry newer metrics; the usage stays.
+    /// A retry may have newer metrics. The usage stays the same.
     fn body(&self) -> Result<String> {
         let attempts = self.attempts.fetch_add(1, Ordering::Relaxed);
         let newer = |metrics: Metrics| Metrics {

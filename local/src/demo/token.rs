@@ -1,8 +1,8 @@
-//! The local issuer of tokens: a key pair of this machine's own.
+//! The local issuer of tokens, with its own key pair.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,19 +16,21 @@ use serde::Serialize;
 use shared::auth::{ADMIN_SCOPE, SECRETS_SCOPE};
 use uuid::Uuid;
 
-/// The tokens' `iss`.
+use crate::files::private_folder;
+
+/// The `iss` claim.
 pub const ISSUER: &str = "https://issuer.telecom.local";
-/// The tokens' `aud`.
+/// The `aud` claim.
 pub const AUDIENCE: &str = "telecom";
 
-/// What a token lets its bearer do.
+/// What a token allows its bearer to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Read what is theirs.
+    /// Read their own data.
     User,
-    /// Read about the fleet and everybody's packages.
+    /// Read data about the fleet and about all users' packages.
     Admin,
-    /// See keys and passwords, too.
+    /// Also read keys and passwords.
     AdminWithSecrets,
 }
 
@@ -43,7 +45,7 @@ impl Role {
 }
 
 const KEY_FILE: &str = "issuer-ed25519.pkcs8";
-/// Room for any Ed25519 key; a file that is longer is none.
+/// Larger than any Ed25519 key. A longer file is not a key.
 const MAX_KEY_BYTES: u64 = 1_024;
 
 #[derive(Serialize)]
@@ -73,8 +75,8 @@ impl std::fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    /// The issuer whose key is kept in `folder`; made there, readable for nobody else, if it is
-    /// missing.
+    /// Opens the issuer whose key is in `folder`. If there is no key, generates one that only its
+    /// owner can read.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(KEY_FILE);
         let pkcs8 = match File::open(&path) {
@@ -86,7 +88,7 @@ impl Issuer {
             pkcs8.with_context(|| format!("Cannot use the signing key {}", path.display()))?;
         Self::new(&pkcs8).with_context(|| {
             format!(
-                "{} is no Ed25519 key; remove it to have another",
+                "{} is not an Ed25519 key. Remove it to generate a new one",
                 path.display()
             )
         })
@@ -106,14 +108,14 @@ impl Issuer {
         })
     }
 
-    /// The public key, as a JSON Web Key Set on one line.
+    /// The public key as a JSON Web Key Set, on one line.
     pub fn jwks(&self) -> Result<String> {
         Ok(serde_json::to_string(&JwkSet {
             keys: vec![self.public.clone()],
         })?)
     }
 
-    /// A token for `sub`, valid for `ttl` from `now`.
+    /// Issues a token for `sub` that is valid for `ttl` from `now`.
     pub fn issue(
         &self,
         sub: Uuid,
@@ -124,7 +126,7 @@ impl Issuer {
         let iat = now.timestamp();
         let exp = iat
             .checked_add_unsigned(ttl.as_secs())
-            .context("the token would never expire")?;
+            .context("The expiry is out of range")?;
         let header = Header {
             kid: Some(self.key_id.clone()),
             ..Header::new(Algorithm::EdDSA)
@@ -151,14 +153,13 @@ fn read_key(file: File) -> Result<Vec<u8>> {
 }
 
 fn make_key(folder: &Path, path: &Path) -> Result<Vec<u8>> {
-    // Version 1, the bare private key: the only form that jsonwebtoken derives the public key from.
+    // PKCS #8 version 1, without the public key, is the only form from which jsonwebtoken derives
+    // the public key.
     let key = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new())
-        .map_err(|_| anyhow!("no key could be made"))?;
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
-    // Whole or not at all: a crash leaves no half key, and of two makers at once the first wins.
+        .map_err(|_| anyhow!("Cannot generate a key"))?;
+    private_folder(folder)?;
+    // The key is linked to its final name only when it is complete. If two processes do this at
+    // once, the first one wins.
     let draft = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)

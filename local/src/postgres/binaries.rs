@@ -1,4 +1,4 @@
-//! PostgreSQL's programs: found on this machine, or installed from Debian.
+//! PostgreSQL's programs, as installed on this machine or from Debian packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,27 +6,24 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{find_program, output, run_logged};
+use crate::process::{AsRoot, find_program, output, run_logged};
 use crate::progress;
 
-/// The oldest major version the schema works with.
+/// The oldest major version that the schema supports.
 pub const OLDEST_MAJOR: u32 = 15;
 
-/// What is said when PostgreSQL is absent and cannot be installed.
 const ABSENT: &str = "PostgreSQL 15 or newer is needed. Install it (Debian, Ubuntu: `sudo apt-get \
     install postgresql`), \
-     or set DATABASE_URL to a database you have.";
+     or set DATABASE_URL to an existing database.";
 
-/// One installed PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct Binaries {
     folder: PathBuf,
-    /// Its major version.
     pub major: u32,
 }
 
 impl Binaries {
-    /// The newest usable PostgreSQL of this machine.
+    /// Finds the newest usable PostgreSQL of this machine.
     pub fn find() -> Result<Self> {
         let mut all: Vec<Self> = candidate_folders()
             .iter()
@@ -38,7 +35,7 @@ impl Binaries {
             .context(ABSENT)
     }
 
-    /// The PostgreSQL of exactly this major version: what an existing data folder needs.
+    /// Finds the PostgreSQL of exactly this major version, which an existing data folder needs.
     #[must_use]
     pub fn find_major(major: u32) -> Option<Self> {
         candidate_folders()
@@ -47,7 +44,8 @@ impl Binaries {
             .find(|found| found.major == major)
     }
 
-    /// As [`Self::find`], but installs Debian's package when there is none and this user may.
+    /// As [`Self::find`], but installs Debian's package if there is no PostgreSQL and this user may
+    /// install packages.
     pub fn find_or_install(log: &Path) -> Result<Self> {
         if let Ok(found) = Self::find() {
             return Ok(found);
@@ -56,13 +54,13 @@ impl Binaries {
         Self::find()
     }
 
-    /// The path of one of its programs.
+    /// Path of one of PostgreSQL's programs.
     #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Whether `library` can be preloaded by its server.
+    /// Whether the server can preload `library`.
     #[must_use]
     pub fn has_library(&self, library: &str) -> bool {
         let file = format!("{library}.so");
@@ -75,7 +73,7 @@ impl Binaries {
         }
         let asked = output(
             Command::new(self.program("pg_config")).arg("--pkglibdir"),
-            "ask for PostgreSQL's libraries",
+            "get the folder of PostgreSQL's libraries",
         );
         asked.is_ok_and(|folder| Path::new(folder.trim()).join(file).is_file())
     }
@@ -87,7 +85,7 @@ impl Binaries {
         }
         let version = output(
             Command::new(folder.join("postgres")).arg("--version"),
-            "ask for PostgreSQL's version",
+            "get PostgreSQL's version",
         )
         .ok()?;
         Some(Self {
@@ -102,7 +100,7 @@ fn candidate_folders() -> Vec<PathBuf> {
         .and_then(|path| Some(path.parent()?.to_owned()))
         .into_iter()
         .collect();
-    if let Ok(folder) = output(Command::new("pg_config").arg("--bindir"), "ask pg_config") {
+    if let Ok(folder) = output(Command::new("pg_config").arg("--bindir"), "run pg_config") {
         folders.push(PathBuf::from(folder.trim()));
     }
     for entry in fs::read_dir("/usr/lib/postgresql")
@@ -115,7 +113,8 @@ fn candidate_folders() -> Vec<PathBuf> {
     folders
 }
 
-/// The major version in the likes of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+/// Reads the major version from a text such as `postgres (PostgreSQL) 15.18 (Debian
+/// 15.18-0+deb12u1)`.
 fn parse_major(version: &str) -> Option<u32> {
     let number = version
         .split_whitespace()
@@ -128,10 +127,10 @@ fn parse_major(version: &str) -> Option<u32> {
 }
 
 fn install(log: &Path) -> Result<()> {
-    let Some(apt) = AsRoot::find().filter(|_| find_program("apt-get").is_some()) else {
+    let Some(apt) = AsRoot::with_apt() else {
         bail!(ABSENT)
     };
-    // Debian would create and start a cluster of its own with the package.
+    // By default, Debian's package creates and starts a cluster.
     let settings = "/etc/postgresql-common/createcluster.conf";
     let keep = format!(
         "mkdir -p /etc/postgresql-common && {{ test -e {settings} || echo 'create_main_cluster = \
@@ -140,62 +139,9 @@ fn install(log: &Path) -> Result<()> {
     run_logged(
         apt.command("sh", &["-c", &keep]),
         log,
-        "keep Debian from starting a cluster of its own",
+        "keep the package from starting a cluster",
     )?;
     apt.install(&["postgresql"], log).context(ABSENT)
-}
-
-/// The way to run a command as root.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AsRoot {
-    sudo: bool,
-}
-
-impl AsRoot {
-    /// None if this user is not root and `sudo` would ask for a password.
-    pub(crate) fn find() -> Option<Self> {
-        if rustix::process::geteuid().is_root() {
-            return Some(Self { sudo: false });
-        }
-        find_program("sudo")?;
-        output(Command::new("sudo").args(["-n", "true"]), "ask sudo")
-            .ok()
-            .map(|_| Self { sudo: true })
-    }
-
-    /// Installs Debian packages.
-    pub(crate) fn install(self, packages: &[&str], log: &Path) -> Result<()> {
-        run_logged(
-            self.command("apt-get", &["update", "-q"]),
-            log,
-            "refresh the list of packages",
-        )?;
-        let arguments = [
-            "install",
-            "-y",
-            "-q",
-            "--no-install-recommends",
-            "-o",
-            "Dpkg::Options::=--force-confold",
-        ];
-        run_logged(
-            self.command("apt-get", &[&arguments[..], packages].concat()),
-            log,
-            "install packages",
-        )
-    }
-
-    fn command(self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(if self.sudo { "sudo" } else { "env" });
-        if self.sudo {
-            command.args(["-n", "env"]);
-        }
-        command
-            .arg("DEBIAN_FRONTEND=noninteractive")
-            .arg(program)
-            .args(arguments);
-        command
-    }
 }
 
 #[cfg(test)]

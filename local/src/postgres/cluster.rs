@@ -1,7 +1,7 @@
-//! One database cluster that belongs to this project.
+//! The project's own database cluster.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,16 +10,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use super::account::Account;
 use super::binaries::Binaries;
-use crate::process::{Service, ServiceSpec, output, run_logged};
+use crate::files::{remove, write_private};
+use crate::process::{Service, ServiceSpec, ServiceUser, output, run_logged};
 use crate::progress;
-use crate::settings::{START_LIMIT, Settings, write_private};
+use crate::settings::{START_LIMIT, Settings};
 
 /// Name of the database and of its owner.
 const NAME: &str = "telecom";
 
-/// A running cluster, stopped when dropped.
+/// A running cluster. Dropping it stops it.
 #[derive(Debug)]
 pub struct Cluster {
     service: Service,
@@ -27,7 +27,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts the cluster of `settings`, which is created first if there is none.
+    /// Starts the cluster of `settings`. Creates it first if it does not exist.
     pub fn start(settings: &Settings) -> Result<Self> {
         let parts = Parts::prepare(settings)?;
         if !parts.data.join("PG_VERSION").is_file() {
@@ -39,28 +39,27 @@ impl Cluster {
         )
     }
 
-    /// What programs connect with.
+    /// URL of the cluster's database, including the password.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// An error if the server has ended.
+    /// Returns an error if the server has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         self.service.check_alive()
     }
 
-    /// Stops the server in order.
+    /// Stops the server. Returns true if it ended by itself in time.
     pub fn stop(&mut self) -> bool {
         self.service.stop()
     }
 }
 
-/// What a cluster is started from.
 struct Parts<'a> {
     settings: &'a Settings,
     binaries: Binaries,
-    account: Account,
+    user: ServiceUser,
     data: PathBuf,
     password: String,
 }
@@ -69,40 +68,40 @@ impl<'a> Parts<'a> {
     fn prepare(settings: &'a Settings) -> Result<Self> {
         settings.create_state()?;
         let binaries = Binaries::find_or_install(&settings.log("install"))?;
-        let account = Account::choose()?;
-        let data = data_folder(settings, account)?;
+        let user = ServiceUser::choose()?;
+        let data = data_folder(settings, user)?;
         let binaries = matching_version(binaries, &data)?;
         let password = password(&settings.state.join("postgres-password"))?;
         Ok(Self {
             settings,
             binaries,
-            account,
+            user,
             data,
             password,
         })
     }
 
-    /// Creates the data folder under another name first, so that a half-made one is never taken for
-    /// a cluster.
+    /// Creates the data folder under another name first, so that an incomplete folder is never used
+    /// as a cluster.
     fn create(&self) -> Result<()> {
         let parent = self
             .data
             .parent()
             .context("The data folder has no parent")?;
         let (unfinished, password_file) = (parent.join("postgres.new"), parent.join("postgres.pw"));
-        remove_folder(&unfinished)?;
+        remove(&unfinished)?;
         if self.data.exists() {
             bail!(
-                "{} holds no usable database cluster. Restore it, or forget the data with `make \
-                 clean`.",
+                "{} holds no usable database cluster. Restore it, or delete all local data with \
+                 `make clean`.",
                 self.data.display()
             );
         }
         fs::DirBuilder::new().mode(0o700).create(&unfinished)?;
-        self.account.own(&unfinished)?;
+        self.user.own(&unfinished)?;
         write_private(&password_file, &self.password)?;
-        self.account.own(&password_file)?;
-        let mut initdb = self.account.command(self.binaries.program("initdb"));
+        self.user.own(&password_file)?;
+        let mut initdb = self.user.command(self.binaries.program("initdb"));
         initdb
             .args([
                 "-U",
@@ -125,7 +124,7 @@ impl<'a> Parts<'a> {
         );
         fs::remove_file(&password_file)?;
         made?;
-        fs::rename(&unfinished, &self.data).context("Cannot name the new database cluster")
+        fs::rename(&unfinished, &self.data).context("Cannot rename the new database cluster")
     }
 
     fn start(&self) -> Result<Cluster> {
@@ -140,7 +139,7 @@ impl<'a> Parts<'a> {
             .wait_until(START_LIMIT, || self.is_ready())
             .with_context(|| {
                 format!(
-                    "If its data folder {} is broken, `make clean` forgets it and its data.",
+                    "If its data folder {} is damaged, `make clean` deletes it.",
                     self.data.display()
                 )
             })?;
@@ -153,7 +152,7 @@ impl<'a> Parts<'a> {
     }
 
     fn server(&self) -> Command {
-        let mut server = self.account.command(self.binaries.program("postgres"));
+        let mut server = self.user.command(self.binaries.program("postgres"));
         server
             .arg("-D")
             .arg(&self.data)
@@ -165,7 +164,7 @@ impl<'a> Parts<'a> {
             "max_connections=300",
         ];
         options.extend(["track_io_timing=on", "log_line_prefix=%m [%p] %a "]);
-        // As on AWS: the values of a statement's parameters are users' data.
+        // As on AWS, statements' parameters are not logged, because they contain users' data.
         options.extend([
             "log_parameter_max_length=0",
             "log_parameter_max_length_on_error=0",
@@ -229,16 +228,16 @@ impl<'a> Parts<'a> {
         psql.arg("-p")
             .arg(self.settings.postgres_port.to_string())
             .env("PGPASSWORD", &self.password);
-        output(&mut psql, "use the database cluster").context(
-            "The cluster does not take this project's password: `make clean` forgets the cluster \
-             and its data.",
+        output(&mut psql, "query the database cluster").context(
+            "The cluster may not accept this project's password. `make clean` deletes the cluster \
+             with its data.",
         )
     }
 }
 
-/// The folder with the data: under the state folder if the database's user can get there.
-fn data_folder(settings: &Settings, account: Account) -> Result<PathBuf> {
-    if account.can_enter(&settings.state) {
+/// Folder of the cluster's data. It is in the state folder if the service user can reach that.
+fn data_folder(settings: &Settings, user: ServiceUser) -> Result<PathBuf> {
+    if user.can_enter(&settings.state) {
         return Ok(settings.state.join("postgres"));
     }
     let parent = fallback_folder(&settings.state);
@@ -247,14 +246,14 @@ fn data_folder(settings: &Settings, account: Account) -> Result<PathBuf> {
         .mode(0o711)
         .create(&parent)?;
     progress::note(&format!(
-        "The database's user cannot get into {}; its data is in {}.",
+        "The user that runs PostgreSQL cannot enter {}. The data is in {}.",
         settings.state.display(),
         parent.display()
     ));
     Ok(parent.join("postgres"))
 }
 
-/// Where the data of the system at `state` is when the database's user cannot get there.
+/// Parent of the data folder if the service user cannot reach the state folder `state`.
 #[must_use]
 pub fn fallback_folder(state: &Path) -> PathBuf {
     let name = state
@@ -263,7 +262,7 @@ pub fn fallback_folder(state: &Path) -> PathBuf {
     PathBuf::from(format!("/var/tmp/telecom{name}"))
 }
 
-/// A cluster can only be used by the major version that made it.
+/// Only the major version that created a cluster can use it.
 fn matching_version(newest: Binaries, data: &Path) -> Result<Binaries> {
     let Ok(made_by) = fs::read_to_string(data.join("PG_VERSION")) else {
         return Ok(newest);
@@ -271,31 +270,22 @@ fn matching_version(newest: Binaries, data: &Path) -> Result<Binaries> {
     let made_by: u32 = made_by
         .trim()
         .parse()
-        .context("The data folder's PG_VERSION is no number")?;
+        .context("PG_VERSION in the data folder is not a number")?;
     if made_by == newest.major {
         return Ok(newest);
     }
     match Binaries::find_major(made_by) {
         Some(found) => Ok(found),
         None => bail!(
-            "{} was made by PostgreSQL {made_by}, and this machine has {}. Install version \
-             {made_by}, or forget the data with `make clean`.",
+            "{} was created by PostgreSQL {made_by}, and this machine has {}. Install version \
+             {made_by}, or delete all local data with `make clean`.",
             data.display(),
             newest.major
         ),
     }
 }
 
-fn remove_folder(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("Cannot remove {}", folder.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The password kept in `file`, made at the first call.
+/// Reads the password from `file`. Generates it at the first call.
 fn password(file: &Path) -> Result<String> {
     if let Ok(kept) = fs::read_to_string(file) {
         return Ok(kept);

@@ -1,14 +1,12 @@
-//! PostgreSQL: found or installed, with a cluster of this project's own, never run as root.
+//! PostgreSQL: the installed programs, and a cluster of this project's own that never runs as root.
 
-mod account;
 mod binaries;
 mod cluster;
+mod throwaway;
 
-pub use account::Account;
-pub(crate) use binaries::AsRoot;
 pub use binaries::Binaries;
-pub use cluster::Cluster;
-pub use cluster::fallback_folder;
+pub use cluster::{Cluster, fallback_folder};
+pub use throwaway::with_database;
 
 use std::net::{TcpStream, ToSocketAddrs};
 use std::process::Command;
@@ -18,8 +16,8 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::process;
 
-/// Checks that the database a user named answers. An error says what is wrong with the URL or the
-/// server.
+/// Checks that the database at `url` can be reached and is new enough. The error says what is wrong
+/// with the URL or the server.
 pub fn check_url(url: &str) -> Result<()> {
     let (_, after_scheme) = url
         .split_once("://")
@@ -28,7 +26,7 @@ pub fn check_url(url: &str) -> Result<()> {
             anyhow!("DATABASE_URL must look like postgres://user:password@host:5432/database.")
         })?;
     if let Ok(found) = Binaries::find() {
-        return ask(&found, url);
+        return check_version(&found, url);
     }
     let authority = after_scheme.split(['/', '?']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -39,8 +37,8 @@ pub fn check_url(url: &str) -> Result<()> {
     };
     let unreachable = || {
         format!(
-            "DATABASE_URL names {address}, where no database answers. Start it, or unset \
-             DATABASE_URL."
+            "No database server can be reached at {address}, the address in DATABASE_URL. Start \
+             it, or unset DATABASE_URL."
         )
     };
     let resolved = address
@@ -52,14 +50,14 @@ pub fn check_url(url: &str) -> Result<()> {
     Ok(())
 }
 
-fn ask(binaries: &Binaries, url: &str) -> Result<()> {
+fn check_version(binaries: &Binaries, url: &str) -> Result<()> {
     let mut query = Command::new(binaries.program("psql"));
     query
         .args(["-X", "-tA", "-c", "show server_version_num", url])
         .env("PGCONNECT_TIMEOUT", "5");
     let version = process::output(&mut query, "reach the database of DATABASE_URL").context(
-        "DATABASE_URL is set, but its database cannot be used. Correct it, or unset it \
-            to use a cluster of this project's own.",
+        "DATABASE_URL is set, but its database cannot be used. Correct DATABASE_URL, or unset it \
+         to use a cluster of this project's own.",
     )?;
     let number: u32 = version.trim().parse().unwrap_or_default();
     if number / 10_000 < binaries::OLDEST_MAJOR {
@@ -77,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_of_another_kind_is_refused_with_an_example() {
+    fn a_url_of_another_scheme_is_refused_with_an_example() {
         let message = check_url("mysql://root@localhost/x")
             .unwrap_err()
             .to_string();

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use local::net::free_port;
-use local::postgres::{Account, Binaries};
-use local::process::{Service, ServiceSpec, output};
+use local::loopback::ports::free_port;
+use local::postgres::Binaries;
+use local::process::{Service, ServiceSpec, ServiceUser, output};
 use rustix::process::{Pid, Signal, kill_process};
 use strum::Display;
 
@@ -173,7 +173,7 @@ impl Server {
 
 impl Install {
     fn new(folder: &Path) -> Result<Self> {
-        let account = Account::choose()?;
+        let account = ServiceUser::choose()?;
         let folder = folder.join("postgres");
         fs::DirBuilder::new().mode(0o755).create(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;

@@ -87,7 +87,7 @@ pub async fn simulate(
     let account = Account::open(&account(folder)).unwrap();
     let (_go, stop) = watch::channel(false);
     let simulator = Simulator::new(options, account, sink, clock, stop);
-    let totals = simulator.run(&Fleet::plan(SEED), |_| {}).await.unwrap();
+    let totals = simulator.run(&Fleet::plan(SEED)).await.unwrap();
     let bodies = bodies.lock().unwrap().clone();
     (totals, bodies)
 }

@@ -152,7 +152,7 @@ async fn verify_detects_missing_altered_unbilled_and_unknown_reports(pool: PgPoo
         let foreign = outcome
             .checks
             .iter()
-            .find(|check| check.what == "reports that nobody sent")
+            .find(|check| check.what == "reports that are not in the account")
             .unwrap();
         assert_eq!(foreign.found, 1);
     }

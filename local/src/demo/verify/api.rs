@@ -1,4 +1,4 @@
-//! What users are shown, asked for over HTTP as they would.
+//! Requests users' traffic usage over HTTP and compares the responses.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use super::check::{self, Check, add};
 use crate::demo::fleet::DEMO_USER;
 use crate::demo::token::{Issuer, Role};
 
-/// How long an answer may take.
+/// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the asking token is valid.
+/// Validity of the tokens.
 const TOKEN_TTL: Duration = Duration::from_mins(10);
 
-/// Where and for whom `GET /v1/traffic-usage` is asked.
+/// The API and the sample of users whose `GET /v1/traffic-usage` is compared.
 #[derive(Debug)]
 pub struct Api {
-    /// Of the load balancer, without the path.
+    /// URL of the load balancer, without a path.
     pub base_url: String,
-    /// Whose tokens it accepts.
+    /// Issuer whose tokens the API accepts.
     pub issuer: Issuer,
-    /// Users to ask for, the demo user first.
+    /// Number of users. The demo user comes first.
     pub users: usize,
 }
 
@@ -47,7 +47,7 @@ struct Bucket {
 type BucketKey = (Uuid, &'static str, DateTime<Utc>);
 
 impl Api {
-    /// Compares what a sample of users is shown with `hours`.
+    /// Compares the responses for a sample of users with `hours`.
     pub(super) async fn compare(
         &self,
         hours: &HashMap<HourKey, Amounts>,
@@ -62,7 +62,7 @@ impl Api {
             ] {
                 let url = format!("{}/v1/traffic-usage?range={range}", self.base_url);
                 requests.push((
-                    Ask {
+                    UsageRequest {
                         url,
                         token: token.clone(),
                         buckets,
@@ -75,16 +75,18 @@ impl Api {
         }
         let answers = tokio::task::spawn_blocking(move || {
             let agent = agent();
-            let answer = |(ask, user, range): (Ask, _, _)| Ok((user, range, ask.answer(&agent)?));
+            let answer = |(request, user, range): (UsageRequest, _, _)| {
+                Ok((user, range, request.send(&agent)?))
+            };
             requests.into_iter().map(answer).collect::<Result<Vec<_>>>()
         });
         Ok(match answers.await? {
-            Ok(answers) => judge(&answers, hours),
+            Ok(answers) => compare(&answers, hours),
             Err(error) => vec![Check::failed("GET /v1/traffic-usage", format!("{error:#}"))],
         })
     }
 
-    /// The demo user, and others spread over all that have usage.
+    /// The demo user, and other users at equal distances among those with usage.
     fn sample(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Uuid> {
         let users: BTreeSet<Uuid> = hours
             .keys()
@@ -99,7 +101,7 @@ impl Api {
     }
 }
 
-struct Ask {
+struct UsageRequest {
     url: String,
     token: String,
     buckets: usize,
@@ -107,7 +109,7 @@ struct Ask {
 }
 
 fn agent() -> ureq::Agent {
-    // Not through a proxy that the environment may name: it is this machine.
+    // The API is on this machine, so a proxy from the environment is not used.
     ureq::Agent::config_builder()
         .timeout_global(Some(TIMEOUT))
         .proxy(None)
@@ -115,8 +117,8 @@ fn agent() -> ureq::Agent {
         .into()
 }
 
-impl Ask {
-    fn answer(&self, agent: &ureq::Agent) -> Result<Answer> {
+impl UsageRequest {
+    fn send(&self, agent: &ureq::Agent) -> Result<Answer> {
         let request = agent
             .get(&self.url)
             .header("authorization", format!("Bearer {}", self.token));
@@ -130,7 +132,7 @@ impl Ask {
         Ok(answer)
     }
 
-    /// As many as there ought to be, each as long, each where the last one ended.
+    /// Checks the number of buckets, their length, and that there is no gap between them.
     fn check_buckets(&self, series: &[Bucket]) -> Result<()> {
         let lengths = series
             .iter()
@@ -141,7 +143,7 @@ impl Ask {
             .any(|(bucket, next)| bucket.end != next.start);
         if series.len() != self.buckets || !lengths || gaps {
             bail!(
-                "{}: expected are {} buckets of {} without gaps",
+                "{}: expected {} buckets of {} without gaps",
                 self.url,
                 self.buckets,
                 self.length
@@ -151,19 +153,19 @@ impl Ask {
     }
 }
 
-fn judge(
+fn compare(
     answers: &[(Uuid, &'static str, Answer)],
     hours: &HashMap<HourKey, Amounts>,
 ) -> Vec<Check> {
-    let mut of_user: HashMap<Uuid, Vec<(i64, Amounts)>> = HashMap::new();
+    let mut by_user: HashMap<Uuid, Vec<(i64, Amounts)>> = HashMap::new();
     for ((user, _, _, hour), amounts) in hours {
-        of_user.entry(*user).or_default().push((*hour, *amounts));
+        by_user.entry(*user).or_default().push((*hour, *amounts));
     }
     let mut expected: HashMap<BucketKey, Amounts> = HashMap::new();
     let mut found: HashMap<BucketKey, Amounts> = HashMap::new();
     for (user, range, answer) in answers {
         for (raw, billed) in answer.raw.iter().zip(&answer.actually_billed) {
-            let usage = of_user.get(user).map(Vec::as_slice).unwrap_or_default();
+            let usage = by_user.get(user).map(Vec::as_slice).unwrap_or_default();
             let shown = [raw.upload, raw.download, billed.upload, billed.download].map(i128::from);
             expected.insert(
                 (*user, range, raw.start),
@@ -182,7 +184,7 @@ fn judge(
         format!("user {user} {range} from {start}")
     });
     checks.push(Check::equal(
-        "API answers",
+        "API responses",
         check::count(answers.len()),
         check::count(answers.len()),
     ));

@@ -1,4 +1,5 @@
-//! What ought to have been charged: integers in ten-thousandths of a byte, rounded once per group.
+//! The expected bill, computed with integers in ten-thousandths of a byte and rounded once per
+//! group.
 
 use std::collections::HashMap;
 
@@ -7,16 +8,17 @@ use uuid::Uuid;
 
 use super::check::add;
 
-/// Ten-thousandths in one: the factor has four places.
+/// A factor has four decimal places.
 const ONE: i128 = 10_000;
 const HOUR_MICROS: i64 = 3_600_000_000;
 
-/// User, server, client, and the hour as its number since 1970.
+/// User, server, client, and the hour as its number since 1970-01-01.
 pub(super) type HourKey = (Uuid, i32, Option<i32>, i64);
 /// Bytes: raw upload, raw download, billed upload, billed download.
 pub(super) type Amounts = [i128; 4];
 
-/// The hour of the last microsecond of `[start, end)`; of `start` where the period has no length.
+/// Returns the hour of the last microsecond of `[start, end)`, or of `start` if the period has no
+/// length.
 pub(super) fn hour_of_period(start: DateTime<Utc>, end: DateTime<Utc>) -> i64 {
     start
         .timestamp_micros()
@@ -24,33 +26,33 @@ pub(super) fn hour_of_period(start: DateTime<Utc>, end: DateTime<Utc>) -> i64 {
         .div_euclid(HOUR_MICROS)
 }
 
-/// The number of the hour that begins at, or holds, `at`.
+/// Returns the number of the hour that contains `at`.
 pub(super) fn hour_of(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros().div_euclid(HOUR_MICROS)
 }
 
-/// The moment an hour begins, for people.
+/// Formats the start of an hour.
 pub(super) fn hour_text(hour: i64) -> String {
     let at = DateTime::from_timestamp_micros(hour.saturating_mul(HOUR_MICROS));
     at.map(|at| at.format("%FT%HZ").to_string())
         .unwrap_or_default()
 }
 
-/// Usage by billing run and hour, not rounded yet.
+/// Unrounded usage by billing run and hour.
 #[derive(Debug, Default)]
 pub(super) struct Billing {
     groups: HashMap<(Uuid, HourKey), Amounts>,
 }
 
 impl Billing {
-    /// Adds a line that `run` has billed. `factor` in ten-thousandths.
+    /// Adds a line that `run` has billed. `factor` is in ten-thousandths.
     pub fn add(&mut self, run: Uuid, key: HourKey, upload: i64, download: i64, factor: i64) {
         let [upload, download, factor] = [upload, download, factor].map(i128::from);
         let line = [upload, download, upload * factor, download * factor];
         add(self.groups.entry((run, key)).or_default(), line);
     }
 
-    /// What each hour ought to show: each run's share rounded by itself.
+    /// Expected amounts of each hour. The share of each run is rounded separately.
     pub fn hours(&self) -> HashMap<HourKey, Amounts> {
         let mut hours: HashMap<HourKey, Amounts> = HashMap::new();
         for ((_, key), &[raw_upload, raw_download, upload, download]) in &self.groups {
@@ -63,7 +65,7 @@ impl Billing {
     }
 }
 
-/// Ten-thousandths to whole ones, half up: nothing here is negative.
+/// Rounds half up. Amounts are not negative.
 fn round(ten_thousandths: i128) -> i128 {
     (ten_thousandths + ONE / 2).div_euclid(ONE)
 }
@@ -84,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_period_that_ends_on_the_hour_belongs_to_the_hour_before_unless_it_has_no_length() {
+    fn an_end_on_the_hour_is_exclusive_unless_the_period_has_no_length() {
         let on_the_hour = DateTime::from_timestamp(7_200, 0).unwrap();
         let before = DateTime::from_timestamp(7_100, 0).unwrap();
         assert_eq!(

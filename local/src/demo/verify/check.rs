@@ -1,29 +1,26 @@
-//! A comparison and how it is shown.
+//! Comparisons, and their table.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
 
-/// Differing keys that are named.
+/// Maximum number of differing keys per comparison that are listed.
 const NAMED: usize = 5;
 
-/// A comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Of what.
     pub what: String,
-    /// By the account.
+    /// Expected according to the account.
     pub expected: i128,
-    /// In the system.
+    /// Found in the system.
     pub found: i128,
-    /// How many single values differ; there may be some though the sums agree.
+    /// Number of values that differ. Values may differ although their sums are equal.
     pub differing: usize,
-    /// The first of them.
+    /// The first of these, up to a limit.
     pub first: Vec<String>,
 }
 
 impl Check {
-    /// Of two numbers.
     pub(super) fn equal(what: &str, expected: i128, found: i128) -> Self {
         let differing = usize::from(expected != found);
         Self {
@@ -35,7 +32,7 @@ impl Check {
         }
     }
 
-    /// `found` things are there, and these are missing.
+    /// A comparison of things of which `found` exist and `missing` do not.
     pub(super) fn some_missing(what: &str, found: i128, mut missing: Vec<String>) -> Self {
         missing.sort_unstable();
         let differing = missing.len();
@@ -49,8 +46,8 @@ impl Check {
         }
     }
 
-    /// What is missing is missing among what was found.
-    pub(super) fn of_the_same(self) -> Self {
+    /// Counts the missing things among those found.
+    pub(super) fn out_of_found(self) -> Self {
         Self {
             expected: self.found,
             found: self.found - count(self.differing),
@@ -58,7 +55,7 @@ impl Check {
         }
     }
 
-    /// Something did not work at all.
+    /// A comparison that failed.
     pub(super) fn failed(what: &str, why: String) -> Self {
         Self {
             what: what.to_owned(),
@@ -69,26 +66,25 @@ impl Check {
         }
     }
 
-    /// Whether there is no difference.
     #[must_use]
     pub fn agrees(&self) -> bool {
         self.differing == 0 && self.expected == self.found
     }
 }
 
-/// A number of things.
 pub(super) fn count(things: usize) -> i128 {
     i128::try_from(things).unwrap_or(i128::MAX)
 }
 
-/// Adds values one by one.
+/// Adds each value to the sum at the same position.
 pub(super) fn add<const N: usize>(sums: &mut [i128; N], values: [i128; N]) {
     sums.iter_mut()
         .zip(values)
         .for_each(|(sum, value)| *sum += value);
 }
 
-/// Compares values under keys, several a key, each kind a check; a missing key is zeros.
+/// Compares the values of each key. There are N values per key, and a comparison for each of them.
+/// The values of a missing key are zero.
 pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
     names: [&str; N],
     expected: &HashMap<K, [i128; N]>,
@@ -127,12 +123,12 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
     checks.into()
 }
 
-/// Writes a table, and under it the first differing keys of each line that has any.
+/// Writes a table. The first differing keys of a comparison are listed below it.
 pub(super) fn table(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result {
     writeln!(
         f,
         "{:<44}{:>24}{:>24}{:>20}",
-        "what", "expected", "found", "difference"
+        "check", "expected", "found", "difference"
     )?;
     for check in checks {
         let mark = if check.agrees() { " " } else { "!" };
@@ -148,13 +144,13 @@ pub(super) fn table(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result
             writeln!(f, "      {key}")?;
         }
         if check.differing > check.first.len() {
-            writeln!(f, "      differing in all: {}", check.differing)?;
+            writeln!(f, "      number of differences: {}", check.differing)?;
         }
     }
     Ok(())
 }
 
-/// With a comma after each three digits.
+/// Groups digits by three, separated by commas.
 fn grouped(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Plain rows of the database, and their comparison with what ought to be there.
+//! Plain rows of the database, and their comparison with the expected values.
 
 use std::collections::HashMap;
 
@@ -11,18 +11,18 @@ use super::billing::{Amounts, HourKey, hour_of, hour_text};
 use super::check::{self, Check, add};
 use crate::demo::report::Report;
 
-/// A report as it was recorded.
+/// A recorded report.
 #[derive(Debug, FromRow)]
 pub(super) struct ReportRow {
     report_id: Uuid,
-    /// Order of arrival; its raw rows carry it.
+    /// Number in the order of arrival. The report's raw rows refer to it.
     pub seq: i64,
     pub node_server_id: i32,
     pub period_start: DateTime<Utc>,
     pub period_end: DateTime<Utc>,
     pub line_count: i32,
     pub received_at: DateTime<Utc>,
-    /// The billing run that claimed it.
+    /// Billing run of the report. `None` if it is not billed yet.
     #[sqlx(rename = "billing_run_id")]
     pub run: Option<Uuid>,
 }
@@ -56,21 +56,20 @@ struct ItemRow {
     download_bytes: i64,
 }
 
-/// All that is compared, but for the raw rows.
+/// Everything that is compared, except for the raw rows.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub reports: HashMap<Uuid, ReportRow>,
-    /// Clients and factors (in ten-thousandths) of each server, by ascending id.
+    /// Clients, and their factors in ten-thousandths, of each server. In ascending order of ids.
     pub clients: HashMap<i32, Vec<(i32, i64)>>,
     pub outbox: i128,
-    /// Rows of usage that no item pays for although the user had an active or a waiting one at that
-    /// instant.
+    /// Number of usage rows without a package item although the user had an active or a waiting one
+    /// at that time.
     pub uncharged: i128,
     usage: Vec<UsageRow>,
     items: Vec<ItemRow>,
 }
 
-/// Reads it.
 pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snapshot> {
     let reports: Vec<ReportRow> = sqlx::query_as(
         "/* verify.reports */ select report_id, seq, node_server_id, period_start, period_end,
@@ -98,7 +97,7 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
     let outbox: i64 = sqlx::query_scalar("/* verify.outbox */ select count(*) from telecom.outbox")
         .fetch_one(&mut **tx)
         .await?;
-    // Two seconds of tolerance: items are written by other processes, with clocks of their own.
+    // The tolerance is two seconds, because other processes write the items, with their own clocks.
     let uncharged: i64 = sqlx::query_scalar(
         "/* verify.uncharged */ select count(*) from telecom.user_package_usage u
         where u.package_queue_id is null and exists (
@@ -133,7 +132,7 @@ fn by_server(clients: Vec<(i32, i32, i64)>) -> HashMap<i32, Vec<(i32, i64)>> {
 }
 
 impl Snapshot {
-    /// Hourly usage, summed over package items.
+    /// Compares the hourly usage, summed over package items.
     pub fn compare_hours(&self, expected: &HashMap<HourKey, Amounts>) -> Vec<Check> {
         let mut found: HashMap<HourKey, Amounts> = HashMap::new();
         for row in &self.usage {
@@ -160,8 +159,8 @@ impl Snapshot {
         })
     }
 
-    /// Counters of package items, and that together with what no package paid for they are all that
-    /// was billed.
+    /// Compares the counters of package items, and checks that these and the usage without a
+    /// package add up to everything billed.
     pub fn compare_items(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
         let mut charged: HashMap<Option<i64>, [i128; 2]> = HashMap::new();
         for row in &self.usage {
@@ -189,16 +188,16 @@ impl Snapshot {
             .sum();
         let paid: i128 = counters.values().flatten().sum();
         checks.push(Check::equal(
-            "all counters, and usage without package",
+            "all counters and usage without package",
             billed,
             paid + unpaid,
         ));
-        checks.push(self.strangers());
+        checks.push(self.paid_by_others());
         checks
     }
 
-    /// Usage that somebody else's package paid for.
-    fn strangers(&self) -> Check {
+    /// Checks that users' own packages paid for their usage.
+    fn paid_by_others(&self) -> Check {
         let owners: HashMap<i64, Uuid> = self
             .items
             .iter()
@@ -209,7 +208,7 @@ impl Snapshot {
                 .is_some_and(|id| owners.get(&id) != Some(&row.user_id))
         };
         Check::equal(
-            "usage paid by another's package",
+            "usage paid by another user's package",
             0,
             check::count(self.usage.iter().filter(foreign).count()),
         )

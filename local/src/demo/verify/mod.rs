@@ -1,9 +1,9 @@
-//! Compares, to the byte, the simulator's account with what was recorded and billed and with what
-//! users are shown.
+//! Compares, to the byte, the simulator's account with the recorded usage, the bills and the API's
+//! responses.
 //!
-//! What is expected is computed here, from the account and from plain rows; nothing of it is shared
-//! with the code under test. While a simulator is at work, only what has been billed is compared,
-//! and what was sent in the last minutes may be missing; otherwise everything must have arrived.
+//! The expected values are computed here, from the account and from plain rows. Nothing is shared
+//! with the code under test. While a simulator is running, only billed reports are compared, and
+//! reports of the last minutes may be missing. Otherwise every report must have arrived.
 
 mod api;
 mod billing;
@@ -26,39 +26,36 @@ use super::account::{self, Book};
 use billing::Billing;
 use database::Snapshot;
 
-/// How long a report may be on its way while a simulator is at work: some runs of the billing job,
-/// and a retry.
+/// How long the processing of a report may take while a simulator is running: some runs of the
+/// billing job, and a retry.
 const GRACE: TimeDelta = TimeDelta::minutes(4);
-/// Between two looks.
+/// Minimum pause between two comparisons.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What to compare.
 #[derive(Debug)]
 pub struct Settings {
-    /// The simulator's account.
     pub account: PathBuf,
-    /// How long to wait until all is equal.
+    /// Maximum time to wait until everything is equal.
     pub wait: Duration,
-    /// Reports that are not in the account are taken as recorded instead of being a difference:
-    /// somebody else may have sent some.
+    /// Whether reports that are not in the account are accepted as recorded, because another client
+    /// may have sent them. Otherwise they are a difference.
     pub others_allowed: bool,
-    /// The API to ask, if any.
+    /// The API to compare with, if any.
     pub api: Option<Api>,
 }
 
-/// What came of it. Prints as a table.
+/// The result of a comparison. `Display` writes it as a table.
 #[derive(Debug)]
 pub struct Outcome {
-    /// A line each.
     pub checks: Vec<Check>,
-    /// A simulator was at work.
+    /// Whether a simulator was running.
     pub live: bool,
-    /// Reports in the account that may or may not have arrived.
+    /// Number of reports in the account that may or may not have arrived.
     pub uncertain: usize,
 }
 
 impl Outcome {
-    /// Whether all is equal.
+    /// Whether everything is equal.
     #[must_use]
     pub fn agrees(&self) -> bool {
         self.checks.iter().all(Check::agrees)
@@ -78,28 +75,29 @@ impl std::fmt::Display for Outcome {
         if self.live {
             writeln!(
                 f,
-                "The simulator is at work: compared is what is billed; the last minutes may still \
-                 be on their way."
+                "A simulator is running: only billed reports are compared, and reports of the \
+                 last minutes may be missing."
             )?;
         }
         if self.uncertain > 0 {
             writeln!(
                 f,
-                "{} reports may or may not have arrived; the simulator's next run sends them \
+                "{} reports may or may not have arrived. The simulator's next run sends them \
                  again.",
                 self.uncertain
             )?;
         }
-        let verdict = if self.agrees() {
-            "All of it agrees to the byte."
+        let conclusion = if self.agrees() {
+            "Everything agrees to the byte."
         } else {
             "There are differences."
         };
-        writeln!(f, "{verdict}")
+        writeln!(f, "{conclusion}")
     }
 }
 
-/// Compares until all is equal or the time is up; `progress` is told what it waits for.
+/// Compares until everything is equal or the time is up. `progress` receives the difference that it
+/// waits for.
 pub async fn verify(
     pool: &PgPool,
     settings: &Settings,
@@ -108,78 +106,84 @@ pub async fn verify(
 ) -> Result<Outcome> {
     let began = Instant::now();
     loop {
-        let looked = Instant::now();
-        let outcome = look(pool, settings, clock.now()).await?;
+        let compared_at = Instant::now();
+        let outcome = compare(pool, settings, clock.now()).await?;
         if outcome.agrees() || began.elapsed() >= settings.wait {
             return Ok(outcome);
         }
         progress(&format!(
-            "not equal yet ({} s): {}",
+            "Not equal yet ({} s): {}",
             began.elapsed().as_secs(),
             outcome.first_difference()
         ));
-        // No busier than idle: the pipeline needs the processors that it is waited for on.
-        tokio::time::sleep(PAUSE.max(looked.elapsed())).await;
+        // At most half of the time is spent comparing, because the pipeline needs the processors.
+        tokio::time::sleep(PAUSE.max(compared_at.elapsed())).await;
     }
 }
 
-async fn look(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Result<Outcome> {
+async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Result<Outcome> {
     let live = account::is_being_written(&settings.account)?;
     let mut tx = pool.begin().await?;
     sqlx::query("/* verify.begin */ set transaction isolation level repeatable read, read only")
         .execute(&mut *tx)
         .await?;
     let snapshot = database::read(&mut tx).await?;
-    // After the rows: a report is in the account before it can be in the database.
+    // The account is read after the rows, because a report is in the account before it can be in
+    // the database.
     let book = account::read(&settings.account)?;
-    let settled = if live {
+    let due_before = if live {
         now - GRACE
     } else {
         DateTime::<Utc>::MAX_UTC
     };
-    let mut look = Look {
+    let mut comparison = Comparison {
         snapshot,
         book,
-        settled,
+        due_before,
         checks: Vec::new(),
         billing: Billing::default(),
     };
-    look.compare(&mut tx, settings.others_allowed).await?;
+    comparison.compare(&mut tx, settings.others_allowed).await?;
     tx.rollback().await?;
     if !live {
-        look.checks.push(Check::equal(
-            "outbox messages not sent",
+        comparison.checks.push(Check::equal(
+            "messages left in the outbox",
             0,
-            look.snapshot.outbox,
+            comparison.snapshot.outbox,
         ));
     }
     if let Some(api) = settings
         .api
         .as_ref()
-        .filter(|_| look.checks.iter().all(Check::agrees))
+        .filter(|_| comparison.checks.iter().all(Check::agrees))
     {
-        look.checks
-            .extend(api.compare(&look.billing.hours(), now).await?);
+        comparison
+            .checks
+            .extend(api.compare(&comparison.billing.hours(), now).await?);
     }
-    let uncertain = look.book.reports.len().saturating_sub(look.book.sent.len());
+    let uncertain = comparison
+        .book
+        .reports
+        .len()
+        .saturating_sub(comparison.book.sent.len());
     Ok(Outcome {
-        checks: look.checks,
+        checks: comparison.checks,
         live,
         uncertain,
     })
 }
 
-/// One look at everything.
-struct Look {
+struct Comparison {
     snapshot: Snapshot,
     book: Book,
-    /// What was sent or received before this must have arrived.
-    settled: DateTime<Utc>,
+    /// Reports sent before this time must have been received, and reports received before it must
+    /// have been billed.
+    due_before: DateTime<Utc>,
     checks: Vec<Check>,
     billing: Billing,
 }
 
-impl Look {
+impl Comparison {
     async fn compare(
         &mut self,
         tx: &mut Transaction<'static, Postgres>,
@@ -188,21 +192,24 @@ impl Look {
         self.reports();
         let raw = raw::compare(tx, &self.snapshot, &self.book, &mut self.billing).await?;
         if !others_allowed {
-            self.checks
-                .push(Check::equal("reports that nobody sent", 0, raw.others));
+            self.checks.push(Check::equal(
+                "reports that are not in the account",
+                0,
+                raw.others,
+            ));
         }
         self.checks.extend(raw.checks);
         self.billed_reports();
         let hours = self.billing.hours();
         self.checks.extend(self.snapshot.compare_hours(&hours));
         self.checks.extend(self.snapshot.compare_items(&hours));
-        let what = "hourly rows without an item though the user had one";
+        let what = "hourly rows without a package though the user had one";
         self.checks
             .push(Check::equal(what, 0, self.snapshot.uncharged));
         Ok(())
     }
 
-    /// Every report that was sent is there once, as it was sent.
+    /// Checks that every acknowledged report is recorded, as it was sent.
     fn reports(&mut self) {
         let (mut recorded, mut missing, mut altered) = (0_i128, Vec::new(), Vec::new());
         for report in &self.book.reports {
@@ -217,11 +224,11 @@ impl Look {
                     .book
                     .sent
                     .get(&report.id)
-                    .is_some_and(|at| *at < self.settled) =>
+                    .is_some_and(|at| *at < self.due_before) =>
                 {
                     missing.push(format!("report {}", report.id));
                 }
-                // Uncertain, or on its way.
+                // The report is uncertain or not due yet.
                 None => {}
             }
         }
@@ -229,7 +236,7 @@ impl Look {
             .push(Check::some_missing("reports recorded", recorded, missing));
         self.checks.push(
             Check::some_missing("… with server, period and lines as sent", recorded, altered)
-                .of_the_same(),
+                .out_of_found(),
         );
     }
 
@@ -239,9 +246,11 @@ impl Look {
             .reports
             .iter()
             .filter(|(_, row)| row.line_count > 0);
-        let (billed, not): (Vec<_>, Vec<_>) = usage.partition(|(_, row)| row.run.is_some());
-        let settled = not.iter().filter(|(_, row)| row.received_at < self.settled);
-        let missing = settled.map(|(id, _)| format!("report {id}")).collect();
+        let (billed, unbilled): (Vec<_>, Vec<_>) = usage.partition(|(_, row)| row.run.is_some());
+        let due = unbilled
+            .iter()
+            .filter(|(_, row)| row.received_at < self.due_before);
+        let missing = due.map(|(id, _)| format!("report {id}")).collect();
         self.checks.push(Check::some_missing(
             "reports billed",
             check::count(billed.len()),

@@ -1,4 +1,5 @@
-//! Raw rows, report by report, against the account; on the way, what each billing run had to bill.
+//! Compares raw rows with the account, report by report, and collects the lines that each billing
+//! run had to bill.
 
 use std::collections::HashMap;
 
@@ -13,10 +14,10 @@ use super::database::{ReportRow, Snapshot};
 use crate::demo::account::Book;
 use crate::demo::report::{Line, Report};
 
-/// Report, user, client.
+/// Report id, user, client.
 type RawKey = (Uuid, Uuid, Option<i32>);
-/// Upload, download, and what both are worth by the frozen factor, in ten-thousandths. Not the
-/// number of rows: it is no promise that lines are not folded.
+/// Upload, download, and the sum of both times the recorded factor, in ten-thousandths. The number
+/// of rows is not compared, because lines may be combined.
 type RawSums = [i128; 3];
 
 #[derive(FromRow)]
@@ -29,15 +30,14 @@ struct RawRow {
     download_bytes: i64,
 }
 
-/// What came of it.
 pub(super) struct Raw {
     pub checks: Vec<Check>,
     /// Reports that are not in the account.
     pub others: i128,
 }
 
-/// Compares raw rows, and adds to `billing` the lines of every report that is billed: the
-/// account's, and of reports that are not in it the rows as they are.
+/// Compares raw rows, and adds the lines of every billed report to `billing`. The lines come from
+/// the account or, for reports that are not in it, from the rows.
 pub(super) async fn compare(
     tx: &mut Transaction<'static, Postgres>,
     snapshot: &Snapshot,
@@ -54,22 +54,22 @@ pub(super) async fn compare(
             walk.close_report();
             walk.seq = Some(row.usage_report_seq);
         }
-        walk.found(&row);
+        walk.add_row(&row);
     }
     walk.close_report();
     Ok(walk.finish())
 }
 
-/// The way through the rows. Only the report at hand, and what differs, is held in memory.
+/// The state while rows are read. Only the current report and the differences are in memory.
 struct Walk<'a> {
     snapshot: &'a Snapshot,
     billing: &'a mut Billing,
-    /// Reports of the account that were recorded and have lines, until their rows were met.
+    /// Recorded reports of the account that have lines and whose rows have not been read yet.
     expected: HashMap<i64, (&'a Report, &'a ReportRow)>,
     /// Reports that are not in the account.
     others: HashMap<i64, &'a ReportRow>,
     seq: Option<i64>,
-    at_hand: HashMap<RawKey, RawSums>,
+    current: HashMap<RawKey, RawSums>,
     sums: [RawSums; 2],
     differing: [HashMap<RawKey, RawSums>; 2],
 }
@@ -91,20 +91,20 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let (at_hand, sums, differing) = Default::default();
+        let (current, sums, differing) = Default::default();
         Self {
             snapshot,
             billing,
             expected,
             others,
             seq: None,
-            at_hand,
+            current,
             sums,
             differing,
         }
     }
 
-    fn found(&mut self, row: &RawRow) {
+    fn add_row(&mut self, row: &RawRow) {
         if let Some(report) = self.others.get(&row.usage_report_seq) {
             if let Some(run) = report.run {
                 let hour = hour_of_period(report.period_start, report.period_end);
@@ -114,13 +114,13 @@ impl<'a> Walk<'a> {
             }
             return;
         }
-        // Rows of no report at all are under the nil id.
+        // Rows without a report get the nil id.
         let report = self
             .expected
             .get(&row.usage_report_seq)
             .map_or(Uuid::nil(), |(report, _)| report.id);
         let sums = self
-            .at_hand
+            .current
             .entry((report, row.user_id, row.node_client_id))
             .or_default();
         add(
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
     }
 
     fn close_report(&mut self) {
-        let found = std::mem::take(&mut self.at_hand);
+        let found = std::mem::take(&mut self.current);
         let report = self.seq.and_then(|seq| self.expected.remove(&seq));
         let expected = report
             .map(|(report, _)| raw_of(self.snapshot, report))
@@ -178,8 +178,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The client that a line is billed by, and its factor: the one that it names, else the server's
-/// with the lowest id; none and one where the server has none.
+/// Returns the client by which a line is billed, and its factor. That is the named client, or else
+/// the server's client with the lowest id. If the server has no client, the factor is 1.
 fn client_of(snapshot: &Snapshot, server: i32, named: Option<i32>) -> (Option<i32>, i64) {
     let clients = snapshot
         .clients

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use hyper::Request;
 use hyper::body::Bytes;
-use local::loopback::{Answer, Server, reply, serve};
+use local::loopback::http_server::{Answer, Server, reply, serve};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::clock::Clock as _;

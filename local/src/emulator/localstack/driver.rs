@@ -1,4 +1,5 @@
-//! What invokes functions where the emulator does not: messages of the queues, and the time.
+//! Invokes functions for the messages of their queues and on their schedules, because LocalStack
+//! without an account does not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,18 +16,17 @@ use shared::clock::{Clock, System};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::localstack::{Consumer, Schedule};
-use crate::native::NativeFunctions;
+use super::functions::NativeFunctions;
+use super::{Consumer, Schedule};
 use crate::progress::note;
 
-/// How long a consumer waits for messages before it looks whether it is to stop.
+/// How long a consumer waits for messages before it checks whether it has to stop.
 const WAIT_SECONDS: i32 = 1;
-/// How long an orderly stop waits for what is in the queues.
+/// How long an orderly stop waits until the queues are empty.
 const DRAIN_LIMIT: Duration = Duration::from_secs(15);
-/// SQS hands out no more at once.
+/// SQS's maximum number of messages per request.
 const MAX_RECEIVED: usize = 10;
 
-/// A running driver.
 #[derive(Debug)]
 pub struct Driver {
     stopping: Arc<AtomicBool>,
@@ -35,7 +35,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Starts it on `runtime`. An error if a schedule is of a kind that is not known here.
+    /// Starts the consumers and schedules on `runtime`. Returns an error if a schedule expression
+    /// is not supported.
     pub fn start(
         runtime: &Runtime,
         functions: &Arc<NativeFunctions>,
@@ -67,7 +68,7 @@ impl Driver {
         })
     }
 
-    /// Stops the schedules, then the consumers once their queues are empty, or after 15 seconds.
+    /// Stops the schedules, then the consumers when their queues are empty, or after 15 seconds.
     pub async fn stop(self) {
         self.clock.abort();
         self.stopping.store(true, Ordering::Relaxed);
@@ -75,7 +76,7 @@ impl Driver {
             .await
             .is_err()
         {
-            note("Messages were left in the queues, and are gone with them.");
+            note("The queues still held messages, which are lost.");
         }
     }
 }
@@ -102,9 +103,9 @@ async fn consume(
     }
 }
 
-/// Receives what there is, hands it over, and deletes what did not fail; the rest comes again after
-/// the queue's visibility timeout, and goes to its dead-letter queue in the end. Answers how many
-/// there were.
+/// Receives messages, invokes the function, and deletes the messages that did not fail. The others
+/// become visible again after the queue's visibility timeout, and finally go to its dead-letter
+/// queue. Returns the number of messages received.
 async fn deliver(
     functions: &NativeFunctions,
     queues: &Client,
@@ -126,19 +127,19 @@ async fn deliver(
         .invoke(&consumer.function, &json!({ "Records": records }))
         .await?;
     let failed: SqsBatchResponse =
-        serde_json::from_value(answer).context("It answered no batch response")?;
+        serde_json::from_value(answer).context("The response is not a batch response")?;
     let failed: Vec<_> = failed
         .batch_item_failures
         .into_iter()
         .map(|failure| failure.item_identifier)
         .collect();
-    let done = messages.iter().filter(|message| {
+    let succeeded = messages.iter().filter(|message| {
         message
             .message_id
             .as_ref()
             .is_none_or(|id| !failed.contains(id))
     });
-    let entries = done.enumerate().map(|(number, message)| {
+    let entries = succeeded.enumerate().map(|(number, message)| {
         let handle = message.receipt_handle.clone().unwrap_or_default();
         DeleteMessageBatchRequestEntry::builder()
             .id(number.to_string())
@@ -157,7 +158,7 @@ async fn deliver(
     Ok(messages.len())
 }
 
-/// A message as Lambda hands it over.
+/// A message as Lambda delivers it.
 fn record(message: &Message) -> Value {
     let attributes: Map<String, Value> = message
         .attributes
@@ -178,7 +179,7 @@ fn record(message: &Message) -> Value {
     })
 }
 
-/// When a job runs, to the minute.
+/// When a job runs, with a resolution of one minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Times {
     EveryMinute,
@@ -187,7 +188,7 @@ enum Times {
 }
 
 impl Times {
-    /// The kinds of expressions that the template has.
+    /// Parses the kinds of expressions that the template contains.
     fn of(expression: &str) -> Result<Self> {
         let minute = || {
             expression
@@ -199,10 +200,9 @@ impl Times {
         Ok(match expression {
             "rate(1 minute)" => Self::EveryMinute,
             "rate(1 hour)" => Self::Hourly(0),
-            _ => Self::Hourly(
-                minute()
-                    .with_context(|| format!("The schedule {expression:?} is not known here"))?,
-            ),
+            _ => Self::Hourly(minute().with_context(|| {
+                format!("The schedule expression {expression:?} is not supported")
+            })?),
         })
     }
 
@@ -214,15 +214,12 @@ impl Times {
     }
 }
 
-/// At each full minute starts the jobs whose time it is, beside each other. One that is still at it
-/// makes the next wait.
+/// At each full minute, starts the jobs that are due, concurrently. If a job is still running, its
+/// next run waits.
 async fn run_jobs(functions: Arc<NativeFunctions>, jobs: Vec<(String, Times)>) {
     loop {
-        let into_minute = System.now().second();
-        tokio::time::sleep(Duration::from_secs(
-            60_u32.saturating_sub(into_minute).into(),
-        ))
-        .await;
+        let second = System.now().second();
+        tokio::time::sleep(Duration::from_secs(60_u32.saturating_sub(second).into())).await;
         let now = System.now();
         for (function, _) in jobs.iter().filter(|(_, times)| times.include(now)) {
             let (functions, function) = (Arc::clone(&functions), function.clone());
@@ -255,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn jobs_run_at_the_times_that_the_template_has_for_them_and_others_are_refused() {
+    fn schedule_expressions_of_the_template_are_parsed() {
         let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         assert_eq!(Times::of("rate(1 minute)").unwrap(), Times::EveryMinute);
         assert_eq!(Times::of("rate(1 hour)").unwrap(), Times::Hourly(0));
@@ -275,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_becomes_a_record_that_a_consumer_reads() {
+    fn records_can_be_read_as_an_sqs_event() {
         let message = MessageBuilder::default()
             .message_id("m")
             .body("{}")

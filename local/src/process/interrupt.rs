@@ -1,7 +1,9 @@
-//! A wish to stop (Ctrl-C, SIGTERM, SIGHUP), which every wait in this crate looks at.
+//! A request to stop (Ctrl-C, SIGTERM, SIGHUP). Every wait in this crate checks for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -9,8 +11,8 @@ use signal_hook::flag;
 
 static REQUESTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
-/// Turns the signals that end a program into a request to stop in order. A second Ctrl-C ends it at
-/// once; what it started dies with it (see [`crate::process`]).
+/// Turns the signals that end a program into a request for an orderly stop. A second Ctrl-C ends
+/// this program immediately, and the services that it started die with it (see [`super::Service`]).
 pub fn listen() -> Result<()> {
     let requested = REQUESTED.get_or_init(Arc::default);
     flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(requested))
@@ -21,7 +23,7 @@ pub fn listen() -> Result<()> {
     Ok(())
 }
 
-/// Whether a stop was asked for.
+/// Whether a stop was requested.
 #[must_use]
 pub fn requested() -> bool {
     REQUESTED
@@ -29,7 +31,16 @@ pub fn requested() -> bool {
         .is_some_and(|requested| requested.load(Ordering::Relaxed))
 }
 
-/// An error if a stop was asked for; waits end with it.
+/// Waits until a stop is requested, or `check_alive` returns an error.
+pub fn wait(mut check_alive: impl FnMut() -> Result<()>) -> Result<()> {
+    while !requested() {
+        check_alive()?;
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// Returns an error if a stop was requested, so that waits end.
 pub fn check() -> Result<()> {
     if requested() {
         bail!("Stopped on request.");

@@ -1,30 +1,30 @@
-//! Ports of this machine.
+//! The choice of ports on 127.0.0.1.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Context, Result, bail};
 
-/// A port nobody listens on now. Another program may still take it before it is used.
+/// Returns a port that is free now. Another program may take it before it is used.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .context("This machine has no free port left")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// An error that says what to do if `port` cannot be listened on. `used_for` is what it is wanted
-/// for, `how` the way to choose another one.
+/// Returns an error that says what to do if `port` is not available. `used_for` is the purpose of
+/// the port, `how` the options that change it.
 pub fn check_port(port: u16, used_for: &str, how: &str) -> Result<()> {
     match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AddrInUse => {
             bail!(
-                "Port {port} on 127.0.0.1, wanted for {used_for}, is taken by another program. \
+                "Port {port} on 127.0.0.1, needed for {used_for}, is in use by another program. \
                  Choose another one with {how}."
             )
         }
         Err(error) => bail!(
-            "Port {port} on 127.0.0.1, wanted for {used_for}, cannot be used ({error}). Choose \
+            "Port {port} on 127.0.0.1, needed for {used_for}, cannot be used ({error}). Choose \
              another one with {how}."
         ),
     }
@@ -35,9 +35,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_taken_port_is_named_with_the_way_out() {
-        let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = holder.local_addr().unwrap().port();
+    fn an_error_about_a_port_names_the_option_that_changes_it() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
         let message = check_port(port, "the database", "--pg-port")
             .unwrap_err()
             .to_string();

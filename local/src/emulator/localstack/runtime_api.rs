@@ -1,4 +1,5 @@
-//! The Lambda runtime API, for one function: it hands out events one by one and takes the answers.
+//! The Lambda runtime API for one function: it delivers one event at a time and receives the
+//! responses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,26 +13,25 @@ use shared::clock::{Clock, System};
 use tokio::sync::{Mutex, mpsc};
 use uuid::Uuid;
 
-use crate::loopback::{Answer, Server, reply, serve};
+use crate::loopback::http_server::{Answer, Server, reply, serve};
 
-/// How long a function may take to answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Time limit of an invocation.
+const LIMIT: Duration = Duration::from_mins(1);
 
-/// One function's runtime API.
 #[derive(Debug)]
 pub struct RuntimeApi {
-    /// For `AWS_LAMBDA_RUNTIME_API`.
+    /// Value of `AWS_LAMBDA_RUNTIME_API`.
     pub address: SocketAddr,
     events: mpsc::UnboundedSender<Bytes>,
     answers: mpsc::UnboundedReceiver<Outcome>,
 }
 
-/// What a function answered, and when.
+/// The response of a function.
 #[derive(Debug)]
 pub struct Outcome {
-    /// When the answer arrived.
+    /// Time of arrival.
     pub at: Instant,
-    /// The answer, or what went wrong.
+    /// The response, or the error that the function reported.
     pub body: Result<Bytes, Bytes>,
 }
 
@@ -43,7 +43,7 @@ struct Api {
 }
 
 impl RuntimeApi {
-    /// Starts the one of the function `name`.
+    /// Starts the runtime API of the function `name`.
     pub async fn start(name: &str) -> Result<Self> {
         let (events, waiting) = mpsc::unbounded_channel();
         let (given, answers) = mpsc::unbounded_channel();
@@ -59,14 +59,14 @@ impl RuntimeApi {
         })
     }
 
-    /// Hands an event to the function and waits for its answer.
+    /// Delivers an event to the function and waits for the response.
     pub async fn invoke(&mut self, event: Vec<u8>) -> Result<(Instant, Bytes)> {
         self.events
             .send(event.into())
             .context("The runtime API has ended.")?;
-        let outcome = tokio::time::timeout(PATIENCE, self.answers.recv())
+        let outcome = tokio::time::timeout(LIMIT, self.answers.recv())
             .await
-            .context("The function did not answer in a minute.")?
+            .context("The function did not respond within a minute.")?
             .context("The runtime API has ended.")?;
         match outcome.body {
             Ok(body) => Ok((outcome.at, body)),
@@ -80,7 +80,7 @@ impl Api {
         let Some(event) = self.events.lock().await.recv().await else {
             bail!("no further event")
         };
-        let deadline = System.now() + PATIENCE;
+        let deadline = System.now() + LIMIT;
         Ok(Response::builder()
             .header("lambda-runtime-aws-request-id", Uuid::new_v4().to_string())
             .header("lambda-runtime-deadline-ms", deadline.timestamp_millis())
@@ -110,7 +110,7 @@ impl Server for Api {
                 at: Instant::now(),
                 body,
             })
-            .context("Nobody waits for the answer.")?;
+            .context("No invocation waits for this response.")?;
         reply(202, "")
     }
 }

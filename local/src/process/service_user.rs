@@ -1,4 +1,4 @@
-//! The operating system user that PostgreSQL, the emulator and the functions run as.
+//! The operating system user that runs PostgreSQL, the emulator and the functions.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,26 +8,27 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{dying_with_parent, find_program};
+use super::command::{dying_with_parent, find_program};
 use crate::progress::note;
 
-/// The user of services: this one, or for root one without rights. PostgreSQL refuses root, and the
-/// emulator and the functions need none of its rights.
+/// The user that runs services: the current user, or, if that is root, a user without privileges.
+/// PostgreSQL refuses to run as root, and the emulator and the functions do not need root's
+/// privileges.
 #[derive(Debug, Clone, Copy)]
-pub struct Account {
+pub struct ServiceUser {
     other: Option<(u32, u32)>,
 }
 
-impl Account {
-    /// This user; `postgres` or else `nobody` for root.
+impl ServiceUser {
+    /// Chooses the current user, or, if that is root, `postgres` or else `nobody`.
     pub fn choose() -> Result<Self> {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self { other: None });
         }
         if find_program("setpriv").is_none() {
             bail!(
-                "Services do not run as root, and `setpriv` (package util-linux) is not there to \
-                 run them as another user. Run this as an ordinary user."
+                "Services do not run as root, and `setpriv` (package util-linux), which starts them as \
+                 another user, is not installed. Run this program as an ordinary user."
             );
         }
         let passwd = fs::read_to_string("/etc/passwd").context("Cannot read /etc/passwd")?;
@@ -35,28 +36,28 @@ impl Account {
             Some(ids) => Ok(Self { other: Some(ids) }),
             None => bail!(
                 "Services do not run as root, and there is neither a user `postgres` nor \
-                 `nobody`. Run this as an ordinary user."
+                 `nobody`. Run this program as an ordinary user."
             ),
         }
     }
 
-    /// As [`Account::choose`], for services that need all of `paths`. Where the other user cannot
-    /// get to one of them, as below `/root`, it is root after all, and says so.
+    /// As [`ServiceUser::choose`], for services that need access to all of `paths`. If the chosen
+    /// user cannot reach one of them, as below `/root`, services run as root and a note is printed.
     pub fn choose_to_reach(paths: &[&Path]) -> Result<Self> {
-        let account = Self::choose()?;
-        let Some(path) = paths.iter().find(|path| !account.can_enter(path)) else {
-            return Ok(account);
+        let user = Self::choose()?;
+        let Some(path) = paths.iter().find(|path| !user.can_enter(path)) else {
+            return Ok(user);
         };
         note(&format!(
-            "Services run as root: the user that they should run as cannot get to {}. Move it to \
-             a folder that others may pass.",
+            "Services run as root, because the user that should run them cannot reach {}. To avoid \
+             this, move it to a folder that other users can enter.",
             path.display()
         ));
         Ok(Self { other: None })
     }
 
-    /// A service of this account, which is asked to stop with `signal` when this process dies. Its
-    /// home is `home`.
+    /// A command for a service of this user. The kernel sends it `signal` when this process dies.
+    /// Its home folder is `home`.
     pub fn service(self, program: impl AsRef<OsStr>, signal: &str, home: &Path) -> Command {
         let mut command = dying_with_parent(program, signal, self.other);
         if self.other.is_some() {
@@ -65,11 +66,10 @@ impl Account {
         command
     }
 
-    /// A command that runs as this account and is asked to stop with `SIGINT` when this process
-    /// dies.
+    /// A command that runs as this user. The kernel sends it `SIGINT` when this process dies.
     pub fn command(self, program: impl AsRef<OsStr>) -> Command {
         let mut command = dying_with_parent(program, "INT", self.other);
-        // The account may not be allowed to stand in the caller's folder.
+        // The user may not be allowed to enter the current folder.
         command
             .current_dir("/")
             .env_remove("DATABASE_URL")
@@ -77,16 +77,16 @@ impl Account {
         command
     }
 
-    /// Gives `path` to the account.
+    /// Makes the user the owner of `path`.
     pub fn own(self, path: &Path) -> Result<()> {
         let Some((uid, gid)) = self.other else {
             return Ok(());
         };
         chown(path, Some(uid), Some(gid))
-            .with_context(|| format!("Cannot give {} to the services' user", path.display()))
+            .with_context(|| format!("Cannot change the owner of {}", path.display()))
     }
 
-    /// Gives a folder and all that is in it to the account.
+    /// Makes the user the owner of a folder and of everything in it.
     pub fn own_all(self, folder: &Path) -> Result<()> {
         self.own(folder)?;
         let entries =
@@ -101,17 +101,17 @@ impl Account {
         Ok(())
     }
 
-    /// Lets nobody but this user and the account into `folder`.
+    /// Lets only the current user and the service user into `folder`.
     pub fn let_in(self, folder: &Path) -> Result<()> {
         let Some((_, gid)) = self.other else {
             return set_mode(folder, 0o700);
         };
         chown(folder, None, Some(gid))
-            .with_context(|| format!("Cannot give {} a group", folder.display()))?;
+            .with_context(|| format!("Cannot change the group of {}", folder.display()))?;
         set_mode(folder, 0o710)
     }
 
-    /// Whether the account can pass through `folder` to what lies below.
+    /// Whether the user can pass through `folder` to its contents.
     #[must_use]
     pub fn can_enter(self, folder: &Path) -> bool {
         let mut test = self.command("test");
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_read_from_the_line_of_that_very_user() {
+    fn ids_are_read_from_the_line_of_the_named_user() {
         let passwd = "root:x:0:0::/root:/bin/sh\npostgres2:x:1:1::/:/bin/sh\n\
              postgres:x:105:113::/:/bin/sh\n";
         assert_eq!(find_ids(passwd, "postgres"), Some((105, 113)));

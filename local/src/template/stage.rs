@@ -1,4 +1,5 @@
-//! Puts the built functions where `template.yaml` looks for them: `target/lambda/<name>/bootstrap`.
+//! Copies the built functions to where `template.yaml` expects them:
+//! `target/lambda/<name>/bootstrap`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,10 +11,10 @@ use anyhow::{Context, Result, bail};
 use crate::process::find_program;
 use crate::settings::Settings;
 
-/// Where the template's `CodeUri`s point.
+/// The folder that the template's `CodeUri`s are in.
 const CODE_FOLDER: &str = "target/lambda/";
 
-/// `template.yaml` and those nested in it.
+/// Paths of `template.yaml` and of its nested templates.
 pub fn templates(root: &Path) -> Result<Vec<PathBuf>> {
     let folder = root.join("stacks");
     let nested =
@@ -28,7 +29,7 @@ pub fn templates(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(templates)
 }
 
-/// Stages the templates and every function that they name, from the build that `settings` names.
+/// Stages the templates and every function in them, from the build in `settings.profile`.
 pub fn stage(settings: &Settings) -> Result<()> {
     for source in templates(&settings.root)? {
         let template = fs::read_to_string(&source)
@@ -45,12 +46,12 @@ pub fn stage(settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// The functions a template deploys, by their package names.
+/// Package names of the functions that a template deploys.
 pub fn function_names(template: &str) -> impl Iterator<Item = &str> {
     template.lines().filter_map(package)
 }
 
-/// The functions a template deploys: package name and the name that the template has for them.
+/// Package names and logical ids of the functions that a template deploys.
 pub fn functions(template: &str) -> impl Iterator<Item = (String, String)> {
     let mut resource = "";
     template.lines().filter_map(move |line| {
@@ -83,26 +84,26 @@ fn stage_function(settings: &Settings, name: &str) -> Result<()> {
             built.display()
         );
     }
-    if is_newer(&staged, &built) {
+    if is_current(&staged, &built) {
         return Ok(());
     }
     fs::create_dir_all(&folder)?;
     let unfinished = folder.with_extension("new");
     fs::copy(&built, &unfinished).with_context(|| format!("Cannot stage {name}"))?;
     strip(&unfinished);
-    // The user of services runs it, whatever this user's umask was.
+    // The service user runs the function, whatever this user's umask was.
     fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o755))?;
     fs::rename(&unfinished, &staged).with_context(|| format!("Cannot stage {name}"))
 }
 
-/// Copies keep no time: a staged file older than its source is out of date.
-fn is_newer(staged: &Path, built: &Path) -> bool {
+/// Whether the staged file is up to date. A copy gets the time of copying.
+fn is_current(staged: &Path, built: &Path) -> bool {
     let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
     matches!((modified(staged), modified(built)), (Ok(staged), Ok(built)) if staged >= built)
 }
 
-/// Debug information would make a deployment of debug builds some hundred megabytes. Without
-/// `strip`, it stays.
+/// With debug information, a deployment of debug builds would have several hundred megabytes. If
+/// `strip` is not installed, the debug information stays.
 fn strip(binary: &Path) {
     if find_program("strip").is_some() {
         let _ = Command::new("strip")
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_those_the_template_names() {
+    fn functions_are_read_from_the_template() {
         let template = "  A:\n    CodeUri: target/lambda/bill-traffic/\n  B:\n    CodeUri: \
             target/lambda/migrate\n  C:\n    CodeUri: elsewhere/\n";
         assert_eq!(

@@ -1,25 +1,26 @@
-//! The system on LocalStack: its queues and bus, and around them what it lacks, from this machine.
+//! A system on LocalStack: its queues and event bus, the functions as processes, and the load
+//! balancer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::{BehaviorVersion, Config, Credentials, Region};
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::deploy::Outputs;
-use crate::driver::Driver;
+use super::driver::Driver;
+use super::functions::NativeFunctions;
+use super::{Deployed, LocalStack};
+use crate::emulator::client::sqs;
+use crate::emulator::load_balancer::{Invoke, LoadBalancer};
 use crate::grpc::AUTH_VARIABLES;
-use crate::load_balancer::{Invoke, LoadBalancer};
-use crate::localstack::{Deployed, LocalStack};
-use crate::native::NativeFunctions;
 use crate::progress::step;
 use crate::python::Environment;
 use crate::settings::Settings;
+use crate::template::deploy::Outputs;
 
-/// The variables that name queues and the bus, and the stack's outputs that they come from.
+/// The stack's outputs for queues and the event bus, and the environment variables that carry their
+/// values.
 const MESSAGING_VARIABLES: [(&str, &str); 3] = [
     (
         "UserUsageBillingQueueUrl",
@@ -32,20 +33,20 @@ const MESSAGING_VARIABLES: [(&str, &str); 3] = [
     ("EventBusName", "TELECOM_EVENT_BUS_NAME"),
 ];
 
-/// LocalStack and what drives it. Dropping it stops all of it; [`Driven::stop`] empties the queues
+/// A running system. Dropping it stops everything. [`LocalStackSystem::stop`] empties the queues
 /// first.
 #[derive(Debug)]
-pub struct Driven {
-    // Declared in the order in which they are stopped.
+pub struct LocalStackSystem {
+    // Declared in the order of dropping.
     balancer: Option<LoadBalancer>,
     driver: Option<Driver>,
     runtime: Runtime,
     localstack: LocalStack,
 }
 
-impl Driven {
-    /// Starts it over the database at `database_url`, which is migrated first; `parameters` are the
-    /// template's.
+impl LocalStackSystem {
+    /// Starts the system with the database at `database_url`, which it migrates first. `parameters`
+    /// are template parameters.
     pub fn start(
         settings: &Settings,
         python: &Environment,
@@ -69,9 +70,8 @@ impl Driven {
                 .block_on(functions.invoke("migrate", &json!({})))
                 .map(drop)
         };
-        step("Migrating the database", migration)
-            .context("The database's schema could not be brought up to date")?;
-        let queues = client(&settings.endpoint());
+        step("Migrating the database", migration).context("Cannot migrate the database")?;
+        let queues = sqs(&settings.endpoint());
         let Deployed {
             outputs,
             consumers,
@@ -90,12 +90,12 @@ impl Driven {
         ))
     }
 
-    /// An error if LocalStack has ended.
+    /// Returns an error if LocalStack has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         self.localstack.check_alive()
     }
 
-    /// Stops it, what is in the queues first.
+    /// Stops everything once the queues are empty.
     pub fn stop(&mut self) {
         self.balancer = None;
         if let Some(driver) = self.driver.take() {
@@ -110,7 +110,8 @@ fn invoker(runtime: &Runtime, functions: Arc<NativeFunctions>) -> Invoke {
     Arc::new(move |function, event| handle.block_on(functions.invoke(function, &event)))
 }
 
-/// What the template gives to one function or another; here all have all of it.
+/// Environment variables of the functions. The template gives each function only those that it
+/// needs. Here, every function gets all of them.
 fn variables(
     database_url: &str,
     parameters: &BTreeMap<String, String>,
@@ -122,7 +123,7 @@ fn variables(
         let value = deployed
             .outputs
             .get(output)
-            .with_context(|| format!("template.yaml has no {output}"))?;
+            .with_context(|| format!("template.yaml has no output {output}"))?;
         variables.push((variable.to_owned(), value.clone()));
     }
     for (parameter, variable) in AUTH_VARIABLES {
@@ -133,13 +134,4 @@ fn variables(
         );
     }
     Ok(variables)
-}
-
-fn client(endpoint: &str) -> Client {
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
-    Client::from_conf(config.build())
 }

@@ -1,39 +1,33 @@
-//! What fills the system with life: keys and tokens, the demo fleet, the simulator, and the check
-//! of it all.
+//! Fills a running system with demo data: keys and tokens, the demo fleet, the simulator, and the
+//! verification of its results.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use shared::clock::{Clock, System};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::demo::background::Running;
+use crate::demo::collector::SqsSink;
 use crate::demo::fleet::{self, ADMIN, DEMO_USER, Fleet};
 use crate::demo::script::Load;
 use crate::demo::simulator::{Options, Pace};
 use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role};
 use crate::demo::verify::{self, Api, Outcome};
+use crate::emulator::client::sqs;
 use crate::progress::{note, step};
 use crate::settings::Settings;
 use crate::stack::Endpoints;
 
-/// The seed of the demo fleet and of what its collectors send.
+/// Seed of the demo fleet and of its reports.
 pub const SEED: u64 = 1;
 /// Validity of the printed tokens.
 const TOKEN_TTL: Duration = Duration::from_hours(24);
 
-/// Something that runs beside the stack until it is stopped.
-pub trait Workload {
-    /// An error if it has ended by itself.
-    fn check_alive(&mut self) -> Result<()>;
-    /// Stops it and waits until it has stopped.
-    fn stop(&mut self);
-}
-
-/// The local issuer, its key kept in the state folder.
+/// The local token issuer. Its key is in the state folder.
 pub fn issuer(settings: &Settings) -> Result<Issuer> {
     Issuer::open(&settings.state.join("keys"))
 }
@@ -52,7 +46,7 @@ pub fn auth_parameters(settings: &Settings) -> Result<BTreeMap<String, String>> 
         .collect())
 }
 
-/// Loads the demo fleet into the migrated database; leaves existing data alone.
+/// Loads the demo fleet into the migrated database. Existing data is not changed.
 pub fn seed(endpoints: &Endpoints) -> Result<Fleet> {
     step("Loading the demo fleet", || {
         block_on(async {
@@ -62,48 +56,28 @@ pub fn seed(endpoints: &Endpoints) -> Result<Fleet> {
     })
 }
 
-/// Starts the simulator.
 pub fn simulate(
     settings: &Settings,
     endpoints: &Endpoints,
     fleet: Fleet,
     load: Load,
-) -> Result<Box<dyn Workload>> {
+) -> Result<Running> {
     let options = Options {
         load,
         duration: None,
         pace: Pace::RealTime,
     };
-    let queue = endpoints.output("UsageReportQueueUrl")?.to_owned();
-    let running = Running::start(
-        fleet,
-        options,
-        &account(settings),
-        queue,
-        endpoints.aws.clone(),
-    )?;
-    note("The simulator sends usage reports, with repeats, late ones and heartbeats among them.");
-    Ok(Box::new(running))
+    let sink = SqsSink {
+        client: sqs(&endpoints.aws),
+        queue_url: endpoints.output("UsageReportQueueUrl")?.to_owned(),
+    };
+    let running = Running::start(fleet, options, &account(settings), sink)?;
+    note("The simulator sends usage reports, including duplicates, late reports and heartbeats.");
+    Ok(running)
 }
 
-impl Workload for Running {
-    fn check_alive(&mut self) -> Result<()> {
-        if self.has_ended() {
-            let totals = Self::stop(self)?;
-            bail!("The simulator has ended by itself: {totals}");
-        }
-        Ok(())
-    }
-
-    fn stop(&mut self) {
-        match step("Stopping the simulator", || Self::stop(self)) {
-            Ok(totals) => note(&totals.to_string()),
-            Err(error) => note(&format!("The simulator failed: {error:#}")),
-        }
-    }
-}
-
-/// Compares what was sent with what was recorded, billed and shown.
+/// Compares the reports that the simulator sent with the recorded usage, the bills and the API's
+/// responses.
 pub fn verify(
     settings: &Settings,
     endpoints: &Endpoints,
@@ -115,7 +89,7 @@ pub fn verify(
         issuer: issuer(settings)?,
         users,
     };
-    let question = verify::Settings {
+    let settings = verify::Settings {
         account: account(settings),
         wait,
         others_allowed: true,
@@ -123,26 +97,26 @@ pub fn verify(
     };
     block_on(async {
         let pool = PgPool::connect(&endpoints.database_url).await?;
-        verify::verify(&pool, &question, &System, note).await
+        verify::verify(&pool, &settings, &System, note).await
     })
 }
 
-/// A token; for the demo user, or the administrator, unless another user is named.
+/// Issues a token to `user`. If `None`, the user is the demo user or the administrator.
 pub fn token(settings: &Settings, user: Option<Uuid>, role: Role) -> Result<String> {
     let user = user.unwrap_or(if role == Role::User { DEMO_USER } else { ADMIN });
     issuer(settings)?.issue(user, role, TOKEN_TTL, System.now())
 }
 
-/// Lines for the end of the banner: tokens, and commands to copy.
+/// The end of the banner: tokens, and example commands.
 pub fn banner(settings: &Settings, endpoints: &Endpoints) -> Result<Vec<String>> {
     let lines = [
         String::new(),
-        format!("  The demo user is {DEMO_USER}. Her token, valid for a day:"),
+        format!("  Token of the demo user ({DEMO_USER}), valid for a day:"),
         format!("    {}", token(settings, None, Role::User)?),
-        "  An administrator's:".to_owned(),
+        "  Token of an administrator:".to_owned(),
         format!("    {}", token(settings, None, Role::Admin)?),
         String::new(),
-        "  Try (the first bills are written at the next full minute):".to_owned(),
+        "  Examples (the first bills are written at the next full minute):".to_owned(),
         format!(
             "    curl -sH \"authorization: Bearer $(make -s token)\" \
              '{}/v1/traffic-usage?range=day'",
@@ -158,8 +132,8 @@ pub fn banner(settings: &Settings, endpoints: &Endpoints) -> Result<Vec<String>>
              from telecom.package_queue where user_id = '{DEMO_USER}' order by id\"",
             endpoints.database_url
         ),
-        "    make verify      compares what the simulator sent with what was recorded and billed, \
-         to the byte"
+        "    make verify      compares, to the byte, the reports that the simulator sent with the \
+         recorded usage and the bills"
             .to_owned(),
     ];
     Ok(lines.to_vec())

@@ -1,5 +1,4 @@
-//! Functions as processes of this machine, each with a runtime API of its own: what Lambda does,
-//! without Lambda.
+//! Functions as processes of this machine. Each has its own runtime API, in place of Lambda's.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,15 +10,13 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::ministack::as_client;
-use crate::postgres::Account;
-use crate::process::{Service, ServiceSpec};
-use crate::runtime_api::RuntimeApi;
+use super::runtime_api::RuntimeApi;
+use crate::emulator::client::as_client;
+use crate::process::{Service, ServiceSpec, ServiceUser};
 use crate::settings::{STACK_NAME, Settings};
-use crate::stage::functions;
+use crate::template::stage::functions;
 
-/// The functions of the template. Each is started when it is first invoked, and runs one invocation
-/// at a time.
+/// The template's functions. Each starts at its first invocation and runs one invocation at a time.
 #[derive(Debug)]
 pub struct NativeFunctions {
     functions: BTreeMap<String, Mutex<Option<Running>>>,
@@ -35,7 +32,7 @@ struct Running {
 }
 
 impl NativeFunctions {
-    /// The staged functions, all with the same `variables`.
+    /// Prepares the staged functions, all with the same environment variables.
     pub fn new(settings: &Settings, variables: Vec<(String, String)>) -> Result<Arc<Self>> {
         let template = std::fs::read_to_string(settings.root.join("template.yaml"));
         let template = template.context("Cannot read template.yaml")?;
@@ -51,14 +48,15 @@ impl NativeFunctions {
         }))
     }
 
-    /// Invokes a function and waits for its answer. An error if it fails, or is none.
+    /// Invokes a function and returns its response. Returns an error if the function fails or does
+    /// not exist.
     pub async fn invoke(&self, name: &str, event: &Value) -> Result<Value> {
         let slot = self
             .functions
             .get(name)
             .with_context(|| format!("template.yaml has no function {name}"))?;
         let mut slot = slot.lock().await;
-        // One that has died, of a wrong variable or a crash, is started anew, as Lambda does.
+        // As in Lambda, a function that has ended, such as after a crash, is started again.
         if slot
             .as_mut()
             .is_some_and(|running| running.process.check_alive().is_err())
@@ -67,19 +65,19 @@ impl NativeFunctions {
         }
         let running = match &mut *slot {
             Some(running) => running,
-            none => none.insert(self.start(name).await?),
+            empty => empty.insert(self.start(name).await?),
         };
         let answered = running.runtime.invoke(event.to_string().into_bytes()).await;
         let (_, answer) = answered.with_context(|| format!("The function {name} failed"))?;
         serde_json::from_slice(&answer)
-            .with_context(|| format!("The function {name} answered with no JSON"))
+            .with_context(|| format!("The response of the function {name} is not JSON"))
     }
 
     async fn start(&self, name: &str) -> Result<Running> {
         let runtime = RuntimeApi::start(name).await?;
         let program = self.folder.join(name).join("bootstrap");
         let mut command =
-            Account::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
+            ServiceUser::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         as_client(&mut command, &self.settings);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());

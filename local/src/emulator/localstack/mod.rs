@@ -1,5 +1,10 @@
-//! `LocalStack`, without an account: queues, a bus and a way to deploy them. What it lacks is
-//! driven from here.
+//! LocalStack without an account: it deploys the queues and the event bus. This program provides
+//! the rest: the functions, their event sources and the load balancer.
+
+pub mod driver;
+pub mod functions;
+pub mod runtime_api;
+pub mod stack;
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,59 +13,52 @@ use anyhow::{Context, Result};
 use rustix::process::Signal;
 use serde::Deserialize;
 
-use crate::deploy::Outputs;
-use crate::ministack::{FOREIGN_SETTINGS, as_client};
-use crate::net;
+use super::client::{FOREIGN_SETTINGS, as_client};
+use crate::files::private_folder;
 use crate::process::{Service, ServiceSpec, dying_with_parent, output};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings, private_folder};
+use crate::settings::{STACK_NAME, START_LIMIT, Settings};
+use crate::template::deploy::Outputs;
 
-/// A running LocalStack, stopped when dropped.
+/// A running LocalStack. Dropping it stops it.
 #[derive(Debug)]
 pub struct LocalStack {
     service: Service,
 }
 
-/// What `local/python/localstack_deploy.py` says.
+/// The output of `local/python/localstack_deploy.py`.
 #[derive(Debug, Deserialize)]
 pub struct Deployed {
-    /// The outputs of the stack that are about queues and the bus.
+    /// The stack's outputs about queues and the event bus.
     pub outputs: Outputs,
-    /// Which function is fed by which queue.
+    /// The functions that consume queues.
     pub consumers: Vec<Consumer>,
-    /// Which function runs when.
+    /// The functions that run on a schedule.
     pub schedules: Vec<Schedule>,
 }
 
 /// An event source mapping.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Consumer {
-    /// Package of the function.
+    /// Package name of the function.
     pub function: String,
-    /// The queue.
     pub queue_url: String,
-    /// Messages in a delivery, at most.
+    /// Maximum number of messages per delivery.
     pub batch_size: usize,
 }
 
-/// A schedule.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Schedule {
-    /// Package of the function.
+    /// Package name of the function.
     pub function: String,
-    /// As EventBridge Scheduler has it.
+    /// Schedule expression of EventBridge Scheduler.
     pub expression: String,
 }
 
 impl LocalStack {
-    /// Starts it, empty.
+    /// Starts LocalStack without any resources.
     pub fn start(settings: &Settings, environment: &Environment) -> Result<Self> {
         settings.create_state()?;
-        net::check_port(
-            settings.gateway_port,
-            "the AWS endpoint",
-            "--port or TELECOM_PORT",
-        )?;
         private_folder(&settings.state.join("localstack"))?;
         let spec = ServiceSpec {
             name: "LocalStack",
@@ -74,7 +72,7 @@ impl LocalStack {
         Ok(Self { service })
     }
 
-    /// Deploys the queues and the bus of the template.
+    /// Deploys the template's queues and event bus.
     pub fn deploy(&self, settings: &Settings, environment: &Environment) -> Result<Deployed> {
         let mut command = Command::new(environment.program("python"));
         as_client(&mut command, settings);
@@ -82,16 +80,16 @@ impl LocalStack {
         command
             .arg(settings.root.join("template.yaml"))
             .arg(STACK_NAME);
-        let said = output(&mut command, "deploy the queues and the bus to LocalStack")?;
-        serde_json::from_str(&said).context("What is deployed is not told as JSON")
+        let deployed = output(&mut command, "deploy the queues and the bus to LocalStack")?;
+        serde_json::from_str(&deployed).context("The description of the deployment is not JSON")
     }
 
-    /// An error if it has ended.
+    /// Returns an error if LocalStack has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         self.service.check_alive()
     }
 
-    /// Stops it; what it holds is gone.
+    /// Stops LocalStack. Its state is not saved.
     pub fn stop(&mut self) -> bool {
         self.service.stop()
     }
@@ -112,16 +110,17 @@ fn command(settings: &Settings, environment: &Environment) -> Command {
     command
         .env("GATEWAY_LISTEN", &address)
         .env("LOCALSTACK_HOST", &address);
-    // Its other server listens on every interface, whatever it is told.
+    // LocalStack's other server listens on every interface, whatever its configuration.
     command
         .env("GATEWAY_SERVER", "hypercorn")
         .env("DNS_ADDRESS", "0");
-    // Queues are at the address that it listens on, not at a name that must be asked for elsewhere.
+    // Queue URLs then have the address that LocalStack listens on, not a name that DNS must
+    // resolve.
     command.env("SQS_ENDPOINT_STRATEGY", "path");
     command
         .env("DISABLE_EVENTS", "1")
         .env("SKIP_SSL_CERT_DOWNLOAD", "1");
-    // In a container of other people it would look for folders that its own image has.
+    // In a container that is not LocalStack's own, it would look for folders of its own image.
     command
         .env("OVERRIDE_IN_DOCKER", "0")
         .env("LOCALSTACK_VOLUME_DIR", settings.state.join("localstack"));

@@ -1,15 +1,15 @@
-//! Calls a deployed function directly.
+//! Invokes deployed functions through the emulator.
 
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// The longest a function may run.
+/// Time limit of Lambda functions.
 const LIMIT: Duration = Duration::from_mins(15);
 
-/// Invokes the function called `name` at `endpoint` with `payload` and returns its answer. An error
-/// if it fails.
+/// Invokes the function `name` at `endpoint` with `payload` and returns its response. Returns an
+/// error if the function fails.
 pub fn invoke(endpoint: &str, name: &str, payload: &Value) -> Result<Value> {
     let url = format!("{endpoint}/2015-03-31/functions/{name}/invocations");
     let request = ureq::post(&url)
@@ -25,10 +25,10 @@ pub fn invoke(endpoint: &str, name: &str, payload: &Value) -> Result<Value> {
     let answer = response
         .body_mut()
         .read_to_string()
-        .with_context(|| format!("The function {name} gave no answer"))?;
+        .with_context(|| format!("Cannot read the response of the function {name}"))?;
     if failed {
         bail!("The function {name} failed: {answer}");
     }
     serde_json::from_str(&answer)
-        .with_context(|| format!("The function {name} answered with no JSON: {answer}"))
+        .with_context(|| format!("The response of the function {name} is not JSON: {answer}"))
 }

@@ -1,4 +1,4 @@
-//! HTTP servers on loopback, in place of what AWS would run.
+//! Small HTTP servers on 127.0.0.1, in place of services that AWS would run.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,39 +13,35 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
-/// What a server answers.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Something that answers requests.
 pub trait Server: Clone + Send + Sync + 'static {
-    /// Whether web pages may call it.
+    /// Whether web pages may call this server.
     const FOR_PAGES: bool = false;
 
-    /// Answers one, its body read.
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Result<Answer>> + Send;
 }
 
-/// Serves on `port` of loopback (0: a free one), until the runtime ends.
+/// Serves on `port` of 127.0.0.1, or on a free port if it is 0, until the runtime ends.
 pub async fn serve(server: impl Server, port: u16) -> Result<SocketAddr> {
     let bound = TcpListener::bind(("127.0.0.1", port)).await;
-    let listener =
-        bound.with_context(|| format!("Port {port} of 127.0.0.1 cannot be listened on"))?;
+    let listener = bound.with_context(|| format!("Cannot listen on port {port} of 127.0.0.1"))?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(converse(stream, server.clone()));
+            tokio::spawn(serve_connection(stream, server.clone()));
         }
     });
     Ok(address)
 }
 
-async fn converse<S: Server>(stream: TcpStream, server: S) {
-    // Without this a small answer waits for the client's acknowledgement.
+async fn serve_connection<S: Server>(stream: TcpStream, server: S) {
+    // Without this, a small response waits for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let server = server.clone();
         async move {
-            if is_of_a_page::<S>(request.headers()) {
+            if is_refused::<S>(request.headers()) {
                 return reply(403, "web pages may not call this server\n");
             }
             let (head, body) = request.into_parts();
@@ -53,15 +49,15 @@ async fn converse<S: Server>(stream: TcpStream, server: S) {
             server.answer(Request::from_parts(head, body)).await
         }
     });
-    // A client that goes away is no fault of ours.
+    // A client that closes the connection is not an error of the server.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-/// Whether a request comes from a page that may not call the server: `local/python/guard.py`
-/// explains how that is known.
-fn is_of_a_page<S: Server>(headers: &HeaderMap) -> bool {
+/// Whether a request comes from a web page that may not call the server. `local/python/guard.py`
+/// explains the rule.
+fn is_refused<S: Server>(headers: &HeaderMap) -> bool {
     let text = |name: &str| {
         headers
             .get(name)
@@ -70,16 +66,16 @@ fn is_of_a_page<S: Server>(headers: &HeaderMap) -> bool {
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    let here = host.is_some_and(|host| {
+    let by_address = host.is_some_and(|host| {
         let name = host.host().trim_matches(['[', ']']);
         name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
     });
-    let of_a_script =
+    let by_script =
         headers.contains_key(ORIGIN) || text("sec-fetch-site").is_some_and(|site| site != "none");
-    !here || (of_a_script && !S::FOR_PAGES)
+    !by_address || (by_script && !S::FOR_PAGES)
 }
 
-/// An answer with a body.
+/// A response with a body.
 pub fn reply(status: u16, body: impl Into<Bytes>) -> Result<Answer> {
     Ok(Response::builder()
         .status(status)
@@ -111,30 +107,30 @@ mod tests {
 
     #[test]
     fn a_page_reaches_no_internal_server_and_no_server_by_another_name() {
-        let is_refused = |headers: &[(&'static str, &'static str)]| {
+        let refusals = |headers: &[(&'static str, &'static str)]| {
             let headers: HeaderMap = headers
                 .iter()
                 .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
                 .collect();
             (
-                is_of_a_page::<Internal>(&headers),
-                is_of_a_page::<Public>(&headers),
+                is_refused::<Internal>(&headers),
+                is_refused::<Public>(&headers),
             )
         };
         let here = ("host", "127.0.0.1:4566");
-        assert_eq!(is_refused(&[here]), (false, false));
-        assert_eq!(is_refused(&[("host", "[::1]:4566")]), (false, false));
+        assert_eq!(refusals(&[here]), (false, false));
+        assert_eq!(refusals(&[("host", "[::1]:4566")]), (false, false));
         assert_eq!(
-            is_refused(&[here, ("sec-fetch-site", "none")]),
+            refusals(&[here, ("sec-fetch-site", "none")]),
             (false, false)
         );
         assert_eq!(
-            is_refused(&[here, ("origin", "https://evil.test")]),
+            refusals(&[here, ("origin", "https://evil.test")]),
             (true, false)
         );
-        assert_eq!(is_refused(&[here, ("origin", "null")]), (true, false));
+        assert_eq!(refusals(&[here, ("origin", "null")]), (true, false));
         assert_eq!(
-            is_refused(&[here, ("sec-fetch-site", "cross-site")]),
+            refusals(&[here, ("sec-fetch-site", "cross-site")]),
             (true, false)
         );
         for foreign in [
@@ -142,7 +138,7 @@ mod tests {
             &[("host", "evil.test:4566")],
             &[("host", "127.0.0.1.evil.test")],
         ] {
-            assert_eq!(is_refused(foreign), (true, true), "{foreign:?}");
+            assert_eq!(refusals(foreign), (true, true), "{foreign:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! ministack: the AWS endpoint of this machine.
+//! ministack: an AWS emulator that deploys the whole template.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,84 +8,54 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
-use crate::net;
-use crate::postgres::Account;
-use crate::process::{Service, ServiceSpec};
+use super::client::as_client;
+use crate::files::{private_folder, write_private};
+use crate::process::{Service, ServiceSpec, ServiceUser};
 use crate::python::Environment;
-use crate::settings::{START_LIMIT, Settings, private_folder, write_private};
+use crate::settings::{START_LIMIT, Settings};
 
-/// What every AWS client on this machine is told; the emulator takes any credentials.
-fn client_environment(settings: &Settings) -> [(&'static str, String); 5] {
-    [
-        ("AWS_ENDPOINT_URL", settings.endpoint()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-    ]
-}
-
-/// The caller's own AWS settings, which must not reach the emulator's clients.
-pub const FOREIGN_SETTINGS: [&str; 4] = [
-    "AWS_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_CONFIG_FILE",
-    "AWS_SHARED_CREDENTIALS_FILE",
-];
-
-/// Makes a command a client of the emulator, whatever the caller's own settings are.
-pub fn as_client(command: &mut Command, settings: &Settings) {
-    for name in FOREIGN_SETTINGS {
-        command.env_remove(name);
-    }
-    command.envs(client_environment(settings));
-}
-
-/// A running ministack, stopped when dropped.
+/// A running ministack. Dropping it stops it.
 #[derive(Debug)]
 pub struct Ministack {
     service: Service,
 }
 
 impl Ministack {
-    /// Starts it, with the state that the last orderly stop saved if the system is a lasting one.
+    /// Starts ministack. If the system is durable, it loads the state that the last orderly stop
+    /// saved.
     pub fn start(settings: &Settings, environment: &Environment) -> Result<Self> {
         settings.create_state()?;
-        net::check_port(
-            settings.gateway_port,
-            "the AWS endpoint",
-            "--port or TELECOM_PORT",
-        )?;
         for folder in [saved_state(settings), scratch(settings)] {
             private_folder(&folder)?;
         }
         follow_port(settings)?;
-        let account = Account::choose_to_reach(&[&settings.root])?;
-        account.own_all(&settings.state.join("ministack"))?;
+        let user = ServiceUser::choose_to_reach(&[&settings.root])?;
+        user.own_all(&settings.state.join("ministack"))?;
         let spec = ServiceSpec {
             name: "ministack",
             stop_with: Signal::TERM,
             grace: Duration::from_secs(20),
             log: settings.log("ministack"),
         };
-        let mut service = Service::start(spec, command(settings, environment, account))?;
+        let mut service = Service::start(spec, command(settings, environment, user))?;
         let health = format!("{}/_ministack/health", settings.endpoint());
         service.wait_until(START_LIMIT, || ureq::get(&health).call().is_ok())?;
         Ok(Self { service })
     }
 
-    /// An error if it has ended.
+    /// Returns an error if ministack has ended.
     pub fn check_alive(&mut self) -> Result<()> {
         self.service.check_alive()
     }
 
-    /// Stops it and the functions it runs. True if its state was saved.
+    /// Stops ministack and its functions. Returns true if the state was saved.
     pub fn stop(&mut self) -> bool {
         self.service.stop()
     }
 }
 
-/// The folder with what ministack saves when it stops: the stack, and the messages in its queues.
+/// Folder with the state that ministack saves when it stops: the stack, and the messages in its
+/// queues.
 #[must_use]
 pub fn saved_state(settings: &Settings) -> PathBuf {
     settings.state.join("ministack").join("state")
@@ -95,23 +65,20 @@ fn scratch(settings: &Settings) -> PathBuf {
     settings.state.join("ministack").join("tmp")
 }
 
-/// It runs functions as its own user.
-fn command(settings: &Settings, environment: &Environment, account: Account) -> Command {
-    let mut command = account.service(environment.program("ministack"), "TERM", &scratch(settings));
-    // The account may not be allowed to stand in the caller's folder.
+/// ministack runs functions as its own user.
+fn command(settings: &Settings, environment: &Environment, user: ServiceUser) -> Command {
+    let mut command = user.service(environment.program("ministack"), "TERM", &scratch(settings));
+    // The user may not be allowed to enter the current folder.
     command.current_dir("/");
-    for name in FOREIGN_SETTINGS
-        .iter()
-        .chain(&["DATABASE_URL", "RUST_LOG", "PYTHONHOME"])
-    {
+    for name in ["DATABASE_URL", "RUST_LOG", "PYTHONHOME"] {
         command.env_remove(name);
     }
-    // Functions inherit this environment, the endpoint to call back to among it.
-    command.envs(client_environment(settings));
+    // Functions inherit this environment, including the endpoint that they call.
+    as_client(&mut command, settings);
     command
         .env("MINISTACK_REGION", "us-east-1")
         .env("GATEWAY_PORT", settings.gateway_port.to_string());
-    // It runs whatever code it is given: nobody but this machine may reach it.
+    // ministack runs any code that it is given, so only this machine may reach it.
     command
         .env("BIND_HOST", "127.0.0.1")
         .env("MINISTACK_HOST", "127.0.0.1");
@@ -125,22 +92,22 @@ fn command(settings: &Settings, environment: &Environment, account: Account) -> 
     command
         .env("TMPDIR", scratch(settings))
         .env("PYTHONPATH", settings.root.join("local").join("python"));
-    // pip has compiled its packages already; local/python/ is to stay clean.
+    // pip has compiled its packages already, and local/python/ must stay free of compiled files.
     command.env("PYTHONDONTWRITEBYTECODE", "1");
-    // Services that would listen on fixed ports, where a second system would meet them.
+    // These services would listen on fixed ports, which a second system could not use.
     command
         .env("SFTP_ENABLED", "0")
         .env("IOT_MTLS_ENABLED", "0");
     command
 }
 
-/// Saved queue URLs name the port of their time. After a change of port they are rewritten, or the
-/// messages in these queues would be lost.
+/// Saved queue URLs contain the port. After a change of port they are rewritten, because the
+/// messages in these queues would be lost otherwise.
 fn follow_port(settings: &Settings) -> Result<()> {
-    let note = saved_state(settings).join("port");
+    let file = saved_state(settings).join("port");
     let port = settings.gateway_port.to_string();
-    let before = fs::read_to_string(&note).unwrap_or_default();
-    if !before.is_empty() && before != port {
+    let saved = fs::read_to_string(&file).unwrap_or_default();
+    if !saved.is_empty() && saved != port {
         for entry in fs::read_dir(saved_state(settings))?.flatten() {
             if entry
                 .path()
@@ -149,13 +116,13 @@ fn follow_port(settings: &Settings) -> Result<()> {
             {
                 replace_in_file(
                     &entry.path(),
-                    &format!("127.0.0.1:{before}"),
+                    &format!("127.0.0.1:{saved}"),
                     &format!("127.0.0.1:{port}"),
                 )?;
             }
         }
     }
-    write_private(&note, &port)
+    write_private(&file, &port)
 }
 
 fn replace_in_file(path: &Path, from: &str, to: &str) -> Result<()> {
@@ -192,8 +159,8 @@ mod tests {
         );
     }
 
-    /// The status of a request with these headers to a server of Python's own, as the Lambda
-    /// runtime API is one.
+    /// Sends a request with these headers to a server of Python's library, as the Lambda runtime
+    /// API is one, and returns the response's status.
     fn status_with(port: u16, headers: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         write!(

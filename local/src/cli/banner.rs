@@ -1,11 +1,11 @@
-//! What a user sees when the system is ready.
+//! The text that is printed when the system is ready.
 
 use std::fmt::Write as _;
 
 use crate::settings::{Emulator, Settings};
 use crate::stack::Endpoints;
 
-/// Everything there is to know about a running system, with `more` (tokens, commands) at its end.
+/// Addresses, queues and logs of a running system, followed by the lines of `more`.
 #[must_use]
 pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> String {
     let mut text = String::from("\nReady.\n\n");
@@ -53,7 +53,7 @@ pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> Str
     text
 }
 
-/// `UsageReportQueue` as `Usage report queue`.
+/// Converts `UsageReportQueue` to `Usage report queue`.
 fn spaced(name: &str) -> String {
     let mut words = String::new();
     for character in name.chars() {
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_names_read_as_words() {
+    fn output_names_are_printed_as_words() {
         assert_eq!(
             spaced("UsageReportDeadLetterQueue"),
             "Usage report dead letter queue"

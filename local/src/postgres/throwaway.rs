@@ -1,4 +1,4 @@
-//! A throw-away database server for the length of one command.
+//! A temporary database server for the duration of one command.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-use crate::postgres::{Cluster, check_url};
+use super::{Cluster, check_url};
 use crate::process::wait_interruptibly;
 use crate::settings::Settings;
 
-/// Runs `command` with `DATABASE_URL` naming a server whose role may create databases, and returns
-/// the command's status. `existing` is a server to use instead of a throw-away one; `durable`: what
-/// is committed is on the disk.
+/// Runs `command` with `DATABASE_URL` set to a server whose role may create databases, and returns
+/// the command's exit status. `existing` is the URL of a server to use instead of a temporary one.
+/// `durable` makes commits wait for the disk.
 pub fn with_database(
     root: &Path,
     existing: Option<&str>,
@@ -34,10 +34,10 @@ pub fn with_database(
     status
 }
 
-/// The command stays in the terminal's foreground group: it gets Ctrl-C as this program does.
+/// The command stays in the terminal's foreground group, so that Ctrl-C reaches it too.
 fn run(command: &[String], url: &str) -> Result<ExitCode> {
     let [program, arguments @ ..] = command else {
-        bail!("Give a command: with-database -- COMMAND...")
+        bail!("Missing command. Usage: with-database -- COMMAND...")
     };
     let mut child = Command::new(program)
         .args(arguments)

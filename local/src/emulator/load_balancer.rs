@@ -1,9 +1,8 @@
-//! A load balancer in front of functions, where the emulator has none: a request becomes the event
-//! that AWS's makes of it, and the function's answer a response. Which path leads to which function
-//! is read from the API's own document.
+//! A load balancer in front of functions, for an emulator that has none. It turns a request into
+//! the event that AWS's load balancer would send, and the function's response into an HTTP
+//! response. The routes come from the API's OpenAPI document.
 
 use std::sync::Arc;
-use std::thread;
 
 use anyhow::{Context, Result};
 use aws_lambda_events::alb::AlbTargetGroupResponse;
@@ -15,26 +14,25 @@ use hyper::{Request, Response};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
-use crate::loopback::{Answer, Server, reply, serve};
+use crate::loopback::http_server::{Answer, Server, reply, serve};
 
-/// Invokes the function of the package so called with an event, and waits for its answer.
+/// Invokes the function with this package name and returns its response.
 pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
 
-/// The target group that an event names.
+/// The target group in events.
 const TARGET_GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0";
 
-/// The function that answers with the API's documentation, and its paths.
+/// The function that serves the API's documentation, and its paths.
 const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/v1/openapi.json"]);
 
-/// A running load balancer, stopped when dropped.
+/// A running load balancer. Dropping it stops it.
 #[derive(Debug)]
 pub struct LoadBalancer {
     runtime: Option<Runtime>,
 }
 
 impl LoadBalancer {
-    /// Starts it on `port` of loopback.
     pub fn start(port: u16, invoke: Invoke) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -55,7 +53,7 @@ impl LoadBalancer {
 
 impl Drop for LoadBalancer {
     fn drop(&mut self) {
-        // A request that a function never answers must not hold up the end.
+        // A request that is never answered must not delay the shutdown.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -85,7 +83,7 @@ impl Server for Balancer {
     }
 }
 
-/// Paths and the packages of their functions; `{id}` stands for a segment.
+/// Path patterns, with `{id}` for any segment, and the package names of their functions.
 fn routes() -> Vec<(String, String)> {
     let document = shared::http::openapi::document();
     let paths = document
@@ -93,19 +91,19 @@ fn routes() -> Vec<(String, String)> {
         .and_then(Value::as_object)
         .into_iter()
         .flatten();
-    let of_operations = paths.filter_map(|(path, methods)| {
+    let operations = paths.filter_map(|(path, methods)| {
         let operation = methods
             .as_object()?
             .values()
             .find_map(|method| method.get("operationId")?.as_str())?;
         Some((path.clone(), kebab_case(operation)))
     });
-    let (function, documents) = DOCUMENTATION;
-    let of_documents = documents.map(|path| (path.to_owned(), function.to_owned()));
-    of_operations.chain(of_documents).collect()
+    let (function, paths) = DOCUMENTATION;
+    let documents = paths.map(|path| (path.to_owned(), function.to_owned()));
+    operations.chain(documents).collect()
 }
 
-/// `ListNodes` as `list-nodes`.
+/// Converts `ListNodes` to `list-nodes`.
 fn kebab_case(name: &str) -> String {
     let mut words = String::new();
     for character in name.chars() {
@@ -118,21 +116,22 @@ fn kebab_case(name: &str) -> String {
 }
 
 fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r str> {
-    let leads_here = |pattern: &str| {
-        let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-        let segments = wanted
+    let matches = |pattern: &str| {
+        let (mut expected, mut actual) = (pattern.split('/'), path.split('/'));
+        let segments = expected
             .by_ref()
-            .zip(given.by_ref())
-            .all(|(wanted, given)| wanted == given || wanted == "{id}");
+            .zip(actual.by_ref())
+            .all(|(expected, actual)| expected == actual || expected == "{id}");
         segments && pattern.split('/').count() == path.split('/').count()
     };
     routes
         .iter()
-        .find(|(pattern, _)| leads_here(pattern))
+        .find(|(pattern, _)| matches(pattern))
         .map(|(_, function)| function.as_str())
 }
 
-/// With headers and parameters of several values, as the target groups of the template ask for.
+/// The event has multi-value headers and parameters, because the template enables them for its
+/// target groups.
 fn event(request: &Request<Bytes>) -> Value {
     let uri = request.uri();
     let text =
@@ -164,7 +163,7 @@ fn event(request: &Request<Bytes>) -> Value {
     })
 }
 
-/// As they came: the load balancer decodes nothing.
+/// The load balancer does not decode parameters.
 fn parameters(query: &str) -> Map<String, Value> {
     let mut parameters = Map::new();
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
@@ -181,11 +180,11 @@ fn parameters(query: &str) -> Map<String, Value> {
 }
 
 fn response(answer: Value) -> Result<Answer> {
-    let told = answer.to_string();
-    let answer: AlbTargetGroupResponse =
-        serde_json::from_value(answer).with_context(|| format!("The function answered {told}"))?;
-    let status =
-        u16::try_from(answer.status_code).context("The function answered a status that is none")?;
+    let text = answer.to_string();
+    let answer: AlbTargetGroupResponse = serde_json::from_value(answer)
+        .with_context(|| format!("The function's response is not a load balancer's: {text}"))?;
+    let status = u16::try_from(answer.status_code)
+        .context("The function's response has an invalid status")?;
     let mut response = Response::builder().status(status);
     if let Some(headers) = response.headers_mut() {
         *headers = answer.multi_value_headers;
@@ -199,21 +198,12 @@ fn response(answer: Value) -> Result<Answer> {
     Ok(response.body(Full::new(decoded.into()))?)
 }
 
-/// Waits until a stop is asked for, or `alive` says that something has ended.
-pub fn wait_for_end(mut alive: impl FnMut() -> Result<()>) -> Result<()> {
-    while !crate::interrupt::requested() {
-        alive()?;
-        thread::sleep(std::time::Duration::from_millis(200));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_path_of_the_document_leads_to_a_function_of_the_repository() {
+    fn every_documented_path_is_routed_to_an_existing_function() {
         let routes = routes();
         assert!(routes.len() >= 14, "{routes:?}");
         for (path, function) in &routes {
@@ -225,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_leads_to_one_function_and_no_further() {
+    fn paths_are_matched_as_a_whole() {
         let routes = routes();
         assert_eq!(function_for(&routes, "/v1/nodes"), Some("list-nodes"));
         assert_eq!(
@@ -236,19 +226,19 @@ mod tests {
             function_for(&routes, "/v1/admin/package-queue/counts"),
             Some("count-queued-packages")
         );
-        for nowhere in [
+        for unknown in [
             "/",
             "/v1/nodes/",
             "/v1/nodes/1",
             "/v1/admin/node-servers/7/x",
             "/v2/nodes",
         ] {
-            assert_eq!(function_for(&routes, nowhere), None, "{nowhere}");
+            assert_eq!(function_for(&routes, unknown), None, "{unknown}");
         }
     }
 
     #[test]
-    fn repeated_parameters_and_headers_and_bytes_all_arrive() {
+    fn events_keep_repeated_parameters_and_headers_and_binary_bodies() {
         let request = Request::put("/v1/nodes?a=1&a=%20&b")
             .header("x", "1")
             .header("x", "2")
@@ -271,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_of_a_function_behind_a_load_balancer_is_said_to_be_none() {
+    fn an_invalid_response_of_a_function_is_an_error() {
         let refused = response(json!({"errorMessage": "broken"}))
             .unwrap_err()
             .to_string();

@@ -1,5 +1,5 @@
-//! The one system a repository may have running: in the foreground (`run`) or in the background
-//! (`up`, `down`).
+//! The running system of a repository, of which there is at most one: in the foreground (`run`) or
+//! in the background (`up`, `down`).
 
 use std::fs::{self, File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write, stderr};
@@ -14,28 +14,30 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use super::banner;
+use crate::demo::background::Running;
+use crate::demo::bootstrap;
 use crate::demo::script::Load;
-use crate::hooks::{self, Workload};
-use crate::process::create_log;
+use crate::files::write_private;
+use crate::process::{create_log, interrupt};
 use crate::progress::{note, step};
 use crate::settings::Settings;
 use crate::stack::{Endpoints, Stack};
-use crate::{banner, interrupt};
 
-/// How long an orderly stop may take before it is forced.
+/// How long an orderly stop may take before the process is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 
-/// What a running system has written down about itself.
+/// The file `run.json`, which describes the running system.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
-    /// The program that runs it.
+    /// Process id of the program that runs the system.
     pub pid: i32,
-    /// Where it is reached, once it is ready.
+    /// `None` until the system is ready.
     pub endpoints: Option<Endpoints>,
 }
 
-/// Runs the system until a stop is asked for or a part of it fails. `load` is what the simulator
-/// sends, if it is to send anything; `show` gets what to print when it is ready.
+/// Runs the system until the user asks to stop or a part of it fails. `load` is what the simulator
+/// sends, or `None` to send nothing. `show` receives the text to print when the system is ready.
 pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     settings.create_state()?;
     let lock = open_lock(settings)?;
@@ -48,7 +50,7 @@ pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> 
     }
     write_record(settings, None)?;
     let outcome = run_locked(settings, load, show);
-    // The lock, not this file, says whether something runs.
+    // The lock, not this file, tells whether a system is running.
     let _ = fs::remove_file(record_file(settings));
     match outcome {
         Err(_) if interrupt::requested() => Ok(()),
@@ -57,41 +59,30 @@ pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> 
 }
 
 fn run_locked(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
-    let mut stack = Stack::start(settings.clone(), hooks::auth_parameters(settings)?)?;
-    let fleet = hooks::seed(stack.endpoints())?;
-    let mut workload = load
-        .map(|load| hooks::simulate(settings, stack.endpoints(), fleet, load))
+    let mut stack = Stack::start(settings.clone(), bootstrap::auth_parameters(settings)?)?;
+    let fleet = bootstrap::seed(stack.endpoints())?;
+    let mut simulator = load
+        .map(|load| bootstrap::simulate(settings, stack.endpoints(), fleet, load))
         .transpose()?;
     write_record(settings, Some(stack.endpoints()))?;
     show(&banner::ready(
         settings,
         stack.endpoints(),
-        &hooks::banner(settings, stack.endpoints())?,
+        &bootstrap::banner(settings, stack.endpoints())?,
     ));
-    let outcome = wait_for_end(&mut stack, workload.as_deref_mut());
-    if let Some(mut workload) = workload {
-        workload.stop();
+    let outcome = interrupt::wait(|| {
+        stack.check_alive()?;
+        simulator.as_mut().map_or(Ok(()), Running::check_alive)
+    });
+    if let Some(mut simulator) = simulator {
+        simulator.stop();
     }
     stack.stop()?;
     outcome
 }
 
-fn wait_for_end(
-    stack: &mut Stack,
-    mut workload: Option<&mut (dyn Workload + 'static)>,
-) -> Result<()> {
-    while !interrupt::requested() {
-        stack.check_alive()?;
-        workload
-            .as_mut()
-            .map_or(Ok(()), |workload| workload.check_alive())?;
-        thread::sleep(Duration::from_millis(200));
-    }
-    Ok(())
-}
-
-/// Starts `program` with `arguments`, which must call [`run`], in the background; returns when the
-/// system is ready.
+/// Starts this program in the background with `arguments`, which must lead to [`run`]. Returns when
+/// the system is ready.
 pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     settings.create_state()?;
     if is_running(settings)? {
@@ -101,7 +92,7 @@ pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     let output = create_log(&log)?;
     let mut follower = Follower {
         file: File::open(&log)?,
-        at: 0,
+        position: 0,
     };
     let program = std::env::current_exe().context("Cannot find this program")?;
     let mut command = Command::new(program);
@@ -114,9 +105,11 @@ pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     if let Some(url) = &settings.database_url {
         command.env("DATABASE_URL", url);
     }
-    let mut child = command.spawn().context("Cannot start in the background")?;
+    let mut child = command
+        .spawn()
+        .context("Cannot start the system in the background")?;
     wait_until_ready(settings, &mut child, &mut follower)?;
-    note("It runs in the background. `make down` stops it, `make status` tells about it.");
+    note("The system runs in the background. `make status` shows it, `make down` stops it.");
     Ok(())
 }
 
@@ -127,12 +120,12 @@ fn wait_until_ready(settings: &Settings, child: &mut Child, follower: &mut Follo
         let ready = read_record(settings)
             .is_some_and(|record| record.pid == pid && record.endpoints.is_some());
         if ready {
-            // The banner follows the record at once.
+            // The banner is printed right after the record is written.
             thread::sleep(Duration::from_millis(100));
         }
         follower.show()?;
         if let Some(status) = ended {
-            bail!("The start has failed ({status}); the lines above say why.");
+            bail!("The start failed ({status}). The lines above say why.");
         }
         if ready {
             return Ok(());
@@ -145,18 +138,18 @@ fn wait_until_ready(settings: &Settings, child: &mut Child, follower: &mut Follo
     }
 }
 
-/// Stops the running system and returns when all of it is gone.
+/// Stops the running system. Returns when all its processes have ended.
 pub fn down(settings: &Settings) -> Result<()> {
     if !is_running(settings)? {
-        note("Nothing is running.");
+        note("The system is not running.");
         return Ok(());
     }
-    let record = read_record(settings)
-        .context("Something runs but has not said what; try again in a second.")?;
-    let pid = Pid::from_raw(record.pid).context("The record of what runs is broken")?;
+    let record =
+        read_record(settings).context("The system is just starting. Try again in a second.")?;
+    let pid = Pid::from_raw(record.pid).context("run.json holds an invalid process id")?;
     step("Stopping", || {
         kill_process(pid, Signal::TERM)
-            .context("Cannot stop it; was it started by another user?")?;
+            .context("Cannot stop the system. Was it started by another user?")?;
         let began = Instant::now();
         while is_running(settings)? {
             if began.elapsed() > STOP_LIMIT {
@@ -168,7 +161,7 @@ pub fn down(settings: &Settings) -> Result<()> {
     })
 }
 
-/// Whether a system of this state folder runs.
+/// Whether the system of this state folder is running.
 pub fn is_running(settings: &Settings) -> Result<bool> {
     if !settings.state.is_dir() {
         return Ok(false);
@@ -177,41 +170,34 @@ pub fn is_running(settings: &Settings) -> Result<bool> {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => {
-            Err(error).context("Cannot look at the lock of the state folder")
+            Err(error).context("Cannot check the lock of the state folder")
         }
     }
 }
 
-/// What the running system has written down, if there is one.
+/// Reads `run.json`. Returns `None` if it does not exist.
 #[must_use]
 pub fn read_record(settings: &Settings) -> Option<Record> {
     serde_json::from_str(&fs::read_to_string(record_file(settings)).ok()?).ok()
 }
 
 fn write_record(settings: &Settings, endpoints: Option<&Endpoints>) -> Result<()> {
-    let pid = i32::try_from(std::process::id()).context("This process has no usable id")?;
+    let pid = i32::try_from(std::process::id()).context("The process id is out of range")?;
     let record = Record {
         pid,
         endpoints: endpoints.cloned(),
     };
     let unfinished = settings.state.join("run.json.new");
-    let mut options = fs::OpenOptions::new();
-    // It names the database's password.
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(serde_json::to_string_pretty(&record)?.as_bytes())?;
-    fs::rename(unfinished, record_file(settings)).context("Cannot write down what runs")
+    // The record contains the database's password.
+    write_private(&unfinished, &serde_json::to_string_pretty(&record)?)?;
+    fs::rename(unfinished, record_file(settings)).context("Cannot write run.json")
 }
 
 fn already_running(settings: &Settings) -> String {
     let pid = read_record(settings)
         .map(|record| format!(" (process {})", record.pid))
         .unwrap_or_default();
-    format!("It is running already{pid}. `make status` tells about it, `make down` stops it.")
+    format!("The system is already running{pid}. `make status` shows it, `make down` stops it.")
 }
 
 fn record_file(settings: &Settings) -> PathBuf {
@@ -229,25 +215,25 @@ fn open_lock(settings: &Settings) -> Result<File> {
         .open(&path);
     file.with_context(|| {
         format!(
-            "Cannot open {}. Was it made by another user?",
+            "Cannot open {}. Was it created by another user?",
             path.display()
         )
     })
 }
 
-/// Copies a growing log to standard error.
+/// Copies the growing log to standard error.
 struct Follower {
     file: File,
-    at: u64,
+    position: u64,
 }
 
 impl Follower {
     fn show(&mut self) -> Result<()> {
-        self.file.seek(SeekFrom::Start(self.at))?;
-        let mut news = Vec::new();
-        self.file.read_to_end(&mut news)?;
-        self.at += u64::try_from(news.len()).unwrap_or_default();
-        stderr().write_all(&news)?;
+        self.file.seek(SeekFrom::Start(self.position))?;
+        let mut added = Vec::new();
+        self.file.read_to_end(&mut added)?;
+        self.position += u64::try_from(added.len()).unwrap_or_default();
+        stderr().write_all(&added)?;
         Ok(())
     }
 }

@@ -1,8 +1,7 @@
-//! Docker containers that use what listens on this machine's loopback.
+//! Lets Docker containers reach services on this machine's loopback address.
 //!
-//! PostgreSQL and the emulator stay on 127.0.0.1. While a command needs them, their ports are also
-//! open on the address that containers know this machine by, which nothing outside the machine
-//! reaches.
+//! PostgreSQL and the emulator listen on 127.0.0.1. While a command needs them, their ports are
+//! also open on the address of Docker's bridge, which is not reachable from outside the machine.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,21 +15,21 @@ use tokio::runtime::Runtime;
 
 use crate::process::output;
 
-/// The name by which Docker Desktop's containers reach the loopback of the machine that it runs on.
+/// The name by which Docker Desktop's containers reach the loopback address of their host.
 const DESKTOP_HOST: &str = "host.docker.internal";
 
-/// An error that says what to do if there is no Docker engine to talk to.
+/// Returns an error that says what to do if no Docker engine is running.
 pub fn check_engine() -> Result<()> {
     let mut info = Command::new("docker");
     info.args(["info", "--format", "{{.ServerVersion}}"]);
     output(&mut info, "reach the Docker engine").context(
         "Docker is not running, and functions in containers need it. Start it (`sudo systemctl \
-         start docker`), or use `make up`, which needs none.",
+         start docker`), or use `make up`, which does not need Docker.",
     )?;
     Ok(())
 }
 
-/// Whether the engine has an image already.
+/// Whether the engine has already pulled an image.
 #[must_use]
 pub fn has_image(name: &str) -> bool {
     Command::new("docker")
@@ -39,10 +38,10 @@ pub fn has_image(name: &str) -> bool {
         .is_ok_and(|answer| answer.status.success())
 }
 
-/// The way from containers to ports of loopback; closed when dropped.
+/// Access from containers to ports of the loopback address. Dropping it closes the access.
 #[derive(Debug)]
 pub struct HostAccess {
-    /// What containers call this machine.
+    /// Host name or address of this machine for containers.
     pub host: String,
     runtime: Option<Runtime>,
 }
@@ -59,7 +58,7 @@ impl HostAccess {
             let address = SocketAddr::from((bridge, *port));
             match runtime.block_on(TcpListener::bind(address)) {
                 Ok(listener) => drop(runtime.spawn(forward(listener, *port))),
-                // The bridge is inside Docker Desktop's own machine.
+                // With Docker Desktop, the bridge is inside a virtual machine.
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
                     return Ok(Self {
                         host: DESKTOP_HOST.to_owned(),
@@ -68,7 +67,7 @@ impl HostAccess {
                 }
                 Err(error) => {
                     return Err(error)
-                        .with_context(|| format!("{address} cannot be opened to containers"));
+                        .with_context(|| format!("Cannot listen on {address} for containers"));
                 }
             }
         }
@@ -91,7 +90,7 @@ async fn forward(listener: TcpListener, port: u16) {
     while let Ok((mut outside, _)) = listener.accept().await {
         tokio::spawn(async move {
             if let Ok(mut inside) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await {
-                // Either end may go away at any time.
+                // Either end may close the connection at any time.
                 let _ = copy_bidirectional(&mut outside, &mut inside).await;
             }
         });
@@ -108,12 +107,17 @@ fn bridge_address() -> Result<Ipv4Addr> {
         "--format",
         "{{json .IPAM.Config}}",
     ]);
-    let said = output(&mut inspect, "ask for Docker's default network")?;
-    address_of(&said)
-        .with_context(|| format!("Docker's default network has no address: {}", said.trim()))
+    let networks = output(&mut inspect, "inspect Docker's default network")?;
+    address_of(&networks).with_context(|| {
+        format!(
+            "Docker's default network has no address: {}",
+            networks.trim()
+        )
+    })
 }
 
-/// The gateway; where it is not said, the first address of the network, which Docker takes for it.
+/// Returns the gateway. If it is missing, returns the first address of the network, which Docker
+/// uses as the gateway.
 fn address_of(networks: &str) -> Result<Ipv4Addr> {
     let networks: Vec<Value> = serde_json::from_str(networks)?;
     for network in &networks {
@@ -132,7 +136,7 @@ fn address_of(networks: &str) -> Result<Ipv4Addr> {
             return Ok(Ipv4Addr::from_bits(subnet.to_bits().saturating_add(1)));
         }
     }
-    bail!("it has no IPv4")
+    bail!("there is no IPv4 network")
 }
 
 #[cfg(test)]
@@ -140,11 +144,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bridges_address_is_its_gateway_or_its_first() {
-        let said = r#"[{"Subnet":"172.17.0.0/16","Gateway":"172.17.0.5"}]"#;
-        assert_eq!(address_of(said).unwrap().to_string(), "172.17.0.5");
-        let unsaid = r#"[{"Subnet":"fd00::/80"},{"Subnet":"172.18.0.0/16"}]"#;
-        assert_eq!(address_of(unsaid).unwrap().to_string(), "172.18.0.1");
+    fn the_bridge_address_is_the_gateway_or_the_first_of_the_subnet() {
+        let with_gateway = r#"[{"Subnet":"172.17.0.0/16","Gateway":"172.17.0.5"}]"#;
+        assert_eq!(address_of(with_gateway).unwrap().to_string(), "172.17.0.5");
+        let without_gateway = r#"[{"Subnet":"fd00::/80"},{"Subnet":"172.18.0.0/16"}]"#;
+        assert_eq!(
+            address_of(without_gateway).unwrap().to_string(),
+            "172.18.0.1"
+        );
         assert!(address_of("[]").is_err());
     }
 }

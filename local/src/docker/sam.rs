@@ -1,5 +1,5 @@
-//! `sam local` over what runs on this machine: functions in containers as AWS has them, with the
-//! environment that the deployed ones have.
+//! `sam local` against the running system: functions in containers as in AWS, with the environment
+//! of the deployed functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -18,28 +18,30 @@ use shared::clock::{Clock, System};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use crate::containers::{HostAccess, check_engine, has_image};
+use super::host_access::{HostAccess, check_engine, has_image};
+use crate::demo::bootstrap;
 use crate::demo::token::Role;
-use crate::invoke::invoke;
-use crate::load_balancer::{Invoke, LoadBalancer, wait_for_end};
-use crate::ministack::as_client;
-use crate::process::{Service, ServiceSpec, dying_with_parent, wait_interruptibly};
+use crate::emulator::client::as_client;
+use crate::emulator::invoke::invoke;
+use crate::emulator::load_balancer::{Invoke, LoadBalancer};
+use crate::files::{private_folder, write_private};
+use crate::loopback::ports::{check_port, free_port};
+use crate::process::{Service, ServiceSpec, dying_with_parent, interrupt, wait_interruptibly};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings, private_folder, write_private};
+use crate::settings::{STACK_NAME, START_LIMIT, Settings};
 use crate::stack::Endpoints;
-use crate::stage::functions;
-use crate::{hooks, net};
+use crate::template::stage::functions;
 
-/// The image that functions run in; sam adds its runtime interface emulator to it.
+/// The image that functions run in. sam adds its runtime interface emulator to it.
 pub const BASE_IMAGE: &str = if cfg!(target_arch = "aarch64") {
     "public.ecr.aws/lambda/provided:al2023-arm64"
 } else {
     "public.ecr.aws/lambda/provided:al2023-x86_64"
 };
-/// `sam local` hands a function no variable that its template does not have.
+/// `sam local` passes only variables that the template declares.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL";
 
-/// `sam local`, ready to be called. The functions reach this machine as long as this is there.
+/// `sam local`, ready to be called. The functions can reach this machine until this is dropped.
 #[derive(Debug)]
 pub struct SamLocal {
     program: PathBuf,
@@ -50,7 +52,7 @@ pub struct SamLocal {
 }
 
 impl SamLocal {
-    /// Prepares it for the running system at `endpoints`.
+    /// Prepares `sam local` for the running system at `endpoints`.
     pub fn prepare(settings: &Settings, endpoints: &Endpoints) -> Result<Self> {
         check_engine()?;
         let program = Environment::ensure(settings, "sam")?.program("sam");
@@ -77,8 +79,8 @@ impl SamLocal {
         })
     }
 
-    /// Invokes a function once with the event in a file: its log goes to standard error, its answer
-    /// to standard output.
+    /// A command that invokes a function once with the event in a file. The function's log goes to
+    /// standard error, its response to standard output.
     pub fn invoke(&self, function: &str, event: &Path) -> Result<Command> {
         let mut command = self.local("invoke", Command::new(&self.program));
         command
@@ -88,7 +90,7 @@ impl SamLocal {
         Ok(command)
     }
 
-    /// Serves Lambda's own API on `port`, functions in containers that stay.
+    /// Serves Lambda's own API on `port`. The functions' containers are reused.
     pub fn start_lambda(&self, port: u16) -> Result<Service> {
         let mut command = self.local(
             "start-lambda",
@@ -108,7 +110,7 @@ impl SamLocal {
         Ok(service)
     }
 
-    /// How a function is invoked at [`Self::start_lambda`].
+    /// Invokes functions through [`Self::start_lambda`].
     #[must_use]
     pub fn invoker(&self, port: u16) -> Invoke {
         let ids = self.logical_ids.clone();
@@ -122,10 +124,10 @@ impl SamLocal {
 
     fn logical_id(&self, function: &str) -> Result<&str> {
         let Some(id) = self.logical_ids.get(function) else {
-            let known: Vec<_> = self.logical_ids.keys().map(String::as_str).collect();
+            let names: Vec<_> = self.logical_ids.keys().map(String::as_str).collect();
             bail!(
-                "There is no function {function:?}. There are: {}",
-                known.join(", ")
+                "Unknown function {function:?}; expected one of: {}",
+                names.join(", ")
             );
         };
         Ok(id)
@@ -152,7 +154,7 @@ impl SamLocal {
     }
 }
 
-/// Invokes a function once and shows what it says.
+/// Invokes a function once and prints its response.
 pub fn run_once(
     settings: &Settings,
     endpoints: &Endpoints,
@@ -177,25 +179,25 @@ pub fn run_once(
     Ok(ExitCode::from(code))
 }
 
-/// Serves the HTTP API on `port`, functions in containers, until a stop is asked for; `ready` is
-/// told when it does.
+/// Serves the HTTP API on `port`, with functions in containers, until the user asks to stop. Calls
+/// `ready` with the API's URL once it is served.
 pub fn serve_api(
     settings: &Settings,
     endpoints: &Endpoints,
     port: u16,
     ready: impl FnOnce(&str),
 ) -> Result<()> {
-    net::check_port(port, "the API", "--api-port or TELECOM_SAM_API_PORT")?;
+    check_port(port, "the API", "--api-port or TELECOM_SAM_API_PORT")?;
     let sam = SamLocal::prepare(settings, endpoints)?;
-    let lambda_port = net::free_port()?;
+    let lambda_port = free_port()?;
     let mut lambda = sam.start_lambda(lambda_port)?;
     let _balancer = LoadBalancer::start(port, sam.invoker(lambda_port))?;
     ready(&format!("http://127.0.0.1:{port}"));
-    wait_for_end(|| lambda.check_alive())
+    interrupt::wait(|| lambda.check_alive())
 }
 
-/// The recorded event of a function, made good for today: with a valid token in the place of
-/// `TOKEN`, and a usage report with an id and times of its own.
+/// Writes the recorded event of a function with a valid token in place of `TOKEN`, and usage
+/// reports with new ids and current times, and returns the file's path.
 pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
     let recorded = settings
         .root
@@ -204,7 +206,7 @@ pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
     let event = fs::read_to_string(&recorded)
         .with_context(|| format!("There is no event {}", recorded.display()))?;
     let admin = event.contains("\"/v1/admin/");
-    let token = hooks::token(settings, None, if admin { Role::Admin } else { Role::User })?;
+    let token = bootstrap::token(settings, None, if admin { Role::Admin } else { Role::User })?;
     let mut event: Value = serde_json::from_str(&event.replace("TOKEN", &token))?;
     for record in event
         .pointer_mut("/Records")
@@ -222,7 +224,8 @@ pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// A report is refused when it is old, and counted once only.
+/// Gives a report a new id and current times. An old report is rejected, and a known id counts only
+/// once.
 fn renew(record: &mut Value) -> Result<()> {
     let Some(text) = record.get_mut("body") else {
         return Ok(());
@@ -239,7 +242,7 @@ fn renew(record: &mut Value) -> Result<()> {
         ("/report_id", json!(Uuid::now_v7())),
         ("/period_start", json!(now - TimeDelta::minutes(1))),
         ("/period_end", json!(now)),
-        // Server 1 of the demo fleet has it.
+        // A client of the demo fleet's server 1.
         ("/usage/0/node_client_id", json!(2)),
     ];
     for (place, value) in news {
@@ -251,7 +254,7 @@ fn renew(record: &mut Value) -> Result<()> {
     Ok(())
 }
 
-/// What the functions need of this machine: the emulator, and the database if it is here.
+/// Ports that the functions use: the emulator's, and the database's if it is on this machine.
 fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
     let emulator = endpoints
         .aws
@@ -259,7 +262,7 @@ fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
         .next()
         .and_then(|port| port.parse().ok());
     let database = PgConnectOptions::from_str(&endpoints.database_url)
-        .context("The database's URL cannot be read")?;
+        .context("The database's URL is invalid")?;
     let here = ["127.0.0.1", "localhost"].contains(&database.get_host());
     Ok([emulator, here.then(|| database.get_port())]
         .into_iter()
@@ -267,8 +270,8 @@ fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
         .collect())
 }
 
-/// The environment of each deployed function, by logical id, with the name that containers know
-/// this machine by.
+/// The environment of each deployed function by logical id. Addresses of this machine are replaced
+/// by `host`.
 fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) -> Result<Value> {
     let mut environment = BTreeMap::new();
     for (function, id) in logical_ids {
@@ -296,8 +299,8 @@ fn environment(aws: &str, host: &str, logical_ids: &BTreeMap<String, String>) ->
     Ok(serde_json::to_value(environment)?)
 }
 
-/// What the template gives to a function under a condition that does not hold, `sam local` hands
-/// over all the same.
+/// Sets the variables that only other functions have to the empty string. Otherwise `sam local`
+/// would pass variables that the template sets under a condition that is false.
 fn empty_the_rest(environment: &mut BTreeMap<String, Map<String, Value>>) {
     let names: BTreeSet<_> = environment.values().flat_map(Map::keys).cloned().collect();
     for variables in environment.values_mut() {
@@ -331,10 +334,10 @@ fn link(target: &Path, at: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::function_names;
+    use crate::template::stage::function_names;
 
     #[test]
-    fn the_template_of_the_repository_gets_the_endpoint_for_all_functions() {
+    fn the_endpoint_variable_is_added_for_all_functions() {
         let template =
             fs::read_to_string(crate::settings::repository().join("template.yaml")).unwrap();
         let changed = with_endpoint_variable(&template).unwrap();
@@ -352,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_function_has_and_another_has_not_is_empty_there() {
+    fn variables_of_other_functions_are_empty() {
         let of = |value: Value| value.as_object().cloned().unwrap();
         let mut environment = BTreeMap::from([
             (
@@ -373,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_report_is_of_today_and_new_each_time() {
+    fn a_recorded_report_gets_current_times_and_a_new_id() {
         let (settings, _folder) = Settings::ephemeral(&crate::settings::repository()).unwrap();
         fs::create_dir_all(settings.state.join("sam-local")).unwrap();
         let read = || {

@@ -1,4 +1,4 @@
-//! Deploys `template.yaml` with `sam deploy`, the very command that deploys it to AWS.
+//! Deploys `template.yaml` to ministack with `sam deploy`, the command that also deploys it to AWS.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,17 +9,19 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::ministack::{as_client, saved_state};
+use super::stage;
+use crate::emulator::client::as_client;
+use crate::emulator::ministack::saved_state;
+use crate::files::write_private;
 use crate::process::{output, run_logged};
 use crate::progress::step;
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, Settings, write_private};
-use crate::stage;
+use crate::settings::{STACK_NAME, Settings};
 
-/// The deployed stack's outputs by name.
+/// Values of the deployed stack's outputs by name.
 pub type Outputs = BTreeMap<String, String>;
 
-/// One deployment: what goes in, and a stamp to know it by.
+/// A deployment. Its stamp identifies what is deployed.
 #[derive(Debug)]
 pub struct Deployment<'a> {
     settings: &'a Settings,
@@ -29,8 +31,8 @@ pub struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// A deployment of the staged functions that use the database at `database_url`, with the
-    /// template parameters `extra` beside those that a local stack always has.
+    /// A deployment of the staged functions with the database at `database_url`. `extra` are
+    /// template parameters in addition to those of every local stack.
     pub fn new(
         settings: &'a Settings,
         database_url: &str,
@@ -58,11 +60,11 @@ impl<'a> Deployment<'a> {
         })
     }
 
-    /// Deploys, unless the stack that ministack has loaded is this very one.
+    /// Deploys, unless the stack that ministack has loaded has the same stamp.
     pub fn ensure(&self, python: &Environment) -> Result<Outputs> {
         let deployed =
             fs::read_to_string(stamp_file(self.settings)).is_ok_and(|stamp| stamp == self.stamp);
-        // Until the next orderly stop, what is saved is not what runs.
+        // Until the next orderly stop, the saved state may differ from the running stack.
         let _ = fs::remove_file(stamp_file(self.settings));
         if !deployed {
             let sam = Environment::ensure(self.settings, "sam")?;
@@ -73,8 +75,8 @@ impl<'a> Deployment<'a> {
         step("Registering load balancer targets", || self.finish(python))
     }
 
-    /// To be called when ministack has stopped and saved its state: the next start need not deploy
-    /// again.
+    /// Records the deployment after ministack has stopped and saved its state, so that the next
+    /// start does not deploy again.
     pub fn remember(&self) -> Result<()> {
         write_private(&stamp_file(self.settings), &self.stamp)
     }
@@ -104,8 +106,8 @@ impl<'a> Deployment<'a> {
             "template.yaml",
             "--config-file",
         ]);
-        // Only what is said here counts, not the environments of the repository's own
-        // samconfig.toml.
+        // An empty configuration file, so that the environments of the repository's own
+        // samconfig.toml do not apply.
         command.arg(&samconfig);
         command
             .arg("--parameter-overrides")
@@ -117,18 +119,18 @@ impl<'a> Deployment<'a> {
         )
     }
 
-    /// With those of the database, which the template takes for an existing one.
+    /// Adds the parameters that describe an existing database.
     fn all_parameters(&self, python: &Environment) -> Result<Value> {
         let mut command = self.client(python.program("python"));
         command
             .arg(self.settings.root.join("local/python/before_deploy.py"))
             .env("DATABASE_URL", &self.database_url);
-        let of_database = output(&mut command, "describe the database to the template")?;
-        let of_database: BTreeMap<String, Value> =
-            serde_json::from_str(&of_database).context("The database's parameters are no JSON")?;
+        let database = output(&mut command, "describe the database to the template")?;
+        let database: BTreeMap<String, Value> =
+            serde_json::from_str(&database).context("The database's parameters are not JSON")?;
         let mut parameters = self.parameters.clone();
         if let Some(object) = parameters.as_object_mut() {
-            object.extend(of_database);
+            object.extend(database);
         }
         Ok(parameters)
     }
@@ -139,7 +141,7 @@ impl<'a> Deployment<'a> {
             .arg(self.settings.root.join("local/python/after_deploy.py"))
             .arg(STACK_NAME);
         let outputs = output(&mut command, "register the load balancer's targets")?;
-        serde_json::from_str(&outputs).context("The stack's outputs are no JSON")
+        serde_json::from_str(&outputs).context("The stack's outputs are not JSON")
     }
 
     fn client(&self, program: PathBuf) -> Command {
@@ -156,8 +158,8 @@ fn stamp_file(settings: &Settings) -> PathBuf {
     saved_state(settings).join("deployed")
 }
 
-/// Names the templates, the parameters, the database, the port, and each staged binary by its size
-/// and time.
+/// The stamp contains the templates, the parameters, the URLs of database and endpoint, and the
+/// size and time of each staged binary.
 fn make_stamp(settings: &Settings, database_url: &str, parameters: &Value) -> Result<String> {
     let mut stamp = format!("{}\n{database_url}\n{parameters}\n", settings.endpoint());
     for template in stage::templates(&settings.root)? {
@@ -178,7 +180,7 @@ fn make_stamp(settings: &Settings, database_url: &str, parameters: &Value) -> Re
     Ok(stamp)
 }
 
-/// The newest migration's, as the time in its file's name.
+/// Version of the newest migration, which its file name begins with.
 fn schema_version(settings: &Settings) -> Result<String> {
     let names =
         fs::read_dir(settings.root.join("migrations")).context("Cannot read migrations/")?;

@@ -1,0 +1,4 @@
+//! What needs Docker: functions in containers, and their way to this machine's loopback.
+
+pub mod host_access;
+pub mod sam;

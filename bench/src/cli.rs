@@ -1,16 +1,15 @@
-//! What the user may choose.
+//! The command line.
 
 use std::path::PathBuf;
 
 use clap::Parser;
 
-/// Measures usage rows per second of ingest, bill, apply and end to end, beside COPY and beside one
-/// transaction a row; the API over gRPC, beside pgbench; and the peak memory and the first answer
-/// of each function.
+/// Measures the usage rows per second of ingest, bill, apply and end to end, and compares them with
+/// COPY and with one transaction per row. Also measures the API over gRPC, compared with pgbench,
+/// and the peak memory and the first answer of each function.
 ///
-/// It creates a database on the server of `DATABASE_URL` and drops it at the end. Exit status: 0
-/// when every bar is met, 3 when one is missed, 1 when something could not be measured or a sum is
-/// wrong.
+/// It creates a database on the server of `DATABASE_URL` and drops it at the end. Exit status: 0 if
+/// every bar is met, 3 if one is missed, 1 if a measurement failed or a sum is wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 #[expect(
@@ -18,55 +17,54 @@ use clap::Parser;
     reason = "each is a switch of the command line"
 )]
 pub struct Cli {
-    /// A PostgreSQL server on which the role may create databases
+    /// URL of a PostgreSQL server on which the role may create databases
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
-    /// A tenth of the rows: does everything, measures roughly
+    /// Run a rough measurement with a tenth of the rows
     #[arg(long)]
     pub quick: bool,
-    /// Consumers of each queue that run at once [default: 4; with --profile 1, so that times add
+    /// Number of concurrent consumers per queue [default: 4; with --profile 1, so that times add
     /// up]. template.yaml allows 10; the panels' way has 8 connections
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub consumers: Option<u8>,
-    /// Tell where the time goes, statement by statement (needs the extension `pg_stat_statements`)
+    /// Report the time per SQL statement (needs the extension `pg_stat_statements`)
     #[arg(long)]
     pub profile: bool,
     /// Print JSON instead of tables
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,
-    /// Print Markdown tables, as docs/BENCHMARKS.md has them
+    /// Print Markdown tables, as in docs/BENCHMARKS.md
     #[arg(long)]
     pub markdown: bool,
-    /// Measure the watching of a fleet of 1,000 servers instead: heartbeats, and the refresh of the
+    /// Measure only the monitoring of a fleet of 1,000 servers: heartbeats, and the refresh of the
     /// status view with two years of history (takes some minutes and 3 GB)
     #[arg(long)]
     pub fleet: bool,
-    /// Measure instead how long users wait for their next package when 100,000 packages end in the
+    /// Measure only how long users wait for their next package when 100,000 packages end in the
     /// same minute
     #[arg(long, conflicts_with = "fleet")]
     pub expiry: bool,
-    /// Leave the memory of the functions out
+    /// Skip the memory of the functions
     #[arg(long)]
     pub no_memory: bool,
-    /// Leave the API out
+    /// Skip the API
     #[arg(long)]
     pub no_api: bool,
-    /// Leave the throughput out
+    /// Skip the throughput
     #[arg(long)]
     pub no_throughput: bool,
     /// Folder with the release build of the functions
     #[arg(long, default_value = "target/release")]
     pub functions: PathBuf,
-    /// Name of the database that is created, and replaced if it is there
+    /// Name of the database to create. An existing database of this name is replaced
     #[arg(long, default_value = "telecom_bench")]
     pub database: String,
-    /// Leave the database there at the end
+    /// Keep the database at the end
     #[arg(long)]
     pub keep: bool,
 }
 
 impl Cli {
-    /// How many consumers of each queue run at once.
     pub fn consumers(&self) -> u8 {
         self.consumers.unwrap_or(if self.profile { 1 } else { 4 })
     }

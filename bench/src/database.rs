@@ -1,4 +1,4 @@
-//! The database that everything is measured on: made for the run, and dropped after it.
+//! The database of the measurements, which exists for one run.
 
 use std::str::FromStr;
 
@@ -13,39 +13,38 @@ use shared::services::migrate::Migrate;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, PgPool};
 
-/// A database of our own on a server that is not.
+/// A database on an existing server.
 #[derive(Debug)]
 pub struct Database {
     server: PgConnectOptions,
     name: String,
-    /// The server, the database and the role, for a function's `DATABASE_URL`.
+    /// URL of the database, for a function's `DATABASE_URL`.
     pub url: String,
 }
 
-/// What the numbers depend on.
+/// Properties of server and machine that affect the results.
 #[derive(Debug, Clone, Serialize)]
 pub struct Environment {
-    /// PostgreSQL's version.
     pub postgres: String,
-    /// Whether a commit waits for the disk.
     pub durable: bool,
-    /// Processors of this machine.
+    /// Number of processors of this machine.
     pub cores: usize,
-    /// One row, committed: median milliseconds.
+    /// Median time to insert and commit one row, in milliseconds.
     pub commit_ms: f64,
-    /// Consumers of each queue that ran at once.
+    /// Number of concurrent consumers per queue.
     pub consumers: u8,
 }
 
 impl Database {
-    /// Creates it, in place of one that an aborted run left, with the schema of this version.
+    /// Creates the database with the current schema. A database that an aborted run left is
+    /// replaced.
     pub async fn create(url: &str, name: &str) -> Result<Self> {
         if name.is_empty()
             || !name
                 .chars()
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         {
-            bail!("The database's name {name:?} may hold only a-z, 0-9 and _.");
+            bail!("Invalid database name {name:?}; allowed characters: a-z, 0-9, _.");
         }
         let server =
             PgConnectOptions::from_str(url).context("DATABASE_URL is not a postgres:// URL.")?;
@@ -73,24 +72,23 @@ impl Database {
     async fn connect_server(&self) -> Result<PgConnection> {
         PgConnection::connect_with(&self.server)
             .await
-            .context("The database server of DATABASE_URL cannot be reached.")
+            .context("Cannot connect to the database server of DATABASE_URL.")
     }
 
-    /// A pool as a function has it.
+    /// A pool with a function's configuration.
     pub fn pool(&self, max_connections: u32) -> PgPool {
         let connect = self.server.clone().database(&self.name);
         db::connect(&DatabaseConfig::new(connect, max_connections))
     }
 
-    /// A connection of the benchmark's own.
+    /// A connection for the benchmark itself.
     pub async fn connect(&self) -> Result<PgConnection> {
         let options = self.server.clone().database(&self.name);
         PgConnection::connect_with(&options)
             .await
-            .context("The benchmark's database cannot be reached.")
+            .context("Cannot connect to the benchmark's database.")
     }
 
-    /// What the numbers depend on.
     pub async fn environment(&self, consumers: u8) -> Result<Environment> {
         let mut connection = self.connect().await?;
         let postgres: String = sqlx::query_scalar("show server_version")
@@ -112,7 +110,6 @@ impl Database {
         })
     }
 
-    /// Drops it.
     pub async fn drop(&self) -> Result<()> {
         let mut connection = self.connect_server().await?;
         run(
@@ -123,7 +120,7 @@ impl Database {
     }
 }
 
-/// Runs a statement that is put together from this program's own constants.
+/// Runs statements that are composed of this program's own constants.
 pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
     sqlx::raw_sql(statement)
         .execute(connection)
@@ -132,22 +129,21 @@ pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
     Ok(())
 }
 
-/// Lets each measurement begin alike: no dirty pages, and every page's first change logged in full
-/// again.
+/// Runs a checkpoint, so that each measurement starts under the same conditions: there are no dirty
+/// pages, and the first change of each page is logged in full.
 pub async fn checkpoint(connection: &mut PgConnection) -> Result<()> {
     run(connection, "checkpoint")
         .await
         .context("The role must be a superuser or have pg_checkpoint.")
 }
 
-/// An error of the system under test, with its causes.
+/// Converts an error of the system under test, including its causes.
 #[expect(clippy::needless_pass_by_value, reason = "an argument of map_err")]
 pub fn fault(error: shared::error::Error) -> anyhow::Error {
     anyhow::anyhow!("{error}: {}", error.cause())
 }
 
-/// The same server and role, another database: what `DATABASE_URL` names comes after the host,
-/// before a `?`.
+/// Replaces the database in a URL, which follows the host and precedes a `?`.
 fn with_database(url: &str, name: &str) -> String {
     let (address, options) = url
         .split_once('?')

@@ -1,4 +1,5 @@
-//! How long users wait for their next package when 100,000 packages end in the same minute.
+//! Measures how long users wait for their next package when 100,000 packages end in the same
+//! minute.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,21 +14,21 @@ use shared::services::cron::expire_packages::PackageExpiringJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
 
-use crate::bars::Bar;
 use crate::database::{Database, fault, run};
 use crate::messaging::{EXPIRING, Messaging};
 use crate::pipeline::consume;
 use crate::progress::step;
+use crate::results::{Bar, Limit};
 use crate::workload::delivery;
 
 const USERS: i64 = 100_000;
-/// As template.yaml has it.
+/// As in template.yaml.
 const EVENTS_PER_DELIVERY: usize = 100;
 const CONSUMERS: usize = 2;
-/// Seconds until the last user has the next package.
-const MOST_SECONDS: f64 = 60.0;
+/// Time until the last user has the next package, in seconds.
+const MAX_SECONDS: Limit = Limit::AtMost(60.0);
 
-/// Each user has a package whose time is over, and another one that waits.
+/// Each user has a package whose time is over, and another package in the queue.
 const SEED: &str = "
 insert into telecom.package
     (id, series, version, is_master, name, available_group, max_client_number,
@@ -40,28 +41,22 @@ insert into telecom.package_queue (user_id, package_id)
 select md5('user ' || n)::uuid, 1 from generate_series(1, USERS) n;
 vacuum analyze telecom.package_queue";
 
-/// What was measured.
 #[derive(Debug, Serialize)]
 pub struct Expiry {
-    /// Users whose packages ended.
+    /// Number of users whose packages ended.
     pub users: i64,
-    /// Seconds from the start of the job to the last user's next package.
+    /// Seconds from the start of the job until the last user has the next package.
     pub seconds: f64,
 }
 
 impl Expiry {
-    /// Whether it is fast enough.
-    pub fn bars(&self) -> Vec<Bar> {
-        vec![Bar {
-            name: format!("seconds until {} users have their next package", self.users),
-            bound: format!("<= {MOST_SECONDS}"),
-            measured: format!("{:.1}", self.seconds),
-            met: self.seconds <= MOST_SECONDS,
-        }]
+    pub fn bar(&self) -> Bar {
+        let name = format!("seconds until {} users have their next package", self.users);
+        Bar::new(name, MAX_SECONDS, self.seconds, 1)
     }
 }
 
-/// Measures the job, and beside it the consumers of its events.
+/// Measures the job while the consumers process its events.
 pub async fn measure(database: &Database) -> Result<Expiry> {
     step("Seeding the packages", seed(database)).await?;
     let messaging = Messaging::start().await?;
@@ -72,21 +67,21 @@ pub async fn measure(database: &Database) -> Result<Expiry> {
         context.clone(),
         TelecomConfig::default(),
     );
-    let is_over = Arc::new(AtomicBool::new(false));
+    let is_finished = Arc::new(AtomicBool::new(false));
     let consumers: Vec<_> = std::iter::repeat_with(|| {
         let handler =
             HandlePackageExpiring::new(database.pool(1), publisher.clone(), context.clone());
         tokio::spawn(consume_until(
             handler,
             messaging.clone(),
-            Arc::clone(&is_over),
+            Arc::clone(&is_finished),
         ))
     })
     .take(CONSUMERS)
     .collect();
     let began = Instant::now();
-    step("Expiring them", async {
-        while waiting(database).await? > 0 {
+    step("Expiring the packages", async {
+        while users_waiting(database).await? > 0 {
             job.process(PackageExpiringJob(Run::within(Some(Duration::from_secs(
                 55,
             )))))
@@ -97,7 +92,7 @@ pub async fn measure(database: &Database) -> Result<Expiry> {
     })
     .await?;
     let seconds = began.elapsed().as_secs_f64();
-    is_over.store(true, Ordering::Relaxed);
+    is_finished.store(true, Ordering::Relaxed);
     for consumer in consumers {
         consumer.await??;
     }
@@ -115,8 +110,8 @@ async fn seed(database: &Database) -> Result<()> {
     Ok(())
 }
 
-/// Users whose next package is not active yet.
-async fn waiting(database: &Database) -> Result<i64> {
+/// Counts users whose next package is not active yet.
+async fn users_waiting(database: &Database) -> Result<i64> {
     let sql = "select count(*) from telecom.package_queue where status = 'in_queue'";
     Ok(sqlx::query_scalar(sql)
         .fetch_one(&mut database.connect().await?)
@@ -126,9 +121,9 @@ async fn waiting(database: &Database) -> Result<i64> {
 async fn consume_until(
     handler: HandlePackageExpiring,
     messaging: Messaging,
-    is_over: Arc<AtomicBool>,
+    is_finished: Arc<AtomicBool>,
 ) -> Result<()> {
-    while !is_over.load(Ordering::Relaxed) {
+    while !is_finished.load(Ordering::Relaxed) {
         let bodies = messaging.take(EXPIRING)?;
         for events in bodies.chunks(EVENTS_PER_DELIVERY) {
             consume(&handler, &delivery(events)?).await?;

@@ -1,4 +1,4 @@
-//! The fleet that is metered: servers, clients with every kind of factor, users with packages.
+//! The fleet: servers, clients with all kinds of factors, and users with packages.
 
 use anyhow::Result;
 use sqlx::PgConnection;
@@ -6,20 +6,18 @@ use uuid::Uuid;
 
 use crate::database::run;
 
-/// Node servers.
 pub const SERVERS: i32 = 200;
-/// Lines in every report of a server: the users connected to it.
+/// Lines per report of a server, which is the number of its connected users.
 pub const LINES_PER_SERVER: i32 = 100;
-/// Users who are connected to each server first; the rest of its lines are other servers' users on
-/// a second device.
+/// Users per server whose first device is connected to it. The rest of a server's lines are second
+/// devices of other servers' users.
 const USERS_PER_SERVER: i32 = 75;
-/// Users of packages.
+/// Number of users with packages.
 pub const USERS: i32 = SERVERS * USERS_PER_SERVER;
-/// The factors of each server's clients, in halves: 0, 0.5, 1, 1.5 and 2.
+/// Factors of each server's clients, in halves: 0, 0.5, 1, 1.5 and 2.
 const HALVES: [i64; 5] = [0, 1, 2, 3, 4];
-/// Clients of each server.
 const CLIENTS_PER_SERVER: i32 = 5;
-/// How many servers lie between a user's first device and the second.
+/// Distance in servers between a user's first and second device.
 const SERVERS_APART: i32 = 37;
 
 /// A user's device, connected to a client.
@@ -27,18 +25,15 @@ const SERVERS_APART: i32 = 37;
 pub struct Device {
     /// The user's number, from 0.
     pub user: i32,
-    /// The user's id.
     pub user_id: Uuid,
-    /// Server.
     pub server_id: i32,
-    /// Client of that server.
     pub client_id: i32,
     /// The client's factor, in halves.
     pub halves: i64,
 }
 
-/// Every device, by server. One user in three has two. Ids say nothing of the server, as real ones
-/// do not.
+/// All devices in the order of servers. One user in three has two devices. User ids are unrelated
+/// to servers, as in production.
 pub fn devices() -> Vec<Device> {
     let devices = |server: i32| {
         (0..LINES_PER_SERVER).map(move |line| match line - USERS_PER_SERVER {
@@ -70,7 +65,7 @@ fn device(user: i32, server: i32, line: i32) -> Device {
     }
 }
 
-/// Ids of all users, by number.
+/// Ids of all users in the order of their numbers.
 pub fn user_ids() -> Vec<Uuid> {
     (0..USERS).map(user_id).collect()
 }
@@ -79,8 +74,8 @@ fn user_id(number: i32) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &number.to_be_bytes())
 }
 
-/// Each user has an active package, used to anywhere between none and all of its quota, so that
-/// thresholds and ends come along as they do in life; and none to three more waiting.
+/// Each user has an active package, of which any share of the quota may be used, so that thresholds
+/// and ends of packages occur as in production. Up to three more packages are waiting.
 const SEED: &str = "
 insert into telecom.node_server (id, name, compatibility, status)
 select n, 'server ' || n, 'new_v2b', 'online' from generate_series(1, SERVERS) n;
@@ -110,7 +105,6 @@ select u.id, n % 4 + 1 from unnest($1::uuid[]) with ordinality as u (id, n), gen
 n % 4);
 ";
 
-/// Writes the fleet.
 pub async fn seed(connection: &mut PgConnection) -> Result<()> {
     let ids = user_ids();
     let seed = SEED.replace("SERVERS", &SERVERS.to_string());

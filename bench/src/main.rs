@@ -1,12 +1,14 @@
-//! `telecom-bench`: usage rows per second of the pipeline, beside binary `COPY` of the same rows
-//! and beside the way most panels do it, in one run on one machine; the API over gRPC beside
-//! `pgbench`; and the peak memory of each function and its first answer.
-// A tool whose standard output is its result.
+//! `telecom-bench`: usage rows per second of the pipeline, compared in the same run with binary
+//! `COPY` of the same rows and with the usual way of panels; the API over gRPC, compared with
+//! `pgbench`; the peak memory and the first answer of each function.
 #![allow(
     clippy::large_futures,
-    reason = "each of these futures lives once, on the stack of a program of minutes"
+    reason = "each of these futures exists once in a run of minutes"
 )]
-#![allow(clippy::print_stdout)]
+#![allow(
+    clippy::print_stdout,
+    reason = "the standard output of the program is its result"
+)]
 
 mod api;
 mod bars;
@@ -16,13 +18,14 @@ mod expiry;
 mod fleet;
 mod memory;
 mod messaging;
-mod peak;
 mod pipeline;
+mod process;
 mod profile;
 mod progress;
 mod reference;
 mod results;
 mod run;
+mod table;
 mod token;
 mod verify;
 mod watch;

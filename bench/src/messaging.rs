@@ -1,7 +1,8 @@
-//! SQS `SendMessageBatch` and EventBridge `PutEvents`: everything is accepted and kept.
+//! A stand-in for SQS `SendMessageBatch` and EventBridge `PutEvents` that accepts and stores
+//! everything.
 //!
-//! What is sent to queues is read when it is taken, not while the sender waits: reading it is the
-//! service's work, which in life is done on other machines.
+//! Messages to queues are parsed when they are taken, not while the sender waits. Parsing is the
+//! service's work, which runs on other machines in production.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,28 +19,27 @@ use serde_json::json;
 use shared::config::MessagingConfig;
 use shared::events::publisher::Publisher;
 
-/// The region that requests are signed for.
+/// Region of the requests' signatures.
 pub const REGION: &str = "eu-central-1";
-/// Name of the queue of billing events.
+/// Queue of billing events.
 pub const BILLING: &str = "user-usage-billing";
-/// Name of the queue of expiring packages.
+/// Queue of expiring packages.
 pub const EXPIRING: &str = "package-expiring";
-/// Name of the bus.
+/// Event bus.
 pub const BUS: &str = "telecom";
 
-/// What was sent.
 #[derive(Debug, Clone, Default)]
-struct Inbox(Arc<Mutex<Kept>>);
+struct Inbox(Arc<Mutex<Messages>>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    /// Requests to queues, unread.
-    unread: Vec<Bytes>,
-    /// Bodies, by the queue's name.
-    read: HashMap<String, Vec<String>>,
+struct Messages {
+    /// Requests to queues that have not been parsed.
+    unparsed: Vec<Bytes>,
+    /// Bodies by queue or bus name.
+    parsed: HashMap<String, Vec<String>>,
 }
 
-/// Queues and a bus in memory.
+/// Queues and an event bus in memory.
 #[derive(Debug, Clone)]
 pub struct Messaging {
     address: SocketAddr,
@@ -72,7 +72,6 @@ struct BusEntry {
 }
 
 impl Messaging {
-    /// Starts them.
     pub async fn start() -> Result<Self> {
         let inbox = Inbox::default();
         Ok(Self {
@@ -81,7 +80,7 @@ impl Messaging {
         })
     }
 
-    /// Where AWS's endpoint would be.
+    /// URL of the stand-in.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -91,7 +90,7 @@ impl Messaging {
         format!("{}/123456789012/{name}", self.endpoint())
     }
 
-    /// A publisher as a function has it, signatures included.
+    /// A publisher with a function's configuration, including signatures.
     pub async fn publisher(&self) -> Publisher {
         let aws = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(REGION))
@@ -107,10 +106,10 @@ impl Messaging {
         Publisher::new(&aws, config)
     }
 
-    /// Takes what was sent to `name`, in order of arrival.
+    /// Takes the messages sent to `name`, in order of arrival.
     pub fn take(&self, name: &str) -> Result<Vec<String>> {
-        let mut kept = self.inbox.lock();
-        for request in std::mem::take(&mut kept.unread) {
+        let mut messages = self.inbox.lock();
+        for request in std::mem::take(&mut messages.unparsed) {
             let request: SendMessageBatch =
                 serde_json::from_slice(&request).context("SendMessageBatch is malformed.")?;
             let name = request
@@ -119,23 +118,24 @@ impl Messaging {
                 .next()
                 .unwrap_or_default()
                 .to_owned();
-            kept.read
+            messages
+                .parsed
                 .entry(name)
                 .or_default()
                 .extend(request.entries.into_iter().map(|entry| entry.message_body));
         }
-        Ok(kept.read.remove(name).unwrap_or_default())
+        Ok(messages.parsed.remove(name).unwrap_or_default())
     }
 }
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Messages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a sender looks at in the answer is what failed.
+    /// Senders check only the failures.
     fn send_message_batch(&self, body: Bytes) -> Result<Answer> {
-        self.lock().unread.push(body);
+        self.lock().unparsed.push(body);
         reply(200, r#"{"Successful":[],"Failed":[]}"#)
     }
 
@@ -145,7 +145,7 @@ impl Inbox {
         let entries: Vec<_> = (0..request.entries.len()).map(accepted).collect();
         let details = request.entries.into_iter().map(|entry| entry.detail);
         self.lock()
-            .read
+            .parsed
             .entry(BUS.to_owned())
             .or_default()
             .extend(details);
@@ -167,7 +167,7 @@ impl Server for Inbox {
         match target.rsplit('.').next() {
             Some("SendMessageBatch") => self.send_message_batch(body),
             Some("PutEvents") => self.put_events(&body),
-            _ => bail!("{target:?} is no operation of this stand-in."),
+            _ => bail!("{target:?} is not an operation of this stand-in."),
         }
     }
 }

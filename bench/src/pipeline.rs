@@ -1,5 +1,5 @@
-//! The pipeline as it runs: deliveries are ingested as they come, billing runs once a minute, and
-//! what it publishes is applied.
+//! The pipeline: deliveries are ingested as they arrive, billing runs once per minute, and its
+//! messages are applied.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,12 +22,12 @@ use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
 use crate::workload::{Minute, delivery};
 
-/// Messages in one delivery of billing events: 10,000 events. template.yaml allows twice as many,
-/// which Lambda only gathers when they wait.
+/// Messages per delivery of billing events, which is 10,000 events. template.yaml allows twice as
+/// many, which Lambda collects only when messages are waiting.
 pub const MESSAGES_PER_DELIVERY: usize = 10;
 
-/// The three functions: of each consumer as many as run at once, each with a connection of its own
-/// as in its own process; of the job, one.
+/// The three functions: the configured number of instances of each consumer, each with its own
+/// connection, and one instance of the job.
 pub struct Pipeline {
     ingest: Vec<IngestUsageReports>,
     bill: TelecomCronExecutor,
@@ -37,32 +37,29 @@ pub struct Pipeline {
     totals: Totals,
 }
 
-/// Work and time, by stage.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// Usage rows ingested.
+    /// Number of usage rows ingested.
     pub rows: u64,
-    /// Billing events made of them.
+    /// Number of billing events for these rows.
     pub events: u64,
-    /// Messages that the events were packed into.
+    /// Number of messages that contained these events.
     pub messages: u64,
-    /// From the delivery's bytes to the response.
+    /// Time from the delivery's bytes to the response.
     pub ingest: Duration,
-    /// From the invocation to the report; everything was published.
+    /// Time from the invocation to its end, when everything is published.
     pub bill: Duration,
-    /// As ingest.
+    /// Measured like `ingest`.
     pub apply: Duration,
 }
 
 impl Totals {
-    /// All three.
     pub fn end_to_end(&self) -> Duration {
         self.ingest + self.bill + self.apply
     }
 }
 
 impl Pipeline {
-    /// Over a database.
     pub async fn new(
         database: &Database,
         messaging: &Messaging,
@@ -94,7 +91,7 @@ impl Pipeline {
         })
     }
 
-    /// Meters one minute of reports from acceptance to the updated packages.
+    /// Processes one minute of reports from ingestion to the updated packages.
     pub async fn minute(&mut self, minute: &Minute) -> Result<()> {
         self.totals.ingest += consume_all(&self.ingest, &minute.deliveries).await?;
         self.record(|profile| &mut profile.ingest).await?;
@@ -109,7 +106,7 @@ impl Pipeline {
         let bodies = self.messaging.take(BILLING)?;
         ensure!(
             bodies.len() == billed.messages,
-            "{} messages were billed, {} published.",
+            "Billing created {} messages, but {} were published.",
             billed.messages,
             bodies.len()
         );
@@ -125,7 +122,8 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Runs once without being counted: connections, prepared statements, caches.
+    /// Processes one minute without counting it, to warm up connections, prepared statements and
+    /// caches.
     pub async fn warm_up(&mut self, minute: &Minute) -> Result<()> {
         self.minute(minute).await?;
         self.totals = Totals::default();
@@ -135,7 +133,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// What was done, and the statements of each stage if they were to be recorded.
+    /// The totals, and the profile if it was enabled.
     pub fn finish(self) -> (Totals, Option<Profile>) {
         (self.totals, self.recorder.map(|recorder| recorder.profile))
     }
@@ -148,8 +146,8 @@ impl Pipeline {
     }
 }
 
-/// Hands out deliveries to consumers, each taking the next when it is done; answers the time from
-/// the first to the last.
+/// Distributes deliveries to concurrent consumers, each of which takes the next one when it is
+/// done. Returns the total time.
 async fn consume_all<C>(consumers: &[C], deliveries: &[Vec<u8>]) -> Result<Duration>
 where
     C: Consumer + Clone + Send + Sync + 'static,
@@ -174,9 +172,10 @@ where
     Ok(began.elapsed())
 }
 
-/// Hands a delivery to a consumer as the runtime does, from its bytes to the bytes of the response.
+/// Passes a delivery to a consumer as the runtime does, from its bytes to the bytes of the
+/// response.
 pub async fn consume<C: Consumer>(consumer: &C, event: &[u8]) -> Result<()> {
-    let event = serde_json::from_slice(event).context("The delivery is no SqsEvent.")?;
+    let event = serde_json::from_slice(event).context("The delivery is not an SqsEvent.")?;
     let response = sqs::handle(consumer, event, &Invocation::default())
         .await
         .map_err(fault)?;

@@ -1,5 +1,5 @@
-//! Where the database's time goes, statement by statement: `pg_stat_statements`, by the name that
-//! each statement carries as its leading comment.
+//! Time in the database by statement, from `pg_stat_statements`. A statement is named by its
+//! leading comment.
 
 use std::collections::BTreeMap;
 
@@ -9,33 +9,27 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::database::{Database, run};
 
-/// Statements shown for each stage.
+/// Maximum number of statements that are printed per stage.
 pub const TOP: usize = 8;
 
-/// One statement's work.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Work {
-    /// Executions.
     pub calls: i64,
-    /// Milliseconds.
+    /// Total execution time in milliseconds.
     pub ms: f64,
-    /// Rows returned or changed.
+    /// Number of rows returned or changed.
     pub rows: i64,
     /// Bytes of write-ahead log.
     pub wal_bytes: i64,
 }
 
-/// A stage's statements, by name.
+/// Statements of a stage by name.
 pub type Stage = BTreeMap<String, Work>;
 
-/// The statements of every stage.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Profile {
-    /// Of ingest.
     pub ingest: Stage,
-    /// Of bill.
     pub bill: Stage,
-    /// Of apply.
     pub apply: Stage,
 }
 
@@ -43,12 +37,11 @@ pub struct Profile {
 #[derive(Debug)]
 pub struct Recorder {
     connection: PgConnection,
-    /// What was read so far.
     pub profile: Profile,
 }
 
 impl Recorder {
-    /// Starts from nothing.
+    /// Resets the statistics.
     pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(
@@ -63,7 +56,7 @@ impl Recorder {
         })
     }
 
-    /// Adds what ran since the last call to a stage.
+    /// Adds the statistics since the last call to a stage.
     pub async fn record(&mut self, stage: impl FnOnce(&mut Profile) -> &mut Stage) -> Result<()> {
         const SINCE: &str = "
             select query, calls, total_exec_time as ms, rows, wal_bytes::bigint
@@ -85,13 +78,13 @@ impl Recorder {
     }
 }
 
-/// The name in a statement's leading comment; none: not a statement of the system.
+/// The name in a statement's leading comment. `None` if it is not a statement of the system.
 fn name(query: &str) -> Option<String> {
     let (name, _) = query.trim_start().strip_prefix("/*")?.split_once("*/")?;
     Some(name.trim().to_owned())
 }
 
-/// The statements that took longest.
+/// The statements with the longest total time.
 pub fn top(stage: &Stage) -> Vec<(&str, Work)> {
     let mut works: Vec<(&str, Work)> = stage
         .iter()

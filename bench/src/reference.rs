@@ -1,4 +1,4 @@
-//! What the pipeline is held against: the fastest way into PostgreSQL, and the usual one.
+//! The references for the pipeline: the fastest way into PostgreSQL, and the usual way of panels.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use crate::database::{Database, run};
 use crate::fleet::{self, Device};
 use crate::workload::Row;
 
-/// Rows in one COPY, and in one delivery.
+/// Rows per COPY and per delivery.
 const ROWS_PER_COMMIT: usize = 10_000;
-/// Connections of the panels' way.
+/// Number of connections of the panels' way.
 const PANEL_CONNECTIONS: usize = 8;
 
-/// The columns of `telecom.traffic_usage`; no index, no partition, no constraint.
+/// A table with the columns of `telecom.traffic_usage`, without indexes, partitions or constraints.
 const BARE_TABLE: &str = "
 drop table if exists public.bare_usage;
 create table public.bare_usage (
@@ -27,7 +27,7 @@ create table public.bare_usage (
     traffic_factor numeric(7, 4) not null
 )";
 
-/// As panels have them: counters in the user's row, a log with its two usual indexes.
+/// Tables as panels have them: counters in the user's row, and a log with its two usual indexes.
 const PANEL_TABLES: &str = "
 drop table if exists public.panel_user, public.panel_traffic_log;
 create table public.panel_user (
@@ -49,16 +49,14 @@ create index on public.panel_traffic_log (log_at)";
 const PANEL_USERS: &str = "insert into public.panel_user (id, uuid) select n - 1, id \
     from unnest($1::uuid[]) with ordinality as u (id, n)";
 
-/// Rows and the time they took.
 #[derive(Debug, Clone, Copy)]
 pub struct Measured {
-    /// Rows.
     pub rows: usize,
-    /// Time.
     pub time: Duration,
 }
 
-/// Binary COPY, one connection, a commit every 10,000 rows. The wire format is made beforehand.
+/// Binary COPY on one connection, with a commit every 10,000 rows. The rows are encoded before the
+/// time is measured.
 #[derive(Debug)]
 pub struct Copy {
     connection: PgConnection,
@@ -67,7 +65,6 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// Into an empty table.
     pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(&mut connection, BARE_TABLE).await?;
@@ -78,7 +75,6 @@ impl Copy {
         })
     }
 
-    /// Copies rows.
     pub async fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
         let chunks: Vec<Vec<u8>> = rows
             .chunks(ROWS_PER_COMMIT)
@@ -98,7 +94,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Checks what is recorded and answers what it took.
+    /// Checks the recorded rows and returns the measurement.
     pub async fn finish(mut self) -> Result<Measured> {
         let sums =
             "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
@@ -113,13 +109,13 @@ impl Copy {
 }
 
 fn binary(devices: &[Device], rows: &[Row]) -> Result<Vec<u8>> {
-    // Microseconds since 2000-01-01, as the wire has them.
+    // The wire format counts microseconds since 2000-01-01.
     let received_at = DateTime::<Utc>::UNIX_EPOCH.timestamp_micros() + 800_000_000_000_000;
     let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
     for row in rows {
         let device = devices
             .get(row.device)
-            .context("There is no such device.")?;
+            .context("The device does not exist.")?;
         buffer.extend_from_slice(&7_i16.to_be_bytes());
         field(&mut buffer, &1_i64.to_be_bytes())?;
         field(&mut buffer, &received_at.to_be_bytes())?;
@@ -139,7 +135,8 @@ fn field(buffer: &mut Vec<u8>, value: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// A `numeric`: number of digits to the base 10,000, weight of the first, sign, decimals, digits.
+/// Encodes a `numeric`: number of digits in base 10,000, weight of the first digit, sign, decimals,
+/// digits.
 fn factor(halves: i64) -> Result<Vec<u8>> {
     let (whole, rest) = (
         i16::try_from(halves / 2)?,
@@ -159,7 +156,8 @@ fn factor(halves: i64) -> Result<Vec<u8>> {
         .collect())
 }
 
-/// Each row: begin, add to the user's counters, log it, commit. 8 connections.
+/// The panels' way: for each row a transaction that adds to the user's counters and writes a log
+/// row, on 8 connections.
 #[derive(Debug)]
 pub struct Panels {
     devices: Arc<Vec<Device>>,
@@ -169,7 +167,6 @@ pub struct Panels {
 }
 
 impl Panels {
-    /// Over fresh tables.
     pub async fn start(database: &Database, devices: &Arc<Vec<Device>>) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(&mut connection, PANEL_TABLES).await?;
@@ -190,7 +187,7 @@ impl Panels {
         })
     }
 
-    /// As many rows as `limit` allows.
+    /// Processes as many rows as possible within `limit`.
     pub async fn add(&mut self, rows: &[Row], limit: Duration) -> Result<()> {
         let began = Instant::now();
         let mut workers = Vec::new();
@@ -220,7 +217,7 @@ impl Panels {
         Ok(())
     }
 
-    /// Checks what is recorded and answers what it took.
+    /// Checks the recorded rows and returns the measurement.
     pub async fn finish(mut self) -> Result<Measured> {
         const LOGGED: &str = "select count(*), sum(u + d)::bigint from public.panel_traffic_log";
         const COUNTED: &str = "select (select count(*) from public.panel_traffic_log), \
@@ -255,7 +252,7 @@ async fn panel_worker(
         }
         let device = devices
             .get(row.device)
-            .context("There is no such device.")?;
+            .context("The device does not exist.")?;
         panel_row(&mut connection, device, &row).await?;
         done.push(row);
     }
@@ -288,19 +285,19 @@ async fn panel_row(connection: &mut PgConnection, device: &Device, row: &Row) ->
     Ok(())
 }
 
-/// `sums` answers the number of rows and their bytes.
+/// `sums` is a query for the number of rows and their bytes.
 async fn check(connection: &mut PgConnection, sums: &str, rows: &[Row]) -> Result<()> {
     let found = sqlx::query(sums).fetch_one(connection).await?;
     let (count, bytes): (i64, i64) = (found.try_get(0)?, found.try_get(1)?);
     let expected: i64 = rows.iter().map(|row| row.upload + row.download).sum();
     ensure!(
         count == i64::try_from(rows.len())?,
-        "{count} rows are recorded of {}.",
+        "Only {count} of {} rows are recorded.",
         rows.len()
     );
     ensure!(
         bytes == expected,
-        "{bytes} bytes are recorded of {expected}."
+        "{bytes} bytes are recorded, expected were {expected}."
     );
     Ok(())
 }

@@ -1,65 +1,88 @@
-//! What was measured, as text, Markdown or JSON.
-
-use std::fmt::Write as _;
+//! The results, as text, Markdown or JSON.
 
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::bars::Bar;
 use crate::database::Environment;
 use crate::memory::Memory;
 use crate::pipeline::Totals;
 use crate::profile::{self, Profile, Stage};
 use crate::reference::Measured;
+use crate::table::Table;
 
-/// Everything.
+/// A measurement and the limit that it has to meet.
+#[derive(Debug, Serialize)]
+pub struct Bar {
+    pub name: String,
+    bound: String,
+    measured: String,
+    pub met: bool,
+}
+
+/// The condition of a bar.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    AtLeast(f64),
+    AtMost(f64),
+    Above(f64),
+    Below(f64),
+}
+
+impl Bar {
+    /// `decimals` is the number of decimal places that are printed.
+    pub fn new(name: impl Into<String>, limit: Limit, measured: f64, decimals: usize) -> Self {
+        let (sign, bound, met) = match limit {
+            Limit::AtLeast(bound) => (">=", bound, measured >= bound),
+            Limit::AtMost(bound) => ("<=", bound, measured <= bound),
+            Limit::Above(bound) => (">", bound, measured > bound),
+            Limit::Below(bound) => ("<", bound, measured < bound),
+        };
+        Self {
+            name: name.into(),
+            bound: format!("{sign} {bound}"),
+            measured: format!("{measured:.decimals$}"),
+            met,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub struct Results {
-    /// What the numbers depend on.
     pub environment: Environment,
-    /// Throughput, by workload.
     pub workloads: Vec<Workload>,
-    /// Peak memory, by function.
     pub memory: Vec<Memory>,
-    /// The API over gRPC, if asked for.
+    /// `None` if the API was not measured.
     pub api: Option<Api>,
-    /// What has to be met.
     pub bars: Vec<Bar>,
 }
 
-/// One workload.
 #[derive(Debug, Serialize)]
 pub struct Workload {
-    /// How often nodes report.
+    /// Name of the rhythm of reports.
     pub name: &'static str,
-    /// Usage rows metered.
+    /// Number of usage rows.
     pub rows: u64,
-    /// Billing events made of them.
+    /// Number of billing events for these rows.
     pub events: u64,
-    /// Messages that these were packed into.
+    /// Number of messages that contained these events.
     pub messages: u64,
-    /// Usage rows for each billing event.
+    /// Usage rows per billing event.
     pub fold: f64,
-    /// A line a stage, then the references.
+    /// A line per stage, followed by the references.
     pub lines: Vec<Line>,
-    /// Statements, if asked for.
+    /// `None` if statements were not profiled.
     pub profile: Option<Profile>,
 }
 
-/// One measurement.
 #[derive(Debug, Serialize)]
 pub struct Line {
-    /// Which.
     pub what: &'static str,
-    /// Usage rows.
     pub rows: u64,
-    /// Wall-clock time.
     pub seconds: f64,
-    /// Usage rows per second.
     pub rows_per_second: f64,
-    /// Times COPY of the same rows.
+    /// As a multiple of COPY of the same rows.
     pub of_copy: f64,
-    /// Times the panels' way.
+    /// As a multiple of the panels' way.
     pub of_panels: f64,
 }
 
@@ -67,7 +90,6 @@ pub struct Line {
 pub const END_TO_END: &str = "end to end";
 
 impl Workload {
-    /// From what was measured.
     #[expect(
         clippy::as_conversions,
         clippy::cast_precision_loss,
@@ -112,70 +134,12 @@ impl Workload {
         }
     }
 
-    /// The line of that name.
     pub fn line(&self, what: &str) -> Option<&Line> {
         self.lines.iter().find(|line| line.what == what)
     }
 }
 
-/// Cells, the first row being the head.
-struct Table(Vec<Vec<String>>);
-
-impl Table {
-    fn new(head: &[&str]) -> Self {
-        Self(vec![head.iter().map(|&cell| cell.to_owned()).collect()])
-    }
-
-    fn widths(&self) -> Vec<usize> {
-        let columns = self.0.first().map_or(0, Vec::len);
-        let width = |column: usize| {
-            self.0
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-        };
-        (0..columns)
-            .map(|column| width(column).unwrap_or_default())
-            .collect()
-    }
-
-    /// The first column to the left, numbers to the right.
-    fn write(&self, markdown: bool) -> String {
-        let widths = self.widths();
-        let (start, between, end) = if markdown {
-            ("| ", " | ", " |")
-        } else {
-            ("  ", "  ", "")
-        };
-        let mut text = String::new();
-        for (number, row) in self.0.iter().enumerate() {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(&widths)
-                .enumerate()
-                .map(|(column, (cell, &width))| {
-                    if column == 0 {
-                        format!("{cell:<width$}")
-                    } else {
-                        format!("{cell:>width$}")
-                    }
-                })
-                .collect();
-            let _ = writeln!(text, "{start}{}{end}", cells.join(between).trim_end());
-            if markdown && number == 0 {
-                let rules: Vec<&str> = (0..widths.len())
-                    .map(|column| if column == 0 { "---" } else { "--:" })
-                    .collect();
-                let _ = writeln!(text, "|{}|", rules.join("|"));
-            }
-        }
-        text
-    }
-}
-
 impl Results {
-    /// For people.
     pub fn text(&self, markdown: bool) -> String {
         let mut text = self.environment_text();
         for workload in &self.workloads {
@@ -204,7 +168,7 @@ impl Results {
         let disk = if *durable {
             "fsync on"
         } else {
-            "fsync OFF: no such number counts"
+            "fsync OFF: these numbers are invalid"
         };
         format!(
             "PostgreSQL {postgres}, {disk}, {cores} cores, one row and its commit {commit_ms:.2} \
@@ -222,7 +186,7 @@ impl Results {
                 format!("{:.1}", memory.peak_mb),
                 format!("{:.0}", memory.first_answer_ms),
             );
-            table.0.push(vec![
+            table.push(vec![
                 memory.function.to_owned(),
                 peak,
                 first,
@@ -241,14 +205,14 @@ fn api_text(api: &Api, markdown: bool) -> String {
         selects_per_second: selects,
         ..
     } = api;
-    let mut contest = Table::new(&[
+    let mut comparison = Table::new(&[
         "clients, server and database on the same processors",
         "clients",
         "calls/s",
         "× pgbench",
     ]);
     let mut row = |what: &str, rate: f64| {
-        contest.0.push(vec![
+        comparison.push(vec![
             what.to_owned(),
             clients.to_string(),
             format!("{rate:.0}"),
@@ -271,19 +235,21 @@ fn api_text(api: &Api, markdown: bool) -> String {
             format!("{:.2}", latency.p50_ms),
             format!("{:.2}", latency.p99_ms),
         );
-        table
-            .0
-            .push(vec![latency.rpc.to_owned(), clients, rate, p50, p99]);
+        table.push(vec![latency.rpc.to_owned(), clients, rate, p50, p99]);
     }
-    format!("{}\n{}\n", contest.write(markdown), table.write(markdown))
+    format!(
+        "{}\n{}\n",
+        comparison.write(markdown),
+        table.write(markdown)
+    )
 }
 
-/// What has to be met, and whether it is.
+/// The table of bars.
 pub fn bar_table(bars: &[Bar], markdown: bool) -> String {
     let mut table = Table::new(&["bar", "least or most", "measured", ""]);
     for bar in bars {
         let met = if bar.met { "met" } else { "MISSED" };
-        table.0.push(vec![
+        table.push(vec![
             bar.name.clone(),
             bar.bound.clone(),
             bar.measured.clone(),
@@ -301,7 +267,7 @@ impl Workload {
         );
         let mut table = Table::new(&["", "rows", "seconds", "rows/s", "× COPY", "× panels"]);
         for line in &self.lines {
-            table.0.push(vec![
+            table.push(vec![
                 line.what.to_owned(),
                 line.rows.to_string(),
                 format!("{:.2}", line.seconds),
@@ -331,7 +297,7 @@ fn stage_text(name: &str, seconds: f64, stage: &Stage, markdown: bool) -> String
     for (statement, work) in profile::top(stage) {
         let wal = u32::try_from(work.wal_bytes >> 10)
             .map_or(f64::INFINITY, |kib| f64::from(kib) / 1024.0);
-        table.0.push(vec![
+        table.push(vec![
             statement.to_owned(),
             work.calls.to_string(),
             format!("{:.0}", work.ms),
@@ -341,16 +307,13 @@ fn stage_text(name: &str, seconds: f64, stage: &Stage, markdown: bool) -> String
         ]);
     }
     let outside = seconds * 1e3 - stage.values().map(|work| work.ms).sum::<f64>();
-    let row = [
-        "(outside: our code, commit, network)",
-        "",
-        &format!("{outside:.0}"),
-        &share(outside),
-        "",
-        "",
-    ];
-    table
-        .0
-        .push(row.iter().map(|&cell| cell.to_owned()).collect());
+    table.push(vec![
+        "(outside: our code, commit, network)".to_owned(),
+        String::new(),
+        format!("{outside:.0}"),
+        share(outside),
+        String::new(),
+        String::new(),
+    ]);
     format!("{}\n", table.write(markdown))
 }

@@ -1,9 +1,10 @@
-//! The run, from an empty database to the verdict.
+//! The run, from an empty database to the evaluation of the bars.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde::Serialize;
 use shared::clock::{Clock, System};
 use sqlx::PgConnection;
 
@@ -19,11 +20,11 @@ use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::reference::{Copy, Panels};
 use crate::results::{self, Results, Workload};
-use crate::verify::Account;
+use crate::verify::Expected;
 use crate::watch;
 use crate::workload::{Collectors, Minute, Rhythm, past_hour};
 
-/// The first is what panels' nodes do unless told otherwise: the bars apply to it.
+/// The bars apply to the first one, which is the default of panels' nodes.
 const RHYTHMS: [Rhythm; 2] = [
     Rhythm {
         name: "reports each 60 s",
@@ -36,12 +37,12 @@ const RHYTHMS: [Rhythm; 2] = [
         minutes: 3,
     },
 ];
-/// How long the panels' way may take in all: it would need minutes for all rows, at the same speed.
+/// Total time limit of the panels' way. It would need minutes for all rows, at the same speed.
 const PANELS_LIMIT: Duration = Duration::from_secs(10);
-/// Makes every run send the same.
+/// The same seed makes every run send the same reports.
 const SEED: u64 = 20_261_122;
 
-/// Runs all that was asked for and prints it; `false`: a bar was missed.
+/// Runs the selected measurements and prints the results. Returns false if a bar was missed.
 pub async fn run(cli: &Cli) -> Result<bool> {
     let database = step(
         "Creating the database",
@@ -77,31 +78,33 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     if !cli.keep {
         database.drop().await?;
     }
-    results.bars = bars::judge(&results.workloads, &results.memory, results.api.as_ref());
-    if cli.json {
-        println!("{}", serde_json::to_string_pretty(&results)?);
-    } else {
-        println!("\n{}", results.text(cli.markdown));
-    }
+    results.bars = bars::evaluate(&results.workloads, &results.memory, results.api.as_ref());
+    print(cli, &results, &results.text(cli.markdown))?;
     Ok(results.bars.iter().all(|bar| bar.met))
 }
 
-/// Packages that end in the same minute, on their own.
+fn print(cli: &Cli, results: &impl Serialize, text: &str) -> Result<()> {
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(results)?);
+    } else {
+        println!("\n{text}");
+    }
+    Ok(())
+}
+
+/// Measures only the expiry of packages.
 async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
     let expiry = Box::pin(expiry::measure(database)).await?;
     if !cli.keep {
         database.drop().await?;
     }
-    let bars = expiry.bars();
-    if cli.json {
-        println!("{}", serde_json::to_string_pretty(&(&expiry, &bars))?);
-    } else {
-        println!("\n{}", results::bar_table(&bars, cli.markdown));
-    }
+    let bars = vec![expiry.bar()];
+    let text = results::bar_table(&bars, cli.markdown);
+    print(cli, &(&expiry, &bars), &text)?;
     Ok(bars.iter().all(|bar| bar.met))
 }
 
-/// The watching of a fleet, on its own.
+/// Measures only the monitoring of a fleet.
 async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
     let years = Database::create(&cli.database_url, &format!("{}_years", cli.database)).await?;
     let watch = Box::pin(watch::measure(database, &years)).await?;
@@ -110,19 +113,11 @@ async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
         years.drop().await?;
     }
     let bars = watch.bars();
-    if cli.json {
-        println!("{}", serde_json::to_string_pretty(&(&watch, &bars))?);
-    } else {
-        println!(
-            "\n{}\n{}",
-            watch.text(),
-            results::bar_table(&bars, cli.markdown)
-        );
-    }
+    let table = results::bar_table(&bars, cli.markdown);
+    print(cli, &(&watch, &bars), &format!("{}\n{table}", watch.text()))?;
     Ok(bars.iter().all(|bar| bar.met))
 }
 
-/// One workload.
 async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
     let mut limit = PANELS_LIMIT;
     if cli.quick {
@@ -131,19 +126,26 @@ async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
     }
     let name = rhythm.name;
     let devices = Arc::new(fleet::devices());
-    let (warm_up, minutes) =
-        step(&format!("{name}: making reports"), make(&devices, rhythm)).await?;
-    let mut contest = step(
+    let (warm_up, minutes) = step(
+        &format!("{name}: generating reports"),
+        generate(&devices, rhythm),
+    )
+    .await?;
+    let mut comparison = step(
         &format!("{name}: seeding"),
-        Contest::prepare(cli, &devices, &warm_up),
+        Comparison::prepare(cli, &devices, &warm_up),
     )
     .await?;
     let slice = limit / rhythm.minutes;
-    step(&format!("{name}: measuring"), contest.run(&minutes, slice)).await?;
-    contest.finish(name).await
+    step(
+        &format!("{name}: measuring"),
+        comparison.run(&minutes, slice),
+    )
+    .await?;
+    comparison.finish(name).await
 }
 
-async fn make(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
+async fn generate(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
     let mut collectors = Collectors::new(devices, SEED, past_hour(System.now()));
     let warm_up = collectors.minute(&rhythm)?;
     let mut minutes = Vec::new();
@@ -154,51 +156,51 @@ async fn make(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>
     Ok((warm_up, minutes))
 }
 
-/// The pipeline and both references on one database, taking turns minute by minute: whatever slows
-/// this machine for a while slows all three.
-struct Contest {
+/// The pipeline and both references on one database. They alternate minute by minute, so that a
+/// slow phase of this machine affects all three.
+struct Comparison {
     devices: Arc<Vec<Device>>,
     connection: PgConnection,
-    account: Account,
+    expected: Expected,
     pipeline: Pipeline,
     copy: Copy,
     panels: Panels,
 }
 
-impl Contest {
+impl Comparison {
     async fn prepare(cli: &Cli, devices: &Arc<Vec<Device>>, warm_up: &Minute) -> Result<Self> {
         let database = Database::create(&cli.database_url, &cli.database).await?;
         let mut connection = database.connect().await?;
         fleet::seed(&mut connection).await?;
-        let account = Account::open(&mut connection).await?;
+        let expected = Expected::start(&mut connection).await?;
         let messaging = Messaging::start().await?;
-        let mut contest = Self {
+        let mut comparison = Self {
             devices: Arc::clone(devices),
             connection,
-            account,
+            expected,
             pipeline: Pipeline::new(&database, &messaging, cli.consumers().into(), cli.profile)
                 .await?,
             copy: Copy::start(&database).await?,
             panels: Panels::start(&database, devices).await?,
         };
-        contest.account.add(devices, &warm_up.rows)?;
-        contest.pipeline.warm_up(warm_up).await?;
-        checkpoint(&mut contest.connection).await?;
-        Ok(contest)
+        comparison.expected.add(devices, &warm_up.rows)?;
+        comparison.pipeline.warm_up(warm_up).await?;
+        checkpoint(&mut comparison.connection).await?;
+        Ok(comparison)
     }
 
     async fn run(&mut self, minutes: &[Minute], panels_limit: Duration) -> Result<()> {
         for minute in minutes {
             self.copy.add(&self.devices, &minute.rows).await?;
             self.panels.add(&minute.rows, panels_limit).await?;
-            self.account.add(&self.devices, &minute.rows)?;
+            self.expected.add(&self.devices, &minute.rows)?;
             self.pipeline.minute(minute).await?;
         }
         Ok(())
     }
 
     async fn finish(mut self, name: &'static str) -> Result<Workload> {
-        self.account.verify(&mut self.connection).await?;
+        self.expected.verify(&mut self.connection).await?;
         let (copy, panels) = (self.copy.finish().await?, self.panels.finish().await?);
         let (totals, profile) = self.pipeline.finish();
         Ok(Workload::new(name, &totals, copy, panels, profile))

@@ -1,4 +1,5 @@
-//! The sums must be exact, or the numbers are worth nothing.
+//! Verification of the recorded and billed amounts. The measurements are valid only if these are
+//! exact.
 
 use std::collections::HashMap;
 
@@ -9,21 +10,21 @@ use uuid::Uuid;
 use crate::fleet::Device;
 use crate::workload::Row;
 
-/// Bytes of every user, up and down.
+/// Uploaded and downloaded bytes by user.
 type ByUser = HashMap<Uuid, (i64, i64)>;
 
-/// What must be in the database, told by what was sent.
+/// Expected contents of the database, according to what was sent.
 #[derive(Debug)]
-pub struct Account {
+pub struct Expected {
     before: ByUser,
     rows: i64,
     raw: (i64, i64),
     billed: ByUser,
 }
 
-impl Account {
-    /// Opens it: counters that packages start with count apart.
-    pub async fn open(connection: &mut PgConnection) -> Result<Self> {
+impl Expected {
+    /// Reads the packages' counters, which may not start at zero.
+    pub async fn start(connection: &mut PgConnection) -> Result<Self> {
         Ok(Self {
             before: counters(connection).await?,
             rows: 0,
@@ -32,16 +33,15 @@ impl Account {
         })
     }
 
-    /// Adds rows that were sent.
     pub fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
         for row in rows {
             let device = devices
                 .get(row.device)
-                .context("There is no such device.")?;
+                .context("The device does not exist.")?;
             self.rows += 1;
             self.raw = (self.raw.0 + row.upload, self.raw.1 + row.download);
             let billed = self.billed.entry(device.user_id).or_default();
-            // Bytes are even: factors in halves bill whole bytes.
+            // Amounts are even, so that factors in halves bill whole bytes.
             *billed = (
                 billed.0 + row.upload / 2 * device.halves,
                 billed.1 + row.download / 2 * device.halves,
@@ -50,8 +50,8 @@ impl Account {
         Ok(())
     }
 
-    /// Compares it with raw rows, hourly usage and every package's counters; nothing may be left to
-    /// bill or to send.
+    /// Compares the expected amounts with the raw rows, the hourly usage and every package's
+    /// counters. Nothing may be left to bill or to send.
     pub async fn verify(&self, connection: &mut PgConnection) -> Result<()> {
         const LEFT: &str = "
             select (select count(*) from telecom.outbox)
@@ -66,7 +66,7 @@ impl Account {
         .await?;
         ensure!(
             raw == (self.rows, self.raw),
-            "Raw rows and bytes are {raw:?}, sent were {:?}.",
+            "Raw rows and bytes are {raw:?}, expected were {:?}.",
             (self.rows, self.raw)
         );
         let hourly = sums(
@@ -79,7 +79,7 @@ impl Account {
         .1;
         ensure!(
             hourly == self.raw,
-            "Hourly usage has {hourly:?} raw bytes, sent were {:?}.",
+            "Hourly usage has {hourly:?} raw bytes, expected were {:?}.",
             self.raw
         );
         let billed = self
@@ -96,13 +96,13 @@ impl Account {
         .1;
         ensure!(
             hourly == billed,
-            "Hourly usage has {hourly:?} billed bytes, due were {billed:?}."
+            "Hourly usage has {hourly:?} billed bytes, expected were {billed:?}."
         );
         self.verify_packages(connection).await?;
         let left: i64 = sqlx::query_scalar(LEFT).fetch_one(connection).await?;
         ensure!(
             left == 0,
-            "{left} reports are not billed or messages not sent."
+            "{left} reports or messages remain to be billed or sent."
         );
         Ok(())
     }
@@ -111,10 +111,10 @@ impl Account {
         for (user, (upload, download)) in counters(connection).await? {
             let before = self.before.get(&user).copied().unwrap_or_default();
             let found = (upload - before.0, download - before.1);
-            let due = self.billed.get(&user).copied().unwrap_or_default();
+            let expected = self.billed.get(&user).copied().unwrap_or_default();
             ensure!(
-                found == due,
-                "The package of user {user} was charged {found:?} bytes, due were {due:?}."
+                found == expected,
+                "The package of user {user} was charged {found:?} bytes, expected were {expected:?}."
             );
         }
         Ok(())

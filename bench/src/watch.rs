@@ -1,5 +1,5 @@
-//! Watching a fleet of 1,000 servers: what a minute of heartbeats costs, and what refreshing the
-//! view of their status costs after two days and after two years.
+//! Monitoring a fleet of 1,000 servers: the cost of a minute of heartbeats, and of refreshing the
+//! view of the servers' status after two days and after two years.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,11 +18,11 @@ use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::bars::Bar;
 use crate::database::{Database, checkpoint, fault, run};
 use crate::messaging::Messaging;
 use crate::pipeline::consume;
 use crate::progress::step;
+use crate::results::{Bar, Limit};
 use crate::workload::delivery;
 
 const SERVERS: i64 = 1_000;
@@ -30,52 +30,49 @@ const MINUTES: i64 = 60;
 const REPORTS_PER_DELIVERY: usize = 100;
 const DAYS_FEW: i64 = 2;
 const DAYS_MANY: i64 = 730;
-/// Longer than what is measured: with the default of 400 the job would delete half of it.
+/// Longer than the measured history. With the default of 400, the job would delete half of it.
 const RETENTION_DAYS: i32 = 760;
-/// Refreshes of each, in turn: this machine's speed changes within seconds, and by more than what
-/// is looked for.
+/// Refreshes of each history, in turn. The speed of a machine changes within seconds, and by more
+/// than the difference to be found.
 const ROUNDS: usize = 15;
 
-/// Updates of the heartbeat table that stay heap-only.
-const LEAST_HOT: f64 = 0.95;
-/// Refreshing after years, times refreshing after days.
-const MOST_GROWTH: f64 = 1.2;
-/// A reader's longest wait beside a refresh, times the refresh: one that is locked out waits for
-/// nearly all of it.
-const MOST_WAIT: f64 = 0.5;
+/// Share of the heartbeat table's updates that are heap-only.
+const HOT_SHARE: Limit = Limit::Above(0.95);
+/// A refresh after years, as a multiple of a refresh after days.
+const GROWTH: Limit = Limit::AtMost(1.2);
+/// The longest wait of a concurrent reader, as a multiple of the refresh. A reader that is locked
+/// out waits almost as long as the refresh.
+const WAIT: Limit = Limit::AtMost(0.5);
 
 const UPDATES: &str =
     "select n_tup_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
 const HOT_UPDATES: &str =
     "select n_tup_hot_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
 
-/// What was measured.
 #[derive(Debug, Serialize)]
 pub struct Watch {
-    /// Servers.
     pub servers: i64,
-    /// Heartbeats recorded.
+    /// Number of recorded heartbeats.
     pub heartbeats: i64,
-    /// Share of the heartbeat table's updates that stayed heap-only.
+    /// Share of the heartbeat table's updates that were heap-only.
     pub hot: f64,
-    /// Write-ahead log of the heartbeat's own statement, bytes a heartbeat.
+    /// Write-ahead log of the statement that records heartbeats, in bytes per heartbeat.
     pub heartbeat_wal_bytes: f64,
-    /// All write-ahead log, the report's id among it, bytes a heartbeat.
+    /// All write-ahead log, including the reports' ids, in bytes per heartbeat.
     pub wal_bytes: f64,
-    /// A refresh with two days of history, median milliseconds.
+    /// Median duration of a refresh with two days of history, in milliseconds.
     pub refresh_few_ms: f64,
-    /// A refresh with two years of history, median milliseconds.
+    /// Median duration of a refresh with two years of history, in milliseconds.
     pub refresh_many_ms: f64,
-    /// The latter times the former, round by round: the median.
+    /// Median of the ratio of the two durations in each round.
     pub growth: f64,
-    /// The longest that a reader waited beside those refreshes, milliseconds.
+    /// Longest wait of a reader that runs during these refreshes, in milliseconds.
     pub reader_ms: f64,
-    /// The same reader without a refresh beside it, milliseconds.
+    /// Longest wait of the same reader without a refresh, in milliseconds.
     pub reader_alone_ms: f64,
 }
 
-/// Measures on two databases of its own: heartbeats and a short history in one, a long history in
-/// the other.
+/// Measures on two databases: heartbeats and a short history in one, a long history in the other.
 pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
     for database in [short, long] {
         let mut connection = database.connect().await?;
@@ -85,20 +82,23 @@ pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
         );
         run(&mut connection, &servers).await?;
     }
-    let (hot, heartbeat_wal_bytes, wal_bytes) =
-        step("1,000 servers, 60 minutes of heartbeats", beat(short)).await?;
+    let (hot, heartbeat_wal_bytes, wal_bytes) = step(
+        "1,000 servers, 60 minutes of heartbeats",
+        measure_heartbeats(short),
+    )
+    .await?;
     let clock = Fixed::at(System.now());
     let short = step(
-        "two days of hourly history",
+        "Two days of hourly history",
         History::fill(short, &clock, DAYS_FEW),
     )
     .await?;
     let long = step(
-        "two years of hourly history",
+        "Two years of hourly history",
         History::fill(long, &clock, DAYS_MANY),
     )
     .await?;
-    let refreshes = step("refreshing in turn", Refreshes::measure(&short, &long)).await?;
+    let refreshes = step("Refreshing both in turn", Refreshes::measure(&short, &long)).await?;
     let growths = refreshes
         .few
         .iter()
@@ -118,14 +118,14 @@ pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
     })
 }
 
-/// Empty reports of all servers, each minute; answers the share of heap-only updates, and WAL bytes
-/// a heartbeat.
+/// Ingests an empty report of every server for each minute. Returns the share of heap-only updates,
+/// and the WAL bytes per heartbeat of the statement and in total.
 #[expect(
     clippy::as_conversions,
     clippy::cast_precision_loss,
     reason = "counts far below 2^52"
 )]
-async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
+async fn measure_heartbeats(database: &Database) -> Result<(f64, f64, f64)> {
     let mut connection = database.connect().await?;
     run(
         &mut connection,
@@ -159,7 +159,7 @@ async fn beat(database: &Database) -> Result<(f64, f64, f64)> {
     let of_statement = "select wal_bytes::bigint from pg_stat_statements \
         where query like '/* node.record_heartbeats%'";
     let statement: i64 = number(&mut connection, of_statement).await?;
-    // A connection tells the last of its counts when it ends.
+    // A connection reports the last of its counts when it ends.
     pool.close().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (updates, hot) = (
@@ -195,15 +195,16 @@ async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// A database with hourly snapshots, and the job that refreshes the view of them.
+/// A database with hourly snapshots, and the job that refreshes their view.
 struct History<'a> {
     database: &'a Database,
     job: TelecomCronExecutor,
 }
 
 impl<'a> History<'a> {
-    /// Snapshots of all servers over the last `days` days in the order that the job records them
-    /// in: by hour, then server. Where they lie decides how they are read.
+    /// Inserts snapshots of all servers over the last `days` days in the order in which the job
+    /// records them: by hour, then by server. Their location in the table affects the time to read
+    /// them.
     async fn fill(database: &'a Database, clock: &Arc<Fixed>, days: i64) -> Result<Self> {
         let now = clock.now();
         let rows = format!(
@@ -213,8 +214,8 @@ impl<'a> History<'a> {
              order by h desc, s"
         );
         let mut connection = database.connect().await?;
-        // It is vacuumed once it is full; a second time by itself would run beside what is
-        // measured.
+        // The table is vacuumed once it is full. An automatic vacuum would run during the
+        // measurement.
         run(
             &mut connection,
             "alter table telecom.node_status_history set (autovacuum_enabled = off)",
@@ -233,12 +234,12 @@ impl<'a> History<'a> {
         let job =
             TelecomCronExecutor::new(database.pool(1), publisher, Context::fixed(clock), config);
         let history = Self { database, job };
-        // This one seals what the others find sealed.
+        // This run seals the hours that later runs find sealed.
         history.refresh().await?;
         Ok(history)
     }
 
-    /// Runs the whole job; answers its milliseconds.
+    /// Runs the whole job and returns its duration in milliseconds.
     async fn refresh(&self) -> Result<f64> {
         let began = Instant::now();
         let done = self
@@ -254,18 +255,17 @@ impl<'a> History<'a> {
     }
 }
 
-/// Milliseconds.
 #[derive(Default)]
 struct Refreshes {
     few: Vec<f64>,
     many: Vec<f64>,
-    /// The longest read beside a refresh of the long history.
+    /// Longest read during a refresh of the long history.
     reader: f64,
     reader_alone: f64,
 }
 
 impl Refreshes {
-    /// The job on both in turn, each with a reader beside it.
+    /// Runs the job on both histories in turn, each time with a concurrent reader.
     async fn measure(short: &History<'_>, long: &History<'_>) -> Result<Self> {
         let pause = async {
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -295,15 +295,15 @@ fn median(mut values: Vec<f64>) -> Result<f64> {
         .context("Nothing was measured.")
 }
 
-/// Reads a day of one server again and again while `work` goes on; answers that, and the longest
-/// milliseconds of one read.
+/// Reads a day of one server repeatedly until `work` is done. Returns the result of `work`, and the
+/// longest duration of a read in milliseconds.
 async fn longest_read<T>(
     database: &Database,
     work: impl Future<Output = Result<T>>,
 ) -> Result<(T, f64)> {
     let mut connection = database.connect().await?;
-    let over = Arc::new(AtomicBool::new(false));
-    let until = Arc::clone(&over);
+    let is_finished = Arc::new(AtomicBool::new(false));
+    let until = Arc::clone(&is_finished);
     let reader = tokio::spawn(async move {
         let mut longest = Duration::ZERO;
         while !until.load(Ordering::Relaxed) {
@@ -319,7 +319,7 @@ async fn longest_read<T>(
         anyhow::Ok(longest)
     });
     let done = work.await;
-    over.store(true, Ordering::Relaxed);
+    is_finished.store(true, Ordering::Relaxed);
     let longest = reader.await.context("The reader panicked.")??;
     Ok((done?, longest.as_secs_f64() * 1e3))
 }
@@ -332,39 +332,21 @@ async fn number(connection: &mut PgConnection, sql: &'static str) -> Result<i64>
 }
 
 impl Watch {
-    /// Judges what was measured.
-    pub fn bars(&self) -> Vec<Bar> {
+    pub fn bars(&self) -> [Bar; 3] {
         let wait = self.reader_ms / self.refresh_many_ms;
-        vec![
-            Bar {
-                name: "heartbeats that stay heap-only".into(),
-                bound: format!("> {LEAST_HOT}"),
-                measured: format!("{:.3}", self.hot),
-                met: self.hot > LEAST_HOT,
-            },
-            Bar {
-                name: "refresh, 2 years × refresh, 2 days".into(),
-                bound: format!("<= {MOST_GROWTH}"),
-                measured: format!("{:.3}", self.growth),
-                met: self.growth <= MOST_GROWTH,
-            },
-            Bar {
-                name: "a reader's longest wait × refresh".into(),
-                bound: format!("<= {MOST_WAIT}"),
-                measured: format!("{wait:.3}"),
-                met: wait <= MOST_WAIT,
-            },
+        [
+            Bar::new("heartbeats that stay heap-only", HOT_SHARE, self.hot, 3),
+            Bar::new("refresh, 2 years × refresh, 2 days", GROWTH, self.growth, 3),
+            Bar::new("a reader's longest wait × refresh", WAIT, wait, 3),
         ]
     }
 
-    /// In lines.
     pub fn text(&self) -> String {
         format!(
-            "{} servers, {} heartbeats: {:.1} % of the updates heap-only, {:.0} bytes of WAL a \
-             heartbeat, {:.0} with the \
-             report's id and commit\nrefresh: {:.1} ms with 2 days of history, {:.1} ms with 2 \
-                 years; a reader beside it \
-             waited at most {:.1} ms, without it {:.1} ms\n",
+            "{} servers, {} heartbeats: {:.1} % of the updates heap-only, {:.0} bytes of WAL per \
+             heartbeat, {:.0} with the report's id and commit\nrefresh: {:.1} ms with 2 days of \
+             history, {:.1} ms with 2 years; a concurrent reader waited at most {:.1} ms, without \
+             a refresh {:.1} ms\n",
             self.servers,
             self.heartbeats,
             self.hot * 100.0,

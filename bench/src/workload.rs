@@ -1,4 +1,5 @@
-//! What the collectors send: reports of every server, minute by minute, as the queue delivers them.
+//! The collectors' reports of all servers, minute by minute, in the form in which the queue
+//! delivers them.
 
 use std::time::Duration;
 
@@ -14,17 +15,16 @@ use uuid::Uuid;
 
 use crate::fleet::{Device, LINES_PER_SERVER, SERVERS};
 
-/// Reports in one delivery: the `BatchSize` of template.yaml, and 10,000 usage rows.
+/// Reports per delivery: the `BatchSize` of template.yaml, with 10,000 usage rows.
 pub const REPORTS_PER_DELIVERY: usize = 100;
 
-/// How often a node reports, for how long.
+/// How often a node reports, and for how many minutes.
 #[derive(Debug, Clone, Copy)]
 pub struct Rhythm {
-    /// Name in the results.
     pub name: &'static str,
-    /// Between two reports of a server.
+    /// Time between two reports of a server.
     pub period: Duration,
-    /// Minutes of reports; billing runs once in each.
+    /// Number of minutes with reports. Billing runs once per minute.
     pub minutes: u32,
 }
 
@@ -39,22 +39,22 @@ impl Rhythm {
 pub struct Row {
     /// Index into the fleet's devices.
     pub device: usize,
-    /// Even, so that every factor bills whole bytes and the expected sums need no rounding.
+    /// In bytes. Upload and download are even, so that every factor bills whole bytes and the
+    /// expected sums need no rounding.
     pub upload: i64,
-    /// As upload.
     pub download: i64,
 }
 
 /// One minute of reports.
 #[derive(Debug)]
 pub struct Minute {
-    /// Events as Lambda hands them over, 10,000 usage rows each.
+    /// Events as Lambda delivers them, with 10,000 usage rows each.
     pub deliveries: Vec<Vec<u8>>,
-    /// The rows in them, in order.
+    /// The events' rows, in the same order.
     pub rows: Vec<Row>,
 }
 
-/// Makes reports; the same seed makes the same ones.
+/// Generates reports. The same seed yields the same reports.
 #[derive(Debug)]
 pub struct Collectors<'f> {
     devices: &'f [Device],
@@ -63,7 +63,7 @@ pub struct Collectors<'f> {
 }
 
 impl<'f> Collectors<'f> {
-    /// Of a fleet; the first period starts at `start`.
+    /// The reports of `devices`. The first period starts at `start`.
     pub fn new(devices: &'f [Device], seed: u64, start: DateTime<Utc>) -> Self {
         Self {
             devices,
@@ -72,7 +72,6 @@ impl<'f> Collectors<'f> {
         }
     }
 
-    /// The next minute.
     pub fn minute(&mut self, rhythm: &Rhythm) -> Result<Minute> {
         let (bodies, rows) = self.bodies(rhythm)?;
         let deliveries = bodies
@@ -82,7 +81,7 @@ impl<'f> Collectors<'f> {
         Ok(Minute { deliveries, rows })
     }
 
-    /// The reports of the next minute, and the rows in them.
+    /// Generates the reports of the next minute. Also returns their rows.
     pub fn bodies(&mut self, rhythm: &Rhythm) -> Result<(Vec<String>, Vec<Row>)> {
         let (mut bodies, mut rows) = (Vec::new(), Vec::new());
         for _ in 0..rhythm.reports_per_minute() {
@@ -123,7 +122,7 @@ impl<'f> Collectors<'f> {
             usage,
             metrics: Some(metrics()),
         };
-        serde_json::to_string(&report).context("A report cannot be written as JSON.")
+        serde_json::to_string(&report).context("Cannot serialize a report.")
     }
 
     fn uuid(&mut self) -> Uuid {
@@ -143,7 +142,7 @@ fn metrics() -> Metrics {
     }
 }
 
-/// An event of the queue, as Lambda hands it to a function.
+/// An event of the queue, as Lambda delivers it to a function.
 pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
     let sent = System.now().timestamp_millis().to_string();
     let record = |body: &String| {
@@ -161,12 +160,11 @@ pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
         })
     };
     let records: Vec<serde_json::Value> = bodies.iter().map(record).collect();
-    serde_json::to_vec(&json!({ "Records": records }))
-        .context("An event cannot be written as JSON.")
+    serde_json::to_vec(&json!({ "Records": records })).context("Cannot serialize an event.")
 }
 
-/// The start of the hour before the one that `now` is in: every period lies in one past hour,
-/// whenever this runs.
+/// Returns the start of the hour before the current one, so that every period lies in one past
+/// hour.
 pub fn past_hour(now: DateTime<Utc>) -> DateTime<Utc> {
     let hour = TimeDelta::hours(1);
     now.duration_trunc(hour).unwrap_or(now) - hour

@@ -21,26 +21,13 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     drop(done);
     // If the ticker panicked, only its output is missing.
     let _ = ticker.join();
-    let mark = if result.is_ok() { "ok    " } else { "failed" };
-    eprintln!(
-        "{}{mark} {what} ({:.1} s)",
-        line_start(),
-        began.elapsed().as_secs_f32()
-    );
+    show_end(what, began, result.is_ok());
     result
 }
 
 /// Prints information that is not about a step.
 pub fn note(text: &str) {
     eprintln!("       {text}");
-}
-
-fn line_start() -> &'static str {
-    if stderr().is_terminal() {
-        "\r\x1b[K"
-    } else {
-        ""
-    }
 }
 
 fn start_ticker(what: String, began: Instant) -> (Sender<()>, thread::JoinHandle<()>) {
@@ -53,7 +40,7 @@ fn start_ticker(what: String, began: Instant) -> (Sender<()>, thread::JoinHandle
             QUIET
         };
         while finished.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-            show(&what, began.elapsed(), terminal);
+            show_running(&what, began);
             pause = if terminal {
                 Duration::from_millis(200)
             } else {
@@ -64,11 +51,28 @@ fn start_ticker(what: String, began: Instant) -> (Sender<()>, thread::JoinHandle
     (done, ticker)
 }
 
-fn show(what: &str, elapsed: Duration, terminal: bool) {
-    if terminal {
-        eprint!("\r\x1b[K ...   {what} {} s", elapsed.as_secs());
+/// Prints that a step is still running.
+pub fn show_running(what: &str, began: Instant) {
+    let seconds = began.elapsed().as_secs();
+    if stderr().is_terminal() {
+        eprint!("\r\x1b[K ...   {what} {seconds} s");
+        // A failure to print must not stop the step.
         let _ = stderr().flush();
     } else {
-        eprintln!(" ...   {what} ({} s so far)", elapsed.as_secs());
+        eprintln!(" ...   {what} ({seconds} s so far)");
     }
+}
+
+/// Prints the outcome and the duration of a step.
+pub fn show_end(what: &str, began: Instant, success: bool) {
+    let mark = if success { "ok    " } else { "failed" };
+    let start = if stderr().is_terminal() {
+        "\r\x1b[K"
+    } else {
+        ""
+    };
+    eprintln!(
+        "{start}{mark} {what} ({:.1} s)",
+        began.elapsed().as_secs_f32()
+    );
 }

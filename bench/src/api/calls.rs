@@ -1,4 +1,4 @@
-//! The ten RPCs as clients call them.
+//! The RPCs, as clients call them.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -10,24 +10,22 @@ use tonic::transport::Channel;
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
-/// A client: a connection of its own, and the tokens of a user and of an administrator.
+/// A client with its own connection, and the tokens of a user and of an administrator.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// To the server.
     pub channel: Channel,
-    /// For `telecom.v1.Telecom`.
+    /// Token for the service `telecom.v1.Telecom`.
     pub user: MetadataValue<Ascii>,
-    /// For the other services.
+    /// Token for the other services.
     pub admin: MetadataValue<Ascii>,
 }
 
 type Call = Box<dyn Fn(Client) -> BoxFuture<'static, Result<(), Status>> + Send + Sync>;
 
-/// An RPC, and a way to call it.
+/// An RPC and a function that calls it.
 pub struct Rpc {
-    /// Its name.
     pub name: &'static str,
-    /// Calls it once, and reads the answer.
+    /// Calls the RPC once and reads the response.
     pub call: Call,
 }
 
@@ -65,7 +63,7 @@ impl Rpc {
     }
 }
 
-/// What a user's page asks first, and often: the bar is its.
+/// The first and most frequent RPC of a user's page. The bar applies to it.
 pub fn recent_traffic_usage() -> Rpc {
     let range = v1::RecentRange::Month.into();
     let request = v1::GetRecentTrafficUsageRequest {
@@ -75,7 +73,7 @@ pub fn recent_traffic_usage() -> Rpc {
     Rpc::new::<_, v1::RecentTrafficUsageResponse>("Telecom", "GetRecentTrafficUsage", request)
 }
 
-/// All ten, with what they are asked by default, and the first server, client or user.
+/// All RPCs, with default arguments and the first server, client or user.
 pub fn all(user: &str) -> Vec<Rpc> {
     let packages = v1::ListQueuedPackagesRequest {
         user: user.to_owned(),

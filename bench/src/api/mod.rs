@@ -1,5 +1,5 @@
-//! The API over gRPC: `telecom-grpc` in a process of its own, its clients here, and the database,
-//! all on the same processors; in turns with `pgbench -S -M prepared`.
+//! The API over gRPC. `telecom-grpc` in its own process, its clients in this one, and the database
+//! share the same processors. Measurements alternate with `pgbench -S -M prepared`.
 
 mod calls;
 mod pgbench;
@@ -10,62 +10,59 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
+use local::demo::token::{Issuer, Role};
 use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::database::{Database, run};
 use crate::fleet;
 use crate::progress::step;
-use crate::token::Issuer;
+use crate::token::token;
 use calls::{Client, Rpc};
 use pgbench::Pgbench;
 use server::Server;
 
-/// Clients of the contest with pgbench, and connections of pgbench.
-const CONTESTANTS: usize = 8;
-/// Turns of each side of the contest.
+/// Number of clients in the comparison with pgbench, and of pgbench's connections.
+const COMPARED_CLIENTS: usize = 8;
+/// Turns of each side of the comparison.
 const TURNS: u32 = 3;
-/// A turn's time.
+/// Duration of a turn.
 const TURN: Duration = Duration::from_secs(2);
-/// Clients at once, for the latencies.
+/// Numbers of concurrent clients for which latencies are measured.
 const CLIENTS: [usize; 3] = [1, 8, 32];
-/// How long each RPC is called, by each number of clients.
+/// How long each RPC is called with each number of clients.
 const CALLING: Duration = Duration::from_millis(700);
 
-/// What was measured.
 #[derive(Debug, Serialize)]
 pub struct Api {
-    /// Clients at once in the contest.
+    /// Concurrent clients in the comparison with pgbench.
     pub clients: usize,
-    /// `GetRecentTrafficUsage` of a month, calls a second of clients that share a connection, as
-    /// one back end's do.
+    /// Calls per second of `GetRecentTrafficUsage` for a month. The clients share a connection,
+    /// like the requests of a back end.
     pub calls_per_second: f64,
-    /// The same, a connection each.
+    /// The same, with a connection per client.
     pub calls_apart_per_second: f64,
-    /// `pgbench -S -M prepared`, selects a second.
+    /// Selects per second of `pgbench -S -M prepared`.
     pub selects_per_second: f64,
-    /// By RPC and clients.
     pub latencies: Vec<Latency>,
-    /// The server's greatest resident set, in units of 2^20 bytes, at the end.
+    /// Maximum resident set size of the server at the end, in units of 2^20 bytes.
     pub server_peak_mb: f64,
 }
 
-/// One RPC's.
 #[derive(Debug, Serialize)]
 pub struct Latency {
-    /// Which.
     pub rpc: &'static str,
-    /// Clients at once.
+    /// Concurrent clients.
     pub clients: usize,
-    /// Calls a second of all of them.
+    /// Calls per second of all clients together.
     pub calls_per_second: f64,
-    /// The median, milliseconds.
+    /// Median, in milliseconds.
     pub p50_ms: f64,
-    /// One in a hundred takes longer, milliseconds.
+    /// 99th percentile, in milliseconds.
     pub p99_ms: f64,
 }
 
-/// Measures on a database of its own.
+/// Measures with its own database.
 pub async fn measure(cli: &Cli) -> Result<Api> {
     let database = step(
         "API: creating the database",
@@ -74,7 +71,7 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     .await?;
     step("API: a month of usage, a week of status", seed(&database)).await?;
     let pgbench = step("API: pgbench's tables", Pgbench::prepare(&database.url)).await?;
-    let issuer = Issuer::new()?;
+    let issuer = Issuer::generate()?;
     let server = Server::start(&cli.functions, &database.url, &issuer).await?;
     let clients = clients(&server, &issuer).await?;
     let (turns, calling) = if cli.quick {
@@ -82,18 +79,18 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     } else {
         (TURNS, CALLING)
     };
-    let Contest {
+    let Comparison {
         calls,
         calls_apart,
         selects,
     } = step(
-        "API: in turns with pgbench",
-        contest(&clients, &pgbench, turns),
+        "API: comparing with pgbench",
+        compare(&clients, &pgbench, turns),
     )
     .await?;
     let latencies = step("API: latencies", latencies(&clients, calling)).await?;
     Ok(Api {
-        clients: CONTESTANTS,
+        clients: COMPARED_CLIENTS,
         calls_per_second: calls,
         calls_apart_per_second: calls_apart,
         selects_per_second: selects,
@@ -102,17 +99,17 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     })
 }
 
-/// As many as are ever needed at once; each is a user of its own.
+/// As many clients as are needed at the same time, each of a different user.
 async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
     let bearer = |token: String| {
         format!("Bearer {token}")
             .parse()
-            .context("The token is no header value.")
+            .context("The token is not a valid header value.")
     };
     let client = async |user| {
         let (user, admin) = (
-            bearer(issuer.token(user)?)?,
-            bearer(issuer.admin_token(user)?)?,
+            bearer(token(issuer, user, Role::User)?)?,
+            bearer(token(issuer, user, Role::Admin)?)?,
         );
         anyhow::Ok(Client {
             channel: server.connect().await?,
@@ -120,11 +117,12 @@ async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
             admin,
         })
     };
-    let most = CLIENTS.into_iter().max().unwrap_or(CONTESTANTS);
+    let most = CLIENTS.into_iter().max().unwrap_or(COMPARED_CLIENTS);
     try_join_all(fleet::user_ids().into_iter().take(most).map(client)).await
 }
 
-/// The fleet, of whose node clients a user's package opens 40; of 10,000 users usage of 120 hours.
+/// Creates the fleet with 40 node clients in a user's package, and usage of 120 hours for 10,000
+/// users.
 async fn seed(database: &Database) -> Result<()> {
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection).await?;
@@ -151,17 +149,16 @@ const SEED: [&str; 5] = [
     "vacuum analyze",
 ];
 
-/// Each a second.
 #[derive(Default)]
-struct Contest {
+struct Comparison {
     calls: f64,
     calls_apart: f64,
     selects: f64,
 }
 
-async fn contest(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Contest> {
+async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Comparison> {
     let rpc = Arc::new(calls::recent_traffic_usage());
-    let channel = &clients.first().context("there are no clients")?.channel;
+    let channel = &clients.first().context("There are no clients.")?.channel;
     let sharing: Vec<Client> = clients
         .iter()
         .map(|client| Client {
@@ -169,15 +166,15 @@ async fn contest(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Co
             ..client.clone()
         })
         .collect();
-    call(&rpc, clients, CONTESTANTS, TURN / 10).await?;
-    let (mut sums, turns_taken) = (Contest::default(), f64::from(turns));
+    call(&rpc, clients, COMPARED_CLIENTS, TURN / 10).await?;
+    let (mut sums, turns_taken) = (Comparison::default(), f64::from(turns));
     for _ in 0..turns {
-        sums.selects += pgbench.selects(CONTESTANTS, TURN).await? / turns_taken;
-        sums.calls += call(&rpc, &sharing, CONTESTANTS, TURN)
+        sums.selects += pgbench.selects(COMPARED_CLIENTS, TURN).await? / turns_taken;
+        sums.calls += call(&rpc, &sharing, COMPARED_CLIENTS, TURN)
             .await?
             .calls_per_second
             / turns_taken;
-        sums.calls_apart += call(&rpc, clients, CONTESTANTS, TURN)
+        sums.calls_apart += call(&rpc, clients, COMPARED_CLIENTS, TURN)
             .await?
             .calls_per_second
             / turns_taken;
@@ -199,7 +196,8 @@ async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>
     Ok(latencies)
 }
 
-/// Calls `rpc` for a while, `number` clients at once, each its next call when the last is answered.
+/// Calls `rpc` for the time `calling` with `number` concurrent clients. Each client calls again
+/// when it has the response.
 #[expect(
     clippy::as_conversions,
     clippy::cast_precision_loss,
@@ -217,20 +215,20 @@ async fn call(
         tokio::spawn(async move {
             let mut times = Vec::new();
             while began.elapsed() < calling {
-                let asked = Instant::now();
+                let called_at = Instant::now();
                 (rpc.call)(client.clone())
                     .await
                     .with_context(|| format!("{} failed.", rpc.name))?;
-                times.push(asked.elapsed());
+                times.push(called_at.elapsed());
             }
             anyhow::Ok(times)
         })
     };
-    let answers = try_join_all(clients.iter().take(number).map(one))
+    let durations = try_join_all(clients.iter().take(number).map(one))
         .await
         .context("A client panicked.")?;
     let elapsed = began.elapsed();
-    let mut times = answers.into_iter().collect::<Result<Vec<_>>>()?.concat();
+    let mut times = durations.into_iter().collect::<Result<Vec<_>>>()?.concat();
     times.sort_unstable();
     let ms = |percent: usize| {
         times

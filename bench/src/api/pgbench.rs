@@ -1,4 +1,5 @@
-//! `pgbench -S -M prepared`: what the database itself answers by primary key on this machine.
+//! `pgbench -S -M prepared`: the rate at which the database itself serves selects by primary key on
+//! this machine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,10 +8,10 @@ use anyhow::{Context as _, Result, ensure};
 use local::postgres::Binaries;
 use tokio::process::Command;
 
-/// Rows of its table: 100,000 times this.
+/// Scale factor. pgbench's table has 100,000 times as many rows.
 const SCALE: &str = "10";
 
-/// `pgbench`, its tables being there.
+/// `pgbench` with its tables created.
 #[derive(Debug)]
 pub struct Pgbench {
     program: PathBuf,
@@ -18,7 +19,6 @@ pub struct Pgbench {
 }
 
 impl Pgbench {
-    /// Makes its tables.
     pub async fn prepare(database_url: &str) -> Result<Self> {
         let pgbench = Self {
             program: Binaries::find()?.program("pgbench"),
@@ -30,7 +30,7 @@ impl Pgbench {
         Ok(pgbench)
     }
 
-    /// Selects a second, `clients` at once.
+    /// Measures selects per second of `clients` concurrent clients.
     pub async fn selects(&self, clients: usize, time: Duration) -> Result<f64> {
         let (clients, seconds) = (clients.to_string(), time.as_secs().to_string());
         let threads = ["--client", &clients, "--jobs", "2", "--time", &seconds];
@@ -50,7 +50,7 @@ impl Pgbench {
                 .parse()
                 .ok()
         });
-        rate.with_context(|| format!("pgbench told no rate: {text}"))
+        rate.with_context(|| format!("pgbench reported no rate: {text}"))
     }
 
     async fn run(&self, arguments: &[&str]) -> Result<String> {
@@ -61,7 +61,7 @@ impl Pgbench {
             .output();
         let output = output
             .await
-            .with_context(|| format!("{} cannot be started.", self.program.display()))?;
+            .with_context(|| format!("Cannot start {}.", self.program.display()))?;
         ensure!(
             output.status.success(),
             "pgbench failed: {}",

@@ -1,22 +1,22 @@
-//! The gRPC server in a process of its own, as its container runs it.
+//! The gRPC server in its own process, as in its container.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use tokio::process::{Child, Command};
+use local::demo::token::Issuer;
+use local::loopback::ports::free_port;
+use tokio::process::Child;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::peak::peak_mb;
-use crate::token::Issuer;
+use crate::process::{peak_mb, spawn};
+use crate::token;
 
-/// How long it may take to listen.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time limit of the start.
+const START_LIMIT: Duration = Duration::from_secs(5);
 
-/// A running server. It ends when this is dropped.
+/// A running server. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Server {
     process: Child,
@@ -25,37 +25,25 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it, and waits until it listens.
+    /// Starts the server and waits until it accepts connections.
     pub async fn start(binaries: &Path, database_url: &str, issuer: &Issuer) -> Result<Self> {
-        let binary = binaries.join("telecom-grpc");
-        let address = free_address()?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let log = std::env::temp_dir().join("telecom-bench-grpc.log");
-        let output = fs::File::create(&log)
-            .with_context(|| format!("{} cannot be written.", log.display()))?;
-        let process = Command::new(&binary)
-            .env_clear()
-            .env("DATABASE_URL", database_url)
-            .env("TELECOM_GRPC_ADDRESS", address.to_string())
-            .envs(issuer.environment())
-            .stdin(Stdio::null())
-            .stdout(output)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| {
-                format!(
-                    "{} cannot be started. `make build` builds it.",
-                    binary.display()
-                )
-            })?;
+        let variables = [
+            ("DATABASE_URL", database_url.to_owned()),
+            ("TELECOM_GRPC_ADDRESS", address.to_string()),
+        ];
+        let environment = variables.into_iter().chain(token::environment(issuer)?);
+        let process = spawn(&binaries.join("telecom-grpc"), &log, environment)?;
         let endpoint = Endpoint::from_shared(format!("http://{address}"))?.tcp_nodelay(true);
         let mut server = Self {
             process,
             endpoint,
             log,
         };
-        tokio::time::timeout(PATIENCE, server.listening())
+        tokio::time::timeout(START_LIMIT, server.listening())
             .await
-            .context("The gRPC server does not listen.")??;
+            .context("The gRPC server does not accept connections.")??;
         Ok(server)
     }
 
@@ -63,7 +51,7 @@ impl Server {
         while self.endpoint.connect().await.is_err() {
             if let Some(status) = self.process.try_wait()? {
                 bail!(
-                    "The gRPC server ended by itself ({status}); its log is {}.",
+                    "The gRPC server ended by itself ({status}). Its log is {}.",
                     self.log.display()
                 );
             }
@@ -72,7 +60,6 @@ impl Server {
         Ok(())
     }
 
-    /// A connection of its own.
     pub async fn connect(&self) -> Result<Channel> {
         self.endpoint
             .connect()
@@ -80,15 +67,8 @@ impl Server {
             .context("The gRPC server cannot be reached.")
     }
 
-    /// Its peak memory so far, in units of 2^20 bytes.
+    /// Peak memory of the server so far, in units of 2^20 bytes.
     pub fn peak_mb(&self) -> Result<f64> {
         peak_mb(&self.process)
     }
-}
-
-/// One that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("No port of 127.0.0.1 can be listened on.")?;
-    Ok(listener.local_addr()?)
 }

@@ -1,11 +1,11 @@
-//! The requests that the API functions get: each a good one, as the load balancer sends it.
+//! Requests to the API functions: a valid one for each, as the load balancer sends it.
 
 use serde_json::{Value, json};
 
-/// An API function's request.
+/// A request to an API function.
 #[derive(Debug)]
 pub struct Api {
-    /// Its binary.
+    /// Name of the function's binary.
     pub function: &'static str,
     method: &'static str,
     path: &'static str,
@@ -13,7 +13,6 @@ pub struct Api {
     body: &'static str,
 }
 
-/// All of them.
 pub const APIS: [Api; 13] = [
     Api {
         query: &[("range", "month")],
@@ -54,7 +53,7 @@ const fn get(function: &'static str, path: &'static str) -> Api {
 }
 
 impl Api {
-    /// What the function is asked.
+    /// Method, path and query of the request.
     pub fn what(&self) -> String {
         let query: Vec<String> = self
             .query
@@ -65,7 +64,7 @@ impl Api {
         format!("{} {}{mark}{}", self.method, self.path, query.join("&"))
     }
 
-    /// The load balancer's event, multi-value headers on.
+    /// The load balancer's event, with multi-value headers.
     pub fn event(&self, token: &str) -> Value {
         let query: serde_json::Map<String, Value> = self
             .query

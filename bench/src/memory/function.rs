@@ -1,34 +1,31 @@
-//! A function in a process of its own.
+//! A function in its own process.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 use hyper::body::Bytes;
-use tokio::process::{Child, Command};
+use local::demo::token::Issuer;
+use local::emulator::localstack::runtime_api::RuntimeApi;
+use tokio::process::Child;
 
 use super::{Bound, Memory};
 use crate::messaging::{BILLING, BUS, EXPIRING, Messaging, REGION};
-use crate::peak::peak_mb;
+use crate::process::{peak_mb, spawn};
 use crate::token;
-use local::emulator::localstack::runtime_api::RuntimeApi;
 
-/// What a function finds around it.
+/// What a function needs to run.
 pub struct Surroundings<'c> {
-    /// The folder with the release build.
+    /// Folder with the release build.
     pub binaries: &'c Path,
-    /// The database.
     pub database_url: String,
-    /// The queues and the bus.
     pub messaging: Messaging,
-    /// Whose tokens are believed.
-    pub issuer: token::Issuer,
+    /// Issuer whose tokens functions accept.
+    pub issuer: Issuer,
 }
 
 impl Surroundings<'_> {
-    /// What template.yaml and Lambda put into a function's environment.
+    /// Environment variables that template.yaml and Lambda set.
     fn environment(&self, name: &str) -> Vec<(&'static str, String)> {
         vec![
             ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
@@ -54,7 +51,7 @@ impl Surroundings<'_> {
     }
 }
 
-/// A running function. It ends when this is dropped.
+/// A running function. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Function {
     name: &'static str,
@@ -66,29 +63,17 @@ pub struct Function {
 }
 
 impl Function {
-    /// Starts it.
     pub async fn start(surroundings: &Surroundings<'_>, name: &'static str) -> Result<Self> {
-        let binary = surroundings.binaries.join(name);
         let runtime = RuntimeApi::start(name).await?;
         let log = std::env::temp_dir().join(format!("telecom-bench-{name}.log"));
-        let output = fs::File::create(&log)
-            .with_context(|| format!("{} cannot be written.", log.display()))?;
+        let binary = surroundings.binaries.join(name);
+        let runtime_api = ("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());
+        let variables = surroundings.environment(name).into_iter();
+        let environment = variables
+            .chain(token::environment(&surroundings.issuer)?)
+            .chain([runtime_api]);
         let started = Instant::now();
-        let process = Command::new(&binary)
-            .env_clear()
-            .envs(surroundings.environment(name))
-            .envs(surroundings.issuer.environment())
-            .env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string())
-            .stdin(Stdio::null())
-            .stdout(output)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| {
-                format!(
-                    "{} cannot be started. `make build` builds it.",
-                    binary.display()
-                )
-            })?;
+        let process = spawn(&binary, &log, environment)?;
         Ok(Self {
             name,
             process,
@@ -99,19 +84,19 @@ impl Function {
         })
     }
 
-    /// Hands it an event and waits for the answer.
+    /// Invokes the function and returns its response.
     pub async fn invoke(&mut self, event: Vec<u8>) -> Result<Bytes> {
         let (at, body) = tokio::select! {
-            answer = self.runtime.invoke(event) => answer.with_context(|| format!("{} gave no \
-                answer; its log is {}.", self.name, self.log.display()))?,
-            ended = self.process.wait() => bail!("{} ended by itself ({}); its log is {}.",
+            response = self.runtime.invoke(event) => response.with_context(|| format!("{} did not \
+                respond. Its log is {}.", self.name, self.log.display()))?,
+            ended = self.process.wait() => bail!("{} ended by itself ({}). Its log is {}.",
                 self.name, ended?, self.log.display()),
         };
         self.first_answer.get_or_insert(at);
         Ok(body)
     }
 
-    /// Reads its peak memory and ends it.
+    /// Reads the peak memory and kills the process.
     pub async fn finish(mut self, with: String, bound: Bound) -> Result<Memory> {
         let peak_mb = peak_mb(&self.process)?;
         self.process.kill().await?;

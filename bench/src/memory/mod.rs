@@ -1,5 +1,5 @@
-//! Peak memory of each function, and its first answer: its release build, in a process of its own,
-//! fed by a stand-in of the runtime API.
+//! Peak memory of each function, and time to its first response. The release build runs in its own
+//! process and is invoked through a stand-in of the runtime API.
 
 mod apis;
 mod function;
@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use hyper::body::Bytes;
+use local::demo::token::{Issuer, Role};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::clock::{Clock, System};
@@ -23,39 +24,37 @@ use crate::token;
 use crate::workload::{Collectors, REPORTS_PER_DELIVERY, Rhythm, delivery, past_hour};
 use function::{Function, Surroundings};
 
-/// One function's.
+/// Measurements of one function.
 #[derive(Debug, Serialize)]
 pub struct Memory {
-    /// Its binary.
+    /// Name of the function's binary.
     pub function: &'static str,
-    /// What it was given.
+    /// Description of the input.
     pub with: String,
-    /// Greatest resident set (`VmHWM`), in units of 2^20 bytes.
+    /// Maximum resident set size (`VmHWM`), in units of 2^20 bytes.
     pub peak_mb: f64,
-    /// From the process's start to its first answer, milliseconds.
+    /// Milliseconds from the start of the process to its first response.
     pub first_answer_ms: f64,
-    /// What applies.
     pub bound: Bound,
 }
 
-/// What a function is held to.
+/// The bar that applies to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
-    /// Nothing.
     None,
-    /// The memory of a queue function.
+    /// The peak memory of a queue function.
     Memory,
-    /// The first answer of an API function.
+    /// The time to the first response of an API function.
     FirstAnswer,
 }
 
-/// Batches of 10,000 rows that a queue function gets, one after another: memory that grows shows.
+/// Number of batches of 10,000 rows that a queue function processes in succession, to detect memory
+/// that grows.
 const BATCHES: usize = 3;
-/// A delivery's greatest size: Lambda hands over 6 MB at most.
+/// Maximum size of a delivery. Lambda delivers at most 6 MB.
 const LARGEST_DELIVERY_BYTES: usize = 5_800_000;
 
-/// The measuring.
 struct Session<'c> {
     surroundings: Surroundings<'c>,
     connection: PgConnection,
@@ -66,7 +65,7 @@ struct Session<'c> {
 /// Measures every function, in the order in which the pipeline calls them.
 pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
     let database = step(
-        "memory: creating the database",
+        "Memory: creating the database",
         Database::create(&cli.database_url, &cli.database),
     )
     .await?;
@@ -77,7 +76,7 @@ pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
         binaries: Path::new(&cli.functions),
         database_url: database.url.clone(),
         messaging: Messaging::start().await?,
-        issuer: token::Issuer::new()?,
+        issuer: Issuer::generate()?,
     };
     let mut session = Session {
         surroundings,
@@ -85,12 +84,12 @@ pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
         reports: reports(&devices)?,
         results: Vec::new(),
     };
-    step("memory: queue functions and their jobs", session.pipeline()).await?;
-    step("memory: other jobs and the API", session.others(&devices)).await?;
+    step("Memory: queue functions and their jobs", session.pipeline()).await?;
+    step("Memory: other jobs and the API", session.others(&devices)).await?;
     Ok(session.results)
 }
 
-/// Enough for every delivery below.
+/// Enough reports for all deliveries.
 fn reports(devices: &[Device]) -> Result<Vec<String>> {
     let rhythm = Rhythm {
         name: "",
@@ -157,7 +156,7 @@ impl Session<'_> {
         let events = self.surroundings.messaging.take(EXPIRING)?;
         ensure!(
             events.len() >= 100,
-            "{} packages expired of 100.",
+            "Only {} of 100 packages expired.",
             events.len()
         );
         let batches = events
@@ -181,7 +180,7 @@ impl Session<'_> {
         self.job("reconcile-usage", "all of it").await?;
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;
-        let token = self.surroundings.issuer.admin_token(device.user_id)?;
+        let token = token::token(&self.surroundings.issuer, device.user_id, Role::Admin)?;
         for api in apis::APIS {
             let mut function = Function::start(&self.surroundings, api.function).await?;
             let answer = function
@@ -190,7 +189,7 @@ impl Session<'_> {
             let answer: Value = serde_json::from_slice(&answer)?;
             ensure!(
                 answer.get("statusCode") == Some(&json!(200)),
-                "{} answered {answer}.",
+                "{} returned {answer}.",
                 api.function
             );
             self.results
@@ -199,7 +198,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Starts a queue function, hands it `first`, then each of `batches`.
+    /// Starts a queue function and invokes it with `first`, then with each of `batches`.
     async fn consume(
         &mut self,
         name: &'static str,
@@ -234,7 +233,7 @@ impl Session<'_> {
         taken.chunks(REPORTS_PER_DELIVERY).map(delivery).collect()
     }
 
-    /// As many reports as fit into 6 MB, and how many rows these are.
+    /// As many reports as fit into 6 MB, and their number of rows.
     fn largest_delivery(&mut self) -> Result<(Vec<u8>, usize)> {
         let mut bytes = 0;
         let fits = |body: &&String| {
@@ -253,11 +252,11 @@ fn accepted(name: &str, answer: &Bytes) -> Result<()> {
         .get("batchItemFailures")
         .and_then(Value::as_array)
         .map(Vec::len);
-    ensure!(failures == Some(0), "{name} refused messages: {answer}");
+    ensure!(failures == Some(0), "{name} rejected messages: {answer}");
     Ok(())
 }
 
-/// A report without usage: the smallest that there is.
+/// A report without usage, which is the smallest one.
 fn heartbeat() -> Result<Vec<u8>> {
     let now = System.now();
     let body = json!({
@@ -267,7 +266,7 @@ fn heartbeat() -> Result<Vec<u8>> {
     delivery(&[body.to_string()])
 }
 
-/// One billing event as other publishers send it, of a user who has no package.
+/// A billing event in the format of other publishers, of a user who has no package.
 fn charge() -> Result<Vec<u8>> {
     let body = json!({
         "server_id": 1, "user": uuid::Uuid::new_v4(), "billed_download": 1, "billed_upload": 1,

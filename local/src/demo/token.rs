@@ -94,6 +94,11 @@ impl Issuer {
         })
     }
 
+    /// Generates a key that is not stored.
+    pub fn generate() -> Result<Self> {
+        Self::new(&generate_key()?)
+    }
+
     fn new(pkcs8: &[u8]) -> Result<Self> {
         let key = EncodingKey::from_ed_der(pkcs8);
         let mut public = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
@@ -152,11 +157,16 @@ fn read_key(file: File) -> Result<Vec<u8>> {
     Ok(key)
 }
 
-fn make_key(folder: &Path, path: &Path) -> Result<Vec<u8>> {
+fn generate_key() -> Result<Vec<u8>> {
     // PKCS #8 version 1, without the public key, is the only form from which jsonwebtoken derives
     // the public key.
     let key = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new())
         .map_err(|_| anyhow!("Cannot generate a key"))?;
+    Ok(key.as_ref().to_vec())
+}
+
+fn make_key(folder: &Path, path: &Path) -> Result<Vec<u8>> {
+    let key = generate_key()?;
     private_folder(folder)?;
     // The key is linked to its final name only when it is complete. If two processes do this at
     // once, the first one wins.
@@ -167,13 +177,13 @@ fn make_key(folder: &Path, path: &Path) -> Result<Vec<u8>> {
         .truncate(true)
         .mode(0o600)
         .open(&draft)?;
-    file.write_all(key.as_ref())?;
+    file.write_all(&key)?;
     file.sync_all()?;
     let linked = std::fs::hard_link(&draft, path);
     std::fs::remove_file(&draft)?;
     match linked {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => read_key(File::open(path)?),
         Err(error) => Err(error.into()),
-        Ok(()) => Ok(key.as_ref().to_vec()),
+        Ok(()) => Ok(key),
     }
 }

@@ -26,6 +26,7 @@ pub struct Database {
 #[derive(Debug, Clone, Serialize)]
 pub struct Environment {
     pub postgres: String,
+    /// Whether a commit waits for the disk.
     pub durable: bool,
     /// Number of processors of this machine.
     pub cores: usize,

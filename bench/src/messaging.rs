@@ -25,7 +25,6 @@ pub const REGION: &str = "eu-central-1";
 pub const BILLING: &str = "user-usage-billing";
 /// Queue of expiring packages.
 pub const EXPIRING: &str = "package-expiring";
-/// Event bus.
 pub const BUS: &str = "telecom";
 
 #[derive(Debug, Clone, Default)]

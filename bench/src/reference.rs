@@ -292,7 +292,7 @@ async fn check(connection: &mut PgConnection, sums: &str, rows: &[Row]) -> Resul
     let expected: i64 = rows.iter().map(|row| row.upload + row.download).sum();
     ensure!(
         count == i64::try_from(rows.len())?,
-        "Only {count} of {} rows are recorded.",
+        "{count} rows are recorded, expected were {}.",
         rows.len()
     );
     ensure!(

@@ -114,7 +114,7 @@ impl Expected {
             let expected = self.billed.get(&user).copied().unwrap_or_default();
             ensure!(
                 found == expected,
-                "The package of user {user} was charged {found:?} bytes, expected were {expected:?}."
+                "The package of user {user} was charged {found:?} bytes instead of {expected:?}."
             );
         }
         Ok(())

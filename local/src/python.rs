@@ -11,8 +11,8 @@ use crate::process::{AsRoot, find_program, output, run_logged, shared_command};
 use crate::progress;
 use crate::settings::Settings;
 
-const NO_VENV: &str = "Python cannot create a virtual environment. Install the missing package (Debian, \
-    Ubuntu: `sudo apt-get install python3-venv`).";
+const NO_VENV: &str = "Python cannot create a virtual environment. Install the missing package \
+    (Debian, Ubuntu: `sudo apt-get install python3-venv`).";
 
 #[derive(Debug, Clone)]
 pub struct Environment {

@@ -144,8 +144,8 @@ pub fn down(settings: &Settings) -> Result<()> {
         note("The system is not running.");
         return Ok(());
     }
-    let record =
-        read_record(settings).context("The system is just starting. Try again in a second.")?;
+    let record = read_record(settings)
+        .context("The system is just starting or stopping. Try again in a second.")?;
     let pid = Pid::from_raw(record.pid).context("run.json holds an invalid process id")?;
     step("Stopping", || {
         kill_process(pid, Signal::TERM)

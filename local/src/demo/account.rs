@@ -140,7 +140,6 @@ pub struct Book {
     pub reports: Vec<Report>,
     /// Time of the first acknowledgement of each report.
     pub sent: HashMap<Uuid, DateTime<Utc>>,
-    /// Number of runs.
     pub runs: usize,
 }
 

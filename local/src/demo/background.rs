@@ -13,7 +13,6 @@ use super::fleet::Fleet;
 use super::simulator::{Options, Simulator, Totals};
 use crate::progress::{note, step};
 
-/// A running simulator.
 #[derive(Debug)]
 pub struct Running {
     stop: watch::Sender<bool>,

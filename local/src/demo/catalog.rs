@@ -42,7 +42,6 @@ const GB: i64 = 1_000 * MB;
 
 pub(super) struct Series {
     pub name: &'static str,
-    /// Access group.
     pub group: i32,
     /// Maximum number of concurrent devices.
     pub max_clients: i32,

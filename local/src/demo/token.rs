@@ -18,9 +18,7 @@ use uuid::Uuid;
 
 use crate::files::private_folder;
 
-/// The `iss` claim.
 pub const ISSUER: &str = "https://issuer.telecom.local";
-/// The `aud` claim.
 pub const AUDIENCE: &str = "telecom";
 
 /// What a token allows its bearer to do.

@@ -1,4 +1,4 @@
-//! What needs Docker: functions in containers, and their way to this machine's loopback.
+//! What needs Docker: functions in containers, and their access to this machine's loopback address.
 
 pub mod host_access;
 pub mod sam;

@@ -19,7 +19,6 @@ use crate::loopback::http_server::{Answer, Server, reply, serve};
 /// Invokes the function with this package name and returns its response.
 pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
 
-/// The target group in events.
 const TARGET_GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0";
 

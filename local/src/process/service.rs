@@ -4,6 +4,7 @@
 //! before this program has stopped the services in the right order. When this program dies, the
 //! kernel sends the service its stop signal.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -32,7 +33,7 @@ pub struct Service {
 /// How to start and stop a [`Service`].
 #[derive(Debug)]
 pub struct ServiceSpec {
-    /// Name for messages.
+    /// The name in messages.
     pub name: &'static str,
     /// Signal that makes it stop in an orderly way.
     pub stop_with: Signal,

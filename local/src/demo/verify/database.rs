@@ -11,7 +11,6 @@ use super::billing::{Amounts, HourKey, hour_of, hour_text};
 use super::check::{self, Check, add};
 use crate::demo::report::Report;
 
-/// A recorded report.
 #[derive(Debug, FromRow)]
 pub(super) struct ReportRow {
     report_id: Uuid,

@@ -94,7 +94,7 @@ async fn consume(
             Ok(_) => {}
             Err(error) => {
                 note(&format!(
-                    "A delivery to {} failed and comes again: {error:#}",
+                    "A delivery to {} failed and will be repeated: {error:#}",
                     consumer.function
                 ));
                 tokio::time::sleep(Duration::from_secs(1)).await;

@@ -29,7 +29,6 @@ pub struct RuntimeApi {
 /// The response of a function.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Time of arrival.
     pub at: Instant,
     /// The response, or the error that the function reported.
     pub body: Result<Bytes, Bytes>,
@@ -46,11 +45,11 @@ impl RuntimeApi {
     /// Starts the runtime API of the function `name`.
     pub async fn start(name: &str) -> Result<Self> {
         let (events, waiting) = mpsc::unbounded_channel();
-        let (given, answers) = mpsc::unbounded_channel();
+        let (responses, answers) = mpsc::unbounded_channel();
         let api = Api {
             name: name.into(),
             events: Arc::new(Mutex::new(waiting)),
-            answers: given,
+            answers: responses,
         };
         Ok(Self {
             address: serve(api, 0).await?,

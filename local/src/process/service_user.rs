@@ -27,8 +27,8 @@ impl ServiceUser {
         }
         if find_program("setpriv").is_none() {
             bail!(
-                "Services do not run as root, and `setpriv` (package util-linux), which starts them \
-                 as another user, is not installed. Run this program as an ordinary user."
+                "Services do not run as root, and `setpriv` (package util-linux), which starts \
+                 them as another user, is not installed. Run this program as an ordinary user."
             );
         }
         let passwd = fs::read_to_string("/etc/passwd").context("Cannot read /etc/passwd")?;

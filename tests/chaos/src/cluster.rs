@@ -47,11 +47,11 @@ pub struct Cluster {
     port: Arc<AtomicU16>,
 }
 
-/// Programs, account and folder of the servers.
+/// Programs, user and folder of the servers.
 #[derive(Debug)]
 struct Install {
     binaries: Binaries,
-    account: Account,
+    user: ServiceUser,
     folder: PathBuf,
 }
 
@@ -173,14 +173,14 @@ impl Server {
 
 impl Install {
     fn new(folder: &Path) -> Result<Self> {
-        let account = ServiceUser::choose()?;
+        let user = ServiceUser::choose()?;
         let folder = folder.join("postgres");
         fs::DirBuilder::new().mode(0o755).create(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755))?;
-        account.own(&folder)?;
+        user.own(&folder)?;
         let install = Self {
             binaries: Binaries::find_or_install(&folder.join("install.log"))?,
-            account,
+            user,
             folder,
         };
         fs::create_dir(install.log_folder())?;
@@ -192,7 +192,7 @@ impl Install {
     }
 
     fn command(&self, program: &str) -> Command {
-        self.account.command(self.binaries.program(program))
+        self.user.command(self.binaries.program(program))
     }
 
     fn init(&self, data: &Path) -> Result<()> {

@@ -40,7 +40,7 @@ impl Cli {
         let settings = self.options.settings()?;
         match self.command {
             Command::Run(simulation) => {
-                session::run(&settings, simulation.load(), |banner| println!("{banner}"))?
+                session::run(&settings, simulation.load(), |banner| println!("{banner}"))?;
             }
             Command::Up(simulation) => {
                 let run = self.options.as_arguments("run");

@@ -261,7 +261,7 @@ fn keys(set: &JwkSet) -> Keys {
                 }),
             )),
             Err(error) => {
-                tracing::warn!(id, %error, "ignoring a malformed key of the set")
+                tracing::warn!(id, %error, "ignoring a malformed key of the set");
             }
         }
     }

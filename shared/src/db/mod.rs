@@ -113,7 +113,7 @@ struct Loan(ScopeGuard<PoolConnection<Postgres>, fn(PoolConnection<Postgres>)>);
 impl Loan {
     async fn from(pool: &PgPool) -> Result<Self, Error> {
         Ok(Self(guard(pool.acquire().await?, |connection| {
-            drop(connection.detach())
+            drop(connection.detach());
         })))
     }
 
@@ -177,7 +177,7 @@ pub async fn write_tx<T>(
                 cause = error.cause(),
                 ?after,
                 "transaction retried"
-            )
+            );
         })
         .await
 }

@@ -108,7 +108,7 @@ fn log_error(error: &Error) {
     match error.kind() {
         ErrorKind::Internal => tracing::error!(error_code = code, cause, message),
         ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => {
-            tracing::warn!(error_code = code, cause, message)
+            tracing::warn!(error_code = code, cause, message);
         }
         _ => tracing::info!(error_code = code, cause, message),
     }

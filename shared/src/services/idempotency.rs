@@ -48,7 +48,8 @@ mod tests {
     fn the_first_message_of_a_key_counts() {
         let messages = [(2, "a"), (1, "b"), (2, "c")];
         let first = first_of_each_key(messages.into_iter(), |(key, _)| *key);
-        assert_eq!(Vec::from_iter(first.into_values()), [(1, "b"), (2, "a")]);
+        let first: Vec<_> = first.into_values().collect();
+        assert_eq!(first, [(1, "b"), (2, "a")]);
     }
 
     #[test]

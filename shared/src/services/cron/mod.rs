@@ -65,7 +65,7 @@ impl Run {
         work.retry(backoff)
             .when(|error| error.kind() == ErrorKind::Unavailable && !self.deadline_is_near())
             .notify(|error, after| {
-                tracing::warn!(job = name, cause = error.cause(), ?after, "job retried")
+                tracing::warn!(job = name, cause = error.cause(), ?after, "job retried");
             })
             .await
     }

@@ -1,7 +1,7 @@
 //! HTTP endpoints, the parsing of requests, and the writing of responses and problems.
 //!
-//! A new endpoint implements [`Endpoint`] and is listed in [`for_each_endpoint`](crate::for_each_endpoint),
-//! which the OpenAPI document, the tests and the local load balancer read.
+//! A new endpoint implements [`Endpoint`] and is listed in `registry.rs`, which the OpenAPI
+//! document, the tests and the local load balancer read.
 
 pub mod node_clients;
 pub mod node_servers;
@@ -12,6 +12,7 @@ pub mod package_queue;
 pub mod page;
 pub mod parameter;
 pub mod problem;
+mod registry;
 pub mod request;
 pub mod response;
 pub mod traffic_usage;
@@ -26,32 +27,18 @@ use crate::services::{Operation, Processor};
 use parameter::Parameter;
 use request::ApiRequest;
 
-/// Calls a macro with the type of every endpoint.
-#[macro_export]
-macro_rules! for_each_endpoint {
-    ($visit:ident) => {
-        $visit!($crate::http::traffic_usage::TrafficUsage);
-        $visit!($crate::http::node_status_history::NodeStatusHistory);
-        $visit!($crate::http::usually_used_nodes::UsuallyUsedNodes);
-        $visit!($crate::http::nodes::Nodes);
-        $visit!($crate::http::node_servers::NodeServers);
-        $visit!($crate::http::node_servers::NodeServer);
-        $visit!($crate::http::node_servers::NodeServerAvailability);
-        $visit!($crate::http::node_servers::NodeServerMaintenance);
-        $visit!($crate::http::node_clients::NodeClients);
-        $visit!($crate::http::node_clients::NodeClient);
-        $visit!($crate::http::package_queue::PackageQueueCounts);
-        $visit!($crate::http::package_queue::PackageQueue);
-    };
-}
-
 /// The output of an endpoint's processor.
 pub type Output<E> = <<E as Endpoint>::Service as Processor<<E as Endpoint>::Input>>::Output;
+
+/// What an endpoint can return as JSON and describe by a schema.
+pub trait ResponseBody: Serialize + JsonSchema + Send + Sync {}
+
+impl<T: Serialize + JsonSchema + Send + Sync> ResponseBody for T {}
 
 /// An operation over HTTP. Converts a request into the input of a processor.
 pub trait Endpoint {
     /// The service that processes the input.
-    type Service: Processor<Self::Input, Output: Serialize + JsonSchema + Send + Sync> + Send + Sync;
+    type Service: Processor<Self::Input, Output: ResponseBody> + Send + Sync;
     /// The input of the processor.
     type Input: Operation + Send;
     /// HTTP method.

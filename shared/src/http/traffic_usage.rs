@@ -24,8 +24,8 @@ impl Endpoint for TrafficUsage {
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::required(
             "range",
-            "`day`: 24 hours in buckets of an hour. `week`: 7 days in buckets of a day. `month`: 30 \
-             days in buckets of a day.",
+            "`day`: 24 hours in buckets of an hour. `week`: 7 days in buckets of a day. `month`: \
+             30 days in buckets of a day.",
             Kind::OneOf(RecentRange::VARIANTS),
         ),
         Parameter::optional(

@@ -8,8 +8,8 @@ use crate::error::Error;
 
 /// Authenticates the caller, checks access, reads the input, and processes it.
 ///
-/// Access is checked before the request is read, so that an unauthorized caller learns nothing about
-/// its format. It is checked again after it was read, because an input may need more (see
+/// Access is checked before the request is read, so that an unauthorized caller learns nothing
+/// about its format. It is checked again after it was read, because an input may need more (see
 /// [`Operation::access`]).
 pub async fn dispatch<I, S>(
     authenticator: &Authenticator,

@@ -5,7 +5,8 @@ use std::hash::Hash;
 
 use crate::error::{Error, ErrorKind};
 
-/// Messages by key, in ascending order. If several messages have the same key, the first one counts.
+/// Messages by key, in ascending order. If several messages have the same key, the first one
+/// counts.
 pub(super) fn first_of_each_key<K: Ord, M>(
     messages: impl Iterator<Item = M>,
     key: impl Fn(&M) -> K,

@@ -14,8 +14,8 @@ pub struct OfflinePolicy {
 }
 
 impl OfflinePolicy {
-    /// Accepted timeouts, in seconds. Servers report every minute, so a shorter timeout would take a
-    /// single late report for an outage. A server that is silent for a day is offline.
+    /// Accepted timeouts, in seconds. Servers report every minute, so a shorter timeout would take
+    /// a single late report for an outage. A server that is silent for a day is offline.
     pub const TIMEOUT_SECONDS: RangeInclusive<i64> = 120..=86_400;
 
     /// The refresh job runs once a minute. A pause up to this length does not affect silence,
@@ -32,8 +32,8 @@ impl OfflinePolicy {
             })
     }
 
-    /// If the refresh job did not run for longer than this, reports may still wait in the queue, and
-    /// silence during the pause is not evidence of an outage.
+    /// If the refresh job did not run for longer than this, reports may still wait in the queue,
+    /// and silence during the pause is not evidence of an outage.
     #[must_use]
     pub fn longest_pause(&self) -> TimeDelta {
         (self.offline_timeout / 2).max(Self::SHORTEST_PAUSE)
@@ -126,10 +126,10 @@ impl CollectionHealth {
 
 /// Decides whether the collection works, and from which instant on a server counts as silent.
 ///
-/// If a single server is online, silence is an outage of that server, since there is no other server
-/// to compare it with. With several servers online, silence is measured up to the last heartbeat of
-/// any of them. When the collection breaks, servers fall silent one after the other within one
-/// report period, and none of them is offline.
+/// If a single server is online, silence is an outage of that server, since there is no other
+/// server to compare it with. With several servers online, silence is measured up to the last
+/// heartbeat of any of them. When the collection breaks, servers fall silent one after the other
+/// within one report period, and none of them is offline.
 #[must_use]
 pub fn evaluate(
     fleet: &FleetSnapshot,

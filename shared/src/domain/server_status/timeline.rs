@@ -63,9 +63,9 @@ impl StatusTimeline {
         }
     }
 
-    /// Appends an open interval, and ends the interval that was open. The new interval does not begin
-    /// before the one that it ends. `from` is the status that the server really had, which may have
-    /// been changed without the timeline.
+    /// Appends an open interval, and ends the interval that was open. The new interval does not
+    /// begin before the one that it ends. `from` is the status that the server really had, which
+    /// may have been changed without the timeline.
     pub fn append(&mut self, from: NodeServerStatus, mut next: StatusInterval) {
         let open = self
             .intervals
@@ -79,9 +79,9 @@ impl StatusTimeline {
         self.intervals.push(next);
     }
 
-    /// Corrects outages by heartbeats that fell into them and came late, given in ascending order. A
-    /// server was offline only between two heartbeats that are further apart than `timeout`. What an
-    /// administrator set stays as it is.
+    /// Corrects outages by heartbeats that fell into them and came late, given in ascending order.
+    /// A server was offline only between two heartbeats that are further apart than `timeout`. What
+    /// an administrator set stays as it is.
     pub fn apply_late_heartbeats(
         &mut self,
         late: &[HeartbeatRun],
@@ -124,8 +124,8 @@ impl StatusInterval {
     }
 }
 
-/// Splits an outage at the heartbeats within it, and appends the parts. Whether the ends of the outage
-/// are heartbeats, too, follows from the intervals beside it.
+/// Splits an outage at the heartbeats within it, and appends the parts. Whether the ends of the
+/// outage are heartbeats, too, follows from the intervals beside it.
 fn split_outage(
     intervals: &mut Vec<StatusInterval>,
     outage: &StatusInterval,
@@ -177,7 +177,8 @@ fn split_outage(
     }
 }
 
-/// Appends an interval, or extends the last one if both are online and the new one was not set by hand.
+/// Appends an interval, or extends the last one if both are online and the new one was not set by
+/// hand.
 fn push(intervals: &mut Vec<StatusInterval>, mut interval: StatusInterval) {
     if let Some(last) = intervals.last_mut() {
         let continues = last.to == Online && interval.to == Online;
@@ -246,8 +247,10 @@ mod tests {
         &CUT_OFF, &[20, 25, 28], &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 28),
             (Online, 40)]
     )]
-    #[case::a_single_heartbeat(&CUT_OFF, &[25], &[(Online, 0), (Offline, 10), (Online, 25), (Offline,
-        25), (Online, 40)])]
+    #[case::a_single_heartbeat(
+        &CUT_OFF, &[25],
+        &[(Online, 0), (Offline, 10), (Online, 25), (Offline, 25), (Online, 40)]
+    )]
     #[case::it_is_open_and_began_later(&CUT_OFF[..2], &[12], &[(Online, 0), (Offline, 12)])]
     #[case::it_is_open_and_has_a_heartbeat(
         &CUT_OFF[..2], &[20], &[(Online, 0), (Offline, 10), (Online, 20), (Offline, 20)]
@@ -261,8 +264,9 @@ mod tests {
         &[(Maintenance, 0), (Offline, 10), (Online, 12), (Offline, 12), (Maintenance, 20),
             (Online, 30)]
     )]
-    #[case::a_new_interval_begins_with_the_first_heartbeat(&[(Online, 0), (Offline, 10), (Online, 40)],
-        &[38], &[(Online, 0), (Offline, 10), (Online, 38)])]
+    #[case::a_new_interval_begins_with_the_first_heartbeat(
+        &CUT_OFF, &[38], &[(Online, 0), (Offline, 10), (Online, 38)]
+    )]
     fn late_heartbeats_correct_the_timeline(
         #[case] before: &[(NodeServerStatus, i64)],
         #[case] late: &[i64],
@@ -324,7 +328,8 @@ mod tests {
                 std::iter::once(0).chain(alive).chain(std::iter::once(240)).collect();
             let truth: Vec<(i64, i64)> = ends.windows(2).map(|w| (w[0], w[1])).filter(|(a,
                 b)| b - a > 5).collect();
-            let offline: Vec<(i64, i64)> = log.intervals.iter().filter(|interval| interval.to == Offline)
+            let offline: Vec<(i64, i64)> = log.intervals.iter()
+                .filter(|interval| interval.to == Offline)
                 .map(|interval| ((interval.since - at(0)).num_minutes(),
                     (interval.until.unwrap() - at(0)).num_minutes())).collect();
             prop_assert_eq!(offline, truth);

@@ -15,7 +15,8 @@ pub struct StatusTimes {
 }
 
 impl StatusTimes {
-    /// `online_seconds` / (`online_seconds` + `offline_seconds`), from 0 to 1. `None` if both are 0.
+    /// `online_seconds` / (`online_seconds` + `offline_seconds`), from 0 to 1. `None` if both are
+    /// 0.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,

@@ -63,10 +63,10 @@ impl ServerState {
     /// The status that the server changes to, and since when. `None` if the status stays.
     ///
     /// A server that was marked offline comes back with a heartbeat from after it was marked. Late
-    /// reports from before that do not bring it back. A single late heartbeat from after it does not
-    /// either, since the server would soon exceed the timeout again. That takes a second one. If an
-    /// administrator ended the maintenance of a server, its silence counts from then on. A server
-    /// that was set to online without the timeline is added to the timeline first.
+    /// reports from before that do not bring it back. A single late heartbeat from after it does
+    /// not either, since the server would soon exceed the timeout again. That takes a second one.
+    /// If an administrator ended the maintenance of a server, its silence counts from then on. A
+    /// server that was set to online without the timeline is added to the timeline first.
     #[must_use]
     pub fn next_status(
         &self,
@@ -98,8 +98,8 @@ impl ServerState {
             .is_none_or(|open| open.since > open.detected_at && open.since < last)
     }
 
-    /// The status of the server when its maintenance ends. While the collection is broken, silence is
-    /// no evidence, and the server is online until it is evaluated again.
+    /// The status of the server when its maintenance ends. While the collection is broken, silence
+    /// is no evidence, and the server is online until it is evaluated again.
     #[must_use]
     pub fn status_after_maintenance(&self, cutoffs: Option<&SilenceCutoffs>) -> NodeServerStatus {
         let is_silent = |last| cutoffs.is_some_and(|cutoffs| cutoffs.is_silent(last));
@@ -110,8 +110,8 @@ impl ServerState {
         }
     }
 
-    /// Whether the timeline does not show the current status: it was changed without the timeline, or
-    /// the timeline is empty. The timeline of a new server begins with its first heartbeat.
+    /// Whether the timeline does not show the current status: it was changed without the timeline,
+    /// or the timeline is empty. The timeline of a new server begins with its first heartbeat.
     #[must_use]
     pub fn is_missing_from_timeline(&self) -> bool {
         let is_new = self.status == Offline && self.last_heartbeat_at.is_none();

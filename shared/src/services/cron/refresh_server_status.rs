@@ -147,8 +147,8 @@ async fn record_health(
     Ok(())
 }
 
-/// Updates the statuses and timelines of the servers that change. Returns the changes of status, and
-/// the number of other timelines that late heartbeats corrected.
+/// Updates the statuses and timelines of the servers that change. Returns the changes of status,
+/// and the number of other timelines that late heartbeats corrected.
 async fn update_servers(
     tx: &mut Connection,
     late: &BTreeMap<i32, LateHeartbeats>,

@@ -1,5 +1,5 @@
-//! `IngestUsageReports`: writes raw rows, report ids, heartbeats and metrics of a batch of reports in
-//! one transaction.
+//! `IngestUsageReports`: writes raw rows, report ids, heartbeats and metrics of a batch of reports
+//! in one transaction.
 
 mod fleet;
 mod record;
@@ -61,8 +61,8 @@ impl FromApp for IngestUsageReports {
 pub struct HashedReport {
     /// The report.
     pub report: UsageReport,
-    /// When the server was alive: the end of the period, but not later than the report was sent, and
-    /// not later than now.
+    /// When the server was alive: the end of the period, but not later than the report was sent,
+    /// and not later than now.
     pub seen_at: DateTime<Utc>,
     /// The end of the period minus the time at which the report was sent. `None` if the message has
     /// no such time.

@@ -1,4 +1,5 @@
-//! Checks of a report against the fleet: who may send it, and which node clients its lines may name.
+//! Checks of a report against the fleet: who may send it, and which node clients its lines may
+//! name.
 
 use std::collections::HashMap;
 

@@ -278,8 +278,8 @@ impl Recorded {
         )
     }
 
-    /// Accepts repeats of reports whose server has been deleted since. Adds what was recorded of them,
-    /// and replaces the failed checks.
+    /// Accepts repeats of reports whose server has been deleted since. Adds what was recorded of
+    /// them, and replaces the failed checks.
     pub async fn add_earlier(
         &mut self,
         tx: &mut Connection,
@@ -356,9 +356,9 @@ fn skew_seconds(hashed: &HashedReport) -> Option<i32> {
         .map(|skew| i32::try_from(skew.num_seconds()).unwrap_or(i32::MIN))
 }
 
-/// One heartbeat per server, sorted by server, with the time at which it was last alive and its newest
-/// metrics. If two reports have the same time, as reports from the future may, the report with the
-/// later period is newer.
+/// One heartbeat per server, sorted by server, with the time at which it was last alive and its
+/// newest metrics. If two reports have the same time, as reports from the future may, the report
+/// with the later period is newer.
 fn heartbeats(new: &[New<'_>]) -> Vec<Heartbeat> {
     let mut records: Vec<&Record<'_>> = new.iter().map(|(record, _)| record).collect();
     records.sort_by_key(|record| (record.hashed.seen_at, record.hashed.report.period_end));

@@ -7,18 +7,18 @@ use super::{Connection, columns};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 
-/// What one transaction accepted of a billing run for an hour.
+/// The usage of one billing run and one hour that one transaction accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AcceptedUsage {
-    /// The run; `None` if another publisher sent the events.
+    /// The billing run. `None` if another publisher sent the events.
     pub billing_run_id: Option<Uuid>,
     /// Start of the UTC hour.
     pub bucket_start: DateTime<Utc>,
-    /// How much.
+    /// The accepted raw and billed bytes.
     pub traffic: Traffic,
 }
 
-/// Records accepted usage.
+/// Appends rows to the ledger.
 pub async fn insert(connection: &mut Connection, accepted: &[AcceptedUsage]) -> Result<(), Error> {
     if accepted.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What users are shown.
+//! Queries for the pages that users see: their usage and their nodes.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,12 +9,13 @@ use crate::domain::page::Page;
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 
-/// Sums a user's hourly usage between consecutive `edges`, ascending; answers `(bucket, traffic)`
-/// for the buckets that have any, bucket `i` being `[edges[i], edges[i + 1])`.
+/// Sums a user's hourly usage between consecutive `boundaries`, which are ascending. Returns
+/// `(bucket, traffic)` for the buckets that have any usage. Bucket `i` is `[boundaries[i],
+/// boundaries[i + 1])`.
 pub async fn usage_by_bucket(
     connection: &mut Connection,
     user_id: Uuid,
-    edges: &[DateTime<Utc>],
+    boundaries: &[DateTime<Utc>],
 ) -> Result<Vec<(usize, Traffic)>, Error> {
     let rows = sqlx::query!(
         r#"/* analysis.usage_by_bucket */
@@ -27,9 +28,9 @@ pub async fn usage_by_bucket(
         where user_id = $1 and bucket_start >= $3 and bucket_start < $4
         group by 1"#,
         user_id,
-        edges,
-        edges.first().copied(),
-        edges.last().copied()
+        boundaries,
+        boundaries.first().copied(),
+        boundaries.last().copied()
     )
     .fetch_all(connection)
     .await?;
@@ -49,11 +50,11 @@ pub async fn usage_by_bucket(
         .collect()
 }
 
-/// For each hour in `[start, end)` that a status was recorded of, oldest first: how many of the
-/// node clients that the user's active package opens stood on a server in which status.
+/// Counts, for each hour in `[start, end)` with a recorded status, the node clients that the user's
+/// active package opens, by the status of their server. Oldest hour first.
 ///
-/// The hours are read server by server (which the `offset` holds the planner to): others' are left
-/// alone.
+/// The `offset` makes the planner read the hours server by server, so that the hours of other
+/// servers are not read.
 pub async fn node_status_hours(
     connection: &mut Connection,
     user_id: Uuid,
@@ -95,9 +96,9 @@ pub async fn node_status_hours(
     Ok(hours)
 }
 
-/// The node clients that carried most for a user in `[start, end)`, by billed, then raw traffic,
-/// descending; of those that the user's active package opens: others, and those that are no more,
-/// nobody could choose.
+/// The node clients that carried the most traffic of a user in `[start, end)`, by billed, then raw
+/// traffic, descending. Only clients that the user's active package opens are returned, because the
+/// user cannot choose others or deleted ones.
 pub async fn usually_used_nodes(
     connection: &mut Connection,
     user_id: Uuid,
@@ -133,8 +134,8 @@ pub async fn usually_used_nodes(
     Ok(nodes)
 }
 
-/// A page of the node clients that a user's active package opens, by display order, then id; and
-/// how many they are.
+/// A page of the node clients that a user's active package opens, by display order, then id, and
+/// their total number.
 pub async fn user_nodes(
     connection: &mut Connection,
     user_id: Uuid,

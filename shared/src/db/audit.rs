@@ -1,4 +1,4 @@
-//! Who changed what, and who was shown secrets.
+//! The audit log: changes, and accesses to secrets.
 
 use chrono::{DateTime, Utc};
 
@@ -6,7 +6,8 @@ use super::Connection;
 use crate::domain::audit::AuditEntry;
 use crate::error::Error;
 
-/// Adds an entry: in the transaction of the action, which fails if its entry cannot be written.
+/// Writes an entry in the transaction of the action. If the entry cannot be written, the action
+/// fails.
 pub async fn write(connection: &mut Connection, entry: AuditEntry<'_>) -> Result<(), Error> {
     let (target_kind, target_id) = entry.target.stored();
     sqlx::query!(
@@ -30,7 +31,7 @@ pub async fn write(connection: &mut Connection, entry: AuditEntry<'_>) -> Result
     Ok(())
 }
 
-/// Deletes entries made before `before`, at most `limit`; returns how many.
+/// Deletes at most `limit` entries made before `before`. Returns their number.
 pub async fn delete(
     connection: &mut Connection,
     before: DateTime<Utc>,

@@ -1,4 +1,5 @@
-//! What `BillTrafficJob` claims and folds, and what `TelecomBillingHook` remembers.
+//! The reports that `BillTrafficJob` claims and folds, and the idempotency records of
+//! `TelecomBillingHook`.
 
 use std::collections::HashMap;
 
@@ -10,21 +11,22 @@ use super::{Connection, columns};
 use crate::domain::traffic::{Factor, Traffic, UsageFold, UsageKey};
 use crate::error::Error;
 
-/// A report claimed for billing by the transaction under way.
+/// A report that the current transaction claimed for billing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimedReport {
-    /// Order of arrival.
+    /// Position in the order of arrival.
     pub seq: i64,
-    /// Which server.
+    /// The server that the report is about.
     pub node_server_id: i32,
-    /// When it arrived: names the partition of its rows.
+    /// Time of arrival, which determines the partition of the raw rows.
     pub received_at: DateTime<Utc>,
-    /// Start of the hour that its usage belongs to.
+    /// Start of the UTC hour that the usage belongs to.
     pub bucket_start: DateTime<Utc>,
 }
 
-/// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines;
-/// those that another run is at are passed over. Always at least one, however many lines it has.
+/// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines.
+/// Skips reports that another run has locked. The first report is claimed however many lines it
+/// has.
 pub async fn claim_reports(
     connection: &mut Connection,
     billing_run_id: Uuid,
@@ -62,7 +64,7 @@ pub async fn claim_reports(
     Ok(rows)
 }
 
-/// When the first of the reports arrived that are not billed.
+/// Time of arrival of the oldest unbilled report. `None` if all reports are billed.
 pub async fn oldest_unbilled(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
     let oldest = sqlx::query_scalar!(
         r#"/* billing.oldest_unbilled */
@@ -76,11 +78,11 @@ pub async fn oldest_unbilled(connection: &mut Connection) -> Result<Option<DateT
     Ok(oldest)
 }
 
-/// Folds the raw rows of `reports` per user, server, client and hour, in no order.
+/// Sums the raw rows of `reports` per user, server, client and hour. The result has no order.
 ///
-/// The rows are summed here and not by the database: measured, that halves the time of a billing
-/// run, most of which went into `numeric` arithmetic and sorting. They are streamed: memory holds
-/// the sums alone.
+/// The rows are summed here because the database would spend most of a billing run on `numeric`
+/// arithmetic and sorting. Measured, summing here halves the time of a run. The rows are streamed,
+/// so only the sums are held in memory.
 pub async fn fold_usage(
     connection: &mut Connection,
     reports: &[ClaimedReport],
@@ -121,7 +123,7 @@ pub async fn fold_usage(
     fold.finish().ok_or_else(Error::overflow)
 }
 
-/// Records a run: what was claimed, and what came of it.
+/// Records a billing run with the number of claimed reports and the sums of `usage`.
 pub async fn insert_run(
     connection: &mut Connection,
     id: Uuid,
@@ -153,7 +155,7 @@ pub async fn insert_run(
     Ok(())
 }
 
-/// Those of `ids` that are runs of the billing job.
+/// Returns those of `ids` that are runs of the billing job.
 pub async fn existing_runs(connection: &mut Connection, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
     let ids = sqlx::query_scalar!(
         r#"/* billing.existing_runs */ select id from telecom.billing_run where id = any($1)"#,
@@ -164,19 +166,19 @@ pub async fn existing_runs(connection: &mut Connection, ids: &[Uuid]) -> Result<
     Ok(ids)
 }
 
-/// A billing message's idempotency record.
+/// The idempotency record of a billing message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBillingBatch {
     /// Batch id, event id or message id.
     pub id: Uuid,
-    /// Of the payload, 32 bytes.
+    /// Hash of the payload, 32 bytes.
     pub payload_hash: Vec<u8>,
     /// Number of events.
     pub event_count: i32,
 }
 
-/// Inserts those batches that are new and returns their ids. `batches` is sorted by id and holds
-/// each once.
+/// Inserts those of `batches` that are new and returns their ids. `batches` is sorted by id and
+/// contains each id once.
 pub async fn insert_new_batches(
     connection: &mut Connection,
     batches: &[NewBillingBatch],
@@ -200,7 +202,7 @@ pub async fn insert_new_batches(
     Ok(ids)
 }
 
-/// The payload hashes under which batches were applied.
+/// Returns the payload hash that each of the batches was applied with.
 pub async fn batch_hashes(
     connection: &mut Connection,
     ids: &[Uuid],

@@ -1,4 +1,4 @@
-//! Binary `COPY`: the fastest way in where no conflict is possible.
+//! Binary `COPY`, the fastest way to insert rows where no conflict is possible.
 
 use sqlx::encode::IsNull;
 use sqlx::postgres::{PgArgumentBuffer, PgCopyIn};
@@ -7,20 +7,19 @@ use sqlx::{Encode, Postgres};
 use super::Connection;
 use crate::error::Error;
 
-/// Sent as soon as so many bytes are there: the database works on them while the next rows are
-/// made.
+/// Size at which the buffer is sent. The database stores the rows while the next ones are encoded.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// A `COPY` under way. Dropped before [`Self::finish`] it fails, and with it the transaction.
+/// A running `COPY`. If it is dropped before [`Self::finish`], it fails and aborts the transaction.
 ///
-/// The format: a header, then for each row its number of fields and each field with its length.
+/// The format is a header, then the number of fields of each row and each field with its length.
 pub(super) struct Copy<'c> {
     copy: PgCopyIn<&'c mut Connection>,
     buffer: PgArgumentBuffer,
 }
 
 impl<'c> Copy<'c> {
-    /// `statement` names the columns and the binary format.
+    /// Starts a `COPY`. `statement` lists the columns and requests the binary format.
     pub(super) async fn start(
         connection: &'c mut Connection,
         statement: &'static str,
@@ -31,7 +30,7 @@ impl<'c> Copy<'c> {
         Ok(Self { copy, buffer })
     }
 
-    /// Begins a row of so many fields.
+    /// Begins a row with `fields` fields.
     pub(super) async fn row(&mut self, fields: i16) -> Result<&mut Self, Error> {
         if self.buffer.len() >= CHUNK_BYTES {
             self.send().await?;
@@ -40,7 +39,7 @@ impl<'c> Copy<'c> {
         Ok(self)
     }
 
-    /// Adds a field to the row.
+    /// Appends a field to the current row.
     pub(super) fn field<'q>(
         &mut self,
         value: impl Encode<'q, Postgres>,
@@ -58,7 +57,7 @@ impl<'c> Copy<'c> {
         Ok(self)
     }
 
-    /// Ends the `COPY`.
+    /// Sends the rest of the rows and completes the `COPY`.
     pub(super) async fn finish(mut self) -> Result<(), Error> {
         self.buffer.extend_from_slice(&(-1_i16).to_be_bytes());
         self.send().await?;

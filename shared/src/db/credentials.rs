@@ -1,7 +1,9 @@
-//! Logins that change while a process lives: tokens of IAM, and passwords kept in Secrets Manager.
+//! Database logins that change while a process runs: IAM tokens, and passwords kept in Secrets
+//! Manager.
 //!
-//! A login matters to a new connection alone, and a pool opens one whenever it likes: what it would
-//! use is renewed beforehand, at the edge, and not when it turns out to be too old.
+//! Only new connections use the login, and the pool may open a connection at any time. The login is
+//! therefore renewed before each invocation, and not when a connection is refused because of an
+//! expired login.
 
 use std::time::Duration;
 
@@ -21,22 +23,22 @@ use url::Url;
 use crate::config::DatabaseLogin;
 use crate::error::Error;
 
-/// How long a token of IAM may be used, as RDS has it.
+/// Lifetime of an IAM token, as defined by RDS.
 const TOKEN_LIFETIME: Duration = Duration::from_mins(15);
-/// A token that is renewed so early outlives the longest invocation; a password that was changed is
-/// known so soon.
+/// Age after which a login is renewed. A token of this age outlives the longest invocation, and a
+/// changed password is picked up within this time.
 const RENEW_AFTER: TimeDelta = TimeDelta::minutes(5);
 
-/// Keeps the login of a pool fresh.
+/// Renews the login of a connection pool.
 #[derive(Debug)]
 pub struct Credentials {
     login: DatabaseLogin,
-    /// When it was last renewed; none: never.
+    /// Time of the last renewal. `None` if the login has not been renewed yet.
     renewed_at: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Credentials {
-    /// Of a login that is not there yet.
+    /// Creates credentials for a login that has not been fetched yet.
     #[must_use]
     pub fn new(login: DatabaseLogin) -> Self {
         Self {
@@ -45,14 +47,13 @@ impl Credentials {
         }
     }
 
-    /// Whether there is anything to renew.
+    /// Whether the login changes and must be renewed.
     #[must_use]
     pub fn change(&self) -> bool {
         self.login != DatabaseLogin::Url
     }
 
-    /// Gives the pool's next connections a fresh login, if the one that they would use has become
-    /// old by `now`.
+    /// Gives the pool's next connections a fresh login if the current login is too old at `now`.
     pub async fn renew(
         &self,
         pool: &PgPool,
@@ -83,7 +84,8 @@ impl Credentials {
     }
 }
 
-/// What RDS takes for a password: the URL of a signed request to the database, which is never sent.
+/// Creates a token that RDS accepts as a password: the URL of a signed request to the database,
+/// which is never sent.
 /// <https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/UsingWithRDS.IAMDBAuth.Connecting.html>
 async fn sign_token(
     aws: &SdkConfig,
@@ -138,7 +140,7 @@ async fn sign_token(
     Ok(url.as_str().trim_start_matches("https://").to_owned())
 }
 
-/// The fields that count of a secret that RDS wrote.
+/// The required fields of a secret that RDS wrote.
 #[derive(Deserialize)]
 struct Secret {
     username: String,
@@ -146,14 +148,14 @@ struct Secret {
 }
 
 async fn read_secret(aws: &SdkConfig, arn: &str) -> Result<Secret, Error> {
-    let answer = SecretsManager::new(aws)
+    let response = SecretsManager::new(aws)
         .get_secret_value()
         .secret_id(arn)
         .send()
         .await
         .map_err(Error::unavailable)?;
-    // What is in it is never repeated in an error.
-    let secret = answer
+    // The error must not contain the text of the secret.
+    let secret = response
         .secret_string()
         .and_then(|text| serde_json::from_str(text).ok());
     secret.ok_or_else(|| {
@@ -170,18 +172,19 @@ mod tests {
 
     use super::*;
 
-    // What botocore signs: `SigV4QueryAuth(credentials, "rds-db", "eu-central-1", expires=900)`.
+    // Signatures computed by botocore with `SigV4QueryAuth(credentials, "rds-db", "eu-central-1",
+    // expires=900)`.
     #[rstest]
-    #[case::of_a_person(
+    #[case::permanent_credentials(
         None,
         "2c0f07e2c03f47b47845287b8a803985348370de8af680bfe3b5ba0ac9cc7b77"
     )]
-    #[case::of_a_function(
+    #[case::session_credentials(
         Some("SESSION/+="),
         "e4ed3f4fdd006aa8b9ea4fd2f9db49c66dc7a968e764d0d34e5e7faf9dfef9e7"
     )]
     #[tokio::test]
-    async fn a_token_is_signed_as_aws_signs_it(
+    async fn a_token_has_the_signature_that_aws_computes(
         #[case] session: Option<&str>,
         #[case] signature: &str,
     ) {

@@ -1,7 +1,7 @@
 use crate::error::{Error, ErrorKind};
 
-/// Database errors become errors of ours by SQLSTATE and, for a broken rule, by the constraint's
-/// name.
+/// Converts a database error by its SQLSTATE and, if a constraint was violated, by the name of the
+/// constraint.
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
@@ -27,14 +27,14 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         "40001" | "40P01" => Error::conflict(),
         "55P03" => Error::locked(),
         "57014" => Error::deadline_exceeded(),
-        // Connections, a login that has just been changed, resources, shutdown or start-up, a lock
-        // not to be had.
+        // Failed connections, a login that has just been changed, lack of resources, shutdown or
+        // start-up, an unavailable lock.
         _ if ["08", "28", "53", "57", "55", "58"].contains(&code.get(..2).unwrap_or_default()) => {
             return Error::unavailable(error);
         }
         "22003" => Error::overflow(),
-        // Every edge knows the limits of time; should one let a moment pass, it is still the
-        // caller's.
+        // Each entry point validates timestamps. If one accepts an invalid timestamp, the error is
+        // still the caller's.
         "22007" | "22008" => permanent(
             "time_out_of_range",
             "A timestamp is outside the range that can be stored.",
@@ -43,7 +43,8 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             "node_server_heartbeat_node_server_fk" => {
                 permanent("unknown_server", "Unknown node server.")
             }
-            // Another transaction activated an item of the user: the next attempt sees it.
+            // Another transaction activated an item of the user. The next attempt will see this
+            // item.
             "package_queue_one_active_per_user_key" => Error::conflict(),
             "package_queue_counters_range_check" => Error::overflow(),
             "package_queue_counters_check"
@@ -53,7 +54,7 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             }
             _ => return Error::internal(error),
         },
-        // A table, a column or a right is missing.
+        // A table, a column or a privilege is missing.
         _ if ["3F", "42"].contains(&code.get(..2).unwrap_or_default()) => {
             return Error::internal(error).that_concerns_all();
         }
@@ -98,7 +99,7 @@ mod tests {
     )]
     #[case("55P03", "", "locked", ErrorKind::Unavailable)]
     #[case("42P01", "", "internal", ErrorKind::Internal)]
-    fn a_sqlstate_and_a_constraint_name_make_one_error(
+    fn the_sqlstate_and_the_constraint_determine_the_error(
         #[case] sqlstate: &str,
         #[case] constraint: &str,
         #[case] code: &str,
@@ -110,17 +111,17 @@ mod tests {
 
     #[rstest]
     #[case::missing_table("42P01", false)]
-    #[case::missing_right("42501", false)]
+    #[case::missing_privilege("42501", false)]
     #[case::missing_schema("3F000", false)]
     #[case::number_out_of_range("22003", true)]
-    #[case::broken_rule("23514", true)]
+    #[case::constraint_violation("23514", true)]
     #[case::locked_row("55P03", true)]
     #[case::outage("08006", false)]
-    fn only_a_fault_of_some_rows_is_looked_for_in_each(
+    fn only_an_error_of_some_rows_may_lie_in_one_of_several(
         #[case] sqlstate: &str,
-        #[case] of_one: bool,
+        #[case] may_lie_in_one: bool,
     ) {
         let error = from_sqlstate(sqlstate, "", sqlx::Error::RowNotFound);
-        assert_eq!(error.may_lie_in_one_of_several(), of_one);
+        assert_eq!(error.may_lie_in_one_of_several(), may_lie_in_one);
     }
 }

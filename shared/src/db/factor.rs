@@ -1,7 +1,8 @@
-//! [`Factor`] on the wire, a `numeric(7, 4)`.
+//! Encodes [`Factor`] as a PostgreSQL `numeric(7, 4)`.
 //!
-//! A `numeric` travels as digits to the base 10,000: the one before the point and the one after it
-//! are the factor's units. A decimal type in between costs a division for each raw row.
+//! A `numeric` is sent as digits to base 10,000. The digit before the decimal point and the digit
+//! after it give the units of the factor. Converting through a decimal type would cost a division
+//! for each raw row.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -39,7 +40,7 @@ impl Encode<'_, Postgres> for Factor {
     }
 }
 
-/// Number of digits, weight of the first, sign, scale, then the digits.
+/// Reads the number of digits, the weight of the first digit, the sign, the scale, and the digits.
 fn from_wire(bytes: &[u8]) -> Result<Factor, BoxDynError> {
     let mut numbers = bytes
         .as_chunks::<2>()
@@ -99,25 +100,25 @@ mod tests {
     #[rstest]
     #[case::zero(&[0, 0, 0, 4], 0)]
     #[case::half(&[1, -1, 0, 4, 5_000], 5_000)]
-    #[case::least(&[1, -1, 0, 4, 1], 1)]
+    #[case::smallest(&[1, -1, 0, 4, 1], 1)]
     #[case::one(&[1, 0, 0, 4, 1], 10_000)]
-    #[case::greatest(&[1, 0, 0, 4, 100], 1_000_000)]
+    #[case::largest(&[1, 0, 0, 4, 100], 1_000_000)]
     #[case::both_digits(&[2, 0, 0, 4, 1, 2_345], 12_345)]
-    fn a_factor_is_read_as_postgresql_sends_it(#[case] wire: &[i16], #[case] units: i32) {
+    fn a_factor_is_decoded_from_the_postgresql_format(#[case] wire: &[i16], #[case] units: i32) {
         assert_eq!(from_wire(&bytes(wire)).unwrap().units(), units);
     }
 
     #[rstest]
     #[case::negative(&[1, 0, 0x4000, 4, 1])]
     #[case::too_large(&[1, 1, 0, 4, 1])]
-    #[case::too_fine(&[2, -1, 0, 8, 5_000, 1])]
-    #[case::cut_off(&[1, 0])]
-    fn what_is_no_factor_is_refused(#[case] wire: &[i16]) {
+    #[case::too_many_decimals(&[2, -1, 0, 8, 5_000, 1])]
+    #[case::truncated(&[1, 0])]
+    fn an_invalid_factor_is_rejected(#[case] wire: &[i16]) {
         assert!(from_wire(&bytes(wire)).is_err());
     }
 
     #[rstest]
-    fn a_factor_is_written_as_it_is_read(
+    fn an_encoded_factor_decodes_to_the_same_factor(
         #[values(0, 1, 5_000, 10_000, 12_345, 1_000_000)] units: i32,
     ) {
         let factor = Factor::from_units(units);

@@ -1,4 +1,4 @@
-//! The fleet as administrators see it.
+//! Node servers and node clients as administrators see them.
 
 use serde_json::Value;
 
@@ -10,12 +10,12 @@ use crate::domain::node::{
 use crate::domain::page::Page;
 use crate::error::Error;
 
-/// A page of node servers by id, all or those in one status; and how many they are.
+/// A page of node servers by id, of all servers or of those in one status, and their total number.
 ///
-/// Here and below, what belongs to a row is looked up by row: a plan that does not know the limit
-/// would rather read the other table whole. Each way to look has an arm of its own, of which one
-/// runs, so that one plan is good for all; `between` keeps the planner from reading all servers by
-/// their key, throwing away those in another status.
+/// The statements of this module look up related rows by subqueries per row. With a join, a plan
+/// that does not know the limit would read the whole other table. Each filter has its own arm of
+/// the `union all`. Only one arm runs, so one plan suits all filters. `between` keeps the planner
+/// from reading all servers by primary key and discarding those in another status.
 pub async fn list_servers(
     connection: &mut Connection,
     status: Option<NodeServerStatus>,
@@ -73,7 +73,7 @@ pub async fn list_servers(
     Ok((servers.collect::<Result<_, Error>>()?, total))
 }
 
-/// All there is about a node server, secrets included.
+/// All data of a node server, secrets included. `None` if the server does not exist.
 pub async fn show_server(
     connection: &mut Connection,
     id: i32,
@@ -132,14 +132,14 @@ pub async fn show_server(
     }))
 }
 
-/// Which node clients.
+/// Selects node clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
-    /// All of the fleet.
+    /// All node clients.
     All,
-    /// Those of a server.
+    /// The node clients of the server with this id.
     OfServer(i32),
-    /// One.
+    /// The node client with this id.
     One(i32),
 }
 
@@ -206,7 +206,7 @@ pub async fn list_clients(
     clients.collect()
 }
 
-/// How many node clients there are, in all or of a server.
+/// Counts the node clients of a server, or all node clients if `server` is `None`.
 pub async fn count_clients(connection: &mut Connection, server: Option<i32>) -> Result<i64, Error> {
     let total = sqlx::query_scalar!(
         r#"/* fleet.count_clients */

@@ -1,12 +1,12 @@
-//! Partitions of the raw rows, and rows past their retention.
+//! Partitions of the raw rows, and deletion of rows that are past their retention.
 
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::Connection;
 use crate::error::Error;
 
-/// Creates the partitions of raw rows for `days` days from `first_day`; answers how many were
-/// missing.
+/// Creates the partitions of raw rows for `days` days from `first_day`. Returns the number of
+/// partitions that were missing.
 pub async fn create_partitions(
     connection: &mut Connection,
     first_day: NaiveDate,
@@ -23,8 +23,8 @@ pub async fn create_partitions(
     Ok(created)
 }
 
-/// Drops the partitions of days before `first_kept_day` whose rows are all billed; answers how
-/// many.
+/// Drops the partitions of days before `first_kept_day` whose rows are all billed. Returns their
+/// number.
 pub async fn drop_partitions(
     connection: &mut Connection,
     first_kept_day: NaiveDate,
@@ -39,7 +39,8 @@ pub async fn drop_partitions(
     Ok(dropped)
 }
 
-/// Deletes ids of billed reports received before `before`, at most `limit`; answers how many.
+/// Deletes at most `limit` billed or empty reports received before `before`. Their raw rows stay.
+/// Returns their number.
 pub async fn delete_reports(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -60,8 +61,8 @@ pub async fn delete_reports(
     Ok(done.rows_affected())
 }
 
-/// Deletes quarantined reports received before `before`, with their lines, at most `limit`; returns
-/// how many.
+/// Deletes at most `limit` quarantined reports received before `before`, with their lines. Returns
+/// the number of reports.
 pub async fn delete_quarantined(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -80,7 +81,8 @@ pub async fn delete_quarantined(
     Ok(done.rows_affected())
 }
 
-/// Deletes hourly usage of hours before `before`, at most about `limit` rows; answers how many.
+/// Deletes at most about `limit` rows of hourly usage of hours before `before`. Returns the number
+/// of rows.
 pub async fn delete_usage(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -99,7 +101,8 @@ pub async fn delete_usage(
     Ok(done.rows_affected())
 }
 
-/// Deletes accepted usage of hours before `before`, at most about `limit` rows; returns how many.
+/// Deletes at most about `limit` rows of accepted usage of hours before `before`. Returns the
+/// number of rows.
 pub async fn delete_accepted_usage(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -118,7 +121,7 @@ pub async fn delete_accepted_usage(
     Ok(done.rows_affected())
 }
 
-/// Deletes runs of the billing job begun before `before`, at most `limit`; returns how many.
+/// Deletes at most `limit` billing runs claimed before `before`. Returns their number.
 pub async fn delete_billing_runs(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -137,7 +140,8 @@ pub async fn delete_billing_runs(
     Ok(done.rows_affected())
 }
 
-/// Deletes ids of billing messages applied before `before`, at most `limit`; answers how many.
+/// Deletes at most `limit` idempotency records of billing messages applied before `before`. Returns
+/// their number.
 pub async fn delete_batches(
     connection: &mut Connection,
     before: DateTime<Utc>,

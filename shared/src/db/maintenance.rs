@@ -39,8 +39,8 @@ pub async fn drop_partitions(
     Ok(dropped)
 }
 
-/// Deletes at most `limit` billed or empty reports received before `before`. Their raw rows stay.
-/// Returns their number.
+/// Deletes at most `limit` reports received before `before` that are billed or have no lines to
+/// bill. Returns their number.
 pub async fn delete_reports(
     connection: &mut Connection,
     before: DateTime<Utc>,

@@ -1,5 +1,6 @@
-//! All SQL. Every statement is static, starts with its own name as a comment (so that it can be
-//! found in `pg_stat_statements` and in logs) and is checked against the schema at compile time.
+//! All SQL of the project. Every statement is static and is checked against the schema at compile
+//! time. It starts with its own name as a comment, so that it can be found in `pg_stat_statements`
+//! and in logs.
 
 #![expect(
     clippy::as_conversions,
@@ -47,7 +48,7 @@ mod copy;
 mod error;
 mod factor;
 
-/// The migrations, in `migrations/`.
+/// The migrations in `migrations/`.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 
 /// A connection, inside or outside a transaction.
@@ -57,18 +58,20 @@ type Transaction<'c> = sqlx::Transaction<'c, Postgres>;
 
 const CONFLICT_RETRIES: usize = 5;
 
-/// Limits of every connection, whatever the database's own are. A statement ends when its client is
-/// gone (a process that was killed, a call that was given up): the database checks twice a second.
-/// No lock is waited for longer than a delivery can afford: a row that is locked by hand must not
-/// stall the users of all others. A transaction whose client stands still releases its locks.
+/// Settings of every connection, whatever the defaults of the database. They end a statement whose
+/// client is gone (a killed process, an abandoned call): the database checks twice a second. They
+/// limit the wait for a lock to less than a delivery can afford, because a row that is locked by
+/// hand must not stall the users of all other rows. They end a transaction whose client is idle, so
+/// that it releases its locks.
 const CONNECTION_LIMITS: &str = "/* db.connect */ set client_connection_check_interval = '500ms'; \
      /* db.connect */ set lock_timeout = '5s'; \
      /* db.connect */ set idle_in_transaction_session_timeout = '60s'";
 
-/// A pool that connects at its first use, not here.
+/// Creates a pool that connects at its first use.
 ///
-/// A frozen function reaps nothing and is told of nothing: connections are pinged before use, but
-/// only after they stood idle for long enough to have been cut.
+/// While a function is frozen, its pool neither closes idle connections nor notices closed ones.
+/// Connections are therefore pinged before use, but only if they were idle long enough to have been
+/// cut.
 #[must_use]
 pub fn connect(config: &DatabaseConfig) -> PgPool {
     const PING_AFTER_IDLE: Duration = Duration::from_secs(30);
@@ -100,14 +103,14 @@ pub fn connect(config: &DatabaseConfig) -> PgPool {
         .connect_lazy_with(config.connect.clone())
 }
 
-/// A connection on loan from the pool. Dropped before it is [returned](Loan::give_back), it is
-/// closed.
+/// A connection on loan from the pool. If it is dropped before it is [returned](Loan::give_back),
+/// it is closed.
 ///
-/// A future that owns a connection may be dropped at any `await`: its deadline passed, or its
-/// caller cancelled. In the middle of `BEGIN`, of a statement or of `COMMIT` nothing is known of
-/// the connection's state: put back into the pool, it could show its next user a frozen snapshot or
-/// carry a setting that is not theirs (sqlx's own transactions do that when they are dropped within
-/// `BEGIN`). The database notices a closed connection and ends its transaction.
+/// A future that owns a connection may be dropped at any `await`, because its deadline passed or
+/// its caller cancelled it. In the middle of `BEGIN`, of a statement or of `COMMIT`, the state of
+/// the connection is unknown. Back in the pool, it could give its next user an old snapshot or
+/// another user's settings (sqlx's own transactions do that when they are dropped within `BEGIN`).
+/// The database notices a closed connection and ends its transaction.
 struct Loan(ScopeGuard<PoolConnection<Postgres>, fn(PoolConnection<Postgres>)>);
 
 impl Loan {
@@ -117,14 +120,15 @@ impl Loan {
         })))
     }
 
-    /// Its work is done, and no transaction of it is under way.
+    /// Returns the connection to the pool. It must not be in a transaction.
     fn give_back(self) {
         drop(ScopeGuard::into_inner(self.0));
     }
 }
 
-/// Runs work that needs no transaction: a statement that reads, which sees one instant by itself,
-/// or independent statements. An explicit transaction would cost as much as a short statement.
+/// Runs work that needs no transaction: a single statement that reads, which sees one snapshot by
+/// itself, or independent statements. An explicit transaction would cost as much as a short
+/// statement.
 pub async fn on_connection<T>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
@@ -135,11 +139,11 @@ pub async fn on_connection<T>(
     result
 }
 
-/// Runs several statements that read, all of which see the same instant. The database cancels a
-/// statement when the [deadline] has passed.
+/// Runs several statements that read and see the same snapshot. The database cancels a statement
+/// when the [deadline] has passed.
 ///
-/// The transaction is not committed: there is nothing to keep, and the rollback travels with the
-/// pool's ping.
+/// The transaction is not committed, because there is nothing to keep. The rollback is sent with
+/// the pool's ping.
 pub async fn read_tx<T>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
@@ -156,9 +160,9 @@ pub async fn read_tx<T>(
     result
 }
 
-/// Runs a transaction that writes, and commits it if `work` succeeds. When the database ends it in
-/// favour of another one (serialization failure, deadlock), it runs again, a few times; `name`
-/// appears in the log then.
+/// Runs a transaction that writes, and commits it if `work` succeeds. If the database aborts it in
+/// favour of another transaction (serialization failure, deadlock), it is retried up to
+/// `CONFLICT_RETRIES` times, and each retry is logged with `name`.
 pub async fn write_tx<T>(
     pool: &PgPool,
     name: &'static str,
@@ -192,15 +196,15 @@ async fn write_once<T>(
     if result.is_ok() {
         tx.commit().await?;
     } else if tx.rollback().await.is_err() {
-        // The connection is in an unknown state: it is closed, and the database rolls back.
+        // The state of the connection is unknown. Closing it makes the database roll back.
         return result;
     }
     loan.give_back();
     result
 }
 
-/// Runs a part of a transaction that may fail without the rest: what it wrote is undone then, and
-/// its error is inside the result. An error outside means that the transaction is lost.
+/// Runs a part of a transaction that may fail alone. If it fails, its writes are undone, and its
+/// error is returned inside the result. An outer error means that the whole transaction is lost.
 pub async fn try_to<T>(
     tx: &mut Connection,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
@@ -214,15 +218,16 @@ pub async fn try_to<T>(
     Ok(result)
 }
 
-/// Lets the statements of this transaction wait only briefly for a lock: for one that can go on
-/// without the row.
+/// Shortens the lock timeout of this transaction, for a transaction that can continue without the
+/// locked row.
 pub async fn wait_briefly_for_locks(tx: &mut Connection) -> Result<(), Error> {
     tx.execute("/* db.wait_briefly_for_locks */ set local lock_timeout = '500ms'")
         .await?;
     Ok(())
 }
 
-/// Begins, and sets the limit, in one message: a number cannot be a parameter there.
+/// Begins a transaction and sets its statement timeout in one message. The timeout is formatted
+/// into the text because `set` accepts no parameters.
 async fn begin<'c>(
     connection: &'c mut Connection,
     begin: &'static str,
@@ -230,26 +235,27 @@ async fn begin<'c>(
     let Some(left) = deadline::left() else {
         return Ok(connection.begin_with(begin).await?);
     };
-    // For this transaction alone: a proxy may give the connection to another client after it. 0
-    // would mean no limit.
+    // The timeout applies to this transaction only, because a proxy may give the connection to
+    // another client afterwards. 0 would mean no limit.
     let limit_ms = left.as_millis().max(1);
     Ok(connection
         .begin_with(format!("{begin}; set local statement_timeout = {limit_ms}"))
         .await?)
 }
 
-/// One of the names that a column of an enumerated type may hold.
+/// Parses a value of a column of an enumerated type.
 fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
     name.parse()
         .map_err(|_| Error::internal(format!("unknown value {name:?} in the database")))
 }
 
-/// Brings the schema up to date, and who may do what in it. Migrations that it does not know are of
-/// newer code, which was taken back: this code runs on their schema, and a way back must not end
-/// here.
+/// Applies the migrations, then the privileges of the roles. Ignores applied migrations that this
+/// version does not know. They belong to a newer version that was rolled back. This version runs on
+/// their schema, and the rollback must not fail here.
 ///
-/// The list of applied migrations is in `public`, said explicitly: a role of the schema's name
-/// would look for it in the schema first, not find it there, and begin again.
+/// The search path is set because the list of applied migrations is in `public`. For a role with
+/// the schema's name, the migrator would look for the list in the schema first, not find it there,
+/// and apply all migrations again.
 pub async fn migrate(connection: &mut Connection) -> Result<(), Error> {
     sqlx::query!("/* migrate.search_path */ set search_path = public")
         .execute(&mut *connection)
@@ -280,13 +286,13 @@ async fn run_migrations(connection: &mut Connection) -> Result<(), Error> {
     grant(connection).await
 }
 
-/// Waits for another migration of this database. The migrator's own lock waits within a statement,
-/// and `create index concurrently` of the run that has the lock waits for the end of all
-/// statements: a deadlock.
+/// Waits for another migration of this database. The migrator's own lock is not used because it
+/// waits within a statement. `create index concurrently` in the run that holds the lock waits for
+/// the end of all statements, which would be a deadlock.
 async fn lock_migrations(connection: &mut Connection) -> Result<(), Error> {
     const POLL: Duration = Duration::from_millis(500);
-    const MOST_POLLS: usize = 1_800;
-    for _ in 0..MOST_POLLS {
+    const MAX_POLLS: usize = 1_800;
+    for _ in 0..MAX_POLLS {
         let locked = sqlx::query_scalar!(
             r#"/* migrate.lock */ select pg_try_advisory_lock(hashtextextended('migrate',
             0)) as "locked!""#
@@ -301,9 +307,9 @@ async fn lock_migrations(connection: &mut Connection) -> Result<(), Error> {
     ))
 }
 
-/// Drops what a `create index concurrently` that failed or was killed has left: no query uses it,
-/// each write maintains it, and a repeat of the migration would find its name taken. One that is
-/// being built is left alone.
+/// Drops invalid indexes that a failed or killed `create index concurrently` left. No query uses
+/// such an index, each write maintains it, and a repeat of the migration would find its name taken.
+/// An index that is being built is kept.
 async fn drop_invalid_indexes(connection: &mut Connection) -> Result<(), Error> {
     let names = sqlx::query_scalar!(
         r#"/* migrate.invalid_indexes */
@@ -326,7 +332,7 @@ async fn drop_invalid_indexes(connection: &mut Connection) -> Result<(), Error> 
     Ok(())
 }
 
-/// Makes the roles that functions act as, and lets them do what they need.
+/// Creates the roles that functions act as, and grants them the privileges they need.
 pub async fn grant(connection: &mut Connection) -> Result<(), Error> {
     connection
         .execute(sqlx::raw_sql(include_str!("roles.sql")))
@@ -334,8 +340,8 @@ pub async fn grant(connection: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the transaction's share of a job that may run only once at a time; `false`: another one is
-/// at it.
+/// Locks a job that must run only once at a time, until the transaction ends. Returns `false` if
+/// another run holds the lock.
 pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Result<bool, Error> {
     let locked = sqlx::query_scalar!(
         r#"/* job.lock */ select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,
@@ -346,7 +352,7 @@ pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Res
     Ok(locked)
 }
 
-/// `unnest` takes a column at a time: this turns rows into columns, each closure one column.
+/// Turns rows into one `Vec` per column, as `unnest` expects them. Each closure reads one column.
 macro_rules! columns {
     ($rows:expr, $($field:expr),+ $(,)?) => { ($($rows.iter().map($field).collect::<Vec<_>>()),+) };
 }

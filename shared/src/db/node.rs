@@ -9,17 +9,17 @@ use crate::domain::node::Metrics;
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
-/// A node client as far as billing is concerned.
+/// The data of a node client that billing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientFactor {
-    /// The client.
+    /// Id of the client.
     pub node_client_id: i32,
-    /// Its billing multiplier now.
+    /// The client's current billing multiplier.
     pub traffic_factor: Factor,
 }
 
-/// The clients of each of the `servers` that exist, by ascending id; a server that is missing does
-/// not exist.
+/// Returns the clients of each of `servers`, by ascending id. Servers that do not exist are missing
+/// from the result.
 pub async fn client_factors(
     connection: &mut Connection,
     servers: &[i32],
@@ -51,7 +51,7 @@ pub async fn client_factors(
     Ok(factors)
 }
 
-/// Those of `servers` that exist.
+/// Returns those of `servers` that exist.
 pub async fn existing(connection: &mut Connection, servers: &[i32]) -> Result<Vec<i32>, Error> {
     let ids = sqlx::query_scalar!(
         r#"/* node.existing */ select id from telecom.node_server where id = any($1)"#,
@@ -62,38 +62,39 @@ pub async fn existing(connection: &mut Connection, servers: &[i32]) -> Result<Ve
     Ok(ids)
 }
 
-/// A sign of life of a server.
+/// A heartbeat of a server, derived from its reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat {
-    /// The server.
+    /// Id of the server.
     pub node_server_id: i32,
-    /// When it was alive.
+    /// Last time at which the server was online.
     pub online_at: DateTime<Utc>,
-    /// Its newest metrics, and when it was seen with them.
+    /// The newest metrics and the time of their measurement. `None` if no report has metrics.
     pub metrics: Option<(DateTime<Utc>, Metrics)>,
-    /// When it was last seen carrying traffic. `None` if no report of these shows any.
+    /// Last time at which the server carried traffic. `None` if no report shows traffic.
     pub traffic_at: Option<DateTime<Utc>>,
-    /// End of the newest period minus when its report was sent. `None` if the queue did not say
-    /// when that was.
+    /// End of the newest period minus the time at which its report was sent, in seconds. `None` if
+    /// the queue did not provide the time.
     pub clock_skew_seconds: Option<i32>,
 }
 
 /// A server whose clock differs from ours by [`NOTABLE_SKEW_SECONDS`] or more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SkewedClock {
-    /// The server.
+    /// Id of the server.
     pub node_server_id: i32,
-    /// As in [`Heartbeat::clock_skew_seconds`].
+    /// Clock skew in seconds, as in [`Heartbeat::clock_skew_seconds`].
     pub clock_skew_seconds: i32,
 }
 
-/// The least skew that is logged. Reports are sent every minute, and a report may be a period late
-/// without a fault.
+/// The smallest skew that is logged. Reports are sent every minute, and a report may be a period
+/// late without a fault.
 pub const NOTABLE_SKEW_SECONDS: i32 = 90;
 
-/// Moves servers' last online time, metrics, last traffic and clock skew forward, never back. One
-/// row per server, sorted by server: the caller folds. Returns the servers whose skew is to be
-/// logged: notable, and not logged within the last hour.
+/// Updates the last online time, metrics, last traffic and clock skew of servers, never to older
+/// values. `heartbeats` has one row per server and is sorted by server. Returns the servers whose
+/// skew must be logged: it is at least [`NOTABLE_SKEW_SECONDS`] and was not logged within the last
+/// hour.
 pub async fn record_heartbeats(
     connection: &mut Connection,
     heartbeats: &[Heartbeat],

@@ -1,4 +1,4 @@
-//! Hourly snapshots of servers' status, and how long servers were in which status.
+//! Hourly snapshots of the status of servers, and the time that servers spent in each status.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -7,9 +7,9 @@ use super::Connection;
 use crate::domain::server_status::StatusTimes;
 use crate::error::Error;
 
-/// Records the status of all servers for the hour of `now`, in the order of their ids; what is
-/// recorded of that hour already stays. Of a server that was never heard, and that nobody said
-/// anything else of, nothing is known. Answers how many rows are new.
+/// Records the status of all servers for the hour of `now`, ordered by id. Existing snapshots of
+/// that hour are kept. Skips offline servers that never sent a heartbeat, because their status is
+/// unknown. Returns the number of new rows.
 pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u64, Error> {
     let done = sqlx::query!(
         r#"/* node_status_history.record */
@@ -27,8 +27,9 @@ pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u
     Ok(done.rows_affected())
 }
 
-/// Seals the hours before `open_from`: the view leaves them out from its next refresh on, and
-/// readers at once. What was before `kept_from` may be deleted from now on, and is known to nobody.
+/// Seals the hours before `open_from`. Readers stop reading these hours from the view at once, and
+/// the next refresh removes them from the view. Data before `kept_from` may be deleted from now on
+/// and counts as unknown.
 pub async fn seal(
     connection: &mut Connection,
     open_from: DateTime<Utc>,
@@ -47,9 +48,9 @@ pub async fn seal(
     Ok(())
 }
 
-/// Refreshes the view of the open hours, in a transaction, and tells the planner what is in it;
-/// readers go on meanwhile. The history grows evenly: autovacuum analyses that, and a sample of
-/// years would cost more than all the rest.
+/// Refreshes and analyzes the view of the open hours within a transaction, while readers continue.
+/// The history is not analyzed here. It grows evenly, so autovacuum suffices, and sampling years of
+/// it would cost more than the rest of the refresh.
 pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
     sqlx::query!(
         r#"/* node_status_history.refresh_view */ select telecom.refresh_node_status_view()"#
@@ -59,7 +60,7 @@ pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes snapshots of before `before`, at most `limit`; answers how many.
+/// Deletes at most `limit` snapshots made before `before`. Returns their number.
 pub async fn delete_snapshots(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -82,8 +83,8 @@ pub async fn delete_snapshots(
     Ok(done.rows_affected())
 }
 
-/// Deletes intervals and outages of the collection that ended before `before`, at most `limit` of
-/// each; answers how many.
+/// Deletes status intervals and outages of the collection that ended before `before`, at most
+/// `limit` of each. Returns their number.
 pub async fn delete_transitions(
     connection: &mut Connection,
     before: DateTime<Utc>,
@@ -111,21 +112,21 @@ pub async fn delete_transitions(
     u64::try_from(done.deleted).map_err(Error::internal)
 }
 
-/// Of which servers.
+/// Selects servers.
 #[derive(Debug, Clone, Copy)]
 pub enum Servers {
-    /// One.
+    /// The server with this id.
     One(i32),
-    /// Those behind the node clients that a user's active package opens.
+    /// The servers of the node clients that the active package of this user opens.
     OfUser(Uuid),
 }
 
-/// How long each of the servers was in which status in `[start, end)`, by server. What an
-/// administrator set is known throughout; the rest only while servers could be heard, and as far
-/// back as it is kept.
+/// Returns the time that each server spent in each status within `[start, end)`, ordered by server.
+/// Maintenance, which an administrator sets, is known throughout the retention period. Other
+/// statuses are known only while the collection worked.
 ///
-/// Of each server's log the intervals are read that begin in the range, and the one that it begins
-/// in.
+/// Only the intervals that begin in the range and the interval at its start are read for each
+/// server.
 pub async fn status_times(
     connection: &mut Connection,
     servers: Servers,
@@ -207,8 +208,8 @@ pub async fn status_times(
     Ok(times.collect())
 }
 
-/// The node clients that a user's active package opens, `(client, server)`, by display order, then
-/// id, at most `limit`; and how many there are.
+/// The node clients that a user's active package opens, as `(client, server)`, by display order,
+/// then id, at most `limit`, and their total number.
 pub async fn user_clients(
     connection: &mut Connection,
     user_id: Uuid,

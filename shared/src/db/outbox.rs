@@ -1,4 +1,5 @@
-//! The outbox: what must leave the database, from the commit that intends it until it has left.
+//! The outbox: messages that are written in the transaction that causes them, and deleted when they
+//! have been sent.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -8,10 +9,10 @@ use super::{Connection, columns};
 use crate::error::Error;
 use crate::events::outbox::{Destination, OutboxMessage};
 
-/// Writes messages as they are made, leased to the caller until `send_after`: after the commit, the
-/// caller sends them.
+/// Writes messages, leased to the caller until `send_after`. The caller sends them after the
+/// commit.
 ///
-/// By `COPY`: bodies are large, and the database stores one while the next is made.
+/// Uses `COPY` because bodies are large. The database stores one body while the next is encoded.
 pub async fn insert(
     connection: &mut Connection,
     messages: impl Iterator<Item = Result<OutboxMessage, Error>>,
@@ -40,9 +41,9 @@ pub async fn insert(
     Ok(written)
 }
 
-/// Leases messages whose time has come until `lease_until`, oldest first, at most `limit`. Those
-/// for a destination that this code does not know were written by newer code, which was taken back:
-/// they wait for it.
+/// Leases due messages until `lease_until`, oldest first, at most `limit`. Skips messages for a
+/// destination that this version does not know. A newer version that was rolled back wrote them,
+/// and they wait until it is deployed again.
 pub async fn lease(
     connection: &mut Connection,
     now: DateTime<Utc>,
@@ -82,7 +83,7 @@ pub async fn lease(
         .collect()
 }
 
-/// When the oldest message that waits was written; none: none waits.
+/// Time at which the oldest pending message was written. `None` if no message is pending.
 pub async fn oldest(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
     let oldest =
         sqlx::query_scalar!(r#"/* outbox.oldest */ select min(created_at) from telecom.outbox"#)
@@ -91,7 +92,7 @@ pub async fn oldest(connection: &mut Connection) -> Result<Option<DateTime<Utc>>
     Ok(oldest)
 }
 
-/// Removes messages that have left.
+/// Deletes messages that have been sent.
 pub async fn delete(connection: &mut Connection, ids: &[Uuid]) -> Result<(), Error> {
     sqlx::query!(
         r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#,
@@ -102,7 +103,7 @@ pub async fn delete(connection: &mut Connection, ids: &[Uuid]) -> Result<(), Err
     Ok(())
 }
 
-/// Remembers why messages did not leave; the sweep tries again.
+/// Stores why messages could not be sent. The sweep sends them again.
 pub async fn record_failures(
     connection: &mut Connection,
     failures: &[(Uuid, String)],

@@ -8,8 +8,8 @@ use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Locks the active items of `users`, in the order of users, until the transaction ends, and
-/// returns them in that order. A user without an active item is missing.
+/// Locks the active items of `users` until the transaction ends, and returns them. Both happen in
+/// the order of user ids. Users without an active item are missing from the result.
 pub async fn lock_active(
     connection: &mut Connection,
     users: &[Uuid],
@@ -32,7 +32,7 @@ pub async fn lock_active(
     Ok(rows)
 }
 
-/// Locks those of `items` that are active, in the order of users, until the transaction ends.
+/// Locks those of `items` that are active, in the order of user ids, until the transaction ends.
 pub async fn lock_items(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
     sqlx::query!(
         r#"/* package_queue.lock_items */
@@ -47,9 +47,9 @@ pub async fn lock_items(connection: &mut Connection, items: &[i64]) -> Result<()
     Ok(())
 }
 
-/// As [`lock_active`], but waits for no lock: an item that another transaction has locked is
-/// missing. For a transaction that holds locks of other users already and must not wait out of
-/// their order.
+/// Like [`lock_active`], but skips items that another transaction has locked. For a transaction
+/// that already holds locks of other users, and must not wait for a lock out of the order of user
+/// ids.
 pub async fn lock_active_unless_locked(
     connection: &mut Connection,
     users: &[Uuid],
@@ -72,19 +72,19 @@ pub async fn lock_active_unless_locked(
     Ok(rows)
 }
 
-/// Whether a user has packages that usage could be charged to, as far as they are committed.
+/// Whether a user has packages that usage could be charged to, according to committed data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UserPackages {
-    /// The user.
+    /// Id of the user.
     pub user_id: Uuid,
-    /// An item is active.
+    /// Whether an item is active.
     pub is_active: bool,
-    /// An item is waiting.
+    /// Whether an item is waiting.
     pub is_waiting: bool,
 }
 
-/// Looks at the items of `users` without a lock; a user with neither an active nor a waiting item
-/// is missing.
+/// Reads whether `users` have active or waiting items, without a lock. Users with neither are
+/// missing from the result.
 pub async fn user_packages(
     connection: &mut Connection,
     users: &[Uuid],
@@ -113,7 +113,7 @@ pub async fn user_packages(
     Ok(rows)
 }
 
-/// Writes back items that [`lock_active`] locked in this transaction.
+/// Updates items that [`lock_active`] locked in this transaction.
 pub async fn update_charged(
     connection: &mut Connection,
     items: &[ActiveItem],
@@ -150,14 +150,14 @@ pub async fn update_charged(
 /// An item and its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {
-    /// The item.
+    /// Id of the item.
     pub id: i64,
-    /// Its owner.
+    /// Id of the item's owner.
     pub user_id: Uuid,
 }
 
-/// Marks active items whose time is over as expiring, at most `limit`, and returns them. Marked and
-/// locked ones are left out.
+/// Marks active items whose time is over as expiring, at most `limit`, and returns them. Skips
+/// marked and locked items.
 pub async fn mark_time_expired(
     connection: &mut Connection,
     now: DateTime<Utc>,
@@ -183,8 +183,8 @@ pub async fn mark_time_expired(
     Ok(rows)
 }
 
-/// Locks active items that are marked as expiring, with ids after `after`, at most `limit`, in the
-/// order of ids; locked ones are left out.
+/// Locks active items that are marked as expiring and have ids after `after`, in the order of ids,
+/// at most `limit`. Skips items that are locked already.
 pub async fn lock_expiring(
     connection: &mut Connection,
     after: i64,
@@ -206,7 +206,7 @@ pub async fn lock_expiring(
     Ok(rows)
 }
 
-/// Removes the marks of active items that have quota and time left after all.
+/// Unmarks active items that have quota and time left after all.
 pub async fn unmark_expiring(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
     sqlx::query!(
         r#"/* package_queue.unmark_expiring */
@@ -224,11 +224,11 @@ pub async fn unmark_expiring(connection: &mut Connection, items: &[i64]) -> Resu
 pub struct ConsumedItem {
     /// The item.
     pub item: Item,
-    /// Which limit it met; traffic, if both.
+    /// The limit that the item reached. Traffic if it reached both.
     pub reason: ExpiryReason,
 }
 
-/// Consumes those of `items` that are active and have really run out.
+/// Marks those of `items` as consumed that are active and have run out of quota or time.
 pub async fn consume_expired(
     connection: &mut Connection,
     items: &[i64],
@@ -277,18 +277,19 @@ pub async fn consume_expired(
 /// An item that just became active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActivatedItem {
-    /// The item.
+    /// Id of the item.
     pub id: i64,
-    /// Its owner.
+    /// Id of the item's owner.
     pub user_id: Uuid,
-    /// When its time ends.
+    /// Instant at which the item expires.
     pub expires_at: DateTime<Utc>,
-    /// Its quota leaves nothing to use: it is marked as expiring at once.
+    /// Whether the item was marked as expiring at once because its quota leaves nothing to use.
     pub expiring: bool,
 }
 
-/// Activates the oldest waiting item of each of `users`, none of whom has an active one. It waits
-/// for no lock: a user whose oldest item is locked, or was cancelled a moment ago, is missing.
+/// Activates the oldest waiting item of each of `users`, none of whom has an active item. Waits for
+/// no lock. Users whose oldest item is locked, or was cancelled concurrently, are missing from the
+/// result.
 pub async fn activate_next(
     connection: &mut Connection,
     users: &[Uuid],
@@ -326,7 +327,7 @@ pub async fn activate_next(
     Ok(rows)
 }
 
-/// Users with a waiting item and no active one, at most `limit`.
+/// Users with a waiting item and without an active item, at most `limit`.
 pub async fn users_waiting(connection: &mut Connection, limit: i64) -> Result<Vec<Uuid>, Error> {
     let users = sqlx::query_scalar!(
         r#"/* package_queue.users_waiting */

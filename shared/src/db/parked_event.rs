@@ -1,5 +1,5 @@
-//! Usage of users who could not be charged together with their batch: kept with the reason, and
-//! tried again.
+//! Usage that could not be charged together with its batch. It is stored with the reason and
+//! retried.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -7,22 +7,22 @@ use super::{Connection, columns};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
-/// The first retry comes with the next run of the billing job; each later one after twice the time,
-/// up to an hour.
+/// Delay of the first retry, which is made by the next run of the billing job. The delay doubles
+/// with each later retry, up to an hour.
 const FIRST_RETRY: TimeDelta = TimeDelta::seconds(50);
 
 /// Usage to park.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewParkedEvent<'r> {
-    /// Whose, when and where.
+    /// User, hour, server and client of the usage.
     pub key: UsageKey,
-    /// How much.
+    /// Raw and billed bytes to charge.
     pub traffic: Traffic,
-    /// Why the user could not be charged.
+    /// The reason why the user could not be charged.
     pub reason: &'r str,
 }
 
-/// Parks usage.
+/// Stores usage that could not be charged.
 pub async fn insert(
     connection: &mut Connection,
     events: &[NewParkedEvent<'_>],
@@ -75,19 +75,18 @@ pub async fn insert(
     Ok(())
 }
 
-/// Parked usage that is due to be tried again.
+/// Parked usage that is due for a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParkedEvent {
-    /// The row.
+    /// Id of the row.
     pub id: i64,
-    /// Whose, when and where.
+    /// User, hour, server and client of the usage.
     pub key: UsageKey,
-    /// How much.
+    /// Raw and billed bytes to charge.
     pub traffic: Traffic,
 }
 
-/// Locks parked usage whose time to be tried again has come, oldest first, at most `limit`; locked
-/// rows are left out.
+/// Locks parked usage that is due for a retry, oldest first, at most `limit`. Skips locked rows.
 pub async fn lock_due(
     connection: &mut Connection,
     now: DateTime<Utc>,
@@ -138,7 +137,8 @@ pub async fn delete(connection: &mut Connection, ids: &[i64]) -> Result<(), Erro
     Ok(())
 }
 
-/// Postpones parked usage that could still not be charged: rows `ids[n]` for `reasons[n]`.
+/// Postpones the retry of parked usage that could still not be charged. `reasons[n]` is the reason
+/// of row `ids[n]`.
 pub async fn postpone(
     connection: &mut Connection,
     ids: &[i64],
@@ -163,16 +163,16 @@ pub async fn postpone(
     Ok(())
 }
 
-/// How many rows are parked, and since when the oldest is.
+/// Number and age of the parked rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parked {
     /// Number of rows.
     pub rows: i64,
-    /// When the oldest was parked; `None` if there is none.
+    /// Time at which the oldest row was parked. `None` if no row is parked.
     pub oldest_at: Option<DateTime<Utc>>,
 }
 
-/// Counts what is parked. There are few rows, or an alarm rings.
+/// Counts the parked rows. Counting is cheap because an alarm is raised before there are many rows.
 pub async fn count(connection: &mut Connection) -> Result<Parked, Error> {
     let parked = sqlx::query_as!(
         Parked,

@@ -1,4 +1,4 @@
-//! Reports, or lines of them, that are not billed until an administrator releases them.
+//! Reports, or lines of reports, that are not billed until an administrator releases them.
 
 use chrono::{DateTime, Utc};
 use strum::IntoStaticStr;
@@ -13,9 +13,10 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// Its server cannot carry so many bytes in its period. All of its lines are quarantined.
+    /// The server cannot carry the reported bytes in the reported period. All lines are
+    /// quarantined.
     ImplausibleBytes,
-    /// Some of its lines name a node client that its server does not have. These lines are
+    /// Some lines name a node client that the server does not have. Only these lines are
     /// quarantined.
     UnknownNodeClient,
 }
@@ -25,9 +26,9 @@ pub enum Reason {
 pub struct QuarantinedReport<'r> {
     /// The `seq` of the report in `usage_report`.
     pub usage_report_seq: i64,
-    /// The id that the collector gave it.
+    /// The id that the collector assigned.
     pub report_id: Uuid,
-    /// Which server.
+    /// The server that the report is about.
     pub node_server_id: i32,
     /// SQS's `SenderId`. `None` if the queue did not provide it.
     pub sender_id: Option<&'r str>,
@@ -35,7 +36,7 @@ pub struct QuarantinedReport<'r> {
     pub period_start: DateTime<Utc>,
     /// End of the period, exclusive.
     pub period_end: DateTime<Utc>,
-    /// Why.
+    /// Why the report is in quarantine.
     pub reason: Reason,
 }
 
@@ -77,20 +78,20 @@ pub async fn insert_reports(
     Ok(())
 }
 
-/// A line in quarantine.
+/// A quarantined usage line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuarantinedLine {
-    /// The report's `seq`.
+    /// The `seq` of the report in `usage_report`.
     pub usage_report_seq: i64,
-    /// Whose traffic.
+    /// The user whose traffic it is.
     pub user_id: Uuid,
-    /// As reported, else the client that the line would be billed by.
+    /// The reported client. If none is reported, the client that the line would be billed by.
     pub node_client_id: Option<i32>,
-    /// The client's factor now. `None` if the server has no such client.
+    /// The client's current factor. `None` if the server has no such client.
     pub traffic_factor: Option<Factor>,
-    /// Bytes.
+    /// Uploaded bytes.
     pub upload_bytes: i64,
-    /// Bytes.
+    /// Downloaded bytes.
     pub download_bytes: i64,
 }
 

@@ -7,15 +7,16 @@ use crate::domain::queued_package::{
 };
 use crate::error::Error;
 
-/// The ids of a page of items, newest first, and how many there are in all, counted up to
+/// The ids of a page of items, newest first, and the total number of items, counted up to
 /// `max_total`.
 ///
-/// One arm of the union runs, that of the filter with the best index; in the others a condition
-/// without a column is false, which is decided once. Each status is read by its own, in order: no
-/// arm reads more than `max_total` items of a status.
+/// Only the arm of the union that has the best index for the filter runs. In the other arms, a
+/// condition on parameters alone is false and is evaluated once. The arms without a user and an
+/// order read each status separately and in order, at most `max_total` items per status.
 ///
-/// `between s and s`, and ordered by the status, too: with `=` the primary key gives the same
-/// order, and the planner may read all items by it, throwing away those of another status.
+/// These arms use `between s and s` and also order by the status. With `=`, the primary key gives
+/// the same order, so the planner might scan all items by primary key and discard those with
+/// another status.
 pub async fn find(
     connection: &mut Connection,
     filter: Filter,
@@ -118,9 +119,9 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
     packages.collect()
 }
 
-/// How many items there are of each series that has a package, by status.
+/// Counts the items of each series that has a package, by status.
 ///
-/// Counts index entries, of all items there are: a second for some millions.
+/// Counts the index entries of all items, which takes about a second for a few million items.
 pub async fn count_by_series(
     connection: &mut Connection,
 ) -> Result<Vec<PackageSeriesCounts>, Error> {

@@ -1,5 +1,5 @@
-//! What `ReconcileUsageJob` compares: each statement sees one instant, and reads by index what it
-//! is given keys of.
+//! The comparisons of `ReconcileUsageJob`. Each statement sees one snapshot and finds the rows of
+//! its keys by index.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -9,10 +9,10 @@ use crate::domain::drift::{Drift, DriftKey, DriftKind};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 
-/// How much two clocks, or the commits of two transactions, may be apart.
+/// Tolerated difference between two clocks, or between the commits of two transactions.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(30);
 
-/// A row of a check as a [`Drift`]: the rows of each statement have a type of their own.
+/// Converts a row of a check to a [`Drift`]. A macro, because each statement has its own row type.
 macro_rules! drift {
     ($kind:expr, $row:ident, $key:expr) => {
         Drift {
@@ -28,19 +28,19 @@ macro_rules! drift {
     };
 }
 
-/// How far the rotation came, newest first: the last hour, item and run that were checked. `None`
-/// where it begins anew.
+/// Progress of the rotation, which goes from newest to oldest: the last hour, item and run that
+/// were checked. `None` if the rotation starts again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cursors {
-    /// The last hour.
+    /// The last hour that was checked.
     pub hour: Option<DateTime<Utc>>,
-    /// The last item.
+    /// The last item that was checked.
     pub item: Option<i64>,
-    /// The last run.
+    /// The last billing run that was checked.
     pub run: Option<Uuid>,
 }
 
-/// Since when a ledger of accepted usage is written, and how far the rotation came.
+/// Returns the time from which accepted usage is checked, and the progress of the rotation.
 pub async fn state(connection: &mut Connection) -> Result<(DateTime<Utc>, Cursors), Error> {
     let row = sqlx::query!(
         r#"/* reconciliation.state */
@@ -58,7 +58,7 @@ pub async fn state(connection: &mut Connection) -> Result<(DateTime<Utc>, Cursor
     ))
 }
 
-/// Remembers how far the rotation came.
+/// Stores the progress of the rotation.
 pub async fn set_cursors(connection: &mut Connection, cursors: &Cursors) -> Result<(), Error> {
     sqlx::query!(
         r#"/* reconciliation.set_cursors */
@@ -72,7 +72,7 @@ pub async fn set_cursors(connection: &mut Connection, cursors: &Cursors) -> Resu
     Ok(())
 }
 
-/// The hours of `hours` whose hourly rows and parked usage are not what was accepted.
+/// Returns those of `hours` whose hourly rows and parked usage differ from the accepted usage.
 pub async fn hours(
     connection: &mut Connection,
     hours: &[DateTime<Utc>],
@@ -126,8 +126,8 @@ pub async fn hours(
         .collect())
 }
 
-/// The hours of `hours` with usage that no item pays for although the user had an active or a
-/// waiting item when it was recorded.
+/// Returns those of `hours` with usage that is charged to no item, although the user had an active
+/// or a waiting item when the usage was recorded.
 pub async fn uncharged(
     connection: &mut Connection,
     hours: &[DateTime<Utc>],
@@ -159,8 +159,8 @@ pub async fn uncharged(
         .collect())
 }
 
-/// The items of `items` whose counters are not the sums of their hourly rows. Left out are those
-/// activated before `from`: some of their rows may be past retention.
+/// Returns those of `items` whose counters differ from the sums of their hourly rows. Skips items
+/// activated before `from`, because some of their rows may be past retention.
 pub async fn items(
     connection: &mut Connection,
     items: &[i64],
@@ -200,8 +200,9 @@ pub async fn items(
         .collect())
 }
 
-/// The runs of `runs`, claimed from `from` on, that did not bill what their raw rows come to:
-/// folded by user, hour, server and client, times the factor, rounded once, half away from zero.
+/// Returns those of `runs`, claimed at or after `from`, whose billed usage differs from their raw
+/// rows. The raw rows are summed by user, hour, server and client, multiplied by the factor, and
+/// rounded once, half away from zero.
 pub async fn runs(
     connection: &mut Connection,
     runs: &[Uuid],
@@ -279,8 +280,8 @@ pub async fn runs(
         .collect())
 }
 
-/// The runs of `runs`, claimed from `from` to `to`, of which something else was accepted than they
-/// billed.
+/// Returns those of `runs`, claimed from `from` to `to`, whose accepted usage differs from the
+/// billed usage.
 pub async fn applied(
     connection: &mut Connection,
     runs: &[Uuid],
@@ -331,7 +332,7 @@ pub async fn applied(
         .collect())
 }
 
-/// All items below `below`, newest first.
+/// Ids of all items below `below`, newest first, at most `limit`.
 pub async fn all_items(
     connection: &mut Connection,
     below: i64,
@@ -348,7 +349,8 @@ pub async fn all_items(
     Ok(ids)
 }
 
-/// Items below `below` that are active or ended between `from` and `to`, newest first.
+/// Ids below `below` of items that are active or ended between `from` and `to`, newest first, at
+/// most `limit`.
 pub async fn recent_items(
     connection: &mut Connection,
     from: DateTime<Utc>,
@@ -376,7 +378,8 @@ pub async fn recent_items(
     Ok(ids)
 }
 
-/// Billing runs below `below` that were claimed between `from` and `to`, newest first.
+/// Ids below `below` of billing runs claimed between `from` and `to`, newest first, at most
+/// `limit`.
 pub async fn billing_runs(
     connection: &mut Connection,
     from: DateTime<Utc>,

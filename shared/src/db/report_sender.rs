@@ -1,22 +1,22 @@
-//! Which sender may report which node server.
+//! The bindings that define which sender may report which node server.
 
 use std::collections::HashSet;
 
 use super::{Connection, columns};
 use crate::error::Error;
 
-/// A sender of reports and a server that it reports.
+/// A sender and a server in its reports.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SenderOfServer<'r> {
     /// SQS's `SenderId`. `None` if the queue did not provide it.
     pub sender_id: Option<&'r str>,
-    /// The server.
+    /// Id of the server.
     pub node_server_id: i32,
 }
 
-/// Positions of those `pairs` that the bindings in `report_sender` forbid: the server or the sender
-/// is bound, and not to the other. A binding of a role (`AROA…`) holds for all of its sessions
-/// (`AROA…:session`).
+/// Returns the positions of those `pairs` that the bindings in `report_sender` forbid. A pair is
+/// forbidden if its server or its sender is bound, but not to each other. A binding of a role
+/// (`AROA…`) applies to all of its sessions (`AROA…:session`).
 pub async fn forbidden(
     connection: &mut Connection,
     pairs: &[SenderOfServer<'_>],

@@ -1,8 +1,9 @@
--- Who may do what in the database. It runs after the migrations, each time: a repeat does nothing, and new tables are covered.
--- Roles belong to the whole server, which may have several databases like this one.
+-- Roles and privileges. This script runs after the migrations, each time. A repeated run changes
+-- nothing, and new tables are covered. Roles belong to the whole database server, which may have
+-- several databases like this one.
 --
 -- telecom_reader         functions that read
--- telecom_secret_reader  functions that show a server's or a client's configuration, which holds keys and passwords
+-- telecom_secret_reader  functions that show configurations of servers or clients, which contain keys and passwords
 -- telecom_writer         consumers, jobs and set-node-server-maintenance
 -- telecom_api            the gRPC server, which serves every operation
 do $$
@@ -13,17 +14,18 @@ begin
         begin
             execute format('create role %I', name);
         exception when duplicate_object or unique_violation then
-            -- Another database's migration made it.
+            -- The migration of another database created the role.
         end;
         if to_regrole('rds_iam') is not null then
-            -- On RDS each is a login by itself, without a password; what a connection may take is the role's to say there.
+            -- On RDS each role is a login of its own, without a password, and the limits of a
+            -- connection are set on the role.
             execute format('alter role %I login', name);
             execute format('alter role %I set statement_timeout = %L', name, '60s');
             execute format('alter role %I set idle_in_transaction_session_timeout = %L', name, '60s');
             execute format('grant rds_iam to %I', name);
         end if;
         if not (select rolsuper from pg_roles where rolname = current_user) then
-            -- Elsewhere one login takes the role of its function.
+            -- Elsewhere functions share one login, which switches to the role of its function.
             execute format('grant %I to current_user', name);
         end if;
     end loop;
@@ -31,7 +33,8 @@ end $$;
 
 grant usage on schema telecom to telecom_reader, telecom_writer;
 
--- Everything but the configurations. Their tables' columns are listed, so that a new one is hidden until it is added here.
+-- All tables can be read, except for configurations. The columns of the tables with configurations
+-- are listed, so that a new column is hidden until it is added here.
 do $$
 declare
     relation regclass;
@@ -43,9 +46,10 @@ begin
     loop
         execute format('grant select on %s to telecom_reader, telecom_writer', relation);
     end loop;
-    -- The code before telecom_secret_reader reads configurations as telecom_reader and telecom_writer. It runs until the
-    -- deployment is over, or again after a rollback: the run after the one that makes the role takes that right back.
-    -- In this database: the role itself may be there for another one.
+    -- Versions from before telecom_secret_reader read configurations as telecom_reader and
+    -- telecom_writer. They run until the deployment has finished, and again after a rollback.
+    -- Therefore only the run after the one that creates the role revokes this privilege. The
+    -- check is on a privilege in this database, because the role may exist for another database.
     if exists (
         select from pg_attribute a, aclexplode(a.attacl) g
         where a.attrelid = 'telecom.node_server'::regclass and a.attname = 'server_config'
@@ -65,9 +69,9 @@ grant telecom_reader to telecom_secret_reader;
 grant select (server_config) on telecom.node_server to telecom_secret_reader;
 grant select (client_config) on telecom.node_client to telecom_secret_reader;
 
--- The columns that statements of shared/src/db write, and no others. Packages and node clients are the operator's: no
--- function writes them, and no function adds or removes servers and items. Table-wide rights that earlier versions granted
--- are taken back first.
+-- Only the columns that statements of shared/src/db write. The operator manages packages and node
+-- clients: no function writes them, and no function adds or deletes servers and items. Table-wide
+-- privileges that earlier versions granted are revoked first.
 revoke insert, update, delete on all tables in schema telecom from telecom_writer;
 
 grant update (status) on telecom.node_server to telecom_writer, telecom_api;
@@ -158,9 +162,9 @@ grant update (ran_at, heard_from, unjudged_from, is_settled) on telecom.node_sta
 grant update (open_from, kept_from) on telecom.node_status_seal to telecom_writer;
 
 grant telecom_secret_reader to telecom_api;
--- Of what was done through the APIs: the call itself adds an entry, and no function changes one.
+-- Each audited API call inserts its own audit entry. No function changes an entry.
 grant insert (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
     on telecom.audit_entry to telecom_secret_reader, telecom_writer;
 grant execute on all functions in schema telecom to telecom_writer;
--- Administrators alone decide what is billed after all.
+-- Only administrators may release quarantined reports for billing.
 revoke execute on function telecom.release_quarantined_report from telecom_writer;

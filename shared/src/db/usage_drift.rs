@@ -1,4 +1,4 @@
-//! Numbers that reconciliation found not to agree.
+//! Drifts: values that reconciliation found to differ.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use super::{Connection, columns, stored};
 use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys};
 use crate::error::Error;
 
-/// What drifts: hours, items and runs, each once, at most `limit`, oldest first.
+/// Returns the hours, items and runs of the oldest drifts, without duplicates. Reads at most
+/// `limit` drifts.
 pub async fn drifting(connection: &mut Connection, limit: i64) -> Result<[Keys; 3], Error> {
     let rows = sqlx::query!(
         r#"/* usage_drift.drifting */
@@ -20,17 +21,17 @@ pub async fn drifting(connection: &mut Connection, limit: i64) -> Result<[Keys; 
     .fetch_all(connection)
     .await?;
     Ok([
-        Keys::Hours(once(rows.iter().filter_map(|row| row.bucket_start))),
-        Keys::Items(once(rows.iter().filter_map(|row| row.package_queue_id))),
-        Keys::Runs(once(rows.iter().filter_map(|row| row.billing_run_id))),
+        Keys::Hours(distinct(rows.iter().filter_map(|row| row.bucket_start))),
+        Keys::Items(distinct(rows.iter().filter_map(|row| row.package_queue_id))),
+        Keys::Runs(distinct(rows.iter().filter_map(|row| row.billing_run_id))),
     ])
 }
 
-fn once<T: Ord>(keys: impl Iterator<Item = T>) -> Vec<T> {
+fn distinct<T: Ord>(keys: impl Iterator<Item = T>) -> Vec<T> {
     keys.collect::<BTreeSet<T>>().into_iter().collect()
 }
 
-/// How many drifts there are that no operator has accepted.
+/// Counts the drifts that no operator has accepted.
 pub async fn count(connection: &mut Connection) -> Result<i64, Error> {
     let drifts = sqlx::query_scalar!(
         r#"/* usage_drift.count */ select count(*) as "drifts!" from telecom.usage_drift
@@ -41,8 +42,8 @@ pub async fn count(connection: &mut Connection) -> Result<i64, Error> {
     Ok(drifts)
 }
 
-/// Records what the check of `keys` found, deletes what it did not find again, and returns what is
-/// new or changed.
+/// Records the drifts that a check of `keys` found, deletes those that it did not find again, and
+/// returns the new and changed drifts.
 pub async fn record(
     connection: &mut Connection,
     keys: &Keys,
@@ -150,7 +151,7 @@ async fn end_drifts(
     Ok(())
 }
 
-/// Hour, item and run of a row.
+/// The hour, the item and the run of a row.
 type Ids = (Option<DateTime<Utc>>, Option<i64>, Option<Uuid>);
 
 fn ids(key: &DriftKey) -> Ids {
@@ -163,7 +164,7 @@ fn ids(key: &DriftKey) -> Ids {
     }
 }
 
-/// What [`Drift`]s are about, column by column.
+/// The kinds and keys of [`Drift`]s, column by column.
 struct DriftColumns {
     kinds: Vec<String>,
     hours: Vec<Option<DateTime<Utc>>>,

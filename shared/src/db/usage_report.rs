@@ -8,27 +8,28 @@ use super::{Connection, columns};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
-/// What a report is known by: ids of one collector may be those of another one.
+/// Identifies a report. The server is part of the key because different collectors may use the same
+/// ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReportKey {
-    /// Made by the collector.
+    /// The id that the collector assigned.
     pub report_id: Uuid,
-    /// Which server.
+    /// Id of the server that the report is about.
     pub node_server_id: i32,
 }
 
-/// A report as the database remembers it.
+/// A report to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUsageReport<'r> {
-    /// What it is known by.
+    /// Identifies the report.
     pub key: ReportKey,
     /// Start of the period, inclusive.
     pub period_start: DateTime<Utc>,
     /// End of the period, exclusive.
     pub period_end: DateTime<Utc>,
-    /// When it shows the server alive.
+    /// Last time at which the report shows the server online.
     pub seen_at: DateTime<Utc>,
-    /// Of the payload, 32 bytes.
+    /// Hash of the payload, 32 bytes.
     pub payload_hash: &'r [u8],
     /// Number of usage lines to bill.
     pub line_count: i32,
@@ -36,12 +37,13 @@ pub struct NewUsageReport<'r> {
     pub sender_id: Option<&'r str>,
 }
 
-/// Inserts those reports that are new and returns the key and `seq` of these. Waits for another
-/// transaction that is inserting the same one. `reports` is sorted by key and holds each once.
+/// Inserts those of `reports` that are new and returns their keys and `seq`. Waits for another
+/// transaction that is inserting the same report. `reports` is sorted by key and contains each key
+/// once.
 ///
-/// The second insert is for those whose id a report of another server has: it stores them under an
-/// id of ours. It has nothing to do for new reports with new ids, and meets the unique index over
-/// server and id for repeated ones.
+/// The second insert is for reports whose id is taken by a report of another server. It stores them
+/// under a generated id. It inserts nothing for reports that the first insert stored, and repeated
+/// reports conflict with the unique index over server and id.
 pub async fn insert_new(
     connection: &mut Connection,
     reports: &[NewUsageReport<'_>],
@@ -115,7 +117,7 @@ pub async fn insert_new(
         .collect())
 }
 
-/// The payload hashes under which the reports of `keys` were recorded.
+/// Returns the payload hash that each of the reports was recorded with.
 pub async fn payload_hashes(
     connection: &mut Connection,
     keys: &[ReportKey],
@@ -147,20 +149,21 @@ pub async fn payload_hashes(
         .collect())
 }
 
-/// A raw row.
+/// A raw usage row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawUsage {
-    /// The report's `seq`.
+    /// The `seq` of the report in `usage_report`.
     pub usage_report_seq: i64,
-    /// Whose traffic.
+    /// The user whose traffic it is.
     pub user_id: Uuid,
-    /// Through which client. `None` if the server has no client.
+    /// The client that carried the traffic. `None` if the server has no client.
     pub node_client_id: Option<i32>,
-    /// The client's factor now.
+    /// The factor that the traffic is billed with: the client's factor when the report was
+    /// recorded.
     pub traffic_factor: Factor,
-    /// Bytes.
+    /// Uploaded bytes.
     pub upload_bytes: i64,
-    /// Bytes.
+    /// Downloaded bytes.
     pub download_bytes: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Hourly usage.
+//! Hourly usage per user, server, client and package item.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -7,47 +7,53 @@ use super::{Connection, columns};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
-/// Usage to add to a row.
+/// Usage to add to an hourly row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsageToAdd {
-    /// Which row, but for the item.
+    /// The key of the row, except for the item.
     pub key: UsageKey,
-    /// The package item that pays, if any.
+    /// The package item that is charged. `None` if the usage is not charged.
     pub package_queue_id: Option<i64>,
-    /// How much.
+    /// Raw and billed bytes to add.
     pub traffic: Traffic,
 }
 
-/// Adds usage. `usage` is sorted by key and holds each once: locks are taken in one order. The
-/// transaction holds the lock of every item in it.
+/// Adds usage. `usage` is sorted by key and contains each key once, so that locks are taken in one
+/// order. The transaction must hold the lock of every item in `usage`.
 ///
-/// Nobody else is at an item's rows while its lock is held: without a conflict to fear, a plain
-/// update does what an `on conflict` does in three quarters of the time. That remains for new rows,
-/// which each hour has once, and for rows that no item pays for, which are anybody's.
+/// While an item is locked, no other transaction writes its rows. Without possible conflicts, a
+/// plain update suffices and takes three quarters of the time of `on conflict`. `on conflict`
+/// remains for new rows, which are inserted once per hour, and for rows without an item, which any
+/// transaction may write.
 pub async fn add(
     connection: &mut Connection,
     usage: &[UsageToAdd],
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (of_items, of_nobody): (Vec<UsageToAdd>, Vec<UsageToAdd>) = usage
+    let (with_item, without_item): (Vec<UsageToAdd>, Vec<UsageToAdd>) = usage
         .iter()
         .partition(|usage| usage.package_queue_id.is_some());
-    let updated = update_of_items(connection, &of_items).await?;
-    let left = u64::try_from(usage.len())
+    let updated = update_of_items(connection, &with_item).await?;
+    let remaining = u64::try_from(usage.len())
         .map_err(Error::internal)?
         .saturating_sub(updated);
-    if left == 0 {
+    if remaining == 0 {
         return Ok(());
     }
-    let all_items_updated = updated == u64::try_from(of_items.len()).map_err(Error::internal)?;
+    let all_items_updated = updated == u64::try_from(with_item.len()).map_err(Error::internal)?;
     let added = add_left(
         connection,
-        if all_items_updated { &of_nobody } else { usage },
+        if all_items_updated {
+            &without_item
+        } else {
+            usage
+        },
         now,
     )
     .await?;
-    if added != left {
-        // Somebody was at an item's row after all, and what was to be added to it would be lost.
+    if added != remaining {
+        // Another transaction wrote a row of an item after all, and the usage to add to it would be
+        // lost.
         return Err(Error::internal(
             "hourly usage of an item changed while the item was locked",
         ));
@@ -55,10 +61,12 @@ pub async fn add(
     Ok(())
 }
 
-/// An item is one user's: its rows are found by the item, which is cheaper to compare than the
-/// user. The user, and the client, which may be null, are filters on the few rows found. The plan
-/// is that for every size of batch: sqlx prepares, and from the sixth time on PostgreSQL plans
-/// without the arrays, for ten rows. Before, it may hash a small table.
+/// Updates the existing rows of items and returns their number.
+///
+/// Rows are found by item, which is cheaper to compare than the user. An item belongs to one user,
+/// so the user and the nullable client only filter the few rows found. This plan is used for every
+/// batch size: sqlx prepares the statement, and from the sixth execution on PostgreSQL uses a plan
+/// that ignores the arrays and assumes ten rows. Before that, it may hash a small table.
 async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
     if usage.is_empty() {
         return Ok(0);
@@ -100,8 +108,8 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
     Ok(done.rows_affected())
 }
 
-/// Inserts rows that are not there, adds to nobody's that are, and leaves an item's alone: that one
-/// was updated.
+/// Inserts missing rows and adds to existing rows without an item. Existing rows of an item stay
+/// unchanged, because they have already been updated.
 async fn add_left(
     connection: &mut Connection,
     usage: &[UsageToAdd],

@@ -137,49 +137,8 @@ pub async fn status_times(
         Servers::One(id) => (Some(id), None),
         Servers::OfUser(user) => (None, Some(user)),
     };
-    let rows = sqlx::query!(
-        r#"/* node_status_history.status_times */
-        with server as (
-            select id from telecom.node_server where id = $1
-            union
-            select node_server_id from telecom.user_node_client where user_id = $2
-        ), known as materialized (
-            select k.kept, k.kept - coalesce((
-                select range_agg(tstzrange(since, until)) from telecom.collection_outage
-                where since < $4 and coalesce(until, 'infinity') > $3
-            ), '{}') as heard
-            from (
-                select tstzmultirange(tstzrange($3, $4) * tstzrange(kept_from, 'infinity')) as kept
-                from telecom.node_status_seal
-            ) k
-        ), spell as (
-            select server.id, t.to_status, upper(r) - lower(r) as length
-            from server
-            cross join lateral (
-                (select to_status, since, until from telecom.node_status_transition
-                 where node_server_id = server.id and since > $3 and since < $4)
-                union all
-                (select to_status, since, until from telecom.node_status_transition
-                 where node_server_id = server.id and since <= $3 and (until is null or until > $3)
-                 order by since desc limit 1)
-            ) t
-            cross join known
-            cross join unnest(
-                case t.to_status when 'maintenance' then known.kept else known.heard end
-                * tstzmultirange(tstzrange(t.since, t.until))
-            ) r
-        )
-        select server.id as "id!",
-            coalesce(extract(epoch from sum(length) filter (where to_status = 'online')),
-            0)::bigint as "online!",
-            coalesce(extract(epoch from sum(length) filter (where to_status = 'offline')),
-            0)::bigint as "offline!",
-            coalesce(extract(epoch from sum(length) filter (where to_status = 'maintenance')),
-            0)::bigint as "maintenance!"
-        from server
-        left join spell on spell.id = server.id
-        group by server.id
-        order by server.id"#,
+    let rows = sqlx::query_file!(
+        "src/db/sql/node_status_history.status_times.sql",
         server,
         user,
         start,

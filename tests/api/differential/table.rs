@@ -95,7 +95,7 @@ fn columns(path: &str) -> String {
         ["description"];
     csv.as_str()
         .unwrap()
-        .rsplit_once(": ")
+        .rsplit_once("with the header ")
         .unwrap()
         .1
         .to_owned()

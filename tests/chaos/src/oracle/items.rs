@@ -122,7 +122,7 @@ async fn check_unpaid(run: &Run, lives: &HashMap<Uuid, Vec<Life>>) -> Result<()>
             .and_then(|lives| lives.iter().find(alive))
         {
             let bytes = u64::try_from(charge.bytes).unwrap_or_default();
-            run.findings_of("bytes charged to nobody", bytes, || {
+            run.findings_of("bytes charged to no item", bytes, || {
                 format!("{charge:?} although there is {life:?}")
             });
         } else {

@@ -1,22 +1,22 @@
-//! What is recorded of an administrator's call.
+//! Audit entries of administrators' calls.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// How long an entry is kept, days.
+/// Retention of audit entries, in days.
 pub const KEPT_DAYS: i64 = 400;
 
 /// The caller of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The token's `sub`.
+    /// The `sub` claim of the caller's token.
     pub user_id: Uuid,
-    /// The id of the request, or of its trace.
+    /// Id of the request or of its trace. `None` if neither is known.
     pub request_id: Option<String>,
 }
 
-/// What an action was done to.
+/// The object of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// A node server, by its id.
@@ -26,7 +26,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// As the database writes it: a kind and an id.
+    /// The kind and the id that the database stores.
     #[must_use]
     pub fn stored(self) -> (&'static str, String) {
         match self {
@@ -36,21 +36,22 @@ impl Target {
     }
 }
 
-/// One action.
+/// An action to record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry<'a> {
-    /// When.
+    /// Time of the action.
     pub at: DateTime<Utc>,
-    /// Who.
+    /// Caller who performed the action.
     pub actor: &'a Actor,
-    /// What, in `UpperCamelCase`.
+    /// Name of the action, in `UpperCamelCase`.
     pub action: &'static str,
-    /// On what.
+    /// Object of the action.
     pub target: Target,
-    /// What was changed, as it was before. Secrets are [masked](crate::domain::secret::mask).
+    /// The changed fields before the action. Secrets are [masked](crate::domain::secret::mask).
+    /// `None` if the action changed nothing.
     pub before: Option<Value>,
-    /// The same as it is now.
+    /// The changed fields after the action, masked like `before`.
     pub after: Option<Value>,
-    /// Why, in the actor's words.
+    /// Reason that the actor entered. `None` if there is none.
     pub reason: Option<&'a str>,
 }

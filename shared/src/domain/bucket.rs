@@ -1,11 +1,12 @@
-//! Buckets of time: half-open intervals `[edge, next edge)`, kept as their edges.
+//! Time buckets. Consecutive half-open buckets are represented by their boundaries. There is one
+//! more boundary than there are buckets.
 
 use chrono::{DateTime, Days, DurationRound, LocalResult, NaiveDate, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
-/// The edges of `hours` hours, the current, partial one the last: `hours + 1` moments.
+/// The `hours + 1` boundaries of the last `hours` hours, including the current, partial hour.
 ///
-/// Usage is kept by UTC hour, so these are UTC hours whatever the time zone.
+/// Usage is stored per UTC hour, so these are UTC hours in every time zone.
 #[must_use]
 pub fn hourly_edges(now: DateTime<Utc>, hours: u16) -> Vec<DateTime<Utc>> {
     let current = hour_of(now);
@@ -15,14 +16,14 @@ pub fn hourly_edges(now: DateTime<Utc>, hours: u16) -> Vec<DateTime<Utc>> {
         .collect()
 }
 
-/// The start of the UTC hour that holds `at`.
+/// Start of the UTC hour that contains `at`.
 #[must_use]
 pub fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
     at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
 }
 
-/// The edges of `days` calendar days in `zone`, today, partial, the last: `days + 1` moments. A day
-/// in which the clocks change has 23 or 25 hours.
+/// The `days + 1` boundaries of the last `days` calendar days in `zone`, including today, which is
+/// partial. A day on which the clocks change usually has 23 or 25 hours.
 #[must_use]
 pub fn daily_edges(now: DateTime<Utc>, days: u16, zone: Tz) -> Vec<DateTime<Utc>> {
     let tomorrow = now.with_timezone(&zone).date_naive() + Days::new(1);
@@ -32,8 +33,8 @@ pub fn daily_edges(now: DateTime<Utc>, days: u16, zone: Tz) -> Vec<DateTime<Utc>
         .collect()
 }
 
-/// The first moment of a day. Where the clocks go forward over midnight, that is when they have
-/// done so; where they go back over it, the earlier of the two.
+/// The first instant of a day. If the clocks skip midnight, the day begins right after the change.
+/// If midnight occurs twice, the day begins at the first occurrence.
 fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     (0..=24 * 4)
         .filter_map(|quarter| {
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_begins_at_its_first_moment() {
+    fn an_hour_begins_at_its_first_instant() {
         assert_eq!(
             hourly_edges(at("2026-03-01T11:00:00Z"), 24)[24],
             at("2026-03-01T12:00:00Z")
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn days_follow_the_zone_across_a_change_of_clocks() {
+    fn days_follow_the_time_zone_across_a_clock_change() {
         let edges = daily_edges(at("2026-03-30T12:00:00Z"), 7, Tz::Europe__Berlin);
         let hours: Vec<i64> = edges
             .windows(2)
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_whose_midnight_does_not_exist_begins_when_the_clocks_have_moved() {
+    fn a_day_without_midnight_begins_after_the_clock_change() {
         // Santiago skips 2026-09-06 00:00 to 01:00.
         let edges = daily_edges(at("2026-09-06T15:00:00Z"), 1, Tz::America__Santiago);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What reconciliation compares, and what it finds.
+//! The keys that reconciliation checks and the drifts that it finds.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -7,36 +7,37 @@ use uuid::Uuid;
 
 use super::traffic::Traffic;
 
-/// Which two numbers do not agree.
+/// The two amounts of traffic that differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, EnumString, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum DriftKind {
-    /// Hourly rows and parked usage of an hour; what was accepted for it.
+    /// The hourly rows and parked usage of an hour, compared with the usage accepted for the hour.
     Hour,
-    /// Usage of an hour that no item pays for although the user had one; none.
+    /// The usage of an hour that is charged to no item although the user had one, compared with
+    /// zero.
     Uncharged,
-    /// An item's counters; its hourly rows.
+    /// The counters of an item, compared with its hourly rows.
     Item,
-    /// What a billing run billed; its raw rows, folded again.
+    /// The usage that a billing run billed, compared with its raw rows, folded again.
     Run,
-    /// What was accepted of a billing run; what the run billed.
+    /// The usage accepted from a billing run, compared with the usage that the run billed.
     Applied,
 }
 
-/// Some of what is checked: hours, items or billing runs.
+/// Keys to check, all of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keys {
     /// Starts of UTC hours.
     Hours(Vec<DateTime<Utc>>),
-    /// Package items.
+    /// Ids of package items.
     Items(Vec<i64>),
-    /// Billing runs.
+    /// Ids of billing runs.
     Runs(Vec<Uuid>),
 }
 
 impl Keys {
-    /// How many.
+    /// Number of keys of any type.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -46,13 +47,13 @@ impl Keys {
         }
     }
 
-    /// Whether there are none.
+    /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Two halves; `None` if it is only one.
+    /// Splits the keys into two halves. `None` if there are fewer than two keys.
     #[must_use]
     pub fn halves(mut self) -> Option<(Self, Self)> {
         let middle = self.len() / 2;
@@ -66,7 +67,7 @@ impl Keys {
     }
 }
 
-/// What a drift is about.
+/// The hour, package item or billing run that has a drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DriftKey {
@@ -77,25 +78,25 @@ pub enum DriftKey {
     },
     /// A package item.
     Item {
-        /// The item.
+        /// Id of the package item.
         package_queue_id: i64,
-        /// Its owner.
+        /// Owner of the item.
         user: Uuid,
     },
     /// A billing run.
     Run {
-        /// The run.
+        /// Id of the billing run.
         billing_run_id: Uuid,
     },
 }
 
-/// Two numbers that do not agree.
+/// A difference between two amounts of traffic that should be equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drift {
-    /// Which.
+    /// The amounts that differ.
     pub kind: DriftKind,
-    /// Of what.
+    /// The hour, item or run that they belong to.
     pub key: DriftKey,
-    /// What is recorded or charged minus what should be.
+    /// Recorded or charged traffic minus expected traffic. It may be negative.
     pub difference: Traffic,
 }

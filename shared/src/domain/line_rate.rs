@@ -4,15 +4,16 @@ use std::ops::RangeInclusive;
 
 use chrono::TimeDelta;
 
-/// The rate of a node server's line: the most that it carries, upload and download together.
+/// Maximum rate of a node server's line, upload and download together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineRate(u32);
 
 impl LineRate {
-    /// Rates that are accepted: 1 Mbit/s to 100 Tbit/s.
+    /// Accepted rates, from 1 Mbit/s to 100 Tbit/s.
     pub const MBIT_PER_SECOND: RangeInclusive<u32> = 1..=100_000_000;
-    /// Added to the length of a period. Collectors read their counters a little before or after the
-    /// period's ends, their clocks are set back, and some report periods of length zero.
+    /// Tolerance that is added to the length of a period. Collectors read their counters slightly
+    /// before or after the ends of the period, their clocks are sometimes set back, and some
+    /// collectors report periods of length zero.
     pub const SLACK: TimeDelta = TimeDelta::seconds(60);
 
     /// A rate in Mbit/s. `None` if it is not in [`Self::MBIT_PER_SECOND`].
@@ -23,14 +24,13 @@ impl LineRate {
             .then_some(Self(mbit_per_second))
     }
 
-    /// In Mbit/s.
+    /// The rate in Mbit/s.
     #[must_use]
     pub fn mbit_per_second(self) -> u32 {
         self.0
     }
 
-    /// Whether a server with this line can carry `bytes` in a `period`, [slack](Self::SLACK)
-    /// included.
+    /// Whether a server with this line can carry `bytes` in `period` plus [`Self::SLACK`].
     #[must_use]
     pub fn carries(self, bytes: i64, period: TimeDelta) -> bool {
         let micros = (period + Self::SLACK)

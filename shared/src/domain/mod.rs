@@ -1,4 +1,4 @@
-//! Plain types and pure rules.
+//! Data types and rules that need neither the database nor the network.
 
 pub mod audit;
 pub mod bucket;
@@ -19,21 +19,21 @@ use strum::VariantNames;
 
 use crate::error::Error;
 
-/// Reads one of a type's names, given for the parameter `field`.
+/// Parses a variant name of `T`. The error names the parameter `field` and the accepted names.
 pub fn one_of<T: FromStr + VariantNames>(field: &str, text: &str) -> Result<T, Error> {
     text.parse()
         .map_err(|_| Error::parameter(field, &format!("one of: {}", T::VARIANTS.join(", "))))
 }
 
-/// The greatest id of a node server or a node client.
+/// Maximum id of a node server or a node client.
 pub const MAX_NODE_ID: i64 = 2_147_483_647;
 
-/// An id of a node server or a node client, as a caller gave it.
+/// Checks the id of a node server or a node client, passed as the parameter `field`.
 pub fn node_id(field: &str, id: i32) -> Result<i32, Error> {
     within(field, id.into(), 1, MAX_NODE_ID).map(|_| id)
 }
 
-/// A number that a caller gave, if it is from `least` to `most`.
+/// Returns `value` if it is from `least` to `most`, otherwise an error for the parameter `field`.
 pub fn within(field: &str, value: i64, least: i64, most: i64) -> Result<i64, Error> {
     if (least..=most).contains(&value) {
         return Ok(value);
@@ -41,7 +41,7 @@ pub fn within(field: &str, value: i64, least: i64, most: i64) -> Result<i64, Err
     Err(Error::parameter(field, &whole_numbers(least, most)))
 }
 
-/// What such a parameter accepts, as the end of a sentence.
+/// Accepted range of an integer parameter, worded for the end of an error message.
 #[must_use]
 pub fn whole_numbers(least: i64, most: i64) -> String {
     format!("a whole number from {least} to {most}")

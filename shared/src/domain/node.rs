@@ -1,4 +1,4 @@
-//! Node servers and node clients, as they are shown.
+//! Node servers, node clients and nodes as the API returns them.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;

@@ -1,59 +1,60 @@
-//! Rules of package items.
+//! Charging of package items.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Shares of a quota, in percent, that are announced as they are passed.
+/// Percentages of a quota. An event is published when the usage reaches one of them.
 pub const QUOTA_THRESHOLDS: [i16; 3] = [50, 80, 95];
 
-/// The most that one counter of an item can hold, in bytes (2 EiB): the sum of two still fits an
-/// `i64`. As the constraint `package_queue_counters_range_check` has it.
+/// Maximum value of one counter of an item, in bytes (2 EiB). The sum of two counters fits an
+/// `i64`. The constraint `package_queue_counters_range_check` enforces the same maximum.
 pub const MAX_COUNTER_BYTES: i64 = 1 << 61;
 
-/// Billed bytes that a user's active item is to carry.
+/// Billed bytes to charge to a user's active item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// Who.
+    /// User whose active item is charged.
     pub user_id: Uuid,
-    /// Bytes.
+    /// Billed upload, in bytes.
     pub upload_bytes: i64,
-    /// Bytes.
+    /// Billed download, in bytes.
     pub download_bytes: i64,
 }
 
 /// A user's active item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActiveItem {
-    /// The item.
+    /// Id of the item.
     pub id: i64,
-    /// Its owner.
+    /// Owner of the item.
     pub user_id: Uuid,
-    /// Billed so far, bytes.
+    /// Upload billed so far, in bytes.
     pub upload_bytes: i64,
-    /// Billed so far, bytes.
+    /// Download billed so far, in bytes.
     pub download_bytes: i64,
-    /// `traffic_limit + adjust_quota`, bytes; may be negative. `None` if the package is unlimited.
+    /// `traffic_limit + adjust_quota`, in bytes. It may be negative. `None` if the package is
+    /// unlimited.
     pub quota_bytes: Option<i64>,
-    /// The highest threshold announced, percent.
+    /// The highest threshold that was announced, in percent.
     pub announced_percent: i16,
-    /// When it was last announced as expiring.
+    /// When the item was last announced as expiring. `None` if it was not.
     pub expiring_event_at: Option<DateTime<Utc>>,
 }
 
-/// What a charge brought about.
+/// Result of a charge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Charged {
-    /// Thresholds passed, percent, ascending.
+    /// Thresholds that the charge reached, in percent, ascending.
     pub thresholds: Vec<i16>,
-    /// Upload and download billed so far, bytes.
+    /// Sum of the upload and download billed so far, in bytes.
     pub used_bytes: i64,
-    /// It is exhausted, and is marked as expiring by this charge.
+    /// Whether this charge marked the item as expiring, because its quota is used up.
     pub expiring: bool,
 }
 
 impl ActiveItem {
-    /// Adds a charge. An item that is exhausted is marked as expiring `now`, unless it is already.
-    /// `None` if a counter would exceed [`MAX_COUNTER_BYTES`].
+    /// Adds a charge. If the quota is used up and the item is not marked as expiring yet, it is
+    /// marked at `now`. `None` if a counter would exceed [`MAX_COUNTER_BYTES`].
     pub fn charge(&mut self, charge: &Charge, now: DateTime<Utc>) -> Option<Charged> {
         let add = |counter: i64, bytes| {
             counter
@@ -124,8 +125,8 @@ mod tests {
     #[case(item(0, MAX_COUNTER_BYTES, 0), MAX_COUNTER_BYTES, &[50, 80, 95], true)]
     #[case::unlimited(ActiveItem { quota_bytes: None, ..item(0, 0, 0) }, MAX_COUNTER_BYTES, &[],
         false)]
-    #[case::no_quota_at_all(item(0, -5, 0), 0, &[50, 80, 95], true)]
-    fn each_threshold_is_passed_once_and_the_quota_is_met_by_its_last_byte(
+    #[case::negative_quota(item(0, -5, 0), 0, &[50, 80, 95], true)]
+    fn each_threshold_is_passed_once_and_the_last_byte_exhausts_the_quota(
         #[case] mut item: ActiveItem,
         #[case] bytes: i64,
         #[case] thresholds: &[i16],
@@ -139,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn an_exhausted_item_is_not_announced_again_while_its_event_is_on_its_way() {
+    fn an_exhausted_item_is_marked_as_expiring_once() {
         let mut item = item(0, 10, 95);
         assert!(charge(&mut item, 10).unwrap().expiring);
         assert!(!charge(&mut item, 1).unwrap().expiring);
     }
 
     #[test]
-    fn a_sum_that_cannot_be_counted_is_no_charge() {
+    fn a_counter_above_its_maximum_is_rejected() {
         assert_eq!(charge(&mut item(0, 10, 0), MAX_COUNTER_BYTES + 1), None);
         assert_eq!(charge(&mut item(0, 10, 0), i64::MAX), None);
     }

@@ -3,35 +3,35 @@
 use super::within;
 use crate::error::Error;
 
-/// What a list allows.
+/// Accepted limits and offsets of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageBounds {
-    /// The limit where none is asked for.
+    /// Limit of a request that sets none.
     pub default_limit: i64,
-    /// The greatest limit.
+    /// Maximum limit that a request may set.
     pub max_limit: i64,
-    /// The greatest offset.
+    /// Maximum offset that a request may set.
     pub max_offset: i64,
 }
 
-/// What administrators' lists of the fleet allow.
+/// Bounds of the lists of node servers and node clients for administrators.
 pub const FLEET_PAGES: PageBounds = PageBounds {
     default_limit: 50,
     max_limit: 200,
     max_offset: 1_000_000,
 };
 
-/// Which part of a list.
+/// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// At most so many.
+    /// Maximum number of items to return.
     pub limit: i64,
-    /// After leaving out so many.
+    /// Number of items to skip.
     pub offset: i64,
 }
 
 impl PageBounds {
-    /// The part that is asked for, if it is allowed.
+    /// Returns the requested page. Fails if the limit or the offset is out of bounds.
     pub fn page(&self, limit: Option<i64>, offset: Option<i64>) -> Result<Page, Error> {
         Ok(Page {
             limit: within(
@@ -66,7 +66,7 @@ mod tests {
     #[case(Some(-1), None, Err("limit"))]
     #[case(None, Some(-1), Err("offset"))]
     #[case(None, Some(101), Err("offset"))]
-    fn a_page_is_within_its_bounds_or_names_what_is_not(
+    fn a_page_is_within_bounds_or_the_error_names_the_parameter(
         #[case] limit: Option<i64>,
         #[case] offset: Option<i64>,
         #[case] expected: Result<(i64, i64), &str>,

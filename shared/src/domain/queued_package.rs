@@ -1,4 +1,4 @@
-//! Package queue items, as administrators see them.
+//! Package queue items as administrators see them.
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -6,10 +6,10 @@ use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
-/// Selects package items. An item must match every condition that is given.
+/// Selects package items. An item must match every field that is not `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// The owner.
+    /// Owner of the item.
     pub user: Option<Uuid>,
     /// The order that delivered the item.
     pub order: Option<Uuid>,
@@ -131,7 +131,7 @@ pub struct PackageQueueCounts {
 }
 
 impl PackageQueueCounts {
-    /// With their total. No table holds so many rows that a sum could overflow.
+    /// Counts with their total. The sum saturates, but no table has enough rows to reach that.
     #[must_use]
     pub fn of(in_queue: i64, active: i64, consumed: i64, cancelled: i64) -> Self {
         let total = [active, consumed, cancelled]
@@ -146,7 +146,7 @@ impl PackageQueueCounts {
         }
     }
 
-    /// Both together.
+    /// Adds two counts, status by status.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self::of(

@@ -1,40 +1,41 @@
-//! What is shown of a configuration to those who may not see its keys and passwords.
+//! Masks the keys and passwords in configurations for callers who must not see them.
 //!
-//! The names of secrets cannot be listed: a node's operator, its panel and its protocols make up
-//! new ones. So the harmless fields are listed, each with the form that a harmless value of it has,
-//! and all else is masked.
+//! Secrets cannot be recognized by a list of names, because operators, panels and protocols
+//! introduce new ones. Instead, the harmless fields are listed, each with the form of its harmless
+//! values. Every other value is masked.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value;
 
-/// What is shown instead of a value that may be secret.
+/// Replaces a value that may be secret.
 pub const MASK: &str = "********";
 
 /// The form of a harmless value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// An object, or objects in a list, whose fields are looked at in turn.
+    /// An object or a list of objects, whose fields are checked one by one.
     Object,
-    /// A number, a flag, or a text made of a number and its separators: `443`, `20000-30000`,
-    /// `0.12`.
+    /// A number, a flag, or a string of digits and separators, such as `443`, `20000-30000` or
+    /// `0.12`, or a list of such strings.
     Number,
-    /// A word in lower case such as a protocol, a cipher or an action; or several in a list.
+    /// A lower-case word, such as a protocol, a cipher or an action, or a list of words.
     Word,
-    /// A name of a host, or an IP address, with or without a port; or several in a list.
+    /// A host name or an IP address, with or without a port, or a list of them.
     Host,
     /// A version such as `2026.1.0`.
     Version,
 }
 
-/// Longest word: one of the length of a key or a UUID is none.
+/// Maximum length of a word or a number. Keys and UUIDs are longer.
 const MAX_WORD: usize = 30;
 const MAX_VERSION: usize = 16;
 
-/// The harmless fields of what panels and proxies are configured with, without case and separators:
-/// `server_port`, `serverPort` and `server-port` are one name.
-fn harmless(name: &str) -> Option<Form> {
-    Some(match plain(name).as_str() {
+/// Form of a field that is harmless in the configurations of panels and proxies. `None` if the
+/// field is not known to be harmless. Case and separators are ignored, so `server_port`,
+/// `serverPort` and `server-port` are the same name.
+fn harmless_form(name: &str) -> Option<Form> {
+    Some(match normalize(name).as_str() {
         "baseconfig" | "customconfig" | "inbound" | "inbounds" | "multiplex" | "mux"
         | "networksettings" | "outbound" | "outbounds" | "realitysettings" | "routes"
         | "settings" | "streamsettings" | "tlssettings" | "transport" | "wssettings"
@@ -83,15 +84,15 @@ fn harmless(name: &str) -> Option<Form> {
     })
 }
 
-/// Masks each value of a configuration that is not known to be harmless, with all that it holds; an
-/// empty one shows that it is empty.
+/// Masks each value of a configuration that is not known to be harmless, including nested values.
+/// Empty values are not masked.
 pub fn mask(config: &mut Value) {
     match config {
         Value::Object(fields) => {
             for (name, value) in fields {
-                match harmless(name) {
-                    Some(Form::Object) if holds_objects(value) => mask_objects(value),
-                    Some(form) if form.is_of(value) => {}
+                match harmless_form(name) {
+                    Some(Form::Object) if is_container(value) => mask_objects(value),
+                    Some(form) if form.matches(value) => {}
                     _ => hide(value),
                 }
             }
@@ -100,7 +101,7 @@ pub fn mask(config: &mut Value) {
     }
 }
 
-fn holds_objects(value: &Value) -> bool {
+fn is_container(value: &Value) -> bool {
     value.is_object() || value.is_array()
 }
 
@@ -112,38 +113,38 @@ fn mask_objects(value: &mut Value) {
 }
 
 impl Form {
-    fn is_of(self, value: &Value) -> bool {
+    fn matches(self, value: &Value) -> bool {
         match value {
             Value::Null => true,
             Value::Bool(_) | Value::Number(_) => self == Self::Number,
-            Value::String(text) => text.is_empty() || self.is_of_text(text),
+            Value::String(text) => text.is_empty() || self.matches_text(text),
             Value::Array(values) => {
                 self != Self::Object
                     && values
                         .iter()
-                        .all(|value| value.is_string() && self.is_of(value))
+                        .all(|value| value.is_string() && self.matches(value))
             }
             Value::Object(_) => false,
         }
     }
 
-    fn is_of_text(self, text: &str) -> bool {
-        let holds_only = |allowed: &str| {
+    fn matches_text(self, text: &str) -> bool {
+        let contains_only = |allowed: &str| {
             text.bytes()
                 .all(|byte| byte.is_ascii_digit() || allowed.as_bytes().contains(&byte))
         };
         match self {
             Self::Object => false,
-            Self::Number => text.len() <= MAX_WORD && holds_only(".,-: "),
-            Self::Word => text.len() <= MAX_WORD && holds_only("abcdefghijklmnopqrstuvwxyz-_./"),
+            Self::Number => text.len() <= MAX_WORD && contains_only(".,-: "),
+            Self::Word => text.len() <= MAX_WORD && contains_only("abcdefghijklmnopqrstuvwxyz-_./"),
             Self::Host => is_host(text),
-            Self::Version => text.len() <= MAX_VERSION && holds_only(".v-"),
+            Self::Version => text.len() <= MAX_VERSION && contains_only(".v-"),
         }
     }
 }
 
-/// Whether a text is an address or a DNS name of two labels at least: a token, a UUID or a password
-/// is neither.
+/// Whether a text is an IP address or a DNS name of at least two labels, with or without a port.
+/// Tokens, UUIDs and passwords usually are not.
 fn is_host(text: &str) -> bool {
     if text.parse::<IpAddr>().is_ok() || text.parse::<SocketAddr>().is_ok() {
         return true;
@@ -152,24 +153,25 @@ fn is_host(text: &str) -> bool {
         .split_once(':')
         .map_or((text, None), |(name, port)| (name, Some(port)));
     let is_label = |label: &str| {
-        let plain = label
+        let is_allowed = label
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        plain && (1..=63).contains(&label.len())
+        is_allowed && (1..=63).contains(&label.len())
     };
     let is_name = name.len() <= 253 && name.contains('.') && name.split('.').all(is_label);
     is_name && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
-/// A name without case and separators.
-fn plain(name: &str) -> String {
+/// A name in lower case and without separators.
+fn normalize(name: &str) -> String {
     name.chars()
         .filter(|c| !matches!(c, '_' | '-'))
         .flat_map(char::to_lowercase)
         .collect()
 }
 
-/// Hides a value with all that it holds: the keys of an object may be secrets as well.
+/// Masks a whole value unless it is empty. The keys of an object are masked as well, because they
+/// may be secrets.
 fn hide(value: &mut Value) {
     let empty = match value {
         Value::Null => true,
@@ -247,7 +249,7 @@ mod tests {
     #[case::a_token(json!("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln"))]
     #[case::a_number(json!(31_337))]
     #[case::a_flag(json!(true))]
-    fn a_value_of_another_form_than_its_field_has_is_masked(#[case] secret: Value) {
+    fn a_value_without_the_form_of_its_field_is_masked(#[case] secret: Value) {
         for name in [
             "cipher", "host", "sni", "protocol", "unknown", "password", "server",
         ] {
@@ -258,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_harmless_fields_of_the_panels_configurations_are_shown() {
+    fn harmless_fields_of_panel_configurations_are_shown() {
         let configs = [
             json!({
                 "protocol": "shadowsocks", "server_port": 443,

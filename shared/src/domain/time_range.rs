@@ -1,41 +1,42 @@
-//! Ranges of time that a caller asks about.
+//! Time ranges that callers request.
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use crate::error::Error;
 
-/// The moments that a caller may name, as the end of a sentence begins: those of
-/// `google.protobuf.Timestamp`, which the database knows all of.
+/// Range of accepted timestamps, worded for error messages. It is the range of
+/// `google.protobuf.Timestamp`, and the database can store all of it.
 pub const YEARS: &str = "of the years 1 to 9999";
 
-/// A moment that a caller may name; none: it is before or after [`YEARS`].
+/// Returns `at` if it is in the range described by [`YEARS`], otherwise `None`.
 #[must_use]
 pub fn in_years(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
     (1..=9_999).contains(&at.year()).then_some(at)
 }
 
-/// The longest range.
+/// Maximum length of a range, in days.
 pub const MAX_RANGE_DAYS: i64 = 92;
 const DEFAULT_RANGE: TimeDelta = TimeDelta::hours(24);
 
-/// Half-open: `[start, end)`.
+/// The half-open range `[start, end)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeRange {
-    /// Inclusive.
+    /// Start of the range, inclusive.
     pub start: DateTime<Utc>,
-    /// Exclusive.
+    /// End of the range, exclusive.
     pub end: DateTime<Utc>,
 }
 
 impl TimeRange {
-    /// What is asked for; without an end until `now`, without a start 24 hours.
+    /// The requested range. `end` defaults to `now` and `start` to 24 hours before the end.
     pub fn asked(
         start: Option<DateTime<Utc>>,
         end: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<Self, Error> {
         let end = end.unwrap_or(now);
-        // Of the first day that can be named no day before can be.
+        // On the first accepted day, the default start would be before the accepted range. The
+        // range is then empty and is rejected below.
         let default = || end.checked_sub_signed(DEFAULT_RANGE).and_then(in_years);
         let start = start.or_else(default).unwrap_or(end);
         if start >= end {
@@ -50,7 +51,7 @@ impl TimeRange {
         Ok(Self { start, end })
     }
 
-    /// The part of it that is over; nothing of it is an empty range.
+    /// The part of the range before `now`. It is empty if the range starts at or after `now`.
     #[must_use]
     pub fn past(self, now: DateTime<Utc>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Amounts of traffic: bytes, exact, never negative.
+//! Amounts of traffic in bytes, and the calculation of billed traffic.
 
 use std::collections::HashMap;
 
@@ -6,28 +6,28 @@ use chrono::{DateTime, Utc};
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-/// The greatest number of bytes of each kind that one charge can hold: 1 EiB.
+/// Maximum number of bytes of each kind in one charge (1 EiB).
 pub const MAX_CHARGE_BYTES: i64 = 1 << 60;
 
-/// Which usage: one user's, through one client, in one hour.
+/// Identifies the usage of one user through one client in one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UsageKey {
-    /// Whose.
+    /// The user whose traffic it is.
     pub user_id: Uuid,
     /// Start of the UTC hour.
     pub bucket_start: DateTime<Utc>,
-    /// Which server.
+    /// Id of the node server that carried the traffic.
     pub node_server_id: i32,
-    /// Which client, where known.
+    /// Id of the node client that carried the traffic. `None` if unknown.
     pub node_client_id: Option<i32>,
 }
 
-/// Raw and billed bytes, both ways.
+/// Raw and billed bytes of upload and download. Negative only in differences.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Bytes really sent by the user.
+    /// Bytes that the user sent.
     pub raw_upload: i64,
-    /// Bytes really received by the user.
+    /// Bytes that the user received.
     pub raw_download: i64,
     /// Bytes charged for upload.
     pub billed_upload: i64,
@@ -36,7 +36,7 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// The sum, or none where it cannot be counted in an `i64`.
+    /// The sum. `None` if a field would overflow.
     #[must_use]
     pub fn checked_add(self, other: Self) -> Option<Self> {
         Some(Self {
@@ -48,36 +48,37 @@ impl Traffic {
     }
 }
 
-/// What a client's traffic is multiplied with to be billed: exact, in units of 10⁻⁴, as
-/// `node_client.traffic_factor` has four digits after the point.
+/// Billed bytes per raw byte of a node client. The factor is stored in units of 10⁻⁴, so it is
+/// exact: `node_client.traffic_factor` has four decimal places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Factor(i32);
 
 impl Factor {
-    /// Bills what was carried.
+    /// Billed traffic equals raw traffic.
     pub const ONE: Self = Self(10_000);
 
-    /// So many ten-thousandths.
+    /// A factor of `units` ten-thousandths.
     #[must_use]
     pub fn from_units(units: i32) -> Self {
         Self(units)
     }
 
-    /// In ten-thousandths.
+    /// The factor in ten-thousandths.
     #[must_use]
     pub fn units(self) -> i32 {
         self.0
     }
 }
 
-/// Sums raw usage and what it costs. Nothing is rounded before the end.
+/// Sums raw and billed usage by key. Billed usage is rounded only once, at the end.
 ///
-/// Hashed with seeds of its own, and faster than by default: every raw row passes through here.
+/// Every raw row passes through this map, so it uses a hasher that is faster than the default. The
+/// hasher is randomly seeded.
 #[derive(Debug, Default)]
 pub struct UsageFold(HashMap<UsageKey, FoldSums, RandomState>);
 
-/// Bytes, and bytes × factor in units of 10⁻⁴. No fold has so many rows that an `i128` could
-/// overflow.
+/// Sums of bytes, and of bytes × factor in units of 10⁻⁴. No fold has enough rows to overflow an
+/// `i128`.
 #[derive(Debug, Default)]
 struct FoldSums {
     upload: i128,
@@ -86,7 +87,7 @@ struct FoldSums {
     download_charge: i128,
 }
 
-/// Units in a factor of one.
+/// Number of units in a factor of one.
 const FACTOR_UNIT: i128 = 10_000;
 
 impl UsageFold {
@@ -101,8 +102,8 @@ impl UsageFold {
         sums.download_charge += download * factor;
     }
 
-    /// The sums, in no order, the charge rounded half away from zero. `None` if one exceeds what a
-    /// charge can hold ([`MAX_CHARGE_BYTES`]).
+    /// Returns the sums in no particular order, with billed bytes rounded half away from zero.
+    /// `None` if a sum exceeds [`MAX_CHARGE_BYTES`].
     #[must_use]
     pub fn finish(self) -> Option<Vec<(UsageKey, Traffic)>> {
         let bytes = |sum: i128| {
@@ -110,7 +111,7 @@ impl UsageFold {
                 .ok()
                 .filter(|bytes| *bytes <= MAX_CHARGE_BYTES)
         };
-        // Never negative: half away from zero is half up.
+        // Charges are never negative, so rounding half up is rounding half away from zero.
         let rounded = |charge: i128| bytes((charge + FACTOR_UNIT / 2) / FACTOR_UNIT);
         let traffic = |sums: FoldSums| {
             Some(Traffic {
@@ -167,12 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn a_charge_that_cannot_be_counted_is_no_charge() {
+    fn a_charge_above_the_maximum_is_rejected() {
         assert_eq!(fold(&[(1 << 60, 1_000_000)]), None);
     }
 
     #[test]
-    fn a_sum_that_cannot_be_counted_is_no_sum() {
+    fn an_overflowing_sum_returns_none() {
         let full = Traffic {
             billed_upload: i64::MAX,
             ..Traffic::default()

@@ -23,6 +23,7 @@ const NOT_VALID: Outcomes = [(401, "token_invalid"); 2];
 const TOO_LONG: Outcomes = [(401, "token_lifetime_too_long"); 2];
 
 /// Every kind of caller with the documented outcomes.
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Outcomes)> {
     let with = |name: &str, value: Value| {
         let mut claims = claims(user(1), "telecom:admin");

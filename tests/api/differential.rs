@@ -272,6 +272,7 @@ fn page(
     ])
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 async fn admin_questions(world: &World) -> Vec<Question> {
     const SERVERS: (&str, &str, &str) = (
         "/v1/admin/node-servers",

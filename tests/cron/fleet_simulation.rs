@@ -1,5 +1,5 @@
 //! Ninety days of a fleet to which everything happens that may (`tests/support/fleet.rs`): what was
-//! recorded in the end is what happened, and nobody cried wolf.
+//! recorded in the end is what happened, without false alarms.
 //!
 //! The rules alone take a few servers by the minute, with the default timeout, and 200 by the hour:
 //! there an hour is what a minute is by default. The job on the database takes some hours by the

@@ -1,4 +1,4 @@
-//! Servers are marked by their silence: quick to see an outage, slow to cry wolf.
+//! Servers are marked by their silence: quick to see an outage, slow to raise false alarms.
 //!
 //! Where a test has cases, `#[ignore]` on the pool says that it is no value of theirs: sqlx gives
 //! it.
@@ -51,7 +51,7 @@ async fn a_server_is_offline_after_the_timeout_and_online_when_heard_again(pool:
             ..NOTHING
         }
     );
-    // Exact in hindsight: the outage began with the last sign of life, and ended with the next.
+    // The corrected outage began with the last sign of life, and ended with the next.
     assert_eq!(
         watch.log(1).await,
         log_of(&[("online", 0), ("offline", 0), ("online", 325)])

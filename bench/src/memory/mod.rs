@@ -148,7 +148,10 @@ impl Session<'_> {
             largest,
         )
         .await?;
+        self.expiry().await
+    }
 
+    async fn expiry(&mut self) -> Result<()> {
         let expire = "update telecom.package_queue set expires_at = now() where id <= 100";
         run(&mut self.connection, expire).await?;
         self.job("expire-packages", "100 items past their time")

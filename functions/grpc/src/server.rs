@@ -120,20 +120,7 @@ pub async fn serve_until(
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
     }
-    let mut server = Server::builder()
-        .accept_http1(config.web.is_some())
-        .timeout(config.call_timeout + Duration::from_secs(1))
-        .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_header_list_size(MAX_HEADER_BYTES)
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .max_connection_age(MAX_CONNECTION_AGE)
-        .max_connection_age_grace(MAX_CONNECTION_GRACE);
-    if let Some(tls) = &config.tls {
-        server = server
-            .tls_config(ServerTlsConfig::new().identity(identity(tls)?))
-            .context("cannot load the TLS certificate")?;
-    }
+    let server = builder(config)?;
     let (drain, time_to_read) = (config.drain, config.call_timeout);
     let stop = async move {
         stop.await;
@@ -167,6 +154,25 @@ pub async fn serve_until(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The limits of connections, and TLS.
+fn builder(config: &GrpcConfig) -> Result<Server> {
+    let mut server = Server::builder()
+        .accept_http1(config.web.is_some())
+        .timeout(config.call_timeout + Duration::from_secs(1))
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .max_connection_age(MAX_CONNECTION_AGE)
+        .max_connection_age_grace(MAX_CONNECTION_GRACE);
+    if let Some(tls) = &config.tls {
+        server = server
+            .tls_config(ServerTlsConfig::new().identity(identity(tls)?))
+            .context("cannot load the TLS certificate")?;
+    }
+    Ok(server)
 }
 
 fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcConfig) {

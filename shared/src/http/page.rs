@@ -18,7 +18,8 @@ h2{margin-top:3rem;border-bottom:1px solid \
 table{border-collapse:collapse;width:100%;margin:.5rem 0 \
     1rem}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;\
 border-bottom:1px solid #eaeef2}th{font-weight:600}nav li{list-style:none}a{color:#0550ae}\
-@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#6cb6ff}.tag{background:#30363d}\
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#6cb6ff}\
+.tag{background:#30363d}\
 h2,th,td{border-color:#30363d}}";
 
 /// The page for an OpenAPI document.

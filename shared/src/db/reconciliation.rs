@@ -145,6 +145,8 @@ pub async fn uncharged(
             where q.user_id = u.user_id
                 and q.created_at < u.uncharged_at - make_interval(secs => $2)
                 and (q.ended_at is null or q.ended_at > u.uncharged_at + make_interval(secs => $2))
+            -- Looked up for each uncharged row. A join may read all items.
+            offset 0
         )
         group by u.bucket_start"#,
         hours,

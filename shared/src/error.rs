@@ -57,7 +57,7 @@ const TRANSACTION_CONFLICT: &str = "transaction_conflict";
 /// An error with a stable `code`, a message for the caller, and a source for the log only.
 ///
 /// The message and the source are logged, so neither may contain text from the caller. Such text is
-/// stored only in [`Field::Quoted`], which `Display` and `Debug` omit.
+/// stored only in `Field::Quoted`, which `Display` and `Debug` omit.
 ///
 /// A message about a field is a fragment that follows the field's name (`limit: invalid value`).
 /// Any other message is a sentence.

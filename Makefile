@@ -1,93 +1,93 @@
-# Everything a developer does here. `make` alone lists it.
+# All developer tasks. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help run up down status logs clean build test test-release check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
 
-# Which build runs: `debug` is built in a third of the time and shares its work with `make test`.
+# Build profile: `debug` builds in a third of the time and shares its artifacts with `make test`.
 BUILD ?= debug
 CARGO_BUILD := cargo build --workspace --bins --locked
-# What stands in for AWS: `ministack`, or `localstack`.
+# Emulator of AWS: `ministack` or `localstack`.
 STACK ?= ministack
 LOCAL := target/$(BUILD)/telecom-local --build $(BUILD) --stack $(STACK)
 PROGRAM := $(firstword $(LOCAL))
 
-help: ## List what can be made
+help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
-	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051). DATABASE_URL: a database to use instead of an own one.\n'
+	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051). DATABASE_URL: an existing database to use instead of a local one.\n'
 
-run: build ## Start everything on this machine; Ctrl-C stops it. STACK=localstack: on LocalStack
+run: build ## Start everything on this machine; Ctrl-C stops it. STACK=localstack uses LocalStack
 	@exec $(LOCAL) run
 
-up: build ## Start everything in the background; returns when it is ready
+up: build ## Start everything in the background; returns when all is ready
 	@$(LOCAL) up
 
-down: ## Stop what runs; returns when all of it is gone
+down: ## Stop everything; returns when all processes have ended
 	@if [ -x $(PROGRAM) ]; then $(LOCAL) down; else echo "Nothing is running."; fi
 
-status: ## Tell what runs, and where
+status: ## Show what is running, and its addresses
 	@if [ -x $(PROGRAM) ]; then $(LOCAL) status; else echo "Nothing is running."; fi
 
-logs: ## Follow all logs of what runs
+logs: ## Follow all logs
 	@tail -n 20 -F .local/log/*.log
 
-clean: ## Forget all local data: database, queues, logs
+clean: ## Delete all local data: database, queues, logs
 	@if [ -x $(PROGRAM) ]; then $(LOCAL) clean; else rm -rf .local; fi
 
-build: ## Build every program; BUILD=release optimises
+build: ## Build every program (BUILD=release: with optimisation)
 	@echo "Building (the first time takes some minutes)"
 	@$(CARGO_BUILD) $(if $(filter release,$(BUILD)),--release)
 
-test: ## Run every check and every test; leaves nothing running
+test: ## Run all checks and tests; leaves nothing running
 	@local/scripts/test
 
 test-release: ## Check what a release needs besides: a deployed function, dependencies, documentation
 	@local/scripts/test --release
 
-check: ## Format, compile and lint, without running anything
+check: ## Check format, compile and lint, without running tests
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 
 fmt: ## Format the code
 	@cargo fmt --all
 
-bench: ## Measure throughput against COPY and against one transaction a row
+bench: ## Measure throughput against COPY and against one transaction per row
 	@echo "Building (release)"
 	@$(CARGO_BUILD) --release
 	@target/release/telecom-local with-database --durable -- target/release/telecom-bench $(ARGS)
 
-chaos: ## Run the functions under random faults; repeat a run: ARGS="--seed 42"; find planted faults: ARGS=--planted
+chaos: ## Run the functions under random faults (ARGS="--seed 42": repeat a run; ARGS=--planted: find planted faults)
 	@echo "Building (debug)"
 	@cargo build --locked --package telecom-chaos
 	@target/debug/telecom-chaos $(ARGS)
 
-verify: ## Compare what the simulator sent with what was recorded and billed
+verify: ## Compare the simulator's usage with the recorded and billed usage
 	@$(LOCAL) verify $(ARGS)
 
-token: ## Print the demo user's token; for others see `telecom-local token --help`
+token: ## Print the demo user's token (other users: `telecom-local token --help`)
 	@$(LOCAL) token $(ARGS)
 
-deploy: ## Deploy to AWS: make deploy ENV=dev; what it takes: docs/DEPLOY.md
+deploy: ## Deploy to AWS: make deploy ENV=dev (see docs/DEPLOY.md)
 	@local/scripts/deploy $(ARGS) $(ENV)
 
-cost: ## Compute what it costs, and write it into docs/DEPLOY.md
+cost: ## Compute the cost of a deployment, and update docs/DEPLOY.md
 	@"$$(. local/scripts/lib.sh && tool sam)/python" local/scripts/cost.py --write
 
-sam-invoke: ## Invoke FUNCTION=list-nodes once in a container, over what runs (EVENT=file); needs Docker
-	@$(if $(FUNCTION),,echo "Say which function: make sam-invoke FUNCTION=list-nodes" >&2; exit 2;) $(LOCAL) sam invoke $(FUNCTION) $(if $(EVENT),--event $(EVENT))
+sam-invoke: ## Invoke FUNCTION=list-nodes once in a container, using the running system (EVENT=file); needs Docker
+	@$(if $(FUNCTION),,echo "FUNCTION is missing, for instance: make sam-invoke FUNCTION=list-nodes" >&2; exit 2;) $(LOCAL) sam invoke $(FUNCTION) $(if $(EVENT),--event $(EVENT))
 
-sam-api: ## Serve the HTTP API from functions in containers, over what runs; needs Docker
+sam-api: ## Serve the HTTP API from functions in containers, using the running system; needs Docker
 	@exec $(LOCAL) sam api
 
-test-sam: ## Test functions in containers, where Docker is; apart from `make test`
+test-sam: ## Test functions in containers (not part of `make test`); skipped without Docker
 	@local/scripts/test-sam
 
-test-localstack: ## Test the pipeline on LocalStack, apart from `make test`; needs Python 3.13
+test-localstack: ## Test the pipeline on LocalStack (not part of `make test`); needs Python 3.13
 	@local/scripts/test-localstack
 
 image: ## Build the gRPC server's image (IMAGE=telecom-grpc); needs Docker
 	@local/scripts/image $(ARGS)
 
-openapi: build ## Bring the committed API documentation up to date
+openapi: build ## Update the committed API documentation
 	@$(LOCAL) openapi
 
-sqlx: ## Bring the committed query checks (.sqlx) up to date
+sqlx: ## Update the committed query checks (.sqlx)
 	@local/scripts/sqlx prepare

@@ -1,7 +1,7 @@
-"""Does what ministack leaves undone after a deployment, then prints the stack's outputs as JSON.
+"""Completes a deployment to ministack, then prints the stack's outputs as JSON.
 
-ministack ignores `Targets` of a CloudFormation target group, so each one is registered here, as the deployed
-templates name it. Usage: after_deploy.py STACK_NAME
+ministack ignores `Targets` of a CloudFormation target group, so this script registers the targets of the deployed
+templates. Usage: after_deploy.py STACK_NAME
 """
 
 import json
@@ -30,7 +30,7 @@ Loader.add_multi_constructor("!", short_form)
 
 
 def register_targets(stack_name):
-    """Of the stack and of those nested in it."""
+    """Registers the targets of the stack and of its nested stacks. Returns the stack's description."""
     cloudformation, elbv2 = boto3.client("cloudformation"), boto3.client("elbv2")
     template = cloudformation.get_template(StackName=stack_name)["TemplateBody"]
     if isinstance(template, str):
@@ -43,7 +43,7 @@ def register_targets(stack_name):
             register_targets(physical)
         elif resource["ResourceType"] == TARGET_GROUP:
             properties = template["Resources"][resource["LogicalResourceId"]]["Properties"]
-            # A function's ARN, which comes into the template as a parameter.
+            # The target is a function's ARN, which the template receives as a parameter.
             targets = [{"Id": parameters[target["Id"]["Ref"]]} for target in properties.get("Targets", [])]
             if targets:
                 elbv2.register_targets(TargetGroupArn=physical, Targets=targets)

@@ -1,6 +1,6 @@
-"""Describes the database of $DATABASE_URL as an existing one, and prints the template's parameters for it as JSON.
+"""Prints the template's parameters for the database of $DATABASE_URL, as an existing database, as JSON.
 
-Its user and password go into a secret, as they would on AWS: no parameter and no function's environment has them.
+The user and password are stored in a secret, as on AWS. No parameter and no function's environment contains them.
 """
 
 import json
@@ -14,7 +14,7 @@ SECRET = "telecom-database"
 
 
 def secret_arn(content):
-    """The secret's ARN, with this content from now on."""
+    """Creates or updates the secret with this content, and returns its ARN."""
     secrets = boto3.client("secretsmanager")
     try:
         return secrets.create_secret(Name=SECRET, SecretString=content)["ARN"]

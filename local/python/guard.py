@@ -1,14 +1,14 @@
-"""Refuses what a web page sends to a server on this machine.
+"""Refuses requests of web pages to servers on this machine.
 
 The emulators accept every origin and every host name, and they run code. A page in a developer's browser can send requests
-to 127.0.0.1 without asking, also as "simple" ones (a form, an image), and with DNS rebinding it can read the answers. No AWS
-client sends what is refused here:
+to 127.0.0.1 without permission, also as "simple" requests (a form, an image), and with DNS rebinding it can read the
+responses. The guard refuses requests that no AWS client sends:
 
-- a `Host` that is a name of somewhere else: after DNS rebinding it is the page's own,
-- an `Origin`, which a browser adds to every request that a page's script or form sends to another origin,
-- `Sec-Fetch-Site` of a page: a browser adds it where it adds no `Origin`, such as to an image.
+- with a `Host` of another machine (after DNS rebinding it is the page's own host),
+- with an `Origin`, which a browser adds to every request that a page's script or form sends to another origin,
+- with a page's `Sec-Fetch-Site`, which a browser adds where it adds no `Origin`, such as to the request of an image.
 
-Pages may call the API behind the load balancer, which decides by its own rules. The `Host` is checked there, too.
+Pages may call the API behind the load balancer, which applies its own rules. The guard checks the `Host` there as well.
 """
 
 import http.server
@@ -19,7 +19,7 @@ NAMES = {"localhost", "host.docker.internal"}
 
 
 def _is_of_this_machine(host):
-    """A literal address is never the host of a page after DNS rebinding: that takes a name."""
+    """Accepts literal addresses, because DNS rebinding requires a host name."""
     name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]:" in host else host
     if name.lower() in NAMES:
         return True
@@ -31,7 +31,7 @@ def _is_of_this_machine(host):
 
 
 def refusal(path, headers):
-    """Why a request is refused, or None. `headers` are pairs with names in lower case."""
+    """Returns why a request is refused, or None. `headers` are pairs with names in lower case."""
     hosts = [value for name, value in headers if name == "host"]
     if len(hosts) != 1 or not _is_of_this_machine(hosts[0]):
         return "the Host is not this machine"
@@ -44,7 +44,7 @@ def refusal(path, headers):
 
 
 def guarded(app):
-    """An ASGI application behind the guard."""
+    """Wraps an ASGI application in the guard."""
 
     async def guard(scope, receive, send):
         if scope["type"] in ("http", "websocket"):
@@ -64,7 +64,7 @@ def guarded(app):
 
 
 def install():
-    """Puts the guard in front of all servers of this interpreter: those of hypercorn and of the standard library."""
+    """Puts the guard in front of all servers of this interpreter (hypercorn and the standard library)."""
     parse_request = http.server.BaseHTTPRequestHandler.parse_request
 
     def parse(handler):

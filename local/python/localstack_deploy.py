@@ -1,8 +1,8 @@
-"""Deploys the queues and the bus of template.yaml to LocalStack, and prints as JSON what is to be driven by hand there.
+"""Deploys the queues and the bus of template.yaml to LocalStack, and prints as JSON what the local driver must invoke.
 
-LocalStack runs functions in Docker only, fires no schedules and has no load balancer. So of the template only its queues
-and its bus are deployed, as they stand; which function is fed by which queue, and which runs when, is printed for the
-driver. Usage: localstack_deploy.py TEMPLATE STACK_NAME
+LocalStack runs functions in Docker only, fires no schedules and has no load balancer. Therefore only the template's
+queues and bus are deployed, unchanged. The output lists each function with its queue or its schedule for the driver.
+Usage: localstack_deploy.py TEMPLATE STACK_NAME
 """
 
 import json
@@ -36,7 +36,7 @@ Loader.add_multi_constructor("!", long_form)
 
 
 def messaging(template):
-    """The part of the template that is deployed. Whether a condition of it needs a parameter or not, all are there."""
+    """Returns the part of the template that is deployed, with all parameters, conditions and mappings."""
     kept = {
         name: resource
         for name, resource in template["Resources"].items()
@@ -47,7 +47,7 @@ def messaging(template):
 
 
 def parameters(template):
-    """`local`, and anything for those that have no default: no queue is made of them."""
+    """Returns `Deployment=local`, and a placeholder for each parameter without a default: queues do not use them."""
     given = {"Deployment": "local"}
     for name, parameter in template.get("Parameters", {}).items():
         if "Default" not in parameter:
@@ -56,7 +56,7 @@ def parameters(template):
 
 
 def driven(template, physical):
-    """What invokes functions: by package, the queue with the size of its batches, and the time."""
+    """Returns what invokes each function: its queue and batch size, or its schedule."""
     consumers, schedules = [], []
     for resource in template["Resources"].values():
         if resource["Type"] != FUNCTION:

@@ -1,7 +1,7 @@
 """Loaded by the interpreters of the emulators and of `sam local`, through PYTHONPATH.
 
-Requests of web pages are refused before the emulator sees them. Answers on ministack's Lambda runtime API leave at once:
-without that the kernel holds each small answer back for 40 ms (Nagle's algorithm with delayed acknowledgements).
+It refuses requests of web pages before the emulator receives them. It also disables Nagle's algorithm, which together
+with delayed acknowledgements holds back each small response of ministack's Lambda runtime API for 40 ms.
 """
 
 import socketserver

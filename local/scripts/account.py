@@ -1,4 +1,4 @@
-"""Says whose credentials these are, or, with --outputs, what the deployed stack answers to.
+"""Prints the identity of the credentials or, with --outputs, the outputs of the deployed stack.
 
 Usage: account.py ENVIRONMENT [--outputs]
 """
@@ -16,7 +16,7 @@ Next:
   - point the certificate's name at {ApiUrl}
   - collectors send to {UsageReportQueueUrl}
   - the gRPC server's image goes to {GrpcRegistryUri}; then set GrpcImageTag and deploy again
-docs/DEPLOY.md has the steps, docs/OPERATIONS.md what to do when an alarm rings."""
+docs/DEPLOY.md has the steps. docs/OPERATIONS.md explains what to do when an alarm fires."""
 
 
 def main():
@@ -34,7 +34,7 @@ def main():
             identity = boto3.client("sts", region_name=region).get_caller_identity()
             print(f"  Stack {stack} in account {identity['Account']}, {region}, as {identity['Arn']}")
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"AWS cannot be asked: {error}\nSign in (`aws sso login`, `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
+        sys.exit(f"The request to AWS failed: {error}\nSign in (`aws sso login`, `aws configure`), or set AWS_PROFILE or AWS_ACCESS_KEY_ID.")
 
 
 main()

@@ -1,7 +1,7 @@
-"""Lists the size of functions' programs, as they are and zipped; fails if one is over the limit, or cannot run there.
+"""Lists the size and zipped size of functions' programs. Fails if one exceeds the limit, or cannot run on Lambda.
 
-Usage: lambda-sizes.py arm64|x86_64 FOLDER... (each with a `bootstrap`, such as target/lambda/list-nodes). Cannot run:
-made for another processor, or for a newer glibc.
+Usage: lambda-sizes.py arm64|x86_64 FOLDER... (each with a `bootstrap`, such as target/lambda/list-nodes). A program
+cannot run if it is made for another processor, or for a newer glibc.
 """
 
 import io
@@ -11,14 +11,14 @@ import zipfile
 from pathlib import Path
 
 LIMIT_MB = 5
-# Of provided.al2023.
+# The glibc of provided.al2023.
 NEWEST_GLIBC = (2, 34)
 # `e_machine` of an ELF file.
 MACHINES = {62: "x86_64", 183: "arm64"}
 
 
 def zipped(folder):
-    """As `sam deploy` packs it."""
+    """Returns the size of the folder as `sam deploy` packs it, in bytes."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.iterdir()):
@@ -27,14 +27,14 @@ def zipped(folder):
 
 
 def glibc(program):
-    """The versions are strings in the program's table of symbols."""
+    """Returns the newest glibc version that the program's symbol table names."""
     versions = re.findall(rb"GLIBC_(\d+)\.(\d+)", program.read_bytes())
     return max(tuple(map(int, version)) for version in versions) if versions else (0, 0)
 
 
 def machine(program):
     with program.open("rb") as file:
-        return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), "no processor of Lambda")
+        return MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), "a processor that Lambda does not support")
 
 
 def faults(folder, architecture):
@@ -49,7 +49,7 @@ def faults(folder, architecture):
     if machine(program) != architecture:
         found.append(f"{name} is made for {machine(program)}, not for {architecture}")
     if megabytes > LIMIT_MB:
-        found.append(f"{name} has {megabytes:.2f} MB zipped, more than {LIMIT_MB}")
+        found.append(f"{name} is {megabytes:.2f} MB zipped, which is more than {LIMIT_MB}")
     if needs > NEWEST_GLIBC:
         found.append(f"{name} needs glibc {needs[0]}.{needs[1]}; provided.al2023 has 2.34. Build on an older system.")
     return found

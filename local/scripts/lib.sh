@@ -1,4 +1,4 @@
-# What the scripts beside this file share. To be sourced from the repository's folder.
+# Functions shared by the scripts in this folder. Source it from the repository's root.
 # shellcheck shell=bash
 
 step() {
@@ -10,12 +10,12 @@ fail() {
     exit 1
 }
 
-# The comment at the head of the script.
+# Prints the comment at the head of the script.
 usage() {
     sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0" >&2
 }
 
-# Installs one of the pinned sets of Python tools, local/requirements-<name>.txt, and prints its folder of programs.
+# Installs one of the pinned sets of Python tools, local/requirements-<name>.txt, and prints the folder of its programs.
 tool() {
     local program=target/debug/telecom-local
     [ -x "$program" ] || cargo build --quiet --package telecom-local --locked >&2

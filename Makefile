@@ -1,6 +1,6 @@
 # All developer tasks. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test test-release check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
+.PHONY: help run up down status logs clean build test test-release audit check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Build profile: `debug` builds in a third of the time and shares its artifacts with `make test`.
 BUILD ?= debug
@@ -39,8 +39,11 @@ build: ## Build every program (BUILD=release: with optimisation)
 test: ## Run all checks and tests; leaves nothing running
 	@local/scripts/test
 
-test-release: ## Check what a release needs besides: a deployed function, dependencies, documentation
+test-release: ## Check what only a release needs: a deployed function, the code's documentation
 	@local/scripts/test --release
+
+audit: ## Check dependencies: unused ones, licences, sources, known vulnerabilities
+	@local/scripts/test --dependencies
 
 check: ## Check format, compile and lint, without running tests
 	@cargo fmt --all --check

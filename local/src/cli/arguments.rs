@@ -103,7 +103,7 @@ pub(super) enum Command {
     Stage,
     /// Install a Python tool and print the folder of its programs
     Tool {
-        /// Such as `ministack` or `sam`: the name of a file local/requirements-<NAME>.txt
+        /// Such as `ministack` or `sam`: the name of a file `local/requirements-<NAME>.txt`
         name: String,
     },
     /// Run a command with `DATABASE_URL` set to a temporary database server
@@ -146,7 +146,7 @@ pub(super) enum SamCommand {
     Invoke {
         /// Package name of the function, such as `list-nodes`
         function: String,
-        /// File with the event [default: events/<function>.json with a valid token]
+        /// File with the event. Default: `events/<function>.json` with a valid token
         #[arg(long)]
         event: Option<PathBuf>,
     },

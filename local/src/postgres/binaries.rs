@@ -60,6 +60,16 @@ impl Binaries {
         self.folder.join(name)
     }
 
+    /// A call of `psql` that runs `sql` over TCP on this machine and prints bare values.
+    #[must_use]
+    pub fn psql(&self, port: u16, user: &str, database: &str, sql: &str) -> Command {
+        let mut psql = Command::new(self.program("psql"));
+        psql.args(["-X", "-tA", "-h", "127.0.0.1", "-p"])
+            .arg(port.to_string())
+            .args(["-U", user, "-d", database, "-c", sql]);
+        psql
+    }
+
     /// Whether the server can preload `library`.
     #[must_use]
     pub fn has_library(&self, library: &str) -> bool {

@@ -212,22 +212,9 @@ impl<'a> Parts<'a> {
     }
 
     fn query(&self, database: &str, sql: &str) -> Result<String> {
-        let mut psql = Command::new(self.binaries.program("psql"));
-        psql.args([
-            "-X",
-            "-tA",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            NAME,
-            "-d",
-            database,
-            "-c",
-            sql,
-        ]);
-        psql.arg("-p")
-            .arg(self.settings.postgres_port.to_string())
-            .env("PGPASSWORD", &self.password);
+        let port = self.settings.postgres_port;
+        let mut psql = self.binaries.psql(port, NAME, database, sql);
+        psql.env("PGPASSWORD", &self.password);
         output(&mut psql, "query the database cluster").context(
             "The cluster may not accept this project's password. `make clean` deletes the cluster \
              with its data.",

@@ -293,21 +293,8 @@ impl Install {
     }
 
     fn psql(&self, port: u16, database: &str, sql: &str) -> Result<String> {
-        let mut psql = Command::new(self.binaries.program("psql"));
-        psql.args([
-            "-X",
-            "-tA",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            NAME,
-            "-d",
-            database,
-            "-p",
-        ])
-        .arg(port.to_string());
-        output(psql.args(["-c", sql]), "use the database cluster")
-            .map(|text| text.trim().to_owned())
+        let mut psql = self.binaries.psql(port, NAME, database, sql);
+        output(&mut psql, "use the database cluster").map(|text| text.trim().to_owned())
     }
 
     fn wait_for(&self, port: u16, sql: &str, expected: &str) -> Result<()> {

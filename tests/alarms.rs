@@ -184,6 +184,17 @@ const AWS_METRICS: [AwsMetric; 9] = [
 const LOAD_BALANCER: (&str, &str) = ("LoadBalancer", "LoadBalancer");
 const CLUSTER: (&str, &str) = ("DBClusterIdentifier", "Cluster");
 
+/// The alarms that fire when every function fails.
+fn outage() -> BTreeSet<String> {
+    names(&[
+        &ERRORS,
+        &FAILURES,
+        &OF_MESSAGES,
+        &STANDING_STILL,
+        &UNMEASURED,
+    ])
+}
+
 fn names(alarms: &[&[&str]]) -> BTreeSet<String> {
     alarms.concat().into_iter().map(str::to_owned).collect()
 }
@@ -339,17 +350,7 @@ async fn a_database_outage_triggers_every_alarm_on_functions(pool: PgPool) {
     // `record-node-status-history` retries for a minute. Until then it has completed nothing, as if
     // it had not been started.
     let seen = run_with(&Functions::without_database(), &[], &HOURLY_JOBS[1..]).await;
-    assert_eq!(
-        firing(&seen),
-        names(&[
-            &ERRORS,
-            &FAILURES,
-            &OF_MESSAGES,
-            &STANDING_STILL,
-            &UNMEASURED
-        ]),
-        "{seen:#?}"
-    );
+    assert_eq!(firing(&seen), outage(), "{seen:#?}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -361,17 +362,7 @@ async fn earlier_measurements_do_not_hide_a_later_outage(pool: PgPool) {
     // The processes are the same and still know their earlier measurements.
     world.sql("alter schema telecom rename to broken").await;
     let seen = run_all(&functions, &[]).await;
-    assert_eq!(
-        firing(&seen),
-        names(&[
-            &ERRORS,
-            &FAILURES,
-            &OF_MESSAGES,
-            &STANDING_STILL,
-            &UNMEASURED
-        ]),
-        "{seen:#?}"
-    );
+    assert_eq!(firing(&seen), outage(), "{seen:#?}");
     // A release is compared by its version, and the failures are not those of version 7.
     let of_another = Deployed::with_version("7").firing(&lasting(&seen), MINUTES);
     assert!(

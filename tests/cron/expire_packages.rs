@@ -27,12 +27,7 @@ async fn package_expires_exactly_at_its_expiry_time(pool: PgPool) {
     world.clock.set(at("2026-03-11T10:30:00Z"));
     assert_eq!(expire(&world).await.expiring, 1);
     world.settle().await;
-    let statuses: Vec<String> = world
-        .items(user(1))
-        .await
-        .into_iter()
-        .map(|item| item.0)
-        .collect();
+    let statuses = world.item_statuses(user(1)).await;
     assert_eq!(statuses, ["consumed", "active"]);
     assert_eq!(world.facts().await[0].1["reason"], "time");
 }
@@ -66,12 +61,7 @@ async fn kinds(world: &World) -> Vec<String> {
 }
 
 async fn statuses(world: &World) -> Vec<String> {
-    world
-        .items(user(1))
-        .await
-        .into_iter()
-        .map(|item| item.0)
-        .collect()
+    world.item_statuses(user(1)).await
 }
 
 /// Gives user 1 a waiting item and an active item of 10,000 bytes, `used` of which are used.
@@ -223,12 +213,7 @@ async fn user_without_an_active_package_gets_the_oldest_waiting_one(pool: PgPool
     world.waiting_item(user(2), package).await;
     let (a, b) = tokio::join!(expire(&world), expire(&world));
     assert_eq!(a.activated + b.activated, 1);
-    let statuses: Vec<String> = world
-        .items(user(1))
-        .await
-        .into_iter()
-        .map(|item| item.0)
-        .collect();
+    let statuses = world.item_statuses(user(1)).await;
     assert_eq!(statuses, ["active", "in_queue"]);
     assert_eq!(world.facts().await[0].0, "PackageActivated");
 }

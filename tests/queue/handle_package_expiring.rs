@@ -45,10 +45,8 @@ async fn oldest_waiting_package_is_activated_and_a_repeat_changes_nothing(pool: 
     use_up(&world, first).await;
 
     expire(&world, &[(first, user(1)), (first, user(1))]).await;
-    let statuses =
-        |items: Vec<(String, i64, i64)>| items.into_iter().map(|item| item.0).collect::<Vec<_>>();
     assert_eq!(
-        statuses(world.items(user(1)).await),
+        world.item_statuses(user(1)).await,
         ["consumed", "active", "in_queue"]
     );
     let facts = world.facts().await;
@@ -63,7 +61,7 @@ async fn oldest_waiting_package_is_activated_and_a_repeat_changes_nothing(pool: 
     let again = [(first, user(1))];
     tokio::join!(expire(&world, &again), expire(&world, &again));
     assert_eq!(
-        statuses(world.items(user(1)).await),
+        world.item_statuses(user(1)).await,
         ["consumed", "active", "in_queue"]
     );
     assert_eq!(world.facts().await.len(), 2);
@@ -83,12 +81,7 @@ async fn concurrent_consumers_activate_only_one_package(pool: PgPool) {
         expire(&world, &event),
         expire(&world, &event)
     );
-    let statuses: Vec<String> = world
-        .items(user(1))
-        .await
-        .into_iter()
-        .map(|item| item.0)
-        .collect();
+    let statuses = world.item_statuses(user(1)).await;
     assert_eq!(statuses, ["consumed", "active", "in_queue"]);
 }
 
@@ -162,12 +155,7 @@ async fn zero_quota_package_is_consumed_as_soon_as_it_is_activated(pool: PgPool)
     use_up(&world, first).await;
     expire(&world, &[(first, user(1))]).await;
     world.settle().await;
-    let statuses: Vec<String> = world
-        .items(user(1))
-        .await
-        .into_iter()
-        .map(|item| item.0)
-        .collect();
+    let statuses = world.item_statuses(user(1)).await;
     assert_eq!(statuses, ["consumed", "consumed", "active"]);
 }
 

@@ -388,6 +388,12 @@ impl World {
         .unwrap()
     }
 
+    /// The statuses of a user's items, by id.
+    pub async fn item_statuses(&self, user: Uuid) -> Vec<String> {
+        let items = self.items(user).await;
+        items.into_iter().map(|(status, ..)| status).collect()
+    }
+
     /// A user's usage over all hours: `[raw up, raw down, billed up, billed down]`.
     pub async fn usage(&self, user: Uuid) -> [i64; 4] {
         let (a, b, c, d) = sqlx::query_as(

@@ -85,3 +85,23 @@ pub fn http_status(kind: ErrorKind) -> StatusCode {
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(ErrorKind::InvalidArgument, 400)]
+    #[case(ErrorKind::Unauthenticated, 401)]
+    #[case(ErrorKind::PermissionDenied, 403)]
+    #[case(ErrorKind::NotFound, 404)]
+    #[case(ErrorKind::Conflict, 409)]
+    #[case(ErrorKind::Unavailable, 503)]
+    #[case(ErrorKind::DeadlineExceeded, 504)]
+    #[case(ErrorKind::Internal, 500)]
+    fn every_kind_has_one_status(#[case] kind: ErrorKind, #[case] status: u16) {
+        assert_eq!(http_status(kind).as_u16(), status);
+    }
+}

@@ -1,10 +1,10 @@
 //! Whether node servers are online: when silence counts as an outage, what that does to a server,
 //! and the timeline of the statuses that each server had.
 
-pub mod policy;
-pub mod timeline;
-pub mod times;
-pub mod transition;
+mod policy;
+mod timeline;
+mod times;
+mod transition;
 
 pub use policy::{
     CollectionHealth, FleetSnapshot, OfflinePolicy, SilenceCutoffs, WatchState, evaluate,

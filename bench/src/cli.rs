@@ -47,10 +47,10 @@ pub struct Cli {
     /// Skip the memory of the functions
     #[arg(long)]
     pub no_memory: bool,
-    /// Skip the API
+    /// Skip the latencies and calls per second of the API
     #[arg(long)]
     pub no_api: bool,
-    /// Skip the throughput
+    /// Skip the throughput of the pipeline
     #[arg(long)]
     pub no_throughput: bool,
     /// Folder with the release build of the functions

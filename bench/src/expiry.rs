@@ -22,7 +22,7 @@ use crate::results::{Bar, Limit};
 use crate::workload::delivery;
 
 const USERS: i64 = 100_000;
-/// As in template.yaml.
+/// `BatchSize` of the queue of expiring packages in template.yaml.
 const EVENTS_PER_DELIVERY: usize = 100;
 const CONSUMERS: usize = 2;
 /// Time until the last user has the next package, in seconds.

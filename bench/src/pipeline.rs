@@ -49,7 +49,7 @@ pub struct Totals {
     pub ingest: Duration,
     /// Time from the invocation to its end, when everything is published.
     pub bill: Duration,
-    /// Measured like `ingest`.
+    /// Time from a billing delivery's bytes to the response.
     pub apply: Duration,
 }
 

@@ -41,7 +41,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Resets the statistics.
+    /// Resets `pg_stat_statements`, which needs a superuser.
     pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(

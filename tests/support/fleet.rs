@@ -63,7 +63,7 @@ struct Server {
     last: Option<Seconds>,
 }
 
-/// A running simulation.
+/// The state of a simulation, and what happened in it so far.
 pub struct Fleet {
     pub life: Life,
     pub events: Events,

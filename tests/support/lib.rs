@@ -312,7 +312,6 @@ impl World {
             .unwrap()
     }
 
-    /// Runs the reconciliation.
     pub async fn reconcile(&self) -> Reconciled {
         self.cron()
             .process(ReconcileUsageJob(Run::default()))

@@ -29,7 +29,7 @@ impl Write for Text {
 }
 
 impl Log {
-    /// Starts to capture.
+    /// Starts to capture at the level `INFO`, as JSON.
     #[must_use]
     pub fn begin() -> Self {
         let text = Text::default();

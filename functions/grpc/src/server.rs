@@ -59,9 +59,9 @@ const LAST_CALLS: Duration = Duration::from_secs(15);
 /// The services behind the gRPC API.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// Serves users.
+    /// Processes the calls of the service `Telecom`.
     pub analysis: AnalysisService,
-    /// Serves administrators.
+    /// Processes the calls of the `*Manage` services.
     pub manage: ManageService,
     /// Verifies the tokens of callers.
     pub authenticator: Authenticator,

@@ -38,7 +38,6 @@ impl Plan {
         format!("make chaos ARGS=\"--seed {}{}\"", self.seed, self.option)
     }
 
-    /// A full run.
     #[must_use]
     pub fn full(seed: u64) -> Self {
         Self {

@@ -16,7 +16,6 @@ const MAX_RECEIVES: u32 = 5;
 /// Where a message comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// A usage report.
     Report(Uuid),
     /// A billing message from another publisher.
     ThirdParty(Uuid),

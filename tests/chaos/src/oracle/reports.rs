@@ -27,7 +27,7 @@ pub struct ReportRow {
     pub is_released: bool,
 }
 
-/// A billed line.
+/// A row of `telecom.traffic_usage`.
 #[derive(Debug, Clone, Copy, FromRow)]
 pub struct RawRow {
     usage_report_seq: i64,
@@ -38,7 +38,7 @@ pub struct RawRow {
     pub download_bytes: i64,
 }
 
-/// A quarantined line.
+/// A row of `telecom.quarantined_usage` with the reason of its report.
 #[derive(Debug, Clone, FromRow)]
 struct AsideRow {
     usage_report_seq: i64,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// A source of the current time in UTC.
 pub trait Clock: Send + Sync + 'static {
-    /// The current time.
+    /// The current time. [`System`] truncates it to microseconds.
     fn now(&self) -> DateTime<Utc>;
 }
 

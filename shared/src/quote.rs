@@ -11,7 +11,7 @@ pub const MAX_QUOTED: usize = 64;
 pub struct Quoted(String);
 
 impl Quoted {
-    /// Quotes `text`.
+    /// Escapes `text` and truncates it to [`MAX_QUOTED`] characters.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut escaped = text.chars().flat_map(char::escape_debug);
@@ -23,7 +23,7 @@ impl Quoted {
         Self(quoted)
     }
 
-    /// The quoted text.
+    /// The text after it was escaped and truncated.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -33,7 +33,7 @@ const LEEWAY_SECONDS: i64 = 30;
 pub enum Access {
     /// Every user, for their own data.
     User,
-    /// Administrators.
+    /// Callers whose token has [`ADMIN_SCOPE`].
     Admin,
     /// Administrators who may see secrets.
     Secrets,
@@ -90,7 +90,7 @@ struct Claims {
     scope: String,
 }
 
-/// Verifies tokens.
+/// Verifies the tokens of one issuer, as [`AuthConfig`] requires.
 #[derive(Clone)]
 pub struct Authenticator {
     keys: KeySource,

@@ -78,7 +78,7 @@ impl AuthConfig {
     /// The default of `max_lifetime`.
     pub const MAX_LIFETIME: Duration = Duration::from_hours(24);
 
-    /// Reads the variables.
+    /// Reads the variables. Fails if the issuer, the audience or the keys are not set.
     pub fn from_env() -> Result<Self, ConfigError> {
         const LIFETIME: &str = "TELECOM_AUTH_MAX_TOKEN_LIFETIME_SECONDS";
         let (issuer, audience) = (

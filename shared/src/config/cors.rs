@@ -14,7 +14,7 @@ pub struct CorsConfig {
 }
 
 impl CorsConfig {
-    /// Reads the variable.
+    /// Reads the variable. Fails if an element of the list is neither an origin nor `*`.
     pub fn from_env() -> Result<Self, ConfigError> {
         const NAME: &str = "TELECOM_CORS_ALLOWED_ORIGINS";
         let list = optional(NAME).unwrap_or_default();

@@ -85,7 +85,7 @@ impl Default for TelecomConfig {
 }
 
 impl TelecomConfig {
-    /// Reads the variables.
+    /// Reads the variables. A variable that is not set has its default.
     pub fn from_env() -> Result<Self, ConfigError> {
         let default = Self::default();
         Ok(Self {

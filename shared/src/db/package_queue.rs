@@ -133,8 +133,11 @@ pub async fn update_charged(
             download_bytes = c.download_bytes,
             announced_percent = c.announced_percent,
             expiring_event_at = c.expiring_event_at
-        from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::timestamptz[])
-            as c (id, upload_bytes, download_bytes, announced_percent, expiring_event_at)
+        from (
+            select unnest($1::bigint[]) as id, unnest($2::bigint[]) as upload_bytes,
+                unnest($3::bigint[]) as download_bytes, unnest($4::smallint[]) as announced_percent,
+                unnest($5::timestamptz[]) as expiring_event_at
+        ) as c
         where q.id = c.id"#,
         &ids,
         &uploads,

@@ -67,6 +67,9 @@ pub async fn add(
 /// so the user and the nullable client only filter the few rows found. This plan is used for every
 /// batch size: sqlx prepares the statement, and from the sixth execution on PostgreSQL uses a plan
 /// that ignores the arrays and assumes ten rows. Before that, it may hash a small table.
+///
+/// The arrays are unnested in the select list. In the `from` clause, PostgreSQL would first store
+/// the rows of each array, which takes a sixth of the statement's time.
 async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> Result<u64, Error> {
     if usage.is_empty() {
         return Ok(0);
@@ -79,15 +82,14 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
             raw_download_bytes = u.raw_download_bytes + n.raw_download_bytes,
             billed_upload_bytes = u.billed_upload_bytes + n.billed_upload_bytes,
             billed_download_bytes = u.billed_download_bytes + n.billed_download_bytes
-        from unnest(
-            $1::timestamptz[], $2::int[], $3::int[], $4::bigint[], $5::bigint[], $6::bigint[],
-            $7::bigint[], $8::bigint[],
-            $9::uuid[]
-        ) as n (
-            bucket_start, node_server_id, node_client_id, package_queue_id,
-            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
-            user_id
-        )
+        from (
+            select unnest($1::timestamptz[]) as bucket_start, unnest($2::int[]) as node_server_id,
+                unnest($3::int[]) as node_client_id, unnest($4::bigint[]) as package_queue_id,
+                unnest($5::bigint[]) as raw_upload_bytes,
+                unnest($6::bigint[]) as raw_download_bytes,
+                unnest($7::bigint[]) as billed_upload_bytes,
+                unnest($8::bigint[]) as billed_download_bytes, unnest($9::uuid[]) as user_id
+        ) as n
         where u.package_queue_id = n.package_queue_id
             and u.user_id = n.user_id
             and u.bucket_start = n.bucket_start

@@ -6,7 +6,7 @@
 //! users who can be charged are charged, and the others are returned to the caller, which parks
 //! their usage.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use uuid::Uuid;
 
@@ -35,13 +35,17 @@ pub(super) async fn together(
 ) -> Result<Vec<OutboxMessage>, Error> {
     let mut outbox = Outbox::new(context, context.now());
     let items = charge_items(tx, context, &charges(usage)?, &mut outbox).await?;
-    let item_of: HashMap<Uuid, i64> = items.iter().map(|item| (item.user_id, item.id)).collect();
+    let mut items = items.iter().peekable();
     let rows: Vec<UsageToAdd> = usage
         .iter()
-        .map(|(&key, &traffic)| UsageToAdd {
-            key,
-            package_queue_id: item_of.get(&key.user_id).copied(),
-            traffic,
+        .map(|(&key, &traffic)| {
+            while items.next_if(|item| item.user_id < key.user_id).is_some() {}
+            let item = items.peek().filter(|item| item.user_id == key.user_id);
+            UsageToAdd {
+                key,
+                package_queue_id: item.map(|item| item.id),
+                traffic,
+            }
         })
         .collect();
     user_package_usage::add(tx, &rows, context.now()).await?;
@@ -135,7 +139,7 @@ fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
     Ok(charges)
 }
 
-/// Charges active items and returns them. `charges` is sorted by user.
+/// Charges active items and returns them. `charges` and the result are sorted by user.
 async fn charge_items(
     tx: &mut Connection,
     context: &Context,
@@ -143,16 +147,14 @@ async fn charge_items(
     outbox: &mut Outbox<'_>,
 ) -> Result<Vec<ActiveItem>, Error> {
     let mut items = lock_items(tx, context, charges, outbox).await?;
+    items.sort_unstable_by_key(|item| item.user_id);
     let now = context.now();
-    let charge_of: HashMap<Uuid, &Charge> = charges
-        .iter()
-        .map(|charge| (charge.user_id, charge))
-        .collect();
+    let mut charges = charges.iter();
     // A charge of 0 bytes (factor 0) does not change an item, so the item is not written.
     let mut changed = Vec::with_capacity(items.len());
     for item in &mut items {
         let before = *item;
-        if let Some(charge) = charge_of.get(&item.user_id) {
+        if let Some(charge) = charges.find(|charge| charge.user_id == item.user_id) {
             let effect = item.charge(charge, now).ok_or_else(Error::overflow)?;
             announce(item, &effect, outbox)?;
         }
@@ -186,11 +188,11 @@ async fn lock_items(
     const ROUNDS: usize = 4;
     let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
     let mut items = package_queue::lock_active(tx, &users).await?;
+    if items.len() == users.len() {
+        return Ok(items);
+    }
     let mut missing = without(users, &items);
     for _ in 0..ROUNDS {
-        if missing.is_empty() {
-            return Ok(items);
-        }
         let found = package_queue::user_packages(tx, &missing).await?;
         if found.is_empty() {
             return Ok(items);

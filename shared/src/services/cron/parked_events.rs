@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::parked_event::{self, ParkedEvent};
+use crate::db::parked_event::{self, Parked, ParkedEvent};
 use crate::db::{self, Connection};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
@@ -23,6 +23,29 @@ const MAX_BATCHES: usize = 20;
 impl TelecomCronExecutor {
     /// Retries parked usage that is due. Returns the number of rows charged.
     pub(super) async fn retry_parked(&self, run: Run) -> Result<usize, Error> {
+        let mut parked = self.count_parked().await?;
+        let mut charged = 0;
+        // Almost always nothing is parked, and then one statement is enough.
+        if parked.rows > 0 {
+            charged = self.retry_batches(run).await?;
+            parked = self.count_parked().await?;
+        }
+        telemetry::measure("ParkedEvents", parked.rows);
+        let age = parked.oldest_at.map_or(0, |oldest_at| {
+            (self.context.now() - oldest_at).num_seconds()
+        });
+        telemetry::measure("ParkedEventsAgeSeconds", age);
+        Ok(charged)
+    }
+
+    async fn count_parked(&self) -> Result<Parked, Error> {
+        db::on_connection(&self.pool, async |connection| {
+            parked_event::count(connection).await
+        })
+        .await
+    }
+
+    async fn retry_batches(&self, run: Run) -> Result<usize, Error> {
         let mut charged = 0;
         for _ in 0..MAX_BATCHES {
             if run.deadline_is_near() {
@@ -37,15 +60,6 @@ impl TelecomCronExecutor {
             outbox::send(&self.pool, &self.publisher, messages).await;
             charged += rows;
         }
-        let parked = db::on_connection(&self.pool, async |connection| {
-            parked_event::count(connection).await
-        })
-        .await?;
-        telemetry::measure("ParkedEvents", parked.rows);
-        let age = parked.oldest_at.map_or(0, |oldest_at| {
-            (self.context.now() - oldest_at).num_seconds()
-        });
-        telemetry::measure("ParkedEventsAgeSeconds", age);
         Ok(charged)
     }
 

@@ -271,22 +271,32 @@ fn check_payload(billing: &KeyedBilling, recorded: &HashMap<Uuid, Vec<u8>>) -> R
     idempotency::check_payload(recorded, &id, hash, "billing_id_reused", &what)
 }
 
-/// Folds events per user, hour, server and client.
+/// Sums up events per user, hour, server and client. Events arrive nearly sorted by user, so
+/// sorting them takes less time than a lookup for each.
 fn fold<'e>(events: impl Iterator<Item = &'e UserUsageBillingEvent>) -> Result<Usage, Error> {
-    let mut usage = Usage::new();
-    for event in events {
-        let key = UsageKey {
-            user_id: event.user,
-            bucket_start: hour_of(event.at()),
-            node_server_id: event.server_id,
-            node_client_id: event.node_client_id,
-        };
-        let sum = usage.entry(key).or_default();
-        *sum = sum
-            .checked_add(traffic(event))
-            .ok_or_else(Error::overflow)?;
+    let mut rows: Vec<(UsageKey, Traffic)> = events
+        .map(|event| (usage_key(event), traffic(event)))
+        .collect();
+    rows.sort_by_key(|(key, _)| *key);
+    let mut sums: Vec<(UsageKey, Traffic)> = Vec::with_capacity(rows.len());
+    for (key, traffic) in rows {
+        match sums.last_mut() {
+            Some((last, sum)) if *last == key => {
+                *sum = sum.checked_add(traffic).ok_or_else(Error::overflow)?;
+            }
+            _ => sums.push((key, traffic)),
+        }
     }
-    Ok(usage)
+    Ok(sums.into_iter().collect())
+}
+
+fn usage_key(event: &UserUsageBillingEvent) -> UsageKey {
+    UsageKey {
+        user_id: event.user,
+        bucket_start: hour_of(event.at()),
+        node_server_id: event.server_id,
+        node_client_id: event.node_client_id,
+    }
 }
 
 fn traffic(event: &UserUsageBillingEvent) -> Traffic {

@@ -71,19 +71,19 @@ impl Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DriftKey {
-    /// An hour.
+    /// The key of [`DriftKind::Hour`] and [`DriftKind::Uncharged`].
     Hour {
         /// Start of the UTC hour.
         bucket_start: DateTime<Utc>,
     },
-    /// A package item.
+    /// The key of [`DriftKind::Item`].
     Item {
         /// Id of the package item.
         package_queue_id: i64,
         /// Owner of the item.
         user: Uuid,
     },
-    /// A billing run.
+    /// The key of [`DriftKind::Run`] and [`DriftKind::Applied`].
     Run {
         /// Id of the billing run.
         billing_run_id: Uuid,

@@ -117,7 +117,7 @@ pub struct NodeServerMetrics {
     /// End of the period that the metrics describe, or the time at which its report was sent or
     /// received, if that was earlier.
     pub measured_at: DateTime<Utc>,
-    /// The metrics.
+    /// The metrics, serialized as fields beside `measured_at`.
     #[serde(flatten)]
     pub metrics: Metrics,
 }

@@ -9,9 +9,9 @@ use NodeServerStatus::{Offline, Online};
 /// Who changed a status by hand, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManualChange {
-    /// The administrator.
+    /// User id of the administrator.
     pub actor: Uuid,
-    /// The administrator's words.
+    /// Reason in the administrator's words.
     pub reason: String,
 }
 
@@ -24,7 +24,7 @@ pub struct StatusInterval {
     pub from: Option<NodeServerStatus>,
     /// The status during the interval.
     pub to: NodeServerStatus,
-    /// Inclusive.
+    /// Start of the interval, inclusive.
     pub since: DateTime<Utc>,
     /// Exclusive. `None` if the interval is still open.
     pub until: Option<DateTime<Utc>>,
@@ -37,9 +37,9 @@ pub struct StatusInterval {
 /// Heartbeats of one server that follow each other within the timeout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeartbeatRun {
-    /// The first heartbeat.
+    /// Time of the earliest heartbeat.
     pub first: DateTime<Utc>,
-    /// The last heartbeat.
+    /// Time of the latest heartbeat. Equal to `first` if there is only one.
     pub last: DateTime<Utc>,
 }
 
@@ -47,9 +47,9 @@ pub struct HeartbeatRun {
 /// before it ends, and only the last one may be open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusTimeline {
-    /// The server.
+    /// Primary key of `telecom.node_server`.
     pub node_server_id: i32,
-    /// The intervals.
+    /// Consecutive intervals. Empty if no status was recorded.
     pub intervals: Vec<StatusInterval>,
 }
 
@@ -101,7 +101,7 @@ impl StatusTimeline {
         self.intervals = corrected;
     }
 
-    /// The latest interval.
+    /// The latest interval. `None` if the timeline is empty.
     #[must_use]
     pub fn last(&self) -> Option<&StatusInterval> {
         self.intervals.last()

@@ -10,11 +10,11 @@ use NodeServerStatus::{Offline, Online};
 /// A server as the refresh job reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerState {
-    /// The server's id.
+    /// Primary key of `telecom.node_server`.
     pub node_server_id: i32,
-    /// The server's name.
+    /// Name of the server, which the fact about a change contains.
     pub name: String,
-    /// The current status.
+    /// Status that the database holds.
     pub status: NodeServerStatus,
     /// The last heartbeat. `None` if the server never sent a report.
     pub last_heartbeat_at: Option<DateTime<Utc>>,
@@ -25,7 +25,7 @@ pub struct ServerState {
 /// The open interval of a server's timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenInterval {
-    /// The status.
+    /// Status during the interval. The status of the server may have been changed since.
     pub status: NodeServerStatus,
     /// Beginning of the interval.
     pub since: DateTime<Utc>,
@@ -47,13 +47,13 @@ pub struct Evaluation {
 /// A change of a server's status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusChange {
-    /// The server's id.
+    /// Primary key of `telecom.node_server`.
     pub node_server_id: i32,
-    /// The server's name.
+    /// Name of the server, which the fact about the change contains.
     pub name: String,
-    /// The status before.
+    /// Status of the server before `since`.
     pub from: NodeServerStatus,
-    /// The new status.
+    /// Status of the server from `since` on.
     pub to: NodeServerStatus,
     /// The last heartbeat before an outage, or the first one after it.
     pub since: DateTime<Utc>,

@@ -53,7 +53,7 @@ pub enum Fact {
         percent: i16,
         /// Bytes charged so far.
         used_bytes: i64,
-        /// Quota in bytes.
+        /// Quota of the item in bytes, including its adjustment.
         quota_bytes: i64,
     },
     /// A server stopped reporting, or its maintenance ended while it was not reporting.
@@ -84,7 +84,7 @@ pub enum Fact {
         /// Time of the last heartbeat of any server.
         since: DateTime<Utc>,
     },
-    /// Servers report again.
+    /// Reports arrive again after the collection had stopped.
     CollectionResumed {
         /// The same value as in the preceding `CollectionStopped`.
         since: DateTime<Utc>,
@@ -191,7 +191,7 @@ pub struct FactDetail<'a> {
     pub version: u32,
     /// Time at which it happened.
     pub time: DateTime<Utc>,
-    /// The fact.
+    /// The fact, serialized as fields beside the others.
     #[serde(flatten)]
     pub fact: &'a Fact,
 }

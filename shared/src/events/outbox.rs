@@ -11,12 +11,12 @@ pub enum Destination {
     UserUsageBilling,
     /// The queue of route `telecom.package_expiring`.
     PackageExpiring,
-    /// The event bus.
+    /// The event bus `TELECOM_EVENT_BUS_NAME`, which carries facts.
     EventBus,
 }
 
 impl Destination {
-    /// Every destination.
+    /// All destinations, which [`Self::parse`] accepts.
     pub const ALL: [Self; 3] = [
         Self::UserUsageBilling,
         Self::PackageExpiring,
@@ -48,7 +48,7 @@ impl Destination {
 pub struct OutboxMessage {
     /// Of the row; consumers find it in the body as event or batch id.
     pub id: Uuid,
-    /// Where it goes.
+    /// Queue or event bus that the message is sent to.
     pub destination: Destination,
     /// The bus entry's type; none for a queue.
     pub detail_type: Option<String>,

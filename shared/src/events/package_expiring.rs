@@ -47,7 +47,7 @@ pub struct PackageExpiringEvent {
 }
 
 impl PackageExpiringEvent {
-    /// Parses a body.
+    /// Parses a message body. The error names the invalid field.
     pub fn parse(body: &str) -> Result<Self, Error> {
         parse(body)
     }

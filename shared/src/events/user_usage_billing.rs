@@ -65,7 +65,7 @@ pub struct UserUsageBilling {
     pub key: Option<Uuid>,
     /// Id of the run of the billing job. `None` if the body has none.
     pub billing_run_id: Option<Uuid>,
-    /// The charges.
+    /// The event, or the events of the batch. Never empty.
     pub events: Vec<UserUsageBillingEvent>,
 }
 

@@ -41,7 +41,7 @@ pub trait Endpoint {
     type Service: Processor<Self::Input, Output: ResponseBody> + Send + Sync;
     /// The input of the processor.
     type Input: Operation + Send;
-    /// HTTP method.
+    /// HTTP method. `GET` by default.
     const METHOD: Method = Method::GET;
     /// Path, in which `{id}` is a placeholder for an id.
     const PATH: &'static str;
@@ -54,7 +54,7 @@ pub trait Endpoint {
     /// Column names of the CSV representation. `None` if the endpoint has none.
     const CSV_COLUMNS: Option<&'static [&'static str]> = None;
 
-    /// Parses a request.
+    /// Converts the parameters and the body of a request into the input.
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error>;
 
     /// Rows of the CSV representation, one cell for each of [`Self::CSV_COLUMNS`].

@@ -13,7 +13,7 @@ pub struct Parameter {
     pub name: &'static str,
     /// Description in the OpenAPI document.
     pub about: &'static str,
-    /// Accepted values.
+    /// Type and limits of the value.
     pub kind: Kind,
     /// Whether a request without the parameter is rejected.
     pub required: bool,
@@ -22,7 +22,7 @@ pub struct Parameter {
 /// Accepted values of a parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// A whole number.
+    /// A whole number from `least` to `most`.
     Integer {
         /// Minimum, inclusive.
         least: i64,
@@ -33,7 +33,7 @@ pub enum Kind {
     },
     /// One of the listed words.
     OneOf(&'static [&'static str]),
-    /// A UUID.
+    /// A UUID, with or without hyphens.
     Uuid,
     /// An RFC 3339 timestamp.
     Time,
@@ -58,7 +58,7 @@ pub const REVEAL_SECRETS: Parameter = Parameter::optional(
 );
 
 impl Parameter {
-    /// An optional parameter.
+    /// A parameter that a request may omit.
     #[must_use]
     pub const fn optional(name: &'static str, about: &'static str, kind: Kind) -> Self {
         Self {
@@ -69,7 +69,7 @@ impl Parameter {
         }
     }
 
-    /// A required parameter.
+    /// A parameter without which a request is rejected.
     #[must_use]
     pub const fn required(name: &'static str, about: &'static str, kind: Kind) -> Self {
         Self {

@@ -36,7 +36,7 @@ where
     .await
 }
 
-/// Handles one event.
+/// Returns the response to one event. Errors and panics become error responses.
 pub async fn answer<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTargetGroupResponse
 where
     S: Service<Request, Response = Response<Body>, Error = Infallible>,

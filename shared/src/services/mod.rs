@@ -35,7 +35,7 @@ pub trait Processor<Input> {
     /// Result of a successful call.
     type Output;
 
-    /// Processes one input.
+    /// Executes the operation, the job or the delivery that `input` describes.
     async fn process(&self, input: Input) -> Result<Self::Output, Error>;
 }
 

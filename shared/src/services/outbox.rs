@@ -72,7 +72,7 @@ impl<'c> Outbox<'c> {
         }
     }
 
-    /// Adds a `PackageExpiringEvent`.
+    /// Adds a [`PackageExpiringEvent`] with a new event id.
     pub fn package_expiring(
         &mut self,
         package_queue_id: i64,

@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Result of [`advance_queues`].
 pub(super) struct Advanced {
     /// Ids of the consumed items.
     pub consumed: Vec<i64>,
@@ -53,9 +52,7 @@ pub(super) async fn advance_queues(
     })
 }
 
-/// Result of [`activate`].
 pub(super) struct Activation {
-    /// The activated items.
     pub activated: Vec<ActivatedItem>,
     /// Users who have neither an active nor a waiting item.
     pub users_without_items: Vec<Uuid>,

@@ -49,7 +49,7 @@ pub enum RecentRange {
 pub struct GetRecentTrafficUsage {
     /// Id of the user.
     pub user_id: Uuid,
-    /// Period before now.
+    /// Length of the period, which ends now.
     pub range: RecentRange,
     /// Time zone whose days are the buckets of a week or a month. Hours are always UTC hours.
     pub time_zone: Tz,

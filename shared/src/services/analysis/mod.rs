@@ -20,7 +20,7 @@ pub use list_user_usually_used_nodes::{ListUserUsuallyUsedNodes, UserUsuallyUsed
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 
-/// Serves users.
+/// Processes the operations of users. All of them only read.
 #[derive(Debug, Clone)]
 pub struct AnalysisService {
     pool: PgPool,

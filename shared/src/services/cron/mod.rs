@@ -111,7 +111,7 @@ impl Run {
     }
 }
 
-/// Runs the jobs.
+/// Processes the inputs of all scheduled jobs.
 #[derive(Debug, Clone)]
 pub struct TelecomCronExecutor {
     pool: PgPool,

@@ -26,7 +26,7 @@ const CORRECTION_WINDOW: TimeDelta = TimeDelta::hours(48);
 /// A report is committed at most this long after the instant of its arrival that is stored with it.
 const COMMIT_LAG: TimeDelta = TimeDelta::minutes(2);
 
-/// The job.
+/// Input of the job, which does not check the deadline of its [`Run`].
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshServerStatus(pub Run);
 

@@ -29,7 +29,7 @@ use crate::db::{Connection, audit};
 use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::error::Error;
 
-/// Serves administrators.
+/// Processes the operations that require the administrator's scope.
 #[derive(Debug, Clone)]
 pub struct ManageService {
     pool: PgPool,

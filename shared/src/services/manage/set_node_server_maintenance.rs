@@ -32,7 +32,7 @@ pub struct SetNodeServerMaintenance {
     pub maintenance: bool,
     /// Reason in the administrator's words. It is stored in the timeline.
     pub reason: String,
-    /// The administrator.
+    /// The administrator, whom the audit log and the timeline name.
     pub actor: Actor,
 }
 

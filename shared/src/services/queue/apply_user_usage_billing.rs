@@ -40,7 +40,7 @@ pub struct KeyedBilling {
     pub payload_hash: Vec<u8>,
     /// The run of the billing job that published the message. `None` if another publisher did.
     pub billing_run_id: Option<Uuid>,
-    /// The charges.
+    /// The event, or the events of the batch. Never empty.
     pub events: Vec<UserUsageBillingEvent>,
 }
 

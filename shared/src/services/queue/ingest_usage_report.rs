@@ -59,7 +59,7 @@ impl FromApp for IngestUsageReports {
 /// A report with the attributes of its message and the hash of its payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HashedReport {
-    /// The report.
+    /// The parsed and validated body of the message.
     pub report: UsageReport,
     /// When the server was alive: the end of the period, but not later than the report was sent,
     /// and not later than now.

@@ -23,7 +23,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeServerStatus {
-    /// The server reports.
+    /// The server has reported within the timeout.
     Online,
     /// The server has not reported for longer than the timeout.
     Offline,
@@ -181,7 +181,7 @@ pub struct NodeClient {
 /// A node client with its node server and the metrics of that server.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeClientDetails {
-    /// The node client.
+    /// The node client, with the fields that lists contain.
     pub client: NodeClient,
     /// The node server of the client.
     pub server: NodeServerSummary,
@@ -232,10 +232,10 @@ pub struct UsuallyUsedNode {
 pub struct NodeStatusHour {
     /// Start of the hour, UTC.
     pub bucket_start: DateTime<Utc>,
-    /// Nodes online.
+    /// Nodes that were online when the hour's snapshot was taken.
     pub online_nodes: i64,
-    /// Nodes offline.
+    /// Nodes that were offline when the hour's snapshot was taken.
     pub offline_nodes: i64,
-    /// Nodes in maintenance.
+    /// Nodes that were in maintenance when the hour's snapshot was taken.
     pub maintenance_nodes: i64,
 }

@@ -120,7 +120,7 @@ pub struct QueuedPackage {
 pub struct PackageQueueCounts {
     /// Items waiting in the queue.
     pub in_queue: i64,
-    /// Active items.
+    /// Items in use, at most one per user.
     pub active: i64,
     /// Items whose time or traffic ran out.
     pub consumed: i64,

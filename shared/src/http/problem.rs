@@ -14,7 +14,7 @@ pub struct Problem<'a> {
     r#type: &'static str,
     /// Phrase of the HTTP status.
     title: &'static str,
-    /// HTTP status code.
+    /// Equal to the status code of the HTTP response.
     status: u16,
     /// Stable name of the error, for programs.
     code: &'static str,

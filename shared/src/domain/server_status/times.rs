@@ -4,11 +4,11 @@
 /// which no server could be observed, is unknown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct StatusTimes {
-    /// Seconds online.
+    /// Seconds online, without outages of the collection.
     pub online_seconds: i64,
-    /// Seconds offline.
+    /// Seconds offline, without outages of the collection.
     pub offline_seconds: i64,
-    /// Seconds in maintenance.
+    /// Seconds in maintenance, including outages of the collection.
     pub maintenance_seconds: i64,
     /// Seconds of which the status is not known.
     pub unknown_seconds: i64,

@@ -83,13 +83,13 @@ pub struct TrafficBucket {
 /// one and is incomplete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecentTrafficUsage {
-    /// The requested range.
+    /// Range of the request, which determines the buckets.
     pub range: RecentRange,
     /// IANA name of the time zone whose days are the buckets of a week or a month.
     #[serde(serialize_with = "zone_name")]
     #[schemars(with = "String")]
     pub time_zone: Tz,
-    /// Bytes carried.
+    /// Bytes carried, before the traffic factor.
     pub raw: Vec<TrafficBucket>,
     /// Bytes charged: the bytes carried × the traffic factor of the node client.
     pub actually_billed: Vec<TrafficBucket>,

@@ -65,7 +65,7 @@ impl SetNodeServerMaintenance {
 pub struct NodeServerMaintenance {
     /// Id of the node server.
     pub id: i32,
-    /// Current status.
+    /// `maintenance`, or `online` or `offline` by the server's heartbeats.
     pub status: NodeServerStatus,
     /// `false` if the server already had the requested state, and nothing was written.
     pub changed: bool,

@@ -173,7 +173,7 @@ pub struct NewBillingBatch {
     pub id: Uuid,
     /// Hash of the payload, 32 bytes.
     pub payload_hash: Vec<u8>,
-    /// Number of events.
+    /// Number of events in the message. 1 if the message is not a batch.
     pub event_count: i32,
 }
 

@@ -132,10 +132,10 @@ pub async fn show_server(
     }))
 }
 
-/// Selects node clients.
+/// The node clients that [`list_clients`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clients {
-    /// All node clients.
+    /// The node clients of all servers.
     All,
     /// The node clients of the server with this id.
     OfServer(i32),

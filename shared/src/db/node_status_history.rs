@@ -112,7 +112,7 @@ pub async fn delete_transitions(
     u64::try_from(done.deleted).map_err(Error::internal)
 }
 
-/// Selects servers.
+/// The servers that [`status_times`] reads.
 #[derive(Debug, Clone, Copy)]
 pub enum Servers {
     /// The server with this id.

@@ -225,7 +225,7 @@ pub async fn unmark_expiring(connection: &mut Connection, items: &[i64]) -> Resu
 /// An item that was just consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumedItem {
-    /// The consumed item.
+    /// Id and owner of the item.
     pub item: Item,
     /// The limit that the item reached. Traffic if it reached both.
     pub reason: ExpiryReason,

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// with each later retry, up to an hour.
 const FIRST_RETRY: TimeDelta = TimeDelta::seconds(50);
 
-/// Usage to park.
+/// Usage that [`insert`] stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewParkedEvent<'r> {
     /// User, hour, server and client of the usage.
@@ -166,7 +166,7 @@ pub async fn postpone(
 /// Number and age of the parked rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parked {
-    /// Number of rows.
+    /// Number of rows, including those whose retry is not due.
     pub rows: i64,
     /// Time at which the oldest row was parked. `None` if no row is parked.
     pub oldest_at: Option<DateTime<Utc>>,

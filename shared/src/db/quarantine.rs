@@ -89,13 +89,13 @@ pub struct QuarantinedLine {
     pub node_client_id: Option<i32>,
     /// The client's current factor. `None` if the server has no such client.
     pub traffic_factor: Option<Factor>,
-    /// Uploaded bytes.
+    /// Bytes sent by the user, before the traffic factor.
     pub upload_bytes: i64,
-    /// Downloaded bytes.
+    /// Bytes received by the user, before the traffic factor.
     pub download_bytes: i64,
 }
 
-/// Appends quarantined lines.
+/// Appends lines to `quarantined_usage` with one `COPY` statement.
 pub async fn copy_lines(
     connection: &mut Connection,
     lines: impl Iterator<Item = QuarantinedLine>,

@@ -21,7 +21,7 @@ pub struct ReportKey {
 /// A report to record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUsageReport<'r> {
-    /// Identifies the report.
+    /// Id of the report and of its server.
     pub key: ReportKey,
     /// Start of the period, inclusive.
     pub period_start: DateTime<Utc>,
@@ -128,13 +128,13 @@ pub struct RawUsage {
     /// The factor that the traffic is billed with: the client's factor when the report was
     /// recorded.
     pub traffic_factor: Factor,
-    /// Uploaded bytes.
+    /// Bytes sent by the user, before the traffic factor.
     pub upload_bytes: i64,
-    /// Downloaded bytes.
+    /// Bytes received by the user, before the traffic factor.
     pub download_bytes: i64,
 }
 
-/// Appends raw rows.
+/// Appends rows to `traffic_usage` with one `COPY` statement.
 pub async fn copy_raw_usage(
     connection: &mut Connection,
     rows: impl Iterator<Item = RawUsage>,

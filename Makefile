@@ -1,6 +1,6 @@
 # All developer tasks. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test test-release audit check fmt bench chaos verify token sqlx openapi sam-invoke sam-api test-sam test-localstack image deploy cost
+.PHONY: help run up down status logs clean build test test-release audit check fmt bench chaos verify token sqlx generate sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Build profile: `debug` builds in a third of the time and shares its artifacts with `make test`.
 BUILD ?= debug
@@ -89,8 +89,8 @@ test-localstack: ## Test the pipeline on LocalStack (not part of `make test`); n
 image: ## Build the gRPC server's image (IMAGE=telecom-grpc); needs Docker
 	@local/scripts/image $(ARGS)
 
-openapi: build ## Update the committed API documentation
-	@$(LOCAL) openapi
+generate: build ## Update the files that are generated from the list of endpoints
+	@$(LOCAL) generate
 
 sqlx: ## Update the committed query checks (.sqlx)
 	@local/scripts/sqlx prepare

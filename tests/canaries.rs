@@ -176,12 +176,8 @@ fn http_events(issuer: &Issuer) -> Vec<Value> {
     let admin = issuer.admin_with_secrets();
     let headers = HEADERS.map(|name| (name, CANARY));
     let mut events = Vec::new();
-    for operation in OPERATIONS {
-        let method = if operation.body.is_some() {
-            "PUT"
-        } else {
-            "GET"
-        };
+    for operation in OPERATIONS.iter() {
+        let method = operation.verb;
         let with_body = |mut event: Value, body: &str| {
             event["body"] = json!(body);
             event
@@ -323,7 +319,9 @@ async fn no_text_of_a_grpc_call_is_logged(pool: PgPool) {
         [&[0x0a, 10][..], CANARY.as_bytes()].concat(),
         [&[0x12, 10][..], CANARY.as_bytes()].concat(),
     ];
-    let methods = OPERATIONS.map(|operation| operation.method.to_owned());
+    let methods = OPERATIONS
+        .iter()
+        .map(|operation| operation.method.to_owned());
     let strange = [
         format!("telecom.v1.Telecom/{CANARY}"),
         format!("{CANARY}.v1.Telecom/ListNodes"),

@@ -254,10 +254,11 @@ async fn every_operation_succeeds(system: &Deployed<'_>, stack: &Stack) {
         .connect()
         .await
         .unwrap();
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter() {
+        // The demo fleet has no client 11.
         let path = operation.path.replace("/11", "/1");
         let (status, answer) = system.ask(
-            &operation,
+            operation,
             &format!("{path}?{}", operation.query),
             Some(&token),
         );
@@ -269,7 +270,7 @@ async fn every_operation_succeeds(system: &Deployed<'_>, stack: &Stack) {
         for name in ["total", "server_id", "all"] {
             assert_eq!(answer[name], grpc_answer[name], "{path}");
         }
-        assert_eq!(system.ask(&operation, &path, None).0, 401, "{path}");
+        assert_eq!(system.ask(operation, &path, None).0, 401, "{path}");
     }
     let log = std::fs::read_to_string(stack.settings().log("grpc")).unwrap();
     let lines = log
@@ -434,7 +435,7 @@ impl<'s> Deployed<'s> {
 
     fn ask(&self, operation: &Operation, path: &str, token: Option<&str>) -> (u16, Value) {
         self.send_http(
-            operation.body.map_or("GET", |_| "PUT"),
+            operation.verb,
             path,
             operation.body.unwrap_or_default(),
             token,

@@ -239,11 +239,11 @@ async fn every_caller_gets_the_documented_access_on_both_transports(pool: PgPool
     let issuer = Issuer::new(&[Algorithm::EdDSA, Algorithm::RS256, Algorithm::ES256]);
     let api = Api::over_both(World::new(pool).await, issuer).await;
     let callers = callers(&api.issuer);
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter() {
         for (caller, token, outcomes) in &callers {
             let what = format!("{caller}: {}", operation.method);
             let (status, code) = outcomes[usize::from(operation.admin)];
-            let (answered, body) = api.ask(&operation, operation.query, token.as_deref()).await;
+            let (answered, body) = api.ask(operation, operation.query, token.as_deref()).await;
             assert_eq!(
                 (answered, body["code"].as_str().unwrap_or_default()),
                 (status, code),
@@ -330,7 +330,7 @@ async fn a_user_sees_only_their_own_data(pool: PgPool) {
     world.assert_reports_accepted(&[body.to_string()]).await;
     world.settle().await;
     let api = Api::over_both(world, Issuer::default()).await;
-    for operation in OPERATIONS.into_iter().filter(|operation| !operation.admin) {
+    for operation in OPERATIONS.iter().filter(|operation| !operation.admin) {
         let mine = api
             .get(
                 operation.path,

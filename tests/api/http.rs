@@ -72,7 +72,7 @@ async fn lists_and_series_are_available_as_csv_with_a_header(pool: PgPool) {
     let api = Api::over_http(world);
     let token = api.issuer.admin();
     for operation in OPERATIONS
-        .into_iter()
+        .iter()
         .filter(|operation| operation.body.is_none())
     {
         let ask = |accept| {
@@ -270,7 +270,7 @@ async fn the_documentation_needs_no_token_and_no_external_host() {
         (StatusCode::OK, "text/html; charset=utf-8")
     );
     let html = text(&page);
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter() {
         assert!(
             html.contains(operation.method.rsplit('/').next().unwrap()),
             "{}",

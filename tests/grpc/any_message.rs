@@ -30,7 +30,7 @@ async fn every_message_gets_a_documented_status_code(pool: PgPool) {
     let server = GrpcServer::start(&world, &issuer, config()).await;
     let (channel, token) = (server.connect().await, issuer.admin_with_secrets());
     let mut runner = TestRunner::deterministic();
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter() {
         let messages = message(&method_descriptor(operation.method).input());
         let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
         for _ in 0..CALLS_EACH {
@@ -50,7 +50,7 @@ async fn every_message_gets_a_documented_status_code(pool: PgPool) {
             operation.method
         );
     }
-    for operation in OPERATIONS {
+    for operation in OPERATIONS.iter() {
         let good = serde_json::from_str(operation.message).unwrap();
         let answer = call(&channel, operation.method, good, Some(&token)).await;
         assert!(answer.is_ok(), "{}: {answer:?}", operation.method);

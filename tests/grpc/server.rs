@@ -85,13 +85,14 @@ async fn status_of(channel: &Channel, service: &str) -> i32 {
 async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool) {
     let (_world, issuer, server) = serve(pool, config()).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let messages = OPERATIONS.map(|operation| {
+    let messages = OPERATIONS.iter().map(|operation| {
         let name = operation.method.rsplit('/').next().unwrap().to_owned();
         (
             name,
             serde_json::from_str::<Value>(operation.message).unwrap(),
         )
     });
+    let messages: Vec<(String, Value)> = messages.collect();
     let (address, token) = (server.address.to_string(), issuer.admin());
     let answered = tokio::task::spawn_blocking(move || {
         let python = Environment::ensure(&Settings::lasting(root), "grpc").unwrap();

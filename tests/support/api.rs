@@ -1,16 +1,19 @@
 //! The APIs under test, over events of the load balancer and over a gRPC socket.
 
 use std::convert::Infallible;
+use std::sync::LazyLock;
 
 use lambda_http::tower::Layer;
 use lambda_http::{Body, Context, LambdaEvent, Request, Response, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use shared::auth::Access;
 use shared::clock;
-use shared::config::{CorsConfig, TelecomConfig};
-use shared::http::Endpoint;
+use shared::config::{CorsConfig, DatabaseRole, TelecomConfig};
 use shared::http::nodes::Nodes;
+use shared::http::{Endpoint, Registered, endpoints};
 use shared::lambda::{alb, api};
+use shared::services::Operation as _;
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use sqlx::PgPool;
@@ -21,7 +24,7 @@ use crate::World;
 use crate::grpc::{self, GrpcServer};
 use crate::token::Issuer;
 
-/// An API operation on both transports, with a request that succeeds.
+/// An API operation on both transports, with a request that succeeds and changes nothing.
 #[derive(Debug, Clone, Copy)]
 pub struct Operation {
     /// `telecom.v1.Service/Method`.
@@ -33,111 +36,41 @@ pub struct Operation {
     pub message: &'static str,
     /// Whether the operation requires the administrator's scope.
     pub admin: bool,
-    /// Body of the `PUT` request; `None` if the operation is a `GET`.
+    /// HTTP method.
+    pub verb: &'static str,
+    /// JSON body of the HTTP request. `None` if it has none.
     pub body: Option<&'static str>,
 }
 
-/// The operation that changes data. This request leaves the data unchanged.
-pub const MAINTENANCE: Operation = Operation {
-    method: "telecom.v1.NodeServerManage/SetNodeServerMaintenance",
-    path: "/v1/admin/node-servers/1/maintenance",
-    query: "",
-    message: r#"{"id":1,"maintenance":false,"reason":"a test"}"#,
-    admin: true,
-    body: Some(r#"{"maintenance":false,"reason":"a test"}"#),
-};
+/// All operations, from the list of endpoints.
+pub static OPERATIONS: LazyLock<Vec<Operation>> =
+    LazyLock::new(|| endpoints().iter().map(Operation::of).collect());
 
-const fn operation(
-    method: &'static str,
-    path: &'static str,
-    query: &'static str,
-    message: &'static str,
-    admin: bool,
-) -> Operation {
-    Operation {
-        method,
-        path,
-        query,
-        message,
-        admin,
-        body: None,
+/// The operation that sets the maintenance of a server.
+pub static MAINTENANCE: LazyLock<Operation> = LazyLock::new(|| {
+    let named = |operation: &&Operation| operation.path.ends_with("/maintenance");
+    *OPERATIONS.iter().find(named).unwrap()
+});
+
+impl Operation {
+    fn of(endpoint: &Registered) -> Self {
+        // The first client of the world has the id 11.
+        let of_world = |text: String| match endpoint.rpc {
+            "ShowNodeClient" => text.replace('1', "11").replace("v11", "v1"),
+            _ => text,
+        };
+        let keep = |text: String| -> &'static str { text.leak() };
+        Self {
+            method: keep(grpc::method_named(endpoint.rpc)),
+            path: keep(of_world(endpoint.example_path())),
+            query: endpoint.example.query,
+            message: keep(of_world(endpoint.example_message().unwrap().to_string())),
+            admin: endpoint.access != Access::User,
+            verb: keep(endpoint.method.to_string()),
+            body: endpoint.example.body,
+        }
     }
 }
-
-pub const OPERATIONS: [Operation; 12] = [
-    operation(
-        "telecom.v1.Telecom/GetRecentTrafficUsage",
-        "/v1/traffic-usage",
-        "range=day",
-        r#"{"range":"RECENT_RANGE_DAY"}"#,
-        false,
-    ),
-    operation(
-        "telecom.v1.Telecom/ListNodeStatusHistory",
-        "/v1/node-status-history",
-        "",
-        "{}",
-        false,
-    ),
-    operation(
-        "telecom.v1.Telecom/ListUsuallyUsedNodes",
-        "/v1/usually-used-nodes",
-        "",
-        "{}",
-        false,
-    ),
-    operation("telecom.v1.Telecom/ListNodes", "/v1/nodes", "", "{}", false),
-    operation(
-        "telecom.v1.NodeServerManage/ListNodeServers",
-        "/v1/admin/node-servers",
-        "",
-        "{}",
-        true,
-    ),
-    operation(
-        "telecom.v1.NodeServerManage/ShowNodeServer",
-        "/v1/admin/node-servers/1",
-        "",
-        r#"{"id":1}"#,
-        true,
-    ),
-    operation(
-        "telecom.v1.NodeClientManage/ListNodeClients",
-        "/v1/admin/node-clients",
-        "",
-        "{}",
-        true,
-    ),
-    operation(
-        "telecom.v1.NodeClientManage/ShowNodeClient",
-        "/v1/admin/node-clients/11",
-        "",
-        r#"{"id":11}"#,
-        true,
-    ),
-    operation(
-        "telecom.v1.PackageQueueManage/CountQueuedPackages",
-        "/v1/admin/package-queue/counts",
-        "",
-        "{}",
-        true,
-    ),
-    operation(
-        "telecom.v1.PackageQueueManage/ListQueuedPackages",
-        "/v1/admin/package-queue",
-        "",
-        "{}",
-        true,
-    ),
-    operation(
-        "telecom.v1.NodeServerManage/GetNodeServerAvailability",
-        "/v1/admin/node-servers/1/availability",
-        "",
-        r#"{"id":1}"#,
-        true,
-    ),
-    MAINTENANCE,
-];
 
 /// The APIs of a world and the issuer of their tokens.
 #[derive(Debug)]
@@ -256,21 +189,20 @@ impl Api {
         serde_json::to_value(answer).unwrap()
     }
 
+    fn pool(&self, role: DatabaseRole) -> &PgPool {
+        match role {
+            DatabaseRole::Reader => &self.world.reader,
+            DatabaseRole::SecretReader => &self.world.secret_reader,
+            DatabaseRole::Writer | DatabaseRole::Api => &self.world.writer,
+        }
+    }
+
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
         let authenticator = self.issuer.authenticator(self.world.context());
-        let pool = match path {
-            path if path.ends_with("/maintenance") => &self.world.writer,
-            path if path.ends_with("/availability") => &self.world.reader,
-            path if path.starts_with("/v1/admin/node-clients")
-                || path.starts_with("/v1/admin/node-servers/") =>
-            {
-                &self.world.secret_reader
-            }
-            _ => &self.world.reader,
-        };
         macro_rules! serve {
             ($endpoint:ty) => {
                 if leads_to(path, <$endpoint as Endpoint>::PATH) {
+                    let pool = self.pool(<<$endpoint as Endpoint>::Input>::DATABASE_ROLE);
                     let service = Served::over(pool.clone(), self.world.context());
                     return api::handle::<$endpoint>(&service, &authenticator, request).await;
                 }
@@ -281,6 +213,7 @@ impl Api {
             return api::document(&request);
         }
         // A path trick may reach any function. This one requires the least access.
+        let pool = self.pool(DatabaseRole::Reader);
         let service = Served::over(pool.clone(), self.world.context());
         api::handle::<Nodes>(&service, &authenticator, request).await
     }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Buf, BufMut};
+use local::rpc;
+pub use local::rpc::{BytesCodec, call_raw};
 use prost_reflect::prost::Message;
-use prost_reflect::{
-    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
-};
+use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
 use shared::config::TelecomConfig;
 use shared::services::analysis::AnalysisService;
@@ -138,70 +138,15 @@ pub async fn call_with(
         .unwrap())
 }
 
-/// Calls `method` with arbitrary bytes as the message and returns the bytes of the response.
-pub async fn call_raw(
-    channel: &Channel,
-    method: &str,
-    request: Request<Vec<u8>>,
-) -> Result<Vec<u8>, Status> {
-    let mut client = tonic::client::Grpc::new(channel.clone());
-    client
-        .ready()
-        .await
-        .map_err(|error| Status::unavailable(error.to_string()))?;
-    Ok(client
-        .unary(request, format!("/{method}").parse().unwrap(), BytesCodec)
-        .await?
-        .into_inner())
+/// Full name of the RPC `name`, such as `telecom.v1.Telecom/ListNodes`.
+#[must_use]
+pub fn method_named(name: &str) -> String {
+    rpc::full_name(&rpc::named(name).unwrap())
 }
 
 #[must_use]
 pub fn method_descriptor(method: &str) -> MethodDescriptor {
-    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
-    let (service, name) = method.split_once('/').unwrap();
-    pool.get_service_by_name(service)
-        .unwrap()
-        .methods()
-        .find(|known| known.name() == name)
-        .unwrap()
-}
-
-/// Passes messages as encoded bytes.
-#[derive(Debug, Clone, Copy)]
-pub struct BytesCodec;
-
-impl Codec for BytesCodec {
-    type Encode = Vec<u8>;
-    type Decode = Vec<u8>;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for BytesCodec {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn encode(&mut self, message: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(message.as_slice());
-        Ok(())
-    }
-}
-
-impl Decoder for BytesCodec {
-    type Item = Vec<u8>;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
-        Ok(Some(buffer.copy_to_bytes(buffer.remaining()).to_vec()))
-    }
+    rpc::named(method.rsplit('/').next().unwrap()).unwrap()
 }
 
 /// Encodes and decodes messages by their descriptors.

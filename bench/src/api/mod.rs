@@ -157,7 +157,7 @@ struct Comparison {
 }
 
 async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Comparison> {
-    let rpc = Arc::new(calls::recent_traffic_usage());
+    let rpc = Arc::new(calls::recent_traffic_usage()?);
     let channel = &clients.first().context("There are no clients.")?.channel;
     let sharing: Vec<Client> = clients
         .iter()
@@ -183,12 +183,8 @@ async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Co
 }
 
 async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>> {
-    let user = fleet::user_ids()
-        .first()
-        .map(ToString::to_string)
-        .unwrap_or_default();
     let mut latencies = Vec::new();
-    for rpc in calls::all(&user).into_iter().map(Arc::new) {
+    for rpc in calls::all()?.into_iter().map(Arc::new) {
         for number in CLIENTS {
             latencies.push(call(&rpc, clients, number, calling).await?);
         }
@@ -216,7 +212,7 @@ async fn call(
             let mut times = Vec::new();
             while began.elapsed() < calling {
                 let called_at = Instant::now();
-                (rpc.call)(client.clone())
+                rpc.call(client.clone())
                     .await
                     .with_context(|| format!("{} failed.", rpc.name))?;
                 times.push(called_at.elapsed());

@@ -54,7 +54,7 @@ impl Surroundings<'_> {
 /// A running function. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Function {
-    name: &'static str,
+    name: String,
     process: Child,
     runtime: RuntimeApi,
     log: PathBuf,
@@ -63,7 +63,7 @@ pub struct Function {
 }
 
 impl Function {
-    pub async fn start(surroundings: &Surroundings<'_>, name: &'static str) -> Result<Self> {
+    pub async fn start(surroundings: &Surroundings<'_>, name: &str) -> Result<Self> {
         let runtime = RuntimeApi::start(name).await?;
         let log = std::env::temp_dir().join(format!("telecom-bench-{name}.log"));
         let binary = surroundings.binaries.join(name);
@@ -75,7 +75,7 @@ impl Function {
         let started = Instant::now();
         let process = spawn(&binary, &log, environment)?;
         Ok(Self {
-            name,
+            name: name.to_owned(),
             process,
             runtime,
             log,

@@ -28,7 +28,7 @@ use function::{Function, Surroundings};
 #[derive(Debug, Serialize)]
 pub struct Memory {
     /// Name of the function's binary.
-    pub function: &'static str,
+    pub function: String,
     /// Description of the input.
     pub with: String,
     /// Maximum resident set size (`VmHWM`), in units of 2^20 bytes.
@@ -184,11 +184,9 @@ impl Session<'_> {
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;
         let token = token::token(&self.surroundings.issuer, device.user_id, Role::Admin)?;
-        for api in apis::APIS {
-            let mut function = Function::start(&self.surroundings, api.function).await?;
-            let answer = function
-                .invoke(serde_json::to_vec(&api.event(&token))?)
-                .await?;
+        for api in apis::all(&token) {
+            let mut function = Function::start(&self.surroundings, &api.function).await?;
+            let answer = function.invoke(serde_json::to_vec(&api.event)?).await?;
             let answer: Value = serde_json::from_slice(&answer)?;
             ensure!(
                 answer.get("statusCode") == Some(&json!(200)),
@@ -196,7 +194,7 @@ impl Session<'_> {
                 api.function
             );
             self.results
-                .push(function.finish(api.what(), Bound::FirstAnswer).await?);
+                .push(function.finish(api.what, Bound::FirstAnswer).await?);
         }
         Ok(())
     }

@@ -88,8 +88,9 @@ pub(super) enum Command {
     },
     /// Print an access token, by default the demo user's
     Token(Token),
-    /// Generate docs/openapi.json and docs/openapi.html
-    Openapi,
+    /// Update the files that are generated from the list of endpoints: docs/openapi.*, parts of
+    /// template.yaml and stacks/edge.yaml, and the events of the API functions
+    Generate,
     /// Stop the system and return when every process has ended
     Down,
     /// Print the addresses of the running system (exit status 3 if it is not running)

@@ -9,7 +9,6 @@ mod banner;
 mod session;
 
 use std::fs;
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ pub use arguments::Cli;
 use crate::demo::bootstrap;
 use crate::docker::sam;
 use crate::files::remove;
+use crate::generate;
 use crate::postgres::{self, with_database};
 use crate::process::{interrupt, keep_private};
 use crate::python::Environment;
@@ -52,7 +52,7 @@ impl Cli {
             Command::Token(token) => {
                 println!("{}", bootstrap::token(&settings, token.user, token.role())?);
             }
-            Command::Openapi => openapi(&settings.root)?,
+            Command::Generate => generate::write(&settings.root)?,
             Command::Down => session::down(&settings)?,
             Command::Status => return status(&settings),
             Command::Clean => clean(&settings)?,
@@ -69,17 +69,6 @@ impl Cli {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The test `the_committed_document_is_current` compares with what this writes.
-fn openapi(root: &Path) -> Result<()> {
-    let document = shared::http::openapi::document();
-    fs::write(root.join("docs/openapi.json"), format!("{document:#}\n"))?;
-    fs::write(
-        root.join("docs/openapi.html"),
-        shared::http::page::render(&document),
-    )?;
-    Ok(())
 }
 
 fn running(settings: &Settings) -> Result<Endpoints> {

@@ -18,6 +18,8 @@ pub mod response;
 pub mod traffic_usage;
 pub mod usually_used_nodes;
 
+pub use registry::{Registered, endpoints};
+
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
@@ -45,12 +47,18 @@ pub trait Endpoint {
     const METHOD: Method = Method::GET;
     /// Path, in which `{id}` is a placeholder for an id.
     const PATH: &'static str;
+    /// Priority of the load balancer's rule that leads to the function. If two paths match, the
+    /// lower number is selected. A number must not change, because the load balancer refuses a
+    /// number that another rule has until that rule is updated.
+    const RULE_PRIORITY: u16;
     /// What the endpoint does, in a few words, for the OpenAPI document.
     const SUMMARY: &'static str;
     /// Query parameters. Unknown ones are rejected.
     const PARAMETERS: &'static [Parameter] = &[];
     /// Schema of the JSON body of a request. `None` if a request has no body.
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = None;
+    /// A request that succeeds.
+    const EXAMPLE: Example = Example::DEFAULT;
     /// Column names of the CSV representation. `None` if the endpoint has none.
     const CSV_COLUMNS: Option<&'static [&'static str]> = None;
 
@@ -62,6 +70,27 @@ pub trait Endpoint {
     fn csv_rows(_: &Output<Self>) -> Vec<Vec<String>> {
         Vec::new()
     }
+}
+
+/// The variable parts of a request that succeeds on the demo data and changes nothing. An `{id}` in
+/// the path is 1. The events in `events/`, the tests and the benchmarks send it.
+#[derive(Debug, Clone, Copy)]
+pub struct Example {
+    /// Query string over HTTP.
+    pub query: &'static str,
+    /// JSON body over HTTP. `None` if the endpoint has none.
+    pub body: Option<&'static str>,
+    /// The gRPC request in the JSON of protobuf, without the `id` of the path.
+    pub message: &'static str,
+}
+
+impl Example {
+    /// A request without parameters.
+    pub const DEFAULT: Self = Self {
+        query: "",
+        body: None,
+        message: "{}",
+    };
 }
 
 /// Text of a CSV cell. Empty if there is no value.

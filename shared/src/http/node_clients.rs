@@ -16,6 +16,7 @@ impl Endpoint for NodeClients {
     type Service = ManageService;
     type Input = AdminListClients;
     const PATH: &'static str = "/v1/admin/node-clients";
+    const RULE_PRIORITY: u16 = 160;
     const SUMMARY: &'static str = "List node clients";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
@@ -89,6 +90,7 @@ impl Endpoint for NodeClient {
     type Service = ManageService;
     type Input = AdminShowClient;
     const PATH: &'static str = "/v1/admin/node-clients/{id}";
+    const RULE_PRIORITY: u16 = 170;
     const SUMMARY: &'static str = "Show a node client";
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 

@@ -7,7 +7,7 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Endpoint, cell, timestamp};
+use super::{Endpoint, Example, cell, timestamp};
 use crate::domain::node::{NodeServerStatus, NodeServerSummary};
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
@@ -24,6 +24,7 @@ impl Endpoint for NodeServers {
     type Service = ManageService;
     type Input = AdminListServers;
     const PATH: &'static str = "/v1/admin/node-servers";
+    const RULE_PRIORITY: u16 = 140;
     const SUMMARY: &'static str = "List node servers";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
@@ -76,6 +77,7 @@ impl Endpoint for NodeServer {
     type Service = ManageService;
     type Input = AdminShowServer;
     const PATH: &'static str = "/v1/admin/node-servers/{id}";
+    const RULE_PRIORITY: u16 = 150;
     const SUMMARY: &'static str = "Show a node server";
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 
@@ -97,6 +99,7 @@ impl Endpoint for NodeServerAvailability {
     type Service = ManageService;
     type Input = GetNodeServerAvailability;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/availability";
+    const RULE_PRIORITY: u16 = 145;
     const SUMMARY: &'static str = "Get a node server's availability";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
@@ -141,6 +144,12 @@ impl Endpoint for NodeServerMaintenance {
     type Input = SetNodeServerMaintenance;
     const METHOD: Method = Method::PUT;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/maintenance";
+    const RULE_PRIORITY: u16 = 146;
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"maintenance":false,"reason":"new disk"}"#),
+        message: r#"{"maintenance":false,"reason":"new disk"}"#,
+        ..Example::DEFAULT
+    };
     const SUMMARY: &'static str = "Set a node server's maintenance";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(SchemaGenerator::subschema_for::<MaintenanceBody>);

@@ -17,6 +17,7 @@ impl Endpoint for NodeStatusHistory {
     type Service = AnalysisService;
     type Input = ListUserNodeStatusHistory;
     const PATH: &'static str = "/v1/node-status-history";
+    const RULE_PRIORITY: u16 = 110;
     const SUMMARY: &'static str = "List node status history";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(

@@ -15,6 +15,7 @@ impl Endpoint for Nodes {
     type Service = AnalysisService;
     type Input = ListUserNodes;
     const PATH: &'static str = "/v1/nodes";
+    const RULE_PRIORITY: u16 = 130;
     const SUMMARY: &'static str = "List nodes";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::limit(ListUserNodes::BOUNDS),

@@ -21,6 +21,7 @@ impl Endpoint for PackageQueueCounts {
     type Service = ManageService;
     type Input = CountQueuedPackages;
     const PATH: &'static str = "/v1/admin/package-queue/counts";
+    const RULE_PRIORITY: u16 = 180;
     const SUMMARY: &'static str = "Count queued packages";
     const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
         "series",
@@ -66,6 +67,7 @@ impl Endpoint for PackageQueue {
     type Service = ManageService;
     type Input = AdminListPackages;
     const PATH: &'static str = "/v1/admin/package-queue";
+    const RULE_PRIORITY: u16 = 190;
     const SUMMARY: &'static str = "List queued packages";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(

@@ -1,5 +1,14 @@
 //! The list of all endpoints.
 
+use http::Method;
+use serde_json::Value;
+
+use super::parameter::Parameter;
+use super::{Endpoint, Example};
+use crate::auth::Access;
+use crate::config::DatabaseRole;
+use crate::services::Operation;
+
 /// Calls a macro with the type of every endpoint.
 #[macro_export]
 macro_rules! for_each_endpoint {
@@ -17,4 +26,81 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::package_queue::PackageQueueCounts);
         $visit!($crate::http::package_queue::PackageQueue);
     };
+}
+
+/// What the templates, the tests and the benchmarks need to know about an endpoint.
+#[derive(Debug, Clone)]
+pub struct Registered {
+    /// Name of the RPC.
+    pub rpc: &'static str,
+    /// HTTP method.
+    pub method: Method,
+    /// Path, in which `{id}` is a placeholder for an id.
+    pub path: &'static str,
+    /// Query parameters.
+    pub parameters: &'static [Parameter],
+    /// Priority of the load balancer's rule.
+    pub rule_priority: u16,
+    /// Access that a request requires by default.
+    pub access: Access,
+    /// Role that the function assumes in the database.
+    pub database_role: DatabaseRole,
+    /// A request that succeeds.
+    pub example: Example,
+}
+
+/// Returns all endpoints, in the order of the list.
+#[must_use]
+pub fn endpoints() -> Vec<Registered> {
+    let mut all = Vec::new();
+    macro_rules! add {
+        ($endpoint:ty) => {
+            all.push(Registered::of::<$endpoint>());
+        };
+    }
+    for_each_endpoint!(add);
+    all
+}
+
+impl Registered {
+    fn of<E: Endpoint>() -> Self {
+        Self {
+            rpc: E::Input::NAME,
+            method: E::METHOD,
+            path: E::PATH,
+            parameters: E::PARAMETERS,
+            rule_priority: E::RULE_PRIORITY,
+            access: E::Input::ACCESS,
+            database_role: E::Input::DATABASE_ROLE,
+            example: E::EXAMPLE,
+        }
+    }
+
+    /// Name of the function's binary, such as `list-nodes`.
+    #[must_use]
+    pub fn function(&self) -> String {
+        let mut name = String::new();
+        for letter in self.rpc.chars() {
+            if letter.is_uppercase() && !name.is_empty() {
+                name.push('-');
+            }
+            name.extend(letter.to_lowercase());
+        }
+        name
+    }
+
+    /// Path of the example.
+    #[must_use]
+    pub fn example_path(&self) -> String {
+        self.path.replace("{id}", "1")
+    }
+
+    /// gRPC request of the example, in the JSON of protobuf.
+    pub fn example_message(&self) -> Result<Value, serde_json::Error> {
+        let mut message: Value = serde_json::from_str(self.example.message)?;
+        if self.path.contains("{id}") {
+            message["id"] = 1.into();
+        }
+        Ok(message)
+    }
 }

@@ -5,7 +5,7 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, timestamp};
+use super::{Endpoint, Example, timestamp};
 use crate::error::Error;
 use crate::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket,
@@ -20,6 +20,12 @@ impl Endpoint for TrafficUsage {
     type Service = AnalysisService;
     type Input = GetRecentTrafficUsage;
     const PATH: &'static str = "/v1/traffic-usage";
+    const RULE_PRIORITY: u16 = 100;
+    const EXAMPLE: Example = Example {
+        query: "range=week&time_zone=Europe/Berlin",
+        message: r#"{"range":"RECENT_RANGE_WEEK","time_zone":"Europe/Berlin"}"#,
+        ..Example::DEFAULT
+    };
     const SUMMARY: &'static str = "Get recent traffic usage";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::required(

@@ -1,8 +1,8 @@
 //! `GET /v1/usually-used-nodes`.
 
-use super::Endpoint;
 use super::parameter::Parameter;
 use super::request::ApiRequest;
+use super::{Endpoint, Example};
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserUsuallyUsedNodes, UserUsuallyUsedNodes};
 
@@ -14,6 +14,12 @@ impl Endpoint for UsuallyUsedNodes {
     type Service = AnalysisService;
     type Input = ListUserUsuallyUsedNodes;
     const PATH: &'static str = "/v1/usually-used-nodes";
+    const RULE_PRIORITY: u16 = 120;
+    const EXAMPLE: Example = Example {
+        query: "limit=5",
+        message: r#"{"limit":5}"#,
+        ..Example::DEFAULT
+    };
     const SUMMARY: &'static str = "List usually used nodes";
     const PARAMETERS: &'static [Parameter] = &[Parameter::limit(ListUserUsuallyUsedNodes::BOUNDS)];
     const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[

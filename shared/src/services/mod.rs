@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::auth::Access;
+use crate::config::DatabaseRole;
 use crate::error::Error;
 
 /// Processes one kind of input and returns an output or an error.
@@ -46,6 +47,8 @@ pub trait Operation {
     const NAME: &'static str;
     /// Access that every input of this type requires by default.
     const ACCESS: Access;
+    /// Role that the operation's function assumes in the database.
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::Reader;
 
     /// Access that this input requires.
     fn access(&self) -> Access {

@@ -39,6 +39,7 @@ impl Plan {
     }
 
     #[must_use]
+    /// The full run, which `make chaos` starts.
     pub fn full(seed: u64) -> Self {
         Self {
             seed,

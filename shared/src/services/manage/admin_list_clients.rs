@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::ManageService;
 use crate::auth::Access;
+use crate::config::DatabaseRole;
 use crate::db;
 use crate::db::fleet::{self, Clients};
 use crate::domain::node::NodeClient;
@@ -29,6 +30,7 @@ pub struct AdminListClients {
 impl Operation for AdminListClients {
     const NAME: &'static str = "ListNodeClients";
     const ACCESS: Access = Access::Admin;
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::SecretReader;
 }
 
 /// A page of node clients.

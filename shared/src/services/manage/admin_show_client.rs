@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::{ManageService, record_reveal};
 use crate::auth::Access;
+use crate::config::DatabaseRole;
 use crate::db::fleet::{self, Clients};
 use crate::db::{self, Connection};
 use crate::domain::audit::{Actor, Target};
@@ -28,6 +29,7 @@ pub struct AdminShowClient {
 impl Operation for AdminShowClient {
     const NAME: &'static str = "ShowNodeClient";
     const ACCESS: Access = Access::Admin;
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::SecretReader;
 
     fn access(&self) -> Access {
         if self.reveal_secrets {

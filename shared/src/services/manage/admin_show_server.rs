@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::{ManageService, record_reveal};
 use crate::auth::Access;
+use crate::config::DatabaseRole;
 use crate::db::{self, Connection, fleet};
 use crate::domain::audit::{Actor, Target};
 use crate::domain::node::NodeServerDetails;
@@ -26,6 +27,7 @@ pub struct AdminShowServer {
 impl Operation for AdminShowServer {
     const NAME: &'static str = "ShowNodeServer";
     const ACCESS: Access = Access::Admin;
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::SecretReader;
 
     fn access(&self) -> Access {
         if self.reveal_secrets {

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::ManageService;
 use crate::auth::Access;
+use crate::config::DatabaseRole;
 use crate::db::node_status_transition::{self, TimelineStart};
 use crate::db::{self, Connection, audit, node_status_watch};
 use crate::domain::audit::{Actor, AuditEntry, Target};
@@ -39,6 +40,7 @@ pub struct SetNodeServerMaintenance {
 impl Operation for SetNodeServerMaintenance {
     const NAME: &'static str = "SetNodeServerMaintenance";
     const ACCESS: Access = Access::Admin;
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::Writer;
 }
 
 impl SetNodeServerMaintenance {

@@ -1,0 +1,163 @@
+//! Files that are generated from the list of endpoints: the API documentation, the endpoints' parts
+//! of the templates, and their example events. A test compares the committed files.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use shared::auth::Access;
+use shared::config::DatabaseRole;
+use shared::http::{Registered, endpoints, openapi, page};
+
+const FUNCTION: &str = include_str!("function.yaml");
+const ROUTE: &str = include_str!("route.yaml");
+
+/// A generated file.
+#[derive(Debug)]
+pub struct Generated {
+    /// Path from the root of the repository.
+    pub path: String,
+    /// The whole content.
+    pub content: String,
+}
+
+/// Generates all files. Reads the templates in `root` for the parts that are written by hand.
+pub fn files(root: &Path) -> Result<Vec<Generated>> {
+    let endpoints = endpoints();
+    let read = |path: &str| {
+        fs::read_to_string(root.join(path)).with_context(|| format!("Cannot read {path}"))
+    };
+    let document = openapi::document();
+    let mut files = vec![
+        generated("docs/openapi.json", format!("{document:#}\n")),
+        generated("docs/openapi.html", page::render(&document)),
+        generated(
+            "template.yaml",
+            template(&read("template.yaml")?, &endpoints)?,
+        ),
+        generated(
+            "stacks/edge.yaml",
+            edge(&read("stacks/edge.yaml")?, &endpoints)?,
+        ),
+    ];
+    for endpoint in &endpoints {
+        let path = format!("events/{}.json", endpoint.function());
+        files.push(generated(path, format!("{:#}\n", event(endpoint, "TOKEN"))));
+    }
+    Ok(files)
+}
+
+fn generated(path: impl Into<String>, content: String) -> Generated {
+    let path = path.into();
+    Generated { path, content }
+}
+
+/// Writes all files below `root`.
+pub fn write(root: &Path) -> Result<()> {
+    for Generated { path, content } in files(root)? {
+        fs::write(root.join(&path), content).with_context(|| format!("Cannot write {path}"))?;
+    }
+    Ok(())
+}
+
+fn template(text: &str, endpoints: &[Registered]) -> Result<String> {
+    let functions = endpoints.iter().map(|endpoint| fill(FUNCTION, endpoint));
+    let text = with_part(text, "functions", &functions.collect::<Vec<_>>().join("\n"))?;
+    let argument =
+        |e: &Registered| format!("        {0}FunctionArn: !GetAtt {0}Function.Arn\n", e.rpc);
+    with_part(
+        &text,
+        "arguments",
+        &endpoints.iter().map(argument).collect::<String>(),
+    )
+}
+
+fn edge(text: &str, endpoints: &[Registered]) -> Result<String> {
+    let parameter = |e: &Registered| format!("  {}FunctionArn:\n    Type: String\n", e.rpc);
+    let parameters: String = endpoints.iter().map(parameter).collect();
+    let routes: String = endpoints
+        .iter()
+        .map(|endpoint| fill(ROUTE, endpoint))
+        .collect();
+    with_part(
+        &with_part(text, "parameters", &parameters)?,
+        "routes",
+        &routes,
+    )
+}
+
+/// Replaces the lines between the comments that mark a generated part.
+fn with_part(text: &str, part: &str, lines: &str) -> Result<String> {
+    let begin = format!("# begin of generated {part} (make generate)\n");
+    let end = format!("# end of generated {part}\n");
+    let missing = || format!("The comments that mark the generated {part} are missing");
+    let (before, rest) = text.split_once(&begin).with_context(missing)?;
+    let (old, after) = rest.split_once(&end).with_context(missing)?;
+    // The indentation before the comment at the end.
+    let indent = old.rsplit('\n').next().unwrap_or_default();
+    Ok(format!("{before}{begin}{lines}{indent}{end}{after}"))
+}
+
+fn fill(block: &str, endpoint: &Registered) -> String {
+    let database_role: &'static str = endpoint.database_role.into();
+    let role = match endpoint.database_role {
+        DatabaseRole::Reader => "Reader",
+        DatabaseRole::SecretReader => "SecretReader",
+        DatabaseRole::Writer | DatabaseRole::Api => "Writer",
+    };
+    let concurrency = match endpoint.access {
+        Access::User => "ApiConcurrency",
+        Access::Admin | Access::Secrets => "AdminApiConcurrency",
+    };
+    block
+        .replace("{Name}", endpoint.rpc)
+        .replace("{name}", &endpoint.function())
+        .replace("{role}", role)
+        .replace("{database_role}", database_role)
+        .replace("{concurrency}", concurrency)
+        .replace("{priority}", &endpoint.rule_priority.to_string())
+        .replace("{pattern}", &endpoint.path.replace("{id}", "*"))
+}
+
+/// The example request of an endpoint, as a target group with multi-value headers sends it.
+#[must_use]
+pub fn event(endpoint: &Registered, token: &str) -> Value {
+    let mut query = serde_json::Map::new();
+    for (name, value) in endpoint
+        .example
+        .query
+        .split('&')
+        .filter_map(|p| p.split_once('='))
+    {
+        query.insert(name.to_owned(), json!([value]));
+    }
+    let mut headers = json!({
+        "accept": ["application/json"],
+        "accept-encoding": ["gzip, deflate, br"],
+        "authorization": [format!("Bearer {token}")],
+        "host": ["api.example.com"],
+        "user-agent": ["curl/8.5.0"],
+        "x-amzn-trace-id": ["Root=1-69aff2f8-2c7d1a4b6e5f3a9d0b8c7e61"],
+        "x-forwarded-for": ["203.0.113.7"],
+        "x-forwarded-port": ["443"],
+        "x-forwarded-proto": ["https"],
+    });
+    if let Some(body) = endpoint.example.body {
+        headers["content-type"] = json!(["application/json"]);
+        headers["content-length"] = json!([body.len().to_string()]);
+    }
+    let group = format!(
+        "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/{}/50dc6c495c0c9188",
+        endpoint.function()
+    );
+    json!({
+        "requestContext": {"elb": {"targetGroupArn": group}},
+        "httpMethod": endpoint.method.as_str(),
+        "path": endpoint.example_path(),
+        "multiValueQueryStringParameters": query,
+        "multiValueHeaders": headers,
+        "body": endpoint.example.body.unwrap_or_default(),
+        "isBase64Encoded": false,
+    })
+}

@@ -22,6 +22,8 @@ pub struct ClaimedReport {
     pub received_at: DateTime<Utc>,
     /// Start of the UTC hour that the usage belongs to.
     pub bucket_start: DateTime<Utc>,
+    /// Number of usage lines.
+    pub line_count: i32,
 }
 
 /// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines.
@@ -51,7 +53,7 @@ pub async fn claim_reports(
         set billing_run_id = $1
         from bounded b
         where r.report_id = b.report_id and b.lines_before < $3
-        returning r.seq, r.node_server_id, r.received_at,
+        returning r.seq, r.node_server_id, r.received_at, r.line_count,
             -- The period is half-open: one that ends on the hour belongs to the hour before.
             date_trunc('hour', greatest(r.period_end - interval '1 microsecond', r.period_start),
             'UTC') as "bucket_start!""#,

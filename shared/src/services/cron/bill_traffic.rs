@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::billing;
+use crate::db::billing::{self, ClaimedReport};
 use crate::db::{self, Connection};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::{Error, ErrorKind};
@@ -47,6 +47,15 @@ impl Claim {
             reports: (self.reports * 4).min(LARGEST_CLAIM.reports),
             lines: (self.lines * 4).min(LARGEST_CLAIM.lines),
         }
+    }
+
+    /// Whether `reports`, which were claimed, are fewer than this maximum.
+    fn exceeds(self, reports: &[ClaimedReport]) -> bool {
+        let lines: i64 = reports
+            .iter()
+            .map(|report| i64::from(report.line_count))
+            .sum();
+        i64::try_from(reports.len()).is_ok_and(|count| count < self.reports) && lines < self.lines
     }
 
     /// Returns a quarter of this claim, but at least one report. `None` if this claim is already
@@ -126,10 +135,6 @@ impl TelecomCronExecutor {
                 }
                 step => step?,
             };
-            if step.reports == 0 {
-                billed.complete = true;
-                break;
-            }
             if run.has_time_for(began.elapsed() * 20) {
                 claim = claim.larger();
             }
@@ -137,6 +142,10 @@ impl TelecomCronExecutor {
             billed.events += step.events;
             billed.messages += step.messages.len();
             outbox::send(&self.pool, &self.publisher, step.messages).await;
+            if step.is_last {
+                billed.complete = true;
+                break;
+            }
         }
         billed.unparked = self.retry_parked(run).await?;
         Ok(billed)
@@ -147,6 +156,8 @@ struct Step {
     reports: usize,
     events: usize,
     messages: Vec<OutboxMessage>,
+    /// Whether the claim found fewer reports than it may contain, so no unbilled report was left.
+    is_last: bool,
 }
 
 impl TelecomCronExecutor {
@@ -166,6 +177,7 @@ impl TelecomCronExecutor {
                 reports: 0,
                 events: 0,
                 messages: Vec::new(),
+                is_last: true,
             });
         }
         let mut usage = billing::fold_usage(tx, &reports).await?;
@@ -182,6 +194,7 @@ impl TelecomCronExecutor {
             reports: reports.len(),
             events: events.len(),
             messages,
+            is_last: claim.exceeds(&reports),
         })
     }
 }

@@ -94,8 +94,8 @@ fn check(document: &Value, operation: &Operation, status: &str, (answered, body)
     let path = operation.path;
     assert_eq!(answered.to_string(), status, "{path}: {body}");
     let described = path.replace("/11", "/{id}").replace("/1", "/{id}");
-    let described = &document["paths"][described.as_str()][operation.verb.to_lowercase()]["responses"]
-        [status]["content"];
+    let described = &document["paths"][described.as_str()][operation.verb.to_lowercase()];
+    let described = &described["responses"][status]["content"];
     let content = described
         .as_object()
         .unwrap_or_else(|| panic!("{path} {status} is not described"));

@@ -36,7 +36,6 @@ pub struct Operation {
     pub message: &'static str,
     /// Whether the operation requires the administrator's scope.
     pub admin: bool,
-    /// HTTP method.
     pub verb: &'static str,
     /// JSON body of the HTTP request. `None` if it has none.
     pub body: Option<&'static str>,

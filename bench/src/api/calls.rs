@@ -27,7 +27,6 @@ pub struct Rpc {
     /// Full name of the method.
     method: String,
     admin: bool,
-    /// The encoded request.
     message: Vec<u8>,
 }
 

@@ -13,12 +13,10 @@ use shared::http::{Registered, endpoints, openapi, page};
 const FUNCTION: &str = include_str!("function.yaml");
 const ROUTE: &str = include_str!("route.yaml");
 
-/// A generated file.
 #[derive(Debug)]
 pub struct Generated {
     /// Path from the root of the repository.
     pub path: String,
-    /// The whole content.
     pub content: String,
 }
 

@@ -23,6 +23,7 @@ pub use registry::{Registered, endpoints};
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::error::Error;
 use crate::services::{Operation, Processor};
@@ -59,16 +60,41 @@ pub trait Endpoint {
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = None;
     /// A request that succeeds.
     const EXAMPLE: Example = Example::DEFAULT;
-    /// Column names of the CSV representation. `None` if the endpoint has none.
-    const CSV_COLUMNS: Option<&'static [&'static str]> = None;
+    /// The CSV representation. `None` if the endpoint has none.
+    const CSV: Option<Csv> = None;
 
     /// Converts the parameters and the body of a request into the input.
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error>;
 
-    /// Rows of the CSV representation, one cell for each of [`Self::CSV_COLUMNS`].
-    #[must_use]
-    fn csv_rows(_: &Output<Self>) -> Vec<Vec<String>> {
-        Vec::new()
+    /// The items that become rows of the CSV representation, as JSON objects.
+    fn csv_items(output: &Output<Self>) -> Result<Vec<Value>, Error> {
+        let mut output = serde_json::to_value(output).map_err(Error::internal)?;
+        let list = Self::CSV.and_then(|csv| output.get_mut(csv.list));
+        match list.map(Value::take) {
+            Some(Value::Array(items)) => Ok(items),
+            _ => Err(Error::internal(
+                "the response has no list for the CSV representation",
+            )),
+        }
+    }
+}
+
+/// The CSV representation of a response: one row per item of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct Csv {
+    /// The field of the response that contains the list.
+    pub list: &'static str,
+    /// Names of the columns: fields of an item, or of an object in an item.
+    pub columns: &'static [&'static str],
+}
+
+impl Csv {
+    /// The row of an item. Cells contain the same text as the JSON representation.
+    fn row(self, item: &Value) -> impl Iterator<Item = String> {
+        self.columns.iter().map(move |name| {
+            let nested = || item.as_object()?.values().find_map(|value| value.get(name));
+            cell(item.get(name).or_else(nested).unwrap_or(&Value::Null))
+        })
     }
 }
 
@@ -93,12 +119,14 @@ impl Example {
     };
 }
 
-/// Text of a CSV cell. Empty if there is no value.
-fn cell(value: Option<impl ToString>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// A timestamp in a CSV cell, in the same format as in JSON.
-fn timestamp(at: chrono::DateTime<chrono::Utc>) -> String {
-    at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+/// Text of a CSV cell. Empty for `null`. The elements of an array are separated by spaces.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(elements) => elements.iter().map(cell).collect::<Vec<_>>().join(" "),
+        // As text, 1.0 is `1`.
+        Value::Number(number) if number.is_f64() => number.as_f64().unwrap_or_default().to_string(),
+        other => other.to_string(),
+    }
 }

@@ -2,11 +2,10 @@
 
 use super::parameter::{ID, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Endpoint, cell, timestamp};
-use crate::domain::node::NodeClient as Client;
+use super::{Csv, Endpoint};
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
-use crate::services::manage::{AdminClients, AdminListClients, AdminShowClient, ManageService};
+use crate::services::manage::{AdminListClients, AdminShowClient, ManageService};
 
 /// Lists node clients by id.
 #[derive(Debug)]
@@ -27,23 +26,26 @@ impl Endpoint for NodeClients {
         Parameter::limit(FLEET_PAGES),
         Parameter::offset(FLEET_PAGES),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "id",
-        "name",
-        "server_id",
-        "server_name",
-        "status",
-        "traffic_factor",
-        "display_order",
-        "speed_limit",
-        "country",
-        "location",
-        "route_class",
-        "access_groups",
-        "client_config",
-        "created_at",
-        "updated_at",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "clients",
+        columns: &[
+            "id",
+            "name",
+            "server_id",
+            "server_name",
+            "status",
+            "traffic_factor",
+            "display_order",
+            "speed_limit",
+            "country",
+            "location",
+            "route_class",
+            "access_groups",
+            "client_config",
+            "created_at",
+            "updated_at",
+        ],
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListClients, Error> {
         Ok(AdminListClients {
@@ -51,34 +53,6 @@ impl Endpoint for NodeClients {
             offset: request.get("offset")?,
             server_id: request.get("server_id")?,
         })
-    }
-
-    fn csv_rows(page: &AdminClients) -> Vec<Vec<String>> {
-        let row = |client: &Client| {
-            let groups: Vec<String> = client
-                .access_groups
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            vec![
-                client.id.to_string(),
-                client.name.clone(),
-                client.server_id.to_string(),
-                client.server_name.clone(),
-                <&str>::from(client.status).to_owned(),
-                client.traffic_factor.to_string(),
-                client.display_order.to_string(),
-                cell(client.speed_limit),
-                client.country.clone(),
-                client.location.clone(),
-                client.route_class.clone(),
-                groups.join(" "),
-                client.client_config.to_string(),
-                timestamp(client.created_at),
-                timestamp(client.updated_at),
-            ]
-        };
-        page.clients.iter().map(row).collect()
     }
 }
 

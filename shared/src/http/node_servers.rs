@@ -7,12 +7,12 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Endpoint, Example, cell, timestamp};
-use crate::domain::node::{NodeServerStatus, NodeServerSummary};
+use super::{Csv, Endpoint, Example};
+use crate::domain::node::NodeServerStatus;
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
 use crate::services::manage::{
-    AdminListServers, AdminServers, AdminShowServer, GetNodeServerAvailability, ManageService,
+    AdminListServers, AdminShowServer, GetNodeServerAvailability, ManageService,
     SetNodeServerMaintenance,
 };
 
@@ -35,15 +35,18 @@ impl Endpoint for NodeServers {
         Parameter::limit(FLEET_PAGES),
         Parameter::offset(FLEET_PAGES),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "id",
-        "name",
-        "compatibility",
-        "status",
-        "last_online_at",
-        "client_count",
-        "last_traffic_at",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "servers",
+        columns: &[
+            "id",
+            "name",
+            "compatibility",
+            "status",
+            "last_online_at",
+            "client_count",
+            "last_traffic_at",
+        ],
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListServers, Error> {
         Ok(AdminListServers {
@@ -51,21 +54,6 @@ impl Endpoint for NodeServers {
             offset: request.get("offset")?,
             filter_status: request.one_of("status")?,
         })
-    }
-
-    fn csv_rows(page: &AdminServers) -> Vec<Vec<String>> {
-        let row = |server: &NodeServerSummary| {
-            vec![
-                server.id.to_string(),
-                server.name.clone(),
-                <&str>::from(server.compatibility).to_owned(),
-                <&str>::from(server.status).to_owned(),
-                cell(server.last_online_at.map(timestamp)),
-                server.client_count.to_string(),
-                cell(server.last_traffic_at.map(timestamp)),
-            ]
-        };
-        page.servers.iter().map(row).collect()
     }
 }
 

@@ -2,11 +2,9 @@
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, timestamp};
+use super::{Csv, Endpoint};
 use crate::error::Error;
-use crate::services::analysis::{
-    AnalysisService, ListUserNodeStatusHistory, UserNodeStatusHistory,
-};
+use crate::services::analysis::{AnalysisService, ListUserNodeStatusHistory};
 
 /// Returns how many of the nodes that the user may use now were online, offline and in maintenance,
 /// by hour.
@@ -32,12 +30,15 @@ impl Endpoint for NodeStatusHistory {
             Kind::Time,
         ),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "bucket_start",
-        "online_nodes",
-        "offline_nodes",
-        "maintenance_nodes",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "hours",
+        columns: &[
+            "bucket_start",
+            "online_nodes",
+            "offline_nodes",
+            "maintenance_nodes",
+        ],
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserNodeStatusHistory, Error> {
         Ok(ListUserNodeStatusHistory {
@@ -45,19 +46,5 @@ impl Endpoint for NodeStatusHistory {
             start: request.time("start")?,
             end: request.time("end")?,
         })
-    }
-
-    fn csv_rows(history: &UserNodeStatusHistory) -> Vec<Vec<String>> {
-        let row = |hour: &crate::domain::node::NodeStatusHour| {
-            let nodes = [
-                hour.online_nodes,
-                hour.offline_nodes,
-                hour.maintenance_nodes,
-            ];
-            std::iter::once(timestamp(hour.bucket_start))
-                .chain(nodes.map(|nodes| nodes.to_string()))
-                .collect()
-        };
-        history.hours.iter().map(row).collect()
     }
 }

@@ -2,10 +2,9 @@
 
 use super::parameter::Parameter;
 use super::request::ApiRequest;
-use super::{Endpoint, cell};
-use crate::domain::node::Node;
+use super::{Csv, Endpoint};
 use crate::error::Error;
-use crate::services::analysis::{AnalysisService, ListUserNodes, UserNodes};
+use crate::services::analysis::{AnalysisService, ListUserNodes};
 
 /// Lists the nodes that the user's active package gives access to, by display order.
 #[derive(Debug)]
@@ -21,17 +20,20 @@ impl Endpoint for Nodes {
         Parameter::limit(ListUserNodes::BOUNDS),
         Parameter::offset(ListUserNodes::BOUNDS),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "id",
-        "name",
-        "traffic_factor",
-        "display_order",
-        "speed_limit",
-        "status",
-        "country",
-        "location",
-        "route_class",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "nodes",
+        columns: &[
+            "id",
+            "name",
+            "traffic_factor",
+            "display_order",
+            "speed_limit",
+            "status",
+            "country",
+            "location",
+            "route_class",
+        ],
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserNodes, Error> {
         Ok(ListUserNodes {
@@ -39,22 +41,5 @@ impl Endpoint for Nodes {
             limit: request.get("limit")?,
             offset: request.get("offset")?,
         })
-    }
-
-    fn csv_rows(nodes: &UserNodes) -> Vec<Vec<String>> {
-        let row = |node: &Node| {
-            vec![
-                node.id.to_string(),
-                node.name.clone(),
-                node.traffic_factor.to_string(),
-                node.display_order.to_string(),
-                cell(node.speed_limit),
-                <&str>::from(node.status).to_owned(),
-                node.country.clone(),
-                node.location.clone(),
-                node.route_class.clone(),
-            ]
-        };
-        nodes.nodes.iter().map(row).collect()
     }
 }

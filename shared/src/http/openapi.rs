@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::parameter::{ID, Parameter, REVEAL_SECRETS};
 use super::problem::Problem;
-use super::{Endpoint, Output};
+use super::{Csv, Endpoint, Output};
 use crate::auth::{ADMIN_SCOPE, Access, SECRETS_SCOPE};
 use crate::services::Operation;
 
@@ -92,7 +92,7 @@ impl Document {
             "application/json".into(),
             json!({ "schema": self.schemas.subschema_for::<Output<E>>() }),
         );
-        if let Some(columns) = E::CSV_COLUMNS {
+        if let Some(Csv { columns, .. }) = E::CSV {
             let about = format!("RFC 4180 with the header {}", columns.join(","));
             content.insert(
                 "text/csv".into(),

@@ -4,14 +4,10 @@ use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, cell, timestamp};
-use crate::domain::queued_package::{
-    Filter, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
-};
+use super::{Csv, Endpoint};
+use crate::domain::queued_package::{Filter, PackageQueueStatus};
 use crate::error::Error;
-use crate::services::manage::{
-    AdminListPackages, AdminPackages, CountQueuedPackages, ManageService, QueuedPackageCounts,
-};
+use crate::services::manage::{AdminListPackages, CountQueuedPackages, ManageService};
 
 /// Counts package items by series and status.
 #[derive(Debug)]
@@ -23,41 +19,54 @@ impl Endpoint for PackageQueueCounts {
     const PATH: &'static str = "/v1/admin/package-queue/counts";
     const RULE_PRIORITY: u16 = 180;
     const SUMMARY: &'static str = "Count queued packages";
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "series",
-        "name",
-        "in_queue",
-        "active",
-        "consumed",
-        "cancelled",
-        "total",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "series",
+        columns: &[
+            "series",
+            "name",
+            "in_queue",
+            "active",
+            "consumed",
+            "cancelled",
+            "total",
+        ],
+    });
 
     fn input(_: &ApiRequest<'_>) -> Result<CountQueuedPackages, Error> {
         Ok(CountQueuedPackages)
     }
-
-    fn csv_rows(counts: &QueuedPackageCounts) -> Vec<Vec<String>> {
-        let row = |PackageSeriesCounts {
-                       series,
-                       name,
-                       counts,
-                   }: &PackageSeriesCounts| {
-            let counts = [
-                counts.in_queue,
-                counts.active,
-                counts.consumed,
-                counts.cancelled,
-                counts.total,
-            ];
-            [series.to_string(), name.clone()]
-                .into_iter()
-                .chain(counts.map(|count| count.to_string()))
-                .collect()
-        };
-        counts.series.iter().map(row).collect()
-    }
 }
+
+const STATUS: Parameter = Parameter::optional(
+    "status",
+    "Return only package items in this status.",
+    Kind::OneOf(PackageQueueStatus::VARIANTS),
+);
+/// The table of a list of package items.
+const PACKAGES: Csv = Csv {
+    list: "packages",
+    columns: &[
+        "id",
+        "user",
+        "order",
+        "package_id",
+        "package_name",
+        "series",
+        "version",
+        "status",
+        "upload",
+        "download",
+        "used",
+        "quota",
+        "quota_left",
+        "adjust_quota",
+        "created_at",
+        "activated_at",
+        "expires_at",
+        "ended_at",
+        "end_reason",
+    ],
+};
 
 /// Lists package items, newest first.
 #[derive(Debug)]
@@ -89,35 +98,11 @@ impl Endpoint for PackageQueue {
                 default: None,
             },
         ),
-        Parameter::optional(
-            "status",
-            "Return only package items in this status.",
-            Kind::OneOf(PackageQueueStatus::VARIANTS),
-        ),
+        STATUS,
         Parameter::limit(AdminListPackages::BOUNDS),
         Parameter::offset(AdminListPackages::BOUNDS),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "id",
-        "user",
-        "order",
-        "package_id",
-        "package_name",
-        "series",
-        "version",
-        "status",
-        "upload",
-        "download",
-        "used",
-        "quota",
-        "quota_left",
-        "adjust_quota",
-        "created_at",
-        "activated_at",
-        "expires_at",
-        "ended_at",
-        "end_reason",
-    ]);
+    const CSV: Option<Csv> = Some(PACKAGES);
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListPackages, Error> {
         let filter = Filter {
@@ -131,32 +116,5 @@ impl Endpoint for PackageQueue {
             offset: request.get("offset")?,
             filter,
         })
-    }
-
-    fn csv_rows(page: &AdminPackages) -> Vec<Vec<String>> {
-        let row = |item: &QueuedPackage| {
-            vec![
-                item.id.to_string(),
-                item.user.to_string(),
-                cell(item.order),
-                item.package_id.to_string(),
-                item.package_name.clone(),
-                item.series.to_string(),
-                item.version.to_string(),
-                <&str>::from(item.status).to_owned(),
-                item.upload.to_string(),
-                item.download.to_string(),
-                item.used.to_string(),
-                cell(item.quota),
-                cell(item.quota_left),
-                item.adjust_quota.to_string(),
-                timestamp(item.created_at),
-                cell(item.activated_at.map(timestamp)),
-                cell(item.expires_at.map(timestamp)),
-                cell(item.ended_at.map(timestamp)),
-                cell(item.end_reason.map(<&str>::from)),
-            ]
-        };
-        page.packages.iter().map(row).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! The list of all endpoints.
 
 use http::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::parameter::Parameter;
 use super::{Endpoint, Example};
@@ -33,11 +33,11 @@ macro_rules! for_each_endpoint {
 pub struct Registered {
     /// Name of the RPC.
     pub rpc: &'static str,
-    /// HTTP method.
+    /// HTTP method of its requests.
     pub method: Method,
     /// Path, in which `{id}` is a placeholder for an id.
     pub path: &'static str,
-    /// Query parameters.
+    /// Query parameters, optional and required.
     pub parameters: &'static [Parameter],
     /// Priority of the load balancer's rule.
     pub rule_priority: u16,
@@ -97,10 +97,10 @@ impl Registered {
 
     /// gRPC request of the example, in the JSON of protobuf.
     pub fn example_message(&self) -> Result<Value, serde_json::Error> {
-        let mut message: Value = serde_json::from_str(self.example.message)?;
+        let mut message: Map<String, Value> = serde_json::from_str(self.example.message)?;
         if self.path.contains("{id}") {
-            message["id"] = 1.into();
+            message.insert("id".to_owned(), 1.into());
         }
-        Ok(message)
+        Ok(message.into())
     }
 }

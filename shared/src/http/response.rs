@@ -3,9 +3,10 @@
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, Response};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Endpoint, Output};
+use super::{Csv, Endpoint, Output};
 use crate::error::{Error, ErrorKind};
 
 /// Maximum size of a body. The load balancer accepts 1 MB per response of a function, headers
@@ -17,11 +18,11 @@ const CSV: (&str, &str) = ("text", "csv");
 /// The response in the format that the request accepts, or 304 without a body if the client has the
 /// current version.
 pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response<Body>, Error> {
-    let columns = E::CSV_COLUMNS.filter(|_| prefers_csv(request.headers()));
-    let (content_type, body) = match columns {
-        Some(columns) => (
+    let table = E::CSV.filter(|_| prefers_csv(request.headers()));
+    let (content_type, body) = match table {
+        Some(table) => (
             "text/csv; charset=utf-8; header=present",
-            csv(columns, E::csv_rows(output))?,
+            csv(table, &E::csv_items(output)?)?,
         ),
         None => (
             "application/json",
@@ -109,14 +110,16 @@ fn is_known(headers: &HeaderMap, tag: &HeaderValue) -> bool {
     tags.any(|given| given == "*" || given.as_bytes() == tag.as_bytes())
 }
 
-fn csv(columns: &[&str], rows: Vec<Vec<String>>) -> Result<String, Error> {
+fn csv(table: Csv, items: &[Value]) -> Result<String, Error> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    writer.write_record(columns).map_err(Error::internal)?;
-    for row in rows {
+    writer
+        .write_record(table.columns)
+        .map_err(Error::internal)?;
+    for item in items {
         writer
-            .write_record(row.into_iter().map(harmless))
+            .write_record(table.row(item).map(harmless))
             .map_err(Error::internal)?;
     }
     let bytes = writer
@@ -182,6 +185,7 @@ fn weighted(range: &str) -> (&str, f32) {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
 
@@ -208,9 +212,14 @@ mod tests {
     }
 
     #[test]
-    fn cells_with_commas_quotes_and_line_ends_are_quoted() {
-        let text = csv(&["a", "b"], vec![vec!["x,\"y\"".into(), "1\n2".into()]]).unwrap();
-        assert_eq!(text, "a,b\r\n\"x,\"\"y\"\"\",\"1\n2\"\r\n");
+    fn cells_are_quoted_and_found_in_the_item_or_an_object_of_it() {
+        let table = Csv {
+            list: "items",
+            columns: &["a", "b", "c", "d"],
+        };
+        let item = json!({ "a": "x,\"y\"", "b": "1\n2", "c": null, "of": { "d": [1, 2.5] } });
+        let text = csv(table, &[item]).unwrap();
+        assert_eq!(text, "a,b,c,d\r\n\"x,\"\"y\"\"\",\"1\n2\",,1 2.5\r\n");
     }
 
     #[rstest]

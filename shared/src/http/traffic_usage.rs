@@ -1,11 +1,12 @@
 //! `GET /v1/traffic-usage`.
 
 use chrono_tz::Tz;
+use serde_json::{Value, json};
 use strum::VariantNames;
 
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
-use super::{Endpoint, Example, timestamp};
+use super::{Csv, Endpoint, Example};
 use crate::error::Error;
 use crate::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket,
@@ -41,14 +42,17 @@ impl Endpoint for TrafficUsage {
             Kind::TimeZone,
         ),
     ];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "start",
-        "end",
-        "raw_upload",
-        "raw_download",
-        "billed_upload",
-        "billed_download",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "raw",
+        columns: &[
+            "start",
+            "end",
+            "raw_upload",
+            "raw_download",
+            "billed_upload",
+            "billed_download",
+        ],
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<GetRecentTrafficUsage, Error> {
         Ok(GetRecentTrafficUsage {
@@ -58,19 +62,19 @@ impl Endpoint for TrafficUsage {
         })
     }
 
-    fn csv_rows(usage: &RecentTrafficUsage) -> Vec<Vec<String>> {
-        let row = |(raw, billed): (&TrafficBucket, &TrafficBucket)| {
-            let bytes = [raw.upload, raw.download, billed.upload, billed.download];
-            [timestamp(raw.start), timestamp(raw.end)]
-                .into_iter()
-                .chain(bytes.map(|bytes| bytes.to_string()))
-                .collect()
+    fn csv_items(usage: &RecentTrafficUsage) -> Result<Vec<Value>, Error> {
+        let item = |(raw, billed): (&TrafficBucket, &TrafficBucket)| {
+            json!({
+                "start": raw.start, "end": raw.end,
+                "raw_upload": raw.upload, "raw_download": raw.download,
+                "billed_upload": billed.upload, "billed_download": billed.download,
+            })
         };
-        usage
+        Ok(usage
             .raw
             .iter()
             .zip(&usage.actually_billed)
-            .map(row)
-            .collect()
+            .map(item)
+            .collect())
     }
 }

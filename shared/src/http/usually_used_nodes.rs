@@ -2,9 +2,9 @@
 
 use super::parameter::Parameter;
 use super::request::ApiRequest;
-use super::{Endpoint, Example};
+use super::{Csv, Endpoint, Example};
 use crate::error::Error;
-use crate::services::analysis::{AnalysisService, ListUserUsuallyUsedNodes, UserUsuallyUsedNodes};
+use crate::services::analysis::{AnalysisService, ListUserUsuallyUsedNodes};
 
 /// Lists the nodes that carried most of the user's traffic in the last 30 days.
 #[derive(Debug)]
@@ -22,29 +22,21 @@ impl Endpoint for UsuallyUsedNodes {
     };
     const SUMMARY: &'static str = "List usually used nodes";
     const PARAMETERS: &'static [Parameter] = &[Parameter::limit(ListUserUsuallyUsedNodes::BOUNDS)];
-    const CSV_COLUMNS: Option<&'static [&'static str]> = Some(&[
-        "node_client_id",
-        "node_name",
-        "upload",
-        "download",
-        "billed_traffic",
-    ]);
+    const CSV: Option<Csv> = Some(Csv {
+        list: "nodes",
+        columns: &[
+            "node_client_id",
+            "node_name",
+            "upload",
+            "download",
+            "billed_traffic",
+        ],
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserUsuallyUsedNodes, Error> {
         Ok(ListUserUsuallyUsedNodes {
             user_id: request.user_id(),
             limit: request.get("limit")?,
         })
-    }
-
-    fn csv_rows(used: &UserUsuallyUsedNodes) -> Vec<Vec<String>> {
-        let row = |node: &crate::domain::node::UsuallyUsedNode| {
-            let bytes = [node.upload, node.download, node.billed_traffic];
-            [node.node_client_id.to_string(), node.node_name.clone()]
-                .into_iter()
-                .chain(bytes.map(|bytes| bytes.to_string()))
-                .collect()
-        };
-        used.nodes.iter().map(row).collect()
     }
 }

@@ -64,7 +64,11 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
         "history" => Some(list("hours")),
         "used" => Some(list("nodes")),
         "counts" => Some(list("series").iter().map(series).collect()),
-        list_of => Some(list(list_of)),
+        _ => answer
+            .as_object()?
+            .values()
+            .find_map(Value::as_array)
+            .cloned(),
     }
 }
 

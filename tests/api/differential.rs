@@ -244,6 +244,25 @@ fn user_questions() -> Vec<Question> {
             json!({}),
         ));
     }
+    for status in ["", "in_queue", "active", "consumed", "cancelled"] {
+        let filter = [format!("status={status}")];
+        let (filter, message) = match status {
+            "" => ("", json!({})),
+            _ => (
+                filter[0].as_str(),
+                json!({ "status": format!("PACKAGE_QUEUE_STATUS_{}", status.to_uppercase()) }),
+            ),
+        };
+        questions.push(page(
+            "/v1/packages",
+            "Telecom/ListPackages",
+            "own_packages",
+            "2",
+            "1",
+            filter,
+            message,
+        ));
+    }
     questions
 }
 

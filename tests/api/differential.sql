@@ -301,3 +301,7 @@ create function oracle.packages(u uuid, now timestamptz, n text, skip text, text
         'ended_at', ended_at, 'end_reason', end_reason) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
+
+create function oracle.own_packages(u uuid, now timestamptz, n text, skip text, wanted text, filters text) returns json language sql as $$
+    select oracle.packages(u, now, n, skip, wanted, (filters::jsonb || jsonb_build_object('user', u))::text)
+$$;

@@ -11,7 +11,7 @@ use shared::domain::queued_package::{
 use shared::domain::server_status::StatusTimes;
 use shared::services::analysis::{
     NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory,
-    UserNodes, UserUsuallyUsedNodes,
+    UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, NodeServerAvailability, NodeServerMaintenance,
@@ -349,6 +349,15 @@ impl FromDomain<PackageQueueCounts> for v1::PackageQueueCounts {
 
 impl FromDomain<AdminPackages> for v1::ListQueuedPackagesResponse {
     fn from_domain(page: AdminPackages) -> Self {
+        Self {
+            packages: all(page.packages),
+            total: page.total,
+        }
+    }
+}
+
+impl FromDomain<UserPackages> for v1::ListPackagesResponse {
+    fn from_domain(page: UserPackages) -> Self {
         Self {
             packages: all(page.packages),
             total: page.total,

@@ -11,7 +11,7 @@ use shared::domain::node_id;
 use shared::domain::queued_package::Filter;
 use shared::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes,
-    ListUserUsuallyUsedNodes, time_zone,
+    ListUserPackages, ListUserUsuallyUsedNodes, time_zone,
 };
 use shared::services::manage::{
     AdminListClients, AdminListPackages, AdminListServers, AdminShowClient, AdminShowServer,
@@ -92,6 +92,21 @@ impl Telecom for Analysis {
                 user_id: caller.user_id,
                 limit: given(asked.limit),
                 offset: given(asked.offset),
+            })
+        };
+        self.edge.call(&self.service, request, input).await
+    }
+
+    async fn list_packages(
+        &self,
+        request: Request<v1::ListPackagesRequest>,
+    ) -> Reply<v1::ListPackagesResponse> {
+        let input = |caller: &Principal, asked: v1::ListPackagesRequest| {
+            Ok(ListUserPackages {
+                user_id: caller.user_id,
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                status: named_or_none::<v1::PackageQueueStatus, _>("status", asked.status)?,
             })
         };
         self.edge.call(&self.service, request, input).await

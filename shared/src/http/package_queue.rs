@@ -1,4 +1,4 @@
-//! `GET /v1/admin/package-queue` and `GET /v1/admin/package-queue/counts`.
+//! `GET /v1/packages`, `GET /v1/admin/package-queue` and `GET /v1/admin/package-queue/counts`.
 
 use strum::VariantNames;
 
@@ -7,6 +7,7 @@ use super::request::ApiRequest;
 use super::{Csv, Endpoint};
 use crate::domain::queued_package::{Filter, PackageQueueStatus};
 use crate::error::Error;
+use crate::services::analysis::{AnalysisService, ListUserPackages};
 use crate::services::manage::{AdminListPackages, CountQueuedPackages, ManageService};
 
 /// Counts package items by series and status.
@@ -115,6 +116,33 @@ impl Endpoint for PackageQueue {
             limit: request.get("limit")?,
             offset: request.get("offset")?,
             filter,
+        })
+    }
+}
+
+/// Lists the user's packages: waiting, active and ended ones, newest first.
+#[derive(Debug)]
+pub struct Packages;
+
+impl Endpoint for Packages {
+    type Service = AnalysisService;
+    type Input = ListUserPackages;
+    const PATH: &'static str = "/v1/packages";
+    const RULE_PRIORITY: u16 = 132;
+    const SUMMARY: &'static str = "List packages";
+    const PARAMETERS: &'static [Parameter] = &[
+        STATUS,
+        Parameter::limit(ListUserPackages::BOUNDS),
+        Parameter::offset(ListUserPackages::BOUNDS),
+    ];
+    const CSV: Option<Csv> = Some(PACKAGES);
+
+    fn input(request: &ApiRequest<'_>) -> Result<ListUserPackages, Error> {
+        Ok(ListUserPackages {
+            user_id: request.user_id(),
+            limit: request.get("limit")?,
+            offset: request.get("offset")?,
+            status: request.one_of("status")?,
         })
     }
 }

@@ -17,6 +17,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_status_history::NodeStatusHistory);
         $visit!($crate::http::usually_used_nodes::UsuallyUsedNodes);
         $visit!($crate::http::nodes::Nodes);
+        $visit!($crate::http::package_queue::Packages);
         $visit!($crate::http::node_servers::NodeServers);
         $visit!($crate::http::node_servers::NodeServer);
         $visit!($crate::http::node_servers::NodeServerAvailability);

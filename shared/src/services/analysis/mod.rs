@@ -3,6 +3,7 @@
 mod get_recent_traffic_usage;
 mod list_user_node_status_history;
 mod list_user_nodes;
+mod list_user_packages;
 mod list_user_usually_used_nodes;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ pub use list_user_node_status_history::{
     ListUserNodeStatusHistory, NodeAvailability, UserNodeStatusHistory,
 };
 pub use list_user_nodes::{ListUserNodes, UserNodes};
+pub use list_user_packages::{ListUserPackages, UserPackages};
 pub use list_user_usually_used_nodes::{ListUserUsuallyUsedNodes, UserUsuallyUsedNodes};
 
 use crate::app::{App, FromApp, StartError};

@@ -187,7 +187,7 @@ impl Results {
                 format!("{:.0}", memory.first_answer_ms),
             );
             table.push(vec![
-                memory.function.to_owned(),
+                memory.function.clone(),
                 peak,
                 first,
                 memory.with.clone(),

@@ -70,19 +70,19 @@ async fn every_response_matches_the_openapi_document(pool: PgPool) {
         };
         check(
             &document,
-            &operation,
+            operation,
             "200",
             &api.ask(operation, operation.query, Some(&token)).await,
         );
         check(
             &document,
-            &operation,
+            operation,
             "401",
             &api.ask(operation, operation.query, None).await,
         );
         check(
             &document,
-            &operation,
+            operation,
             "400",
             &api.ask(operation, "nonsense=1", Some(&token)).await,
         );

@@ -129,8 +129,8 @@ fn number() -> impl Strategy<Value = i64> {
         253_402_300_800,
         999_999_999,
     ]);
-    prop_oneof![4 => 0..25_i64, 1 => Just(11), 2 => 1_772_000_000..1_774_000_000_i64, 1 => ends, 1 => years,
-        1 => any::<i64>()]
+    prop_oneof![4 => 0..25_i64, 1 => Just(11), 2 => 1_772_000_000..1_774_000_000_i64, 1 => ends,
+        1 => years, 1 => any::<i64>()]
 }
 
 fn text() -> impl Strategy<Value = String> {

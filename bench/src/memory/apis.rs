@@ -1,8 +1,8 @@
 //! Requests to the API functions: the example of each endpoint, as the load balancer sends it.
 
 use local::generate::event;
-use serde_json::{Value, json};
-use shared::http::{Registered, endpoints};
+use serde_json::Value;
+use shared::http::{Example, Registered, endpoints};
 
 /// A request to an API function.
 #[derive(Debug)]
@@ -17,14 +17,21 @@ pub struct Api {
 
 /// A request to each API function. `token` authenticates an administrator.
 pub fn all(token: &str) -> Vec<Api> {
-    let mut all: Vec<Api> = endpoints()
-        .iter()
-        .map(|known| Api::of(known, token))
-        .collect();
-    if let Some(documentation) = all.first().map(Api::documentation) {
-        all.push(documentation);
-    }
-    all
+    let endpoints = endpoints();
+    // The page is not an endpoint of the list. Any request with its path asks for it.
+    let page = endpoints.first().map(|endpoint| Api {
+        function: "show-api-documentation".to_owned(),
+        ..Api::of(
+            &Registered {
+                path: "/docs",
+                example: Example::DEFAULT,
+                ..endpoint.clone()
+            },
+            token,
+        )
+    });
+    let apis = endpoints.iter().map(|endpoint| Api::of(endpoint, token));
+    apis.chain(page).collect()
 }
 
 impl Api {
@@ -36,18 +43,6 @@ impl Api {
             function: endpoint.function(),
             what: format!("{} {path}{mark}{query}", endpoint.method),
             event: event(endpoint, token),
-        }
-    }
-
-    /// The page is not an endpoint of the list. Any request with its path asks for it.
-    fn documentation(other: &Self) -> Self {
-        let mut event = other.event.clone();
-        event["path"] = json!("/docs");
-        event["multiValueQueryStringParameters"] = json!({});
-        Self {
-            function: "show-api-documentation".to_owned(),
-            what: "GET /docs".to_owned(),
-            event,
         }
     }
 }

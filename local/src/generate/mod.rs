@@ -130,21 +130,31 @@ pub fn event(endpoint: &Registered, token: &str) -> Value {
     {
         query.insert(name.to_owned(), json!([value]));
     }
-    let mut headers = json!({
-        "accept": ["application/json"],
-        "accept-encoding": ["gzip, deflate, br"],
-        "authorization": [format!("Bearer {token}")],
-        "host": ["api.example.com"],
-        "user-agent": ["curl/8.5.0"],
-        "x-amzn-trace-id": ["Root=1-69aff2f8-2c7d1a4b6e5f3a9d0b8c7e61"],
-        "x-forwarded-for": ["203.0.113.7"],
-        "x-forwarded-port": ["443"],
-        "x-forwarded-proto": ["https"],
-    });
-    if let Some(body) = endpoint.example.body {
-        headers["content-type"] = json!(["application/json"]);
-        headers["content-length"] = json!([body.len().to_string()]);
+    let body = endpoint.example.body.unwrap_or_default();
+    let (authorization, length) = (format!("Bearer {token}"), body.len().to_string());
+    let mut headers = vec![
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip, deflate, br"),
+        ("authorization", &authorization),
+        ("host", "api.example.com"),
+        ("user-agent", "curl/8.5.0"),
+        (
+            "x-amzn-trace-id",
+            "Root=1-69aff2f8-2c7d1a4b6e5f3a9d0b8c7e61",
+        ),
+        ("x-forwarded-for", "203.0.113.7"),
+        ("x-forwarded-port", "443"),
+        ("x-forwarded-proto", "https"),
+    ];
+    if !body.is_empty() {
+        headers.extend([
+            ("content-type", "application/json"),
+            ("content-length", &length),
+        ]);
     }
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), json!([value])));
     let group = format!(
         "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/{}/50dc6c495c0c9188",
         endpoint.function()
@@ -154,8 +164,8 @@ pub fn event(endpoint: &Registered, token: &str) -> Value {
         "httpMethod": endpoint.method.as_str(),
         "path": endpoint.example_path(),
         "multiValueQueryStringParameters": query,
-        "multiValueHeaders": headers,
-        "body": endpoint.example.body.unwrap_or_default(),
+        "multiValueHeaders": headers.collect::<serde_json::Map<_, _>>(),
+        "body": body,
         "isBase64Encoded": false,
     })
 }

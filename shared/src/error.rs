@@ -204,7 +204,7 @@ impl Error {
     /// that the others may succeed without it. True for invalid data, an internal error and a
     /// locked row. False for an outage and for a schema that does not match this code.
     #[must_use]
-    pub fn may_lie_in_one_of_several(&self) -> bool {
+    pub fn may_come_from_one_item(&self) -> bool {
         let of_one = self.kind == ErrorKind::Internal
             || self.disposition() == Disposition::Reject
             || self.code == LOCKED;
@@ -213,7 +213,7 @@ impl Error {
 
     /// Marks the error as one that every message and row would run into.
     #[must_use]
-    pub fn that_concerns_all(self) -> Self {
+    pub fn for_the_whole_batch(self) -> Self {
         Self {
             concerns_all: true,
             ..self

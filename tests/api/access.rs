@@ -328,7 +328,7 @@ async fn a_user_sees_only_their_own_data(pool: PgPool) {
         .await;
     let body = telecom_tests::report::report_of(1, 1, at(NOW), &[(user(1), 10, 20)]);
     world.assert_reports_accepted(&[body.to_string()]).await;
-    world.settle().await;
+    world.deliver_all().await;
     let api = Api::over_both(world, Issuer::default()).await;
     for operation in OPERATIONS.iter().filter(|operation| !operation.admin) {
         let mine = api

@@ -282,9 +282,9 @@ async fn a_bad_parameter_is_refused_with_the_accepted_values(
 /// Values that are not accepted for a parameter.
 fn bad_values(kind: Kind) -> Vec<String> {
     match kind {
-        Kind::Integer { least, most, .. } => vec![
-            (i128::from(least) - 1).to_string(),
-            (i128::from(most) + 1).to_string(),
+        Kind::Integer { min, max, .. } => vec![
+            (i128::from(min) - 1).to_string(),
+            (i128::from(max) + 1).to_string(),
             "1.5".to_owned(),
         ],
         Kind::OneOf(_) | Kind::Uuid | Kind::Time | Kind::TimeZone | Kind::Flag => {

@@ -512,7 +512,7 @@ async fn a_user_sees_only_the_nodes_of_the_active_package(pool: PgPool) {
         body["usage"][0]["node_client_id"] = json!(client);
         world.assert_reports_accepted(&[body.to_string()]).await;
     }
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         nodes_of(&scenario).await,
         [vec![11, 32], vec![11, 32], vec![11, 32]]
@@ -522,7 +522,7 @@ async fn a_user_sees_only_the_nodes_of_the_active_package(pool: PgPool) {
     world
         .assert_reports_accepted(&[exhausting.to_string()])
         .await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         nodes_of(&scenario).await,
         [vec![31, 32], vec![31, 32], vec![31, 32]]

@@ -59,7 +59,7 @@ async fn every_response_matches_the_openapi_document(pool: PgPool) {
     );
     body["metrics"] = json!({ "cpu_percent": 1.5, "online_users": 3 });
     world.assert_reports_accepted(&[body.to_string()]).await;
-    world.settle().await;
+    world.deliver_all().await;
     let api = Api::over_http(world);
     let document = openapi::document();
     for operation in OPERATIONS.iter() {

@@ -25,7 +25,7 @@ async fn a_day_is_24_zero_filled_hours_up_to_the_current_one(pool: PgPool) {
         .sql("update telecom.node_client set traffic_factor = 2")
         .await;
     world.assert_reports_accepted(&texts(&bodies)).await;
-    world.settle().await;
+    world.deliver_all().await;
 
     let (status, answer) = ask(&world, "range=day").await;
     assert_eq!(
@@ -67,7 +67,7 @@ async fn a_week_consists_of_days_in_the_requested_time_zone(pool: PgPool) {
         &[(user(1), 5, 0)],
     )];
     world.assert_reports_accepted(&texts(&bodies)).await;
-    world.settle().await;
+    world.deliver_all().await;
     let uploads = |answer: &Value| -> Vec<i64> {
         answer["raw"]
             .as_array()

@@ -44,7 +44,7 @@ async fn billed_bytes_are_raw_times_factor_rounded_half_away_from_zero(pool: PgP
         )
         .await;
     }
-    world.settle().await;
+    world.deliver_all().await;
     let mut usage = Vec::new();
     for n in 0..5 {
         usage.push(world.usage(user(n)).await);
@@ -69,7 +69,7 @@ async fn rounding_is_done_once_per_run_and_not_per_line(pool: PgPool) {
         .map(|id| report_of(id, 2, at(NOW), &[(user(1), 1, 0)]))
         .collect();
     assert_all_accepted(&world, &texts(&bodies)).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.usage(user(1)).await, [4, 0, 2, 0]);
 }
 
@@ -81,7 +81,7 @@ async fn usage_is_billed_at_the_factor_when_its_report_arrived(pool: PgPool) {
         .sql("update telecom.node_client set traffic_factor = 2")
         .await;
     assert_all_accepted(&world, &texts(&[report(2, &[(user(1), 10, 0)])])).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.usage(user(1)).await, [20, 0, 30, 0]);
 }
 
@@ -95,7 +95,7 @@ async fn line_without_a_client_uses_the_factor_of_the_oldest_client_or_one(pool:
         report_of(2, 3, at(NOW), &[(user(2), 10, 0)]),
     ];
     assert_all_accepted(&world, &texts(&bodies)).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         (world.usage(user(1)).await[2], world.usage(user(2)).await[2]),
         (5, 10)
@@ -119,7 +119,7 @@ async fn period_that_ends_on_the_hour_belongs_to_the_previous_hour(pool: PgPool)
         report_of(2, 1, at("2026-03-10T10:00:00.000001Z"), &[(user(1), 10, 0)]),
     ];
     assert_all_accepted(&world, &texts(&bodies)).await;
-    world.settle().await;
+    world.deliver_all().await;
     let at_nine = "select sum(raw_upload_bytes)::bigint from telecom.user_package_usage \
         where bucket_start = '2026-03-10 09:00Z'";
     assert_eq!(world.number(at_nine).await, 1);
@@ -136,7 +136,7 @@ async fn concurrent_and_repeated_jobs_bill_each_report_once(pool: PgPool) {
     let (a, b, c) = tokio::join!(world.bill(), world.bill(), world.bill());
     assert_eq!(a.reports + b.reports + c.reports, 300);
     assert_eq!(world.bill().await.reports, 0);
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.items(user(1)).await, [("active".into(), 300, 600)]);
 }
 
@@ -173,7 +173,7 @@ async fn message_that_could_not_be_sent_stays_in_the_outbox(pool: PgPool) {
             .await,
         1
     );
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.usage(user(1)).await[2], 10);
 }
 

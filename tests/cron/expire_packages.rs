@@ -26,7 +26,7 @@ async fn package_expires_exactly_at_its_expiry_time(pool: PgPool) {
     assert_eq!(expire(&world).await.expiring, 0);
     world.clock.set(at("2026-03-11T10:30:00Z"));
     assert_eq!(expire(&world).await.expiring, 1);
-    world.settle().await;
+    world.deliver_all().await;
     let statuses = world.item_statuses(user(1)).await;
     assert_eq!(statuses, ["consumed", "active"]);
     assert_eq!(world.facts().await[0].1["reason"], "time");

@@ -40,7 +40,7 @@ async fn partition_with_unbilled_rows_is_never_dropped(pool: PgPool) {
     world.clock.set(at(NOW) + TimeDelta::days(60));
     // One of the two old partitions is empty, the other one holds the report.
     assert_eq!(maintain(&world).await.partitions_dropped, 1);
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(maintain(&world).await.partitions_dropped, 1);
     assert_eq!(world.usage(user(1)).await[0], 10);
 }
@@ -56,7 +56,7 @@ async fn report_id_is_kept_as_long_as_its_report_would_be_accepted(pool: PgPool)
         &[(user(1), 10, 0)],
     )]);
     assert_all_accepted(&world, &body).await;
-    world.settle().await;
+    world.deliver_all().await;
     for days in 1..60 {
         world.clock.set(at(NOW) + TimeDelta::days(days));
         let maintained = maintain(&world).await;
@@ -65,7 +65,7 @@ async fn report_id_is_kept_as_long_as_its_report_would_be_accepted(pool: PgPool)
             refused || maintained.reports_deleted == 0,
             "day {days}: the id was deleted, and the report was accepted again"
         );
-        world.settle().await;
+        world.deliver_all().await;
     }
     assert_eq!(
         world

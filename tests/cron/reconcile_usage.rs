@@ -27,7 +27,7 @@ async fn billed(pool: PgPool) -> World {
         report_of(2, 2, at(NOW), &usage[..1]),
     ];
     assert_all_accepted(&world, &texts(&reports)).await;
-    world.settle().await;
+    world.deliver_all().await;
     world.sql("delete from telecom.outbox").await;
     world.clock.set(at(NOW) + TimeDelta::hours(2));
     world
@@ -218,7 +218,7 @@ async fn late_reports_of_a_closed_hour_cause_no_drift(pool: PgPool) {
     assert_eq!(world.reconcile().await.drifts, 0);
     let late = report_of(7, 2, at(NOW), &[(user(1), 7, 0), (user(3), 7, 0)]);
     assert_all_accepted(&world, &texts(&[late])).await;
-    world.settle().await;
+    world.deliver_all().await;
     world.clock.set(at(NOW) + TimeDelta::hours(4));
     assert_eq!(world.reconcile().await.drifts, 0);
 }
@@ -249,7 +249,7 @@ async fn parked_usage_causes_no_drift_before_or_after_it_is_charged(pool: PgPool
     set("1::bigint << 61").await;
     let report = report_of(7, 2, at(NOW), &[(user(1), 7, 0), (user(2), 7, 0)]);
     assert_all_accepted(&world, &texts(&[report])).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         world
             .number("select count(*) from telecom.parked_event")

@@ -68,7 +68,7 @@ async fn usage_is_recorded_after_an_owner_change_without_the_trigger(pool: PgPoo
         telecom_tests::report::texts(&[report])
     };
     assert!(world.report(&body(1)).await.is_empty());
-    world.settle().await;
+    world.deliver_all().await;
     world
         .sql("alter table telecom.package_queue disable trigger package_queue_owner_trigger")
         .await;
@@ -79,7 +79,7 @@ async fn usage_is_recorded_after_an_owner_change_without_the_trigger(pool: PgPoo
         ))
         .await;
     assert!(world.report(&body(2)).await.is_empty());
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         (world.usage(user(1)).await[0], world.usage(user(2)).await[0]),
         (2, 2)

@@ -82,7 +82,7 @@ async fn unlimited_package_reaches_no_threshold_and_is_never_exhausted(pool: PgP
         .active_item(user(1), world.package(None, 30).await)
         .await;
     assert_all_applied(&world, &[event(user(1), 1 << 59, 1 << 59)]).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         world.items(user(1)).await,
         [("active".into(), 1 << 59, 1 << 59)]

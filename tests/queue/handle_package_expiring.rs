@@ -154,7 +154,7 @@ async fn zero_quota_package_is_consumed_as_soon_as_it_is_activated(pool: PgPool)
     world.waiting_item(user(1), some).await;
     use_up(&world, first).await;
     expire(&world, &[(first, user(1))]).await;
-    world.settle().await;
+    world.deliver_all().await;
     let statuses = world.item_statuses(user(1)).await;
     assert_eq!(statuses, ["consumed", "consumed", "active"]);
 }
@@ -167,7 +167,7 @@ async fn reported_usage_that_reaches_the_limit_activates_the_next_package(pool: 
     world.waiting_item(user(1), package).await;
     let body = telecom_tests::report::report(1, &[(user(1), 60, 70)]);
     assert_all_accepted(&world, &texts(&[body])).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         world.items(user(1)).await,
         [("consumed".into(), 60, 70), ("active".into(), 0, 0)]

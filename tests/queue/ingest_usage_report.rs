@@ -92,7 +92,7 @@ async fn different_servers_may_use_the_same_report_id(pool: PgPool) {
         (world.number(RAW_BYTES).await, world.number(REPORTS).await),
         (110, 3)
     );
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.usage(user(1)).await[0], 110);
 }
 

@@ -147,7 +147,7 @@ async fn accepted_report_is_billed_after_its_server_was_deleted(pool: PgPool) {
     world
         .sql("delete from telecom.node_server where id = 2")
         .await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.items(user(1)).await, [("active".into(), 20, 40)]);
     assert_eq!(
         (world.usage(user(1)).await, world.usage(user(2)).await),

@@ -77,7 +77,7 @@ async fn report_of_two_pebibytes_in_ten_seconds_is_quarantined(pool: PgPool) {
         json!("2026-03-10T10:29:50Z"),
     );
     assert_all_accepted(&world, &texts(&[body])).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.usage(user(1)).await, [0; 4]);
     let expected = Quarantined {
         node_server_id: 1,
@@ -138,7 +138,7 @@ async fn released_report_is_billed_once_at_the_factor_of_its_arrival(pool: PgPoo
         .sql("update telecom.node_client set traffic_factor = 7")
         .await;
     assert_eq!(release(&world, None).await.unwrap(), [2]);
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         world.usage(user(1)).await,
         [TOO_MUCH, 1, TOO_MUCH / 2 + 1, 1]
@@ -170,7 +170,7 @@ async fn only_the_line_of_an_unknown_client_is_quarantined(pool: PgPool) {
         .await;
     let lines: Vec<_> = (0..1_000).map(|n| (user(n), 1, 0)).collect();
     assert_all_accepted(&world, &texts(&[with_client(12, 500, report(1, &lines))])).await;
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(
         (
             world.usage(user(499)).await[0],
@@ -239,7 +239,7 @@ async fn lines_of_unknown_clients_are_released_at_a_given_factor(pool: PgPool) {
         "a factor above 100 is invalid"
     );
     assert_eq!(release(&world, Some(2)).await.unwrap(), [1]);
-    world.settle().await;
+    world.deliver_all().await;
     assert_eq!(world.usage(user(1)).await, [10, 20, 20, 40]);
 }
 

@@ -184,7 +184,7 @@ impl Api {
         });
         let service = api::cors(&CorsConfig { allowed_origins }).layer(service);
         let payload = RawValue::from_string(event.to_string()).unwrap();
-        let answer = alb::answer(service, LambdaEvent::new(payload, Context::default())).await;
+        let answer = alb::handle(service, LambdaEvent::new(payload, Context::default())).await;
         serde_json::to_value(answer).unwrap()
     }
 

@@ -334,7 +334,7 @@ impl World {
     }
 
     /// Bills, applies and expires until no work is left. Published facts stay in the outbox.
-    pub async fn settle(&self) {
+    pub async fn deliver_all(&self) {
         loop {
             self.bill().await;
             let billing = self.take_outbox("user_usage_billing").await;

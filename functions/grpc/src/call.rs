@@ -22,14 +22,14 @@ pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
 
 /// State shared by all calls.
 #[derive(Debug, Clone)]
-pub struct Edge {
+pub struct Dispatcher {
     authenticator: Authenticator,
     slots: Arc<Semaphore>,
     room: Room,
     max_time: Duration,
 }
 
-impl Edge {
+impl Dispatcher {
     /// Allows `max_calls` concurrent calls, each of which may take at most `max_time`.
     pub fn new(authenticator: Authenticator, max_calls: usize, max_time: Duration) -> Self {
         let slots = Arc::new(Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS)));

@@ -31,7 +31,7 @@ use tower::layer::layer_fn;
 use tower::util::{MapResponseLayer, option_layer};
 use tower_http::cors::CorsLayer;
 
-use crate::call::{Edge, MAX_RESPONSE_BYTES};
+use crate::call::{Dispatcher, MAX_RESPONSE_BYTES};
 use crate::call_log::CallLog;
 use crate::config::{GrpcConfig, TlsFiles};
 use crate::services::{Analysis, Manage};
@@ -176,17 +176,17 @@ fn builder(config: &GrpcConfig) -> Result<Server> {
 }
 
 fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcConfig) {
-    let edge = Edge::new(
+    let dispatcher = Dispatcher::new(
         services.authenticator,
         config.max_calls,
         config.call_timeout,
     );
     let analysis = Analysis {
-        edge: edge.clone(),
+        dispatcher: dispatcher.clone(),
         service: services.analysis,
     };
     let manage = Manage {
-        edge,
+        dispatcher,
         service: services.manage,
     };
     // A macro, because the four generated types have no common trait with these settings.

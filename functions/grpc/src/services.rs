@@ -19,7 +19,7 @@ use shared::services::manage::{
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use crate::call::Edge;
+use crate::call::Dispatcher;
 use crate::convert::{given, named, named_or_none, requested_time, uuid};
 
 type Reply<T> = Result<Response<T>, Status>;
@@ -27,14 +27,14 @@ type Reply<T> = Result<Response<T>, Status>;
 /// The services for users.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    pub edge: Edge,
+    pub dispatcher: Dispatcher,
     pub service: AnalysisService,
 }
 
 /// The services for administrators.
 #[derive(Debug, Clone)]
 pub struct Manage {
-    pub edge: Edge,
+    pub dispatcher: Dispatcher,
     pub service: ManageService,
 }
 
@@ -53,7 +53,7 @@ impl Telecom for Analysis {
                     .map_or(Ok(Tz::UTC), time_zone)?,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn list_node_status_history(
@@ -67,7 +67,7 @@ impl Telecom for Analysis {
                 end: requested_time("end", asked.end)?,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn list_usually_used_nodes(
@@ -80,7 +80,7 @@ impl Telecom for Analysis {
                 limit: given(asked.limit),
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn list_nodes(
@@ -94,7 +94,7 @@ impl Telecom for Analysis {
                 offset: given(asked.offset),
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn list_packages(
@@ -109,7 +109,7 @@ impl Telecom for Analysis {
                 status: named_or_none::<v1::PackageQueueStatus, _>("status", asked.status)?,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 }
 
@@ -128,7 +128,7 @@ impl NodeServerManage for Manage {
                 filter_status,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn show_node_server(
@@ -144,7 +144,7 @@ impl NodeServerManage for Manage {
                 actor: caller.actor(),
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn get_node_server_availability(
@@ -162,7 +162,7 @@ impl NodeServerManage for Manage {
                 end,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn set_node_server_maintenance(
@@ -178,7 +178,7 @@ impl NodeServerManage for Manage {
                 actor: caller.actor(),
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 }
 
@@ -195,7 +195,7 @@ impl NodeClientManage for Manage {
                 server_id: asked.server_id,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn show_node_client(
@@ -210,7 +210,7 @@ impl NodeClientManage for Manage {
                 actor: caller.actor(),
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 }
 
@@ -221,7 +221,7 @@ impl PackageQueueManage for Manage {
         request: Request<v1::CountQueuedPackagesRequest>,
     ) -> Reply<v1::CountQueuedPackagesResponse> {
         let input = |_: &_, _: v1::CountQueuedPackagesRequest| Ok(CountQueuedPackages);
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 
     async fn list_queued_packages(
@@ -241,6 +241,6 @@ impl PackageQueueManage for Manage {
                 filter,
             })
         };
-        self.edge.call(&self.service, request, input).await
+        self.dispatcher.call(&self.service, request, input).await
     }
 }

@@ -56,7 +56,7 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
         },
         // A table, a column or a privilege is missing.
         _ if ["3F", "42"].contains(&code.get(..2).unwrap_or_default()) => {
-            return Error::internal(error).that_concerns_all();
+            return Error::internal(error).for_the_whole_batch();
         }
         _ => return Error::internal(error),
     }
@@ -117,11 +117,11 @@ mod tests {
     #[case::constraint_violation("23514", true)]
     #[case::locked_row("55P03", true)]
     #[case::outage("08006", false)]
-    fn only_an_error_of_some_rows_may_lie_in_one_of_several(
+    fn only_an_error_of_some_rows_may_come_from_one_item(
         #[case] sqlstate: &str,
-        #[case] may_lie_in_one: bool,
+        #[case] may_come_from_one: bool,
     ) {
         let error = from_sqlstate(sqlstate, "", sqlx::Error::RowNotFound);
-        assert_eq!(error.may_lie_in_one_of_several(), may_lie_in_one);
+        assert_eq!(error.may_come_from_one_item(), may_come_from_one);
     }
 }

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 ///
 /// Usage is stored per UTC hour, so these are UTC hours in every time zone.
 #[must_use]
-pub fn hourly_edges(now: DateTime<Utc>, hours: u16) -> Vec<DateTime<Utc>> {
+pub fn hourly_boundaries(now: DateTime<Utc>, hours: u16) -> Vec<DateTime<Utc>> {
     let current = hour_of(now);
     (0..=hours)
         .rev()
@@ -25,7 +25,7 @@ pub fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
 /// The `days + 1` boundaries of the last `days` calendar days in `zone`, including today, which is
 /// partial. A day on which the clocks change usually has 23 or 25 hours.
 #[must_use]
-pub fn daily_edges(now: DateTime<Utc>, days: u16, zone: Tz) -> Vec<DateTime<Utc>> {
+pub fn daily_boundaries(now: DateTime<Utc>, days: u16, zone: Tz) -> Vec<DateTime<Utc>> {
     let tomorrow = now.with_timezone(&zone).date_naive() + Days::new(1);
     (0..=days)
         .rev()
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_last_hour_is_the_current_partial_one() {
-        let edges = hourly_edges(at("2026-03-01T10:59:59.999999Z"), 24);
+        let edges = hourly_boundaries(at("2026-03-01T10:59:59.999999Z"), 24);
         assert_eq!(
             (edges.len(), edges[0], edges[24]),
             (25, at("2026-02-28T11:00:00Z"), at("2026-03-01T11:00:00Z"))
@@ -68,14 +68,14 @@ mod tests {
     #[test]
     fn an_hour_begins_at_its_first_instant() {
         assert_eq!(
-            hourly_edges(at("2026-03-01T11:00:00Z"), 24)[24],
+            hourly_boundaries(at("2026-03-01T11:00:00Z"), 24)[24],
             at("2026-03-01T12:00:00Z")
         );
     }
 
     #[test]
     fn days_follow_the_time_zone_across_a_clock_change() {
-        let edges = daily_edges(at("2026-03-30T12:00:00Z"), 7, Tz::Europe__Berlin);
+        let edges = daily_boundaries(at("2026-03-30T12:00:00Z"), 7, Tz::Europe__Berlin);
         let hours: Vec<i64> = edges
             .windows(2)
             .map(|edge| (edge[1] - edge[0]).num_hours())
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_day_without_midnight_begins_after_the_clock_change() {
         // Santiago skips 2026-09-06 00:00 to 01:00.
-        let edges = daily_edges(at("2026-09-06T15:00:00Z"), 1, Tz::America__Santiago);
+        let edges = daily_boundaries(at("2026-09-06T15:00:00Z"), 1, Tz::America__Santiago);
         assert_eq!(
             edges,
             [at("2026-09-06T04:00:00Z"), at("2026-09-07T03:00:00Z")]
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_month_crosses_the_end_of_february() {
-        let edges = daily_edges(at("2026-03-02T00:00:00Z"), 30, Tz::UTC);
+        let edges = daily_boundaries(at("2026-03-02T00:00:00Z"), 30, Tz::UTC);
         assert_eq!(
             (edges.len(), edges[0], edges[30]),
             (31, at("2026-02-01T00:00:00Z"), at("2026-03-03T00:00:00Z"))

@@ -29,7 +29,7 @@ pub struct TimeRange {
 
 impl TimeRange {
     /// The requested range. `end` defaults to `now` and `start` to 24 hours before the end.
-    pub fn asked(
+    pub fn requested(
         start: Option<DateTime<Utc>>,
         end: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
@@ -53,7 +53,7 @@ impl TimeRange {
 
     /// The part of the range before `now`. It is empty if the range starts at or after `now`.
     #[must_use]
-    pub fn past(self, now: DateTime<Utc>) -> Self {
+    pub fn before(self, now: DateTime<Utc>) -> Self {
         Self {
             start: self.start.min(now),
             end: self.end.min(now),

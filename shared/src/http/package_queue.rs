@@ -94,8 +94,8 @@ impl Endpoint for PackageQueue {
             "package",
             "Return only items of this package.",
             Kind::Integer {
-                least: 1,
-                most: i64::MAX,
+                min: 1,
+                max: i64::MAX,
                 default: None,
             },
         ),

@@ -22,12 +22,12 @@ pub struct Parameter {
 /// Accepted values of a parameter.
 #[derive(Debug, Clone, Copy)]
 pub enum Kind {
-    /// A whole number from `least` to `most`.
+    /// A whole number from `min` to `max`.
     Integer {
         /// Minimum, inclusive.
-        least: i64,
+        min: i64,
         /// Maximum, inclusive.
-        most: i64,
+        max: i64,
         /// Value if the parameter is absent. `None` if it has no default.
         default: Option<i64>,
     },
@@ -45,8 +45,8 @@ pub enum Kind {
 
 /// Id of a node server or a node client.
 pub const ID: Kind = Kind::Integer {
-    least: 1,
-    most: domain::MAX_NODE_ID,
+    min: 1,
+    max: domain::MAX_NODE_ID,
     default: None,
 };
 /// Returns configurations with their keys and passwords.
@@ -84,8 +84,8 @@ impl Parameter {
     #[must_use]
     pub const fn limit(bounds: PageBounds) -> Self {
         let kind = Kind::Integer {
-            least: 1,
-            most: bounds.max_limit,
+            min: 1,
+            max: bounds.max_limit,
             default: Some(bounds.default_limit),
         };
         Self::optional("limit", "Maximum number of items to return.", kind)
@@ -95,8 +95,8 @@ impl Parameter {
     #[must_use]
     pub const fn offset(bounds: PageBounds) -> Self {
         let kind = Kind::Integer {
-            least: 0,
-            most: bounds.max_offset,
+            min: 0,
+            max: bounds.max_offset,
             default: Some(0),
         };
         Self::optional("offset", "Number of items to skip.", kind)
@@ -108,9 +108,9 @@ impl Kind {
     #[must_use]
     pub fn allows(&self, text: &str) -> bool {
         match self {
-            Self::Integer { least, most, .. } => text
+            Self::Integer { min, max, .. } => text
                 .parse()
-                .is_ok_and(|number: i64| (*least..=*most).contains(&number)),
+                .is_ok_and(|number: i64| (*min..=*max).contains(&number)),
             _ => true,
         }
     }
@@ -119,7 +119,7 @@ impl Kind {
     #[must_use]
     pub fn accepted(&self) -> String {
         match self {
-            Self::Integer { least, most, .. } => domain::whole_numbers(*least, *most),
+            Self::Integer { min, max, .. } => domain::whole_numbers(*min, *max),
             Self::OneOf(words) => format!("one of: {}", words.join(", ")),
             Self::Uuid => "a UUID".to_owned(),
             Self::Time => {
@@ -138,18 +138,18 @@ impl Kind {
     pub fn schema(&self) -> Value {
         match self {
             Self::Integer {
-                least,
-                most,
+                min,
+                max,
                 default: None,
             } => {
-                json!({ "type": "integer", "minimum": least, "maximum": most })
+                json!({ "type": "integer", "minimum": min, "maximum": max })
             }
             Self::Integer {
-                least,
-                most,
+                min,
+                max,
                 default: Some(default),
             } => {
-                json!({ "type": "integer", "minimum": least, "maximum": most, "default": default })
+                json!({ "type": "integer", "minimum": min, "maximum": max, "default": default })
             }
             Self::OneOf(words) => json!({ "type": "string", "enum": words }),
             Self::Uuid => json!({ "type": "string", "format": "uuid" }),

@@ -31,13 +31,13 @@ where
 {
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let service = service.clone();
-        async move { Ok::<_, Infallible>(answer(service, event).await) }
+        async move { Ok::<_, Infallible>(handle(service, event).await) }
     }))
     .await
 }
 
 /// Returns the response to one event. Errors and panics become error responses.
-pub async fn answer<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTargetGroupResponse
+pub async fn handle<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTargetGroupResponse
 where
     S: Service<Request, Response = Response<Body>, Error = Infallible>,
 {

@@ -184,7 +184,7 @@ async fn attempt<C: Consumer>(
             });
         }
     };
-    let isolate = error.may_lie_in_one_of_several();
+    let isolate = error.may_come_from_one_item();
     Err(BatchError { error, isolate })
 }
 

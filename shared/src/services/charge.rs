@@ -2,9 +2,9 @@
 //! resulting messages into the outbox.
 //!
 //! All users of a batch are charged by one statement per table. If that fails for a reason that may
-//! lie in one user's rows (a locked item, a number out of range), the batch is charged [apart]: all
-//! users who can be charged are charged, and the others are returned to the caller, which parks
-//! their usage.
+//! lie in one user's rows (a locked item, a number out of range), the batch is charged
+//! [separately]: all users who can be charged are charged, and the others are returned to the
+//! caller, which parks their usage.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -64,7 +64,7 @@ pub(super) struct Refused {
 /// Charges those users of `usage` who can be charged, and returns the others. A group of users that
 /// fails is split in halves, so the number of statements depends on the number of users who fail
 /// and not on the number of all users.
-pub(super) async fn apart(
+pub(super) async fn separately(
     tx: &mut Connection,
     context: &Context,
     usage: &Usage,
@@ -235,9 +235,9 @@ fn announce(item: &ActiveItem, charged: &Charged, outbox: &mut Outbox<'_>) -> Re
     Ok(())
 }
 
-/// Whether users may be charged [apart] after charging them [together] failed with this error.
-pub(super) fn may_be_charged_apart(error: &Error) -> bool {
-    error.may_lie_in_one_of_several() || error.is_conflict()
+/// Whether users may be charged [separately] after charging them [together] failed with this error.
+pub(super) fn may_be_charged_separately(error: &Error) -> bool {
+    error.may_come_from_one_item() || error.is_conflict()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::AnalysisService;
 use crate::auth::Access;
 use crate::db;
 use crate::db::analysis::usage_by_bucket;
-use crate::domain::bucket::{daily_edges, hourly_edges};
+use crate::domain::bucket::{daily_boundaries, hourly_boundaries};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
@@ -112,9 +112,9 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
     async fn process(&self, input: GetRecentTrafficUsage) -> Result<RecentTrafficUsage, Error> {
         let now = self.context.now();
         let edges = match input.range {
-            RecentRange::Day => hourly_edges(now, 24),
-            RecentRange::Week => daily_edges(now, 7, input.time_zone),
-            RecentRange::Month => daily_edges(now, 30, input.time_zone),
+            RecentRange::Day => hourly_boundaries(now, 24),
+            RecentRange::Week => daily_boundaries(now, 7, input.time_zone),
+            RecentRange::Month => daily_boundaries(now, 30, input.time_zone),
         };
         let usage = db::on_connection(&self.pool, async |connection| {
             usage_by_bucket(connection, input.user_id, &edges).await

@@ -73,8 +73,8 @@ impl Processor<ListUserNodeStatusHistory> for AnalysisService {
         input: ListUserNodeStatusHistory,
     ) -> Result<UserNodeStatusHistory, Error> {
         let now = self.context.now();
-        let range = TimeRange::asked(input.start, input.end, now)?;
-        let past = range.past(now);
+        let range = TimeRange::requested(input.start, input.end, now)?;
+        let past = range.before(now);
         db::read_tx(&self.pool, async |tx| {
             let hours = node_status_hours(tx, input.user_id, range.start, range.end).await?;
             let (clients, node_count) = user_clients(tx, input.user_id, MAX_CLIENTS).await?;

@@ -115,7 +115,7 @@ impl TelecomCronExecutor {
         let mut claim = LARGEST_CLAIM;
         while !run.deadline_is_near() {
             let began = Instant::now();
-            let step = match run.at_most_a_third(self.bill_some(claim)).await {
+            let step = match run.within_a_third(self.bill_some(claim)).await {
                 Err(error)
                     if error.is_overflow() || error.kind() == ErrorKind::DeadlineExceeded =>
                 {

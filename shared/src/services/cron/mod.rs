@@ -72,7 +72,7 @@ impl Run {
 
     /// Cancels a step that takes more than a third of the time that is left, so that a smaller step
     /// may follow.
-    pub async fn at_most_a_third<T>(
+    pub async fn within_a_third<T>(
         &self,
         step: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {

@@ -76,7 +76,7 @@ impl TelecomCronExecutor {
         if due.is_empty() {
             return Ok(None);
         }
-        let (messages, refused) = charge::apart(tx, &self.context, &usage).await?;
+        let (messages, refused) = charge::separately(tx, &self.context, &usage).await?;
         let reasons: HashMap<Uuid, String> = refused
             .into_iter()
             .map(|refused| (refused.user_id, refused.reason))

@@ -257,7 +257,7 @@ impl Reconciliation<'_> {
                 return Ok(false);
             }
             match until
-                .at_most_a_third(deadline::within(Some(STEP), self.find(&keys)))
+                .within_a_third(deadline::within(Some(STEP), self.find(&keys)))
                 .await
             {
                 Ok(found) => self.report(&keys, &found).await?,

@@ -57,8 +57,8 @@ impl Processor<GetNodeServerAvailability> for ManageService {
         input: GetNodeServerAvailability,
     ) -> Result<NodeServerAvailability, Error> {
         let id = node_id("id", input.id)?;
-        let range =
-            TimeRange::asked(input.start, input.end, self.context.now())?.past(self.context.now());
+        let range = TimeRange::requested(input.start, input.end, self.context.now())?
+            .before(self.context.now());
         let times = db::on_connection(&self.pool, async |connection| {
             status_times(connection, Servers::One(id), range.start, range.end).await
         })

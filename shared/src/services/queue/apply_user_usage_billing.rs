@@ -108,14 +108,14 @@ impl Processor<Batch<KeyedBilling>> for TelecomBillingHook {
             self.apply(tx, &batch, Charging::Together).await
         });
         let (outcomes, messages) = match together.await {
-            Err(error) if charge::may_be_charged_apart(&error) => {
+            Err(error) if charge::may_be_charged_separately(&error) => {
                 tracing::warn!(
                     cause = error.cause(),
                     code = error.code(),
-                    "users are charged apart"
+                    "charging users separately"
                 );
                 db::write_tx(&self.pool, NAME, async |tx| {
-                    self.apply(tx, &batch, Charging::Apart).await
+                    self.apply(tx, &batch, Charging::Separately).await
                 })
                 .await?
             }
@@ -132,7 +132,7 @@ enum Charging {
     /// All users in one statement per table. A failure concerns all of them.
     Together,
     /// In groups. The usage of users who cannot be charged is parked.
-    Apart,
+    Separately,
 }
 
 impl TelecomBillingHook {
@@ -162,7 +162,7 @@ impl TelecomBillingHook {
         accepted_usage::insert(tx, &accepted(&new)).await?;
         let messages = match charging {
             Charging::Together => charge::together(tx, &self.context, &usage).await?,
-            Charging::Apart => self.charge_or_park(tx, &usage).await?,
+            Charging::Separately => self.charge_or_park(tx, &usage).await?,
         };
         let outcomes = batch
             .iter()
@@ -176,7 +176,7 @@ impl TelecomBillingHook {
         tx: &mut Connection,
         usage: &Usage,
     ) -> Result<Vec<OutboxMessage>, Error> {
-        let (messages, refused) = charge::apart(tx, &self.context, usage).await?;
+        let (messages, refused) = charge::separately(tx, &self.context, usage).await?;
         let reasons: HashMap<Uuid, &str> = refused
             .iter()
             .map(|refused| (refused.user_id, refused.reason.as_str()))

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use crate::run::Run;
 
 /// Rules about leftovers, each with a query that must return 0 at the end.
-const REMAINS: [(&str, &str); 5] = [
+const REMAINS: [(&str, &str); 4] = [
     (
         "messages left in the outbox",
         "select count(*) from telecom.outbox",
@@ -26,11 +26,20 @@ const REMAINS: [(&str, &str); 5] = [
         "select count(*) from (select user_id from telecom.package_queue where status = 'active'
             group by user_id having count(*) > 1) twice",
     ),
+];
+
+/// Rules about active items that should have ended before a time, each with a query that must
+/// return 0. An item that is exhausted when it becomes active ends with the next run.
+const ENDED: [(&str, &str); 2] = [
     (
         "exhausted items still active",
         "select count(*) from telecom.package_queue q join telecom.package p on p.id = q.package_id
          where q.status = 'active' and q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes
-         + q.adjust_quota_bytes",
+         + q.adjust_quota_bytes and q.activated_at < $1",
+    ),
+    (
+        "expired items still active",
+        "select count(*) from telecom.package_queue where status = 'active' and expires_at < $1",
     ),
 ];
 
@@ -44,24 +53,21 @@ pub async fn check(run: &Run) -> Result<()> {
             run.findings_of(what, count.unsigned_abs(), || format!("{count}"));
         }
     }
-    // Items that expired shortly before the jobs ended are ignored.
+    // What became active or expired shortly before the jobs ended is ignored.
     let before = run.jobs_ended_at() - TimeDelta::minutes(3);
-    let overdue: i64 = run
-        .operator
-        .until_done(async |connection| {
-            sqlx::query_scalar(
-                "select count(*) from telecom.package_queue \
-                where status = 'active' and expires_at < $1",
-            )
-            .bind(before)
-            .fetch_one(connection)
-            .await
-        })
-        .await?;
-    if overdue > 0 {
-        run.findings_of("expired items still active", overdue.unsigned_abs(), || {
-            format!("{overdue}")
-        });
+    for (what, sql) in ENDED {
+        let count: i64 = run
+            .operator
+            .until_done(async |connection| {
+                sqlx::query_scalar(sql)
+                    .bind(before)
+                    .fetch_one(connection)
+                    .await
+            })
+            .await?;
+        if count > 0 {
+            run.findings_of(what, count.unsigned_abs(), || format!("{count}"));
+        }
     }
     check_dead_letters(run);
     Ok(())

@@ -3,9 +3,20 @@
 use super::{Connection, stored};
 use crate::domain::page::Page;
 use crate::domain::queued_package::{
-    Filter, PackageQueueCounts, PackageSeriesCounts, QueuedPackage,
+    Filter, PAGES, PackageQueueCounts, PackageSeriesCounts, QueuedPackage,
 };
 use crate::error::Error;
+
+/// A page of items, newest first, and the total number of items, counted up to the greatest offset
+/// of [`PAGES`].
+pub async fn list(
+    connection: &mut Connection,
+    filter: Filter,
+    page: Page,
+) -> Result<(Vec<QueuedPackage>, i64), Error> {
+    let (ids, total) = find(connection, filter, page, PAGES.max_offset).await?;
+    Ok((show(connection, &ids).await?, total))
+}
 
 /// The ids of a page of items, newest first, and the total number of items, counted up to
 /// `max_total`.
@@ -17,7 +28,7 @@ use crate::error::Error;
 /// These arms use `between s and s` and also order by the status. With `=`, the primary key gives
 /// the same order, so the planner might scan all items by primary key and discard those with
 /// another status.
-pub async fn find(
+async fn find(
     connection: &mut Connection,
     filter: Filter,
     page: Page,
@@ -76,7 +87,7 @@ pub async fn find(
 }
 
 /// Items with their packages, newest first.
-pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
+async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
     let rows = sqlx::query!(
         r#"/* queued_package.show */
         select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version,

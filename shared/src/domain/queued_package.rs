@@ -6,6 +6,16 @@ use serde::Serialize;
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use super::page::PageBounds;
+
+/// Limits of a page of package items. Matching items are counted up to `max_offset`. A caller with
+/// more items needs a filter.
+pub const PAGES: PageBounds = PageBounds {
+    default_limit: 50,
+    max_limit: 200,
+    max_offset: 10_000,
+};
+
 /// Selects package items. An item must match every field that is not `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filter {

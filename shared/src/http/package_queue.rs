@@ -5,7 +5,7 @@ use strum::VariantNames;
 use super::parameter::{Kind, Parameter};
 use super::request::ApiRequest;
 use super::{Csv, Endpoint};
-use crate::domain::queued_package::{Filter, PackageQueueStatus};
+use crate::domain::queued_package::{Filter, PAGES, PackageQueueStatus};
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserPackages};
 use crate::services::manage::{AdminListPackages, CountQueuedPackages, ManageService};
@@ -100,8 +100,8 @@ impl Endpoint for PackageQueue {
             },
         ),
         STATUS,
-        Parameter::limit(AdminListPackages::BOUNDS),
-        Parameter::offset(AdminListPackages::BOUNDS),
+        Parameter::limit(PAGES),
+        Parameter::offset(PAGES),
     ];
     const CSV: Option<Csv> = Some(PACKAGES);
 
@@ -130,11 +130,8 @@ impl Endpoint for Packages {
     const PATH: &'static str = "/v1/packages";
     const RULE_PRIORITY: u16 = 132;
     const SUMMARY: &'static str = "List packages";
-    const PARAMETERS: &'static [Parameter] = &[
-        STATUS,
-        Parameter::limit(ListUserPackages::BOUNDS),
-        Parameter::offset(ListUserPackages::BOUNDS),
-    ];
+    const PARAMETERS: &'static [Parameter] =
+        &[STATUS, Parameter::limit(PAGES), Parameter::offset(PAGES)];
     const CSV: Option<Csv> = Some(PACKAGES);
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserPackages, Error> {

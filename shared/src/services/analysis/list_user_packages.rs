@@ -8,8 +8,7 @@ use uuid::Uuid;
 use super::AnalysisService;
 use crate::auth::Access;
 use crate::db::{self, queued_package};
-use crate::domain::page::PageBounds;
-use crate::domain::queued_package::{Filter, PackageQueueStatus, QueuedPackage};
+use crate::domain::queued_package::{Filter, PAGES, PackageQueueStatus, QueuedPackage};
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
@@ -18,21 +17,12 @@ use crate::services::{Operation, Processor};
 pub struct ListUserPackages {
     /// Id of the user.
     pub user_id: Uuid,
-    /// Maximum number of items to return, within [`Self::BOUNDS`]. `None` for the default.
+    /// Maximum number of items to return, within [`PAGES`]. `None` for the default.
     pub limit: Option<i64>,
     /// Number of items to skip. `None` skips none.
     pub offset: Option<i64>,
     /// Status of the returned items. `None` for all.
     pub status: Option<PackageQueueStatus>,
-}
-
-impl ListUserPackages {
-    /// Limits of a page.
-    pub const BOUNDS: PageBounds = PageBounds {
-        default_limit: 50,
-        max_limit: 200,
-        max_offset: 10_000,
-    };
 }
 
 impl Operation for ListUserPackages {
@@ -55,18 +45,16 @@ impl Processor<ListUserPackages> for AnalysisService {
 
     #[tracing::instrument(name = "list_user_packages", skip_all)]
     async fn process(&self, input: ListUserPackages) -> Result<UserPackages, Error> {
-        let page = ListUserPackages::BOUNDS.page(input.limit, input.offset)?;
+        let page = PAGES.page(input.limit, input.offset)?;
         let filter = Filter {
             user: Some(input.user_id),
             status: input.status,
             ..Filter::default()
         };
-        db::read_tx(&self.pool, async |tx| {
-            let most = ListUserPackages::BOUNDS.max_offset;
-            let (ids, total) = queued_package::find(tx, filter, page, most).await?;
-            let packages = queued_package::show(tx, &ids).await?;
-            Ok(UserPackages { packages, total })
+        let (packages, total) = db::read_tx(&self.pool, async |tx| {
+            queued_package::list(tx, filter, page).await
         })
-        .await
+        .await?;
+        Ok(UserPackages { packages, total })
     }
 }

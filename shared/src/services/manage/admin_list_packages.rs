@@ -8,8 +8,7 @@ use super::ManageService;
 use crate::auth::Access;
 use crate::db;
 use crate::db::queued_package;
-use crate::domain::page::PageBounds;
-use crate::domain::queued_package::{Filter, QueuedPackage};
+use crate::domain::queued_package::{Filter, PAGES, QueuedPackage};
 use crate::domain::within;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
@@ -17,23 +16,12 @@ use crate::services::{Operation, Processor};
 /// Requests a page of package items.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AdminListPackages {
-    /// Maximum number of items to return, within [`Self::BOUNDS`]. `None` for the default.
+    /// Maximum number of items to return, within [`PAGES`]. `None` for the default.
     pub limit: Option<i64>,
     /// Number of items to skip. `None` skips none.
     pub offset: Option<i64>,
     /// Conditions that the returned items meet.
     pub filter: Filter,
-}
-
-impl AdminListPackages {
-    /// Matching items are counted up to this number. A caller with more items needs a filter.
-    pub const MAX_TOTAL: i64 = 10_000;
-    /// Limits of a page.
-    pub const BOUNDS: PageBounds = PageBounds {
-        default_limit: 50,
-        max_limit: 200,
-        max_offset: Self::MAX_TOTAL,
-    };
 }
 
 impl Operation for AdminListPackages {
@@ -57,16 +45,14 @@ impl Processor<AdminListPackages> for ManageService {
 
     #[tracing::instrument(name = "admin_list_packages", skip_all)]
     async fn process(&self, input: AdminListPackages) -> Result<AdminPackages, Error> {
-        let page = AdminListPackages::BOUNDS.page(input.limit, input.offset)?;
+        let page = PAGES.page(input.limit, input.offset)?;
         if let Some(package) = input.filter.package {
             within("package", package, 1, i64::MAX)?;
         }
-        db::read_tx(&self.pool, async |tx| {
-            let (ids, total) =
-                queued_package::find(tx, input.filter, page, AdminListPackages::MAX_TOTAL).await?;
-            let packages = queued_package::show(tx, &ids).await?;
-            Ok(AdminPackages { packages, total })
+        let (packages, total) = db::read_tx(&self.pool, async |tx| {
+            queued_package::list(tx, input.filter, page).await
         })
-        .await
+        .await?;
+        Ok(AdminPackages { packages, total })
     }
 }

@@ -304,7 +304,7 @@ async fn every_declared_parameter_refuses_bad_values() {
             for bad in bad_values(parameter.kind) {
                 let query = format!("{}={bad}&{}", parameter.name, others.join("&"));
                 let query = query.trim_end_matches('&');
-                let path = endpoint.example_path();
+                let path = endpoint.example_path(1);
                 let (status, problem) = api.get(&path, query, Some(&token)).await;
                 assert_eq!(
                     (status, &problem["code"], &problem["field"]),

@@ -244,24 +244,15 @@ fn user_questions() -> Vec<Question> {
             json!({}),
         ));
     }
-    for status in ["", "in_queue", "active", "consumed", "cancelled"] {
-        let filter = [format!("status={status}")];
-        let (filter, message) = match status {
-            "" => ("", json!({})),
-            _ => (
-                filter[0].as_str(),
-                json!({ "status": format!("PACKAGE_QUEUE_STATUS_{}", status.to_uppercase()) }),
-            ),
-        };
-        questions.push(page(
-            "/v1/packages",
-            "Telecom/ListPackages",
-            "own_packages",
-            "2",
-            "1",
-            filter,
-            message,
-        ));
+    let own = |filter: &str, message| {
+        let (path, method) = ("/v1/packages", "Telecom/ListPackages");
+        page(path, method, "own_packages", "2", "1", filter, message)
+    };
+    questions.push(own("", json!({})));
+    for status in ["in_queue", "active", "consumed", "cancelled"] {
+        let message =
+            json!({ "status": format!("PACKAGE_QUEUE_STATUS_{}", status.to_uppercase()) });
+        questions.push(own(&format!("status={status}"), message));
     }
     questions
 }

@@ -44,7 +44,7 @@ async fn every_api_function_handles_its_recorded_event(pool: PgPool) {
     for function in functions("api") {
         let mut event = recorded(&function);
         if function != "show-api-documentation" {
-            assert_eq!(event["path"], json!(registered[&function].example_path()));
+            assert_eq!(event["path"], json!(registered[&function].example_path(1)));
             // The first client of this world has the id 11.
             let path = event["path"].as_str().unwrap();
             event["path"] = json!(path.replace("node-clients/1", "node-clients/11"));

@@ -54,16 +54,17 @@ pub static MAINTENANCE: LazyLock<Operation> = LazyLock::new(|| {
 impl Operation {
     fn of(endpoint: &Registered) -> Self {
         // The first client of the world has the id 11.
-        let of_world = |text: String| match endpoint.rpc {
-            "ShowNodeClient" => text.replace('1', "11").replace("v11", "v1"),
-            _ => text,
+        let id = if endpoint.rpc == "ShowNodeClient" {
+            11
+        } else {
+            1
         };
         let keep = |text: String| -> &'static str { text.leak() };
         Self {
             method: keep(grpc::method_named(endpoint.rpc)),
-            path: keep(of_world(endpoint.example_path())),
+            path: keep(endpoint.example_path(id)),
             query: endpoint.example.query,
-            message: keep(of_world(endpoint.example_message().unwrap().to_string())),
+            message: keep(endpoint.example_message(id).unwrap().to_string()),
             admin: endpoint.access != Access::User,
             verb: keep(endpoint.method.to_string()),
             body: endpoint.example.body,

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use http::Method;
 use local::rpc;
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::auth::Access;
-use shared::http::{Registered, endpoints};
+use shared::http::endpoints;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
@@ -31,13 +31,13 @@ pub struct Rpc {
 }
 
 impl Rpc {
-    fn of(endpoint: &Registered) -> Result<Self> {
-        let method = rpc::named(endpoint.rpc)?;
+    fn new(name: &'static str, access: Access, message: Value) -> Result<Self> {
+        let method = rpc::named(name)?;
         Ok(Self {
-            name: endpoint.rpc,
+            name,
             method: rpc::full_name(&method),
-            admin: endpoint.access != Access::User,
-            message: rpc::encode(&method, endpoint.example_message()?)?,
+            admin: access != Access::User,
+            message: rpc::encode(&method, message)?,
         })
     }
 
@@ -57,14 +57,8 @@ impl Rpc {
 
 /// The first and most frequent RPC of a user's page. The bar applies to it.
 pub fn recent_traffic_usage() -> Result<Rpc> {
-    let method = rpc::named("GetRecentTrafficUsage")?;
     let month = json!({"range": "RECENT_RANGE_MONTH", "time_zone": "Europe/Berlin"});
-    Ok(Rpc {
-        name: "GetRecentTrafficUsage",
-        method: rpc::full_name(&method),
-        admin: false,
-        message: rpc::encode(&method, month)?,
-    })
+    Rpc::new("GetRecentTrafficUsage", Access::User, month)
 }
 
 /// All RPCs that read, each with the request of its example.
@@ -72,6 +66,6 @@ pub fn all() -> Result<Vec<Rpc>> {
     endpoints()
         .iter()
         .filter(|endpoint| endpoint.method == Method::GET)
-        .map(Rpc::of)
+        .map(|endpoint| Rpc::new(endpoint.rpc, endpoint.access, endpoint.example_message(1)?))
         .collect()
 }

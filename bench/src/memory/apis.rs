@@ -1,5 +1,6 @@
 //! Requests to the API functions: the example of each endpoint, as the load balancer sends it.
 
+use anyhow::Result;
 use local::generate::event;
 use serde_json::Value;
 use shared::http::{Example, Registered, endpoints};
@@ -16,33 +17,36 @@ pub struct Api {
 }
 
 /// A request to each API function. `token` authenticates an administrator.
-pub fn all(token: &str) -> Vec<Api> {
+pub fn all(token: &str) -> Result<Vec<Api>> {
     let endpoints = endpoints();
+    let mut apis = Vec::new();
+    for endpoint in &endpoints {
+        apis.push(Api::of(endpoint, token)?);
+    }
     // The page is not an endpoint of the list. Any request with its path asks for it.
-    let page = endpoints.first().map(|endpoint| Api {
-        function: "show-api-documentation".to_owned(),
-        ..Api::of(
-            &Registered {
-                path: "/docs",
-                example: Example::DEFAULT,
-                ..endpoint.clone()
-            },
-            token,
-        )
-    });
-    let apis = endpoints.iter().map(|endpoint| Api::of(endpoint, token));
-    apis.chain(page).collect()
+    if let Some(endpoint) = endpoints.first() {
+        let page = Registered {
+            path: "/docs",
+            example: Example::DEFAULT,
+            ..endpoint.clone()
+        };
+        apis.push(Api {
+            function: "show-api-documentation".to_owned(),
+            ..Api::of(&page, token)?
+        });
+    }
+    Ok(apis)
 }
 
 impl Api {
-    fn of(endpoint: &Registered, token: &str) -> Self {
+    fn of(endpoint: &Registered, token: &str) -> Result<Self> {
         let query = endpoint.example.query;
         let mark = if query.is_empty() { "" } else { "?" };
-        let path = endpoint.example_path();
-        Self {
+        let path = endpoint.example_path(1);
+        Ok(Self {
             function: endpoint.function(),
             what: format!("{} {path}{mark}{query}", endpoint.method),
-            event: event(endpoint, token),
-        }
+            event: event(endpoint, token)?,
+        })
     }
 }

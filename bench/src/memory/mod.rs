@@ -184,7 +184,7 @@ impl Session<'_> {
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;
         let token = token::token(&self.surroundings.issuer, device.user_id, Role::Admin)?;
-        for api in apis::all(&token) {
+        for api in apis::all(&token)? {
             let mut function = Function::start(&self.surroundings, &api.function).await?;
             let answer = function.invoke(serde_json::to_vec(&api.event)?).await?;
             let answer: Value = serde_json::from_slice(&answer)?;

@@ -1,6 +1,6 @@
 //! A load balancer in front of functions, for an emulator that has none. It turns a request into
 //! the event that AWS's load balancer would send, and the function's response into an HTTP
-//! response. The routes come from the API's OpenAPI document.
+//! response. The routes come from the list of endpoints.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use serde_json::{Map, Value, json};
+use shared::http::endpoints;
 use tokio::runtime::Runtime;
 
 use crate::loopback::http_server::{Answer, Server, reply, serve};
@@ -84,34 +85,12 @@ impl Server for Balancer {
 
 /// Path patterns, with `{id}` for any segment, and the package names of their functions.
 fn routes() -> Vec<(String, String)> {
-    let document = shared::http::openapi::document();
-    let paths = document
-        .get("paths")
-        .and_then(Value::as_object)
+    let operations = endpoints()
         .into_iter()
-        .flatten();
-    let operations = paths.filter_map(|(path, methods)| {
-        let operation = methods
-            .as_object()?
-            .values()
-            .find_map(|method| method.get("operationId")?.as_str())?;
-        Some((path.clone(), kebab_case(operation)))
-    });
+        .map(|endpoint| (endpoint.path.to_owned(), endpoint.function()));
     let (function, paths) = DOCUMENTATION;
     let documents = paths.map(|path| (path.to_owned(), function.to_owned()));
     operations.chain(documents).collect()
-}
-
-/// Converts `ListNodes` to `list-nodes`.
-fn kebab_case(name: &str) -> String {
-    let mut words = String::new();
-    for character in name.chars() {
-        if character.is_uppercase() && !words.is_empty() {
-            words.push('-');
-        }
-        words.extend(character.to_lowercase());
-    }
-    words
 }
 
 fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r str> {
@@ -131,7 +110,7 @@ fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r st
 
 /// The event has multi-value headers and parameters, because the template enables them for its
 /// target groups.
-fn event(request: &Request<Bytes>) -> Value {
+pub(crate) fn event(request: &Request<Bytes>) -> Value {
     let uri = request.uri();
     let text =
         |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

@@ -5,10 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use hyper::Request;
+use serde_json::Value;
 use shared::auth::Access;
 use shared::config::DatabaseRole;
 use shared::http::{Registered, endpoints, openapi, page};
+
+use crate::emulator::load_balancer;
 
 const FUNCTION: &str = include_str!("function.yaml");
 const ROUTE: &str = include_str!("route.yaml");
@@ -41,7 +44,10 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
     ];
     for endpoint in &endpoints {
         let path = format!("events/{}.json", endpoint.function());
-        files.push(generated(path, format!("{:#}\n", event(endpoint, "TOKEN"))));
+        files.push(generated(
+            path,
+            format!("{:#}\n", event(endpoint, "TOKEN")?),
+        ));
     }
     Ok(files)
 }
@@ -102,7 +108,8 @@ fn fill(block: &str, endpoint: &Registered) -> String {
     let role = match endpoint.database_role {
         DatabaseRole::Reader => "Reader",
         DatabaseRole::SecretReader => "SecretReader",
-        DatabaseRole::Writer | DatabaseRole::Api => "Writer",
+        DatabaseRole::Writer => "Writer",
+        DatabaseRole::Api => "Api",
     };
     let concurrency = match endpoint.access {
         Access::User => "ApiConcurrency",
@@ -118,54 +125,29 @@ fn fill(block: &str, endpoint: &Registered) -> String {
         .replace("{pattern}", &endpoint.path.replace("{id}", "*"))
 }
 
-/// The example request of an endpoint, as a target group with multi-value headers sends it.
-#[must_use]
-pub fn event(endpoint: &Registered, token: &str) -> Value {
-    let mut query = serde_json::Map::new();
-    for (name, value) in endpoint
-        .example
-        .query
-        .split('&')
-        .filter_map(|p| p.split_once('='))
-    {
-        query.insert(name.to_owned(), json!([value]));
-    }
+/// The example request of an endpoint, as the load balancer passes it to the function.
+pub fn event(endpoint: &Registered, token: &str) -> Result<Value> {
     let body = endpoint.example.body.unwrap_or_default();
-    let (authorization, length) = (format!("Bearer {token}"), body.len().to_string());
-    let mut headers = vec![
-        ("accept", "application/json"),
-        ("accept-encoding", "gzip, deflate, br"),
-        ("authorization", &authorization),
-        ("host", "api.example.com"),
-        ("user-agent", "curl/8.5.0"),
-        (
+    let path = endpoint.example_path(1);
+    let mut request = Request::builder()
+        .method(endpoint.method.clone())
+        .uri(format!("{path}?{}", endpoint.example.query).trim_end_matches('?'))
+        .header("accept", "application/json")
+        .header("accept-encoding", "gzip, deflate, br")
+        .header("authorization", format!("Bearer {token}"))
+        .header("host", "api.example.com")
+        .header("user-agent", "curl/8.5.0")
+        .header(
             "x-amzn-trace-id",
             "Root=1-69aff2f8-2c7d1a4b6e5f3a9d0b8c7e61",
-        ),
-        ("x-forwarded-for", "203.0.113.7"),
-        ("x-forwarded-port", "443"),
-        ("x-forwarded-proto", "https"),
-    ];
+        )
+        .header("x-forwarded-for", "203.0.113.7")
+        .header("x-forwarded-port", "443")
+        .header("x-forwarded-proto", "https");
     if !body.is_empty() {
-        headers.extend([
-            ("content-type", "application/json"),
-            ("content-length", &length),
-        ]);
+        request = request
+            .header("content-type", "application/json")
+            .header("content-length", body.len());
     }
-    let headers = headers
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), json!([value])));
-    let group = format!(
-        "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/{}/50dc6c495c0c9188",
-        endpoint.function()
-    );
-    json!({
-        "requestContext": {"elb": {"targetGroupArn": group}},
-        "httpMethod": endpoint.method.as_str(),
-        "path": endpoint.example_path(),
-        "multiValueQueryStringParameters": query,
-        "multiValueHeaders": headers.collect::<serde_json::Map<_, _>>(),
-        "body": body,
-        "isBase64Encoded": false,
-    })
+    Ok(load_balancer::event(&request.body(body.into())?))
 }

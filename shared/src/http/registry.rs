@@ -90,17 +90,17 @@ impl Registered {
         name
     }
 
-    /// Path of the example.
+    /// Path of the example, with `id` if it has an id.
     #[must_use]
-    pub fn example_path(&self) -> String {
-        self.path.replace("{id}", "1")
+    pub fn example_path(&self, id: i32) -> String {
+        self.path.replace("{id}", &id.to_string())
     }
 
-    /// gRPC request of the example, in the JSON of protobuf.
-    pub fn example_message(&self) -> Result<Value, serde_json::Error> {
+    /// gRPC request of the example, in the JSON of protobuf, with `id` if it has an id.
+    pub fn example_message(&self, id: i32) -> Result<Value, serde_json::Error> {
         let mut message: Map<String, Value> = serde_json::from_str(self.example.message)?;
         if self.path.contains("{id}") {
-            message.insert("id".to_owned(), 1.into());
+            message.insert("id".to_owned(), id.into());
         }
         Ok(message.into())
     }

@@ -44,25 +44,20 @@ const ENDED: [(&str, &str); 2] = [
 ];
 
 pub async fn check(run: &Run) -> Result<()> {
-    for (what, sql) in REMAINS {
-        let count: i64 = run
-            .operator
-            .until_done(async |connection| sqlx::query_scalar(sql).fetch_one(connection).await)
-            .await?;
-        if count > 0 {
-            run.findings_of(what, count.unsigned_abs(), || format!("{count}"));
-        }
-    }
     // What became active or expired shortly before the jobs ended is ignored.
     let before = run.jobs_ended_at() - TimeDelta::minutes(3);
-    for (what, sql) in ENDED {
+    let unbound = REMAINS.map(|rule| (rule, None));
+    let bound = ENDED.map(|rule| (rule, Some(before)));
+    for ((what, sql), before) in unbound.into_iter().chain(bound) {
         let count: i64 = run
             .operator
             .until_done(async |connection| {
-                sqlx::query_scalar(sql)
-                    .bind(before)
-                    .fetch_one(connection)
-                    .await
+                let query = sqlx::query_scalar(sql);
+                let query = match before {
+                    Some(before) => query.bind(before),
+                    None => query,
+                };
+                query.fetch_one(connection).await
             })
             .await?;
         if count > 0 {

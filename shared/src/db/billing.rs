@@ -1,9 +1,8 @@
 //! The reports that `BillTrafficJob` claims and folds, and the idempotency records of
 //! `TelecomBillingHook`.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
+use foldhash::HashMap;
 use futures::TryStreamExt;
 use uuid::Uuid;
 

@@ -1,5 +1,7 @@
 //! Reports and their raw rows.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -41,14 +43,36 @@ pub struct NewUsageReport<'r> {
 /// transaction that is inserting the same report. `reports` is sorted by key and contains each key
 /// once.
 ///
-/// The second insert is for reports whose id is taken by a report of another server. It stores them
-/// under a generated id. It inserts nothing for reports that the first insert stored, and repeated
-/// reports conflict with the unique index over server and id.
+/// Almost always all reports are new, and then one statement is enough.
 pub async fn insert_new(
     connection: &mut Connection,
     reports: &[NewUsageReport<'_>],
     received_at: DateTime<Utc>,
-) -> Result<Vec<(ReportKey, i64)>, Error> {
+) -> Result<HashMap<ReportKey, i64>, Error> {
+    let all: Vec<&NewUsageReport<'_>> = reports.iter().collect();
+    let mut inserted = insert(connection, &all, received_at, false).await?;
+    let rest: Vec<&NewUsageReport<'_>> = reports
+        .iter()
+        .filter(|report| !inserted.contains_key(&report.key))
+        .collect();
+    if !rest.is_empty() {
+        inserted.extend(insert(connection, &rest, received_at, true).await?);
+    }
+    Ok(inserted)
+}
+
+/// Inserts those of `reports` that conflict with no stored report, and returns their keys and
+/// `seq`.
+///
+/// `under_new_id` is for reports whose id may be taken by a report of another server: they are
+/// stored under a generated id. A repeated report conflicts then too, by the unique index over
+/// server and the collector's id.
+async fn insert(
+    connection: &mut Connection,
+    reports: &[&NewUsageReport<'_>],
+    received_at: DateTime<Utc>,
+    under_new_id: bool,
+) -> Result<HashMap<ReportKey, i64>, Error> {
     let (ids, servers, starts, ends, hashes, lines, seen, senders) = columns!(
         reports,
         |r| r.key.report_id,
@@ -61,7 +85,7 @@ pub async fn insert_new(
         |r| r.sender_id.map(str::to_owned)
     );
     let rows = sqlx::query_file!(
-        "src/db/sql/usage_report.insert_new.sql",
+        "src/db/sql/usage_report.insert.sql",
         &ids,
         &servers,
         &starts,
@@ -70,7 +94,8 @@ pub async fn insert_new(
         &lines,
         &seen,
         &senders as &[Option<String>],
-        received_at
+        received_at,
+        under_new_id
     )
     .fetch_all(connection)
     .await?;

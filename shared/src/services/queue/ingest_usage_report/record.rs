@@ -110,10 +110,7 @@ impl<'r> Records<'r> {
             .values()
             .map(|record| record.row(self.fleet))
             .collect::<Result<Vec<_>, _>>()?;
-        let seqs: HashMap<ReportKey, i64> = usage_report::insert_new(tx, &rows, now)
-            .await?
-            .into_iter()
-            .collect();
+        let seqs = usage_report::insert_new(tx, &rows, now).await?;
         let new: Vec<New<'r>> = self
             .by_key
             .iter()

@@ -9,9 +9,11 @@
 
 pub mod api;
 pub mod bus;
+mod delivery;
 pub mod fleet;
 pub mod grpc;
 pub mod log;
+mod publisher;
 pub mod report;
 pub mod token;
 pub mod watch;
@@ -20,28 +22,26 @@ pub mod web;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_lambda_events::sqs::SqsEvent;
-use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use chrono::{DateTime, Utc};
-use lambda_runtime::Context as Invocation;
 use serde_json::{Value, json};
 use shared::clock::{Context, Fixed};
-use shared::config::{DatabaseConfig, DatabaseRole, MessagingConfig, TelecomConfig};
+use shared::config::{DatabaseConfig, DatabaseRole, TelecomConfig};
 use shared::db::{self, maintenance};
 use shared::domain::audit::Actor;
 use shared::events::publisher::Publisher;
-use shared::lambda::sqs;
+use shared::services::Processor;
 use shared::services::cron::bill_traffic::{BillTrafficJob, Billed};
 use shared::services::cron::reconcile_usage::{ReconcileUsageJob, Reconciled};
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
 use shared::services::queue::ingest_usage_report::IngestUsageReports;
-use shared::services::{Consumer, Processor};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
+
+pub use delivery::{assert_all_accepted, deliver, deliver_event, event_of, failures, message_id};
+pub use publisher::{aws_at, publisher_to, unreachable_publisher};
 
 /// Start time of a world: half past ten.
 pub const NOW: &str = "2026-03-10T10:30:00Z";
@@ -435,98 +435,4 @@ pub fn unreachable_pool() -> PgPool {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(20));
     pool.connect_lazy("postgres://nobody@127.0.0.1:9/none")
         .unwrap()
-}
-
-/// A publisher without credentials. As in an outage, all messages stay in the outbox. No time is
-/// lost on attempts to send.
-#[must_use]
-pub fn unreachable_publisher() -> Publisher {
-    publisher(&aws("http://127.0.0.1:9"), "http://127.0.0.1:9")
-}
-
-/// A publisher whose queues and bus are at `endpoint`.
-#[must_use]
-pub fn publisher_to(endpoint: &str) -> Publisher {
-    publisher(&aws_at(endpoint), endpoint)
-}
-
-/// AWS configuration of a function whose AWS is at `endpoint`.
-#[must_use]
-pub fn aws_at(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new("test", "test", None, None, "test");
-    let credentials = SharedCredentialsProvider::new(credentials);
-    aws(endpoint)
-        .into_builder()
-        .credentials_provider(credentials)
-        .build()
-}
-
-fn aws(endpoint: &str) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .endpoint_url(endpoint)
-        .build()
-}
-
-fn publisher(aws: &SdkConfig, endpoint: &str) -> Publisher {
-    let url = || Some(format!("{endpoint}/queue"));
-    let config = MessagingConfig {
-        user_usage_billing_queue_url: url(),
-        package_expiring_queue_url: url(),
-        event_bus_name: Some("telecom".into()),
-    };
-    Publisher::new(aws, config)
-}
-
-/// Id of the message at a position in a delivery.
-#[must_use]
-pub fn message_id(index: usize) -> String {
-    Uuid::from_u64_pair(0, index.try_into().unwrap()).to_string()
-}
-
-/// Delivers bodies as Lambda does and returns the function's response as JSON.
-pub async fn deliver<C: Consumer>(consumer: &C, bodies: &[String]) -> Value {
-    deliver_event(consumer, event_of(bodies)).await
-}
-
-/// The event with which Lambda delivers bodies.
-#[must_use]
-pub fn event_of(bodies: &[String]) -> Value {
-    let records: Vec<Value> = bodies
-        .iter()
-        .enumerate()
-        .map(|(index, body)| {
-            json!({ "messageId": message_id(index), "receiptHandle": "r",
-            "body": body })
-        })
-        .collect();
-    json!({ "Records": records })
-}
-
-/// Delivers an event and returns the function's response as JSON.
-pub async fn deliver_event<C: Consumer>(consumer: &C, event: Value) -> Value {
-    let event: SqsEvent = serde_json::from_value(event).unwrap();
-    serde_json::to_value(
-        sqs::handle(consumer, event, &Invocation::default())
-            .await
-            .unwrap(),
-    )
-    .unwrap()
-}
-
-/// Ids of the failed messages in a partial batch response.
-#[must_use]
-pub fn failures(response: &Value) -> Vec<String> {
-    let failures = response["batchItemFailures"].as_array().unwrap();
-    failures
-        .iter()
-        .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-/// Delivers bodies and asserts that no message fails.
-pub async fn assert_all_accepted<C: Consumer>(consumer: &C, bodies: &[String]) {
-    let response = deliver(consumer, bodies).await;
-    assert_eq!(failures(&response), Vec::<String>::new());
 }

@@ -8,6 +8,8 @@ mod aws;
 mod document;
 #[path = "template/refusals.rs"]
 mod refusals;
+#[path = "template/resources.rs"]
+mod resources;
 #[path = "template/roles.rs"]
 mod roles;
 #[path = "template/rules.rs"]

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::document::{ROOT, Templates, repository};
-use crate::rules::{is_documentation, lambdas, of_type, resource, role, under};
+use crate::resources::{is_documentation, lambdas, of_type, resource, role, under};
 
 pub const RULES: [fn(&Value) -> Vec<String>; 9] = [
     wildcards,

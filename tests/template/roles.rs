@@ -8,7 +8,7 @@ use local::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::document::{ROOT, repository, templates};
-use crate::rules::{of_type, resource, under};
+use crate::resources::{of_type, resource, under};
 
 /// `template.yaml` after the transform, with gradual releases.
 fn transformed() -> Value {

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use shared::domain::line_rate::LineRate;
 use shared::domain::server_status::OfflinePolicy;
 use shared::http::openapi;
 
 use crate::document::repository;
+use crate::resources::{
+    events, is_documentation, lambdas, number, of_type, package, resource, role, timeout, under,
+    variables,
+};
 
 /// Connections of the smallest database that the parameters allow (189 for one capacity unit),
 /// minus those that people need.
@@ -32,55 +36,6 @@ pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
 
 /// Variables of the HTTP functions that the gRPC server does not need. Web pages do not call it.
 const OF_HTTP_ALONE: [&str; 1] = ["TELECOM_CORS_ALLOWED_ORIGINS"];
-
-/// The resources of a type as name and properties.
-pub fn of_type<'t>(
-    template: &'t Value,
-    kind: &'t str,
-) -> impl Iterator<Item = (&'t String, &'t Value)> {
-    let resources = template["Resources"].as_object().into_iter().flatten();
-    resources
-        .filter(move |(_, resource)| resource["Type"] == kind)
-        .map(|(name, resource)| (name, &resource["Properties"]))
-}
-
-pub fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    of_type(template, "AWS::Serverless::Function")
-}
-
-/// The resource to which `!GetAtt Name.Attribute` or `!Ref Name` refers.
-pub fn resource(reference: &Value) -> Option<&str> {
-    let name = reference["Fn::GetAtt"]
-        .as_str()
-        .or_else(|| reference["Ref"].as_str())?;
-    name.split('.').next()
-}
-
-/// All values under a name, at any depth.
-pub fn under<'t>(value: &'t Value, name: &str, found: &mut Vec<&'t Value>) {
-    match value {
-        Value::Object(fields) => {
-            for (field, value) in fields {
-                if field == name {
-                    found.push(value);
-                }
-                under(value, name, found);
-            }
-        }
-        Value::Array(values) => values.iter().for_each(|value| under(value, name, found)),
-        _ => {}
-    }
-}
-
-fn events<'t>(function: &'t Value, kind: &'t str) -> impl Iterator<Item = &'t Value> {
-    let events = function["Events"]
-        .as_object()
-        .into_iter()
-        .flat_map(Map::values);
-    events
-        .filter(move |event| event["Type"] == kind)
-        .map(|event| &event["Properties"])
-}
 
 /// The queues that receive dead letters of other queues or of schedules.
 fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
@@ -198,17 +153,6 @@ fn consumers(template: &Value) -> Vec<String> {
     found
 }
 
-fn timeout(template: &Value, function: &Value) -> Option<i64> {
-    function["Timeout"]
-        .as_i64()
-        .or_else(|| template["Globals"]["Function"]["Timeout"].as_i64())
-}
-
-/// The properties of the role that a function runs as.
-pub fn role<'t>(template: &'t Value, function: &Value) -> Option<&'t Value> {
-    resource(&function["Role"]).map(|name| &template["Resources"][name]["Properties"])
-}
-
 /// A function that has the address of a queue or a bus may send to it.
 fn permissions(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -238,22 +182,6 @@ fn permissions(template: &Value) -> Vec<String> {
         }
     }
     found
-}
-
-/// The folder that a function is built from.
-fn package(function: &Value) -> Option<&str> {
-    function["CodeUri"]
-        .as_str()?
-        .trim_end_matches('/')
-        .rsplit('/')
-        .next()
-}
-
-fn variables(function: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    function["Environment"]["Variables"]
-        .as_object()
-        .into_iter()
-        .flatten()
 }
 
 fn functions(template: &Value) -> Vec<String> {
@@ -420,13 +348,6 @@ fn line_rate(template: &Value) -> Vec<String> {
     missing.into_iter().chain(range).collect()
 }
 
-/// A number, or the default of the parameter that it names.
-fn number(template: &Value, value: &Value) -> Option<i64> {
-    value
-        .as_i64()
-        .or_else(|| template["Parameters"][resource(value)?]["Default"].as_i64())
-}
-
 /// Each concurrent execution of a function holds a connection, and each gRPC server a whole pool.
 fn connections(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -452,12 +373,6 @@ fn connections(template: &Value) -> Vec<String> {
         found.push(format!("{all} connections are more than {CONNECTIONS}"));
     }
     found
-}
-
-pub fn is_documentation(function: &Value) -> bool {
-    function["CodeUri"]
-        .as_str()
-        .is_some_and(|code| code.contains("documentation"))
 }
 
 /// During a deployment old and new servers run at the same time.

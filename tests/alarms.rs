@@ -1,7 +1,7 @@
 //! Each alarm fires when its subject breaks, and only then. The definitions are those of the
 //! templates. The metrics are those that the functions write, run as processes. The metrics of AWS
 //! itself are derived from what the functions returned or, where no function is involved, listed
-//! below.
+//! in `aws_metrics.rs`.
 #![allow(
     missing_docs,
     clippy::indexing_slicing,
@@ -10,6 +10,8 @@
     clippy::cast_precision_loss
 )]
 
+#[path = "alarms/aws_metrics.rs"]
+mod aws_metrics;
 #[path = "alarms/cloudwatch.rs"]
 mod cloudwatch;
 #[path = "template/document.rs"]
@@ -29,7 +31,8 @@ use telecom_tests::report::report_of;
 use telecom_tests::{GIB, World, user};
 use uuid::Uuid;
 
-use cloudwatch::{Datum, Deployed, Metrics};
+use aws_metrics::{AWS_METRICS, of_queue};
+use cloudwatch::{Deployed, Metrics};
 use functions::{Functions, Seen};
 
 /// Consumers and their queues.
@@ -52,8 +55,6 @@ const HOURLY_JOBS: [&str; 4] = [
 ];
 /// Minutes that a state lasts before alarms are evaluated: two periods of the longest alarm.
 const MINUTES: i64 = 120;
-/// Minutes that SQS redelivers a message before it is a dead letter: five times six.
-const RECEIVED_MINUTES: i64 = 30;
 
 const STANDING_STILL: [&str; 8] = [
     "BillingStandsStill",
@@ -90,99 +91,6 @@ const REJECTED: [&str; 3] = [
     "UserUsageBillingRejected",
     "PackageExpiringRejected",
 ];
-
-/// A metric that AWS measures without any function, as AWS documents it, and its alarm.
-struct AwsMetric {
-    alarm: &'static str,
-    namespace: &'static str,
-    name: &'static str,
-    dimensions: &'static [(&'static str, &'static str)],
-    bad: f64,
-    good: f64,
-}
-
-impl AwsMetric {
-    fn datum(&self, value: f64) -> Datum {
-        Datum::new(self.namespace, self.name, self.dimensions, value)
-    }
-}
-
-const AWS_METRICS: [AwsMetric; 9] = [
-    AwsMetric {
-        alarm: "ScheduleDeadLetters",
-        namespace: "AWS/SQS",
-        name: "ApproximateNumberOfMessagesVisible",
-        dimensions: &[("QueueName", "telecom-schedule-dlq")],
-        bad: 1.0,
-        good: 0.0,
-    },
-    AwsMetric {
-        alarm: "ApiFaults",
-        namespace: "AWS/ApplicationELB",
-        name: "HTTPCode_Target_5XX_Count",
-        dimensions: &[LOAD_BALANCER],
-        bad: 2.0,
-        good: 1.0,
-    },
-    AwsMetric {
-        alarm: "LoadBalancerFaults",
-        namespace: "AWS/ApplicationELB",
-        name: "HTTPCode_ELB_5XX_Count",
-        dimensions: &[LOAD_BALANCER],
-        bad: 2.0,
-        good: 1.0,
-    },
-    AwsMetric {
-        alarm: "ApiLatency",
-        namespace: "AWS/ApplicationELB",
-        name: "TargetResponseTime",
-        dimensions: &[LOAD_BALANCER],
-        bad: 2.1,
-        good: 0.5,
-    },
-    AwsMetric {
-        alarm: "GrpcTasks",
-        namespace: "AWS/ApplicationELB",
-        name: "HealthyHostCount",
-        dimensions: &[("TargetGroup", "GrpcTargets"), LOAD_BALANCER],
-        bad: 1.0,
-        good: 2.0,
-    },
-    AwsMetric {
-        alarm: "DatabaseCpu",
-        namespace: "AWS/RDS",
-        name: "CPUUtilization",
-        dimensions: &[CLUSTER],
-        bad: 81.0,
-        good: 50.0,
-    },
-    AwsMetric {
-        alarm: "DatabaseCapacity",
-        namespace: "AWS/RDS",
-        name: "ACUUtilization",
-        dimensions: &[CLUSTER],
-        bad: 91.0,
-        good: 50.0,
-    },
-    AwsMetric {
-        alarm: "DatabaseConnections",
-        namespace: "AWS/RDS",
-        name: "DatabaseConnections",
-        dimensions: &[CLUSTER],
-        bad: 181.0,
-        good: 100.0,
-    },
-    AwsMetric {
-        alarm: "DatabaseDeadlocks",
-        namespace: "AWS/RDS",
-        name: "Deadlocks",
-        dimensions: &[CLUSTER],
-        bad: 0.01,
-        good: 0.0,
-    },
-];
-const LOAD_BALANCER: (&str, &str) = ("LoadBalancer", "LoadBalancer");
-const CLUSTER: (&str, &str) = ("DBClusterIdentifier", "Cluster");
 
 /// The alarms that fire when every function fails.
 fn outage() -> BTreeSet<String> {
@@ -250,6 +158,14 @@ async fn run_with(functions: &Functions, others: &[&str], hourly_jobs: &[&str]) 
     seen
 }
 
+/// A world, the functions over it, and what each of them does without a fault.
+async fn working(pool: PgPool) -> (World, Functions, Vec<Seen>) {
+    let world = world(pool).await;
+    let functions = Functions::over(&world.pool);
+    let seen = run_all(&functions, &[]).await;
+    (world, functions, seen)
+}
+
 /// The metrics if every invocation repeats with the same outcome: those of consumers and minute
 /// jobs every minute, those of hourly jobs every hour.
 fn lasting(seen: &[Seen]) -> Metrics {
@@ -267,30 +183,6 @@ fn lasting(seen: &[Seen]) -> Metrics {
         }
     }
     metrics
-}
-
-/// SQS metrics of a consumer's queue. A message that fails waits until it becomes a dead letter.
-fn of_queue(seen: &Seen, minute: i64) -> Vec<Datum> {
-    let Some((_, queue)) = CONSUMERS
-        .iter()
-        .find(|(consumer, _)| *consumer == seen.function)
-    else {
-        return Vec::new();
-    };
-    let fails = seen
-        .answer
-        .as_ref()
-        .is_none_or(|answer| answer["batchItemFailures"] != json!([]));
-    let age_seconds = if fails { minute * 60 } else { 0 };
-    let dead_letters = i64::from(fails && minute >= RECEIVED_MINUTES);
-    let (queue, dead) = (format!("telecom-{queue}"), format!("telecom-{queue}-dlq"));
-    let of_sqs = |name, queue: &str, value: i64| {
-        Datum::new("AWS/SQS", name, &[("QueueName", queue)], value as f64)
-    };
-    vec![
-        of_sqs("ApproximateAgeOfOldestMessage", &queue, age_seconds),
-        of_sqs("ApproximateNumberOfMessagesVisible", &dead, dead_letters),
-    ]
 }
 
 fn firing(seen: &[Seen]) -> BTreeSet<String> {
@@ -338,9 +230,7 @@ fn each_metric_of_aws_triggers_only_its_alarm() {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn no_alarm_fires_while_everything_works(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (_, _, seen) = working(pool).await;
     assert_eq!(firing(&seen), BTreeSet::new(), "{seen:#?}");
 }
 
@@ -355,9 +245,7 @@ async fn a_database_outage_triggers_every_alarm_on_functions(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn earlier_measurements_do_not_hide_a_later_outage(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let before = run_all(&functions, &[]).await;
+    let (world, functions, before) = working(pool).await;
     assert_eq!(firing(&before), BTreeSet::new(), "{before:#?}");
     // The processes are the same and still know their earlier measurements.
     world.sql("alter schema telecom rename to broken").await;
@@ -399,9 +287,7 @@ async fn poison_messages_trigger_alarms_before_they_are_dead_letters(pool: PgPoo
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_stuck_outbox_triggers_its_alarms(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (world, functions, seen) = working(pool).await;
     world
         .sql(
             "insert into telecom.outbox (id, destination, body, created_at, send_after)
@@ -419,9 +305,7 @@ async fn a_stuck_outbox_triggers_its_alarms(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_unbilled_report_triggers_an_alarm_though_all_runs_complete(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (world, functions, seen) = working(pool).await;
     functions
         .deliver("ingest-usage-report", &[good("ingest-usage-report")])
         .await;
@@ -442,9 +326,7 @@ async fn an_unbilled_report_triggers_an_alarm_though_all_runs_complete(pool: PgP
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_lock_that_is_never_released_triggers_alarms(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (world, functions, seen) = working(pool).await;
     let mut held = world.pool.begin().await.unwrap();
     for job in [
         "expire_packages",
@@ -469,8 +351,7 @@ async fn a_lock_that_is_never_released_triggers_alarms(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn jobs_that_are_never_started_trigger_alarms(pool: PgPool) {
-    let world = world(pool).await;
-    let mut seen = run_all(&Functions::over(&world.pool), &[]).await;
+    let (_, _, mut seen) = working(pool).await;
     seen.retain(|one| {
         CONSUMERS
             .iter()
@@ -481,9 +362,7 @@ async fn jobs_that_are_never_started_trigger_alarms(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_stopped_collection_triggers_its_alarm(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (world, functions, seen) = working(pool).await;
     world.server(2, &[]).await;
     let silent = System.now() - TimeDelta::minutes(20);
     world
@@ -506,9 +385,7 @@ async fn a_stopped_collection_triggers_its_alarm(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn usage_that_stays_parked_triggers_its_alarm(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (world, functions, seen) = working(pool).await;
     world
         .sql(
             "insert into telecom.parked_event (user_id, bucket_start, node_server_id,
@@ -524,9 +401,7 @@ async fn usage_that_stays_parked_triggers_its_alarm(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (_world, functions, seen) = working(pool).await;
     let bytes = 1_i64 << 50;
     let implausible = report_of(
         Uuid::new_v4().as_u128(),
@@ -552,9 +427,7 @@ async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_row_changed_by_hand_triggers_its_alarm(pool: PgPool) {
-    let world = world(pool).await;
-    let functions = Functions::over(&world.pool);
-    let seen = run_all(&functions, &[]).await;
+    let (world, functions, seen) = working(pool).await;
     world
         .sql("update telecom.package_queue set upload_bytes = upload_bytes + 1")
         .await;

@@ -2,32 +2,30 @@
 //! the load balancer.
 #![allow(missing_docs, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "end_to_end/deployed.rs"]
+mod deployed;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use local::demo::bootstrap;
 use local::demo::token::Role;
-use local::emulator::invoke::invoke;
 use local::process::{ServiceUser, find_program};
 use local::python::Environment;
 use local::settings::Settings;
 use local::stack::{Endpoints, Stack};
 use serde_json::{Value, json};
 use shared::clock::{Clock, System};
-use sqlx::PgPool;
-use telecom_tests::api::{OPERATIONS, Operation};
+use telecom_tests::api::OPERATIONS;
 use telecom_tests::report::report_of;
 use telecom_tests::{grpc, user};
 use tonic::transport::Channel;
 
-/// Time limit for the pipeline to process what this test sends.
-const PATIENCE: Duration = Duration::from_mins(2);
+use deployed::Deployed;
 
 #[test]
 fn a_report_is_billed_and_a_bad_one_becomes_a_dead_letter() {
@@ -155,54 +153,15 @@ async fn drive(stack: &Stack) {
     let good = report_of(1, 1, now, &[(user(1), 60, 70), (user(2), 5, 6)]);
     let other_payload = report_of(1, 1, now, &[(user(1), 61, 70)]);
     let unknown_server = report_of(2, 404, now, &[(user(1), 1, 1)]);
-    for body in [good.to_string(), good.to_string(), good.to_string()] {
-        system.send(&body).await;
-    }
-    system
-        .until(
-            "the report is recorded",
-            "select count(*) = 1 from telecom.usage_report",
-        )
-        .await;
-    for body in [
+    let mut bad = [
         other_payload.to_string(),
         unknown_server.to_string(),
         "{\"type\":".to_owned(),
-    ] {
-        system.send(&body).await;
-    }
-    system.bill().await;
-    system
-        .until(
-            "the bill is applied",
-            "select count(*) = 2 from telecom.user_package_usage",
-        )
-        .await;
-    system
-        .until(
-            "the exhausted package is consumed and the next active",
-            "select string_agg(status::text, ' ' order by id) = 'consumed active' \
-             from telecom.package_queue",
-        )
-        .await;
-    system
-        .until(
-            "all facts are on the bus",
-            "select count(*) = 0 from telecom.outbox",
-        )
-        .await;
+    ];
+    a_repeated_report_is_billed_once(&system, &good.to_string(), &bad).await;
 
     let token = bootstrap::token(stack.settings(), Some(user(1)), Role::User).unwrap();
-    let answer = system.get("/v1/traffic-usage?range=day", Some(&token)).1;
-    assert_eq!(
-        (sum(&answer["raw"]), sum(&answer["actually_billed"])),
-        ([60, 70], [120, 140])
-    );
-    let (status, problem) = system.get("/v1/traffic-usage?range=day", None);
-    assert_eq!((status, &problem["code"]), (401, &json!("token_missing")));
-    let (status, problem) = system.get("/v1/traffic-usage?range=century", Some(&token));
-    assert_eq!((status, &problem["field"]), (400, &json!("range")));
-
+    only_its_user_reads_the_usage(&system, &token);
     no_function_has_the_password(stack.endpoints());
     web_pages_reach_only_the_api(stack);
     only_the_owner_reads_private_files(&stack.settings().state, &stack.settings().deploy);
@@ -212,13 +171,54 @@ async fn drive(stack: &Stack) {
 
     let mut dead = system.dead_letters(3).await;
     dead.sort();
-    let mut expected = [
-        other_payload.to_string(),
-        unknown_server.to_string(),
-        "{\"type\":".to_owned(),
-    ];
-    expected.sort();
-    assert_eq!(dead, expected);
+    bad.sort();
+    assert_eq!(dead, bad);
+}
+
+/// The bill exhausts the package of user 1. The bad reports do not stop the pipeline.
+async fn a_repeated_report_is_billed_once(system: &Deployed<'_>, good: &str, bad: &[String]) {
+    for _ in 0..3 {
+        system.send(good).await;
+    }
+    system
+        .until(
+            "the report is recorded",
+            "select count(*) = 1 from telecom.usage_report",
+        )
+        .await;
+    for body in bad {
+        system.send(body).await;
+    }
+    system.bill().await;
+    for (what, condition) in [
+        (
+            "the bill is applied",
+            "select count(*) = 2 from telecom.user_package_usage",
+        ),
+        (
+            "the exhausted package is consumed and the next active",
+            "select string_agg(status::text, ' ' order by id) = 'consumed active' \
+             from telecom.package_queue",
+        ),
+        (
+            "all facts are on the bus",
+            "select count(*) = 0 from telecom.outbox",
+        ),
+    ] {
+        system.until(what, condition).await;
+    }
+}
+
+fn only_its_user_reads_the_usage(system: &Deployed<'_>, token: &str) {
+    let answer = system.get("/v1/traffic-usage?range=day", Some(token)).1;
+    assert_eq!(
+        (sum(&answer["raw"]), sum(&answer["actually_billed"])),
+        ([60, 70], [120, 140])
+    );
+    let (status, problem) = system.get("/v1/traffic-usage?range=day", None);
+    assert_eq!((status, &problem["code"]), (401, &json!("token_missing")));
+    let (status, problem) = system.get("/v1/traffic-usage?range=century", Some(token));
+    assert_eq!((status, &problem["field"]), (400, &json!("range")));
 }
 
 /// Functions know the name of the secret that holds the password.
@@ -336,154 +336,4 @@ fn sum(series: &Value) -> [i64; 2] {
             .sum()
     };
     [sum("upload"), sum("download")]
-}
-
-/// A client of the deployed system.
-struct Deployed<'s> {
-    endpoints: &'s Endpoints,
-    sqs: aws_sdk_sqs::Client,
-    pool: PgPool,
-}
-
-impl<'s> Deployed<'s> {
-    async fn new(stack: &'s Stack) -> Self {
-        let endpoints = stack.endpoints();
-        let credentials =
-            aws_sdk_sqs::config::Credentials::new("test", "test", None, None, "emulator");
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-            .region(aws_sdk_sqs::config::Region::new("us-east-1"))
-            .endpoint_url(&endpoints.aws)
-            .credentials_provider(credentials)
-            .build();
-        let pool = PgPool::connect(&endpoints.database_url).await.unwrap();
-        Self {
-            endpoints,
-            sqs: aws_sdk_sqs::Client::from_conf(config),
-            pool,
-        }
-    }
-
-    /// Adds a server with a client of factor 2, and a user with two packages of 200 bytes, the
-    /// first active.
-    async fn load_fleet(&self) {
-        let now: DateTime<Utc> = System.now();
-        for statement in [
-            "insert into telecom.node_server (id, name, compatibility) values (1, 's', 'ssp')",
-            "insert into telecom.node_client (id, node_server_id, name, traffic_factor, country) \
-             values (1, 1, 'c', 2, 'DE')",
-            "update telecom.node_client set access_groups = '{1}'",
-            "insert into telecom.package (id, series, version, name, available_group,
-            max_client_number,
-                expire_duration_seconds, traffic_limit_bytes) values (1, gen_random_uuid(), 1,
-                'p', 1, 1, 86400, 200)",
-        ] {
-            sqlx::query(statement).execute(&self.pool).await.unwrap();
-        }
-        sqlx::query(
-            "insert into telecom.package_queue (user_id, package_id, status, activated_at,
-            expires_at, created_at)
-             values ($1, 1, 'active', $2, $2 + interval '1 day', $2), ($1, 1, 'in_queue', null,
-             null, $2)",
-        )
-        .bind(user(1))
-        .bind(now)
-        .execute(&self.pool)
-        .await
-        .unwrap();
-    }
-
-    async fn send(&self, body: &str) {
-        let queue = self.endpoints.output("UsageReportQueueUrl").unwrap();
-        self.sqs
-            .send_message()
-            .queue_url(queue)
-            .message_body(body)
-            .send()
-            .await
-            .unwrap();
-    }
-
-    /// Runs the billing job now instead of waiting for the schedule.
-    async fn bill(&self) {
-        let (aws, function) = (self.endpoints.aws.clone(), "telecom-bill-traffic");
-        tokio::task::spawn_blocking(move || invoke(&aws, function, &json!({})))
-            .await
-            .unwrap()
-            .unwrap();
-    }
-
-    async fn until(&self, what: &str, condition: &'static str) {
-        let began = Instant::now();
-        while !sqlx::query_scalar::<_, Option<bool>>(condition)
-            .fetch_one(&self.pool)
-            .await
-            .unwrap()
-            .unwrap_or(false)
-        {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "not within {PATIENCE:?}: {what}"
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    fn get(&self, path: &str, token: Option<&str>) -> (u16, Value) {
-        self.send_http("GET", path, "", token)
-    }
-
-    fn ask(&self, operation: &Operation, path: &str, token: Option<&str>) -> (u16, Value) {
-        self.send_http(
-            operation.verb,
-            path,
-            operation.body.unwrap_or_default(),
-            token,
-        )
-    }
-
-    fn send_http(&self, method: &str, path: &str, body: &str, token: Option<&str>) -> (u16, Value) {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .build()
-            .into();
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.endpoints.api));
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = request.body(body.to_owned()).unwrap();
-        let mut answer = agent.run(request).unwrap();
-        (
-            answer.status().as_u16(),
-            answer.body_mut().read_json().unwrap(),
-        )
-    }
-
-    async fn dead_letters(&self, count: usize) -> Vec<String> {
-        let queue = self
-            .endpoints
-            .output("UsageReportDeadLetterQueueUrl")
-            .unwrap();
-        let (began, mut bodies) = (Instant::now(), Vec::new());
-        while bodies.len() < count {
-            assert!(
-                began.elapsed() < PATIENCE,
-                "only {} dead letters: {bodies:?}",
-                bodies.len()
-            );
-            let received = self
-                .sqs
-                .receive_message()
-                .queue_url(queue)
-                .max_number_of_messages(10)
-                .wait_time_seconds(2)
-                .send();
-            for message in received.await.unwrap().messages.unwrap_or_default() {
-                bodies.push(message.body.unwrap());
-            }
-        }
-        bodies
-    }
 }

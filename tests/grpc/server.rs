@@ -358,6 +358,22 @@ async fn a_stopping_server_reports_it_and_completes_its_calls(pool: PgPool) {
     server.stopped().await;
 }
 
+/// Headers of the response to the request that a browser sends before a call.
+async fn preflight(url: &str) -> http::HeaderMap {
+    let request = http::Request::options(url)
+        .header("origin", "https://app.test")
+        .header("access-control-request-method", "POST")
+        .header(
+            "access-control-request-headers",
+            "authorization,content-type,x-grpc-web,grpc-timeout",
+        )
+        .body(())
+        .unwrap();
+    tokio::task::spawn_blocking(move || ureq::run(request).unwrap().headers().clone())
+        .await
+        .unwrap()
+}
+
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn grpc_web_calls_are_allowed_from_configured_origins(pool: PgPool) {
     let cors = CorsConfig {
@@ -373,19 +389,7 @@ async fn grpc_web_calls_are_allowed_from_configured_origins(pool: PgPool) {
     .await;
     let url = format!("http://{}/{SERVERS}", server.address);
     let token = format!("Bearer {}", issuer.admin());
-    let preflight = http::Request::options(&url)
-        .header("origin", "https://app.test")
-        .header("access-control-request-method", "POST")
-        .header(
-            "access-control-request-headers",
-            "authorization,content-type,x-grpc-web,grpc-timeout",
-        )
-        .body(())
-        .unwrap();
-    let allowed =
-        tokio::task::spawn_blocking(move || ureq::run(preflight).unwrap().headers().clone())
-            .await
-            .unwrap();
+    let allowed = preflight(&url).await;
     let allows = |name: &str| allowed[name].to_str().unwrap().to_lowercase();
     assert!(allows("access-control-allow-methods").contains("post"));
     for header in [

@@ -14,6 +14,7 @@ mod api {
     mod http;
     mod load_balancer;
     mod maintenance;
+    mod nodes;
     mod openapi;
     mod plans;
     mod published_keys;

@@ -1,28 +1,30 @@
 //! Maintenance is set and lifted by administrators alone, logged with actor and reason, and counted
 //! separately in the availability.
 
+mod availability;
+mod requests;
+
 use serde_json::{Value, json};
 use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::cron::refresh_server_status::RefreshServerStatus;
 use sqlx::PgPool;
 use telecom_tests::api::Api;
-use telecom_tests::report::report_of;
-use telecom_tests::token::{Issuer, claims};
+use telecom_tests::token::claims;
 use telecom_tests::watch::{after, heartbeat};
 use telecom_tests::{GIB, NOW, World, at, user};
-use tonic::Code;
 use uuid::Uuid;
 
 const PATH: &str = "/v1/admin/node-servers/1/maintenance";
+const ADMIN: Uuid = Uuid::from_u128(7);
 
-struct Scenario {
-    api: Api,
+pub struct Scenario {
+    pub api: Api,
     minutes: i64,
 }
 
 impl Scenario {
-    async fn begin(pool: PgPool) -> Self {
+    pub async fn begin(pool: PgPool) -> Self {
         let world = World::new(pool).await;
         world.server(2, &[]).await;
         world
@@ -39,7 +41,7 @@ impl Scenario {
     }
 
     /// Advances by `minutes`. In each minute the `alive` servers report and statuses are refreshed.
-    async fn pass(&mut self, minutes: i64, alive: &[i32]) {
+    pub async fn pass(&mut self, minutes: i64, alive: &[i32]) {
         for _ in 0..minutes {
             self.beat_at(self.minutes * 60, alive).await;
             self.api
@@ -62,7 +64,17 @@ impl Scenario {
     }
 
     fn admin(&self) -> String {
-        let mut claims = claims(Uuid::from_u128(7), "telecom:admin");
+        self.token(ADMIN, "telecom:admin")
+    }
+
+    /// A token of user 1.
+    pub fn user(&self) -> String {
+        self.token(user(1), "")
+    }
+
+    /// A token that is valid by the scenario's clock.
+    fn token(&self, user: Uuid, scope: &str) -> String {
+        let mut claims = claims(user, scope);
         claims["exp"] = json!(self.api.world.context().now().timestamp() + 60);
         self.api.issuer.sign(&claims)
     }
@@ -70,6 +82,12 @@ impl Scenario {
     async fn set(&self, maintenance: bool, reason: &str) -> (u16, Value) {
         let body = json!({ "maintenance": maintenance, "reason": reason }).to_string();
         self.api.put(PATH, "", &body, Some(&self.admin())).await
+    }
+
+    /// Types of the facts after the first two, which are that each server came online.
+    async fn facts(&self) -> Vec<String> {
+        let facts = self.api.world.facts().await;
+        facts[2..].iter().map(|(kind, _)| kind.clone()).collect()
     }
 
     /// The log of server 1: its statuses and the minute at which each begins.
@@ -90,53 +108,22 @@ impl Scenario {
         );
         log.into_iter().map(|(to, since, _)| (to, since)).collect()
     }
-
-    /// Seconds online, offline, in maintenance and unknown, and the availability, since the start
-    /// of the scenario.
-    async fn availability(&self, path: &str, token: &str) -> Value {
-        let end = self
-            .api
-            .world
-            .context()
-            .now()
-            .to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
-        let (status, answer) = self
-            .api
-            .get(path, &format!("start={NOW}&end={end}"), Some(token))
-            .await;
-        assert_eq!(status, 200, "{answer}");
-        let of = if answer["availability"].is_array() {
-            answer["availability"][0].clone()
-        } else {
-            answer
-        };
-        let names = [
-            "online_seconds",
-            "offline_seconds",
-            "maintenance_seconds",
-            "unknown_seconds",
-            "availability",
-        ];
-        Value::Array(names.map(|name| of[name].clone()).to_vec())
-    }
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn only_an_administrator_ends_maintenance_and_a_repeat_changes_nothing(pool: PgPool) {
     let mut scenario = Scenario::begin(pool).await;
+    let answer = |status: &str, changed: bool| {
+        let body = json!({ "id": 1, "status": status, "changed": changed });
+        (200_u16, body)
+    };
     assert_eq!(
         scenario.set(true, "new disk").await,
-        (
-            200,
-            json!({ "id": 1, "status": "maintenance", "changed": true })
-        )
+        answer("maintenance", true)
     );
     assert_eq!(
         scenario.set(true, "again").await,
-        (
-            200,
-            json!({ "id": 1, "status": "maintenance", "changed": false })
-        )
+        answer("maintenance", false)
     );
     scenario.pass(3, &[1, 2]).await;
     scenario.pass(10, &[2]).await;
@@ -148,13 +135,7 @@ async fn only_an_administrator_ends_maintenance_and_a_repeat_changes_nothing(poo
         .clone();
     assert_eq!(status, "maintenance");
     // After maintenance the status is evaluated at once. The server was silent for ten minutes.
-    assert_eq!(
-        scenario.set(false, "done").await,
-        (
-            200,
-            json!({ "id": 1, "status": "offline", "changed": true })
-        )
-    );
+    assert_eq!(scenario.set(false, "done").await, answer("offline", true));
     scenario.pass(1, &[1, 2]).await;
     let log: Vec<(String, Option<Uuid>, Option<String>)> = sqlx::query_as(
         "select to_status::text, actor_user_id, reason from telecom.node_status_transition
@@ -164,13 +145,7 @@ async fn only_an_administrator_ends_maintenance_and_a_repeat_changes_nothing(poo
     .fetch_all(&scenario.api.world.pool)
     .await
     .unwrap();
-    let by = |to: &str, reason: &str| {
-        (
-            to.to_owned(),
-            Some(Uuid::from_u128(7)),
-            Some(reason.to_owned()),
-        )
-    };
+    let by = |to: &str, reason: &str| (to.to_owned(), Some(ADMIN), Some(reason.to_owned()));
     let itself = |to: &str| (to.to_owned(), None, None);
     assert_eq!(
         log,
@@ -181,87 +156,9 @@ async fn only_an_administrator_ends_maintenance_and_a_repeat_changes_nothing(poo
             itself("online")
         ]
     );
-    let facts: Vec<String> = scenario
-        .api
-        .world
-        .facts()
-        .await
-        .into_iter()
-        .map(|(kind, _)| kind)
-        .collect();
-    // The first two facts are that each server came online.
     assert_eq!(
-        facts[2..],
+        scenario.facts().await,
         ["NodeServerWentOffline", "NodeServerCameOnline"]
-    );
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn availability_includes_an_outage_between_two_snapshots(pool: PgPool) {
-    let mut scenario = Scenario::begin(pool).await;
-    // Server 1 reports until 10:40, is silent for 20 minutes, then reports until 11:20.
-    scenario.pass(10, &[1, 2]).await;
-    scenario.pass(19, &[2]).await;
-    scenario.pass(21, &[1, 2]).await;
-    let expected = json!([30 * 60, 20 * 60, 0, 0, 0.6]);
-    let (admin, path) = (scenario.admin(), "/v1/admin/node-servers/1/availability");
-    assert_eq!(scenario.availability(path, &admin).await, expected);
-    let mut claims = claims(user(1), "");
-    claims["exp"] = json!(scenario.api.world.context().now().timestamp() + 60);
-    let token = scenario.api.issuer.sign(&claims);
-    assert_eq!(
-        scenario
-            .availability("/v1/node-status-history", &token)
-            .await,
-        expected
-    );
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn maintenance_and_unknown_time_are_counted_separately(pool: PgPool) {
-    let mut scenario = Scenario::begin(pool).await;
-    scenario.pass(10, &[1, 2]).await;
-    scenario.set(true, "move").await;
-    scenario.pass(10, &[1, 2]).await;
-    scenario.set(false, "moved").await;
-    scenario.pass(10, &[1, 2]).await;
-    // No server reports for 30 minutes, then both do.
-    scenario.pass(29, &[]).await;
-    scenario.pass(1, &[1, 2]).await;
-    let path = "/v1/admin/node-servers/1/availability";
-    assert_eq!(
-        scenario.availability(path, &scenario.admin()).await,
-        json!([20 * 60, 0, 10 * 60, 30 * 60, 1.0])
-    );
-    // The time before the first record is unknown. Time in the future is not counted.
-    let (_, answer) = scenario
-        .api
-        .get(
-            path,
-            "start=2026-03-10T09:30:00Z&end=2026-03-12T00:00:00Z",
-            Some(&scenario.admin()),
-        )
-        .await;
-    assert_eq!(
-        (&answer["unknown_seconds"], &answer["end"]),
-        (&json!(90 * 60), &json!("2026-03-10T11:30:00Z"))
-    );
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn without_reports_maintenance_is_known_and_ends_as_online(pool: PgPool) {
-    let mut scenario = Scenario::begin(pool).await;
-    scenario.pass(10, &[1, 2]).await;
-    // No server reports from 10:40 on. Maintenance lasts from 10:50 to 11:00.
-    scenario.pass(10, &[]).await;
-    scenario.set(true, "move").await;
-    scenario.pass(10, &[]).await;
-    assert_eq!(scenario.set(false, "moved").await.1["status"], "online");
-    scenario.pass(10, &[]).await;
-    let path = "/v1/admin/node-servers/1/availability";
-    assert_eq!(
-        scenario.availability(path, &scenario.admin()).await,
-        json!([10 * 60, 0, 10 * 60, 20 * 60, 1.0])
     );
 }
 
@@ -298,16 +195,7 @@ async fn an_undetected_outage_is_logged_before_maintenance(pool: PgPool) {
     let entries = [("online", 0), ("offline", 0), ("maintenance", 5)]
         .map(|(to, since)| (to.to_owned(), since));
     assert_eq!(scenario.log().await, entries);
-    let facts: Vec<String> = scenario
-        .api
-        .world
-        .facts()
-        .await
-        .into_iter()
-        .map(|(kind, _)| kind)
-        .collect();
-    // The first two facts are that each server came online.
-    assert_eq!(facts[2..], ["NodeServerWentOffline"]);
+    assert_eq!(scenario.facts().await, ["NodeServerWentOffline"]);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -367,252 +255,4 @@ async fn each_concurrent_change_is_logged_once(pool: PgPool) {
         1 + i64::try_from(changed).unwrap()
     );
     assert!(!scenario.log().await.is_empty());
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn bad_maintenance_requests_are_refused_on_both_transports(pool: PgPool) {
-    let api = Api::over_both(World::new(pool).await, Issuer::default()).await;
-    let admin = api.issuer.admin();
-    for (body, code, field) in [
-        ("", "malformed_json", "."),
-        ("{", "malformed_json", "."),
-        ("[]", "invalid_field", "."),
-        (r#"{"maintenance": true}"#, "invalid_field", "reason"),
-        (r#"{"reason": "x"}"#, "invalid_field", "maintenance"),
-        (
-            r#"{"maintenance": true, "reason": "x", "until": 1}"#,
-            "invalid_field",
-            ".",
-        ),
-        (
-            r#"{"maintenance": "yes", "reason": "x"}"#,
-            "invalid_field",
-            "maintenance",
-        ),
-        (
-            r#"{"maintenance": true, "reason": ""}"#,
-            "invalid_parameter",
-            "reason",
-        ),
-        (
-            r#"{"maintenance": true, "reason": " \u2003 "}"#,
-            "invalid_parameter",
-            "reason",
-        ),
-        (
-            "{\"maintenance\": true, \"reason\": \"a\\u0000b\"}",
-            "invalid_parameter",
-            "reason",
-        ),
-    ] {
-        let (status, problem) = api.put(PATH, "", body, Some(&admin)).await;
-        assert_eq!(
-            (status, &problem["code"], &problem["field"]),
-            (400, &json!(code), &json!(field)),
-            "{body}: {problem}"
-        );
-    }
-    let body = r#"{"maintenance": true, "reason": "x"}"#;
-    assert_eq!(
-        api.put(PATH, "", body, Some(&api.issuer.user(user(1))))
-            .await
-            .0,
-        403
-    );
-    assert_eq!(
-        api.put(
-            "/v1/admin/node-servers/404/maintenance",
-            "",
-            body,
-            Some(&admin)
-        )
-        .await
-        .0,
-        404
-    );
-    assert_eq!(api.get(PATH, "", Some(&admin)).await.0, 405);
-    let method = "telecom.v1.NodeServerManage/SetNodeServerMaintenance";
-    for (message, code) in [
-        (
-            json!({ "id": 1, "maintenance": true, "reason": "x".repeat(501) }),
-            Code::InvalidArgument,
-        ),
-        (
-            json!({ "id": 1, "maintenance": true }),
-            Code::InvalidArgument,
-        ),
-        (
-            json!({ "id": 404, "maintenance": true, "reason": "x" }),
-            Code::NotFound,
-        ),
-    ] {
-        assert_eq!(
-            api.grpc(method, message, Some(&admin))
-                .await
-                .unwrap_err()
-                .code(),
-            code
-        );
-    }
-    let done = api
-        .grpc(
-            method,
-            json!({ "id": 1, "maintenance": true, "reason": "x" }),
-            Some(&admin),
-        )
-        .await
-        .unwrap();
-    assert_eq!(
-        (&done["status"], &done["changed"]),
-        (&json!("NODE_SERVER_STATUS_MAINTENANCE"), &json!(true))
-    );
-}
-
-/// Ids of a user's nodes in the list, in the availability and among the usually used nodes.
-async fn nodes_of(scenario: &Scenario) -> [Vec<i64>; 3] {
-    let mut claims = claims(user(1), "");
-    claims["exp"] = json!(scenario.api.world.context().now().timestamp() + 60);
-    let token = scenario.api.issuer.sign(&claims);
-    let ids = async |path: &str, list: &str, id: &str| -> Vec<i64> {
-        let (_, answer) = scenario.api.get(path, "", Some(&token)).await;
-        answer[list]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|node| node[id].as_i64().unwrap())
-            .collect()
-    };
-    [
-        ids("/v1/nodes", "nodes", "id").await,
-        ids("/v1/node-status-history", "availability", "node_client_id").await,
-        ids("/v1/usually-used-nodes", "nodes", "node_client_id").await,
-    ]
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_user_sees_only_the_nodes_of_the_active_package(pool: PgPool) {
-    let mut scenario = Scenario::begin(pool).await;
-    let world = scenario.api.world.clone();
-    world.server(3, &[(31, "1"), (32, "1")]).await;
-    world
-        .sql("update telecom.node_client set access_groups = '{2}' where id = 31")
-        .await;
-    world
-        .sql("update telecom.node_client set access_groups = '{1,2}' where id = 32")
-        .await;
-    let next = world.package(GIB, 30).await;
-    world
-        .sql(&format!(
-            "update telecom.package set available_group = 2 where id = {next}"
-        ))
-        .await;
-    world.waiting_item(user(1), next).await;
-    for (server, client) in [(1, 11), (3, 31), (3, 32)] {
-        let mut body = report_of(client, server, at(NOW), &[(user(1), 1_000, 0)]);
-        body["usage"][0]["node_client_id"] = json!(client);
-        world.assert_reports_accepted(&[body.to_string()]).await;
-    }
-    world.deliver_all().await;
-    assert_eq!(
-        nodes_of(&scenario).await,
-        [vec![11, 32], vec![11, 32], vec![11, 32]]
-    );
-    // The first package is used up, and the waiting one becomes active.
-    let exhausting = report_of(9, 1, at(NOW), &[(user(1), 2 * GIB, 0)]);
-    world
-        .assert_reports_accepted(&[exhausting.to_string()])
-        .await;
-    world.deliver_all().await;
-    assert_eq!(
-        nodes_of(&scenario).await,
-        [vec![31, 32], vec![31, 32], vec![31, 32]]
-    );
-    scenario.pass(1, &[1, 2, 3]).await;
-    world
-        .sql(
-            "update telecom.package_queue set status = 'cancelled', ended_at = now(), \
-        end_reason = 'cancelled' where status = 'active'",
-        )
-        .await;
-    assert!(nodes_of(&scenario).await.iter().all(Vec::is_empty));
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_truncated_history_returns_the_total_number_of_nodes(pool: PgPool) {
-    let scenario = Scenario::begin(pool).await;
-    let clients =
-        "insert into telecom.node_client (id, node_server_id, name, country, access_groups)
-        select 1000 + n, 2, 'c', 'DE', '{1}' from generate_series(1, 1000) n";
-    scenario.api.world.sql(clients).await;
-    let (_, history) = scenario
-        .api
-        .get(
-            "/v1/node-status-history",
-            "",
-            Some(&scenario.api.issuer.user(user(1))),
-        )
-        .await;
-    assert_eq!(
-        (
-            history["availability"].as_array().unwrap().len(),
-            &history["node_count"]
-        ),
-        (1_000, &json!(1_001))
-    );
-}
-
-/// `updated_at` is the time of the last edit of a node's row by a person.
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn updated_at_changes_with_the_configuration_but_not_the_status(pool: PgPool) {
-    let world = World::new(pool).await;
-    world
-        .sql(
-            "insert into telecom.node_server (id, name, compatibility, updated_at) values (2, \
-        's', 'ssp', '2026-01-02Z')",
-        )
-        .await;
-    world
-        .sql(
-            "insert into telecom.node_client (id, node_server_id, name, country, updated_at) \
-        values (22, 2, 'c', 'DE', '2026-01-02Z')",
-        )
-        .await;
-    let api = Api::over_http(world);
-    let admin = api.issuer.admin();
-    let changed = async || {
-        let server = api
-            .get("/v1/admin/node-servers/2", "", Some(&admin))
-            .await
-            .1;
-        let client = api
-            .get("/v1/admin/node-clients/22", "", Some(&admin))
-            .await
-            .1;
-        [&server["updated_at"], &client["client"]["updated_at"]]
-            .map(|at| at != "2026-01-02T00:00:00Z")
-    };
-    let body = r#"{"maintenance":true,"reason":"a new disk"}"#;
-    assert_eq!(
-        api.put(
-            "/v1/admin/node-servers/2/maintenance",
-            "",
-            body,
-            Some(&admin)
-        )
-        .await
-        .0,
-        200
-    );
-    api.world
-        .sql("update telecom.node_server set name = name, server_config = server_config")
-        .await;
-    assert_eq!(changed().await, [false, false]);
-    api.world
-        .sql(r#"update telecom.node_server set server_config = '{"port": 1}' where id = 2"#)
-        .await;
-    assert_eq!(changed().await, [true, false]);
-    api.world
-        .sql("update telecom.node_client set traffic_factor = 2 where id = 22")
-        .await;
-    assert_eq!(changed().await, [true, true]);
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::schedule;
 use crate::process::find_program;
 use crate::settings::Settings;
 
@@ -29,11 +30,13 @@ pub fn templates(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(templates)
 }
 
-/// Stages the templates and every function in them, from the build in `settings.profile`.
+/// Stages the templates and every function in them, from the build in `settings.profile`. Returns
+/// an error if a schedule is unknown, because ministack would never start its job.
 pub fn stage(settings: &Settings) -> Result<()> {
     for source in templates(&settings.root)? {
         let template = fs::read_to_string(&source)
             .with_context(|| format!("Cannot read {}", source.display()))?;
+        schedule::check(&template).with_context(|| format!("Cannot run {}", source.display()))?;
         if settings.deploy != settings.root {
             let staged = settings.deploy.join(source.strip_prefix(&settings.root)?);
             fs::create_dir_all(staged.parent().unwrap_or(&settings.deploy))?;

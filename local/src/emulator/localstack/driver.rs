@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
-use chrono::{DateTime, Timelike, Utc};
+use chrono::Timelike;
 use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use shared::clock::{Clock, System};
@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use super::functions::NativeFunctions;
 use super::{Consumer, Schedule};
 use crate::progress::note;
+use crate::template::schedule::Recurrence;
 
 /// How long a consumer waits for messages before it checks whether it has to stop.
 const WAIT_SECONDS: i32 = 1;
@@ -45,13 +46,8 @@ impl Driver {
         schedules: &[Schedule],
     ) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let jobs = schedules
-            .iter()
-            .map(|schedule| Ok((schedule.function.clone(), Times::of(&schedule.expression)?)));
-        let clock = runtime.spawn(run_jobs(
-            Arc::clone(functions),
-            jobs.collect::<Result<_>>()?,
-        ));
+        let jobs = schedules.iter().map(job).collect::<Result<_>>()?;
+        let clock = runtime.spawn(run_jobs(Arc::clone(functions), jobs));
         let consume = |consumer: &Consumer| {
             let consumer = consumer.clone();
             runtime.spawn(consume(
@@ -179,49 +175,24 @@ fn record(message: &Message) -> Value {
     })
 }
 
-/// When a job runs, with a resolution of one minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Times {
-    EveryMinute,
-    /// At this minute of every hour.
-    Hourly(u32),
-}
-
-impl Times {
-    /// Parses the kinds of expressions that the template contains.
-    fn of(expression: &str) -> Result<Self> {
-        let minute = || {
-            expression
-                .strip_prefix("cron(")?
-                .strip_suffix(" * * * ? *)")?
-                .parse()
-                .ok()
-        };
-        Ok(match expression {
-            "rate(1 minute)" => Self::EveryMinute,
-            "rate(1 hour)" => Self::Hourly(0),
-            _ => Self::Hourly(minute().with_context(|| {
-                format!("The schedule expression {expression:?} is not supported")
-            })?),
-        })
-    }
-
-    fn include(self, now: DateTime<Utc>) -> bool {
-        match self {
-            Self::EveryMinute => true,
-            Self::Hourly(minute) => now.minute() == minute,
-        }
-    }
+/// The function of a schedule, and when it runs.
+fn job(schedule: &Schedule) -> Result<(String, Recurrence)> {
+    let recurrence = Recurrence::parse(&schedule.expression)
+        .with_context(|| format!("Cannot run {} on its schedule", schedule.function))?;
+    Ok((schedule.function.clone(), recurrence))
 }
 
 /// At each full minute, starts the jobs that are due, concurrently. If a job is still running, its
 /// next run waits.
-async fn run_jobs(functions: Arc<NativeFunctions>, jobs: Vec<(String, Times)>) {
+async fn run_jobs(functions: Arc<NativeFunctions>, jobs: Vec<(String, Recurrence)>) {
     loop {
         let second = System.now().second();
         tokio::time::sleep(Duration::from_secs(60_u32.saturating_sub(second).into())).await;
-        let now = System.now();
-        for (function, _) in jobs.iter().filter(|(_, times)| times.include(now)) {
+        let minute = System.now().timestamp().div_euclid(60);
+        let due = jobs
+            .iter()
+            .filter(|(_, recurrence)| recurrence.includes(minute));
+        for (function, _) in due {
             let (functions, function) = (Arc::clone(&functions), function.clone());
             tokio::spawn(async move {
                 if let Err(error) = run_job(&functions, &function).await {
@@ -252,23 +223,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedule_expressions_of_the_template_are_parsed() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        assert_eq!(Times::of("rate(1 minute)").unwrap(), Times::EveryMinute);
-        assert_eq!(Times::of("rate(1 hour)").unwrap(), Times::Hourly(0));
-        let five_past = Times::of("cron(5 * * * ? *)").unwrap();
-        assert!(
-            five_past.include(at("2026-03-10T10:05:00Z"))
-                && !five_past.include(at("2026-03-10T10:06:00Z"))
-        );
-        for unknown in [
-            "rate(5 minutes)",
-            "cron(5 4 * * ? *)",
-            "cron(x * * * ? *)",
-            "",
-        ] {
-            assert!(Times::of(unknown).is_err(), "{unknown}");
-        }
+    fn an_unknown_schedule_is_an_error_that_names_its_function() {
+        let of = |expression: &str| Schedule {
+            function: "maintain-storage".to_owned(),
+            expression: expression.to_owned(),
+        };
+        assert!(job(&of("rate(1 day)")).is_ok());
+        let error = format!("{:#}", job(&of("cron(5 4 * * ? *)")).unwrap_err());
+        let expected = "Cannot run maintain-storage on its schedule: unknown schedule expression \
+            \"cron(5 4 * * ? *)\"; expected one of: rate(1 minute), ";
+        assert!(error.starts_with(expected), "{error}");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 
 #[path = "template/aws.rs"]
 mod aws;
+#[path = "template/cost.rs"]
+mod cost;
 #[path = "template/document.rs"]
 mod document;
 #[path = "template/refusals.rs"]

@@ -7,6 +7,7 @@ are AWS's published prices, entered here by hand (see PRICED).
 """
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -42,6 +43,13 @@ HOURS = 730
 MINUTES = HOURS * 60
 ZONES = 2
 
+UNIT_MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60}
+# local/src/template/schedule.rs accepts the same expressions.
+ACCEPTED_SCHEDULES = (
+    "rate(1 minute), rate(1 hour), rate(1 day), rate(N minutes), rate(N hours), rate(N days) with N of at least 2, "
+    "cron(M * * * ? *) with M from 0 to 59"
+)
+
 # Duration of one warm call in seconds, with the template's memory: a round figure above those in docs/BENCHMARKS.md.
 JOB_SECONDS = 0.15
 DELIVERY_SECONDS = 0.25
@@ -62,6 +70,26 @@ ACU_HOURS_PER_MILLION = 2 * (ROWS / 10_000) / 3600
 ROW_BYTES_STORED = 300
 ROW_DAYS_STORED = 45
 IOS_PER_ROW = 0.2
+
+
+class UnknownSchedule(Exception):
+    """A schedule whose runs cannot be counted."""
+
+    def __init__(self, expression):
+        super().__init__(f'unknown schedule expression "{expression}"; expected one of: {ACCEPTED_SCHEDULES}')
+
+
+def minutes_between_runs(expression):
+    # A reference to a parameter has no value here.
+    rate = re.fullmatch(r"rate\(([0-9]+) (minute|hour|day)(s?)\)", expression or "")
+    if rate:
+        count, unit, is_plural = int(rate[1]), rate[2], bool(rate[3])
+        if count > 0 and is_plural == (count > 1):
+            return count * UNIT_MINUTES[unit]
+    hourly = re.fullmatch(r"cron\(([0-9]+) \* \* \* \? \*\)", expression or "")
+    if hourly and int(hourly[1]) < 60:
+        return 60
+    raise UnknownSchedule(expression)
 
 
 class Template:
@@ -92,8 +120,8 @@ class Template:
         return self.parts["template"]["Globals"]["Function"]["MemorySize"] / 1024
 
     def runs_per_month(self):
-        every = {"rate(1 minute)": MINUTES, "rate(1 hour)": HOURS}
-        return sum(every.get(event["ScheduleExpression"], HOURS) for _, event in self.events("ScheduleV2"))
+        expressions = [event["ScheduleExpression"] for _, event in self.events("ScheduleV2")]
+        return round(sum(MINUTES / minutes_between_runs(expression) for expression in expressions))
 
     def alarm_metrics(self):
         alarms = (alarm["Properties"] for _, alarm in self.resources("AWS::CloudWatch::Alarm"))
@@ -216,7 +244,10 @@ def main():
     text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     old, after = rest.split(END)
-    new = page()
+    try:
+        new = page()
+    except UnknownSchedule as unknown:
+        sys.exit(f"template.yaml: {unknown}")
     if "--write" in sys.argv:
         PAGE.write_text(before + BEGIN + new + END + after)
     elif "--check" in sys.argv:
@@ -227,4 +258,5 @@ def main():
         print(new, end="")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+//! `local/scripts/cost.py` counts the runs of jobs by their schedules.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use local::python::Environment;
+use local::settings::Settings;
+use local::template::schedule::Recurrence;
+
+use crate::document::{ROOT, repository, templates};
+
+fn python(script: &Path) -> Command {
+    let environment = Environment::ensure(&Settings::lasting(&repository()), "sam").unwrap();
+    let mut command = Command::new(environment.program("python"));
+    // Without `-B` it would write a folder of compiled files beside the scripts.
+    command.arg("-B").arg(script);
+    command
+}
+
+/// Computes the cost from a copy of the templates in which the first schedule is replaced.
+fn cost_with(expression: &str) -> Output {
+    const SCRIPT: &str = "local/scripts/cost.py";
+    const FIELD: &str = "ScheduleExpression: ";
+    let folder = tempfile::tempdir().unwrap();
+    let others = [SCRIPT, "docs/DEPLOY.md"].map(str::to_owned);
+    for path in templates().into_keys().chain(others) {
+        let mut text = fs::read_to_string(repository().join(&path)).unwrap();
+        if path == ROOT {
+            let (before, after) = text.split_once(FIELD).unwrap();
+            let (_, after) = after.split_once('\n').unwrap();
+            text = format!("{before}{FIELD}{expression}\n{after}");
+        }
+        let copy = folder.path().join(path);
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::write(copy, text).unwrap();
+    }
+    python(&folder.path().join(SCRIPT)).output().unwrap()
+}
+
+fn runs_per_month_with(expression: &str) -> i64 {
+    let output = cost_with(expression);
+    assert!(output.status.success(), "{output:?}");
+    let tables = String::from_utf8(output.stdout).unwrap();
+    let (_, row) = tables.split_once("| Jobs | ").unwrap();
+    let (runs, _) = row.split_once(" runs").unwrap();
+    runs.replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn a_daily_job_costs_less_than_an_hourly_one() {
+    let difference = runs_per_month_with("rate(1 hour)") - runs_per_month_with("rate(1 day)");
+    assert_eq!(difference, 730 - 30);
+}
+
+#[test]
+fn the_cost_of_an_unknown_schedule_is_an_error() {
+    let output = cost_with("cron(0 3 * * ? *)");
+    let error = String::from_utf8_lossy(&output.stderr);
+    let expected = "template.yaml: unknown schedule expression \"cron(0 3 * * ? *)\"; \
+        expected one of: rate(1 minute), ";
+    assert!(
+        !output.status.success() && error.starts_with(expected),
+        "{error}"
+    );
+}
+
+#[test]
+fn costs_and_the_local_system_accept_the_same_schedules() {
+    let expressions = [
+        "",
+        "rate(1 minute)",
+        "rate(2 minutes)",
+        "rate(1 hour)",
+        "rate(36 hours)",
+        "rate(1 day)",
+        "rate(30 days)",
+        "rate(05 minutes)",
+        "rate(0 minutes)",
+        "rate(1 minutes)",
+        "rate(5 minute)",
+        "rate(+5 minutes)",
+        "rate( 5 minutes)",
+        "rate(2 weeks)",
+        "cron(0 * * * ? *)",
+        "cron(59 * * * ? *)",
+        "cron(60 * * * ? *)",
+        "cron(0 3 * * ? *)",
+        "at(2026-03-10T10:00:00)",
+    ];
+    let output = python(&repository().join("tests/template/schedules.py"))
+        .args(expressions)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let of_costs: Vec<Option<i64>> = serde_json::from_slice(&output.stdout).unwrap();
+    let of_local_system = expressions.map(|expression| {
+        let recurrence = Recurrence::parse(expression).ok()?;
+        Some(recurrence.every_minutes())
+    });
+    assert_eq!(of_costs, of_local_system);
+}

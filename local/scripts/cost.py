@@ -36,8 +36,8 @@ ALARM_METRIC_MONTH, DASHBOARD_MONTH = 0.10, 3.00
 LOG_GB = 0.50
 SECRET_MONTH = 0.40
 METRIC_MONTH = 0.30
-# Completed runs of 7 jobs, 2 ages, and 3 counts of 3 consumers, each for all versions and for the newest version.
-OWN_METRICS = 7 + 2 + 3 * 3 * 2
+# Ages that jobs measure, and counts of a consumer, each for all versions and for the newest version.
+AGES, COUNTS_PER_CONSUMER = 2, 3 * 2
 
 HOURS = 730
 MINUTES = HOURS * 60
@@ -127,6 +127,11 @@ class Template:
         alarms = (alarm["Properties"] for _, alarm in self.resources("AWS::CloudWatch::Alarm"))
         return sum(max(1, sum("MetricStat" in metric for metric in alarm.get("Metrics", []))) for alarm in alarms)
 
+    def own_metrics(self):
+        jobs, consumers = (sum(1 for _ in self.events(kind)) for kind in ("ScheduleV2", "SQS"))
+        # Each job also counts its completed runs.
+        return jobs + AGES + consumers * COUNTS_PER_CONSUMER
+
     def interface_endpoints(self, of_grpc):
         endpoints = (one for _, one in self.resources("AWS::EC2::VPCEndpoint"))
         condition = "HasGrpcEndpoints" if of_grpc else "OwnVpc"
@@ -152,7 +157,8 @@ def idle(template):
     """Returns the rows of a month without requests: name, quantity, cost."""
     capacity = template.default("DatabaseMinCapacity")
     endpoints, of_grpc = template.interface_endpoints(False), template.interface_endpoints(True)
-    runs, metrics, rules = template.runs_per_month(), template.alarm_metrics(), template.firewall_rules()
+    runs, rules = template.runs_per_month(), template.firewall_rules()
+    metrics, own_metrics = template.alarm_metrics(), template.own_metrics()
     queues = sum(1 for _ in template.events("SQS"))
     # Lambda uses 5 pollers per queue. On an empty queue each polls every 20 seconds.
     polls = queues * 5 * MINUTES * 3
@@ -166,7 +172,7 @@ def idle(template):
         ("Firewall", f"{rules} rules", WAF_ACL_MONTH + rules * WAF_RULE_MONTH),
         ("Jobs", f"{runs:,} runs", runs * (call(JOB_SECONDS, template.memory_gb()) + SCHEDULE_INVOCATION)),
         ("Queues", f"{polls:,} empty receives", polls * SQS_REQUEST),
-        ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, {OWN_METRICS} custom metrics", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + OWN_METRICS * METRIC_MONTH),
+        ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, {own_metrics} custom metrics", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + own_metrics * METRIC_MONTH),
         ("Secret", "1 (the owner's password)", SECRET_MONTH),
     ]
     extra = [

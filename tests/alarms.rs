@@ -18,8 +18,13 @@ mod cloudwatch;
 mod document;
 #[path = "alarms/functions.rs"]
 mod functions;
+#[path = "template/jobs.rs"]
+mod jobs;
+#[path = "alarms/timing.rs"]
+mod timing;
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use chrono::TimeDelta;
 use futures::future::join_all;
@@ -34,6 +39,7 @@ use uuid::Uuid;
 use aws_metrics::{AWS_METRICS, of_queue};
 use cloudwatch::{Deployed, Metrics};
 use functions::{Functions, Seen};
+use timing::{groups_of_jobs, runs_in};
 
 /// Consumers and their queues.
 const CONSUMERS: [(&str, &str); 3] = [
@@ -41,31 +47,10 @@ const CONSUMERS: [(&str, &str); 3] = [
     ("apply-user-usage-billing", "user-usage-billing"),
     ("handle-package-expiring", "package-expiring"),
 ];
-const MINUTE_JOBS: [&str; 4] = [
-    "bill-traffic",
-    "expire-packages",
-    "sweep-outbox",
-    "refresh-server-status",
-];
-const HOURLY_JOBS: [&str; 4] = [
-    "record-node-status-history",
-    "refresh-node-status-view",
-    "maintain-storage",
-    "reconcile-usage",
-];
-/// Minutes that a state lasts before alarms are evaluated: two periods of the longest alarm.
-const MINUTES: i64 = 120;
+/// Minutes that a state lasts before alarms are evaluated.
+static MINUTES: LazyLock<i64> =
+    LazyLock::new(|| Deployed::with_version("$LATEST").longest_minutes());
 
-const STANDING_STILL: [&str; 8] = [
-    "BillingStandsStill",
-    "ExpiryStandsStill",
-    "SweepStandsStill",
-    "WatchStandsStill",
-    "SnapshotStandsStill",
-    "ViewStandsStill",
-    "MaintenanceStandsStill",
-    "ReconciliationStandsStill",
-];
 const UNMEASURED: [&str; 3] = ["BillingLag", "OutboxAge", "ParkedEvents"];
 const OF_MESSAGES: [&str; 6] = [
     "UsageReportDeadLetters",
@@ -94,13 +79,12 @@ const REJECTED: [&str; 3] = [
 
 /// The alarms that fire when every function fails.
 fn outage() -> BTreeSet<String> {
-    names(&[
-        &ERRORS,
-        &FAILURES,
-        &OF_MESSAGES,
-        &STANDING_STILL,
-        &UNMEASURED,
-    ])
+    &names(&[&ERRORS, &FAILURES, &OF_MESSAGES, &UNMEASURED]) | &standing_still()
+}
+
+/// The alarms that fire when no job finishes its work. Each job has one.
+fn standing_still() -> BTreeSet<String> {
+    Deployed::with_version("$LATEST").alarms_on("JobsCompleted")
 }
 
 fn names(alarms: &[&[&str]]) -> BTreeSet<String> {
@@ -143,18 +127,20 @@ async fn run(functions: &Functions, jobs: &[&str]) -> Vec<Seen> {
 
 /// Runs each consumer with a valid message besides `others`, and each job.
 async fn run_all(functions: &Functions, others: &[&str]) -> Vec<Seen> {
-    run_with(functions, others, &HOURLY_JOBS).await
+    run_except(functions, others, &[]).await
 }
 
-async fn run_with(functions: &Functions, others: &[&str], hourly_jobs: &[&str]) -> Vec<Seen> {
+async fn run_except(functions: &Functions, others: &[&str], skipped: &[&str]) -> Vec<Seen> {
     let deliveries = CONSUMERS.map(|(consumer, _)| {
         let mut bodies: Vec<String> = others.iter().map(|body| (*body).to_owned()).collect();
         bodies.push(good(consumer));
         async move { functions.deliver(consumer, &bodies).await }
     });
     let mut seen = join_all(deliveries).await;
-    seen.extend(run(functions, &MINUTE_JOBS).await);
-    seen.extend(run(functions, hourly_jobs).await);
+    for mut jobs in groups_of_jobs() {
+        jobs.retain(|job| !skipped.contains(job));
+        seen.extend(run(functions, &jobs).await);
+    }
     seen
 }
 
@@ -166,15 +152,12 @@ async fn working(pool: PgPool) -> (World, Functions, Vec<Seen>) {
     (world, functions, seen)
 }
 
-/// The metrics if every invocation repeats with the same outcome: those of consumers and minute
-/// jobs every minute, those of hourly jobs every hour.
+/// The metrics if every invocation repeats with the same outcome: those of consumers every minute,
+/// those of jobs on their schedules.
 fn lasting(seen: &[Seen]) -> Metrics {
     let mut metrics = Metrics::default();
-    for minute in 0..MINUTES {
-        for one in seen
-            .iter()
-            .filter(|one| minute % 60 == 0 || !HOURLY_JOBS.contains(&one.function.as_str()))
-        {
+    for minute in 0..*MINUTES {
+        for one in seen.iter().filter(|one| runs_in(&one.function, minute)) {
             metrics.add(minute, &one.data);
             metrics.add(minute, &of_queue(one, minute));
         }
@@ -186,7 +169,7 @@ fn lasting(seen: &[Seen]) -> Metrics {
 }
 
 fn firing(seen: &[Seen]) -> BTreeSet<String> {
-    Deployed::with_version("$LATEST").firing(&lasting(seen), MINUTES)
+    Deployed::with_version("$LATEST").firing(&lasting(seen), *MINUTES)
 }
 
 /// Replaces observations by newer ones of the same functions.
@@ -200,7 +183,6 @@ fn every_alarm_has_a_fault_that_triggers_it() {
     let of_aws: Vec<&str> = AWS_METRICS.iter().map(|metric| metric.alarm).collect();
     let broken = [
         &of_aws[..],
-        &STANDING_STILL,
         &UNMEASURED,
         &OF_MESSAGES,
         &FAILURES,
@@ -208,7 +190,8 @@ fn every_alarm_has_a_fault_that_triggers_it() {
         &REJECTED,
         &["CollectionStopped", "ReportsQuarantined", "UsageDrift"],
     ];
-    assert_eq!(Deployed::with_version("$LATEST").alarms(), names(&broken));
+    let deployed = Deployed::with_version("$LATEST").alarms();
+    assert_eq!(deployed, &names(&broken) | &standing_still());
 }
 
 #[test]
@@ -216,8 +199,8 @@ fn each_metric_of_aws_triggers_only_its_alarm() {
     for metric in &AWS_METRICS {
         let of = |value: f64| {
             let mut metrics = Metrics::default();
-            (0..MINUTES).for_each(|minute| metrics.add(minute, &[metric.datum(value)]));
-            Deployed::with_version("$LATEST").firing(&metrics, MINUTES)
+            (0..*MINUTES).for_each(|minute| metrics.add(minute, &[metric.datum(value)]));
+            Deployed::with_version("$LATEST").firing(&metrics, *MINUTES)
         };
         let difference: Vec<String> = of(metric.bad)
             .symmetric_difference(&of(metric.good))
@@ -239,7 +222,8 @@ async fn a_database_outage_triggers_every_alarm_on_functions(pool: PgPool) {
     drop(world(pool).await);
     // `record-node-status-history` retries for a minute. Until then it has completed nothing, as if
     // it had not been started.
-    let seen = run_with(&Functions::without_database(), &[], &HOURLY_JOBS[1..]).await;
+    let functions = Functions::without_database();
+    let seen = run_except(&functions, &[], &["record-node-status-history"]).await;
     assert_eq!(firing(&seen), outage(), "{seen:#?}");
 }
 
@@ -252,7 +236,7 @@ async fn earlier_measurements_do_not_hide_a_later_outage(pool: PgPool) {
     let seen = run_all(&functions, &[]).await;
     assert_eq!(firing(&seen), outage(), "{seen:#?}");
     // A release is compared by its version, and the failures are not those of version 7.
-    let of_another = Deployed::with_version("7").firing(&lasting(&seen), MINUTES);
+    let of_another = Deployed::with_version("7").firing(&lasting(&seen), *MINUTES);
     assert!(
         FAILURES.iter().all(|alarm| !of_another.contains(*alarm)),
         "{of_another:?}"
@@ -357,7 +341,7 @@ async fn jobs_that_are_never_started_trigger_alarms(pool: PgPool) {
             .iter()
             .any(|(consumer, _)| *consumer == one.function)
     });
-    assert_eq!(firing(&seen), names(&[&STANDING_STILL, &UNMEASURED]));
+    assert_eq!(firing(&seen), &names(&[&UNMEASURED]) | &standing_still());
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -96,6 +96,31 @@ impl Deployed {
         self.of_alarms().map(|(name, _)| name).collect()
     }
 
+    /// The names of the alarms on one metric, whatever its dimensions.
+    pub fn alarms_on(&self, metric: &str) -> BTreeSet<String> {
+        self.of_alarms()
+            .filter(|(_, alarm)| alarm["MetricName"] == metric)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The minutes over which the longest alarm is evaluated.
+    pub fn longest_minutes(&self) -> i64 {
+        let minutes = |alarm: &Value| {
+            let queries = alarm["Metrics"].as_array().into_iter().flatten();
+            let seconds = queries
+                .map(|query| &query["MetricStat"]["Period"])
+                .chain([&alarm["Period"]])
+                .filter_map(Value::as_i64)
+                .max();
+            seconds.unwrap() / 60 * alarm["EvaluationPeriods"].as_i64().unwrap()
+        };
+        self.of_alarms()
+            .map(|(_, alarm)| minutes(alarm))
+            .max()
+            .unwrap()
+    }
+
     /// The alarms that are in alarm at the end of minute `now`.
     pub fn firing(&self, metrics: &Metrics, now: i64) -> BTreeSet<String> {
         self.of_alarms()

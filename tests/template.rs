@@ -8,6 +8,10 @@ mod aws;
 mod cost;
 #[path = "template/document.rs"]
 mod document;
+#[path = "template/job_rules.rs"]
+mod job_rules;
+#[path = "template/jobs.rs"]
+mod jobs;
 #[path = "template/refusals.rs"]
 mod refusals;
 #[path = "template/resources.rs"]
@@ -29,6 +33,7 @@ fn violations(templates: &Templates) -> Vec<String> {
     let of_whole = rules::RULES
         .iter()
         .chain(&aws::RULES)
+        .chain(&job_rules::RULES)
         .flat_map(|rule| rule(&whole));
     of_whole
         .chain(aws::RULES_OF_FILES.iter().flat_map(|rule| rule(templates)))

@@ -27,13 +27,17 @@ impl Job<'_> {
     }
 }
 
+/// The functions by logical id, with their properties.
+pub fn functions(template: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let resources = template["Resources"].as_object().into_iter().flatten();
+    resources
+        .filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function")
+        .map(|(id, resource)| (id.as_str(), &resource["Properties"]))
+}
+
 /// The jobs, with one entry for each of their schedules.
 pub fn jobs(template: &Value) -> impl Iterator<Item = Job<'_>> {
-    let resources = template["Resources"].as_object().into_iter().flatten();
-    let functions =
-        resources.filter(|(_, resource)| resource["Type"] == "AWS::Serverless::Function");
-    functions.flat_map(|(id, resource)| {
-        let function = &resource["Properties"];
+    functions(template).flat_map(|(id, function)| {
         let events = function["Events"].as_object().into_iter().flatten();
         let schedules = events.filter(|(_, event)| event["Type"] == "ScheduleV2");
         schedules.map(move |(_, event)| Job {

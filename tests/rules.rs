@@ -16,6 +16,7 @@ mod api {
     mod maintenance;
     mod nodes;
     mod openapi;
+    mod packages;
     mod plans;
     mod published_keys;
     mod traffic_usage;

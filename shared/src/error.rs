@@ -16,8 +16,15 @@ pub enum ErrorKind {
     PermissionDenied,
     /// The requested resource does not exist.
     NotFound,
-    /// An idempotency key was reused with a different payload.
+    /// The request contradicts what is stored: its id or key belongs to another request, or the
+    /// state of the resource does not permit it.
     Conflict,
+    /// The caller has read an older revision of the resource.
+    PreconditionFailed,
+    /// The request must state the revision that it changes.
+    PreconditionRequired,
+    /// The caller sends too many requests.
+    ResourceExhausted,
     /// A dependency is unreachable or busy. The same request may succeed later.
     Unavailable,
     /// The deadline passed before the work was complete.
@@ -40,12 +47,17 @@ impl ErrorKind {
     #[must_use]
     pub fn disposition(self) -> Disposition {
         match self {
-            Self::Unavailable | Self::DeadlineExceeded | Self::Internal => Disposition::Retry,
+            Self::Unavailable
+            | Self::DeadlineExceeded
+            | Self::ResourceExhausted
+            | Self::Internal => Disposition::Retry,
             Self::InvalidArgument
             | Self::Unauthenticated
             | Self::PermissionDenied
             | Self::NotFound
-            | Self::Conflict => Disposition::Reject,
+            | Self::Conflict
+            | Self::PreconditionFailed
+            | Self::PreconditionRequired => Disposition::Reject,
         }
     }
 }

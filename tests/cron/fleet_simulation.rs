@@ -15,6 +15,7 @@ use shared::domain::server_status::{
     OpenInterval, ServerState, StatusChange, StatusInterval, StatusTimeline, WatchState, evaluate,
 };
 use shared::services::Processor;
+use shared::services::change::Requested;
 use shared::services::cron::refresh_server_status::{RefreshServerStatus, Refreshed};
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::manage::{ManageService, SetNodeServerMaintenance};
@@ -317,12 +318,14 @@ async fn live_on_the_database(pool: PgPool, life: Life) {
         for (id, maintenance) in maintenance_of(&fleet, step) {
             let reason = "a disk".to_owned();
             admin
-                .process(SetNodeServerMaintenance {
-                    id,
-                    maintenance,
-                    reason,
-                    actor: actor(0),
-                })
+                .process(Requested::by(
+                    actor(0),
+                    SetNodeServerMaintenance {
+                        id,
+                        maintenance,
+                        reason,
+                    },
+                ))
                 .await
                 .unwrap();
         }

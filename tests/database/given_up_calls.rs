@@ -11,6 +11,7 @@ use shared::config::{DatabaseConfig, DatabaseRole, TelecomConfig};
 use shared::deadline;
 use shared::services::Processor;
 use shared::services::analysis::{AnalysisService, ListUserNodes};
+use shared::services::change::Requested;
 use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -146,12 +147,14 @@ async fn set_maintenance(world: &World, maintenance: bool) -> Result<(), shared:
         TelecomConfig::default(),
     );
     let reason = "a test".to_owned();
-    let input = SetNodeServerMaintenance {
-        id: SERVER,
-        maintenance,
-        reason,
-        actor: actor(0),
-    };
+    let input = Requested::by(
+        actor(0),
+        SetNodeServerMaintenance {
+            id: SERVER,
+            maintenance,
+            reason,
+        },
+    );
     service.process(input).await.map(drop)
 }
 

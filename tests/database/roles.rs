@@ -210,7 +210,14 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              node_status_seal.kept_from collection_outage.until
              outbox: outbox.send_after outbox.attempts outbox.last_error",
         ),
-        ("telecom_api", "update", "node_server.status"),
+        (
+            "telecom_api",
+            "update",
+            "answered_call.answer package.is_master package.retired_at
+             package_order.cancelled_at package_queue.status package_queue.adjust_quota_bytes
+             package_queue.activated_at package_queue.expires_at package_queue.ended_at
+             package_queue.end_reason node_server.status",
+        ),
         ("telecom_reader", "update", ""),
         (
             "telecom_secret_reader",

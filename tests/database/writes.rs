@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use shared::config::TelecomConfig;
 use shared::services::Processor;
+use shared::services::change::Requested;
 use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use telecom_tests::watch::Watch;
@@ -113,12 +114,14 @@ async fn setting_maintenance_writes_the_documented_tables_in_order(pool: PgPool)
         TelecomConfig::default(),
     );
     for maintenance in [true, false] {
-        let set = SetNodeServerMaintenance {
-            id: 1,
-            maintenance,
-            reason: "a new disk".to_owned(),
-            actor: actor(1),
-        };
+        let set = Requested::by(
+            actor(1),
+            SetNodeServerMaintenance {
+                id: 1,
+                maintenance,
+                reason: "a new disk".to_owned(),
+            },
+        );
         assert!(service.process(set).await.unwrap().changed);
     }
     assert_documented(

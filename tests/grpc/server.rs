@@ -85,7 +85,10 @@ async fn status_of(channel: &Channel, service: &str) -> i32 {
 async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool) {
     let (_world, issuer, server) = serve(pool, config()).await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let messages = OPERATIONS.iter().map(|operation| {
+    let succeeding = OPERATIONS
+        .iter()
+        .filter(|operation| operation.status == 200);
+    let messages = succeeding.map(|operation| {
         let name = operation.method.rsplit('/').next().unwrap().to_owned();
         (
             name,
@@ -93,6 +96,7 @@ async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool
         )
     });
     let messages: Vec<(String, Value)> = messages.collect();
+    let count = messages.len();
     let (address, token) = (server.address.to_string(), issuer.admin());
     let answered = tokio::task::spawn_blocking(move || {
         let python = Environment::ensure(&Settings::lasting(root), "grpc").unwrap();
@@ -116,6 +120,7 @@ async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool
         "Telecom",
         "NodeServerManage",
         "NodeClientManage",
+        "PackageManage",
         "PackageQueueManage",
     ] {
         assert!(
@@ -131,7 +136,7 @@ async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool
             &found["health"],
             found["answers"].as_object().unwrap().len()
         ),
-        (&json!(1), OPERATIONS.len())
+        (&json!(1), count)
     );
     assert_eq!(
         found["answers"]["ListNodeServers"]["servers"][0]["name"],

@@ -1,4 +1,4 @@
-"""A generic gRPC client: it finds the server's methods by reflection and calls all of them.
+"""A generic gRPC client: it finds the server's methods by reflection and calls those that it has a message for.
 
 Usage: stranger.py ADDRESS TOKEN MESSAGES, where MESSAGES is a JSON object: method name -> message. Prints a JSON
 object: `services`, `health`, and `answers` by method.
@@ -29,13 +29,15 @@ def main():
             continue
         service = pool.FindServiceByName(name)
         for method in service.methods:
+            if method.name not in questions:
+                continue
             request = json_format.ParseDict(questions[method.name], GetMessageClass(method.input_type)())
             call = channel.unary_unary(
                 f"/{name}/{method.name}",
                 request_serializer=lambda message: message.SerializeToString(),
                 response_deserializer=GetMessageClass(method.output_type).FromString,
             )
-            metadata = [("authorization", f"Bearer {token}")]
+            metadata = [("authorization", f"Bearer {token}"), ("idempotency-key", method.name)]
             answer = call(request, timeout=10, metadata=metadata, compression=grpc.Compression.Gzip)
             answers[method.name] = json_format.MessageToDict(answer, preserving_proto_field_name=True)
     print(json.dumps({"services": services, "health": serving, "answers": answers}))

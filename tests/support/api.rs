@@ -17,8 +17,8 @@ use shared::services::Operation as _;
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use sqlx::PgPool;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 use crate::World;
 use crate::grpc::{self, GrpcServer};
@@ -30,15 +30,23 @@ pub struct Operation {
     /// `telecom.v1.Service/Method`.
     pub method: &'static str,
     pub path: &'static str,
+    /// The path with `{id}` in place of an id.
+    pub template: &'static str,
     /// A valid query string.
     pub query: &'static str,
     /// The same request as a JSON message.
     pub message: &'static str,
     /// Whether the operation requires the administrator's scope.
     pub admin: bool,
+    /// Whether the operation requires the scope to change something.
+    pub changes: bool,
     pub verb: &'static str,
     /// JSON body of the HTTP request. `None` if it has none.
     pub body: Option<&'static str>,
+    /// Headers that the request needs beside the token, on both transports.
+    pub headers: &'static [(&'static str, &'static str)],
+    /// HTTP status of the response.
+    pub status: u16,
 }
 
 /// All operations, from the list of endpoints.
@@ -63,12 +71,56 @@ impl Operation {
         Self {
             method: keep(grpc::method_named(endpoint.rpc)),
             path: keep(endpoint.example_path(id)),
+            template: endpoint.path,
             query: endpoint.example.query,
             message: keep(endpoint.example_message(id).unwrap().to_string()),
             admin: endpoint.access != Access::User,
+            changes: endpoint.access == Access::Admin,
             verb: keep(endpoint.method.to_string()),
             body: endpoint.example.body,
+            headers: endpoint.example_headers(),
+            status: endpoint.example.status,
         }
+    }
+}
+
+impl Operation {
+    /// The operation's request as the load balancer sends it.
+    #[must_use]
+    pub fn event(&self, query: &str, token: Option<&str>) -> Value {
+        let mut event = event(self.verb, self.path, query, token, self.headers);
+        if let Some(body) = self.body {
+            event["multiValueHeaders"]["content-type"] = json!(["application/json"]);
+            event["body"] = json!(body);
+        }
+        event
+    }
+
+    /// The gRPC code of the response to the example.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self.status {
+            200 => Code::Ok,
+            400 => Code::InvalidArgument,
+            404 => Code::NotFound,
+            other => panic!("no gRPC code is known for {other}"),
+        }
+    }
+
+    /// A call of the operation over gRPC.
+    #[must_use]
+    pub fn call(&self, message: Value, token: Option<&str>) -> tonic::Request<Value> {
+        let mut request = tonic::Request::new(message);
+        if let Some(token) = token {
+            let bearer = format!("Bearer {token}");
+            request
+                .metadata_mut()
+                .insert("authorization", bearer.parse().unwrap());
+        }
+        for (name, value) in self.headers {
+            request.metadata_mut().insert(*name, value.parse().unwrap());
+        }
+        request
     }
 }
 
@@ -99,6 +151,17 @@ impl Api {
             issuer,
             server: Some((server, channel)),
         }
+    }
+
+    /// Calls an operation with a message given as JSON, and with the metadata that it needs.
+    pub async fn call(
+        &self,
+        operation: &Operation,
+        message: Value,
+        token: Option<&str>,
+    ) -> Result<Value, Status> {
+        let request = operation.call(message, token);
+        self.grpc_with(operation.method, request).await
     }
 
     /// Calls a method with a message given as JSON.
@@ -139,10 +202,11 @@ impl Api {
         query: &str,
         token: Option<&str>,
     ) -> (u16, Value) {
-        let Some(body) = operation.body else {
-            return self.get(operation.path, query, token).await;
-        };
-        self.put(operation.path, query, body, token).await
+        let response = self.send(operation.event(query, token)).await;
+        (
+            response.status().as_u16(),
+            serde_json::from_slice(response.body()).unwrap_or(Value::Null),
+        )
     }
 
     /// Sends a `PUT` request and returns status and body.
@@ -193,7 +257,8 @@ impl Api {
         match role {
             DatabaseRole::Reader => &self.world.reader,
             DatabaseRole::SecretReader => &self.world.secret_reader,
-            DatabaseRole::Writer | DatabaseRole::Api => &self.world.writer,
+            DatabaseRole::Writer => &self.world.writer,
+            DatabaseRole::Api => &self.world.api,
         }
     }
 

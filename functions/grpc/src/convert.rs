@@ -52,6 +52,11 @@ pub fn uuid(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
         .transpose()
 }
 
+/// The UUID in a required field of a request.
+pub fn required_uuid(field: &str, text: &str) -> Result<Uuid, Error> {
+    uuid(field, text)?.ok_or_else(|| Error::parameter(field, "a UUID"))
+}
+
 /// A protobuf enumeration whose value names begin with a common prefix.
 pub trait Enumeration: TryFrom<i32> {
     const PREFIX: &'static str;

@@ -8,6 +8,8 @@ use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
+use shared::domain::order::DeliveredOrder;
+use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
@@ -16,8 +18,8 @@ use shared::services::analysis::{
     UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
-    AdminClients, AdminPackages, AdminServers, NodeServerAvailability, NodeServerMaintenance,
-    QueuedPackageCounts,
+    AdminClients, AdminPackages, AdminServers, ChangedItem, NodeServerAvailability,
+    NodeServerMaintenance, PackageSeriesPage, QueuedPackageCounts, ShownOrder, ShownPackage,
 };
 use uuid::Uuid;
 
@@ -73,6 +75,12 @@ macro_rules! message {
             }
         }
     )*};
+}
+
+/// Converts a struct into several messages with the same fields.
+macro_rules! same {
+    ($($from:ty => [$($to:ident),*] $fields:tt)*) => {$(same!(@each $from, $fields, $($to),*);)*};
+    (@each $from:ty, $fields:tt, $($to:ident),*) => {$(message! { $from => $to $fields })*};
 }
 
 /// Converts an enumeration into the one of the same name. Absent is `UNSPECIFIED`.
@@ -170,6 +178,15 @@ message! {
 
 // Of packages.
 message! {
+    PackageSeriesPage => ListPackageSeriesResponse { series, total }
+    PackageSeries => PackageSeries { series, versions }
+    PackageVersion => PackageVersion {
+        id, series, version, is_master, name, available_group, max_client_number, duration_seconds,
+        traffic_limit, created_at, retired_at
+    }
+    DeliveredOrder => Order {
+        order_id, user, series, amount, package_id, received_at, cancelled_at, items
+    }
     QueuedPackageCounts => CountQueuedPackagesResponse { series, all }
     PackageSeriesCounts => PackageSeriesCounts { series, name, counts }
     PackageQueueCounts => PackageQueueCounts { in_queue, active, consumed, cancelled, total }
@@ -178,4 +195,13 @@ message! {
         id, user, order, package_id, package_name, series, version, status, upload, download, used,
         quota, quota_left, adjust_quota, created_at, activated_at, expires_at, ended_at, end_reason
     }
+}
+
+// Of several calls with the same output.
+same! {
+    ShownPackage => [
+        ShowPackageResponse, CreatePackageResponse, SetMasterPackageResponse, RetirePackageResponse
+    ] { package }
+    ShownOrder => [DeliverOrderResponse, CancelOrderResponse] { order, changed }
+    ChangedItem => [CancelQueuedPackageResponse, AdjustQuotaResponse] { package, changed }
 }

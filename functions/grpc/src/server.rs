@@ -8,6 +8,7 @@ use http::{HeaderName, Method};
 use proto::FILE_DESCRIPTOR_SET;
 use proto::v1::node_client_manage_server::NodeClientManageServer;
 use proto::v1::node_server_manage_server::NodeServerManageServer;
+use proto::v1::package_manage_server::PackageManageServer;
 use proto::v1::package_queue_manage_server::PackageQueueManageServer;
 use proto::v1::telecom_server::TelecomServer;
 use shared::app::{App, FromApp};
@@ -189,7 +190,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
         dispatcher,
         service: services.manage,
     };
-    // A macro, because the four generated types have no common trait with these settings.
+    // A macro, because the generated types have no common trait with these settings.
     macro_rules! add {
         ($server:ident, $service:expr) => {
             routes.add_service(
@@ -204,6 +205,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     add!(TelecomServer, analysis);
     add!(NodeServerManageServer, manage.clone());
     add!(NodeClientManageServer, manage.clone());
+    add!(PackageManageServer, manage.clone());
     add!(PackageQueueManageServer, manage);
 }
 
@@ -213,6 +215,8 @@ fn web_cors(config: &CorsConfig) -> CorsLayer {
         "authorization",
         "content-type",
         "grpc-timeout",
+        "idempotency-key",
+        "if-match",
         "x-grpc-web",
         "x-user-agent",
     ];
@@ -230,6 +234,7 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
         "telecom.v1.Telecom",
         "telecom.v1.NodeServerManage",
         "telecom.v1.NodeClientManage",
+        "telecom.v1.PackageManage",
         "telecom.v1.PackageQueueManage",
     ] {
         health.set_service_status(service, status).await;

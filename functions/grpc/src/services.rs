@@ -4,23 +4,27 @@ use chrono_tz::Tz;
 use proto::v1;
 use proto::v1::node_client_manage_server::NodeClientManage;
 use proto::v1::node_server_manage_server::NodeServerManage;
+use proto::v1::package_manage_server::PackageManage;
 use proto::v1::package_queue_manage_server::PackageQueueManage;
 use proto::v1::telecom_server::Telecom;
 use shared::auth::Principal;
 use shared::domain::node_id;
+use shared::domain::order::NewOrder;
 use shared::domain::queued_package::Filter;
 use shared::services::analysis::{
     AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes,
     ListUserPackages, ListUserUsuallyUsedNodes, time_zone,
 };
 use shared::services::manage::{
-    AdminListClients, AdminListPackages, AdminListServers, AdminShowClient, AdminShowServer,
-    CountQueuedPackages, GetNodeServerAvailability, ManageService, SetNodeServerMaintenance,
+    AdjustQuota, AdminListClients, AdminListPackages, AdminListServers, AdminShowClient,
+    AdminShowServer, CancelOrder, CancelQueuedPackage, CountQueuedPackages, CreatePackage,
+    DeliverOrder, GetNodeServerAvailability, ListPackageSeries, ManageService, RetirePackage,
+    SetMasterPackage, SetNodeServerMaintenance, ShowPackage,
 };
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::call::Dispatcher;
-use crate::convert::{given, named, named_or_none, requested_time, uuid};
+use crate::convert::{given, named, named_or_none, requested_time, required_uuid, uuid};
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -170,13 +174,11 @@ impl NodeServerManage for Manage {
         request: Request<v1::SetNodeServerMaintenanceRequest>,
     ) -> Reply<v1::SetNodeServerMaintenanceResponse> {
         let input = |caller: &Principal, asked: v1::SetNodeServerMaintenanceRequest| {
-            let (id, maintenance, reason) = (asked.id, asked.maintenance, asked.reason);
-            Ok(SetNodeServerMaintenance {
-                id,
-                maintenance,
-                reason,
-                actor: caller.actor(),
-            })
+            Ok(caller.request(SetNodeServerMaintenance {
+                id: asked.id,
+                maintenance: asked.maintenance,
+                reason: asked.reason,
+            }))
         };
         self.dispatcher.call(&self.service, request, input).await
     }
@@ -240,6 +242,120 @@ impl PackageQueueManage for Manage {
                 offset: given(asked.offset),
                 filter,
             })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn deliver_order(
+        &self,
+        request: Request<v1::DeliverOrderRequest>,
+    ) -> Reply<v1::DeliverOrderResponse> {
+        let input = |caller: &Principal, asked: v1::DeliverOrderRequest| {
+            Ok(caller.request(DeliverOrder(NewOrder {
+                order_id: required_uuid("order_id", &asked.order_id)?,
+                user: required_uuid("user", &asked.user)?,
+                series: required_uuid("series", &asked.series)?,
+                amount: asked.amount,
+            })))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn cancel_order(
+        &self,
+        request: Request<v1::CancelOrderRequest>,
+    ) -> Reply<v1::CancelOrderResponse> {
+        let input = |caller: &Principal, asked: v1::CancelOrderRequest| {
+            let order_id = required_uuid("order_id", &asked.order_id)?;
+            let reason = asked.reason;
+            Ok(caller.request(CancelOrder { order_id, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn cancel_queued_package(
+        &self,
+        request: Request<v1::CancelQueuedPackageRequest>,
+    ) -> Reply<v1::CancelQueuedPackageResponse> {
+        let input = |caller: &Principal, asked: v1::CancelQueuedPackageRequest| {
+            let (id, reason) = (asked.id, asked.reason);
+            Ok(caller.request(CancelQueuedPackage { id, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn adjust_quota(
+        &self,
+        request: Request<v1::AdjustQuotaRequest>,
+    ) -> Reply<v1::AdjustQuotaResponse> {
+        let input = |caller: &Principal, asked: v1::AdjustQuotaRequest| {
+            let (id, bytes, reason) = (asked.id, asked.bytes, asked.reason);
+            Ok(caller.request(AdjustQuota { id, bytes, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+}
+
+#[async_trait]
+impl PackageManage for Manage {
+    async fn list_package_series(
+        &self,
+        request: Request<v1::ListPackageSeriesRequest>,
+    ) -> Reply<v1::ListPackageSeriesResponse> {
+        let input = |_: &_, asked: v1::ListPackageSeriesRequest| {
+            Ok(ListPackageSeries {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn show_package(
+        &self,
+        request: Request<v1::ShowPackageRequest>,
+    ) -> Reply<v1::ShowPackageResponse> {
+        let input = |_: &_, asked: v1::ShowPackageRequest| Ok(ShowPackage { id: asked.id });
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn create_package(
+        &self,
+        request: Request<v1::CreatePackageRequest>,
+    ) -> Reply<v1::CreatePackageResponse> {
+        let input = |caller: &Principal, asked: v1::CreatePackageRequest| {
+            Ok(caller.request(CreatePackage {
+                series: uuid("series", &asked.series)?,
+                name: asked.name,
+                available_group: asked.available_group,
+                max_client_number: asked.max_client_number,
+                duration_seconds: asked.duration_seconds,
+                traffic_limit: asked.traffic_limit,
+                unlimited: asked.unlimited,
+                make_master: asked.make_master,
+            }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn set_master_package(
+        &self,
+        request: Request<v1::SetMasterPackageRequest>,
+    ) -> Reply<v1::SetMasterPackageResponse> {
+        let input = |caller: &Principal, asked: v1::SetMasterPackageRequest| {
+            let (id, reason) = (asked.id, asked.reason);
+            Ok(caller.request(SetMasterPackage { id, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn retire_package(
+        &self,
+        request: Request<v1::RetirePackageRequest>,
+    ) -> Reply<v1::RetirePackageResponse> {
+        let input = |caller: &Principal, asked: v1::RetirePackageRequest| {
+            let (id, reason) = (asked.id, asked.reason);
+            Ok(caller.request(RetirePackage { id, reason }))
         };
         self.dispatcher.call(&self.service, request, input).await
     }

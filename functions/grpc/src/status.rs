@@ -17,6 +17,9 @@ pub fn code(kind: ErrorKind) -> Code {
         ErrorKind::PermissionDenied => Code::PermissionDenied,
         ErrorKind::NotFound => Code::NotFound,
         ErrorKind::Conflict => Code::AlreadyExists,
+        ErrorKind::PreconditionFailed => Code::Aborted,
+        ErrorKind::PreconditionRequired => Code::FailedPrecondition,
+        ErrorKind::ResourceExhausted => Code::ResourceExhausted,
         ErrorKind::Unavailable => Code::Unavailable,
         ErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         ErrorKind::Internal => Code::Internal,
@@ -30,7 +33,7 @@ pub fn of(error: &Error) -> Status {
     if let Some(field) = error.field() {
         details.add_bad_request_violation(field, error.message());
     }
-    if error.kind() == ErrorKind::Unavailable {
+    if [ErrorKind::Unavailable, ErrorKind::ResourceExhausted].contains(&error.kind()) {
         details.set_retry_info(Some(Duration::from_secs(1)));
     }
     let message = match error.field() {
@@ -105,6 +108,13 @@ mod tests {
             (ErrorKind::PermissionDenied, Code::PermissionDenied, 403),
             (ErrorKind::NotFound, Code::NotFound, 404),
             (ErrorKind::Conflict, Code::AlreadyExists, 409),
+            (ErrorKind::PreconditionFailed, Code::Aborted, 412),
+            (
+                ErrorKind::PreconditionRequired,
+                Code::FailedPrecondition,
+                428,
+            ),
+            (ErrorKind::ResourceExhausted, Code::ResourceExhausted, 429),
             (ErrorKind::Unavailable, Code::Unavailable, 503),
             (ErrorKind::DeadlineExceeded, Code::DeadlineExceeded, 504),
             (ErrorKind::Internal, Code::Internal, 500),

@@ -113,7 +113,7 @@ fn fill(block: &str, endpoint: &Registered) -> String {
     };
     let concurrency = match endpoint.access {
         Access::User => "ApiConcurrency",
-        Access::Admin | Access::Secrets => "AdminApiConcurrency",
+        Access::AdminRead | Access::Admin | Access::Secrets => "AdminApiConcurrency",
     };
     block
         .replace("{Name}", endpoint.rpc)
@@ -144,6 +144,9 @@ pub fn event(endpoint: &Registered, token: &str) -> Result<Value> {
         .header("x-forwarded-for", "203.0.113.7")
         .header("x-forwarded-port", "443")
         .header("x-forwarded-proto", "https");
+    for (name, value) in endpoint.example_headers() {
+        request = request.header(*name, *value);
+    }
     if !body.is_empty() {
         request = request
             .header("content-type", "application/json")

@@ -15,13 +15,16 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{AuthConfig, JwksConfig};
 use crate::domain::audit::Actor;
+use crate::domain::condition::Conditions;
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::RequestIds;
 
 use keys::{Key, KeySource};
 use verified::Verified;
 
-/// The scope that permits `/v1/admin` and the `*Manage` services.
+/// The scope that permits to read through `/v1/admin` and the `*Manage` services.
+pub const ADMIN_READ_SCOPE: &str = "telecom:admin.read";
+/// The scope that permits all of `/v1/admin` and of the `*Manage` services.
 pub const ADMIN_SCOPE: &str = "telecom:admin";
 /// The scope that, together with [`ADMIN_SCOPE`], permits unmasked keys and passwords.
 pub const SECRETS_SCOPE: &str = "telecom:secrets";
@@ -33,6 +36,8 @@ const LEEWAY_SECONDS: i64 = 30;
 pub enum Access {
     /// Every user, for their own data.
     User,
+    /// Callers whose token has [`ADMIN_READ_SCOPE`] or [`ADMIN_SCOPE`].
+    AdminRead,
     /// Callers whose token has [`ADMIN_SCOPE`].
     Admin,
     /// Administrators who may see secrets.
@@ -49,10 +54,14 @@ pub struct Principal {
     pub user_id: Uuid,
     /// Whether the `scope` of the token contains [`ADMIN_SCOPE`].
     pub admin: bool,
+    /// Whether the `scope` of the token contains [`ADMIN_READ_SCOPE`].
+    pub admin_read: bool,
     /// Whether the `scope` of the token contains [`SECRETS_SCOPE`].
     pub secrets: bool,
     /// The id of the request or of its trace. `None` if it has neither.
     pub request_id: Option<String>,
+    /// The conditions of the call. Empty until they are parsed.
+    pub conditions: Conditions,
 }
 
 impl Principal {
@@ -68,6 +77,7 @@ impl Principal {
     /// Fails if the caller lacks a scope that `access` requires.
     pub fn authorize(&self, access: Access) -> Result<(), Error> {
         let missing = match access {
+            Access::AdminRead if !(self.admin || self.admin_read) => ADMIN_READ_SCOPE,
             Access::Admin | Access::Secrets if !self.admin => ADMIN_SCOPE,
             Access::Secrets if !self.secrets => SECRETS_SCOPE,
             _ => return Ok(()),
@@ -195,8 +205,10 @@ impl Authenticator {
         Ok(Principal {
             user_id,
             admin: has(ADMIN_SCOPE),
+            admin_read: has(ADMIN_READ_SCOPE),
             secrets: has(SECRETS_SCOPE),
             request_id: None,
+            conditions: Conditions::default(),
         })
     }
 

@@ -43,9 +43,11 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             "node_server_heartbeat_node_server_fk" => {
                 permanent("unknown_server", "Unknown node server.")
             }
-            // Another transaction activated an item of the user. The next attempt will see this
-            // item.
-            "package_queue_one_active_per_user_key" => Error::conflict(),
+            // Another transaction activated an item of the user, or created a version of the series
+            // or its master. The next attempt will see it.
+            "package_queue_one_active_per_user_key"
+            | "package_series_version_key"
+            | "package_one_master_per_series_key" => Error::conflict(),
             "package_queue_counters_range_check" => Error::overflow(),
             "package_queue_counters_check"
             | "user_package_usage_bytes_check"

@@ -24,6 +24,7 @@ use crate::error::Error;
 
 pub mod accepted_usage;
 pub mod analysis;
+pub mod answered_call;
 pub mod audit;
 pub mod billing;
 pub mod credentials;
@@ -34,6 +35,9 @@ pub mod node_status_history;
 pub mod node_status_transition;
 pub mod node_status_watch;
 pub mod outbox;
+pub mod package;
+pub mod package_item;
+pub mod package_order;
 pub mod package_queue;
 pub mod parked_event;
 pub mod quarantine;

@@ -87,7 +87,7 @@ async fn find(
 }
 
 /// Items with their packages, newest first.
-async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
+pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
     let rows = sqlx::query!(
         r#"/* queued_package.show */
         select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version,

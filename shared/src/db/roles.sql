@@ -4,8 +4,8 @@
 --
 -- telecom_reader         functions that read
 -- telecom_secret_reader  functions that show configurations of servers or clients, which contain keys and passwords
--- telecom_writer         consumers, jobs and set-node-server-maintenance
--- telecom_api            the gRPC server, which serves every operation
+-- telecom_writer         consumers and jobs
+-- telecom_api            functions with which administrators change something, and the gRPC server
 do $$
 declare
     name text;
@@ -69,9 +69,9 @@ grant telecom_reader to telecom_secret_reader;
 grant select (server_config) on telecom.node_server to telecom_secret_reader;
 grant select (client_config) on telecom.node_client to telecom_secret_reader;
 
--- Only the columns that statements of shared/src/db write. The operator manages packages and node
--- clients: no function writes them, and no function adds or deletes servers and items. Table-wide
--- privileges that earlier versions granted are revoked first.
+-- Only the columns that statements of shared/src/db write. Consumers and jobs write no packages and
+-- node clients, and add or delete no servers and items. Table-wide privileges that earlier versions
+-- granted are revoked first.
 revoke insert, update, delete on all tables in schema telecom from telecom_writer;
 
 grant update (status) on telecom.node_server to telecom_writer, telecom_api;
@@ -162,6 +162,23 @@ grant update (ran_at, heard_from, unjudged_from, is_settled) on telecom.node_sta
 grant update (open_from, kept_from) on telecom.node_status_seal to telecom_writer;
 
 grant telecom_secret_reader to telecom_api;
+-- What administrators change. `set-node-server-maintenance` needs `node_status_transition`, above.
+grant insert (actor_user_id, idempotency_key, request_hash, created_at), update (answer)
+    on telecom.answered_call to telecom_api;
+grant
+    insert (
+        series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes,
+        created_at
+    ),
+    update (is_master, retired_at)
+    on telecom.package to telecom_api;
+grant insert (order_id, user_id, series, amount, package_id, received_at, cancelled_at), update (cancelled_at)
+    on telecom.package_order to telecom_api;
+grant
+    insert (user_id, package_id, by_order, created_at),
+    update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason)
+    on telecom.package_queue to telecom_api;
+grant delete on telecom.answered_call to telecom_writer;
 -- Each audited API call inserts its own audit entry. No function changes an entry.
 grant insert (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
     on telecom.audit_entry to telecom_secret_reader, telecom_writer;

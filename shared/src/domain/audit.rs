@@ -23,6 +23,16 @@ pub enum Target {
     NodeServer(i32),
     /// A node client, by its id.
     NodeClient(i32),
+    /// A package, by its id.
+    Package(i64),
+    /// A package item, by its id.
+    PackageItem(i64),
+    /// An order, by its id.
+    Order(Uuid),
+    /// An extension of many package items, by its id.
+    Extension(Uuid),
+    /// Parked usage of a user.
+    ParkedUsage(Uuid),
 }
 
 impl Target {
@@ -32,6 +42,11 @@ impl Target {
         match self {
             Self::NodeServer(id) => ("node_server", id.to_string()),
             Self::NodeClient(id) => ("node_client", id.to_string()),
+            Self::Package(id) => ("package", id.to_string()),
+            Self::PackageItem(id) => ("package_item", id.to_string()),
+            Self::Order(id) => ("order", id.to_string()),
+            Self::Extension(id) => ("extension", id.to_string()),
+            Self::ParkedUsage(id) => ("parked_usage", id.to_string()),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 pub mod audit;
 pub mod bucket;
+pub mod condition;
 pub mod drift;
 pub mod line_rate;
 pub mod node;
+pub mod order;
 pub mod package;
+pub mod package_version;
 pub mod page;
 pub mod queued_package;
 pub mod secret;
@@ -31,6 +34,26 @@ pub const MAX_NODE_ID: i64 = 2_147_483_647;
 /// Checks the id of a node server or a node client, passed as the parameter `field`.
 pub fn node_id(field: &str, id: i32) -> Result<i32, Error> {
     within(field, id.into(), 1, MAX_NODE_ID).map(|_| id)
+}
+
+/// Returns a text without the blanks around it, or an error for the parameter `field` if it is not
+/// one line of 1 to `max` characters.
+pub fn line(field: &str, text: &str, max: usize) -> Result<String, Error> {
+    let text = text.trim();
+    if (1..=max).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    let accepted =
+        format!("1 to {max} characters, not blanks alone, without line ends and other controls");
+    Err(Error::parameter(field, &accepted))
+}
+
+/// Maximum length of a reason, in characters.
+pub const MAX_REASON: usize = 500;
+
+/// Checks a reason that a caller gives for a change.
+pub fn reason(text: &str) -> Result<String, Error> {
+    line("reason", text, MAX_REASON)
 }
 
 /// Returns `value` if it is from `least` to `most`, otherwise an error for the parameter `field`.

@@ -15,6 +15,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
     Eq,
     Hash,
     Serialize,
+    Deserialize,
     JsonSchema,
     EnumString,
     IntoStaticStr,

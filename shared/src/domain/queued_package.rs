@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
@@ -38,6 +38,7 @@ pub struct Filter {
     Eq,
     Hash,
     Serialize,
+    Deserialize,
     JsonSchema,
     EnumString,
     IntoStaticStr,
@@ -65,6 +66,7 @@ pub enum PackageQueueStatus {
     Eq,
     Hash,
     Serialize,
+    Deserialize,
     JsonSchema,
     EnumString,
     IntoStaticStr,
@@ -82,7 +84,7 @@ pub enum PackageEndReason {
 }
 
 /// A package owned by a user, from its entry into the queue to its end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueuedPackage {
     /// Id of the package item.
     pub id: i64,

@@ -19,6 +19,35 @@ pub const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Fact {
+    /// An order was delivered: its items entered the user's queue.
+    PackageDelivered {
+        /// Id of the owner.
+        user: Uuid,
+        /// Id of the order.
+        order_id: Uuid,
+        /// Id of the package.
+        package_id: i64,
+        /// Ids of the package items.
+        package_queue_ids: Vec<i64>,
+    },
+    /// A package item was cancelled.
+    PackageCancelled {
+        /// Id of the owner.
+        user: Uuid,
+        /// Id of the package item.
+        package_queue_id: i64,
+    },
+    /// The quota of an item was adjusted.
+    QuotaAdjusted {
+        /// Id of the owner.
+        user: Uuid,
+        /// Id of the package item.
+        package_queue_id: i64,
+        /// Sum of all adjustments of the item, in bytes. It may be negative.
+        adjust_quota_bytes: i64,
+        /// Quota of the item in bytes, including its adjustments. `null` if unlimited.
+        quota_bytes: Option<i64>,
+    },
     /// A package item became the user's active package.
     PackageActivated {
         /// Id of the owner.
@@ -156,6 +185,9 @@ impl Fact {
     #[must_use]
     pub fn detail_type(&self) -> &'static str {
         match self {
+            Self::PackageDelivered { .. } => "PackageDelivered",
+            Self::PackageCancelled { .. } => "PackageCancelled",
+            Self::QuotaAdjusted { .. } => "QuotaAdjusted",
             Self::PackageActivated { .. } => "PackageActivated",
             Self::PackageExpired { .. } => "PackageExpired",
             Self::PackageQueueEmptied { .. } => "PackageQueueEmptied",

@@ -8,7 +8,9 @@ pub mod node_servers;
 pub mod node_status_history;
 pub mod nodes;
 pub mod openapi;
+pub mod orders;
 pub mod package_queue;
+pub mod packages;
 pub mod page;
 pub mod parameter;
 pub mod problem;
@@ -27,7 +29,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::services::{Operation, Processor};
-use parameter::Parameter;
+use parameter::{Kind, Parameter};
 use request::ApiRequest;
 
 /// The output of an endpoint's processor.
@@ -48,6 +50,8 @@ pub trait Endpoint {
     const METHOD: Method = Method::GET;
     /// Path, in which `{id}` is a placeholder for an id.
     const PATH: &'static str;
+    /// Accepted values of the `{id}`.
+    const ID: Kind = parameter::ID;
     /// Priority of the load balancer's rule that leads to the function. If two paths match, the
     /// lower number is selected. A number must not change, because the load balancer refuses a
     /// number that another rule has until that rule is updated.
@@ -98,16 +102,20 @@ impl Csv {
     }
 }
 
-/// The variable parts of a request that succeeds on the demo data and changes nothing. An `{id}` in
-/// the path is 1. The events in `events/`, the tests and the benchmarks send it.
+/// The variable parts of a request that changes nothing that the demo uses. The events in
+/// `events/`, the tests and the benchmarks send it.
 #[derive(Debug, Clone, Copy)]
 pub struct Example {
     /// Query string over HTTP.
     pub query: &'static str,
     /// JSON body over HTTP. `None` if the endpoint has none.
     pub body: Option<&'static str>,
-    /// The gRPC request in the JSON of protobuf, without the `id` of the path.
+    /// The gRPC request in the JSON of protobuf, without an `id` that is a number in the path.
     pub message: &'static str,
+    /// The `{id}` of the path. `None` for the id of the first resource.
+    pub id: Option<&'static str>,
+    /// HTTP status of the response, 200 unless the example would change what the demo uses.
+    pub status: u16,
 }
 
 impl Example {
@@ -116,6 +124,8 @@ impl Example {
         query: "",
         body: None,
         message: "{}",
+        id: None,
+        status: 200,
     };
 }
 

@@ -11,6 +11,7 @@ use super::{Csv, Endpoint, Example};
 use crate::domain::node::NodeServerStatus;
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
+use crate::services::change::Requested;
 use crate::services::manage::{
     AdminListServers, AdminShowServer, GetNodeServerAvailability, ManageService,
     SetNodeServerMaintenance,
@@ -129,7 +130,7 @@ pub struct NodeServerMaintenance;
 
 impl Endpoint for NodeServerMaintenance {
     type Service = ManageService;
-    type Input = SetNodeServerMaintenance;
+    type Input = Requested<SetNodeServerMaintenance>;
     const METHOD: Method = Method::PUT;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/maintenance";
     const RULE_PRIORITY: u16 = 146;
@@ -142,16 +143,15 @@ impl Endpoint for NodeServerMaintenance {
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(SchemaGenerator::subschema_for::<MaintenanceBody>);
 
-    fn input(request: &ApiRequest<'_>) -> Result<SetNodeServerMaintenance, Error> {
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let MaintenanceBody {
             maintenance,
             reason,
         } = request.body()?;
-        Ok(SetNodeServerMaintenance {
+        Ok(request.change(SetNodeServerMaintenance {
             id: request.id()?,
             maintenance,
             reason,
-            actor: request.actor(),
-        })
+        }))
     }
 }

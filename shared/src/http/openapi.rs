@@ -4,10 +4,10 @@ use http::Method;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::parameter::{ID, Parameter, REVEAL_SECRETS};
+use super::parameter::{Parameter, REVEAL_SECRETS};
 use super::problem::Problem;
 use super::{Csv, Endpoint, Output};
-use crate::auth::{ADMIN_SCOPE, Access, SECRETS_SCOPE};
+use crate::auth::{ADMIN_READ_SCOPE, ADMIN_SCOPE, Access, SECRETS_SCOPE};
 use crate::services::Operation;
 
 const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call requires a \
@@ -57,10 +57,17 @@ impl Document {
 
     fn add<E: Endpoint>(&mut self) {
         let (tag, scopes) = match E::Input::ACCESS {
-            Access::User => ("User", vec![]),
-            Access::Admin | Access::Secrets => ("Administrator", vec![ADMIN_SCOPE]),
+            Access::User => ("User", vec![vec![]]),
+            Access::AdminRead => (
+                "Administrator",
+                vec![vec![ADMIN_READ_SCOPE], vec![ADMIN_SCOPE]],
+            ),
+            Access::Admin | Access::Secrets => ("Administrator", vec![vec![ADMIN_SCOPE]]),
         };
-        let mut security = vec![json!({ "token": scopes })];
+        let mut security: Vec<Value> = scopes
+            .into_iter()
+            .map(|scopes| json!({ "token": scopes }))
+            .collect();
         if E::PARAMETERS
             .iter()
             .any(|parameter| parameter.name == REVEAL_SECRETS.name)
@@ -174,7 +181,7 @@ impl Document {
 fn parameters<E: Endpoint>() -> Vec<Value> {
     let in_path = E::PATH.contains("{id}").then(|| {
         json!({ "name": "id", "in": "path", "required": true, "description": "Id of the resource.",
-            "schema": ID.schema() })
+            "schema": E::ID.schema() })
     });
     let in_query = E::PARAMETERS.iter().map(
         |Parameter {

@@ -1,14 +1,21 @@
-//! `GET /v1/packages`, `GET /v1/admin/package-queue` and `GET /v1/admin/package-queue/counts`.
+//! `GET /v1/packages`, `/v1/admin/package-queue` and the paths below it.
 
+use http::Method;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
 use strum::VariantNames;
 
-use super::parameter::{Kind, Parameter};
+use super::packages::ReasonBody;
+use super::parameter::{Kind, LONG_ID, Parameter, UNKNOWN_ID};
 use super::request::ApiRequest;
-use super::{Csv, Endpoint};
+use super::{Csv, Endpoint, Example};
 use crate::domain::queued_package::{Filter, PAGES, PackageQueueStatus};
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserPackages};
-use crate::services::manage::{AdminListPackages, CountQueuedPackages, ManageService};
+use crate::services::change::Requested;
+use crate::services::manage::{
+    AdjustQuota, AdminListPackages, CancelQueuedPackage, CountQueuedPackages, ManageService,
+};
 
 /// Counts package items by series and status.
 #[derive(Debug)]
@@ -90,15 +97,7 @@ impl Endpoint for PackageQueue {
             "Return only package items bought by this order.",
             Kind::Uuid,
         ),
-        Parameter::optional(
-            "package",
-            "Return only items of this package.",
-            Kind::Integer {
-                min: 1,
-                max: i64::MAX,
-                default: None,
-            },
-        ),
+        Parameter::optional("package", "Return only items of this package.", LONG_ID),
         STATUS,
         Parameter::limit(PAGES),
         Parameter::offset(PAGES),
@@ -141,5 +140,73 @@ impl Endpoint for Packages {
             offset: request.get("offset")?,
             status: request.one_of("status")?,
         })
+    }
+}
+
+/// Cancels a package item.
+#[derive(Debug)]
+pub struct PackageCancellation;
+
+impl Endpoint for PackageCancellation {
+    type Service = ManageService;
+    type Input = Requested<CancelQueuedPackage>;
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/admin/package-queue/{id}/cancellation";
+    const ID: Kind = LONG_ID;
+    const RULE_PRIORITY: u16 = 184;
+    const SUMMARY: &'static str = "Cancel a queued package";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
+    const EXAMPLE: Example = Example {
+        body: Some(ReasonBody::EXAMPLE),
+        message: ReasonBody::EXAMPLE,
+        id: Some(UNKNOWN_ID),
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let ReasonBody { reason } = request.body()?;
+        let id = request.id()?;
+        Ok(request.change(CancelQueuedPackage { id, reason }))
+    }
+}
+
+/// By how much a quota changes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdjustmentBody {
+    /// Bytes to add to the quota. Negative to lower it. Not 0.
+    bytes: i64,
+    /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
+    #[schemars(length(min = 1, max = 500))]
+    reason: String,
+}
+
+/// Raises or lowers the quota of a package item.
+#[derive(Debug)]
+pub struct QuotaAdjustments;
+
+impl Endpoint for QuotaAdjustments {
+    type Service = ManageService;
+    type Input = Requested<AdjustQuota>;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/admin/package-queue/{id}/quota-adjustments";
+    const ID: Kind = LONG_ID;
+    const RULE_PRIORITY: u16 = 186;
+    const SUMMARY: &'static str = "Adjust a quota";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<AdjustmentBody>);
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"bytes":1073741824,"reason":"example"}"#),
+        message: r#"{"bytes":"1073741824","reason":"example"}"#,
+        id: Some(UNKNOWN_ID),
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let AdjustmentBody { bytes, reason } = request.body()?;
+        let id = request.id()?;
+        Ok(request.change(AdjustQuota { id, bytes, reason }))
     }
 }

@@ -49,6 +49,14 @@ pub const ID: Kind = Kind::Integer {
     max: domain::MAX_NODE_ID,
     default: None,
 };
+/// Id of a package or a package item.
+pub const LONG_ID: Kind = Kind::Integer {
+    min: 1,
+    max: i64::MAX,
+    default: None,
+};
+/// An id that no package and no package item has, for examples.
+pub const UNKNOWN_ID: &str = "4611686018427387904";
 /// Returns configurations with their keys and passwords.
 pub const REVEAL_SECRETS: Parameter = Parameter::optional(
     "reveal_secrets",

@@ -65,7 +65,12 @@ fn with_status(error: &Error, status: StatusCode) -> Response<Body> {
     if error.kind() == ErrorKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if [
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::TOO_MANY_REQUESTS,
+    ]
+    .contains(&status)
+    {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
@@ -80,6 +85,9 @@ pub fn http_status(kind: ErrorKind) -> StatusCode {
         ErrorKind::PermissionDenied => StatusCode::FORBIDDEN,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
+        ErrorKind::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorKind::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -98,6 +106,9 @@ mod tests {
     #[case(ErrorKind::PermissionDenied, 403)]
     #[case(ErrorKind::NotFound, 404)]
     #[case(ErrorKind::Conflict, 409)]
+    #[case(ErrorKind::PreconditionFailed, 412)]
+    #[case(ErrorKind::PreconditionRequired, 428)]
+    #[case(ErrorKind::ResourceExhausted, 429)]
     #[case(ErrorKind::Unavailable, 503)]
     #[case(ErrorKind::DeadlineExceeded, 504)]
     #[case(ErrorKind::Internal, 500)]

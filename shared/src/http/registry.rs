@@ -7,6 +7,7 @@ use super::parameter::Parameter;
 use super::{Endpoint, Example};
 use crate::auth::Access;
 use crate::config::DatabaseRole;
+use crate::domain::condition::{Accepts, IDEMPOTENCY_KEY, IF_MATCH};
 use crate::services::Operation;
 
 /// Calls a macro with the type of every endpoint.
@@ -26,6 +27,15 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_clients::NodeClient);
         $visit!($crate::http::package_queue::PackageQueueCounts);
         $visit!($crate::http::package_queue::PackageQueue);
+        $visit!($crate::http::package_queue::PackageCancellation);
+        $visit!($crate::http::package_queue::QuotaAdjustments);
+        $visit!($crate::http::packages::PackageSeries);
+        $visit!($crate::http::packages::NewPackage);
+        $visit!($crate::http::packages::Package);
+        $visit!($crate::http::packages::PackageMaster);
+        $visit!($crate::http::packages::PackageRetirement);
+        $visit!($crate::http::orders::Order);
+        $visit!($crate::http::orders::OrderCancellation);
     };
 }
 
@@ -46,7 +56,9 @@ pub struct Registered {
     pub access: Access,
     /// Role that the function assumes in the database.
     pub database_role: DatabaseRole,
-    /// A request that succeeds.
+    /// Conditions that a caller may or must send.
+    pub accepts: Accepts,
+    /// An example of a request.
     pub example: Example,
 }
 
@@ -73,6 +85,7 @@ impl Registered {
             rule_priority: E::RULE_PRIORITY,
             access: E::Input::ACCESS,
             database_role: E::Input::DATABASE_ROLE,
+            accepts: E::Input::ACCEPTS,
             example: E::EXAMPLE,
         }
     }
@@ -90,17 +103,34 @@ impl Registered {
         name
     }
 
+    /// Headers that the example needs beside the token, on both transports.
+    #[must_use]
+    pub fn example_headers(&self) -> &'static [(&'static str, &'static str)] {
+        match self.accepts {
+            Accepts::Nothing | Accepts::IdempotencyKey => &[],
+            Accepts::RequiredIdempotencyKey => &[(IDEMPOTENCY_KEY, "example")],
+            Accepts::RequiredRevision => &[(IF_MATCH, "*")],
+        }
+    }
+
     /// Path of the example, with `id` if it has an id.
     #[must_use]
     pub fn example_path(&self, id: i32) -> String {
-        self.path.replace("{id}", &id.to_string())
+        let id = id.to_string();
+        self.path.replace("{id}", self.example.id.unwrap_or(&id))
     }
 
     /// gRPC request of the example, in the JSON of protobuf, with `id` if it has an id.
     pub fn example_message(&self, id: i32) -> Result<Value, serde_json::Error> {
         let mut message: Map<String, Value> = serde_json::from_str(self.example.message)?;
         if self.path.contains("{id}") {
-            message.insert("id".to_owned(), id.into());
+            let number: Option<i64> = match self.example.id {
+                None => Some(id.into()),
+                Some(id) => id.parse().ok(),
+            };
+            if let Some(number) = number {
+                message.insert("id".to_owned(), number.into());
+            }
         }
         Ok(message.into())
     }

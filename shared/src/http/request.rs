@@ -10,11 +10,12 @@ use strum::VariantNames;
 use uuid::Uuid;
 
 use super::Endpoint;
-use super::parameter::{ID, Kind, Parameter};
+use super::parameter::{Kind, Parameter};
 use crate::auth::Principal;
 use crate::domain::audit::Actor;
 use crate::domain::time_range::in_years;
 use crate::error::Error;
+use crate::services::change::Requested;
 use crate::{domain, events};
 
 /// A request to an endpoint by an authenticated caller.
@@ -22,6 +23,7 @@ use crate::{domain, events};
 pub struct ApiRequest<'r> {
     principal: &'r Principal,
     id: Option<&'r str>,
+    id_kind: Kind,
     parameters: &'static [Parameter],
     values: Vec<(String, String)>,
     body: &'r Body,
@@ -48,6 +50,7 @@ impl<'r> ApiRequest<'r> {
         Ok(Self {
             principal,
             id,
+            id_kind: E::ID,
             parameters: E::PARAMETERS,
             values,
             body: request.body(),
@@ -66,12 +69,18 @@ impl<'r> ApiRequest<'r> {
         self.principal.actor()
     }
 
+    /// A change that the caller requests.
+    #[must_use]
+    pub fn change<C>(&self, change: C) -> Requested<C> {
+        self.principal.request(change)
+    }
+
     /// The id in the path.
-    pub fn id(&self) -> Result<i32, Error> {
+    pub fn id<T: FromStr>(&self) -> Result<T, Error> {
         self.id
-            .filter(|id| ID.allows(id))
+            .filter(|id| self.id_kind.allows(id))
             .and_then(|id| id.parse().ok())
-            .ok_or_else(|| Error::parameter("id", &ID.accepted()))
+            .ok_or_else(|| Error::parameter("id", &self.id_kind.accepted()))
     }
 
     /// The body, parsed as JSON.

@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::time::Instant;
 
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH,
+};
 use http::{HeaderValue, Method};
 use lambda_http::{Body, Request, RequestExt, Response, service_fn, tower};
 use tower::{Layer, Service};
@@ -13,6 +15,7 @@ use super::{BoxError, alb, before_deadline, log_error};
 use crate::app::{App, FromApp};
 use crate::auth::Authenticator;
 use crate::config::CorsConfig;
+use crate::domain::condition::IDEMPOTENCY_KEY;
 use crate::error::Error;
 use crate::http::request::ApiRequest;
 use crate::http::{Endpoint, Output, problem, response};
@@ -70,7 +73,14 @@ pub fn cors(config: &CorsConfig) -> CorsLayer {
             Method::PUT,
             Method::DELETE,
         ])
-        .allow_headers([ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IF_MATCH,
+            IF_NONE_MATCH,
+            HeaderName::from_static(IDEMPOTENCY_KEY),
+        ])
         .expose_headers([ETAG])
         .max_age(std::time::Duration::from_mins(10))
 }

@@ -2,8 +2,10 @@
 
 use http::HeaderMap;
 
+use super::change::Requested;
 use super::{Operation, Processor};
 use crate::auth::{Authenticator, Principal};
+use crate::domain::condition::{Accepts, Conditions, IDEMPOTENCY_KEY, IF_MATCH};
 use crate::error::Error;
 
 /// Authenticates the caller, checks access, reads the input, and processes it.
@@ -21,9 +23,44 @@ where
     I: Operation + Send,
     S: Processor<I> + Sync + ?Sized,
 {
-    let principal = authenticator.authenticate(headers).await?;
+    let mut principal = authenticator.authenticate(headers).await?;
     principal.authorize(I::ACCESS)?;
+    principal.conditions = conditions(headers, I::ACCEPTS)?;
     let input = read(&principal)?;
     principal.authorize(input.access())?;
     service.process(input).await
+}
+
+/// Reads the conditions of a call from its headers, which are the metadata over gRPC.
+fn conditions(headers: &HeaderMap, accepts: Accepts) -> Result<Conditions, Error> {
+    let header = |name: &'static str| {
+        let mut values = headers.get_all(name).iter();
+        let value = values
+            .next()
+            .map(|value| value.to_str().unwrap_or_default());
+        match values.next() {
+            None => Ok(value),
+            Some(_) => Err(Error::invalid(
+                "repeated_parameter",
+                name,
+                "is given more than once",
+            )),
+        }
+    };
+    if accepts == Accepts::Nothing {
+        return Ok(Conditions::default());
+    }
+    Conditions::parse(accepts, header(IDEMPOTENCY_KEY)?, header(IF_MATCH)?)
+}
+
+impl Principal {
+    /// A change that the caller requests, under the conditions of the call.
+    #[must_use]
+    pub fn request<C>(&self, change: C) -> Requested<C> {
+        Requested {
+            change,
+            actor: self.actor(),
+            conditions: self.conditions.clone(),
+        }
+    }
 }

@@ -2,12 +2,14 @@
 //! [`Processor`] for each of its inputs. Services do not depend on a transport.
 
 pub mod analysis;
+pub mod change;
 mod charge;
 pub mod cron;
 mod dispatch;
 mod idempotency;
 pub mod manage;
 pub mod migrate;
+mod order;
 pub mod outbox;
 mod package_queue;
 pub mod queue;
@@ -24,6 +26,7 @@ use uuid::Uuid;
 
 use crate::auth::Access;
 use crate::config::DatabaseRole;
+use crate::domain::condition::Accepts;
 use crate::error::Error;
 
 /// Processes one kind of input and returns an output or an error.
@@ -49,6 +52,8 @@ pub trait Operation {
     const ACCESS: Access;
     /// Role that the operation's function assumes in the database.
     const DATABASE_ROLE: DatabaseRole = DatabaseRole::Reader;
+    /// Conditions that a caller may or must send with the input.
+    const ACCEPTS: Accepts = Accepts::Nothing;
 
     /// Access that this input requires.
     fn access(&self) -> Access {

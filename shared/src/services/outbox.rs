@@ -57,6 +57,12 @@ impl<'c> Outbox<'c> {
         }
     }
 
+    /// Time of the messages.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
     fn next_id(&self) -> Uuid {
         self.context.ids.next_id()
     }

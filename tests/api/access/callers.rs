@@ -7,21 +7,23 @@ use serde_json::{Value, json};
 use telecom_tests::token::{AUDIENCE, Issuer, claims};
 use telecom_tests::{NOW, at, user};
 
-/// Expected HTTP status and error code of an operation of users and of one of administrators.
-type Outcomes = [(u16, &'static str); 2];
+/// Expected HTTP status and error code of an operation of users, of one with which administrators
+/// read, and of one with which they change something.
+type Outcomes = [(u16, &'static str); 3];
 type Token = (&'static str, String, Outcomes);
 
-const GRANTED: Outcomes = [(200, ""); 2];
-const NO_ADMIN: Outcomes = [(200, ""), (403, "scope_missing")];
-const NO_TOKEN: Outcomes = [(401, "token_missing"); 2];
-const NOT_VALID: Outcomes = [(401, "token_invalid"); 2];
-const MALFORMED: Outcomes = [(401, "token_malformed"); 2];
-const EXPIRED: Outcomes = [(401, "token_expired"); 2];
-const TOO_EARLY: Outcomes = [(401, "token_not_yet_valid"); 2];
-const TOO_LONG: Outcomes = [(401, "token_lifetime_too_long"); 2];
-const UNKNOWN_KEY: Outcomes = [(401, "token_key_unknown"); 2];
+const GRANTED: Outcomes = [(200, ""); 3];
+const NO_ADMIN: Outcomes = [(200, ""), (403, "scope_missing"), (403, "scope_missing")];
+const READS: Outcomes = [(200, ""), (200, ""), (403, "scope_missing")];
+const NO_TOKEN: Outcomes = [(401, "token_missing"); 3];
+const NOT_VALID: Outcomes = [(401, "token_invalid"); 3];
+const MALFORMED: Outcomes = [(401, "token_malformed"); 3];
+const EXPIRED: Outcomes = [(401, "token_expired"); 3];
+const TOO_EARLY: Outcomes = [(401, "token_not_yet_valid"); 3];
+const TOO_LONG: Outcomes = [(401, "token_lifetime_too_long"); 3];
+const UNKNOWN_KEY: Outcomes = [(401, "token_key_unknown"); 3];
 
-/// Callers without and with a token of an issuer whose keys are of EdDSA, RS256 and ES256.
+/// Callers without and with a token of an issuer whose keys are of `EdDSA`, RS256 and ES256.
 pub fn callers(issuer: &Issuer) -> Vec<(&'static str, Option<String>, Outcomes)> {
     let tokens = [
         by_claim(issuer),
@@ -235,6 +237,11 @@ fn by_scope(issuer: &Issuer) -> Vec<Token> {
             "a user whose scope only starts like the administrator's",
             with(issuer, "scope", json!("telecom:administrator")),
             NO_ADMIN,
+        ),
+        (
+            "an administrator who may only read",
+            with(issuer, "scope", json!("telecom:admin.read")),
+            READS,
         ),
         ("an administrator", issuer.admin(), GRANTED),
         (

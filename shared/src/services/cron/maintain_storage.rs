@@ -5,7 +5,7 @@ use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, audit, maintenance};
+use crate::db::{self, Connection, answered_call, audit, maintenance};
 use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
 use crate::services::Processor;
@@ -13,6 +13,8 @@ use crate::services::Processor;
 /// Number of days for which partitions are created, including today. The job may fail for a week
 /// before a partition is missing.
 pub const DAYS_AHEAD: i32 = 8;
+/// How long the answer to a change with an idempotency key is kept.
+const ANSWERS_KEPT: TimeDelta = TimeDelta::hours(24);
 /// Maximum number of rows deleted by one statement.
 const BATCH: i64 = 5_000;
 
@@ -41,6 +43,8 @@ pub struct Maintained {
     pub quarantined_deleted: u64,
     /// Number of audit entries deleted.
     pub audit_deleted: u64,
+    /// Number of answers of changes deleted.
+    pub answers_deleted: u64,
 }
 
 #[async_trait]
@@ -101,10 +105,19 @@ impl TelecomCronExecutor {
             done.quarantined_deleted += quarantined;
             let audit = audit::delete(connection, now - TimeDelta::days(KEPT_DAYS), BATCH).await?;
             done.audit_deleted += audit;
-            if [reports, batches, runs, usage, accepted, quarantined, audit]
-                .iter()
-                .all(|deleted| *deleted == 0)
-            {
+            let answers = answered_call::delete(connection, now - ANSWERS_KEPT, BATCH).await?;
+            done.answers_deleted += answers;
+            let deleted = [
+                reports,
+                batches,
+                runs,
+                usage,
+                accepted,
+                quarantined,
+                audit,
+                answers,
+            ];
+            if deleted.iter().all(|deleted| *deleted == 0) {
                 break;
             }
         }

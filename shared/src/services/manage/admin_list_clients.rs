@@ -29,7 +29,7 @@ pub struct AdminListClients {
 
 impl Operation for AdminListClients {
     const NAME: &'static str = "ListNodeClients";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
     const DATABASE_ROLE: DatabaseRole = DatabaseRole::SecretReader;
 }
 

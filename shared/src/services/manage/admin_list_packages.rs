@@ -26,7 +26,7 @@ pub struct AdminListPackages {
 
 impl Operation for AdminListPackages {
     const NAME: &'static str = "ListQueuedPackages";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
 }
 
 /// A page of package items.

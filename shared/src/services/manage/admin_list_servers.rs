@@ -25,7 +25,7 @@ pub struct AdminListServers {
 
 impl Operation for AdminListServers {
     const NAME: &'static str = "ListNodeServers";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
 }
 
 /// A page of node servers.

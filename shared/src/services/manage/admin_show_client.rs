@@ -28,7 +28,7 @@ pub struct AdminShowClient {
 
 impl Operation for AdminShowClient {
     const NAME: &'static str = "ShowNodeClient";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
     const DATABASE_ROLE: DatabaseRole = DatabaseRole::SecretReader;
 
     fn access(&self) -> Access {

@@ -26,7 +26,7 @@ pub struct AdminShowServer {
 
 impl Operation for AdminShowServer {
     const NAME: &'static str = "ShowNodeServer";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
     const DATABASE_ROLE: DatabaseRole = DatabaseRole::SecretReader;
 
     fn access(&self) -> Access {

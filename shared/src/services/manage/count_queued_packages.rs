@@ -18,7 +18,7 @@ pub struct CountQueuedPackages;
 
 impl Operation for CountQueuedPackages {
     const NAME: &'static str = "CountQueuedPackages";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
 }
 
 /// Number of package items by series and status.

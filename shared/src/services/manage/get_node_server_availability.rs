@@ -28,7 +28,7 @@ pub struct GetNodeServerAvailability {
 
 impl Operation for GetNodeServerAvailability {
     const NAME: &'static str = "GetNodeServerAvailability";
-    const ACCESS: Access = Access::Admin;
+    const ACCESS: Access = Access::AdminRead;
 }
 
 /// How long a node server was in each status.

@@ -1,26 +1,44 @@
 //! `ManageService`: operations of administrators on the fleet and on users' packages.
 
+mod adjust_quota;
 mod admin_list_clients;
 mod admin_list_packages;
 mod admin_list_servers;
 mod admin_show_client;
 mod admin_show_server;
+mod cancel_order;
+mod cancel_queued_package;
 mod count_queued_packages;
+mod create_package;
+mod deliver_order;
 mod get_node_server_availability;
+mod list_package_series;
+mod retire_package;
+mod set_master_package;
 mod set_node_server_maintenance;
+mod show_package;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
+pub use adjust_quota::AdjustQuota;
 pub use admin_list_clients::{AdminClients, AdminListClients};
 pub use admin_list_packages::{AdminListPackages, AdminPackages};
 pub use admin_list_servers::{AdminListServers, AdminServers};
 pub use admin_show_client::AdminShowClient;
 pub use admin_show_server::AdminShowServer;
+pub use cancel_order::CancelOrder;
+pub use cancel_queued_package::{CancelQueuedPackage, ChangedItem};
 pub use count_queued_packages::{CountQueuedPackages, QueuedPackageCounts};
+pub use create_package::{CreatePackage, ShownPackage};
+pub use deliver_order::{DeliverOrder, ShownOrder};
 pub use get_node_server_availability::{GetNodeServerAvailability, NodeServerAvailability};
+pub use list_package_series::{ListPackageSeries, PackageSeriesPage};
+pub use retire_package::RetirePackage;
+pub use set_master_package::SetMasterPackage;
 pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMaintenance};
+pub use show_package::ShowPackage;
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
@@ -28,6 +46,8 @@ use crate::config::TelecomConfig;
 use crate::db::{Connection, audit};
 use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::error::Error;
+use crate::services::Processor;
+use crate::services::change::{self, Change, Requested};
 
 /// Processes the operations that require the administrator's scope.
 #[derive(Debug, Clone)]
@@ -53,6 +73,16 @@ impl ManageService {
 impl FromApp for ManageService {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         Ok(Self::new(app.database()?, app.context(), app.config()?))
+    }
+}
+
+#[async_trait]
+impl<C: Change> Processor<Requested<C>> for ManageService {
+    type Output = C::Output;
+
+    #[tracing::instrument(name = "change", skip_all, fields(operation = C::NAME))]
+    async fn process(&self, requested: Requested<C>) -> Result<C::Output, Error> {
+        change::make(&self.pool, &self.context, &self.config, requested).await
     }
 }
 

@@ -1,30 +1,25 @@
 //! `SetNodeServerMaintenance`: takes a server out of service or puts it back into service.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
-use super::ManageService;
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::db::node_status_transition::{self, TimelineStart};
-use crate::db::{self, Connection, audit, node_status_watch};
-use crate::domain::audit::{Actor, AuditEntry, Target};
+use crate::db::{Connection, node_status_watch};
+use crate::domain::audit::Target;
+use crate::domain::condition::Accepts;
 use crate::domain::node::NodeServerStatus;
-use crate::domain::node_id;
 use crate::domain::server_status::{Evaluation, ManualChange, ServerState, StatusChange, evaluate};
+use crate::domain::{node_id, reason};
 use crate::error::Error;
 use crate::events::facts::Fact;
-use crate::services::outbox::Outbox;
-use crate::services::{Operation, Processor};
-
-/// Maximum length of a reason, in characters.
-pub const MAX_REASON: usize = 500;
+use crate::services::Operation;
+use crate::services::change::{Change, Work};
 
 /// Sets or ends the maintenance of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SetNodeServerMaintenance {
     /// Id of the node server.
     pub id: i32,
@@ -33,37 +28,17 @@ pub struct SetNodeServerMaintenance {
     pub maintenance: bool,
     /// Reason in the administrator's words. It is stored in the timeline.
     pub reason: String,
-    /// The administrator, whom the audit log and the timeline name.
-    pub actor: Actor,
 }
 
 impl Operation for SetNodeServerMaintenance {
     const NAME: &'static str = "SetNodeServerMaintenance";
     const ACCESS: Access = Access::Admin;
-    const DATABASE_ROLE: DatabaseRole = DatabaseRole::Writer;
-}
-
-impl SetNodeServerMaintenance {
-    fn audit(
-        &self,
-        at: DateTime<Utc>,
-        before: NodeServerStatus,
-        after: NodeServerStatus,
-    ) -> AuditEntry<'_> {
-        AuditEntry {
-            at,
-            actor: &self.actor,
-            action: Self::NAME,
-            target: Target::NodeServer(self.id),
-            before: Some(json!({ "status": before })),
-            after: Some(json!({ "status": after })),
-            reason: Some(&self.reason),
-        }
-    }
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::Api;
+    const ACCEPTS: Accepts = Accepts::IdempotencyKey;
 }
 
 /// Status of a server after the call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeServerMaintenance {
     /// Id of the node server.
     pub id: i32,
@@ -73,99 +48,70 @@ pub struct NodeServerMaintenance {
     pub changed: bool,
 }
 
-#[async_trait]
-impl Processor<SetNodeServerMaintenance> for ManageService {
-    type Output = NodeServerMaintenance;
-
-    #[tracing::instrument(name = "set_node_server_maintenance", skip_all, fields(id = input.id,
-        maintenance = input.maintenance))]
-    async fn process(
-        &self,
-        input: SetNodeServerMaintenance,
-    ) -> Result<NodeServerMaintenance, Error> {
-        node_id("id", input.id)?;
-        let reason = input.reason.trim();
-        let length = reason.chars().count();
-        if length == 0 || length > MAX_REASON || reason.chars().any(char::is_control) {
-            let accepted = format!(
-                "1 to {MAX_REASON} characters, not blanks alone, without line ends and other \
-                 controls"
-            );
-            return Err(Error::parameter("reason", &accepted));
-        }
-        let input = SetNodeServerMaintenance {
-            reason: reason.to_owned(),
-            ..input
-        };
-        // The messages are left to the sweep, so that this operation needs no access to a queue.
-        db::write_tx(&self.pool, "set_node_server_maintenance", async |tx| {
-            self.set_maintenance(tx, &input).await
-        })
-        .await
-    }
+#[derive(Serialize)]
+struct Audited {
+    status: NodeServerStatus,
 }
 
-impl ManageService {
-    async fn set_maintenance(
+#[async_trait]
+impl Change for SetNodeServerMaintenance {
+    type Output = NodeServerMaintenance;
+
+    fn checked(self) -> Result<Self, Error> {
+        node_id("id", self.id)?;
+        let reason = reason(&self.reason)?;
+        Ok(Self { reason, ..self })
+    }
+
+    async fn apply(
         &self,
         tx: &mut Connection,
-        input: &SetNodeServerMaintenance,
+        work: &mut Work<'_>,
     ) -> Result<NodeServerMaintenance, Error> {
-        let now = self.context.now();
-        node_status_watch::lock_servers(tx, &[input.id]).await?;
-        let server = node_status_watch::servers(tx, Some(&[input.id]))
+        node_status_watch::lock_servers(tx, &[self.id]).await?;
+        let server = node_status_watch::servers(tx, Some(&[self.id]))
             .await?
             .pop();
-        let server =
-            server.ok_or_else(|| Error::not_found(&format!("Node server {}", input.id)))?;
-        if (server.status == NodeServerStatus::Maintenance) == input.maintenance {
-            return Ok(NodeServerMaintenance {
-                id: input.id,
-                status: server.status,
-                changed: false,
-            });
+        let server = server.ok_or_else(|| Error::not_found(&format!("Node server {}", self.id)))?;
+        let answer = |status, changed| NodeServerMaintenance {
+            id: self.id,
+            status,
+            changed,
+        };
+        if (server.status == NodeServerStatus::Maintenance) == self.maintenance {
+            return Ok(answer(server.status, false));
         }
         let (fleet, state) = node_status_watch::load(tx).await?;
-        let policy = self.config.node_health_check;
+        let policy = work.config.node_health_check;
         let by = Evaluation {
-            cutoffs: evaluate(&fleet, &state, &policy, now).cutoffs(),
+            cutoffs: evaluate(&fleet, &state, &policy, work.now).cutoffs(),
             offline_timeout: policy.offline_timeout,
-            now,
+            now: work.now,
         };
-        let status = if input.maintenance {
+        let status = if self.maintenance {
             NodeServerStatus::Maintenance
         } else {
             server.status_after_maintenance(by.cutoffs.as_ref())
         };
         let author = ManualChange {
-            actor: input.actor.user_id,
-            reason: input.reason.clone(),
+            actor: work.actor.user_id,
+            reason: self.reason.clone(),
         };
         let changes = change(tx, &server, status, &by, author).await?;
         let last = changes.last().map_or(&[][..], std::slice::from_ref);
         node_status_watch::set_statuses(tx, last).await?;
-        audit::write(tx, input.audit(now, server.status, status)).await?;
-        self.announce(tx, &changes, now).await?;
-        tracing::info!(id = input.id, actor = %input.actor.user_id, ?status, "maintenance changed");
-        Ok(NodeServerMaintenance {
-            id: input.id,
-            status,
-            changed: true,
-        })
-    }
-
-    async fn announce(
-        &self,
-        tx: &mut Connection,
-        changes: &[StatusChange],
-        now: DateTime<Utc>,
-    ) -> Result<(), Error> {
-        let mut outbox = Outbox::for_the_sweep(&self.context, now);
+        work.changed(
+            Target::NodeServer(self.id),
+            &Audited {
+                status: server.status,
+            },
+            &Audited { status },
+            Some(&self.reason),
+        )?;
         for fact in changes.iter().filter_map(Fact::of_status_change) {
-            outbox.fact(&fact)?;
+            work.outbox.fact(&fact)?;
         }
-        outbox.write(tx).await?;
-        Ok(())
+        Ok(answer(status, true))
     }
 }
 

@@ -1,0 +1,153 @@
+//! Packages: the versions of series.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Connection;
+use crate::domain::package_version::{NewPackageVersion, PackageSeries, PackageVersion};
+use crate::domain::page::Page;
+use crate::error::Error;
+
+/// Creates the next version of a series, which is not its master, and returns its id.
+pub async fn insert(
+    connection: &mut Connection,
+    new: &NewPackageVersion,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let id = sqlx::query_scalar!(
+        "/* package.insert */
+        insert into telecom.package (
+            series, version, name, available_group, max_client_number, expire_duration_seconds,
+            traffic_limit_bytes, created_at
+        )
+        select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7
+        from telecom.package where series = $1
+        returning id",
+        new.series,
+        new.name,
+        new.available_group,
+        new.max_client_number,
+        new.duration_seconds,
+        new.traffic_limit,
+        now
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(id)
+}
+
+/// Locks a package until the transaction ends.
+pub async fn lock(connection: &mut Connection, id: i64) -> Result<(), Error> {
+    sqlx::query!(
+        "/* package.lock */ select from telecom.package where id = $1 for no key update",
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(())
+}
+
+/// Returns a package. `None` if it does not exist.
+pub async fn show(connection: &mut Connection, id: i64) -> Result<Option<PackageVersion>, Error> {
+    let package = sqlx::query_as!(
+        PackageVersion,
+        r#"/* package.show */
+        select id, series, version, is_master, name, available_group, max_client_number,
+            expire_duration_seconds as duration_seconds, traffic_limit_bytes as traffic_limit,
+            created_at, retired_at
+        from telecom.package where id = $1"#,
+        id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(package)
+}
+
+/// Returns the id of the package that orders of a series deliver. `None` if the series has no
+/// master or does not exist.
+pub async fn master(connection: &mut Connection, series: Uuid) -> Result<Option<i64>, Error> {
+    let id = sqlx::query_scalar!(
+        r#"/* package.master */
+        select id from telecom.package where series = $1 and is_master"#,
+        series
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(id)
+}
+
+/// Takes the mark of the master from the versions of a series.
+pub async fn clear_master(connection: &mut Connection, series: Uuid) -> Result<(), Error> {
+    sqlx::query!(
+        "/* package.clear_master */
+        update telecom.package set is_master = false where series = $1 and is_master",
+        series
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Makes a package the master of its series, which has no other master.
+pub async fn set_master(connection: &mut Connection, id: i64) -> Result<(), Error> {
+    sqlx::query!(
+        "/* package.set_master */
+        update telecom.package set is_master = true where id = $1",
+        id
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Retires a package, which is then no master either.
+pub async fn retire(connection: &mut Connection, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
+    sqlx::query!(
+        "/* package.retire */
+        update telecom.package set retired_at = $2, is_master = false where id = $1",
+        id,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A page of series by id, with their versions, newest first, and the number of all series.
+pub async fn list_series(
+    connection: &mut Connection,
+    page: Page,
+) -> Result<(Vec<PackageSeries>, i64), Error> {
+    let total = sqlx::query_scalar!(
+        r#"/* package.count_series */
+        select count(distinct series) as "total!" from telecom.package"#
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let versions = sqlx::query_as!(
+        PackageVersion,
+        r#"/* package.list_series */
+        select id, series, version, is_master, name, available_group, max_client_number,
+            expire_duration_seconds as duration_seconds, traffic_limit_bytes as traffic_limit,
+            created_at, retired_at
+        from telecom.package
+        where series in (
+            select distinct series from telecom.package order by series limit $1 offset $2
+        )
+        order by series, version desc"#,
+        page.limit,
+        page.offset
+    )
+    .fetch_all(connection)
+    .await?;
+    let series = versions
+        .chunk_by(|a, b| a.series == b.series)
+        .filter_map(|versions| {
+            Some(PackageSeries {
+                series: versions.first()?.series,
+                versions: versions.to_vec(),
+            })
+        })
+        .collect();
+    Ok((series, total))
+}

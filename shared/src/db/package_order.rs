@@ -1,0 +1,93 @@
+//! Orders of packages, each delivered once.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::Connection;
+use crate::domain::order::{DeliveredOrder, NewOrder};
+use crate::error::Error;
+
+/// Stores an order. Returns `false` if an order or a cancellation with its id is stored already.
+/// Waits for another transaction that is storing it.
+pub async fn insert(
+    connection: &mut Connection,
+    order: &NewOrder,
+    package_id: i64,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let inserted = sqlx::query!(
+        "/* package_order.insert */
+        insert into telecom.package_order (order_id, user_id, series, amount, package_id,
+            received_at)
+        values ($1, $2, $3, $4, $5, $6)
+        on conflict do nothing",
+        order.order_id,
+        order.user,
+        order.series,
+        order.amount,
+        package_id,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() > 0)
+}
+
+/// Stores the cancellation of an order that has not arrived. Does nothing if the order is stored.
+pub async fn insert_cancelled(
+    connection: &mut Connection,
+    order_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "/* package_order.insert_cancelled */
+        insert into telecom.package_order (order_id, received_at, cancelled_at)
+        values ($1, $2, $2)
+        on conflict do nothing",
+        order_id,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Returns an order with the ids of its items, and locks the order until the transaction ends.
+/// `None` if no order and no cancellation has this id.
+pub async fn lock(
+    connection: &mut Connection,
+    order_id: Uuid,
+) -> Result<Option<DeliveredOrder>, Error> {
+    let order = sqlx::query_as!(
+        DeliveredOrder,
+        r#"/* package_order.lock */
+        select o.order_id, o.user_id as "user", o.series, o.amount, o.package_id, o.received_at,
+            o.cancelled_at,
+            array(select id from telecom.package_queue q where q.by_order = o.order_id order by id)
+                as "items!"
+        from telecom.package_order o
+        where o.order_id = $1
+        for no key update of o"#,
+        order_id
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(order)
+}
+
+/// Marks an order as cancelled.
+pub async fn set_cancelled(
+    connection: &mut Connection,
+    order_id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "/* package_order.set_cancelled */
+        update telecom.package_order set cancelled_at = $2 where order_id = $1",
+        order_id,
+        now
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -438,3 +438,13 @@ async fn a_package_with_a_bad_field_is_refused_on_both_transports(pool: PgPool) 
     let (status, problem) = send(&api, "POST", "/v1/admin/packages", Some("l"), &unknown).await;
     assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
 }
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn ids_of_rows_that_were_inserted_by_hand_are_skipped(pool: PgPool) {
+    let api = api(pool).await;
+    let by_hand = "insert into telecom.package (id, series, version, name, available_group,
+        max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        values (1, gen_random_uuid(), 1, 'by hand', 1, 1, 1, 1)";
+    api.world.sql(by_hand).await;
+    assert_eq!(create(&api, "a", &offer("Month")).await["id"], 2);
+}

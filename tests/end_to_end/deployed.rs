@@ -105,7 +105,7 @@ impl<'s> Deployed<'s> {
     }
 
     pub fn get(&self, path: &str, token: Option<&str>) -> (u16, Value) {
-        self.send_http("GET", path, "", token)
+        self.send_http("GET", path, "", token, &[])
     }
 
     pub fn ask(&self, operation: &Operation, path: &str, token: Option<&str>) -> (u16, Value) {
@@ -114,10 +114,18 @@ impl<'s> Deployed<'s> {
             path,
             operation.body.unwrap_or_default(),
             token,
+            operation.headers,
         )
     }
 
-    fn send_http(&self, method: &str, path: &str, body: &str, token: Option<&str>) -> (u16, Value) {
+    fn send_http(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        token: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .build()
@@ -127,6 +135,9 @@ impl<'s> Deployed<'s> {
             .uri(format!("{}{path}", self.endpoints.api));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(body.to_owned()).unwrap();
         let mut answer = agent.run(request).unwrap();

@@ -33,14 +33,15 @@ async fn every_message_gets_a_documented_status_code(pool: PgPool) {
         let mut runner = TestRunner::deterministic();
         let messages = message(&method_descriptor(operation.method).input());
         let mut codes: BTreeMap<i32, usize> = BTreeMap::new();
-        for _ in 0..CALLS_EACH {
+        for number in 0..CALLS_EACH {
             let message = messages.new_tree(&mut runner).unwrap().current();
             let mut request = Request::new(message.encode_to_vec());
             request
                 .metadata_mut()
                 .insert("authorization", format!("Bearer {token}").parse().unwrap());
             for (name, value) in operation.headers {
-                request.metadata_mut().insert(*name, value.parse().unwrap());
+                let value = format!("{value}-{number}").parse().unwrap();
+                request.metadata_mut().insert(*name, value);
             }
             let outcome = call_raw(&channel, operation.method, request).await;
             let code = documented_code(&outcome)

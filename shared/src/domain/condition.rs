@@ -36,7 +36,7 @@ pub struct Conditions {
 pub enum Revision {
     /// `*`: whatever the revision is.
     Any,
-    /// This revision.
+    /// Only this revision, so that a lost update is rejected.
     Exactly(i64),
 }
 

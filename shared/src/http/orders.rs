@@ -22,7 +22,7 @@ pub struct OrderBody {
     user: Uuid,
     /// The series whose master package is delivered.
     series: Uuid,
-    /// Number of items.
+    /// Number of items, each of which is one package.
     #[schemars(range(min = 1, max = 120))]
     amount: i32,
 }
@@ -43,9 +43,12 @@ impl Endpoint for Order {
         Some(SchemaGenerator::subschema_for::<OrderBody>);
     const EXAMPLE: Example = Example {
         body: Some(
-            r#"{"user":"00000000-0000-4000-8000-0000000000aa","series":"00000000-0000-4000-8000-0000000000bb","amount":1}"#,
+            r#"{"user":"00000000-0000-4000-8000-0000000000aa",
+                "series":"00000000-0000-4000-8000-0000000000bb","amount":1}"#,
         ),
-        message: r#"{"order_id":"00000000-0000-4000-8000-0000000000cc","user":"00000000-0000-4000-8000-0000000000aa","series":"00000000-0000-4000-8000-0000000000bb","amount":1}"#,
+        message: r#"{"order_id":"00000000-0000-4000-8000-0000000000cc",
+            "user":"00000000-0000-4000-8000-0000000000aa",
+            "series":"00000000-0000-4000-8000-0000000000bb","amount":1}"#,
         id: Some("00000000-0000-4000-8000-0000000000cc"),
         status: 400,
         ..Example::DEFAULT

@@ -107,9 +107,11 @@ impl Endpoint for NewPackage {
         Some(SchemaGenerator::subschema_for::<PackageBody>);
     const EXAMPLE: Example = Example {
         body: Some(
-            r#"{"name":"Example","available_group":99,"max_client_number":3,"duration_seconds":2592000,"traffic_limit":107374182400}"#,
+            r#"{"name":"Example","available_group":99,"max_client_number":3,
+                "duration_seconds":2592000,"traffic_limit":107374182400}"#,
         ),
-        message: r#"{"name":"Example","available_group":99,"max_client_number":3,"duration_seconds":"2592000","traffic_limit":"107374182400"}"#,
+        message: r#"{"name":"Example","available_group":99,"max_client_number":3,
+            "duration_seconds":"2592000","traffic_limit":"107374182400"}"#,
         ..Example::DEFAULT
     };
 
@@ -128,7 +130,7 @@ impl Endpoint for NewPackage {
     }
 }
 
-/// Returns a package.
+/// Returns one version of a package series.
 #[derive(Debug)]
 pub struct Package;
 

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind};
 /// A change that a caller requests.
 #[derive(Debug, Clone)]
 pub struct Requested<C> {
-    /// What to change.
+    /// The input, which states what to change.
     pub change: C,
     /// The caller, whom the audit log names.
     pub actor: Actor,
@@ -75,7 +75,7 @@ pub struct Work<'w> {
     pub now: DateTime<Utc>,
     /// The rules of the deployment.
     pub config: &'w TelecomConfig,
-    /// The caller.
+    /// The caller, whom the timeline of a server names.
     pub actor: &'w Actor,
     /// Source of new ids.
     pub ids: &'w dyn IdSource,

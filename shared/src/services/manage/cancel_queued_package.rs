@@ -36,7 +36,7 @@ impl Operation for CancelQueuedPackage {
 /// A package item after a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangedItem {
-    /// The package item.
+    /// The package item after the call.
     pub package: QueuedPackage,
     /// `false` if the item was in this state before, and nothing was written.
     pub changed: bool,

@@ -51,7 +51,7 @@ impl Operation for CreatePackage {
 /// A package after a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownPackage {
-    /// The package.
+    /// The package after the call.
     pub package: PackageVersion,
 }
 

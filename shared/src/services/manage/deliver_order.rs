@@ -29,7 +29,7 @@ impl Operation for DeliverOrder {
 /// An order after a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownOrder {
-    /// The order.
+    /// The order after the call.
     pub order: DeliveredOrder,
     /// `false` if the order was in this state before, and nothing was written.
     pub changed: bool,

@@ -10,7 +10,7 @@ use crate::domain::within;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
 
-/// Requests a package.
+/// Requests one version of a package series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShowPackage {
     /// Id of the package.

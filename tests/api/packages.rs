@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use telecom_tests::api::{Api, event};
 use telecom_tests::token::Issuer;
 use telecom_tests::{NOW, World, at, user};
-use tonic::Code;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
@@ -46,6 +46,16 @@ async fn create(api: &Api, key: &str, body: &Value) -> Value {
     let (status, body) = send(api, "POST", "/v1/admin/packages", Some(key), body).await;
     assert_eq!(status, 200, "{body}");
     body["package"].clone()
+}
+
+async fn create_over_grpc(api: &Api, key: &str, message: &Value) -> Result<Value, Status> {
+    let mut request = tonic::Request::new(message.clone());
+    let metadata = request.metadata_mut();
+    let bearer = format!("Bearer {}", api.issuer.admin());
+    metadata.insert("authorization", bearer.parse().unwrap());
+    metadata.insert("idempotency-key", key.parse().unwrap());
+    api.grpc_with("telecom.v1.PackageManage/CreatePackage", request)
+        .await
 }
 
 async fn order(api: &Api, order: Uuid, series: &Value, amount: i32) -> (u16, Value) {
@@ -160,18 +170,8 @@ async fn a_repeated_change_gets_the_first_answer_and_another_request_is_refused(
         (api.world.number(count).await, audited(&api).await.len()),
         (1, 1)
     );
-    // Another caller has keys of their own, and over gRPC a key is the same.
-    let mut request = tonic::Request::new(json!({ "name": "Month", "available_group": 1,
-        "max_client_number": 3, "duration_seconds": 2_592_000, "traffic_limit": 10 * GIB }));
-    let bearer = format!("Bearer {}", api.issuer.admin());
-    request
-        .metadata_mut()
-        .insert("authorization", bearer.parse().unwrap());
-    request
-        .metadata_mut()
-        .insert("idempotency-key", "key".parse().unwrap());
-    let repeated = api
-        .grpc_with("telecom.v1.PackageManage/CreatePackage", request)
+    // Over gRPC a key is the same.
+    let repeated = create_over_grpc(&api, "key", &offer("Month"))
         .await
         .unwrap();
     assert_eq!(repeated["package"]["series"], first["series"]);
@@ -410,18 +410,7 @@ async fn a_package_with_a_bad_field_is_refused_on_both_transports(pool: PgPool) 
             (400, &json!("invalid_parameter"), &json!(field)),
             "{body}"
         );
-        let mut request = tonic::Request::new(body.clone());
-        let bearer = format!("Bearer {}", api.issuer.admin());
-        request
-            .metadata_mut()
-            .insert("authorization", bearer.parse().unwrap());
-        request
-            .metadata_mut()
-            .insert("idempotency-key", "k".parse().unwrap());
-        let refused = api
-            .grpc_with("telecom.v1.PackageManage/CreatePackage", request)
-            .await
-            .unwrap_err();
+        let refused = create_over_grpc(&api, "k", &body).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{body}");
         let named = refused.get_details_bad_request().unwrap().field_violations;
         assert_eq!(named[0].field, field);

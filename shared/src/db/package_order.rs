@@ -33,13 +33,14 @@ pub async fn insert(
     Ok(inserted.rows_affected() > 0)
 }
 
-/// Stores the cancellation of an order that has not arrived. Does nothing if the order is stored.
+/// Stores the cancellation of an order that has not arrived. Returns `false` if the order or a
+/// cancellation is stored already.
 pub async fn insert_cancelled(
     connection: &mut Connection,
     order_id: Uuid,
     now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+) -> Result<bool, Error> {
+    let inserted = sqlx::query!(
         "/* package_order.insert_cancelled */
         insert into telecom.package_order (order_id, received_at, cancelled_at)
         values ($1, $2, $2)
@@ -49,7 +50,7 @@ pub async fn insert_cancelled(
     )
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() > 0)
 }
 
 /// Returns an order with the ids of its items, and locks the order until the transaction ends.

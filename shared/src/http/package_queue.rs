@@ -156,13 +156,7 @@ impl Endpoint for PackageCancellation {
     const RULE_PRIORITY: u16 = 184;
     const SUMMARY: &'static str = "Cancel a queued package";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
-    const EXAMPLE: Example = Example {
-        body: Some(ReasonBody::EXAMPLE),
-        message: ReasonBody::EXAMPLE,
-        id: Some(UNKNOWN_ID),
-        status: 404,
-        ..Example::DEFAULT
-    };
+    const EXAMPLE: Example = ReasonBody::OF_UNKNOWN_ID;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let ReasonBody { reason } = request.body()?;

@@ -165,6 +165,14 @@ impl ReasonBody {
     pub(super) const SCHEMA: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(SchemaGenerator::subschema_for::<Self>);
     pub(super) const EXAMPLE: &'static str = r#"{"reason":"example"}"#;
+    /// The example of a change that would change what the demo uses.
+    pub(super) const OF_UNKNOWN_ID: Example = Example {
+        body: Some(Self::EXAMPLE),
+        message: Self::EXAMPLE,
+        id: Some(UNKNOWN_ID),
+        status: 404,
+        ..Example::DEFAULT
+    };
 }
 
 /// Selects the version that orders of the series deliver.
@@ -180,13 +188,7 @@ impl Endpoint for PackageMaster {
     const RULE_PRIORITY: u16 = 203;
     const SUMMARY: &'static str = "Make a package the master of its series";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
-    const EXAMPLE: Example = Example {
-        body: Some(ReasonBody::EXAMPLE),
-        message: ReasonBody::EXAMPLE,
-        id: Some(UNKNOWN_ID),
-        status: 404,
-        ..Example::DEFAULT
-    };
+    const EXAMPLE: Example = ReasonBody::OF_UNKNOWN_ID;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let ReasonBody { reason } = request.body()?;
@@ -208,13 +210,7 @@ impl Endpoint for PackageRetirement {
     const RULE_PRIORITY: u16 = 204;
     const SUMMARY: &'static str = "Retire a package";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
-    const EXAMPLE: Example = Example {
-        body: Some(ReasonBody::EXAMPLE),
-        message: ReasonBody::EXAMPLE,
-        id: Some(UNKNOWN_ID),
-        status: 404,
-        ..Example::DEFAULT
-    };
+    const EXAMPLE: Example = ReasonBody::OF_UNKNOWN_ID;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let ReasonBody { reason } = request.body()?;

@@ -81,19 +81,15 @@ pub(super) async fn cancel(
     order_id: Uuid,
 ) -> Result<Cancelled, Error> {
     let Some(order) = package_order::lock(tx, order_id).await? else {
-        package_order::insert_cancelled(tx, order_id, outbox.now()).await?;
-        let order = stored(tx, order_id).await?;
-        // Another transaction delivered it in between.
-        let changed = order.cancelled_at.is_some();
-        return if changed {
-            Ok(Cancelled {
-                order,
-                items: Vec::new(),
-                changed,
-            })
-        } else {
-            Err(Error::conflict())
-        };
+        if !package_order::insert_cancelled(tx, order_id, outbox.now()).await? {
+            // Another transaction delivered or cancelled it in between.
+            return Err(Error::conflict());
+        }
+        return Ok(Cancelled {
+            order: stored(tx, order_id).await?,
+            items: Vec::new(),
+            changed: true,
+        });
     };
     if order.cancelled_at.is_some() {
         return Ok(Cancelled {

@@ -1,4 +1,4 @@
-//! No request causes an internal error, whatever it contains.
+//! No content of a request causes an internal error.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

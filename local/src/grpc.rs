@@ -12,7 +12,7 @@ use rustix::process::Signal;
 use crate::emulator::client::FOREIGN_SETTINGS;
 use crate::process::ServiceUser;
 use crate::process::{Service, ServiceSpec};
-use crate::settings::{START_LIMIT, Settings};
+use crate::settings::Settings;
 
 /// Template parameters for authentication, and the environment variables that carry their values.
 pub const AUTH_VARIABLES: [(&str, &str); 3] = [
@@ -21,61 +21,43 @@ pub const AUTH_VARIABLES: [(&str, &str); 3] = [
     ("AuthJwks", "TELECOM_AUTH_JWKS"),
 ];
 
-/// A running gRPC server. Dropping it stops it.
-#[derive(Debug)]
-pub struct GrpcServer {
-    service: Service,
-}
-
-impl GrpcServer {
-    /// Starts the server with the database at `database_url`. `parameters` are template parameters.
-    pub fn start(
-        settings: &Settings,
-        database_url: &str,
-        parameters: &BTreeMap<String, String>,
-    ) -> Result<Self> {
-        let program = settings
-            .root
-            .join("target")
-            .join(settings.profile.folder())
-            .join("telecom-grpc");
-        if !program.is_file() {
-            bail!(
-                "{} is missing. Build it first: `make build`.",
-                program.display()
-            );
-        }
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
-        let mut command =
-            ServiceUser::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
-        environment(&mut command, address, database_url, parameters);
-        let spec = ServiceSpec {
-            name: "the gRPC server",
-            stop_with: Signal::TERM,
-            grace: Duration::from_secs(20),
-            log: settings.log("grpc"),
-        };
-        let mut service = Service::start(spec, command)?;
-        let mut health = || {
-            let mut ask = Command::new(&program);
-            environment(&mut ask, address, database_url, parameters);
-            ask.arg("health")
-                .output()
-                .is_ok_and(|answer| answer.status.success())
-        };
-        service.wait_until(START_LIMIT, &mut health)?;
-        Ok(Self { service })
+/// Starts the server with the database at `database_url`. `parameters` are template parameters.
+pub fn start(
+    settings: &Settings,
+    database_url: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Result<Service> {
+    let program = settings
+        .root
+        .join("target")
+        .join(settings.profile.folder())
+        .join("telecom-grpc");
+    if !program.is_file() {
+        bail!(
+            "{} is missing. Build it first: `make build`.",
+            program.display()
+        );
     }
-
-    /// Returns an error if the server has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.service.check_alive()
-    }
-
-    /// Stops the server after the calls in progress. Returns true if it ended by itself in time.
-    pub fn stop(&mut self) -> bool {
-        self.service.stop()
-    }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
+    let mut command =
+        ServiceUser::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
+    environment(&mut command, address, database_url, parameters);
+    let spec = ServiceSpec {
+        name: "the gRPC server",
+        stop_with: Signal::TERM,
+        grace: Duration::from_secs(20),
+        log: settings.log("grpc"),
+    };
+    let mut service = Service::start(spec, command)?;
+    let mut health = || {
+        let mut ask = Command::new(&program);
+        environment(&mut ask, address, database_url, parameters);
+        ask.arg("health")
+            .output()
+            .is_ok_and(|answer| answer.status.success())
+    };
+    service.wait_until(&mut health)?;
+    Ok(service)
 }
 
 fn environment(

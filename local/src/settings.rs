@@ -1,7 +1,6 @@
 //! Paths and ports of one local system.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
@@ -20,8 +19,6 @@ pub const GRPC_PORT: u16 = 50_051;
 pub const HTTP_PORT: u16 = 8080;
 /// Name of the deployed stack and of its load balancer, and prefix of its functions' names.
 pub const STACK_NAME: &str = "telecom";
-/// Time limit of each start-up step.
-pub const START_LIMIT: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {

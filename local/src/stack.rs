@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::emulator::invoke::invoke;
-use crate::emulator::localstack::stack::LocalStackSystem;
-use crate::emulator::ministack::Ministack;
-use crate::grpc::GrpcServer;
+use crate::emulator::localstack::stack::Substitutes;
+use crate::emulator::{localstack, ministack};
+use crate::grpc;
 use crate::loopback::ports::check_port;
 use crate::postgres::{Cluster, check_url};
-use crate::process::interrupt;
+use crate::process::{Service, interrupt};
 use crate::progress::step;
 use crate::python::Environment;
 use crate::settings::{Emulator, Settings};
-use crate::template::deploy::{Deployment, Outputs};
+use crate::template::deploy::{Deployment, Outputs, output};
 use crate::template::stage::stage;
 
 /// Addresses of a running system.
@@ -37,10 +37,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// Output `name` of the deployed stack.
     pub fn output(&self, name: &str) -> Result<&str> {
-        self.outputs
-            .get(name)
-            .map(String::as_str)
-            .with_context(|| format!("template.yaml has no output {name}"))
+        output(&self.outputs, name)
     }
 }
 
@@ -49,19 +46,13 @@ impl Endpoints {
 #[derive(Debug)]
 pub struct Stack {
     // Declared in the order of dropping: functions stop before their database.
-    aws: Aws,
-    grpc: GrpcServer,
+    substitutes: Option<Substitutes>,
+    emulator: Service,
+    grpc: Service,
     cluster: Option<Cluster>,
     settings: Settings,
     parameters: BTreeMap<String, String>,
     endpoints: Endpoints,
-}
-
-/// The running AWS emulator.
-#[derive(Debug)]
-enum Aws {
-    Ministack(Ministack),
-    LocalStack(Box<LocalStackSystem>),
 }
 
 impl Stack {
@@ -77,7 +68,18 @@ impl Stack {
         let python = Environment::ensure(&settings, tools)?;
         let (cluster, database_url) = database(&settings)?;
         interrupt::check()?;
-        let (aws, outputs) = Aws::start(&settings, &python, &database_url, &parameters)?;
+        let (substitutes, emulator, outputs) = match settings.emulator {
+            Emulator::Ministack => {
+                let (emulator, outputs) =
+                    start_ministack(&settings, &python, &database_url, &parameters)?;
+                (None, emulator, outputs)
+            }
+            Emulator::LocalStack => {
+                let (substitutes, emulator, outputs) =
+                    start_localstack(&settings, &python, &database_url, &parameters)?;
+                (Some(substitutes), emulator, outputs)
+            }
+        };
         let endpoints = Endpoints {
             aws: settings.endpoint(),
             api: settings.api_url(),
@@ -86,10 +88,11 @@ impl Stack {
             outputs,
         };
         let grpc = step("Starting the gRPC server", || {
-            GrpcServer::start(&settings, &endpoints.database_url, &parameters)
+            grpc::start(&settings, &endpoints.database_url, &parameters)
         })?;
         Ok(Self {
-            aws,
+            substitutes,
+            emulator,
             grpc,
             cluster,
             settings,
@@ -110,18 +113,23 @@ impl Stack {
 
     /// Returns an error if a part of the system has ended.
     pub fn check_alive(&mut self) -> Result<()> {
-        match &mut self.aws {
-            Aws::Ministack(ministack) => ministack.check_alive()?,
-            Aws::LocalStack(localstack) => localstack.check_alive()?,
-        }
-        self.grpc.check_alive()?;
-        self.cluster.as_mut().map_or(Ok(()), Cluster::check_alive)
+        let cluster = self.cluster.as_mut().map(|cluster| &mut cluster.service);
+        [&mut self.emulator, &mut self.grpc]
+            .into_iter()
+            .chain(cluster)
+            .try_for_each(Service::check_alive)
     }
 
     /// Stops everything in the right order.
     pub fn stop(mut self) -> Result<()> {
-        let saved = self.aws.stop()?;
-        if saved && self.settings.durable {
+        let saves_state = self.settings.durable && self.substitutes.is_none();
+        let stopped = step(&format!("Stopping {}", self.emulator.name()), || {
+            if let Some(substitutes) = self.substitutes.take() {
+                substitutes.stop();
+            }
+            Ok(self.emulator.stop())
+        })?;
+        if stopped && saves_state {
             Deployment::new(
                 &self.settings,
                 &self.endpoints.database_url,
@@ -129,70 +137,58 @@ impl Stack {
             )?
             .remember()?;
         }
-        step("Stopping the gRPC server", || Ok(self.grpc.stop()))?;
-        if let Some(mut cluster) = self.cluster.take() {
-            step("Stopping PostgreSQL", || Ok(cluster.stop()))?;
+        let cluster = self.cluster.as_mut().map(|cluster| &mut cluster.service);
+        for service in [&mut self.grpc].into_iter().chain(cluster) {
+            step(&format!("Stopping {}", service.name()), || {
+                Ok(service.stop())
+            })?;
         }
         Ok(())
     }
 }
 
-impl Aws {
-    /// Starts the emulator, deploys the template and migrates the database.
-    fn start(
-        settings: &Settings,
-        python: &Environment,
-        database_url: &str,
-        parameters: &BTreeMap<String, String>,
-    ) -> Result<(Self, Outputs)> {
-        if settings.emulator == Emulator::LocalStack {
-            let (localstack, outputs) =
-                LocalStackSystem::start(settings, python, database_url, parameters)?;
-            return Ok((Self::LocalStack(Box::new(localstack)), outputs));
-        }
-        let ministack = step("Starting ministack", || Ministack::start(settings, python))?;
-        let outputs = Deployment::new(settings, database_url, parameters)?.ensure(python)?;
-        step("Migrating the database", || migrate(settings, &outputs))?;
-        Ok((Self::Ministack(ministack), outputs))
-    }
+/// Starts ministack, deploys the template and migrates the database.
+fn start_ministack(
+    settings: &Settings,
+    python: &Environment,
+    database_url: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Result<(Service, Outputs)> {
+    let ministack = step("Starting ministack", || ministack::start(settings, python))?;
+    let outputs = Deployment::new(settings, database_url, parameters)?.ensure(python)?;
+    step("Migrating the database", || migrate(settings, &outputs))?;
+    Ok((ministack, outputs))
+}
 
-    /// Stops the emulator. Returns true if its state was saved.
-    fn stop(&mut self) -> Result<bool> {
-        match self {
-            Self::Ministack(ministack) => step("Stopping ministack", || Ok(ministack.stop())),
-            Self::LocalStack(localstack) => step("Stopping LocalStack", || {
-                localstack.stop();
-                Ok(false)
-            }),
-        }
-    }
+/// Starts LocalStack with what it lacks, and migrates the database.
+fn start_localstack(
+    settings: &Settings,
+    python: &Environment,
+    database_url: &str,
+    parameters: &BTreeMap<String, String>,
+) -> Result<(Substitutes, Service, Outputs)> {
+    let localstack = step("Starting LocalStack", || {
+        localstack::start(settings, python)
+    })?;
+    let deployed = step("Deploying the queues and the bus", || {
+        localstack::deploy(settings, python)
+    })?;
+    let substitutes = Substitutes::start(settings, &deployed, database_url, parameters)?;
+    Ok((substitutes, localstack, deployed.outputs))
 }
 
 /// Runs before anything is started, so that there is nothing to undo.
 fn check_ports(settings: &Settings) -> Result<()> {
-    check_port(
-        settings.gateway_port,
-        "the AWS endpoint",
-        "--port or TELECOM_PORT",
-    )?;
-    check_port(
-        settings.grpc_port,
-        "the gRPC server",
-        "--grpc-port or TELECOM_GRPC_PORT",
-    )?;
+    let (gateway, grpc) = (settings.gateway_port, settings.grpc_port);
+    check_port(gateway, "the AWS endpoint", "--port or TELECOM_PORT")?;
+    check_port(grpc, "the gRPC server", "--grpc-port or TELECOM_GRPC_PORT")?;
     if settings.emulator == Emulator::LocalStack {
-        check_port(
-            settings.http_port,
-            "the HTTP API",
-            "--http-port or TELECOM_HTTP_PORT",
-        )?;
+        let how = "--http-port or TELECOM_HTTP_PORT";
+        check_port(settings.http_port, "the HTTP API", how)?;
     }
     if settings.database_url.is_none() {
-        check_port(
-            settings.postgres_port,
-            "the database",
-            "--pg-port or TELECOM_PG_PORT",
-        )?;
+        let how = "--pg-port or TELECOM_PG_PORT";
+        check_port(settings.postgres_port, "the database", how)?;
     }
     Ok(())
 }
@@ -203,14 +199,12 @@ fn database(settings: &Settings) -> Result<(Option<Cluster>, String)> {
         return Ok((None, url.clone()));
     }
     let cluster = Cluster::start(settings)?;
-    let url = cluster.url().to_owned();
+    let url = cluster.url.clone();
     Ok((Some(cluster), url))
 }
 
 fn migrate(settings: &Settings, outputs: &Outputs) -> Result<()> {
-    let function = outputs
-        .get("MigrateFunctionName")
-        .context("template.yaml has no output MigrateFunctionName")?;
+    let function = output(outputs, "MigrateFunctionName")?;
     invoke(&settings.endpoint(), function, &json!({})).context("Cannot migrate the database")?;
     Ok(())
 }

@@ -28,7 +28,7 @@ use crate::files::{private_folder, write_private};
 use crate::loopback::ports::{check_port, free_port};
 use crate::process::{Service, ServiceSpec, dying_with_parent, interrupt, wait_interruptibly};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings};
+use crate::settings::{STACK_NAME, Settings};
 use crate::stack::Endpoints;
 use crate::template::stage::functions;
 
@@ -104,9 +104,7 @@ impl SamLocal {
             log: self.settings.log("sam-local"),
         };
         let mut service = Service::start(spec, command)?;
-        service.wait_until(START_LIMIT, || {
-            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
-        })?;
+        service.wait_until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         Ok(service)
     }
 

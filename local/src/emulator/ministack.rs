@@ -12,46 +12,28 @@ use super::client::as_client;
 use crate::files::{private_folder, write_private};
 use crate::process::{Service, ServiceSpec, ServiceUser};
 use crate::python::Environment;
-use crate::settings::{START_LIMIT, Settings};
+use crate::settings::Settings;
 
-/// A running ministack. Dropping it stops it.
-#[derive(Debug)]
-pub struct Ministack {
-    service: Service,
-}
-
-impl Ministack {
-    /// Starts ministack. If the system is durable, it loads the state that the last orderly stop
-    /// saved.
-    pub fn start(settings: &Settings, environment: &Environment) -> Result<Self> {
-        settings.create_state()?;
-        for folder in [saved_state(settings), scratch(settings)] {
-            private_folder(&folder)?;
-        }
-        follow_port(settings)?;
-        let user = ServiceUser::choose_to_reach(&[&settings.root])?;
-        user.own_all(&settings.state.join("ministack"))?;
-        let spec = ServiceSpec {
-            name: "ministack",
-            stop_with: Signal::TERM,
-            grace: Duration::from_secs(20),
-            log: settings.log("ministack"),
-        };
-        let mut service = Service::start(spec, command(settings, environment, user))?;
-        let health = format!("{}/_ministack/health", settings.endpoint());
-        service.wait_until(START_LIMIT, || ureq::get(&health).call().is_ok())?;
-        Ok(Self { service })
+/// Starts ministack. If the system is durable, it loads the state that the last orderly stop saved,
+/// and its own orderly stop saves the state.
+pub fn start(settings: &Settings, environment: &Environment) -> Result<Service> {
+    settings.create_state()?;
+    for folder in [saved_state(settings), scratch(settings)] {
+        private_folder(&folder)?;
     }
-
-    /// Returns an error if ministack has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.service.check_alive()
-    }
-
-    /// Stops ministack and its functions. Returns true if the state was saved.
-    pub fn stop(&mut self) -> bool {
-        self.service.stop()
-    }
+    follow_port(settings)?;
+    let user = ServiceUser::choose_to_reach(&[&settings.root])?;
+    user.own_all(&settings.state.join("ministack"))?;
+    let spec = ServiceSpec {
+        name: "ministack",
+        stop_with: Signal::TERM,
+        grace: Duration::from_secs(20),
+        log: settings.log("ministack"),
+    };
+    let mut service = Service::start(spec, command(settings, environment, user))?;
+    let health = format!("{}/_ministack/health", settings.endpoint());
+    service.wait_until(|| ureq::get(&health).call().is_ok())?;
+    Ok(service)
 }
 
 /// Folder with the state that ministack saves when it stops: the stack, and the messages in its

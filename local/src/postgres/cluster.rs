@@ -14,7 +14,7 @@ use super::binaries::Binaries;
 use crate::files::{remove, write_private};
 use crate::process::{Service, ServiceSpec, ServiceUser, output, run_logged};
 use crate::progress;
-use crate::settings::{START_LIMIT, Settings};
+use crate::settings::Settings;
 
 /// Name of the database and of its owner.
 const NAME: &str = "telecom";
@@ -22,8 +22,9 @@ const NAME: &str = "telecom";
 /// A running cluster. Dropping it stops it.
 #[derive(Debug)]
 pub struct Cluster {
-    service: Service,
-    url: String,
+    pub service: Service,
+    /// URL of the cluster's database, including the password.
+    pub url: String,
 }
 
 impl Cluster {
@@ -37,22 +38,6 @@ impl Cluster {
             &format!("Starting PostgreSQL {}", parts.binaries.major),
             || parts.start(),
         )
-    }
-
-    /// URL of the cluster's database, including the password.
-    #[must_use]
-    pub fn url(&self) -> &str {
-        &self.url
-    }
-
-    /// Returns an error if the server has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.service.check_alive()
-    }
-
-    /// Stops the server. Returns true if it ended by itself in time.
-    pub fn stop(&mut self) -> bool {
-        self.service.stop()
     }
 }
 
@@ -135,14 +120,12 @@ impl<'a> Parts<'a> {
             log: self.settings.log("postgres"),
         };
         let mut service = Service::start(spec, self.server())?;
-        service
-            .wait_until(START_LIMIT, || self.is_ready())
-            .with_context(|| {
-                format!(
-                    "If its data folder {} is damaged, `make clean` deletes it.",
-                    self.data.display()
-                )
-            })?;
+        service.wait_until(|| self.is_ready()).with_context(|| {
+            format!(
+                "If its data folder {} is damaged, `make clean` deletes it.",
+                self.data.display()
+            )
+        })?;
         self.create_database()?;
         let url = format!(
             "postgres://{NAME}:{}@127.0.0.1:{}/{NAME}",

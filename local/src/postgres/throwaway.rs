@@ -28,10 +28,8 @@ pub fn with_database(
         durable,
         ..settings
     };
-    let mut cluster = Cluster::start(&settings)?;
-    let status = run(command, cluster.url());
-    cluster.stop();
-    status
+    let cluster = Cluster::start(&settings)?;
+    run(command, &cluster.url)
 }
 
 /// The command stays in the terminal's foreground group, so that Ctrl-C reaches it too.

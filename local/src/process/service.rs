@@ -20,14 +20,14 @@ use rustix::process::{
 use super::command::{POLL, create_log, pid_of, tail};
 use super::interrupt;
 
+/// Time limit of a service's start.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
 /// A long-running child with a process group of its own. Dropping it stops it.
 #[derive(Debug)]
 pub struct Service {
-    name: &'static str,
+    spec: ServiceSpec,
     child: Child,
-    stop_with: Signal,
-    grace: Duration,
-    log: PathBuf,
 }
 
 /// How to start and stop a [`Service`].
@@ -59,13 +59,13 @@ impl Service {
             .process_group(0);
         let child = spawn_from_lasting_thread(command)
             .with_context(|| format!("Cannot start {}", spec.name))?;
-        Ok(Self {
-            name: spec.name,
-            child,
-            stop_with: spec.stop_with,
-            grace: spec.grace,
-            log: spec.log,
-        })
+        Ok(Self { spec, child })
+    }
+
+    /// The name in messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.spec.name
     }
 
     /// Returns an error with the end of the service's log if the service has ended.
@@ -75,27 +75,27 @@ impl Service {
             Some(status) => {
                 bail!(
                     "{} has ended ({status}). The end of its log {}:\n{}",
-                    self.name,
-                    self.log.display(),
-                    tail(&self.log, 12)
+                    self.spec.name,
+                    self.spec.log.display(),
+                    tail(&self.spec.log, 12)
                 )
             }
         }
     }
 
     /// Waits until `ready` returns true. Returns an error if the service ends first, the user asks
-    /// to stop, or `limit` passes.
-    pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+    /// to stop, or a minute passes.
+    pub fn wait_until(&mut self, mut ready: impl FnMut() -> bool) -> Result<()> {
         let began = Instant::now();
         while !ready() {
             self.check_alive()?;
             interrupt::check()?;
-            if began.elapsed() > limit {
+            if began.elapsed() > START_LIMIT {
                 bail!(
                     "{} is not ready after {} s. See {}.",
-                    self.name,
-                    limit.as_secs(),
-                    self.log.display()
+                    self.spec.name,
+                    START_LIMIT.as_secs(),
+                    self.spec.log.display()
                 );
             }
             thread::sleep(POLL);
@@ -111,8 +111,8 @@ impl Service {
         };
         let mut orderly = matches!(self.child.try_wait(), Ok(None));
         if orderly {
-            let _ = kill_process(pid, self.stop_with);
-            orderly = self.ended_within(self.grace);
+            let _ = kill_process(pid, self.spec.stop_with);
+            orderly = self.ended_within(self.spec.grace);
         }
         let _ = kill_process_group(pid, Signal::KILL);
         let _ = self.child.wait();

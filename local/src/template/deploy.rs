@@ -13,13 +13,21 @@ use super::stage;
 use crate::emulator::client::as_client;
 use crate::emulator::ministack::saved_state;
 use crate::files::write_private;
-use crate::process::{output, run_logged};
+use crate::process::{self, run_logged};
 use crate::progress::step;
 use crate::python::Environment;
 use crate::settings::{STACK_NAME, Settings};
 
 /// Values of the deployed stack's outputs by name.
 pub type Outputs = BTreeMap<String, String>;
+
+/// Output `name` of the deployed stack.
+pub fn output<'o>(outputs: &'o Outputs, name: &str) -> Result<&'o str> {
+    outputs
+        .get(name)
+        .map(String::as_str)
+        .with_context(|| format!("template.yaml has no output {name}"))
+}
 
 /// A deployment. Its stamp identifies what is deployed.
 #[derive(Debug)]
@@ -125,7 +133,7 @@ impl<'a> Deployment<'a> {
         command
             .arg(self.settings.root.join("local/python/before_deploy.py"))
             .env("DATABASE_URL", &self.database_url);
-        let database = output(&mut command, "describe the database to the template")?;
+        let database = process::output(&mut command, "describe the database to the template")?;
         let database: BTreeMap<String, Value> =
             serde_json::from_str(&database).context("The database's parameters are not JSON")?;
         let mut parameters = self.parameters.clone();
@@ -140,7 +148,7 @@ impl<'a> Deployment<'a> {
         command
             .arg(self.settings.root.join("local/python/after_deploy.py"))
             .arg(STACK_NAME);
-        let outputs = output(&mut command, "register the load balancer's targets")?;
+        let outputs = process::output(&mut command, "register the load balancer's targets")?;
         serde_json::from_str(&outputs).context("The stack's outputs are not JSON")
     }
 

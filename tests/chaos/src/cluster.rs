@@ -235,7 +235,7 @@ impl Install {
         let began = Instant::now();
         loop {
             let mut service = self.spawn(data, port)?;
-            let ready = service.wait_until(LIMIT, || self.is_ready(port));
+            let ready = service.wait_until(|| self.is_ready(port));
             match ready {
                 Ok(()) => {
                     return Ok(Server {

@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::functions::NativeFunctions;
-use super::{Consumer, Schedule};
+use super::{Consumer, Deployed, Schedule};
 use crate::progress::note;
 use crate::template::schedule::Recurrence;
 
@@ -42,11 +42,10 @@ impl Driver {
         runtime: &Runtime,
         functions: &Arc<NativeFunctions>,
         queues: &Client,
-        consumers: &[Consumer],
-        schedules: &[Schedule],
+        deployed: &Deployed,
     ) -> Result<Self> {
         let stopping = Arc::new(AtomicBool::new(false));
-        let jobs = schedules.iter().map(job).collect::<Result<_>>()?;
+        let jobs = deployed.schedules.iter().map(job).collect::<Result<_>>()?;
         let clock = runtime.spawn(run_jobs(Arc::clone(functions), jobs));
         let consume = |consumer: &Consumer| {
             let consumer = consumer.clone();
@@ -58,7 +57,7 @@ impl Driver {
             ))
         };
         Ok(Self {
-            consumers: consumers.iter().map(consume).collect(),
+            consumers: deployed.consumers.iter().map(consume).collect(),
             stopping,
             clock,
         })

@@ -17,14 +17,8 @@ use super::client::{FOREIGN_SETTINGS, as_client};
 use crate::files::private_folder;
 use crate::process::{Service, ServiceSpec, dying_with_parent, output};
 use crate::python::Environment;
-use crate::settings::{STACK_NAME, START_LIMIT, Settings};
+use crate::settings::{STACK_NAME, Settings};
 use crate::template::deploy::Outputs;
-
-/// A running LocalStack. Dropping it stops it.
-#[derive(Debug)]
-pub struct LocalStack {
-    service: Service,
-}
 
 /// The output of `local/python/localstack_deploy.py`.
 #[derive(Debug, Deserialize)]
@@ -55,44 +49,32 @@ pub struct Schedule {
     pub expression: String,
 }
 
-impl LocalStack {
-    /// Starts LocalStack without any resources.
-    pub fn start(settings: &Settings, environment: &Environment) -> Result<Self> {
-        settings.create_state()?;
-        private_folder(&settings.state.join("localstack"))?;
-        let spec = ServiceSpec {
-            name: "LocalStack",
-            stop_with: Signal::TERM,
-            grace: Duration::from_secs(20),
-            log: settings.log("localstack"),
-        };
-        let mut service = Service::start(spec, command(settings, environment))?;
-        let health = format!("{}/_localstack/health", settings.endpoint());
-        service.wait_until(START_LIMIT, || ureq::get(&health).call().is_ok())?;
-        Ok(Self { service })
-    }
+/// Starts LocalStack without any resources. Its state is never saved.
+pub fn start(settings: &Settings, environment: &Environment) -> Result<Service> {
+    settings.create_state()?;
+    private_folder(&settings.state.join("localstack"))?;
+    let spec = ServiceSpec {
+        name: "LocalStack",
+        stop_with: Signal::TERM,
+        grace: Duration::from_secs(20),
+        log: settings.log("localstack"),
+    };
+    let mut service = Service::start(spec, command(settings, environment))?;
+    let health = format!("{}/_localstack/health", settings.endpoint());
+    service.wait_until(|| ureq::get(&health).call().is_ok())?;
+    Ok(service)
+}
 
-    /// Deploys the template's queues and event bus.
-    pub fn deploy(&self, settings: &Settings, environment: &Environment) -> Result<Deployed> {
-        let mut command = Command::new(environment.program("python"));
-        as_client(&mut command, settings);
-        command.arg(settings.root.join("local/python/localstack_deploy.py"));
-        command
-            .arg(settings.root.join("template.yaml"))
-            .arg(STACK_NAME);
-        let deployed = output(&mut command, "deploy the queues and the bus to LocalStack")?;
-        serde_json::from_str(&deployed).context("The description of the deployment is not JSON")
-    }
-
-    /// Returns an error if LocalStack has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.service.check_alive()
-    }
-
-    /// Stops LocalStack. Its state is not saved.
-    pub fn stop(&mut self) -> bool {
-        self.service.stop()
-    }
+/// Deploys the template's queues and event bus.
+pub fn deploy(settings: &Settings, environment: &Environment) -> Result<Deployed> {
+    let mut command = Command::new(environment.program("python"));
+    as_client(&mut command, settings);
+    command.arg(settings.root.join("local/python/localstack_deploy.py"));
+    command
+        .arg(settings.root.join("template.yaml"))
+        .arg(STACK_NAME);
+    let deployed = output(&mut command, "deploy the queues and the bus to LocalStack")?;
+    serde_json::from_str(&deployed).context("The description of the deployment is not JSON")
 }
 
 fn command(settings: &Settings, environment: &Environment) -> Command {

@@ -1,5 +1,4 @@
-//! A system on LocalStack: its queues and event bus, the functions as processes, and the load
-//! balancer.
+//! What LocalStack lacks: the functions, their event sources and the load balancer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +7,15 @@ use anyhow::{Context, Result};
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
+use super::Deployed;
 use super::driver::Driver;
 use super::functions::NativeFunctions;
-use super::{Deployed, LocalStack};
 use crate::emulator::client::sqs;
 use crate::emulator::load_balancer::{Invoke, LoadBalancer};
 use crate::grpc::AUTH_VARIABLES;
 use crate::progress::step;
-use crate::python::Environment;
 use crate::settings::Settings;
-use crate::template::deploy::Outputs;
+use crate::template::deploy::output;
 
 /// The stack's outputs for queues and the event bus, and the environment variables that carry their
 /// values.
@@ -33,38 +31,30 @@ const MESSAGING_VARIABLES: [(&str, &str); 3] = [
     ("EventBusName", "TELECOM_EVENT_BUS_NAME"),
 ];
 
-/// A running system. Dropping it stops everything. [`LocalStackSystem::stop`] empties the queues
-/// first.
+/// The running parts. Dropping this stops them. [`Substitutes::stop`] empties the queues first.
 #[derive(Debug)]
-pub struct LocalStackSystem {
+pub struct Substitutes {
     // Declared in the order of dropping.
-    balancer: Option<LoadBalancer>,
-    driver: Option<Driver>,
+    balancer: LoadBalancer,
+    driver: Driver,
     runtime: Runtime,
-    localstack: LocalStack,
 }
 
-impl LocalStackSystem {
-    /// Starts the system with the database at `database_url`, which it migrates first. `parameters`
-    /// are template parameters.
+impl Substitutes {
+    /// Starts the parts with what LocalStack has deployed and the database at `database_url`, which
+    /// is migrated first. `parameters` are template parameters.
     pub fn start(
         settings: &Settings,
-        python: &Environment,
+        deployed: &Deployed,
         database_url: &str,
         parameters: &BTreeMap<String, String>,
-    ) -> Result<(Self, Outputs)> {
-        let localstack = step("Starting LocalStack", || {
-            LocalStack::start(settings, python)
-        })?;
-        let deployed = step("Deploying the queues and the bus", || {
-            localstack.deploy(settings, python)
-        })?;
+    ) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()?;
         let functions =
-            NativeFunctions::new(settings, variables(database_url, parameters, &deployed)?)?;
+            NativeFunctions::new(settings, variables(database_url, parameters, deployed)?)?;
         let migration = || {
             runtime
                 .block_on(functions.invoke("migrate", &json!({})))
@@ -72,36 +62,19 @@ impl LocalStackSystem {
         };
         step("Migrating the database", migration).context("Cannot migrate the database")?;
         let queues = sqs(&settings.endpoint());
-        let Deployed {
-            outputs,
-            consumers,
-            schedules,
-        } = deployed;
-        let driver = Driver::start(&runtime, &functions, &queues, &consumers, &schedules)?;
+        let driver = Driver::start(&runtime, &functions, &queues, deployed)?;
         let balancer = LoadBalancer::start(settings.http_port, invoker(&runtime, functions))?;
-        Ok((
-            Self {
-                balancer: Some(balancer),
-                driver: Some(driver),
-                runtime,
-                localstack,
-            },
-            outputs,
-        ))
-    }
-
-    /// Returns an error if LocalStack has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.localstack.check_alive()
+        Ok(Self {
+            balancer,
+            driver,
+            runtime,
+        })
     }
 
     /// Stops everything once the queues are empty.
-    pub fn stop(&mut self) {
-        self.balancer = None;
-        if let Some(driver) = self.driver.take() {
-            self.runtime.block_on(driver.stop());
-        }
-        self.localstack.stop();
+    pub fn stop(self) {
+        drop(self.balancer);
+        self.runtime.block_on(self.driver.stop());
     }
 }
 
@@ -119,12 +92,9 @@ fn variables(
 ) -> Result<Vec<(String, String)>> {
     let mut variables = vec![("DATABASE_URL".to_owned(), database_url.to_owned())];
     variables.push(("RUST_LOG".to_owned(), "info".to_owned()));
-    for (output, variable) in MESSAGING_VARIABLES {
-        let value = deployed
-            .outputs
-            .get(output)
-            .with_context(|| format!("template.yaml has no output {output}"))?;
-        variables.push((variable.to_owned(), value.clone()));
+    for (name, variable) in MESSAGING_VARIABLES {
+        let value = output(&deployed.outputs, name)?;
+        variables.push((variable.to_owned(), value.to_owned()));
     }
     for (parameter, variable) in AUTH_VARIABLES {
         variables.extend(

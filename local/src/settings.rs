@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use tempfile::TempDir;
 
 use crate::files::private_folder;
@@ -20,7 +21,7 @@ pub const HTTP_PORT: u16 = 8080;
 /// Name of the deployed stack and of its load balancer, and prefix of its functions' names.
 pub const STACK_NAME: &str = "telecom";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Profile {
     Debug,
     Release,
@@ -37,11 +38,12 @@ impl Profile {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Emulator {
-    /// Runs the whole template.
+    /// Deploys the whole template.yaml, unchanged
     Ministack,
-    /// Provides the queues and the event bus. This program provides the rest.
+    /// Provides the queues and the event bus; this program runs the functions. Needs Python 3.13
+    #[value(name = "localstack")]
     LocalStack,
 }
 

@@ -43,8 +43,8 @@ pub(super) struct Options {
     grpc_port: u16,
     /// AWS emulator to use
     #[arg(long, global = true, env = "TELECOM_STACK", value_enum,
-        default_value_t = Stack::Ministack)]
-    stack: Stack,
+        default_value_t = Emulator::Ministack)]
+    stack: Emulator,
     /// Port of the HTTP API with LocalStack
     #[arg(long, global = true, env = "TELECOM_HTTP_PORT", default_value_t = HTTP_PORT)]
     http_port: u16,
@@ -52,22 +52,8 @@ pub(super) struct Options {
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// Build of the functions to deploy
-    #[arg(long, global = true, value_enum, default_value_t = Build::Debug)]
-    build: Build,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Build {
-    Debug,
-    Release,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Stack {
-    /// Deploys the whole template.yaml, unchanged
-    Ministack,
-    /// Provides the queues and the event bus; this program runs the functions. Needs Python 3.13
-    Localstack,
+    #[arg(long, global = true, value_enum, default_value_t = Profile::Debug)]
+    build: Profile,
 }
 
 #[derive(Debug, Subcommand)]
@@ -198,15 +184,9 @@ impl Options {
             postgres_port: self.pg_port,
             grpc_port: self.grpc_port,
             http_port: self.http_port,
-            emulator: match self.stack {
-                Stack::Ministack => Emulator::Ministack,
-                Stack::Localstack => Emulator::LocalStack,
-            },
+            emulator: self.stack,
             database_url: self.database_url.clone().filter(|url| !url.is_empty()),
-            profile: match self.build {
-                Build::Debug => Profile::Debug,
-                Build::Release => Profile::Release,
-            },
+            profile: self.build,
             ..Settings::lasting(&root)
         })
     }

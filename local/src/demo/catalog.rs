@@ -54,56 +54,33 @@ pub(super) struct Series {
     pub versions: i32,
 }
 
-/// Ordered from a series that a minute or two of simulation uses up to a series that lasts.
+const fn series(
+    name: &'static str,
+    group: i32,
+    max_clients: i32,
+    seconds: i64,
+    bytes: i64,
+    versions: i32,
+) -> Series {
+    Series {
+        name,
+        group,
+        max_clients,
+        seconds,
+        bytes,
+        versions,
+    }
+}
+
+/// Ordered from a series that a minute or two of simulation uses up to a series that lasts. The
+/// columns are the fields of [`Series`].
 pub(super) const SERIES: [Series; 6] = [
-    Series {
-        name: "Spark",
-        group: 1,
-        max_clients: 1,
-        seconds: HOUR,
-        bytes: 300 * MB,
-        versions: 2,
-    },
-    Series {
-        name: "Hour",
-        group: 1,
-        max_clients: 2,
-        seconds: HOUR,
-        bytes: 5 * GB,
-        versions: 1,
-    },
-    Series {
-        name: "Day",
-        group: 2,
-        max_clients: 3,
-        seconds: DAY,
-        bytes: 20 * GB,
-        versions: 3,
-    },
-    Series {
-        name: "Week",
-        group: 2,
-        max_clients: 3,
-        seconds: 7 * DAY,
-        bytes: 100 * GB,
-        versions: 2,
-    },
-    Series {
-        name: "Month",
-        group: 3,
-        max_clients: 5,
-        seconds: 30 * DAY,
-        bytes: 500 * GB,
-        versions: 2,
-    },
-    Series {
-        name: "Year",
-        group: 3,
-        max_clients: 10,
-        seconds: 365 * DAY,
-        bytes: 10_000 * GB,
-        versions: 1,
-    },
+    series("Spark", 1, 1, HOUR, 300 * MB, 2),
+    series("Hour", 1, 2, HOUR, 5 * GB, 1),
+    series("Day", 2, 3, DAY, 20 * GB, 3),
+    series("Week", 2, 3, 7 * DAY, 100 * GB, 2),
+    series("Month", 3, 5, 30 * DAY, 500 * GB, 2),
+    series("Year", 3, 10, 365 * DAY, 10_000 * GB, 1),
 ];
 /// The series in the demo user's queue. A medium-sized one comes first, so that a visitor sees the
 /// used share grow.

@@ -6,6 +6,9 @@ use rand::Rng;
 use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use serde_json::json;
+use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -22,7 +25,7 @@ pub const ADMIN: Uuid = Uuid::from_u128(0xad31_0000_0000_4000_8000_0000_0000_000
 
 /// A node server and its clients. The last server of a fleet has no clients, so its traffic is
 /// billed at factor 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Server {
     pub id: i32,
     pub name: String,
@@ -103,34 +106,31 @@ pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>) -> Result<Fleet>
     Ok(fleet)
 }
 
+/// Runs an insert whose rows are the JSON array `$1`. Returns the number of inserted rows.
+async fn insert(
+    tx: &mut Transaction<'static, Postgres>,
+    statement: &'static str,
+    rows: &[impl Serialize + Sync],
+) -> Result<u64> {
+    let inserted = sqlx::query(statement).bind(Json(rows)).execute(&mut **tx);
+    Ok(inserted.await?.rows_affected())
+}
+
 async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
-    let ids: Vec<i32> = fleet.servers.iter().map(|server| server.id).collect();
-    let names: Vec<&str> = fleet
-        .servers
-        .iter()
-        .map(|server| server.name.as_str())
-        .collect();
-    let inserted = sqlx::query(
-        "/* demo.insert_servers */
+    let statement = "/* demo.insert_servers */
         insert into telecom.node_server (id, name, compatibility)
         select id, name, (case when id % 3 = 0 then 'ssp'
         else 'new_v2b' end)::telecom.node_server_compatibility
-        from unnest($1::int[], $2::text[]) as s (id, name)
-        on conflict (id) do nothing",
-    )
-    .bind(&ids)
-    .bind(&names)
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
+        from jsonb_to_recordset($1) as s (id int, name text)
+        on conflict (id) do nothing";
+    let inserted = insert(tx, statement, &fleet.servers).await?;
     let foreign: i64 = sqlx::query_scalar(
         "/* demo.foreign_servers */
-        select count(*) from unnest($1::int[], $2::text[]) as s (id, name)
+        select count(*) from jsonb_to_recordset($1) as s (id int, name text)
         join telecom.node_server n using (id)
         where n.name <> s.name",
     )
-    .bind(&ids)
-    .bind(&names)
+    .bind(Json(&fleet.servers))
     .fetch_one(&mut **tx)
     .await?;
     if foreign > 0 && inserted > 0 {
@@ -143,65 +143,34 @@ async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
 }
 
 async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
-    let clients: Vec<(&Server, i32)> = fleet
-        .servers
-        .iter()
-        .flat_map(|server| server.clients.iter().map(move |&id| (server, id)))
-        .collect();
-    let ids: Vec<i32> = clients.iter().map(|(_, id)| *id).collect();
-    let groups: Vec<String> = ACCESS_GROUPS
-        .iter()
-        .cycle()
-        .take(ids.len())
-        .map(|group| array(group))
-        .collect();
-    let inserted = sqlx::query(
-        "/* demo.insert_clients */
+    let statement = "/* demo.insert_clients */
         insert into telecom.node_client (id, node_server_id, name, traffic_factor, display_order,
             speed_limit_bits_per_second, country, location, route_class, access_groups)
         select id, server, name, factor / 10000.0, (id * 37) % 100, speed, country, location,
-        route, groups::int[]
-        from unnest($1::int[], $2::int[], $3::text[], $4::bigint[], $5::bigint[], $6::text[],
-        $7::text[], $8::text[],
-            $9::text[]) as c (id, server, name, factor, speed, country, location, route, groups)
-        on conflict (id) do nothing",
-    )
-    .bind(&ids)
-    .bind(column(&clients, |(server, _)| server.id))
-    .bind(column(&clients, |(server, id)| {
-        format!("{} {} #{id}", server.country, server.location)
-    }))
-    .bind(repeated(FACTORS, ids.len()))
-    .bind(repeated(SPEED_LIMITS, ids.len()))
-    .bind(column(&clients, |(server, _)| server.country))
-    .bind(column(&clients, |(server, _)| server.location))
-    .bind(repeated(ROUTE_CLASSES, ids.len()))
-    .bind(&groups)
-    .execute(&mut **tx)
-    .await?
-    .rows_affected();
+            route, groups
+        from jsonb_to_recordset($1) as c (id int, server int, name text, factor bigint,
+            speed bigint, country text, location text, route text, groups int[])
+        on conflict (id) do nothing";
+    let (mut factors, mut speeds) = (FACTORS.iter().cycle(), SPEED_LIMITS.iter().cycle());
+    let (mut routes, mut groups) = (ROUTE_CLASSES.iter().cycle(), ACCESS_GROUPS.iter().cycle());
+    let mut clients = Vec::new();
+    for server in &fleet.servers {
+        for id in &server.clients {
+            clients.push(json!({
+                "id": id,
+                "server": server.id,
+                "name": format!("{} {} #{id}", server.country, server.location),
+                "factor": factors.next(),
+                "speed": speeds.next(),
+                "country": server.country,
+                "location": server.location,
+                "route": routes.next(),
+                "groups": groups.next(),
+            }));
+        }
+    }
+    let inserted = insert(tx, statement, &clients).await?;
     advance_ids(tx, "telecom.node_client", inserted).await
-}
-
-fn column<T, V>(rows: &[T], value: impl Fn(&T) -> V) -> Vec<V> {
-    rows.iter().map(value).collect()
-}
-
-/// `count` values, taken from `values` in turn.
-fn repeated<V: Clone, const N: usize>(values: [V; N], count: usize) -> Vec<V> {
-    values.into_iter().cycle().take(count).collect()
-}
-
-/// Formats an array as PostgreSQL does.
-fn array(numbers: &[i32]) -> String {
-    format!(
-        "{{{}}}",
-        numbers
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join(",")
-    )
 }
 
 /// The rows were inserted with explicit ids, so the sequence must advance past them.
@@ -228,44 +197,37 @@ fn series_id(fleet: &Fleet, series: usize) -> Uuid {
 }
 
 async fn insert_packages(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
-    let packages: Vec<_> = SERIES
-        .iter()
-        .enumerate()
-        .flat_map(|(index, series)| (1..=series.versions).map(move |v| (index, series, v)))
-        .collect();
-    let limit = |newest: i64, before: i32| newest / 10 * i64::from(10 - before);
-    sqlx::query(
-        "/* demo.insert_packages */
+    let statement = "/* demo.insert_packages */
         insert into telecom.package (series, version, is_master, name, available_group,
-        max_client_number,
-            expire_duration_seconds, traffic_limit_bytes)
-        select * from unnest($1::uuid[], $2::int[], $3::bool[], $4::text[], $5::int[], $6::int[],
-        $7::bigint[],
-            $8::bigint[])
-        on conflict (series, version) do nothing",
-    )
-    .bind(column(&packages, |&(index, ..)| series_id(fleet, index)))
-    .bind(column(&packages, |&(_, _, version)| version))
-    .bind(column(&packages, |&(_, series, version)| {
-        version == series.versions
-    }))
-    .bind(column(&packages, |&(_, series, _)| series.name))
-    .bind(column(&packages, |&(_, series, _)| series.group))
-    .bind(column(&packages, |&(_, series, _)| series.max_clients))
-    .bind(column(&packages, |&(_, series, _)| series.seconds))
-    .bind(column(&packages, |&(_, series, v)| {
-        limit(series.bytes, series.versions - v)
-    }))
-    .execute(&mut **tx)
-    .await?;
+            max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        select * from jsonb_to_recordset($1) as p (series uuid, version int, is_master bool,
+            name text, available_group int, max_clients int, seconds bigint, bytes bigint)
+        on conflict (series, version) do nothing";
+    let mut packages = Vec::new();
+    for (index, series) in SERIES.iter().enumerate() {
+        for version in 1..=series.versions {
+            packages.push(json!({
+                "series": series_id(fleet, index),
+                "version": version,
+                "is_master": version == series.versions,
+                "name": series.name,
+                "available_group": series.group,
+                "max_clients": series.max_clients,
+                "seconds": series.seconds,
+                "bytes": series.bytes / 10 * i64::from(10 - (series.versions - version)),
+            }));
+        }
+    }
+    insert(tx, statement, &packages).await?;
     Ok(())
 }
 
+#[derive(Serialize)]
 struct Item {
-    user: Uuid,
+    user_id: Uuid,
     series: Uuid,
     version: i32,
-    order: Uuid,
+    by_order: Uuid,
     created_at: DateTime<Utc>,
     /// `None` if it is waiting.
     activated_at: Option<DateTime<Utc>>,
@@ -297,12 +259,12 @@ fn queue(fleet: &Fleet, user: Uuid, now: DateTime<Utc>, rng: &mut ChaCha8Rng) ->
     };
     let first_bought_at = now - TimeDelta::days(2);
     let item = |(position, index): (i64, usize)| Item {
-        user,
+        user_id: user,
         series: series_id(fleet, index),
         version: SERIES
             .get(index)
             .map_or(1, |series| rng.random_range(1..=series.versions)),
-        order: Uuid::new_v5(
+        by_order: Uuid::new_v5(
             &user,
             format!("telecom-demo-{}-order-{position}", fleet.seed).as_bytes(),
         ),
@@ -317,30 +279,19 @@ async fn insert_items(
     fleet: &Fleet,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let items = items(fleet, now);
-    sqlx::query(
-        "/* demo.insert_items */
+    let statement = "/* demo.insert_items */
         insert into telecom.package_queue
             (user_id, package_id, by_order, created_at, status, activated_at, expires_at)
         select i.user_id, p.id, i.by_order, i.created_at,
             (case when i.activated_at is null then 'in_queue'
             else 'active' end)::telecom.package_queue_status,
             i.activated_at, i.activated_at + make_interval(secs => p.expire_duration_seconds)
-        from unnest($1::uuid[], $2::uuid[], $3::int[], $4::uuid[], $5::timestamptz[],
-        $6::timestamptz[])
-            as i (user_id, series, version, by_order, created_at, activated_at)
+        from jsonb_to_recordset($1) as i (user_id uuid, series uuid, version int, by_order uuid,
+            created_at timestamptz, activated_at timestamptz)
         join telecom.package p on p.series = i.series and p.version = i.version
         -- Who owns anything was seeded before, or is not ours to give to.
         where not exists (select from telecom.package_queue q where q.user_id = i.user_id)
-        order by i.created_at, i.user_id",
-    )
-    .bind(column(&items, |item| item.user))
-    .bind(column(&items, |item| item.series))
-    .bind(column(&items, |item| item.version))
-    .bind(column(&items, |item| item.order))
-    .bind(column(&items, |item| item.created_at))
-    .bind(column(&items, |item| item.activated_at))
-    .execute(&mut **tx)
-    .await?;
+        order by i.created_at, i.user_id";
+    insert(tx, statement, &items(fleet, now)).await?;
     Ok(())
 }

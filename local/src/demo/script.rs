@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use uuid::Uuid;
@@ -129,13 +130,7 @@ impl Script {
     fn server(&self, number: u64) -> Server {
         let count = u64::try_from(self.servers.len()).unwrap_or(u64::MAX).max(1);
         let turn = usize::try_from(number % count).unwrap_or_default();
-        self.servers.get(turn).cloned().unwrap_or(Server {
-            id: 0,
-            name: String::new(),
-            country: "",
-            location: "",
-            clients: Vec::new(),
-        })
+        self.servers.get(turn).cloned().unwrap_or_default()
     }
 
     /// Returns a half-open period with the length of a round of all servers, and whether the report
@@ -176,7 +171,7 @@ impl Script {
         let client = if self.rng.random_ratio(1, 10) {
             None
         } else {
-            self.pick(clients)
+            clients.choose(&mut self.rng).copied()
         };
         // Large amounts are rare. Odd amounts are as frequent as even ones, so that half bytes have
         // to be rounded.
@@ -197,14 +192,6 @@ impl Script {
         };
         let index = self.rng.random_range(0..candidates.max(1));
         self.users.get(index).copied().unwrap_or_default()
-    }
-
-    fn pick(&mut self, clients: &[i32]) -> Option<i32> {
-        if clients.is_empty() {
-            return None;
-        }
-        let index = self.rng.random_range(0..clients.len());
-        clients.get(index).copied()
     }
 
     fn metrics(&mut self, lines: &[Line], at: Duration) -> Metrics {

@@ -1,9 +1,9 @@
 //! Runs the collectors: sends what the [script](super::script) plans at the planned times, and
 //! keeps the account.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use super::account::Account;
 use super::collector::{MAX_MESSAGES, MAX_REQUEST_BYTES, Sink};
 use super::fleet::Fleet;
 use super::report::{Metrics, Report};
-use super::script::{Load, Planned, Script};
+use super::script::{Load, Script};
 
 /// How long collectors gather reports before they send them, as real ones do.
 const LINGER: Duration = Duration::from_millis(500);
@@ -71,25 +71,12 @@ pub struct Totals {
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            sent,
-            lines,
-            duplicates,
-            late,
-            heartbeats,
-            failed,
-            resent,
-            uncertain,
-        } = self;
-        write!(
-            f,
-            "{sent} reports sent with {lines} lines, {heartbeats} heartbeats, {duplicates} \
-             duplicates, {late} late"
-        )?;
-        write!(
-            f,
-            ", {failed} sends failed, {resent} from an earlier run, {uncertain} uncertain"
-        )
+        write!(f, "{} reports sent with {} lines", self.sent, self.lines)?;
+        write!(f, ", {} heartbeats", self.heartbeats)?;
+        write!(f, ", {} duplicates, {} late", self.duplicates, self.late)?;
+        write!(f, ", {} sends failed", self.failed)?;
+        write!(f, ", {} from an earlier run", self.resent)?;
+        write!(f, ", {} uncertain", self.uncertain)
     }
 }
 
@@ -98,20 +85,20 @@ struct Flight {
     report: Report,
     metrics: Option<Metrics>,
     late: bool,
-    intended: AtomicBool,
-    sent: AtomicBool,
-    attempts: AtomicI64,
+    intended: Cell<bool>,
+    sent: Cell<bool>,
+    attempts: Cell<i64>,
 }
 
 /// Sends in the order of their planned times.
 #[derive(Default)]
 struct Waiting {
-    sends: BTreeMap<(Duration, u64), Arc<Flight>>,
+    sends: BTreeMap<(Duration, u64), Rc<Flight>>,
     pushed: u64,
 }
 
 impl Waiting {
-    fn push(&mut self, due: Duration, flight: Arc<Flight>) {
+    fn push(&mut self, due: Duration, flight: Rc<Flight>) {
         self.pushed = self.pushed.saturating_add(1);
         self.sends.insert((due, self.pushed), flight);
     }
@@ -120,7 +107,7 @@ impl Waiting {
         self.sends.first_key_value().map(|((due, _), _)| *due)
     }
 
-    fn pop_due(&mut self, now: Duration) -> Option<Arc<Flight>> {
+    fn pop_due(&mut self, now: Duration) -> Option<Rc<Flight>> {
         let entry = self
             .sends
             .first_entry()
@@ -141,14 +128,6 @@ pub struct Simulator<'a, S> {
     passed: Duration,
 }
 
-impl<S> std::fmt::Debug for Simulator<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulator")
-            .field("totals", &self.totals)
-            .finish_non_exhaustive()
-    }
-}
-
 impl<'a, S: Sink> Simulator<'a, S> {
     /// `uncertain` are the reports that [`Account::open`] returned. The run ends in an orderly way
     /// when `stop` becomes true or its sender is dropped.
@@ -163,9 +142,8 @@ impl<'a, S: Sink> Simulator<'a, S> {
         let mut totals = Totals::default();
         for report in uncertain {
             totals.resent = totals.resent.saturating_add(1);
-            waiting.push(Duration::ZERO, Arc::new(Flight::of_earlier_run(report)));
+            waiting.push(Duration::ZERO, Rc::new(Flight::new(report, true)));
         }
-        let (began, passed) = (Instant::now(), Duration::ZERO);
         Self {
             options,
             account,
@@ -174,8 +152,8 @@ impl<'a, S: Sink> Simulator<'a, S> {
             stop,
             waiting,
             totals,
-            began,
-            passed,
+            began: Instant::now(),
+            passed: Duration::ZERO,
         }
     }
 
@@ -197,7 +175,7 @@ impl<'a, S: Sink> Simulator<'a, S> {
         self.began = Instant::now();
         while self.wait(script.next_at()).await {
             self.plan(&mut script);
-            self.send_due(self.passed).await?;
+            self.send_due().await?;
         }
         if self.passed >= self.end() {
             self.plan(&mut script);
@@ -238,41 +216,31 @@ impl<'a, S: Sink> Simulator<'a, S> {
             && script.next_at() < end
             && self.waiting.sends.len() < MAX_WAITING
         {
-            let Planned {
-                report,
-                metrics,
-                sends,
-                late,
-            } = script.next_report();
-            let flight = Arc::new(
-                Flight {
-                    late,
-                    metrics: Some(metrics),
-                    ..Flight::of_earlier_run(report)
-                }
-                .not_intended(),
-            );
-            for due in sends {
-                self.waiting.push(due, Arc::clone(&flight));
+            let planned = script.next_report();
+            let flight = Rc::new(Flight {
+                late: planned.late,
+                metrics: Some(planned.metrics),
+                ..Flight::new(planned.report, false)
+            });
+            for due in planned.sends {
+                self.waiting.push(due, Rc::clone(&flight));
             }
         }
     }
 
-    async fn send_due(&mut self, now: Duration) -> Result<()> {
-        loop {
-            let batch = self.next_batch(now)?;
-            if batch.is_empty() || (*self.stop.borrow() && now < Duration::MAX) {
-                for (flight, _) in batch {
-                    self.waiting.push(now, flight);
-                }
-                return Ok(());
+    async fn send_due(&mut self) -> Result<()> {
+        while !*self.stop.borrow() {
+            let batch = self.next_batch(self.passed)?;
+            if batch.is_empty() {
+                break;
             }
             self.send(batch).await?;
         }
+        Ok(())
     }
 
-    fn next_batch(&mut self, now: Duration) -> Result<Vec<(Arc<Flight>, String)>> {
-        let mut batch: Vec<(Arc<Flight>, String)> = Vec::new();
+    fn next_batch(&mut self, now: Duration) -> Result<Vec<(Rc<Flight>, String)>> {
+        let mut batch: Vec<(Rc<Flight>, String)> = Vec::new();
         let mut bytes = 0_usize;
         while batch.len() < MAX_MESSAGES {
             let Some(flight) = self.waiting.pop_due(now) else {
@@ -290,22 +258,22 @@ impl<'a, S: Sink> Simulator<'a, S> {
     }
 
     /// The account is written before the send and after the acknowledgement.
-    async fn send(&mut self, batch: Vec<(Arc<Flight>, String)>) -> Result<()> {
-        let (flights, bodies): (Vec<Arc<Flight>>, Vec<String>) = batch.into_iter().unzip();
+    async fn send(&mut self, batch: Vec<(Rc<Flight>, String)>) -> Result<()> {
+        let (flights, bodies): (Vec<Rc<Flight>>, Vec<String>) = batch.into_iter().unzip();
         let new = flights
             .iter()
-            .filter(|flight| !flight.intended.swap(true, Ordering::Relaxed));
+            .filter(|flight| !flight.intended.replace(true));
         self.account.intend(new.map(|flight| &flight.report))?;
-        let all: Vec<usize> = (0..flights.len()).collect();
         let answer = tokio::time::timeout(SEND_LIMIT, self.sink.send(&bodies)).await;
-        let failed = answer.ok().and_then(Result::ok).unwrap_or(all);
+        let refused = answer.ok().and_then(Result::ok);
+        let failed = |position: usize| refused.as_ref().is_none_or(|all| all.contains(&position));
         let mut acknowledged: Vec<Uuid> = Vec::new();
         for (position, flight) in flights.into_iter().enumerate() {
-            if failed.contains(&position) {
+            if failed(position) {
                 self.totals.failed = self.totals.failed.saturating_add(1);
                 self.waiting
                     .push(self.passed.saturating_add(BACKOFF), flight);
-            } else if flight.sent.swap(true, Ordering::Relaxed) {
+            } else if flight.sent.replace(true) {
                 self.totals.duplicates = self.totals.duplicates.saturating_add(1);
             } else {
                 self.totals.count(&flight);
@@ -334,9 +302,7 @@ impl<'a, S: Sink> Simulator<'a, S> {
                 break;
             }
         }
-        let uncertain = |flight: &&Arc<Flight>| {
-            flight.intended.load(Ordering::Relaxed) && !flight.sent.load(Ordering::Relaxed)
-        };
+        let uncertain = |flight: &&Rc<Flight>| flight.intended.get() && !flight.sent.get();
         let ids: HashSet<Uuid> = self
             .waiting
             .sends
@@ -350,33 +316,22 @@ impl<'a, S: Sink> Simulator<'a, S> {
 }
 
 impl Flight {
-    /// A report of an earlier run.
-    fn of_earlier_run(report: Report) -> Self {
-        let (intended, sent, attempts) = (
-            AtomicBool::new(true),
-            AtomicBool::new(false),
-            AtomicI64::new(0),
-        );
+    /// `intended` is true for a report of an earlier run, which is in the account.
+    fn new(report: Report, intended: bool) -> Self {
         Self {
             report,
             metrics: None,
             late: false,
-            intended,
-            sent,
-            attempts,
-        }
-    }
-
-    fn not_intended(self) -> Self {
-        Self {
-            intended: AtomicBool::new(false),
-            ..self
+            intended: Cell::new(intended),
+            sent: Cell::default(),
+            attempts: Cell::default(),
         }
     }
 
     /// A retry may have newer metrics. The usage stays the same.
     fn body(&self) -> Result<String> {
-        let attempts = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let attempts = self.attempts.get();
+        self.attempts.set(attempts.saturating_add(1));
         let newer = |metrics: Metrics| Metrics {
             uptime_seconds: metrics.uptime_seconds.saturating_add(attempts),
             ..metrics

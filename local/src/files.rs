@@ -1,6 +1,6 @@
 //! Files and folders that other users cannot read.
 
-use std::fs;
+use std::fs::{self, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -29,6 +29,15 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(text.as_bytes())
         .with_context(|| format!("Cannot write {}", path.display()))
+}
+
+/// Locks a file. Returns false if another process holds the lock.
+pub fn try_lock(file: &fs::File) -> std::io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Removes a file, or a folder with its contents, if it exists.

@@ -1,7 +1,7 @@
 //! The running system of a repository, of which there is at most one: in the foreground (`run`) or
 //! in the background (`up`, `down`).
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write, stderr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
@@ -18,7 +18,7 @@ use super::banner;
 use crate::demo::background::Running;
 use crate::demo::bootstrap;
 use crate::demo::script::Load;
-use crate::files::write_private;
+use crate::files::{try_lock, write_private};
 use crate::process::{create_log, interrupt};
 use crate::progress::{note, step};
 use crate::settings::Settings;
@@ -41,12 +41,8 @@ pub struct Record {
 pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     settings.create_state()?;
     let lock = open_lock(settings)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => bail!(already_running(settings)),
-        Err(TryLockError::Error(error)) => {
-            return Err(error).context("Cannot lock the state folder");
-        }
+    if !try_lock(&lock).context("Cannot lock the state folder")? {
+        bail!(already_running(settings));
     }
     write_record(settings, None)?;
     let outcome = run_locked(settings, load, show);
@@ -166,13 +162,8 @@ pub fn is_running(settings: &Settings) -> Result<bool> {
     if !settings.state.is_dir() {
         return Ok(false);
     }
-    match open_lock(settings)?.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => {
-            Err(error).context("Cannot check the lock of the state folder")
-        }
-    }
+    let free = try_lock(&open_lock(settings)?);
+    Ok(!free.context("Cannot check the lock of the state folder")?)
 }
 
 /// Reads `run.json`. Returns `None` if it does not exist.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::report::Report;
-use crate::files::private_folder;
+use crate::files::{private_folder, try_lock};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,14 +54,8 @@ impl Account {
             .mode(0o600)
             .open(path)
             .with_context(|| format!("Cannot open {}", path.display()))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("Another simulator is writing {}", path.display())
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(error).context("Cannot lock the account");
-            }
+        if !try_lock(&file).context("Cannot lock the account")? {
+            bail!("Another simulator is writing {}", path.display());
         }
         remove_incomplete_line(&mut file)?;
         let book = read(path)?;

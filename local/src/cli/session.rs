@@ -2,7 +2,7 @@
 //! in the background (`up`, `down`).
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write, stderr};
+use std::io::stderr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -86,10 +86,7 @@ pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     }
     let log = settings.log("run");
     let output = create_log(&log)?;
-    let mut follower = Follower {
-        file: File::open(&log)?,
-        position: 0,
-    };
+    let mut follower = File::open(&log)?;
     let program = std::env::current_exe().context("Cannot find this program")?;
     let mut command = Command::new(program);
     command
@@ -109,7 +106,8 @@ pub fn up(settings: &Settings, arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn wait_until_ready(settings: &Settings, child: &mut Child, follower: &mut Follower) -> Result<()> {
+/// Copies the growing log, which `follower` reads, to standard error.
+fn wait_until_ready(settings: &Settings, child: &mut Child, follower: &mut File) -> Result<()> {
     let pid = i32::try_from(child.id()).unwrap_or_default();
     loop {
         let ended = child.try_wait()?;
@@ -119,7 +117,7 @@ fn wait_until_ready(settings: &Settings, child: &mut Child, follower: &mut Follo
             // The banner is printed right after the record is written.
             thread::sleep(Duration::from_millis(100));
         }
-        follower.show()?;
+        std::io::copy(follower, &mut stderr())?;
         if let Some(status) = ended {
             bail!("The start failed ({status}). The lines above say why.");
         }
@@ -210,21 +208,4 @@ fn open_lock(settings: &Settings) -> Result<File> {
             path.display()
         )
     })
-}
-
-/// Copies the growing log to standard error.
-struct Follower {
-    file: File,
-    position: u64,
-}
-
-impl Follower {
-    fn show(&mut self) -> Result<()> {
-        self.file.seek(SeekFrom::Start(self.position))?;
-        let mut added = Vec::new();
-        self.file.read_to_end(&mut added)?;
-        self.position += u64::try_from(added.len()).unwrap_or_default();
-        stderr().write_all(&added)?;
-        Ok(())
-    }
 }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -47,9 +47,8 @@ impl Account {
         if let Some(folder) = path.parent() {
             private_folder(folder)?;
         }
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .create(true)
-            .read(true)
             .append(true)
             .mode(0o600)
             .open(path)
@@ -57,8 +56,9 @@ impl Account {
         if !try_lock(&file).context("Cannot lock the account")? {
             bail!("Another simulator is writing {}", path.display());
         }
-        remove_incomplete_line(&mut file)?;
         let book = read(path)?;
+        file.set_len(book.bytes)
+            .context("Cannot repair the account")?;
         let uncertain = book
             .reports
             .into_iter()
@@ -108,25 +108,6 @@ impl Account {
     }
 }
 
-fn remove_incomplete_line(file: &mut File) -> Result<()> {
-    let end = file.seek(SeekFrom::End(0))?;
-    let mut keep = end;
-    let mut byte = [b'\n'];
-    while keep > 0 {
-        file.seek(SeekFrom::Start(keep.saturating_sub(1)))?;
-        file.read_exact(&mut byte)?;
-        if byte == [b'\n'] {
-            break;
-        }
-        keep = keep.saturating_sub(1);
-    }
-    if keep < end {
-        file.set_len(keep).context("Cannot repair the account")
-    } else {
-        Ok(())
-    }
-}
-
 /// The contents of an account.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -135,6 +116,8 @@ pub struct Book {
     /// Time of the first acknowledgement of each report.
     pub sent: HashMap<Uuid, DateTime<Utc>>,
     pub runs: usize,
+    /// Size of the complete lines.
+    bytes: u64,
 }
 
 /// Reads an account. If it does not exist, the result is empty.
@@ -145,14 +128,16 @@ pub fn read(path: &Path) -> Result<Book> {
     };
     let mut reader = BufReader::with_capacity(1 << 20, file);
     let mut book = Book::default();
-    let mut line = String::new();
+    let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
         // A line without a line break is being written.
-        if reader.read_line(&mut line)? == 0 || !line.ends_with('\n') {
+        let size = reader.read_until(b'\n', &mut line)?;
+        if !line.ends_with(b"\n") {
             break;
         }
-        let entry = serde_json::from_str(&line).with_context(|| {
+        book.bytes += u64::try_from(size)?;
+        let entry = serde_json::from_slice(&line).with_context(|| {
             format!(
                 "Line {number} of {} is not an account entry",
                 path.display()

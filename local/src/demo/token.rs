@@ -1,8 +1,7 @@
 //! The local issuer of tokens, with its own key pair.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse, ThumbprintHash}
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
 use shared::auth::{ADMIN_SCOPE, SECRETS_SCOPE};
+use tempfile::NamedTempFile;
 use uuid::Uuid;
 
 use crate::files::private_folder;
@@ -166,22 +166,14 @@ fn generate_key() -> Result<Vec<u8>> {
 fn make_key(folder: &Path, path: &Path) -> Result<Vec<u8>> {
     let key = generate_key()?;
     private_folder(folder)?;
-    // The key is linked to its final name only when it is complete. If two processes do this at
-    // once, the first one wins.
-    let draft = folder.join(format!(".{KEY_FILE}.{}", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    let linked = std::fs::hard_link(&draft, path);
-    std::fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => read_key(File::open(path)?),
-        Err(error) => Err(error.into()),
-        Ok(()) => Ok(key),
+    // The key gets its final name only when it is complete. If two processes do this at once, the
+    // first one wins. Only the owner can read a temporary file.
+    let mut draft = NamedTempFile::new_in(folder)?;
+    draft.write_all(&key)?;
+    draft.as_file().sync_all()?;
+    match draft.persist_noclobber(path) {
+        Err(lost) if lost.error.kind() == ErrorKind::AlreadyExists => read_key(File::open(path)?),
+        Err(lost) => Err(lost.error.into()),
+        Ok(_) => Ok(key),
     }
 }

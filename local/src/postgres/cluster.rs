@@ -1,7 +1,6 @@
 //! The project's own database cluster.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -260,9 +259,7 @@ fn password(file: &Path) -> Result<String> {
     if let Ok(kept) = fs::read_to_string(file) {
         return Ok(kept);
     }
-    let mut bytes = [0_u8; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let made = format!("{:032x}", u128::from_ne_bytes(bytes));
+    let made = format!("{:032x}", rand::random::<u128>());
     write_private(file, &made)?;
     Ok(made)
 }

@@ -92,31 +92,21 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
     label: impl Fn(&K) -> String,
 ) -> Vec<Check> {
     let mut checks = names.map(|name| Check::equal(name, 0, 0));
-    let mut differing = BTreeSet::new();
-    for key in expected
-        .keys()
-        .chain(found.keys().filter(|key| !expected.contains_key(key)))
-    {
+    // Sorted, so that the first differing keys are the same in every run.
+    let all: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
+    for key in all {
         let [expected, found] =
             [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
         for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
             check.expected += expected;
             check.found += found;
-            check.differing += usize::from(expected != found);
-        }
-        if expected != found {
-            differing.insert(key);
-        }
-    }
-    for key in differing {
-        let [expected, found] =
-            [expected, found].map(|values| values.get(key).copied().unwrap_or([0; N]));
-        for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
-            if expected != found && check.first.len() < NAMED {
-                check.first.push(format!(
-                    "{}: expected {expected}, found {found}",
-                    label(key)
-                ));
+            if expected != found {
+                check.differing += 1;
+                if check.first.len() < NAMED {
+                    let label = label(key);
+                    let line = format!("{label}: expected {expected}, found {found}");
+                    check.first.push(line);
+                }
             }
         }
     }

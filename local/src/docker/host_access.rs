@@ -7,12 +7,12 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result};
+use serde::Deserialize;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
 
+use crate::loopback::{Background, background};
 use crate::process::output;
 
 /// The name by which Docker Desktop's containers reach the loopback address of their host.
@@ -43,17 +43,14 @@ pub fn has_image(name: &str) -> bool {
 pub struct HostAccess {
     /// Host name or address of this machine for containers.
     pub host: String,
-    runtime: Option<Runtime>,
+    _runtime: Background,
 }
 
 impl HostAccess {
     /// Opens `ports` to the containers of the default bridge.
     pub fn open(ports: &[u16]) -> Result<Self> {
         let bridge = bridge_address()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
+        let runtime = background()?;
         for port in ports {
             let address = SocketAddr::from((bridge, *port));
             match runtime.block_on(TcpListener::bind(address)) {
@@ -62,7 +59,7 @@ impl HostAccess {
                 Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
                     return Ok(Self {
                         host: DESKTOP_HOST.to_owned(),
-                        runtime: None,
+                        _runtime: runtime,
                     });
                 }
                 Err(error) => {
@@ -73,16 +70,8 @@ impl HostAccess {
         }
         Ok(Self {
             host: bridge.to_string(),
-            runtime: Some(runtime),
+            _runtime: runtime,
         })
-    }
-}
-
-impl Drop for HostAccess {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 
@@ -119,24 +108,23 @@ fn bridge_address() -> Result<Ipv4Addr> {
 /// Returns the gateway. If it is missing, returns the first address of the network, which Docker
 /// uses as the gateway.
 fn address_of(networks: &str) -> Result<Ipv4Addr> {
-    let networks: Vec<Value> = serde_json::from_str(networks)?;
-    for network in &networks {
-        if let Some(gateway) = network
-            .get("Gateway")
-            .and_then(Value::as_str)
-            .and_then(|gateway| gateway.parse().ok())
-        {
-            return Ok(gateway);
-        }
-        let subnet = network
-            .get("Subnet")
-            .and_then(Value::as_str)
-            .and_then(|subnet| subnet.split('/').next());
-        if let Some(subnet) = subnet.and_then(|subnet| subnet.parse::<Ipv4Addr>().ok()) {
-            return Ok(Ipv4Addr::from_bits(subnet.to_bits().saturating_add(1)));
-        }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Network {
+        gateway: Option<String>,
+        subnet: Option<String>,
     }
-    bail!("there is no IPv4 network")
+    let address = |network: &Network| {
+        let gateway = network.gateway.as_ref().and_then(|ip| ip.parse().ok());
+        gateway.or_else(|| {
+            let (subnet, _) = network.subnet.as_ref()?.split_once('/')?;
+            let subnet: Ipv4Addr = subnet.parse().ok()?;
+            Some(Ipv4Addr::from_bits(subnet.to_bits().saturating_add(1)))
+        })
+    };
+    let networks: Vec<Network> = serde_json::from_str(networks)?;
+    let found = networks.iter().find_map(address);
+    found.context("there is no IPv4 network")
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use hyper::body::Bytes;
 use hyper::{Request, Response};
 use serde_json::{Map, Value, json};
 use shared::http::endpoints;
-use tokio::runtime::Runtime;
 
 use crate::loopback::http_server::{Answer, Server, reply, serve};
+use crate::loopback::{Background, background};
 
 /// Invokes the function with this package name and returns its response.
 pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
@@ -29,34 +29,15 @@ const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/
 /// A running load balancer. Dropping it stops it.
 #[derive(Debug)]
 pub struct LoadBalancer {
-    runtime: Option<Runtime>,
+    _runtime: Background,
 }
 
 impl LoadBalancer {
     pub fn start(port: u16, invoke: Invoke) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        runtime.block_on(serve(
-            Balancer {
-                routes: Arc::new(routes()),
-                invoke,
-            },
-            port,
-        ))?;
-        Ok(Self {
-            runtime: Some(runtime),
-        })
-    }
-}
-
-impl Drop for LoadBalancer {
-    fn drop(&mut self) {
-        // A request that is never answered must not delay the shutdown.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let runtime = background()?;
+        let routes = Arc::new(routes());
+        runtime.block_on(serve(Balancer { routes, invoke }, port))?;
+        Ok(Self { _runtime: runtime })
     }
 }
 
@@ -95,12 +76,11 @@ fn routes() -> Vec<(String, String)> {
 
 fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r str> {
     let matches = |pattern: &str| {
-        let (mut expected, mut actual) = (pattern.split('/'), path.split('/'));
-        let segments = expected
-            .by_ref()
-            .zip(actual.by_ref())
-            .all(|(expected, actual)| expected == actual || expected == "{id}");
-        segments && pattern.split('/').count() == path.split('/').count()
+        let (expected, actual) = (pattern.split('/'), path.split('/'));
+        expected.clone().count() == actual.clone().count()
+            && expected
+                .zip(actual)
+                .all(|(expected, actual)| expected == actual || expected == "{id}")
     };
     routes
         .iter()
@@ -118,15 +98,8 @@ pub(crate) fn event(request: &Request<Bytes>) -> Value {
     let headers: Map<String, Value> = headers
         .keys()
         .map(|name| {
-            (
-                name.to_string(),
-                headers
-                    .get_all(name)
-                    .iter()
-                    .map(text)
-                    .collect::<Vec<_>>()
-                    .into(),
-            )
+            let values: Vec<_> = headers.get_all(name).iter().map(text).collect();
+            (name.to_string(), values.into())
         })
         .collect();
     let body = std::str::from_utf8(request.body());

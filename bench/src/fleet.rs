@@ -14,8 +14,7 @@ pub const LINES_PER_SERVER: i32 = 100;
 const USERS_PER_SERVER: i32 = 75;
 /// Number of users with packages.
 pub const USERS: i32 = SERVERS * USERS_PER_SERVER;
-/// Factors of each server's clients, in halves: 0, 0.5, 1, 1.5 and 2.
-const HALVES: [i64; 5] = [0, 1, 2, 3, 4];
+/// The clients of a server have the factors 0, 0.5, 1, 1.5 and 2.
 const CLIENTS_PER_SERVER: i32 = 5;
 /// Distance in servers between a user's first and second device.
 const SERVERS_APART: i32 = 37;
@@ -50,18 +49,12 @@ pub fn devices() -> Vec<Device> {
 
 fn device(user: i32, server: i32, line: i32) -> Device {
     let client = line % CLIENTS_PER_SERVER;
-    let halves = HALVES
-        .into_iter()
-        .cycle()
-        .nth(usize::try_from(client).unwrap_or_default())
-        .unwrap_or_default();
-    let (server_id, client_id) = (server + 1, server * CLIENTS_PER_SERVER + client + 1);
     Device {
         user,
         user_id: user_id(user),
-        server_id,
-        client_id,
-        halves,
+        server_id: server + 1,
+        client_id: server * CLIENTS_PER_SERVER + client + 1,
+        halves: client.into(),
     }
 }
 

@@ -12,6 +12,7 @@ use shared::services::cron::Run;
 use shared::services::migrate::Migrate;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, PgPool};
+use url::Url;
 
 /// A database on an existing server.
 #[derive(Debug)]
@@ -50,7 +51,7 @@ impl Database {
         let server =
             PgConnectOptions::from_str(url).context("DATABASE_URL is not a postgres:// URL.")?;
         let database = Self {
-            url: with_database(url, name),
+            url: with_database(url, name)?,
             server,
             name: name.to_owned(),
         };
@@ -144,20 +145,11 @@ pub fn fault(error: shared::error::Error) -> anyhow::Error {
     anyhow::anyhow!("{error}: {}", error.cause())
 }
 
-/// Replaces the database in a URL, which follows the host and precedes a `?`.
-fn with_database(url: &str, name: &str) -> String {
-    let (address, options) = url
-        .split_once('?')
-        .map_or((url, None), |(address, options)| (address, Some(options)));
-    let host_start = address.find("://").map_or(0, |at| at + 3);
-    let server = match address.get(host_start..).and_then(|rest| rest.find('/')) {
-        Some(slash) => address.get(..host_start + slash).unwrap_or(address),
-        None => address,
-    };
-    options.map_or_else(
-        || format!("{server}/{name}"),
-        |options| format!("{server}/{name}?{options}"),
-    )
+/// Replaces the database in a URL.
+fn with_database(url: &str, name: &str) -> Result<String> {
+    let mut url = Url::parse(url)?;
+    url.set_path(name);
+    Ok(url.into())
 }
 
 async fn commit_ms(connection: &mut PgConnection) -> Result<f64> {
@@ -183,9 +175,12 @@ mod tests {
     #[test]
     fn a_url_keeps_its_server_role_and_options() {
         assert_eq!(
-            with_database("postgres://u:p@h:5/a?sslmode=disable", "b"),
+            with_database("postgres://u:p@h:5/a?sslmode=disable", "b").unwrap(),
             "postgres://u:p@h:5/b?sslmode=disable"
         );
-        assert_eq!(with_database("postgres://u@h", "b"), "postgres://u@h/b");
+        assert_eq!(
+            with_database("postgres://u@h", "b").unwrap(),
+            "postgres://u@h/b"
+        );
     }
 }

@@ -19,7 +19,7 @@ use crate::messaging::{EXPIRING, Messaging};
 use crate::pipeline::consume;
 use crate::progress::step;
 use crate::results::{Bar, Limit};
-use crate::workload::delivery;
+use crate::workload::deliveries;
 
 const USERS: i64 = 100_000;
 /// `BatchSize` of the queue of expiring packages in template.yaml.
@@ -125,8 +125,8 @@ async fn consume_until(
 ) -> Result<()> {
     while !is_finished.load(Ordering::Relaxed) {
         let bodies = messaging.take(EXPIRING)?;
-        for events in bodies.chunks(EVENTS_PER_DELIVERY) {
-            consume(&handler, &delivery(events)?).await?;
+        for events in deliveries(&bodies, EVENTS_PER_DELIVERY)? {
+            consume(&handler, &events).await?;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

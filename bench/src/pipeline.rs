@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::database::{Database, fault};
 use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
-use crate::workload::{Minute, delivery};
+use crate::workload::{Minute, deliveries};
 
 /// Messages per delivery of billing events, which is 10,000 events. template.yaml allows twice as
 /// many, which Lambda collects only when messages are waiting.
@@ -110,10 +110,7 @@ impl Pipeline {
             billed.messages,
             bodies.len()
         );
-        let deliveries: Vec<_> = bodies
-            .chunks(MESSAGES_PER_DELIVERY)
-            .map(delivery)
-            .collect::<Result<_>>()?;
+        let deliveries = deliveries(&bodies, MESSAGES_PER_DELIVERY)?;
         self.totals.apply += consume_all(&self.apply, &deliveries).await?;
         self.record(|profile| &mut profile.apply).await?;
         self.totals.rows += u64::try_from(minute.rows.len())?;

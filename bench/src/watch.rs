@@ -23,7 +23,7 @@ use crate::messaging::Messaging;
 use crate::pipeline::consume;
 use crate::progress::step;
 use crate::results::{Bar, Limit};
-use crate::workload::delivery;
+use crate::workload::deliveries;
 
 const SERVERS: i64 = 1_000;
 const MINUTES: i64 = 60;
@@ -189,8 +189,8 @@ async fn minute(ingest: &IngestUsageReports, end: DateTime<Utc>) -> Result<()> {
         .to_string()
     };
     let bodies: Vec<String> = (1..=SERVERS).map(report).collect();
-    for bodies in bodies.chunks(REPORTS_PER_DELIVERY) {
-        consume(ingest, &delivery(bodies)?).await?;
+    for reports in deliveries(&bodies, REPORTS_PER_DELIVERY)? {
+        consume(ingest, &reports).await?;
     }
     Ok(())
 }

@@ -74,10 +74,7 @@ impl<'f> Collectors<'f> {
 
     pub fn minute(&mut self, rhythm: &Rhythm) -> Result<Minute> {
         let (bodies, rows) = self.bodies(rhythm)?;
-        let deliveries = bodies
-            .chunks(REPORTS_PER_DELIVERY)
-            .map(delivery)
-            .collect::<Result<_>>()?;
+        let deliveries = deliveries(&bodies, REPORTS_PER_DELIVERY)?;
         Ok(Minute { deliveries, rows })
     }
 
@@ -140,6 +137,11 @@ fn metrics() -> Metrics {
         uptime_seconds: Some(86_400),
         ..Metrics::default()
     }
+}
+
+/// Events of a queue with at most `size` messages each.
+pub fn deliveries(bodies: &[String], size: usize) -> Result<Vec<Vec<u8>>> {
+    bodies.chunks(size).map(delivery).collect()
 }
 
 /// An event of the queue, as Lambda delivers it to a function.

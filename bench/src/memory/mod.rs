@@ -21,7 +21,7 @@ use crate::messaging::{BILLING, EXPIRING, Messaging};
 use crate::pipeline::MESSAGES_PER_DELIVERY;
 use crate::progress::step;
 use crate::token;
-use crate::workload::{Collectors, REPORTS_PER_DELIVERY, Rhythm, delivery, past_hour};
+use crate::workload::{Collectors, REPORTS_PER_DELIVERY, Rhythm, deliveries, delivery, past_hour};
 use function::{Function, Surroundings};
 
 /// Measurements of one function.
@@ -114,10 +114,7 @@ impl Session<'_> {
         .await?;
         self.job("bill-traffic", "30,000 usage rows").await?;
         let messages = self.surroundings.messaging.take(BILLING)?;
-        let batches: Vec<Vec<u8>> = messages
-            .chunks(MESSAGES_PER_DELIVERY)
-            .map(delivery)
-            .collect::<Result<_>>()?;
+        let batches = deliveries(&messages, MESSAGES_PER_DELIVERY)?;
         self.consume(
             "apply-user-usage-billing",
             "10,000 billing events",
@@ -162,10 +159,7 @@ impl Session<'_> {
             "Only {} of 100 packages expired.",
             events.len()
         );
-        let batches = events
-            .chunks(100)
-            .map(delivery)
-            .collect::<Result<Vec<_>>>()?;
+        let batches = deliveries(&events, 100)?;
         let first = delivery(events.get(..1).unwrap_or_default())?;
         self.consume(
             "handle-package-expiring",
@@ -231,7 +225,7 @@ impl Session<'_> {
             .reports
             .drain(..batches * REPORTS_PER_DELIVERY)
             .collect();
-        taken.chunks(REPORTS_PER_DELIVERY).map(delivery).collect()
+        deliveries(&taken, REPORTS_PER_DELIVERY)
     }
 
     /// As many reports as fit into 6 MB, and their number of rows.

@@ -57,47 +57,24 @@ impl Expected {
             select (select count(*) from telecom.outbox)
                 + (select count(*) from telecom.usage_report where billing_run_id is null
                 and line_count > 0)";
-        let raw = sums(
-            connection,
-            "upload_bytes",
-            "download_bytes",
-            "traffic_usage",
-        )
-        .await?;
+        let raw = sums(connection, "traffic_usage", "").await?;
         ensure!(
             raw == (self.rows, self.raw),
             "Raw rows and bytes are {raw:?}, expected were {:?}.",
             (self.rows, self.raw)
         );
-        let hourly = sums(
-            connection,
-            "raw_upload_bytes",
-            "raw_download_bytes",
-            "user_package_usage",
-        )
-        .await?
-        .1;
-        ensure!(
-            hourly == self.raw,
-            "Hourly usage has {hourly:?} raw bytes, expected were {:?}.",
-            self.raw
-        );
         let billed = self
             .billed
             .values()
             .fold((0, 0), |sum, user| (sum.0 + user.0, sum.1 + user.1));
-        let hourly = sums(
-            connection,
-            "billed_upload_bytes",
-            "billed_download_bytes",
-            "user_package_usage",
-        )
-        .await?
-        .1;
-        ensure!(
-            hourly == billed,
-            "Hourly usage has {hourly:?} billed bytes, expected were {billed:?}."
-        );
+        for (kind, expected) in [("raw", self.raw), ("billed", billed)] {
+            let prefix = format!("{kind}_");
+            let (_, hourly) = sums(connection, "user_package_usage", &prefix).await?;
+            ensure!(
+                hourly == expected,
+                "Hourly usage has {hourly:?} {kind} bytes, expected were {expected:?}."
+            );
+        }
         self.verify_packages(connection).await?;
         let left: i64 = sqlx::query_scalar(LEFT).fetch_one(connection).await?;
         ensure!(
@@ -131,15 +108,15 @@ async fn counters(connection: &mut PgConnection) -> Result<ByUser> {
         .collect()
 }
 
+/// Number of rows, and the sums of the columns `<prefix>upload_bytes` and `<prefix>download_bytes`.
 async fn sums(
     connection: &mut PgConnection,
-    up: &str,
-    down: &str,
     table: &str,
+    prefix: &str,
 ) -> Result<(i64, (i64, i64))> {
     let statement = format!(
-        "select count(*), coalesce(sum({up}), 0)::bigint, coalesce(sum({down}), 0)::bigint \
-         from telecom.{table}"
+        "select count(*), coalesce(sum({prefix}upload_bytes), 0)::bigint, \
+         coalesce(sum({prefix}download_bytes), 0)::bigint from telecom.{table}"
     );
     let row = sqlx::query(&statement).fetch_one(connection).await?;
     Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?)))

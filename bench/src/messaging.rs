@@ -45,29 +45,20 @@ pub struct Messaging {
     inbox: Inbox,
 }
 
+/// `SendMessageBatch` or `PutEvents`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct SendMessageBatch {
+struct Batch {
+    /// Empty in `PutEvents`.
+    #[serde(default)]
     queue_url: String,
-    entries: Vec<QueueEntry>,
+    entries: Vec<Entry>,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct QueueEntry {
-    message_body: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct PutEvents {
-    entries: Vec<BusEntry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct BusEntry {
-    detail: String,
+struct Entry {
+    #[serde(alias = "MessageBody", alias = "Detail")]
+    body: String,
 }
 
 impl Messaging {
@@ -109,21 +100,20 @@ impl Messaging {
     pub fn take(&self, name: &str) -> Result<Vec<String>> {
         let mut messages = self.inbox.lock();
         for request in std::mem::take(&mut messages.unparsed) {
-            let request: SendMessageBatch =
+            let request: Batch =
                 serde_json::from_slice(&request).context("SendMessageBatch is malformed.")?;
-            let name = request
-                .queue_url
-                .rsplit('/')
-                .next()
-                .unwrap_or_default()
-                .to_owned();
-            messages
-                .parsed
-                .entry(name)
-                .or_default()
-                .extend(request.entries.into_iter().map(|entry| entry.message_body));
+            let name = request.queue_url.rsplit('/').next().unwrap_or_default();
+            messages.add(name, request.entries);
         }
         Ok(messages.parsed.remove(name).unwrap_or_default())
+    }
+}
+
+impl Messages {
+    fn add(&mut self, name: &str, entries: Vec<Entry>) {
+        let bodies = entries.into_iter().map(|entry| entry.body);
+        let messages = self.parsed.entry(name.to_owned()).or_default();
+        messages.extend(bodies);
     }
 }
 
@@ -139,19 +129,12 @@ impl Inbox {
     }
 
     fn put_events(&self, body: &[u8]) -> Result<Answer> {
-        let request: PutEvents = serde_json::from_slice(body).context("PutEvents is malformed.")?;
+        let request: Batch = serde_json::from_slice(body).context("PutEvents is malformed.")?;
         let accepted = |number: usize| json!({"EventId": number.to_string()});
         let entries: Vec<_> = (0..request.entries.len()).map(accepted).collect();
-        let details = request.entries.into_iter().map(|entry| entry.detail);
-        self.lock()
-            .parsed
-            .entry(BUS.to_owned())
-            .or_default()
-            .extend(details);
-        reply(
-            200,
-            json!({"FailedEntryCount": 0, "Entries": entries}).to_string(),
-        )
+        self.lock().add(BUS, request.entries);
+        let answer = json!({"FailedEntryCount": 0, "Entries": entries});
+        reply(200, answer.to_string())
     }
 }
 

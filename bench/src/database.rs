@@ -14,6 +14,8 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, PgPool};
 use url::Url;
 
+use crate::cli::Cli;
+
 /// A database on an existing server.
 #[derive(Debug)]
 pub struct Database {
@@ -40,28 +42,24 @@ pub struct Environment {
 impl Database {
     /// Creates the database with the current schema. A database that an aborted run left is
     /// replaced.
-    pub async fn create(url: &str, name: &str) -> Result<Self> {
-        if name.is_empty()
-            || !name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        {
+    ///
+    /// Its name is the one of the command line, followed by `suffix`.
+    pub async fn create(cli: &Cli, suffix: &str) -> Result<Self> {
+        let (url, name) = (&cli.database_url, format!("{}{suffix}", cli.database));
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if name.is_empty() || !name.chars().all(allowed) {
             bail!("Invalid database name {name:?}; allowed characters: a-z, 0-9, _.");
         }
         let server =
             PgConnectOptions::from_str(url).context("DATABASE_URL is not a postgres:// URL.")?;
         let database = Self {
-            url: with_database(url, name)?,
+            url: with_database(url, &name)?,
             server,
-            name: name.to_owned(),
+            name,
         };
-        let mut connection = database.connect_server().await?;
-        run(
-            &mut connection,
-            &format!("drop database if exists {name} with (force)"),
-        )
-        .await?;
-        run(&mut connection, &format!("create database {name}"))
+        database.drop().await?;
+        let create = format!("create database {}", database.name);
+        run(&mut database.connect_server().await?, &create)
             .await
             .context("The role of DATABASE_URL must be allowed to create databases.")?;
         Migrate::new(database.pool(1), Context::system())
@@ -113,12 +111,8 @@ impl Database {
     }
 
     pub async fn drop(&self) -> Result<()> {
-        let mut connection = self.connect_server().await?;
-        run(
-            &mut connection,
-            &format!("drop database if exists {} with (force)", self.name),
-        )
-        .await
+        let drop = format!("drop database if exists {} with (force)", self.name);
+        run(&mut self.connect_server().await?, &drop).await
     }
 }
 
@@ -128,6 +122,14 @@ pub async fn run(connection: &mut PgConnection, statement: &str) -> Result<()> {
         .execute(connection)
         .await
         .with_context(|| format!("This failed: {statement}"))?;
+    Ok(())
+}
+
+/// Runs statements that are separated by semicolons, each in a transaction of its own.
+pub async fn run_all(connection: &mut PgConnection, statements: &str) -> Result<()> {
+    for statement in statements.split(';') {
+        run(connection, statement).await?;
+    }
     Ok(())
 }
 

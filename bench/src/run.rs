@@ -44,11 +44,7 @@ const SEED: u64 = 20_261_122;
 
 /// Runs the selected measurements and prints the results. Returns false if a bar was missed.
 pub async fn run(cli: &Cli) -> Result<bool> {
-    let database = step(
-        "Creating the database",
-        Database::create(&cli.database_url, &cli.database),
-    )
-    .await?;
+    let database = step("Creating the database", Database::create(cli, "")).await?;
     if cli.fleet {
         return watch(cli, &database).await;
     }
@@ -106,7 +102,7 @@ async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
 
 /// Measures only the monitoring of a fleet.
 async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
-    let years = Database::create(&cli.database_url, &format!("{}_years", cli.database)).await?;
+    let years = Database::create(cli, "_years").await?;
     let watch = Box::pin(watch::measure(database, &years)).await?;
     if !cli.keep {
         database.drop().await?;
@@ -169,7 +165,7 @@ struct Comparison {
 
 impl Comparison {
     async fn prepare(cli: &Cli, devices: &Arc<Vec<Device>>, warm_up: &Minute) -> Result<Self> {
-        let database = Database::create(&cli.database_url, &cli.database).await?;
+        let database = Database::create(cli, "").await?;
         let mut connection = database.connect().await?;
         fleet::seed(&mut connection).await?;
         let expected = Expected::start(&mut connection).await?;

@@ -18,7 +18,7 @@ use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::database::{Database, checkpoint, fault, run};
+use crate::database::{Database, checkpoint, fault, run, run_all};
 use crate::messaging::Messaging;
 use crate::pipeline::consume;
 use crate::progress::step;
@@ -44,6 +44,7 @@ const GROWTH: Limit = Limit::AtMost(1.2);
 /// out waits almost as long as the refresh.
 const WAIT: Limit = Limit::AtMost(0.5);
 
+const WAL_BYTES: &str = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
 const UPDATES: &str =
     "select n_tup_upd from pg_stat_user_tables where relname = 'node_server_heartbeat'";
 const HOT_UPDATES: &str =
@@ -126,9 +127,9 @@ pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
     reason = "counts far below 2^52"
 )]
 async fn measure_heartbeats(database: &Database) -> Result<(f64, f64, f64)> {
-    let mut connection = database.connect().await?;
+    let connection = &mut database.connect().await?;
     run(
-        &mut connection,
+        connection,
         "create extension if not exists pg_stat_statements",
     )
     .await?;
@@ -136,36 +137,26 @@ async fn measure_heartbeats(database: &Database) -> Result<(f64, f64, f64)> {
     let pool = database.pool(1);
     let ingest = IngestUsageReports::new(pool.clone(), Context::system());
     minute(&ingest, start).await?;
-    run(&mut connection, "vacuum telecom.node_server_heartbeat").await?;
-    checkpoint(&mut connection).await?;
+    run(connection, "vacuum telecom.node_server_heartbeat").await?;
+    checkpoint(connection).await?;
     run(
-        &mut connection,
+        connection,
         "select pg_stat_statements_reset(), pg_stat_reset()",
     )
     .await?;
-    let before: i64 = number(
-        &mut connection,
-        "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint",
-    )
-    .await?;
+    let before = number(connection, WAL_BYTES).await?;
     for passed in 1..=MINUTES {
         minute(&ingest, start + TimeDelta::minutes(passed)).await?;
     }
-    let after: i64 = number(
-        &mut connection,
-        "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint",
-    )
-    .await?;
+    let after = number(connection, WAL_BYTES).await?;
     let of_statement = "select wal_bytes::bigint from pg_stat_statements \
         where query like '/* node.record_heartbeats%'";
-    let statement: i64 = number(&mut connection, of_statement).await?;
+    let statement = number(connection, of_statement).await?;
     // A connection reports the last of its counts when it ends.
     pool.close().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (updates, hot) = (
-        number(&mut connection, UPDATES).await?,
-        number(&mut connection, HOT_UPDATES).await?,
-    );
+    let updates = number(connection, UPDATES).await?;
+    let hot = number(connection, HOT_UPDATES).await?;
     ensure!(
         updates >= SERVERS * (MINUTES - 1),
         "Only {updates} updates were counted."
@@ -207,27 +198,19 @@ impl<'a> History<'a> {
     /// them.
     async fn fill(database: &'a Database, clock: &Arc<Fixed>, days: i64) -> Result<Self> {
         let now = clock.now();
-        let rows = format!(
-            "insert into telecom.node_status_history (node_server_id, status, created_at)
-             select s, 'online', timestamptz '{now}' - h * interval '1 hour'
-             from generate_series(0, {days} * 24 - 1) h, generate_series(1, {SERVERS}) s
-             order by h desc, s"
-        );
-        let mut connection = database.connect().await?;
         // The table is vacuumed once it is full. An automatic vacuum would run during the
         // measurement.
-        run(
-            &mut connection,
-            "alter table telecom.node_status_history set (autovacuum_enabled = off)",
-        )
-        .await?;
-        run(&mut connection, &rows).await?;
-        run(
-            &mut connection,
-            "vacuum analyze telecom.node_status_history",
-        )
-        .await?;
-        checkpoint(&mut connection).await?;
+        let rows = format!(
+            "alter table telecom.node_status_history set (autovacuum_enabled = off);
+             insert into telecom.node_status_history (node_server_id, status, created_at)
+             select s, 'online', timestamptz '{now}' - h * interval '1 hour'
+             from generate_series(0, {days} * 24 - 1) h, generate_series(1, {SERVERS}) s
+             order by h desc, s;
+             vacuum analyze telecom.node_status_history"
+        );
+        let connection = &mut database.connect().await?;
+        run_all(connection, &rows).await?;
+        checkpoint(connection).await?;
         let mut config = TelecomConfig::default();
         config.retention.node_status_days = RETENTION_DAYS;
         let publisher = Messaging::start().await?.publisher().await;

@@ -14,7 +14,7 @@ use local::demo::token::{Issuer, Role};
 use serde::Serialize;
 
 use crate::cli::Cli;
-use crate::database::{Database, run};
+use crate::database::{Database, run_all};
 use crate::fleet;
 use crate::progress::step;
 use crate::token::token;
@@ -33,7 +33,7 @@ const CLIENTS: [usize; 3] = [1, 8, 32];
 /// How long each RPC is called with each number of clients.
 const CALLING: Duration = Duration::from_millis(700);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Api {
     /// Concurrent clients in the comparison with pgbench.
     pub clients: usize,
@@ -64,11 +64,7 @@ pub struct Latency {
 
 /// Measures with its own database.
 pub async fn measure(cli: &Cli) -> Result<Api> {
-    let database = step(
-        "API: creating the database",
-        Database::create(&cli.database_url, &cli.database),
-    )
-    .await?;
+    let database = step("API: creating the database", Database::create(cli, "")).await?;
     step("API: a month of usage, a week of status", seed(&database)).await?;
     let pgbench = step("API: pgbench's tables", Pgbench::prepare(&database.url)).await?;
     let issuer = Issuer::generate()?;
@@ -79,23 +75,14 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     } else {
         (TURNS, CALLING)
     };
-    let Comparison {
-        calls,
-        calls_apart,
-        selects,
-    } = step(
-        "API: comparing with pgbench",
-        compare(&clients, &pgbench, turns),
-    )
-    .await?;
+    let compared = compare(&clients, &pgbench, turns);
+    let rates = step("API: comparing with pgbench", compared).await?;
     let latencies = step("API: latencies", latencies(&clients, calling)).await?;
     Ok(Api {
         clients: COMPARED_CLIENTS,
-        calls_per_second: calls,
-        calls_apart_per_second: calls_apart,
-        selects_per_second: selects,
         latencies,
         server_peak_mb: server.peak_mb()?,
+        ..rates
     })
 }
 
@@ -126,37 +113,27 @@ async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
 async fn seed(database: &Database) -> Result<()> {
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection).await?;
-    for statement in SEED {
-        run(&mut connection, statement).await?;
-    }
-    Ok(())
+    run_all(&mut connection, SEED).await
 }
 
-const SEED: [&str; 5] = [
-    "update telecom.node_client set access_groups = '{1}' where id % 25 = 0",
-    // Ten thousand users, each at four places in the evenings of 30 days.
-    "insert into telecom.user_package_usage
+const SEED: &str = "
+update telecom.node_client set access_groups = '{1}' where id % 25 = 0;
+-- Ten thousand users, each at four places in the evenings of 30 days.
+insert into telecom.user_package_usage
      select q.user_id, date_trunc('hour',
      now()) - day * interval '1 day' - place * interval '1 hour',
          (q.id * 7 + place * 50) % 200 + 1, ((q.id * 7 + place * 50) % 200) * 5 + 1, q.id,
          1000000, 20000000, 500000, 10000000
      from telecom.package_queue q, generate_series(0, 29) day, generate_series(0, 3) place
-     where q.status = 'active' and q.id <= 10000",
-    "insert into telecom.node_status_history (node_server_id, status, created_at)
+     where q.status = 'active' and q.id <= 10000;
+insert into telecom.node_status_history (node_server_id, status, created_at)
      select s.id, 'online', date_trunc('hour', now()) - h * interval '1 hour'
-     from telecom.node_server s, generate_series(0, 7 * 24) h",
-    "refresh materialized view telecom.node_status_hourly_mv",
-    "vacuum analyze",
-];
+     from telecom.node_server s, generate_series(0, 7 * 24) h;
+refresh materialized view telecom.node_status_hourly_mv;
+vacuum analyze";
 
-#[derive(Default)]
-struct Comparison {
-    calls: f64,
-    calls_apart: f64,
-    selects: f64,
-}
-
-async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Comparison> {
+/// Measures the rates. Leaves the other fields empty.
+async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Api> {
     let rpc = Arc::new(calls::recent_traffic_usage()?);
     let channel = &clients.first().context("There are no clients.")?.channel;
     let sharing: Vec<Client> = clients
@@ -167,19 +144,18 @@ async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Co
         })
         .collect();
     call(&rpc, clients, COMPARED_CLIENTS, TURN / 10).await?;
-    let (mut sums, turns_taken) = (Comparison::default(), f64::from(turns));
+    let share = f64::from(turns).recip();
+    let calls = async |clients: &[Client]| {
+        let calls = call(&rpc, clients, COMPARED_CLIENTS, TURN).await?;
+        anyhow::Ok(calls.calls_per_second * share)
+    };
+    let mut rates = Api::default();
     for _ in 0..turns {
-        sums.selects += pgbench.selects(COMPARED_CLIENTS, TURN).await? / turns_taken;
-        sums.calls += call(&rpc, &sharing, COMPARED_CLIENTS, TURN)
-            .await?
-            .calls_per_second
-            / turns_taken;
-        sums.calls_apart += call(&rpc, clients, COMPARED_CLIENTS, TURN)
-            .await?
-            .calls_per_second
-            / turns_taken;
+        rates.selects_per_second += pgbench.selects(COMPARED_CLIENTS, TURN).await? * share;
+        rates.calls_per_second += calls(&sharing).await?;
+        rates.calls_apart_per_second += calls(clients).await?;
     }
-    Ok(sums)
+    Ok(rates)
 }
 
 async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>> {

@@ -64,11 +64,7 @@ struct Session<'c> {
 
 /// Measures every function, in the order in which the pipeline calls them.
 pub async fn measure(cli: &Cli) -> Result<Vec<Memory>> {
-    let database = step(
-        "Memory: creating the database",
-        Database::create(&cli.database_url, &cli.database),
-    )
-    .await?;
+    let database = step("Memory: creating the database", Database::create(cli, "")).await?;
     let devices = fleet::devices();
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection).await?;
@@ -193,7 +189,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Starts a queue function and invokes it with `first`, then with each of `batches`.
+    /// Starts a function and invokes it with `first`, then with each of `batches`.
     async fn consume(
         &mut self,
         name: &'static str,
@@ -213,11 +209,8 @@ impl Session<'_> {
     }
 
     async fn job(&mut self, name: &'static str, with: &str) -> Result<()> {
-        let mut function = Function::start(&self.surroundings, name).await?;
-        function.invoke(b"{}".to_vec()).await?;
-        self.results
-            .push(function.finish(with.to_owned(), Bound::None).await?);
-        Ok(())
+        self.consume(name, with, Bound::None, b"{}".to_vec(), Vec::new())
+            .await
     }
 
     fn take_reports(&mut self, batches: usize) -> Result<Vec<Vec<u8>>> {

@@ -1,8 +1,6 @@
 //! Measures how long users wait for their next package when 100,000 packages end in the same
 //! minute.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -13,8 +11,9 @@ use shared::services::Processor;
 use shared::services::cron::expire_packages::PackageExpiringJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
+use tokio::task::JoinSet;
 
-use crate::database::{Database, fault, run};
+use crate::database::{Database, fault, run_all};
 use crate::messaging::{EXPIRING, Messaging};
 use crate::pipeline::consume;
 use crate::progress::step;
@@ -67,47 +66,37 @@ pub async fn measure(database: &Database) -> Result<Expiry> {
         context.clone(),
         TelecomConfig::default(),
     );
-    let is_finished = Arc::new(AtomicBool::new(false));
-    let consumers: Vec<_> = std::iter::repeat_with(|| {
+    // Dropping the set stops the consumers.
+    let mut consumers = JoinSet::new();
+    for _ in 0..CONSUMERS {
         let handler =
             HandlePackageExpiring::new(database.pool(1), publisher.clone(), context.clone());
-        tokio::spawn(consume_until(
-            handler,
-            messaging.clone(),
-            Arc::clone(&is_finished),
-        ))
-    })
-    .take(CONSUMERS)
-    .collect();
+        consumers.spawn(consume_events(handler, messaging.clone()));
+    }
     let began = Instant::now();
-    step("Expiring the packages", async {
+    let expire = async {
         while users_waiting(database).await? > 0 {
-            job.process(PackageExpiringJob(Run::within(Some(Duration::from_secs(
-                55,
-            )))))
-            .await
-            .map_err(fault)?;
+            let run = Run::within(Some(Duration::from_secs(55)));
+            job.process(PackageExpiringJob(run)).await.map_err(fault)?;
         }
         anyhow::Ok(())
+    };
+    step("Expiring the packages", async {
+        tokio::select! {
+            done = expire => done,
+            Some(failed) = consumers.join_next() => failed?,
+        }
     })
     .await?;
-    let seconds = began.elapsed().as_secs_f64();
-    is_finished.store(true, Ordering::Relaxed);
-    for consumer in consumers {
-        consumer.await??;
-    }
     Ok(Expiry {
         users: USERS,
-        seconds,
+        seconds: began.elapsed().as_secs_f64(),
     })
 }
 
 async fn seed(database: &Database) -> Result<()> {
-    let mut connection = database.connect().await?;
-    for statement in SEED.replace("USERS", &USERS.to_string()).split(';') {
-        run(&mut connection, statement).await?;
-    }
-    Ok(())
+    let seed = SEED.replace("USERS", &USERS.to_string());
+    run_all(&mut database.connect().await?, &seed).await
 }
 
 /// Counts users whose next package is not active yet.
@@ -118,17 +107,13 @@ async fn users_waiting(database: &Database) -> Result<i64> {
         .await?)
 }
 
-async fn consume_until(
-    handler: HandlePackageExpiring,
-    messaging: Messaging,
-    is_finished: Arc<AtomicBool>,
-) -> Result<()> {
-    while !is_finished.load(Ordering::Relaxed) {
+/// Consumes events until one fails.
+async fn consume_events(handler: HandlePackageExpiring, messaging: Messaging) -> Result<()> {
+    loop {
         let bodies = messaging.take(EXPIRING)?;
         for events in deliveries(&bodies, EVENTS_PER_DELIVERY)? {
             consume(&handler, &events).await?;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    Ok(())
 }

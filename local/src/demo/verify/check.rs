@@ -92,6 +92,17 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
     label: impl Fn(&K) -> String,
 ) -> Vec<Check> {
     let mut checks = names.map(|name| Check::equal(name, 0, 0));
+    add_keys(&mut checks, expected, found, label);
+    checks.into()
+}
+
+/// As [`keys`], for a part of the keys. Adds the differences to those of other parts.
+pub(super) fn add_keys<K: Eq + Hash + Ord, const N: usize>(
+    checks: &mut [Check; N],
+    expected: &HashMap<K, [i128; N]>,
+    found: &HashMap<K, [i128; N]>,
+    label: impl Fn(&K) -> String,
+) {
     // Sorted, so that the first differing keys are the same in every run.
     let all: BTreeSet<&K> = expected.keys().chain(found.keys()).collect();
     for key in all {
@@ -110,7 +121,6 @@ pub(super) fn keys<K: Eq + Hash + Ord, const N: usize>(
             }
         }
     }
-    checks.into()
 }
 
 /// Writes a table. The first differing keys of a comparison are listed below it.

@@ -122,6 +122,11 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
     })
 }
 
+/// A client's id in the labels of differences.
+pub(super) fn client_text(client: Option<i32>) -> String {
+    client.map_or_else(|| "none".to_owned(), |id| id.to_string())
+}
+
 fn by_server(clients: Vec<(i32, i32, i64)>) -> HashMap<i32, Vec<(i32, i64)>> {
     let mut by_server: HashMap<i32, Vec<(i32, i64)>> = HashMap::new();
     for (server, client, factor) in clients {
@@ -150,7 +155,7 @@ impl Snapshot {
             "hourly billed download",
         ];
         check::keys(names, expected, &found, |(user, server, client, hour)| {
-            let client = client.map_or_else(|| "none".to_owned(), |id| id.to_string());
+            let client = client_text(*client);
             format!(
                 "user {user} server {server} client {client} hour {}",
                 hour_text(*hour)

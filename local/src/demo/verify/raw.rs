@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::billing::{Billing, hour_of_period};
 use super::check::{self, Check, add};
-use super::database::{ReportRow, Snapshot};
+use super::database::{ReportRow, Snapshot, client_text};
 use crate::demo::account::Book;
 use crate::demo::report::{Line, Report};
 
@@ -60,7 +60,7 @@ pub(super) async fn compare(
     Ok(walk.finish())
 }
 
-/// The state while rows are read. Only the current report and the differences are in memory.
+/// The state while rows are read. Only the current report's rows are in memory.
 struct Walk<'a> {
     snapshot: &'a Snapshot,
     billing: &'a mut Billing,
@@ -70,8 +70,7 @@ struct Walk<'a> {
     others: HashMap<i64, &'a ReportRow>,
     seq: Option<i64>,
     current: HashMap<RawKey, RawSums>,
-    sums: [RawSums; 2],
-    differing: [HashMap<RawKey, RawSums>; 2],
+    checks: [Check; 3],
 }
 
 impl<'a> Walk<'a> {
@@ -91,16 +90,15 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let (current, sums, differing) = Default::default();
+        let names = ["raw upload", "raw download", "raw × factor × 10,000"];
         Self {
             snapshot,
             billing,
             expected,
             others,
             seq: None,
-            current,
-            sums,
-            differing,
+            current: HashMap::new(),
+            checks: names.map(|name| Check::equal(name, 0, 0)),
         }
     }
 
@@ -135,44 +133,27 @@ impl<'a> Walk<'a> {
         let expected = report
             .map(|(report, _)| raw_of(self.snapshot, report))
             .unwrap_or_default();
-        self.compare(expected, found);
+        self.compare(&expected, &found);
     }
 
-    fn compare(&mut self, expected: HashMap<RawKey, RawSums>, found: HashMap<RawKey, RawSums>) {
-        let equal = expected == found;
-        for ((sums, differing), side) in self
-            .sums
-            .iter_mut()
-            .zip(&mut self.differing)
-            .zip([expected, found])
-        {
-            if equal {
-                for values in side.into_values() {
-                    add(sums, values);
-                }
-            } else {
-                differing.extend(side);
-            }
-        }
+    fn compare(&mut self, expected: &HashMap<RawKey, RawSums>, found: &HashMap<RawKey, RawSums>) {
+        check::add_keys(
+            &mut self.checks,
+            expected,
+            found,
+            |(report, user, client)| {
+                let client = client_text(*client);
+                format!("report {report} user {user} client {client}")
+            },
+        );
     }
 
     fn finish(mut self) -> Raw {
         for (report, _) in std::mem::take(&mut self.expected).into_values() {
-            self.compare(raw_of(self.snapshot, report), HashMap::new());
-        }
-        let names = ["raw upload", "raw download", "raw × factor × 10,000"];
-        let [expected, found] = &self.differing;
-        let mut checks = check::keys(names, expected, found, |(report, user, client)| {
-            let client = client.map_or_else(|| "none".to_owned(), |id| id.to_string());
-            format!("report {report} user {user} client {client}")
-        });
-        let [expected, found] = self.sums;
-        for (check, (expected, found)) in checks.iter_mut().zip(expected.into_iter().zip(found)) {
-            check.expected += expected;
-            check.found += found;
+            self.compare(&raw_of(self.snapshot, report), &HashMap::new());
         }
         Raw {
-            checks,
+            checks: self.checks.into(),
             others: check::count(self.others.len()),
         }
     }

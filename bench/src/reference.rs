@@ -1,6 +1,5 @@
 //! The references for the pipeline: the fastest way into PostgreSQL, and the usual way of panels.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,7 +8,7 @@ use sqlx::PgConnection;
 use sqlx::Row as _;
 
 use crate::database::{Database, run};
-use crate::fleet::{self, Device};
+use crate::fleet;
 use crate::workload::Row;
 
 /// Rows per COPY and per delivery.
@@ -75,10 +74,10 @@ impl Copy {
         })
     }
 
-    pub async fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
+    pub async fn add(&mut self, rows: &[Row]) -> Result<()> {
         let chunks: Vec<Vec<u8>> = rows
             .chunks(ROWS_PER_COMMIT)
-            .map(|rows| binary(devices, rows))
+            .map(binary)
             .collect::<Result<_>>()?;
         let began = Instant::now();
         for chunk in chunks {
@@ -108,22 +107,19 @@ impl Copy {
     }
 }
 
-fn binary(devices: &[Device], rows: &[Row]) -> Result<Vec<u8>> {
+fn binary(rows: &[Row]) -> Result<Vec<u8>> {
     // The wire format counts microseconds since 2000-01-01.
     let received_at = DateTime::<Utc>::UNIX_EPOCH.timestamp_micros() + 800_000_000_000_000;
     let mut buffer = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
     for row in rows {
-        let device = devices
-            .get(row.device)
-            .context("The device does not exist.")?;
         buffer.extend_from_slice(&7_i16.to_be_bytes());
         field(&mut buffer, &1_i64.to_be_bytes())?;
         field(&mut buffer, &received_at.to_be_bytes())?;
         field(&mut buffer, &row.upload.to_be_bytes())?;
         field(&mut buffer, &row.download.to_be_bytes())?;
-        field(&mut buffer, device.user_id.as_bytes())?;
-        field(&mut buffer, &device.client_id.to_be_bytes())?;
-        field(&mut buffer, &factor(device.halves)?)?;
+        field(&mut buffer, row.device.user_id.as_bytes())?;
+        field(&mut buffer, &row.device.client_id.to_be_bytes())?;
+        field(&mut buffer, &factor(row.device.halves)?)?;
     }
     buffer.extend_from_slice(&(-1_i16).to_be_bytes());
     Ok(buffer)
@@ -160,14 +156,13 @@ fn factor(halves: i64) -> Result<Vec<u8>> {
 /// row, on 8 connections.
 #[derive(Debug)]
 pub struct Panels {
-    devices: Arc<Vec<Device>>,
     connections: Vec<PgConnection>,
     time: Duration,
     done: Vec<Row>,
 }
 
 impl Panels {
-    pub async fn start(database: &Database, devices: &Arc<Vec<Device>>) -> Result<Self> {
+    pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
         run(&mut connection, PANEL_TABLES).await?;
         sqlx::query(PANEL_USERS)
@@ -180,7 +175,6 @@ impl Panels {
             connections.push(database.connect().await?);
         }
         Ok(Self {
-            devices: Arc::clone(devices),
             connections,
             time: Duration::ZERO,
             done: Vec::new(),
@@ -198,13 +192,7 @@ impl Panels {
                 .step_by(PANEL_CONNECTIONS)
                 .copied()
                 .collect();
-            let devices = Arc::clone(&self.devices);
-            workers.push(tokio::spawn(panel_worker(
-                connection,
-                devices,
-                share,
-                began + limit,
-            )));
+            workers.push(tokio::spawn(panel_worker(connection, share, began + limit)));
         }
         for worker in workers {
             let (connection, done) = worker
@@ -241,7 +229,6 @@ impl Panels {
 
 async fn panel_worker(
     mut connection: PgConnection,
-    devices: Arc<Vec<Device>>,
     rows: Vec<Row>,
     until: Instant,
 ) -> Result<(PgConnection, Vec<Row>)> {
@@ -250,22 +237,19 @@ async fn panel_worker(
         if Instant::now() >= until {
             break;
         }
-        let device = devices
-            .get(row.device)
-            .context("The device does not exist.")?;
-        panel_row(&mut connection, device, &row).await?;
+        panel_row(&mut connection, &row).await?;
         done.push(row);
     }
     Ok((connection, done))
 }
 
-async fn panel_row(connection: &mut PgConnection, device: &Device, row: &Row) -> Result<()> {
+async fn panel_row(connection: &mut PgConnection, row: &Row) -> Result<()> {
     let mut tx = sqlx::Connection::begin(connection).await?;
     sqlx::query(
         "update public.panel_user set u = u + $2, d = d + $3, t = extract(epoch \
         from now())::int, updated_at = now() where id = $1",
     )
-    .bind(device.user)
+    .bind(row.device.user)
     .bind(row.upload)
     .bind(row.download)
     .execute(&mut *tx)
@@ -274,9 +258,9 @@ async fn panel_row(connection: &mut PgConnection, device: &Device, row: &Row) ->
         "insert into public.panel_traffic_log (user_id, server_id, rate, u, d) values ($1, $2, \
          $3::bigint * 0.5, $4, $5)",
     )
-    .bind(device.user)
-    .bind(device.server_id)
-    .bind(device.halves)
+    .bind(row.device.user)
+    .bind(row.device.server_id)
+    .bind(row.device.halves)
     .bind(row.upload)
     .bind(row.download)
     .execute(&mut *tx)

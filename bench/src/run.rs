@@ -1,6 +1,5 @@
 //! The run, from an empty database to the evaluation of the bars.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,7 +12,7 @@ use crate::bars;
 use crate::cli::Cli;
 use crate::database::{Database, checkpoint};
 use crate::expiry;
-use crate::fleet::{self, Device};
+use crate::fleet;
 use crate::memory;
 use crate::messaging::Messaging;
 use crate::pipeline::Pipeline;
@@ -121,28 +120,18 @@ async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
         limit /= 10;
     }
     let name = rhythm.name;
-    let devices = Arc::new(fleet::devices());
-    let (warm_up, minutes) = step(
-        &format!("{name}: generating reports"),
-        generate(&devices, rhythm),
-    )
-    .await?;
-    let mut comparison = step(
-        &format!("{name}: seeding"),
-        Comparison::prepare(cli, &devices, &warm_up),
-    )
-    .await?;
-    let slice = limit / rhythm.minutes;
-    step(
-        &format!("{name}: measuring"),
-        comparison.run(&minutes, slice),
-    )
-    .await?;
+    let generated = generate(rhythm);
+    let (warm_up, minutes) = step(&format!("{name}: generating reports"), generated).await?;
+    let prepared = Comparison::prepare(cli, &warm_up);
+    let mut comparison = step(&format!("{name}: seeding"), prepared).await?;
+    let measured = comparison.run(&minutes, limit / rhythm.minutes);
+    step(&format!("{name}: measuring"), measured).await?;
     comparison.finish(name).await
 }
 
-async fn generate(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
-    let mut collectors = Collectors::new(devices, SEED, past_hour(System.now()));
+async fn generate(rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
+    let devices = fleet::devices();
+    let mut collectors = Collectors::new(&devices, SEED, past_hour(System.now()));
     let warm_up = collectors.minute(&rhythm)?;
     let mut minutes = Vec::new();
     for _ in 0..rhythm.minutes {
@@ -155,7 +144,6 @@ async fn generate(devices: &[Device], rhythm: Rhythm) -> Result<(Minute, Vec<Min
 /// The pipeline and both references on one database. They alternate minute by minute, so that a
 /// slow phase of this machine affects all three.
 struct Comparison {
-    devices: Arc<Vec<Device>>,
     connection: PgConnection,
     expected: Expected,
     pipeline: Pipeline,
@@ -164,22 +152,21 @@ struct Comparison {
 }
 
 impl Comparison {
-    async fn prepare(cli: &Cli, devices: &Arc<Vec<Device>>, warm_up: &Minute) -> Result<Self> {
+    async fn prepare(cli: &Cli, warm_up: &Minute) -> Result<Self> {
         let database = Database::create(cli, "").await?;
         let mut connection = database.connect().await?;
         fleet::seed(&mut connection).await?;
         let expected = Expected::start(&mut connection).await?;
         let messaging = Messaging::start().await?;
         let mut comparison = Self {
-            devices: Arc::clone(devices),
             connection,
             expected,
             pipeline: Pipeline::new(&database, &messaging, cli.consumers().into(), cli.profile)
                 .await?,
             copy: Copy::start(&database).await?,
-            panels: Panels::start(&database, devices).await?,
+            panels: Panels::start(&database).await?,
         };
-        comparison.expected.add(devices, &warm_up.rows)?;
+        comparison.expected.add(&warm_up.rows);
         comparison.pipeline.warm_up(warm_up).await?;
         checkpoint(&mut comparison.connection).await?;
         Ok(comparison)
@@ -187,9 +174,9 @@ impl Comparison {
 
     async fn run(&mut self, minutes: &[Minute], panels_limit: Duration) -> Result<()> {
         for minute in minutes {
-            self.copy.add(&self.devices, &minute.rows).await?;
+            self.copy.add(&minute.rows).await?;
             self.panels.add(&minute.rows, panels_limit).await?;
-            self.expected.add(&self.devices, &minute.rows)?;
+            self.expected.add(&minute.rows);
             self.pipeline.minute(minute).await?;
         }
         Ok(())

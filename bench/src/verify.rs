@@ -3,11 +3,10 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use crate::fleet::Device;
 use crate::workload::Row;
 
 /// Uploaded and downloaded bytes by user.
@@ -33,21 +32,17 @@ impl Expected {
         })
     }
 
-    pub fn add(&mut self, devices: &[Device], rows: &[Row]) -> Result<()> {
+    pub fn add(&mut self, rows: &[Row]) {
         for row in rows {
-            let device = devices
-                .get(row.device)
-                .context("The device does not exist.")?;
             self.rows += 1;
             self.raw = (self.raw.0 + row.upload, self.raw.1 + row.download);
-            let billed = self.billed.entry(device.user_id).or_default();
+            let billed = self.billed.entry(row.device.user_id).or_default();
             // Amounts are even, so that factors in halves bill whole bytes.
             *billed = (
-                billed.0 + row.upload / 2 * device.halves,
-                billed.1 + row.download / 2 * device.halves,
+                billed.0 + row.upload / 2 * row.device.halves,
+                billed.1 + row.download / 2 * row.device.halves,
             );
         }
-        Ok(())
     }
 
     /// Compares the expected amounts with the raw rows, the hourly usage and every package's

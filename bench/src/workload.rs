@@ -37,8 +37,7 @@ impl Rhythm {
 /// Usage of one user in one report.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
-    /// Index into the fleet's devices.
-    pub device: usize,
+    pub device: Device,
     /// In bytes. Upload and download are even, so that every factor bills whole bytes and the
     /// expected sums need no rounding.
     pub upload: i64,
@@ -94,20 +93,18 @@ impl<'f> Collectors<'f> {
         let per_server = usize::try_from(LINES_PER_SERVER)?;
         let first = usize::try_from(server_id - 1)? * per_server;
         let mut usage = Vec::with_capacity(per_server);
-        for (index, device) in self.devices.iter().enumerate().skip(first).take(per_server) {
+        for &device in self.devices.iter().skip(first).take(per_server) {
             let row = Row {
-                device: index,
+                device,
                 upload: self.random.random_range(0..2_000_000_i64) * 2,
                 download: self.random.random_range(0..20_000_000_i64) * 2,
             };
             rows.push(row);
-            let (node_client_id, upload, download) =
-                (Some(device.client_id), row.upload, row.download);
             usage.push(UsageLine {
                 user: device.user_id,
-                node_client_id,
-                upload,
-                download,
+                node_client_id: Some(device.client_id),
+                upload: row.upload,
+                download: row.download,
             });
         }
         let report = UsageReport {

@@ -11,6 +11,7 @@ use crate::process::{AsRoot, find_program, output, run_logged, shared_command};
 use crate::progress;
 use crate::settings::Settings;
 
+const INSTALL: &str = "-m pip install --disable-pip-version-check --no-input -r";
 const NO_VENV: &str = "Python cannot create a virtual environment. Install the missing package \
     (Debian, Ubuntu: `sudo apt-get install python3-venv`).";
 
@@ -23,10 +24,7 @@ impl Environment {
     /// Returns the environment with the packages of `local/requirements-<name>.txt`. Creates it if
     /// it does not exist or if that file has changed.
     pub fn ensure(settings: &Settings, name: &str) -> Result<Self> {
-        let wanted = settings
-            .root
-            .join("local")
-            .join(format!("requirements-{name}.txt"));
+        let wanted = settings.root.join(format!("local/requirements-{name}.txt"));
         let requirements = fs::read_to_string(&wanted)
             .with_context(|| format!("Cannot read {}", wanted.display()))?;
         Settings::lasting(&settings.root).create_state()?;
@@ -71,15 +69,7 @@ impl Environment {
         let least = least_version(&fs::read_to_string(requirements)?);
         make_environment(&find_python(least)?, &self.folder, &log)?;
         let mut pip = shared_command(self.program("python"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-input",
-            "-r",
-        ])
-        .arg(requirements);
+        pip.args(INSTALL.split(' ')).arg(requirements);
         run_logged(
             pip,
             &log,
@@ -118,19 +108,11 @@ fn least_version(requirements: &str) -> u32 {
 /// Returns the first Python that is new enough. Candidates are `TELECOM_PYTHON`, the search path
 /// and pyenv, in this order.
 fn find_python(least: u32) -> Result<PathBuf> {
-    let names = [
-        "python3",
-        "python3.14",
-        "python3.13",
-        "python3.12",
-        "python3.11",
-        "python3.10",
-        "python",
-    ];
+    let names = "python3 python3.14 python3.13 python3.12 python3.11 python3.10 python";
     let chosen = std::env::var_os("TELECOM_PYTHON").map(PathBuf::from);
     let candidates = chosen
         .into_iter()
-        .chain(names.iter().filter_map(|name| find_program(name)))
+        .chain(names.split(' ').filter_map(find_program))
         .chain(pyenv_versions());
     let new_enough = |python: &PathBuf| {
         let check = format!("import sys; sys.exit(sys.version_info < (3, {least}))");

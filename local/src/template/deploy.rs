@@ -18,6 +18,11 @@ use crate::progress::step;
 use crate::python::Environment;
 use crate::settings::{STACK_NAME, Settings};
 
+const DEPLOY: &str = "
+    deploy --template-file template.yaml --resolve-s3
+    --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND
+    --no-confirm-changeset --no-fail-on-empty-changeset --no-progressbar --no-disable-rollback";
+
 /// Values of the deployed stack's outputs by name.
 pub type Outputs = BTreeMap<String, String>;
 
@@ -95,36 +100,15 @@ impl<'a> Deployment<'a> {
         let samconfig = self.settings.state.join("samconfig.toml");
         write_private(&samconfig, "version = 0.1\n")?;
         let mut command = self.client(sam.program("sam"));
-        command.args([
-            "deploy",
-            "--stack-name",
-            STACK_NAME,
-            "--resolve-s3",
-            "--capabilities",
-        ]);
-        command.args(["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]);
-        command.args([
-            "--no-confirm-changeset",
-            "--no-fail-on-empty-changeset",
-            "--no-progressbar",
-        ]);
-        command.args([
-            "--no-disable-rollback",
-            "--template-file",
-            "template.yaml",
-            "--config-file",
-        ]);
+        command.args(DEPLOY.split_whitespace());
+        command.args(["--stack-name", STACK_NAME]);
         // An empty configuration file, so that the environments of the repository's own
         // samconfig.toml do not apply.
-        command.arg(&samconfig);
-        command
-            .arg("--parameter-overrides")
-            .arg(format!("file://{}", parameters.display()));
-        run_logged(
-            command,
-            &self.settings.log("deploy"),
-            "deploy template.yaml",
-        )
+        command.arg("--config-file").arg(&samconfig);
+        let parameters = format!("file://{}", parameters.display());
+        command.args(["--parameter-overrides", &parameters]);
+        let log = self.settings.log("deploy");
+        run_logged(command, &log, "deploy template.yaml")
     }
 
     /// Adds the parameters that describe an existing database.

@@ -74,11 +74,7 @@ impl Binaries {
     #[must_use]
     pub fn has_library(&self, library: &str) -> bool {
         let file = format!("{library}.so");
-        let beside = self
-            .folder
-            .parent()
-            .map(|version| version.join("lib").join(&file));
-        if beside.is_some_and(|path| path.is_file()) {
+        if self.folder.with_file_name("lib").join(&file).is_file() {
             return true;
         }
         let asked = output(
@@ -113,13 +109,13 @@ fn candidate_folders() -> Vec<PathBuf> {
     if let Ok(folder) = output(Command::new("pg_config").arg("--bindir"), "run pg_config") {
         folders.push(PathBuf::from(folder.trim()));
     }
-    for entry in fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        folders.push(entry.path().join("bin"));
-    }
+    let packaged = fs::read_dir("/usr/lib/postgresql").into_iter();
+    folders.extend(
+        packaged
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path().join("bin")),
+    );
     folders
 }
 
@@ -129,11 +125,8 @@ fn parse_major(version: &str) -> Option<u32> {
     let number = version
         .split_whitespace()
         .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
-    number
-        .split(|c: char| !c.is_ascii_digit())
-        .next()?
-        .parse()
-        .ok()
+    let major = number.split(|c: char| !c.is_ascii_digit()).next()?;
+    major.parse().ok()
 }
 
 fn install(log: &Path) -> Result<()> {
@@ -146,11 +139,8 @@ fn install(log: &Path) -> Result<()> {
         "mkdir -p /etc/postgresql-common && {{ test -e {settings} || echo 'create_main_cluster = \
          false' > {settings}; }}"
     );
-    run_logged(
-        apt.command("sh", &["-c", &keep]),
-        log,
-        "keep the package from starting a cluster",
-    )?;
+    let keep = apt.command("sh", &["-c", &keep]);
+    run_logged(keep, log, "keep the package from starting a cluster")?;
     apt.install(&["postgresql"], log).context(ABSENT)
 }
 

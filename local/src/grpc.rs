@@ -10,8 +10,7 @@ use anyhow::{Result, bail};
 use rustix::process::Signal;
 
 use crate::emulator::client::FOREIGN_SETTINGS;
-use crate::process::ServiceUser;
-use crate::process::{Service, ServiceSpec};
+use crate::process::{Service, ServiceSpec, ServiceUser, succeeds};
 use crate::settings::Settings;
 
 /// Template parameters for authentication, and the environment variables that carry their values.
@@ -52,9 +51,7 @@ pub fn start(
     let mut health = || {
         let mut ask = Command::new(&program);
         environment(&mut ask, address, database_url, parameters);
-        ask.arg("health")
-            .output()
-            .is_ok_and(|answer| answer.status.success())
+        succeeds(ask.arg("health"))
     };
     service.wait_until(&mut health)?;
     Ok(service)

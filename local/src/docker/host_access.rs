@@ -13,7 +13,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::loopback::{Background, background};
-use crate::process::output;
+use crate::process::{output, succeeds};
 
 /// The name by which Docker Desktop's containers reach the loopback address of their host.
 const DESKTOP_HOST: &str = "host.docker.internal";
@@ -32,10 +32,7 @@ pub fn check_engine() -> Result<()> {
 /// Whether the engine has already pulled an image.
 #[must_use]
 pub fn has_image(name: &str) -> bool {
-    Command::new("docker")
-        .args(["image", "inspect", name])
-        .output()
-        .is_ok_and(|answer| answer.status.success())
+    succeeds(Command::new("docker").args(["image", "inspect", name]))
 }
 
 /// Access from containers to ports of the loopback address. Dropping it closes the access.
@@ -89,13 +86,8 @@ async fn forward(listener: TcpListener, port: u16) {
 /// This machine's address on Docker's default bridge.
 fn bridge_address() -> Result<Ipv4Addr> {
     let mut inspect = Command::new("docker");
-    inspect.args([
-        "network",
-        "inspect",
-        "bridge",
-        "--format",
-        "{{json .IPAM.Config}}",
-    ]);
+    inspect.args(["network", "inspect", "bridge"]);
+    inspect.args(["--format", "{{json .IPAM.Config}}"]);
     let networks = output(&mut inspect, "inspect Docker's default network")?;
     address_of(&networks).with_context(|| {
         format!(

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::binaries::Binaries;
 use crate::files::{remove, write_private};
-use crate::process::{Service, ServiceSpec, ServiceUser, output, run_logged};
+use crate::process::{Service, ServiceSpec, ServiceUser, output, run_logged, succeeds};
 use crate::progress;
 use crate::settings::Settings;
 
@@ -68,10 +68,8 @@ impl<'a> Parts<'a> {
     /// Creates the data folder under another name first, so that an incomplete folder is never used
     /// as a cluster.
     fn create(&self) -> Result<()> {
-        let parent = self
-            .data
-            .parent()
-            .context("The data folder has no parent")?;
+        let parent = self.data.parent();
+        let parent = parent.context("The data folder has no parent")?;
         let (unfinished, password_file) = (parent.join("postgres.new"), parent.join("postgres.pw"));
         remove(&unfinished)?;
         if self.data.exists() {
@@ -86,26 +84,14 @@ impl<'a> Parts<'a> {
         write_private(&password_file, &self.password)?;
         self.user.own(&password_file)?;
         let mut initdb = self.user.command(self.binaries.program("initdb"));
-        initdb
-            .args([
-                "-U",
-                NAME,
-                "-E",
-                "UTF8",
-                "--locale=C",
-                "--auth=scram-sha-256",
-                "-D",
-            ])
-            .arg(&unfinished);
+        initdb.args("-E UTF8 --locale=C --auth=scram-sha-256".split(' '));
+        initdb.args(["-U", NAME, "-D"]).arg(&unfinished);
         initdb.arg(format!("--pwfile={}", password_file.display()));
         if !self.settings.durable {
             initdb.arg("--no-sync");
         }
-        let made = run_logged(
-            initdb,
-            &self.settings.log("initdb"),
-            "create the database cluster",
-        );
+        let log = self.settings.log("initdb");
+        let made = run_logged(initdb, &log, "create the database cluster");
         fs::remove_file(&password_file)?;
         made?;
         fs::rename(&unfinished, &self.data).context("Cannot rename the new database cluster")
@@ -135,22 +121,18 @@ impl<'a> Parts<'a> {
 
     fn server(&self) -> Command {
         let mut server = self.user.command(self.binaries.program("postgres"));
-        server
-            .arg("-D")
-            .arg(&self.data)
-            .arg("-p")
-            .arg(self.settings.postgres_port.to_string());
+        server.arg("-D").arg(&self.data);
+        server.args(["-p", &self.settings.postgres_port.to_string()]);
         let mut options = vec![
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "max_connections=300",
-        ];
-        options.extend(["track_io_timing=on", "log_line_prefix=%m [%p] %a "]);
-        // As on AWS, statements' parameters are not logged, because they contain users' data.
-        options.extend([
+            "track_io_timing=on",
+            "log_line_prefix=%m [%p] %a ",
+            // As on AWS, statements' parameters are not logged, because they contain users' data.
             "log_parameter_max_length=0",
             "log_parameter_max_length_on_error=0",
-        ]);
+        ];
         if self.binaries.has_library("pg_stat_statements") {
             options.push("shared_preload_libraries=pg_stat_statements");
         }
@@ -169,14 +151,9 @@ impl<'a> Parts<'a> {
 
     fn is_ready(&self) -> bool {
         let mut check = Command::new(self.binaries.program("pg_isready"));
-        check
-            .args(["-q", "-h", "127.0.0.1", "-p"])
-            .arg(self.settings.postgres_port.to_string());
-        check
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+        let port = self.settings.postgres_port.to_string();
+        check.args(["-q", "-h", "127.0.0.1", "-p", &port]);
+        succeeds(&mut check)
     }
 
     fn create_database(&self) -> Result<()> {

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::command::{find_program, output, run_logged};
+use super::command::{find_program, run_logged, succeeds};
+
+const INSTALL: &str = "install -y -q --no-install-recommends -o Dpkg::Options::=--force-confold";
 
 /// Runs commands as root.
 #[derive(Debug, Clone, Copy)]
@@ -25,33 +27,15 @@ impl AsRoot {
             return Some(Self { sudo: false });
         }
         find_program("sudo")?;
-        output(
-            Command::new("sudo").args(["-n", "true"]),
-            "run sudo without a password",
-        )
-        .ok()
-        .map(|_| Self { sudo: true })
+        succeeds(Command::new("sudo").args(["-n", "true"])).then_some(Self { sudo: true })
     }
 
     pub(crate) fn install(self, packages: &[&str], log: &Path) -> Result<()> {
-        run_logged(
-            self.command("apt-get", &["update", "-q"]),
-            log,
-            "refresh the list of packages",
-        )?;
-        let arguments = [
-            "install",
-            "-y",
-            "-q",
-            "--no-install-recommends",
-            "-o",
-            "Dpkg::Options::=--force-confold",
-        ];
-        run_logged(
-            self.command("apt-get", &[&arguments[..], packages].concat()),
-            log,
-            "install packages",
-        )
+        let update = self.command("apt-get", &["update", "-q"]);
+        run_logged(update, log, "refresh the list of packages")?;
+        let arguments: Vec<&str> = INSTALL.split(' ').collect();
+        let install = self.command("apt-get", &[&arguments, packages].concat());
+        run_logged(install, log, "install packages")
     }
 
     pub(crate) fn command(self, program: &str, arguments: &[&str]) -> Command {

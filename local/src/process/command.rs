@@ -96,6 +96,12 @@ pub fn output(command: &mut Command, what: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Runs `command` to its end without output. Returns true if it succeeds.
+pub fn succeeds(command: &mut Command) -> bool {
+    let output = command.stdin(Stdio::null()).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
 /// Waits for `child`. Passes a request to stop on to it, and kills it ten seconds later.
 pub fn wait_interruptibly(child: &mut Child) -> Result<ExitStatus> {
     let mut asked: Option<Instant> = None;

@@ -9,7 +9,7 @@ mod service_user;
 pub(crate) use as_root::AsRoot;
 pub use command::{
     create_log, dying_with_parent, find_program, keep_private, output, run_logged, shared_command,
-    wait_interruptibly,
+    succeeds, wait_interruptibly,
 };
 pub use service::{Service, ServiceSpec};
 pub use service_user::ServiceUser;

@@ -4,11 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::command::{dying_with_parent, find_program};
+use super::command::{dying_with_parent, find_program, succeeds};
 use crate::progress::note;
 
 /// The user that runs services: the current user, or, if that is root, a user without privileges.
@@ -115,11 +115,7 @@ impl ServiceUser {
     #[must_use]
     pub fn can_enter(self, folder: &Path) -> bool {
         let mut test = self.command("test");
-        test.arg("-x")
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null());
-        test.status().is_ok_and(|status| status.success())
+        succeeds(test.arg("-x").arg(folder))
     }
 }
 

@@ -4,12 +4,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use super::schedule;
-use crate::process::find_program;
+use crate::process::{find_program, succeeds};
 use crate::settings::Settings;
 
 /// The folder that the template's `CodeUri`s are in.
@@ -109,11 +109,7 @@ fn is_current(staged: &Path, built: &Path) -> bool {
 /// `strip` is not installed, the debug information stays.
 fn strip(binary: &Path) {
     if find_program("strip").is_some() {
-        let _ = Command::new("strip")
-            .arg(binary)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        succeeds(Command::new("strip").arg(binary));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The text that is printed when the system is ready.
 
-use std::fmt::Write as _;
+use std::fmt::Display;
 
 use crate::settings::{Emulator, Settings};
 use crate::stack::Endpoints;
@@ -8,49 +8,32 @@ use crate::stack::Endpoints;
 /// Addresses, queues and logs of a running system, followed by the lines of `more`.
 #[must_use]
 pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> String {
-    let mut text = String::from("\nReady.\n\n");
-    let mut line = |name: &str, value: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {name:<38} {value}");
-    };
-    line(
-        "API",
-        &format!("{}/v1/traffic-usage?range=day", endpoints.api),
-    );
-    line("API documentation", &format!("{}/docs", endpoints.api));
+    let Endpoints { api, outputs, .. } = endpoints;
+    let mut lines = vec!["\nReady.\n".to_owned()];
+    let mut line = |name: &str, value: &dyn Display| lines.push(format!("  {name:<38} {value}"));
+    line("API", &format!("{api}/v1/traffic-usage?range=day"));
+    line("API documentation", &format!("{api}/docs"));
     line("gRPC (telecom.v1, with reflection)", &endpoints.grpc);
     line("AWS endpoint", &endpoints.aws);
-    for (name, url) in endpoints
-        .outputs
-        .iter()
-        .filter(|(name, _)| name.ends_with("QueueUrl"))
-    {
-        line(&spaced(name.trim_end_matches("Url")), url);
+    for (name, url) in outputs {
+        if let Some(queue) = name
+            .strip_suffix("Url")
+            .filter(|name| name.ends_with("Queue"))
+        {
+            line(&spaced(queue), url);
+        }
     }
-    line(
-        "Event bus",
-        endpoints
-            .outputs
-            .get("EventBusName")
-            .map_or("", String::as_str),
-    );
+    let event_bus = outputs.get("EventBusName").map_or("", String::as_str);
+    line("Event bus", &event_bus);
     line("Database", &format!("psql '{}'", endpoints.database_url));
     let functions = match settings.emulator {
         Emulator::Ministack => "ministack",
         Emulator::LocalStack => "function-*",
     };
-    line(
-        "Logs of the functions",
-        &settings.log(functions).display().to_string(),
-    );
-    line(
-        "All logs",
-        &settings.state.join("log").display().to_string(),
-    );
-    for extra in more {
-        let _ = writeln!(text, "{extra}");
-    }
-    text
+    line("Logs of the functions", &settings.log(functions).display());
+    line("All logs", &settings.state.join("log").display());
+    lines.extend_from_slice(more);
+    lines.join("\n") + "\n"
 }
 
 /// Converts `UsageReportQueue` to `Usage report queue`.

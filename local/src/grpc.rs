@@ -26,11 +26,7 @@ pub fn start(
     database_url: &str,
     parameters: &BTreeMap<String, String>,
 ) -> Result<Service> {
-    let program = settings
-        .root
-        .join("target")
-        .join(settings.profile.folder())
-        .join("telecom-grpc");
+    let program = settings.built("telecom-grpc");
     if !program.is_file() {
         bail!(
             "{} is missing. Build it first: `make build`.",
@@ -48,12 +44,11 @@ pub fn start(
         log: settings.log("grpc"),
     };
     let mut service = Service::start(spec, command)?;
-    let mut health = || {
+    service.wait_until(|| {
         let mut ask = Command::new(&program);
         environment(&mut ask, address, database_url, parameters);
         succeeds(ask.arg("health"))
-    };
-    service.wait_until(&mut health)?;
+    })?;
     Ok(service)
 }
 
@@ -66,22 +61,19 @@ fn environment(
     for name in FOREIGN_SETTINGS {
         command.env_remove(name);
     }
-    command
-        .env("DATABASE_URL", database_url)
-        .env("DATABASE_MAX_CONNECTIONS", "5");
-    command.env("TELECOM_GRPC_ADDRESS", address.to_string());
-    command
-        .env("TELECOM_GRPC_REFLECTION", "true")
-        .env("TELECOM_GRPC_WEB", "true");
-    // No load balancer has to notice the shutdown before the server stops.
-    command.env("TELECOM_GRPC_DRAIN_SECONDS", "0");
+    command.envs([
+        ("DATABASE_URL", database_url),
+        ("DATABASE_MAX_CONNECTIONS", "5"),
+        ("TELECOM_GRPC_ADDRESS", &address.to_string()),
+        ("TELECOM_GRPC_REFLECTION", "true"),
+        ("TELECOM_GRPC_WEB", "true"),
+        // No load balancer has to notice the shutdown before the server stops.
+        ("TELECOM_GRPC_DRAIN_SECONDS", "0"),
+    ]);
     for (parameter, variable) in AUTH_VARIABLES {
         command.env(
             variable,
-            parameters
-                .get(parameter)
-                .map(String::as_str)
-                .unwrap_or_default(),
+            parameters.get(parameter).map_or("", String::as_str),
         );
     }
 }

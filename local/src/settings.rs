@@ -27,17 +27,6 @@ pub enum Profile {
     Release,
 }
 
-impl Profile {
-    /// Name of the folder under `target/`.
-    #[must_use]
-    pub fn folder(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Release => "release",
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Emulator {
     /// Deploys the whole template.yaml, unchanged
@@ -127,6 +116,16 @@ impl Settings {
     #[must_use]
     pub fn grpc_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.grpc_port)
+    }
+
+    /// Path of a built program.
+    #[must_use]
+    pub fn built(&self, name: &str) -> PathBuf {
+        let folder = match self.profile {
+            Profile::Debug => "debug",
+            Profile::Release => "release",
+        };
+        self.root.join("target").join(folder).join(name)
     }
 
     /// Path of the log of the part called `name`.

@@ -74,11 +74,7 @@ fn package(line: &str) -> Option<&str> {
 }
 
 fn stage_function(settings: &Settings, name: &str) -> Result<()> {
-    let built = settings
-        .root
-        .join("target")
-        .join(settings.profile.folder())
-        .join(name);
+    let built = settings.built(name);
     let folder = settings.deploy.join(CODE_FOLDER).join(name);
     let staged = folder.join("bootstrap");
     if !built.is_file() {

@@ -57,29 +57,28 @@ fn command(settings: &Settings, environment: &Environment, user: ServiceUser) ->
     }
     // Functions inherit this environment, including the endpoint that they call.
     as_client(&mut command, settings);
-    command
-        .env("MINISTACK_REGION", "us-east-1")
-        .env("GATEWAY_PORT", settings.gateway_port.to_string());
-    // ministack runs any code that it is given, so only this machine may reach it.
-    command
-        .env("BIND_HOST", "127.0.0.1")
-        .env("MINISTACK_HOST", "127.0.0.1");
-    command
-        .env("LAMBDA_EXECUTOR", "local")
-        .env("LOG_LEVEL", "INFO");
-    command.env("PERSIST_STATE", if settings.durable { "1" } else { "0" });
-    command
-        .env("STATE_DIR", saved_state(settings))
-        .env("S3_DATA_DIR", scratch(settings).join("s3"));
-    command
-        .env("TMPDIR", scratch(settings))
-        .env("PYTHONPATH", settings.root.join("local").join("python"));
-    // pip has compiled its packages already, and local/python/ must stay free of compiled files.
-    command.env("PYTHONDONTWRITEBYTECODE", "1");
-    // These services would listen on fixed ports, which a second system could not use.
-    command
-        .env("SFTP_ENABLED", "0")
-        .env("IOT_MTLS_ENABLED", "0");
+    command.envs([
+        ("MINISTACK_REGION", "us-east-1"),
+        ("GATEWAY_PORT", &settings.gateway_port.to_string()),
+        // ministack runs any code that it is given, so only this machine may reach it.
+        ("BIND_HOST", "127.0.0.1"),
+        ("MINISTACK_HOST", "127.0.0.1"),
+        ("LAMBDA_EXECUTOR", "local"),
+        ("LOG_LEVEL", "INFO"),
+        ("PERSIST_STATE", if settings.durable { "1" } else { "0" }),
+        // pip has compiled its packages already, and local/python/ must stay free of compiled
+        // files.
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+        // These services would listen on fixed ports, which a second system could not use.
+        ("SFTP_ENABLED", "0"),
+        ("IOT_MTLS_ENABLED", "0"),
+    ]);
+    command.envs([
+        ("STATE_DIR", saved_state(settings)),
+        ("S3_DATA_DIR", scratch(settings).join("s3")),
+        ("TMPDIR", scratch(settings)),
+        ("PYTHONPATH", settings.root.join("local/python")),
+    ]);
     command
 }
 
@@ -91,16 +90,9 @@ fn follow_port(settings: &Settings) -> Result<()> {
     let saved = fs::read_to_string(&file).unwrap_or_default();
     if !saved.is_empty() && saved != port {
         for entry in fs::read_dir(saved_state(settings))?.flatten() {
-            if entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
-                replace_in_file(
-                    &entry.path(),
-                    &format!("127.0.0.1:{saved}"),
-                    &format!("127.0.0.1:{port}"),
-                )?;
+            if entry.path().extension().is_some_and(|kind| kind == "json") {
+                let [from, to] = [&saved, &port].map(|port| format!("127.0.0.1:{port}"));
+                replace_in_file(&entry.path(), &from, &to)?;
             }
         }
     }

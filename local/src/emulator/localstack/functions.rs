@@ -57,12 +57,7 @@ impl NativeFunctions {
             .with_context(|| format!("template.yaml has no function {name}"))?;
         let mut slot = slot.lock().await;
         // As in Lambda, a function that has ended, such as after a crash, is started again.
-        if slot
-            .as_mut()
-            .is_some_and(|running| running.process.check_alive().is_err())
-        {
-            *slot = None;
-        }
+        slot.take_if(|running| running.process.check_alive().is_err());
         let running = match &mut *slot {
             Some(running) => running,
             empty => empty.insert(self.start(name).await?),
@@ -80,14 +75,14 @@ impl NativeFunctions {
             ServiceUser::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
         as_client(&mut command, &self.settings);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.env("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());
-        command.env("AWS_LAMBDA_FUNCTION_NAME", format!("{STACK_NAME}-{name}"));
-        command
-            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256");
-        command
-            .env("AWS_LAMBDA_LOG_GROUP_NAME", "local")
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", name);
+        command.envs([
+            ("AWS_LAMBDA_RUNTIME_API", &*runtime.address.to_string()),
+            ("AWS_LAMBDA_FUNCTION_NAME", &format!("{STACK_NAME}-{name}")),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", "local"),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", name),
+        ]);
         let spec = ServiceSpec {
             name: "a function",
             stop_with: Signal::TERM,

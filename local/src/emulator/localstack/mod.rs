@@ -79,39 +79,32 @@ pub fn deploy(settings: &Settings, environment: &Environment) -> Result<Deployed
 
 fn command(settings: &Settings, environment: &Environment) -> Command {
     let mut command = dying_with_parent(environment.program("python"), "TERM", None);
-    for name in FOREIGN_SETTINGS.iter().chain(&[
-        "AWS_ENDPOINT_URL",
-        "DATABASE_URL",
-        "RUST_LOG",
-        "PYTHONHOME",
-    ]) {
+    let foreign = ["AWS_ENDPOINT_URL", "DATABASE_URL", "RUST_LOG", "PYTHONHOME"];
+    for name in FOREIGN_SETTINGS.into_iter().chain(foreign) {
         command.env_remove(name);
     }
     command.args(["-m", "localstack.runtime.main"]);
     let address = format!("127.0.0.1:{}", settings.gateway_port);
-    command
-        .env("GATEWAY_LISTEN", &address)
-        .env("LOCALSTACK_HOST", &address);
-    // LocalStack's other server listens on every interface, whatever its configuration.
-    command
-        .env("GATEWAY_SERVER", "hypercorn")
-        .env("DNS_ADDRESS", "0");
-    // Queue URLs then have the address that LocalStack listens on, not a name that DNS must
-    // resolve.
-    command.env("SQS_ENDPOINT_STRATEGY", "path");
-    command
-        .env("DISABLE_EVENTS", "1")
-        .env("SKIP_SSL_CERT_DOWNLOAD", "1");
-    // In a container that is not LocalStack's own, it would look for folders of its own image.
-    command
-        .env("OVERRIDE_IN_DOCKER", "0")
-        .env("LOCALSTACK_VOLUME_DIR", settings.state.join("localstack"));
-    command
-        .env("XDG_CACHE_HOME", settings.state.join("localstack"))
-        .env("TMPDIR", settings.state.join("localstack"));
-    command.env("PYTHONPATH", settings.root.join("local").join("python"));
-    command
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .current_dir(settings.state.join("localstack"));
+    command.envs([
+        ("GATEWAY_LISTEN", address.as_str()),
+        ("LOCALSTACK_HOST", &address),
+        // LocalStack's other server listens on every interface, whatever its configuration.
+        ("GATEWAY_SERVER", "hypercorn"),
+        ("DNS_ADDRESS", "0"),
+        // Queue URLs then have the address that LocalStack listens on, not a name that DNS must
+        // resolve.
+        ("SQS_ENDPOINT_STRATEGY", "path"),
+        ("DISABLE_EVENTS", "1"),
+        ("SKIP_SSL_CERT_DOWNLOAD", "1"),
+        // In a container that is not LocalStack's own, it would look for folders of its own image.
+        ("OVERRIDE_IN_DOCKER", "0"),
+        ("PYTHONDONTWRITEBYTECODE", "1"),
+    ]);
+    let folder = settings.state.join("localstack");
+    for name in ["LOCALSTACK_VOLUME_DIR", "XDG_CACHE_HOME", "TMPDIR"] {
+        command.env(name, &folder);
+    }
+    command.env("PYTHONPATH", settings.root.join("local/python"));
+    command.current_dir(folder);
     command
 }

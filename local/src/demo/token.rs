@@ -61,15 +61,6 @@ struct Claims {
 pub struct Issuer {
     key: EncodingKey,
     public: Jwk,
-    key_id: String,
-}
-
-impl std::fmt::Debug for Issuer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Issuer")
-            .field("key_id", &self.key_id)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Issuer {
@@ -84,11 +75,9 @@ impl Issuer {
         };
         let pkcs8 =
             pkcs8.with_context(|| format!("Cannot use the signing key {}", path.display()))?;
+        let path = path.display();
         Self::new(&pkcs8).with_context(|| {
-            format!(
-                "{} is not an Ed25519 key. Remove it to generate a new one",
-                path.display()
-            )
+            format!("{path} is not an Ed25519 key. Remove it to generate a new one")
         })
     }
 
@@ -100,15 +89,10 @@ impl Issuer {
     fn new(pkcs8: &[u8]) -> Result<Self> {
         let key = EncodingKey::from_ed_der(pkcs8);
         let mut public = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
-        let key_id = public.thumbprint(ThumbprintHash::SHA256)?;
-        public.common.key_id = Some(key_id.clone());
+        public.common.key_id = Some(public.thumbprint(ThumbprintHash::SHA256)?);
         public.common.key_algorithm = Some(KeyAlgorithm::EdDSA);
         public.common.public_key_use = Some(PublicKeyUse::Signature);
-        Ok(Self {
-            key,
-            public,
-            key_id,
-        })
+        Ok(Self { key, public })
     }
 
     /// The public key as a JSON Web Key Set, on one line.
@@ -131,21 +115,18 @@ impl Issuer {
             .checked_add_unsigned(ttl.as_secs())
             .context("The expiry is out of range")?;
         let header = Header {
-            kid: Some(self.key_id.clone()),
+            kid: self.public.common.key_id.clone(),
             ..Header::new(Algorithm::EdDSA)
         };
-        Ok(encode(
-            &header,
-            &Claims {
-                iss: ISSUER,
-                aud: AUDIENCE,
-                sub,
-                iat,
-                exp,
-                scope: role.scope(),
-            },
-            &self.key,
-        )?)
+        let claims = Claims {
+            iss: ISSUER,
+            aud: AUDIENCE,
+            sub,
+            iat,
+            exp,
+            scope: role.scope(),
+        };
+        Ok(encode(&header, &claims, &self.key)?)
     }
 }
 

@@ -19,7 +19,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const TOKEN_TTL: Duration = Duration::from_mins(10);
 
 /// The API and the sample of users whose `GET /v1/traffic-usage` is compared.
-#[derive(Debug)]
 pub struct Api {
     /// URL of the load balancer, without a path.
     pub base_url: String,
@@ -61,23 +60,19 @@ impl Api {
                 ("week", 7, TimeDelta::days(1)),
             ] {
                 let url = format!("{}/v1/traffic-usage?range={range}", self.base_url);
-                requests.push((
-                    UsageRequest {
-                        url,
-                        token: token.clone(),
-                        buckets,
-                        length,
-                    },
+                requests.push(UsageRequest {
                     user,
                     range,
-                ));
+                    url,
+                    token: token.clone(),
+                    buckets,
+                    length,
+                });
             }
         }
         let answers = tokio::task::spawn_blocking(move || {
             let agent = agent();
-            let answer = |(request, user, range): (UsageRequest, _, _)| {
-                Ok((user, range, request.send(&agent)?))
-            };
+            let answer = |request: UsageRequest| Ok((request.send(&agent)?, request));
             requests.into_iter().map(answer).collect::<Result<Vec<_>>>()
         });
         Ok(match answers.await? {
@@ -102,6 +97,8 @@ impl Api {
 }
 
 struct UsageRequest {
+    user: Uuid,
+    range: &'static str,
     url: String,
     token: String,
     buckets: usize,
@@ -153,25 +150,20 @@ impl UsageRequest {
     }
 }
 
-fn compare(
-    answers: &[(Uuid, &'static str, Answer)],
-    hours: &HashMap<HourKey, Amounts>,
-) -> Vec<Check> {
+fn compare(answers: &[(Answer, UsageRequest)], hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
     let mut by_user: HashMap<Uuid, Vec<(i64, Amounts)>> = HashMap::new();
     for ((user, _, _, hour), amounts) in hours {
         by_user.entry(*user).or_default().push((*hour, *amounts));
     }
     let mut expected: HashMap<BucketKey, Amounts> = HashMap::new();
     let mut found: HashMap<BucketKey, Amounts> = HashMap::new();
-    for (user, range, answer) in answers {
+    for (answer, UsageRequest { user, range, .. }) in answers {
+        let usage = by_user.get(user).map(Vec::as_slice).unwrap_or_default();
         for (raw, billed) in answer.raw.iter().zip(&answer.actually_billed) {
-            let usage = by_user.get(user).map(Vec::as_slice).unwrap_or_default();
+            let key = (*user, *range, raw.start);
             let shown = [raw.upload, raw.download, billed.upload, billed.download].map(i128::from);
-            expected.insert(
-                (*user, range, raw.start),
-                between(usage, raw.start, raw.end),
-            );
-            found.insert((*user, range, raw.start), shown);
+            expected.insert(key, between(usage, raw.start, raw.end));
+            found.insert(key, shown);
         }
     }
     let names = [
@@ -183,11 +175,8 @@ fn compare(
     let mut checks = check::keys(names, &expected, &found, |(user, range, start)| {
         format!("user {user} {range} from {start}")
     });
-    checks.push(Check::equal(
-        "API responses",
-        check::count(answers.len()),
-        check::count(answers.len()),
-    ));
+    let count = check::count(answers.len());
+    checks.push(Check::equal("API responses", count, count));
     checks
 }
 

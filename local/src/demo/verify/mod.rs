@@ -32,7 +32,6 @@ const GRACE: TimeDelta = TimeDelta::minutes(4);
 /// Minimum pause between two comparisons.
 const PAUSE: Duration = Duration::from_secs(2);
 
-#[derive(Debug)]
 pub struct Settings {
     pub account: PathBuf,
     /// Maximum time to wait until everything is equal.
@@ -145,31 +144,26 @@ async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Resu
     };
     comparison.compare(&mut tx, settings.others_allowed).await?;
     tx.rollback().await?;
+    let Comparison {
+        snapshot,
+        book,
+        mut checks,
+        billing,
+        ..
+    } = comparison;
     if !live {
-        comparison.checks.push(Check::equal(
-            "messages left in the outbox",
-            0,
-            comparison.snapshot.outbox,
-        ));
+        let what = "messages left in the outbox";
+        checks.push(Check::equal(what, 0, snapshot.outbox));
     }
-    if let Some(api) = settings
-        .api
-        .as_ref()
-        .filter(|_| comparison.checks.iter().all(Check::agrees))
+    if let Some(api) = &settings.api
+        && checks.iter().all(Check::agrees)
     {
-        comparison
-            .checks
-            .extend(api.compare(&comparison.billing.hours(), now).await?);
+        checks.extend(api.compare(&billing.hours(), now).await?);
     }
-    let uncertain = comparison
-        .book
-        .reports
-        .len()
-        .saturating_sub(comparison.book.sent.len());
     Ok(Outcome {
-        checks: comparison.checks,
+        checks,
         live,
-        uncertain,
+        uncertain: book.reports.len().saturating_sub(book.sent.len()),
     })
 }
 
@@ -192,11 +186,8 @@ impl Comparison {
         self.reports();
         let raw = raw::compare(tx, &self.snapshot, &self.book, &mut self.billing).await?;
         if !others_allowed {
-            self.checks.push(Check::equal(
-                "reports that are not in the account",
-                0,
-                raw.others,
-            ));
+            let what = "reports that are not in the account";
+            self.checks.push(Check::equal(what, 0, raw.others));
         }
         self.checks.extend(raw.checks);
         self.billed_reports();
@@ -213,31 +204,22 @@ impl Comparison {
     fn reports(&mut self) {
         let (mut recorded, mut missing, mut altered) = (0_i128, Vec::new(), Vec::new());
         for report in &self.book.reports {
-            match self.snapshot.reports.get(&report.id) {
-                Some(row) => {
-                    recorded += 1;
-                    if !row.is_of(report) {
-                        altered.push(format!("report {}", report.id));
-                    }
+            let sent = self.book.sent.get(&report.id);
+            if let Some(row) = self.snapshot.reports.get(&report.id) {
+                recorded += 1;
+                if !row.is_of(report) {
+                    altered.push(format!("report {}", report.id));
                 }
-                None if self
-                    .book
-                    .sent
-                    .get(&report.id)
-                    .is_some_and(|at| *at < self.due_before) =>
-                {
-                    missing.push(format!("report {}", report.id));
-                }
-                // The report is uncertain or not due yet.
-                None => {}
+            } else if sent.is_some_and(|at| *at < self.due_before) {
+                // Other reports are uncertain or not due yet.
+                missing.push(format!("report {}", report.id));
             }
         }
-        self.checks
-            .push(Check::some_missing("reports recorded", recorded, missing));
-        self.checks.push(
-            Check::some_missing("… with server, period and lines as sent", recorded, altered)
-                .out_of_found(),
-        );
+        let as_sent = "… with server, period and lines as sent";
+        self.checks.extend([
+            Check::some_missing("reports recorded", recorded, missing),
+            Check::some_missing(as_sent, recorded, altered).out_of_found(),
+        ]);
     }
 
     fn billed_reports(&mut self) {

@@ -12,29 +12,22 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use sqlx::postgres::PgConnectOptions;
 
 use crate::process;
 
 /// Checks that the database at `url` can be reached and is new enough. The error says what is wrong
 /// with the URL or the server.
 pub fn check_url(url: &str) -> Result<()> {
-    let (_, after_scheme) = url
-        .split_once("://")
-        .filter(|(scheme, _)| matches!(*scheme, "postgres" | "postgresql"))
-        .ok_or_else(|| {
-            anyhow!("DATABASE_URL must look like postgres://user:password@host:5432/database.")
-        })?;
+    let options = Some(url)
+        .filter(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"))
+        .and_then(|url| url.parse::<PgConnectOptions>().ok())
+        .context("DATABASE_URL must look like postgres://user:password@host:5432/database.")?;
     if let Ok(found) = Binaries::find() {
         return check_version(&found, url);
     }
-    let authority = after_scheme.split(['/', '?']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let address = if host.contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:5432")
-    };
+    let address = format!("{}:{}", options.get_host(), options.get_port());
     let unreachable = || {
         format!(
             "No database server can be reached at {address}, the address in DATABASE_URL. Start \

@@ -13,6 +13,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_sqs::config::Credentials;
 use hyper::Request;
 use hyper::body::Bytes;
+use hyper::header::HeaderValue;
 use local::loopback::http_server::{Answer, Server, reply, serve};
 use serde::Deserialize;
 use serde_json::json;
@@ -141,11 +142,8 @@ impl Inbox {
 impl Server for Inbox {
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
         let (head, body) = request.into_parts();
-        let target = head
-            .headers
-            .get("x-amz-target")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let target = head.headers.get("x-amz-target");
+        let target = target.map_or(Ok(""), HeaderValue::to_str)?;
         match target.rsplit('.').next() {
             Some("SendMessageBatch") => self.send_message_batch(body),
             Some("PutEvents") => self.put_events(&body),

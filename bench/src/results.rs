@@ -146,13 +146,9 @@ impl Results {
             text.push_str(&workload.text(markdown));
         }
         text.push_str(&self.memory_text(markdown));
-        text.push_str(
-            &self
-                .api
-                .as_ref()
-                .map(|api| api_text(api, markdown))
-                .unwrap_or_default(),
-        );
+        if let Some(api) = &self.api {
+            text.push_str(&api_text(api, markdown));
+        }
         text.push_str(&bar_table(&self.bars, markdown));
         text
     }
@@ -182,14 +178,10 @@ impl Results {
         }
         let mut table = Table::new(&["function", "peak MB", "first answer ms", "with"]);
         for memory in &self.memory {
-            let (peak, first) = (
-                format!("{:.1}", memory.peak_mb),
-                format!("{:.0}", memory.first_answer_ms),
-            );
             table.push(vec![
                 memory.function.clone(),
-                peak,
-                first,
+                format!("{:.1}", memory.peak_mb),
+                format!("{:.0}", memory.first_answer_ms),
                 memory.with.clone(),
             ]);
         }
@@ -198,13 +190,6 @@ impl Results {
 }
 
 fn api_text(api: &Api, markdown: bool) -> String {
-    let Api {
-        clients,
-        calls_per_second: calls,
-        calls_apart_per_second: apart,
-        selects_per_second: selects,
-        ..
-    } = api;
     let mut comparison = Table::new(&[
         "clients, server and database on the same processors",
         "clients",
@@ -214,34 +199,27 @@ fn api_text(api: &Api, markdown: bool) -> String {
     let mut row = |what: &str, rate: f64| {
         comparison.push(vec![
             what.to_owned(),
-            clients.to_string(),
+            api.clients.to_string(),
             format!("{rate:.0}"),
-            format!("{:.3}", rate / selects),
+            format!("{:.3}", rate / api.selects_per_second),
         ]);
     };
-    row(
-        "GetRecentTrafficUsage of a month, gRPC, one connection",
-        *calls,
-    );
-    row("GetRecentTrafficUsage of a month, gRPC, one each", *apart);
-    row("pgbench -S -M prepared", *selects);
+    let usage = "GetRecentTrafficUsage of a month, gRPC";
+    row(&format!("{usage}, one connection"), api.calls_per_second);
+    row(&format!("{usage}, one each"), api.calls_apart_per_second);
+    row("pgbench -S -M prepared", api.selects_per_second);
     let mut table = Table::new(&["RPC", "clients", "calls/s", "p50 ms", "p99 ms"]);
     for latency in &api.latencies {
-        let (rate, clients) = (
-            format!("{:.0}", latency.calls_per_second),
+        table.push(vec![
+            latency.rpc.to_owned(),
             latency.clients.to_string(),
-        );
-        let (p50, p99) = (
+            format!("{:.0}", latency.calls_per_second),
             format!("{:.2}", latency.p50_ms),
             format!("{:.2}", latency.p99_ms),
-        );
-        table.push(vec![latency.rpc.to_owned(), clients, rate, p50, p99]);
+        ]);
     }
-    format!(
-        "{}\n{}\n",
-        comparison.write(markdown),
-        table.write(markdown)
-    )
+    let (comparison, table) = (comparison.write(markdown), table.write(markdown));
+    format!("{comparison}\n{table}\n")
 }
 
 /// The table of bars.

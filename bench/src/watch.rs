@@ -83,22 +83,14 @@ pub async fn measure(short: &Database, long: &Database) -> Result<Watch> {
         );
         run(&mut connection, &servers).await?;
     }
-    let (hot, heartbeat_wal_bytes, wal_bytes) = step(
-        "1,000 servers, 60 minutes of heartbeats",
-        measure_heartbeats(short),
-    )
-    .await?;
+    let heartbeats = measure_heartbeats(short);
+    let (hot, heartbeat_wal_bytes, wal_bytes) =
+        step("1,000 servers, 60 minutes of heartbeats", heartbeats).await?;
     let clock = Fixed::at(System.now());
-    let short = step(
-        "Two days of hourly history",
-        History::fill(short, &clock, DAYS_FEW),
-    )
-    .await?;
-    let long = step(
-        "Two years of hourly history",
-        History::fill(long, &clock, DAYS_MANY),
-    )
-    .await?;
+    let days = History::fill(short, &clock, DAYS_FEW);
+    let short = step("Two days of hourly history", days).await?;
+    let years = History::fill(long, &clock, DAYS_MANY);
+    let long = step("Two years of hourly history", years).await?;
     let refreshes = step("Refreshing both in turn", Refreshes::measure(&short, &long)).await?;
     let growths = refreshes
         .few
@@ -272,10 +264,8 @@ impl Refreshes {
 
 fn median(mut values: Vec<f64>) -> Result<f64> {
     values.sort_by(f64::total_cmp);
-    values
-        .get(values.len() / 2)
-        .copied()
-        .context("Nothing was measured.")
+    let median = values.get(values.len() / 2).copied();
+    median.context("Nothing was measured.")
 }
 
 /// Reads a day of one server repeatedly until `work` is done. Returns the result of `work`, and the

@@ -94,14 +94,10 @@ async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
             .context("The token is not a valid header value.")
     };
     let client = async |user| {
-        let (user, admin) = (
-            bearer(token(issuer, user, Role::User)?)?,
-            bearer(token(issuer, user, Role::Admin)?)?,
-        );
         anyhow::Ok(Client {
             channel: server.connect().await?,
-            user,
-            admin,
+            user: bearer(token(issuer, user, Role::User)?)?,
+            admin: bearer(token(issuer, user, Role::Admin)?)?,
         })
     };
     let most = CLIENTS.into_iter().max().unwrap_or(COMPARED_CLIENTS);

@@ -9,7 +9,8 @@ use local::postgres::Binaries;
 use tokio::process::Command;
 
 /// Scale factor. pgbench's table has 100,000 times as many rows.
-const SCALE: &str = "10";
+const SCALE: u32 = 10;
+const SELECT: &str = "--select-only --protocol prepared --no-vacuum --jobs 2";
 
 /// `pgbench` with its tables created.
 #[derive(Debug)]
@@ -24,38 +25,24 @@ impl Pgbench {
             program: Binaries::find()?.program("pgbench"),
             database_url: database_url.to_owned(),
         };
-        pgbench
-            .run(&["--initialize", "--quiet", "--scale", SCALE])
-            .await?;
+        let initialize = format!("--initialize --quiet --scale {SCALE}");
+        pgbench.run(&initialize).await?;
         Ok(pgbench)
     }
 
     /// Measures selects per second of `clients` concurrent clients.
     pub async fn selects(&self, clients: usize, time: Duration) -> Result<f64> {
-        let (clients, seconds) = (clients.to_string(), time.as_secs().to_string());
-        let threads = ["--client", &clients, "--jobs", "2", "--time", &seconds];
-        let text = self
-            .run(
-                &[
-                    &["--select-only", "--protocol", "prepared", "--no-vacuum"],
-                    &threads[..],
-                ]
-                .concat(),
-            )
-            .await?;
-        let rate = text.lines().find_map(|line| {
-            line.strip_prefix("tps = ")?
-                .split_whitespace()
-                .next()?
-                .parse()
-                .ok()
-        });
+        let seconds = time.as_secs();
+        let options = format!("{SELECT} --client {clients} --time {seconds}");
+        let text = self.run(&options).await?;
+        let rate = text.lines().find_map(|line| line.strip_prefix("tps = "));
+        let rate = rate.and_then(|rate| rate.split(' ').next()?.parse().ok());
         rate.with_context(|| format!("pgbench reported no rate: {text}"))
     }
 
-    async fn run(&self, arguments: &[&str]) -> Result<String> {
+    async fn run(&self, arguments: &str) -> Result<String> {
         let output = Command::new(&self.program)
-            .args(arguments)
+            .args(arguments.split(' '))
             .arg(&self.database_url)
             .kill_on_drop(true)
             .output();

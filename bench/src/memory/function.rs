@@ -100,10 +100,8 @@ impl Function {
     pub async fn finish(mut self, with: String, bound: Bound) -> Result<Memory> {
         let peak_mb = peak_mb(&self.process)?;
         self.process.kill().await?;
-        let first_answer = self
-            .first_answer
-            .unwrap_or(self.started)
-            .duration_since(self.started);
+        let answered_at = self.first_answer.unwrap_or(self.started);
+        let first_answer = answered_at.duration_since(self.started);
         Ok(Memory {
             function: self.name,
             with,

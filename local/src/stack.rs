@@ -130,12 +130,8 @@ impl Stack {
             Ok(self.emulator.stop())
         })?;
         if stopped && saves_state {
-            Deployment::new(
-                &self.settings,
-                &self.endpoints.database_url,
-                &self.parameters,
-            )?
-            .remember()?;
+            let database_url = &self.endpoints.database_url;
+            Deployment::new(&self.settings, database_url, &self.parameters)?.remember()?;
         }
         let cluster = self.cluster.as_mut().map(|cluster| &mut cluster.service);
         for service in [&mut self.grpc].into_iter().chain(cluster) {
@@ -167,12 +163,10 @@ fn start_localstack(
     database_url: &str,
     parameters: &BTreeMap<String, String>,
 ) -> Result<(Substitutes, Service, Outputs)> {
-    let localstack = step("Starting LocalStack", || {
-        localstack::start(settings, python)
-    })?;
-    let deployed = step("Deploying the queues and the bus", || {
-        localstack::deploy(settings, python)
-    })?;
+    let start = || localstack::start(settings, python);
+    let localstack = step("Starting LocalStack", start)?;
+    let deploy = || localstack::deploy(settings, python);
+    let deployed = step("Deploying the queues and the bus", deploy)?;
     let substitutes = Substitutes::start(settings, &deployed, database_url, parameters)?;
     Ok((substitutes, localstack, deployed.outputs))
 }

@@ -35,15 +35,11 @@ pub fn issuer(settings: &Settings) -> Result<Issuer> {
 /// The template parameters `AuthIssuer`, `AuthAudience` and `AuthJwks`.
 pub fn auth_parameters(settings: &Settings) -> Result<BTreeMap<String, String>> {
     let jwks = issuer(settings)?.jwks()?;
-    let parameters = [
-        ("AuthIssuer", ISSUER.to_owned()),
-        ("AuthAudience", AUDIENCE.to_owned()),
-        ("AuthJwks", jwks),
-    ];
-    Ok(parameters
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect())
+    Ok(BTreeMap::from([
+        ("AuthIssuer".to_owned(), ISSUER.to_owned()),
+        ("AuthAudience".to_owned(), AUDIENCE.to_owned()),
+        ("AuthJwks".to_owned(), jwks),
+    ]))
 }
 
 /// Loads the demo fleet into the migrated database. Existing data is not changed.

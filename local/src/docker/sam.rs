@@ -63,10 +63,8 @@ impl SamLocal {
         private_folder(&folder)?;
         link(&settings.deploy.join("target"), &folder.join("target"))?;
         link(&settings.root.join("stacks"), &folder.join("stacks"))?;
-        fs::write(
-            folder.join("template.yaml"),
-            with_endpoint_variable(&template)?,
-        )?;
+        let changed = with_endpoint_variable(&template)?;
+        fs::write(folder.join("template.yaml"), changed)?;
         let logical_ids: BTreeMap<_, _> = functions(&template).collect();
         let environment = environment(&endpoints.aws, &access.host, &logical_ids)?;
         write_private(&folder.join("environment.json"), &environment.to_string())?;
@@ -83,19 +81,15 @@ impl SamLocal {
     /// standard error, its response to standard output.
     pub fn invoke(&self, function: &str, event: &Path) -> Result<Command> {
         let mut command = self.local("invoke", Command::new(&self.program));
-        command
-            .arg(self.logical_id(function)?)
-            .arg("--event")
-            .arg(event);
+        command.args([self.logical_id(function)?, "--event"]);
+        command.arg(event);
         Ok(command)
     }
 
     /// Serves Lambda's own API on `port`. The functions' containers are reused.
     pub fn start_lambda(&self, port: u16) -> Result<Service> {
-        let mut command = self.local(
-            "start-lambda",
-            dying_with_parent(&self.program, "TERM", None),
-        );
+        let program = dying_with_parent(&self.program, "TERM", None);
+        let mut command = self.local("start-lambda", program);
         command.args(["--port", &port.to_string(), "--warm-containers", "LAZY"]);
         let spec = ServiceSpec {
             name: "sam local",
@@ -133,18 +127,14 @@ impl SamLocal {
 
     fn local(&self, what: &str, mut command: Command) -> Command {
         as_client(&mut command, &self.settings);
-        command.env(
-            "PYTHONPATH",
-            self.settings.root.join("local").join("python"),
-        );
+        command.env("PYTHONPATH", self.settings.root.join("local/python"));
         command
             .env("SAM_CLI_TELEMETRY", "0")
             .current_dir(&self.folder)
             .args(["local", what, "--env-vars", "environment.json"]);
         let parameters = self.settings.state.join("parameters.yaml");
-        command
-            .arg("--parameter-overrides")
-            .arg(format!("file://{}", parameters.display()));
+        let parameters = format!("file://{}", parameters.display());
+        command.args(["--parameter-overrides", &parameters]);
         if has_image(BASE_IMAGE) {
             command.arg("--skip-pull-image");
         }
@@ -197,10 +187,7 @@ pub fn serve_api(
 /// Writes the recorded event of a function with a valid token in place of `TOKEN`, and usage
 /// reports with new ids and current times, and returns the file's path.
 pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
-    let recorded = settings
-        .root
-        .join("events")
-        .join(format!("{function}.json"));
+    let recorded = settings.root.join(format!("events/{function}.json"));
     let event = fs::read_to_string(&recorded)
         .with_context(|| format!("There is no event {}", recorded.display()))?;
     let admin = event.contains("\"/v1/admin/");
@@ -214,10 +201,8 @@ pub fn recorded_event(settings: &Settings, function: &str) -> Result<PathBuf> {
     {
         renew(record)?;
     }
-    let path = settings
-        .state
-        .join("sam-local")
-        .join(format!("event-{function}.json"));
+    let path = format!("sam-local/event-{function}.json");
+    let path = settings.state.join(path);
     write_private(&path, &event.to_string())?;
     Ok(path)
 }
@@ -229,10 +214,7 @@ fn renew(record: &mut Value) -> Result<()> {
         return Ok(());
     };
     let mut body: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
-    if body
-        .get("type")
-        .is_none_or(|kind| kind != "usage.report.v1")
-    {
+    if body.get("type") != Some(&json!("usage.report.v1")) {
         return Ok(());
     }
     let now = System.now();
@@ -254,18 +236,13 @@ fn renew(record: &mut Value) -> Result<()> {
 
 /// Ports that the functions use: the emulator's, and the database's if it is on this machine.
 fn ports(endpoints: &Endpoints) -> Result<Vec<u16>> {
-    let emulator = endpoints
-        .aws
-        .rsplit(':')
-        .next()
-        .and_then(|port| port.parse().ok());
+    let emulator = endpoints.aws.rsplit(':').next();
+    let emulator = emulator.and_then(|port| port.parse().ok());
     let database = PgConnectOptions::from_str(&endpoints.database_url)
         .context("The database's URL is invalid")?;
     let here = ["127.0.0.1", "localhost"].contains(&database.get_host());
-    Ok([emulator, here.then(|| database.get_port())]
-        .into_iter()
-        .flatten()
-        .collect())
+    let database = here.then(|| database.get_port());
+    Ok(emulator.into_iter().chain(database).collect())
 }
 
 /// The environment of each deployed function by logical id. Addresses of this machine are replaced

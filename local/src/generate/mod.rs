@@ -30,24 +30,18 @@ pub fn files(root: &Path) -> Result<Vec<Generated>> {
         fs::read_to_string(root.join(path)).with_context(|| format!("Cannot read {path}"))
     };
     let document = openapi::document();
+    let template = template(&read("template.yaml")?, &endpoints)?;
+    let edge = edge(&read("stacks/edge.yaml")?, &endpoints)?;
     let mut files = vec![
         generated("docs/openapi.json", format!("{document:#}\n")),
         generated("docs/openapi.html", page::render(&document)),
-        generated(
-            "template.yaml",
-            template(&read("template.yaml")?, &endpoints)?,
-        ),
-        generated(
-            "stacks/edge.yaml",
-            edge(&read("stacks/edge.yaml")?, &endpoints)?,
-        ),
+        generated("template.yaml", template),
+        generated("stacks/edge.yaml", edge),
     ];
     for endpoint in &endpoints {
         let path = format!("events/{}.json", endpoint.function());
-        files.push(generated(
-            path,
-            format!("{:#}\n", event(endpoint, "TOKEN")?),
-        ));
+        let event = event(endpoint, "TOKEN")?;
+        files.push(generated(path, format!("{event:#}\n")));
     }
     Ok(files)
 }
@@ -70,25 +64,16 @@ fn template(text: &str, endpoints: &[Registered]) -> Result<String> {
     let text = with_part(text, "functions", &functions.collect::<Vec<_>>().join("\n"))?;
     let argument =
         |e: &Registered| format!("        {0}FunctionArn: !GetAtt {0}Function.Arn\n", e.rpc);
-    with_part(
-        &text,
-        "arguments",
-        &endpoints.iter().map(argument).collect::<String>(),
-    )
+    let arguments: String = endpoints.iter().map(argument).collect();
+    with_part(&text, "arguments", &arguments)
 }
 
 fn edge(text: &str, endpoints: &[Registered]) -> Result<String> {
     let parameter = |e: &Registered| format!("  {}FunctionArn:\n    Type: String\n", e.rpc);
     let parameters: String = endpoints.iter().map(parameter).collect();
-    let routes: String = endpoints
-        .iter()
-        .map(|endpoint| fill(ROUTE, endpoint))
-        .collect();
-    with_part(
-        &with_part(text, "parameters", &parameters)?,
-        "routes",
-        &routes,
-    )
+    let routes = endpoints.iter().map(|endpoint| fill(ROUTE, endpoint));
+    let text = with_part(text, "parameters", &parameters)?;
+    with_part(&text, "routes", &routes.collect::<String>())
 }
 
 /// Replaces the lines between the comments that mark a generated part.

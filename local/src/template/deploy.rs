@@ -129,9 +129,8 @@ impl<'a> Deployment<'a> {
 
     fn finish(&self, python: &Environment) -> Result<Outputs> {
         let mut command = self.client(python.program("python"));
-        command
-            .arg(self.settings.root.join("local/python/after_deploy.py"))
-            .arg(STACK_NAME);
+        command.arg(self.settings.root.join("local/python/after_deploy.py"));
+        command.arg(STACK_NAME);
         let outputs = process::output(&mut command, "register the load balancer's targets")?;
         serde_json::from_str(&outputs).context("The stack's outputs are not JSON")
     }
@@ -158,11 +157,8 @@ fn make_stamp(settings: &Settings, database_url: &str, parameters: &Value) -> Re
         let text = fs::read_to_string(&template)
             .with_context(|| format!("Cannot read {}", template.display()))?;
         for name in stage::function_names(&text) {
-            let binary = settings
-                .deploy
-                .join("target/lambda")
-                .join(name)
-                .join("bootstrap");
+            let binary = format!("target/lambda/{name}/bootstrap");
+            let binary = settings.deploy.join(binary);
             let data = fs::metadata(&binary)
                 .with_context(|| format!("{} is not staged", binary.display()))?;
             writeln!(stamp, "{name} {} {:?}", data.len(), data.modified()?)?;

@@ -38,11 +38,9 @@ impl Check {
         let differing = missing.len();
         missing.truncate(NAMED);
         Self {
-            what: what.to_owned(),
-            expected: found + count(differing),
-            found,
             differing,
             first: missing,
+            ..Self::equal(what, found + count(differing), found)
         }
     }
 
@@ -58,11 +56,8 @@ impl Check {
     /// A comparison that failed.
     pub(super) fn failed(what: &str, why: String) -> Self {
         Self {
-            what: what.to_owned(),
-            expected: 1,
-            found: 0,
-            differing: 1,
             first: vec![why],
+            ..Self::equal(what, 1, 0)
         }
     }
 

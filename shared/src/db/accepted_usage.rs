@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 
@@ -23,14 +23,6 @@ pub async fn insert(connection: &mut Connection, accepted: &[AcceptedUsage]) -> 
     if accepted.is_empty() {
         return Ok(());
     }
-    let (buckets, runs) = columns!(accepted, |row| row.bucket_start, |row| row.billing_run_id);
-    let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
-        accepted,
-        |row| row.traffic.raw_upload,
-        |row| row.traffic.raw_download,
-        |row| row.traffic.billed_upload,
-        |row| row.traffic.billed_download
-    );
     sqlx::query!(
         r#"/* accepted_usage.insert */
         insert into telecom.accepted_usage (
@@ -39,12 +31,12 @@ pub async fn insert(connection: &mut Connection, accepted: &[AcceptedUsage]) -> 
         )
         select * from unnest($1::timestamptz[], $2::uuid[], $3::bigint[], $4::bigint[],
         $5::bigint[], $6::bigint[])"#,
-        &buckets,
-        &runs as &[Option<Uuid>],
-        &raw_upload,
-        &raw_download,
-        &billed_upload,
-        &billed_download
+        &column(accepted, |row| row.bucket_start),
+        &column(accepted, |row| row.billing_run_id) as &[Option<Uuid>],
+        &column(accepted, |row| row.traffic.raw_upload),
+        &column(accepted, |row| row.traffic.raw_download),
+        &column(accepted, |row| row.traffic.billed_upload),
+        &column(accepted, |row| row.traffic.billed_download)
     )
     .execute(connection)
     .await?;

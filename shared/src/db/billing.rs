@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use futures::TryStreamExt;
 use uuid::Uuid;
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::traffic::{Factor, Traffic, UsageFold, UsageKey};
 use crate::error::Error;
 
@@ -185,17 +185,15 @@ pub async fn insert_new_batches(
     batches: &[NewBillingBatch],
     applied_at: DateTime<Utc>,
 ) -> Result<Vec<Uuid>, Error> {
-    let (ids, hashes, counts) = columns!(batches, |b| b.id, |b| b.payload_hash.clone(), |b| b
-        .event_count);
     let ids = sqlx::query_scalar!(
         r#"/* billing.insert_new_batches */
         insert into telecom.billing_batch (id, payload_hash, event_count, applied_at)
         select *, $4::timestamptz from unnest($1::uuid[], $2::bytea[], $3::int[])
         on conflict (id) do nothing
         returning id"#,
-        &ids,
-        &hashes,
-        &counts,
+        &column(batches, |b| b.id),
+        &column(batches, |b| b.payload_hash.clone()),
+        &column(batches, |b| b.event_count),
         applied_at
     )
     .fetch_all(connection)

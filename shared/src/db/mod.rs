@@ -356,8 +356,7 @@ pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Res
     Ok(locked)
 }
 
-/// Turns rows into one `Vec` per column, as `unnest` expects them. Each closure reads one column.
-macro_rules! columns {
-    ($rows:expr, $($field:expr),+ $(,)?) => { ($($rows.iter().map($field).collect::<Vec<_>>()),+) };
+/// Reads one field of all rows, as `unnest` expects it.
+fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
+    rows.iter().map(field).collect()
 }
-pub(crate) use columns;

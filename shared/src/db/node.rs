@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::node::Metrics;
 use crate::domain::traffic::Factor;
 use crate::error::Error;
@@ -100,57 +100,29 @@ pub async fn record_heartbeats(
     heartbeats: &[Heartbeat],
     now: DateTime<Utc>,
 ) -> Result<Vec<SkewedClock>, Error> {
-    let (servers, online, metrics_at, traffic_at, skews) = columns!(
-        heartbeats,
-        |h| h.node_server_id,
-        |h| h.online_at,
-        |h| h.metrics.as_ref().map(|(at, _)| *at),
-        |h| h.traffic_at,
-        |h| h.clock_skew_seconds
-    );
-    let metrics: Vec<Metrics> = heartbeats
-        .iter()
-        .map(|h| {
-            h.metrics
-                .as_ref()
-                .map(|(_, metrics)| metrics.clone())
-                .unwrap_or_default()
-        })
-        .collect();
-    let (cpu, memory_used, memory_total, disk_used, disk_total) = columns!(
-        metrics,
-        |m| m.cpu_percent,
-        |m| m.memory_used,
-        |m| m.memory_total,
-        |m| m.disk_used,
-        |m| m.disk_total
-    );
-    let (load1, online_users, uptime, upload_rate, download_rate) = columns!(
-        metrics,
-        |m| m.load1,
-        |m| m.online_users,
-        |m| m.uptime_seconds,
-        |m| m.upload_rate,
-        |m| m.download_rate
-    );
+    let metrics = column(heartbeats, |h| match &h.metrics {
+        Some((_, metrics)) => metrics.clone(),
+        None => Metrics::default(),
+    });
     let skewed = sqlx::query_file_as!(
         SkewedClock,
         "src/db/sql/node.record_heartbeats.sql",
-        &servers,
-        &online,
-        &metrics_at as &[Option<DateTime<Utc>>],
-        &cpu as &[Option<f64>],
-        &memory_used as &[Option<i64>],
-        &memory_total as &[Option<i64>],
-        &disk_used as &[Option<i64>],
-        &disk_total as &[Option<i64>],
-        &load1 as &[Option<f64>],
-        &online_users as &[Option<i64>],
-        &uptime as &[Option<i64>],
-        &upload_rate as &[Option<i64>],
-        &download_rate as &[Option<i64>],
-        &traffic_at as &[Option<DateTime<Utc>>],
-        &skews as &[Option<i32>],
+        &column(heartbeats, |h| h.node_server_id),
+        &column(heartbeats, |h| h.online_at),
+        &column(heartbeats, |h| h.metrics.as_ref().map(|(at, _)| *at))
+            as &[Option<DateTime<Utc>>],
+        &column(&metrics, |m| m.cpu_percent) as &[Option<f64>],
+        &column(&metrics, |m| m.memory_used) as &[Option<i64>],
+        &column(&metrics, |m| m.memory_total) as &[Option<i64>],
+        &column(&metrics, |m| m.disk_used) as &[Option<i64>],
+        &column(&metrics, |m| m.disk_total) as &[Option<i64>],
+        &column(&metrics, |m| m.load1) as &[Option<f64>],
+        &column(&metrics, |m| m.online_users) as &[Option<i64>],
+        &column(&metrics, |m| m.uptime_seconds) as &[Option<i64>],
+        &column(&metrics, |m| m.upload_rate) as &[Option<i64>],
+        &column(&metrics, |m| m.download_rate) as &[Option<i64>],
+        &column(heartbeats, |h| h.traffic_at) as &[Option<DateTime<Utc>>],
+        &column(heartbeats, |h| h.clock_skew_seconds) as &[Option<i32>],
         now,
         NOTABLE_SKEW_SECONDS,
     )

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Connection, columns, stored};
+use super::{Connection, column, stored};
 use crate::domain::server_status::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
 use crate::error::Error;
 
@@ -99,7 +99,6 @@ pub async fn timelines(
     connection: &mut Connection,
     starts: &[TimelineStart],
 ) -> Result<BTreeMap<i32, StatusTimeline>, Error> {
-    let (ids, sinces) = columns!(starts, |start| start.node_server_id, |start| start.since);
     let rows = sqlx::query!(
         r#"/* node_status_transition.timelines */
         select t.id as "id!", t.node_server_id as "node_server_id!", t.from_status::text,
@@ -115,14 +114,15 @@ pub async fn timelines(
              order by since desc, until desc limit 1)
         ) t
         order by t.node_server_id, t.since, t.until nulls last, t.id"#,
-        &ids,
-        &sinces
+        &column(starts, |start| start.node_server_id),
+        &column(starts, |start| start.since)
     )
     .fetch_all(connection)
     .await?;
-    let mut timelines: BTreeMap<i32, StatusTimeline> = ids
+    let mut timelines: BTreeMap<i32, StatusTimeline> = starts
         .iter()
-        .map(|&node_server_id| (node_server_id, StatusTimeline::of(node_server_id)))
+        .map(|start| start.node_server_id)
+        .map(|id| (id, StatusTimeline::of(id)))
         .collect();
     for row in rows {
         let author = row.actor_user_id.zip(row.reason);
@@ -188,20 +188,6 @@ async fn insert(
     connection: &mut Connection,
     intervals: &[(i32, &StatusInterval)],
 ) -> Result<(), Error> {
-    let (servers, starts, ends, detected) = columns!(
-        intervals,
-        |(server, _)| *server,
-        |(_, interval)| interval.since,
-        |(_, interval)| interval.until,
-        |(_, interval)| interval.detected_at
-    );
-    let (from, to, actors, reasons) = columns!(
-        intervals,
-        |(_, interval)| interval.from.map(<&str>::from),
-        |(_, interval)| <&str>::from(interval.to),
-        |(_, interval)| interval.by.as_ref().map(|by| by.actor),
-        |(_, interval)| interval.by.as_ref().map(|by| by.reason.as_str())
-    );
     sqlx::query!(
         r#"/* node_status_transition.insert */
         insert into telecom.node_status_transition
@@ -213,14 +199,20 @@ async fn insert(
             $6::timestamptz[], $7::uuid[], $8::text[]) with ordinality
             as s (id, from_status, to_status, since, until, detected_at, actor, reason, position)
         order by position"#,
-        &servers,
-        &from as &[Option<&str>],
-        &to as &[&str],
-        &starts,
-        &ends as &[Option<DateTime<Utc>>],
-        &detected,
-        &actors as &[Option<Uuid>],
-        &reasons as &[Option<&str>]
+        &column(intervals, |(server, _)| *server),
+        &column(intervals, |(_, interval)| interval.from.map(<&str>::from)) as &[Option<&str>],
+        &column(intervals, |(_, interval)| <&str>::from(interval.to)) as &[&str],
+        &column(intervals, |(_, interval)| interval.since),
+        &column(intervals, |(_, interval)| interval.until) as &[Option<DateTime<Utc>>],
+        &column(intervals, |(_, interval)| interval.detected_at),
+        &column(intervals, |(_, interval)| interval
+            .by
+            .as_ref()
+            .map(|by| by.actor)) as &[Option<Uuid>],
+        &column(intervals, |(_, interval)| interval
+            .by
+            .as_ref()
+            .map(|by| by.reason.as_str())) as &[Option<&str>]
     )
     .execute(connection)
     .await?;

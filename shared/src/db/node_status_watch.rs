@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Connection, columns, stored};
+use super::{Connection, column, stored};
 use crate::domain::server_status::{
     FleetSnapshot, OpenInterval, ServerState, StatusChange, WatchState,
 };
@@ -150,16 +150,13 @@ pub async fn set_statuses(
     connection: &mut Connection,
     changes: &[StatusChange],
 ) -> Result<(), Error> {
-    let (servers, statuses) = columns!(changes, |change| change.node_server_id, |change| {
-        <&str>::from(change.to)
-    });
     sqlx::query!(
         r#"/* node_status_watch.set_statuses */
         update telecom.node_server s set status = c.status::telecom.node_server_status
         from unnest($1::int[], $2::text[]) as c (id, status)
         where s.id = c.id"#,
-        &servers,
-        &statuses as &[&str]
+        &column(changes, |change| change.node_server_id),
+        &column(changes, |change| { <&str>::from(change.to) }) as &[&str]
     )
     .execute(connection)
     .await?;

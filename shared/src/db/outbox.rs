@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::error::Error;
 use crate::events::outbox::{Destination, OutboxMessage};
 
@@ -108,14 +108,13 @@ pub async fn record_failures(
     connection: &mut Connection,
     failures: &[(Uuid, String)],
 ) -> Result<(), Error> {
-    let (ids, errors) = columns!(failures, |f| f.0, |f| f.1.clone());
     sqlx::query!(
         r#"/* outbox.record_failures */
         update telecom.outbox o set last_error = f.error
         from unnest($1::uuid[], $2::text[]) as f (id, error)
         where o.id = f.id"#,
-        &ids,
-        &errors
+        &column(failures, |f| f.0),
+        &column(failures, |f| f.1.clone())
     )
     .execute(connection)
     .await?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
@@ -118,14 +118,6 @@ pub async fn update_charged(
     connection: &mut Connection,
     items: &[ActiveItem],
 ) -> Result<(), Error> {
-    let (ids, uploads, downloads, percents, expiring) = columns!(
-        items,
-        |item| item.id,
-        |item| item.upload_bytes,
-        |item| item.download_bytes,
-        |item| item.announced_percent,
-        |item| item.expiring_event_at
-    );
     sqlx::query!(
         r#"/* package_queue.update_charged */
         update telecom.package_queue q set
@@ -139,11 +131,11 @@ pub async fn update_charged(
                 unnest($5::timestamptz[]) as expiring_event_at
         ) as c
         where q.id = c.id"#,
-        &ids,
-        &uploads,
-        &downloads,
-        &percents,
-        &expiring as &[Option<DateTime<Utc>>]
+        &column(items, |item| item.id),
+        &column(items, |item| item.upload_bytes),
+        &column(items, |item| item.download_bytes),
+        &column(items, |item| item.announced_percent),
+        &column(items, |item| item.expiring_event_at) as &[Option<DateTime<Utc>>]
     )
     .execute(connection)
     .await?;

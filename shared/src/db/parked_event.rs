@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
@@ -31,21 +31,6 @@ pub async fn insert(
     if events.is_empty() {
         return Ok(());
     }
-    let (users, buckets, servers, clients, reasons) = columns!(
-        events,
-        |event| event.key.user_id,
-        |event| event.key.bucket_start,
-        |event| event.key.node_server_id,
-        |event| event.key.node_client_id,
-        |event| event.reason.to_owned()
-    );
-    let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
-        events,
-        |event| event.traffic.raw_upload,
-        |event| event.traffic.raw_download,
-        |event| event.traffic.billed_upload,
-        |event| event.traffic.billed_download
-    );
     sqlx::query!(
         r#"/* parked_event.insert */
         insert into telecom.parked_event (
@@ -58,15 +43,15 @@ pub async fn insert(
             $7::bigint[], $8::bigint[],
             $9::text[]
         )"#,
-        &users,
-        &buckets,
-        &servers,
-        &clients as &[Option<i32>],
-        &raw_upload,
-        &raw_download,
-        &billed_upload,
-        &billed_download,
-        &reasons,
+        &column(events, |event| event.key.user_id),
+        &column(events, |event| event.key.bucket_start),
+        &column(events, |event| event.key.node_server_id),
+        &column(events, |event| event.key.node_client_id) as &[Option<i32>],
+        &column(events, |event| event.traffic.raw_upload),
+        &column(events, |event| event.traffic.raw_download),
+        &column(events, |event| event.traffic.billed_upload),
+        &column(events, |event| event.traffic.billed_download),
+        &column(events, |event| event.reason) as &[&str],
         now,
         now + FIRST_RETRY
     )

@@ -5,7 +5,7 @@ use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
@@ -46,16 +46,6 @@ pub async fn insert_reports(
     reports: &[QuarantinedReport<'_>],
     received_at: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let (seqs, ids, servers, senders, starts, ends, reasons) = columns!(
-        reports,
-        |r| r.usage_report_seq,
-        |r| r.report_id,
-        |r| r.node_server_id,
-        |r| r.sender_id.map(str::to_owned),
-        |r| r.period_start,
-        |r| r.period_end,
-        |r| <&str>::from(r.reason).to_owned()
-    );
     sqlx::query!(
         r#"/* quarantine.insert_reports */
         insert into telecom.quarantined_report (
@@ -64,13 +54,13 @@ pub async fn insert_reports(
         select *, $8::timestamptz
         from unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::timestamptz[],
         $6::timestamptz[], $7::text[])"#,
-        &seqs,
-        &ids,
-        &servers,
-        &senders as &[Option<String>],
-        &starts,
-        &ends,
-        &reasons,
+        &column(reports, |r| r.usage_report_seq),
+        &column(reports, |r| r.report_id),
+        &column(reports, |r| r.node_server_id),
+        &column(reports, |r| r.sender_id) as &[Option<&str>],
+        &column(reports, |r| r.period_start),
+        &column(reports, |r| r.period_end),
+        &column(reports, |r| <&str>::from(r.reason)) as &[&str],
         received_at
     )
     .execute(connection)

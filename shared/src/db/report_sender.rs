@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::error::Error;
 
 /// A sender and a server in its reports.
@@ -21,15 +21,6 @@ pub async fn forbidden(
     connection: &mut Connection,
     pairs: &[SenderOfServer<'_>],
 ) -> Result<HashSet<usize>, Error> {
-    let (senders, roles, servers) = columns!(
-        pairs,
-        |pair| pair.sender_id.map(str::to_owned),
-        |pair| pair
-            .sender_id
-            .and_then(|id| id.split(':').next())
-            .map(str::to_owned),
-        |pair| pair.node_server_id
-    );
     let positions = sqlx::query_scalar!(
         r#"/* report_sender.forbidden */
         select p.position as "position!"
@@ -46,9 +37,9 @@ pub async fn forbidden(
                 or exists (select from telecom.report_sender b where b.sender_id in (p.sender_id,
                 p.role_id))
             )"#,
-        &senders as &[Option<String>],
-        &roles as &[Option<String>],
-        &servers
+        &column(pairs, |pair| pair.sender_id) as &[Option<&str>],
+        &column(pairs, |pair| pair.sender_id?.split(':').next()) as &[Option<&str>],
+        &column(pairs, |pair| pair.node_server_id)
     )
     .fetch_all(connection)
     .await?;

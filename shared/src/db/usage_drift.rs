@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, columns, stored};
+use super::{Connection, column, stored};
 use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys};
 use crate::error::Error;
 
@@ -50,18 +50,14 @@ pub async fn record(
     found: &[Drift],
     now: DateTime<Utc>,
 ) -> Result<Vec<Drift>, Error> {
-    let columns = DriftColumns::of(found);
-    end_drifts(&mut *connection, keys, &columns).await?;
+    end_drifts(&mut *connection, keys, found).await?;
     if found.is_empty() {
         return Ok(Vec::new());
     }
-    let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
-        found,
-        |drift| drift.difference.raw_upload,
-        |drift| drift.difference.raw_download,
-        |drift| drift.difference.billed_upload,
-        |drift| drift.difference.billed_download
-    );
+    let user = |drift: &Drift| match drift.key {
+        DriftKey::Item { user, .. } => Some(user),
+        _ => None,
+    };
     let changed = sqlx::query!(
         r#"/* usage_drift.record */
         insert into telecom.usage_drift as d (
@@ -86,15 +82,15 @@ pub async fn record(
             (excluded.raw_upload_bytes, excluded.raw_download_bytes, excluded.billed_upload_bytes,
                 excluded.billed_download_bytes)
         returning kind, bucket_start, package_queue_id, billing_run_id"#,
-        &columns.kinds,
-        &columns.hours as &[Option<DateTime<Utc>>],
-        &columns.items as &[Option<i64>],
-        &columns.runs as &[Option<Uuid>],
-        &columns.users as &[Option<Uuid>],
-        &raw_upload,
-        &raw_download,
-        &billed_upload,
-        &billed_download,
+        &column(found, |drift| drift.kind.to_string()),
+        &column(found, |drift| ids(&drift.key).0) as &[Option<DateTime<Utc>>],
+        &column(found, |drift| ids(&drift.key).1) as &[Option<i64>],
+        &column(found, |drift| ids(&drift.key).2) as &[Option<Uuid>],
+        &column(found, user) as &[Option<Uuid>],
+        &column(found, |drift| drift.difference.raw_upload),
+        &column(found, |drift| drift.difference.raw_download),
+        &column(found, |drift| drift.difference.billed_upload),
+        &column(found, |drift| drift.difference.billed_download),
         now
     )
     .fetch_all(connection)
@@ -118,7 +114,7 @@ pub async fn record(
 async fn end_drifts(
     connection: &mut Connection,
     keys: &Keys,
-    found: &DriftColumns,
+    found: &[Drift],
 ) -> Result<(), Error> {
     let (mut hours, mut items, mut runs): (&[DateTime<Utc>], &[i64], &[Uuid]) = (&[], &[], &[]);
     match keys {
@@ -141,10 +137,10 @@ async fn end_drifts(
         hours,
         items,
         runs,
-        &found.kinds,
-        &found.hours as &[Option<DateTime<Utc>>],
-        &found.items as &[Option<i64>],
-        &found.runs as &[Option<Uuid>]
+        &column(found, |drift| drift.kind.to_string()),
+        &column(found, |drift| ids(&drift.key).0) as &[Option<DateTime<Utc>>],
+        &column(found, |drift| ids(&drift.key).1) as &[Option<i64>],
+        &column(found, |drift| ids(&drift.key).2) as &[Option<Uuid>]
     )
     .execute(connection)
     .await?;
@@ -161,38 +157,5 @@ fn ids(key: &DriftKey) -> Ids {
             package_queue_id, ..
         } => (None, Some(package_queue_id), None),
         DriftKey::Run { billing_run_id } => (None, None, Some(billing_run_id)),
-    }
-}
-
-/// The kinds and keys of [`Drift`]s, column by column.
-struct DriftColumns {
-    kinds: Vec<String>,
-    hours: Vec<Option<DateTime<Utc>>>,
-    items: Vec<Option<i64>>,
-    runs: Vec<Option<Uuid>>,
-    users: Vec<Option<Uuid>>,
-}
-
-impl DriftColumns {
-    fn of(drifts: &[Drift]) -> Self {
-        let user = |drift: &Drift| match drift.key {
-            DriftKey::Item { user, .. } => Some(user),
-            _ => None,
-        };
-        let (kinds, hours, items, runs, users) = columns!(
-            drifts,
-            |drift| drift.kind.to_string(),
-            |drift| ids(&drift.key).0,
-            |drift| ids(&drift.key).1,
-            |drift| ids(&drift.key).2,
-            user
-        );
-        Self {
-            kinds,
-            hours,
-            items,
-            runs,
-            users,
-        }
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
@@ -73,27 +73,16 @@ async fn insert(
     received_at: DateTime<Utc>,
     under_new_id: bool,
 ) -> Result<HashMap<ReportKey, i64>, Error> {
-    let (ids, servers, starts, ends, hashes, lines, seen, senders) = columns!(
-        reports,
-        |r| r.key.report_id,
-        |r| r.key.node_server_id,
-        |r| r.period_start,
-        |r| r.period_end,
-        |r| r.payload_hash.to_vec(),
-        |r| r.line_count,
-        |r| r.seen_at,
-        |r| r.sender_id.map(str::to_owned)
-    );
     let rows = sqlx::query_file!(
         "src/db/sql/usage_report.insert.sql",
-        &ids,
-        &servers,
-        &starts,
-        &ends,
-        &hashes,
-        &lines,
-        &seen,
-        &senders as &[Option<String>],
+        &column(reports, |r| r.key.report_id),
+        &column(reports, |r| r.key.node_server_id),
+        &column(reports, |r| r.period_start),
+        &column(reports, |r| r.period_end),
+        &column(reports, |r| r.payload_hash.to_vec()),
+        &column(reports, |r| r.line_count),
+        &column(reports, |r| r.seen_at),
+        &column(reports, |r| r.sender_id) as &[Option<&str>],
         received_at,
         under_new_id
     )
@@ -114,7 +103,6 @@ pub async fn payload_hashes(
     connection: &mut Connection,
     keys: &[ReportKey],
 ) -> Result<Vec<(ReportKey, Vec<u8>)>, Error> {
-    let (ids, servers) = columns!(keys, |key| key.report_id, |key| key.node_server_id);
     let rows = sqlx::query!(
         r#"/* usage_report.payload_hashes */
         select k.report_id as "report_id!", k.node_server_id as "node_server_id!", r.payload_hash
@@ -126,8 +114,8 @@ pub async fn payload_hashes(
             report_id) = k.report_id
             limit 1
         ) r"#,
-        &ids,
-        &servers
+        &column(keys, |key| key.report_id),
+        &column(keys, |key| key.node_server_id)
     )
     .fetch_all(connection)
     .await?;

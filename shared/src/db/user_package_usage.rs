@@ -1,9 +1,8 @@
 //! Hourly usage per user, server, client and package item.
 
 use chrono::{DateTime, Utc};
-use uuid::Uuid;
 
-use super::{Connection, columns};
+use super::{Connection, column};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
@@ -74,7 +73,6 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
     if usage.is_empty() {
         return Ok(0);
     }
-    let columns = UsageColumns::of(usage);
     let done = sqlx::query!(
         r#"/* user_package_usage.update_of_items */
         update telecom.user_package_usage u set
@@ -95,15 +93,15 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
             and u.bucket_start = n.bucket_start
             and u.node_server_id = n.node_server_id
             and u.node_client_id is not distinct from n.node_client_id"#,
-        &columns.buckets,
-        &columns.servers,
-        &columns.clients as &[Option<i32>],
-        &columns.items as &[Option<i64>],
-        &columns.raw_upload,
-        &columns.raw_download,
-        &columns.billed_upload,
-        &columns.billed_download,
-        &columns.users,
+        &column(usage, |u| u.key.bucket_start),
+        &column(usage, |u| u.key.node_server_id),
+        &column(usage, |u| u.key.node_client_id) as &[Option<i32>],
+        &column(usage, |u| u.package_queue_id) as &[Option<i64>],
+        &column(usage, |u| u.traffic.raw_upload),
+        &column(usage, |u| u.traffic.raw_download),
+        &column(usage, |u| u.traffic.billed_upload),
+        &column(usage, |u| u.traffic.billed_download),
+        &column(usage, |u| u.key.user_id),
     )
     .execute(connection)
     .await?;
@@ -117,7 +115,6 @@ async fn add_left(
     usage: &[UsageToAdd],
     now: DateTime<Utc>,
 ) -> Result<u64, Error> {
-    let columns = UsageColumns::of(usage);
     let done = sqlx::query!(
         r#"/* user_package_usage.add_left */
         insert into telecom.user_package_usage as u (
@@ -141,62 +138,18 @@ async fn add_left(
             billed_download_bytes = u.billed_download_bytes + excluded.billed_download_bytes,
             uncharged_at = excluded.uncharged_at
         where u.package_queue_id is null"#,
-        &columns.users,
-        &columns.buckets,
-        &columns.servers,
-        &columns.clients as &[Option<i32>],
-        &columns.items as &[Option<i64>],
-        &columns.raw_upload,
-        &columns.raw_download,
-        &columns.billed_upload,
-        &columns.billed_download,
+        &column(usage, |u| u.key.user_id),
+        &column(usage, |u| u.key.bucket_start),
+        &column(usage, |u| u.key.node_server_id),
+        &column(usage, |u| u.key.node_client_id) as &[Option<i32>],
+        &column(usage, |u| u.package_queue_id) as &[Option<i64>],
+        &column(usage, |u| u.traffic.raw_upload),
+        &column(usage, |u| u.traffic.raw_download),
+        &column(usage, |u| u.traffic.billed_upload),
+        &column(usage, |u| u.traffic.billed_download),
         now,
     )
     .execute(connection)
     .await?;
     Ok(done.rows_affected())
-}
-
-/// [`UsageToAdd`], column by column.
-struct UsageColumns {
-    users: Vec<Uuid>,
-    buckets: Vec<DateTime<Utc>>,
-    servers: Vec<i32>,
-    clients: Vec<Option<i32>>,
-    items: Vec<Option<i64>>,
-    raw_upload: Vec<i64>,
-    raw_download: Vec<i64>,
-    billed_upload: Vec<i64>,
-    billed_download: Vec<i64>,
-}
-
-impl UsageColumns {
-    fn of(usage: &[UsageToAdd]) -> Self {
-        let (users, buckets, servers, clients, items) = columns!(
-            usage,
-            |u| u.key.user_id,
-            |u| u.key.bucket_start,
-            |u| u.key.node_server_id,
-            |u| u.key.node_client_id,
-            |u| u.package_queue_id
-        );
-        let (raw_upload, raw_download, billed_upload, billed_download) = columns!(
-            usage,
-            |u| u.traffic.raw_upload,
-            |u| u.traffic.raw_download,
-            |u| u.traffic.billed_upload,
-            |u| u.traffic.billed_download
-        );
-        Self {
-            users,
-            buckets,
-            servers,
-            clients,
-            items,
-            raw_upload,
-            raw_download,
-            billed_upload,
-            billed_download,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, stored};
+use super::{Connection, statements, stored};
 use crate::domain::node::{Node, NodeStatusHour, UsuallyUsedNode};
 use crate::domain::page::Page;
 use crate::domain::traffic::Traffic;
@@ -50,19 +50,17 @@ pub async fn usage_by_bucket(
         .collect()
 }
 
-/// Counts, for each hour in `[start, end)` with a recorded status, the node clients that the user's
-/// active package opens, by the status of their server. Oldest hour first.
-///
-/// The `offset` makes the planner read the hours server by server, so that the hours of other
-/// servers are not read.
-pub async fn node_status_hours(
-    connection: &mut Connection,
-    user_id: Uuid,
-    start: DateTime<Utc>,
-    end: DateTime<Utc>,
-) -> Result<Vec<NodeStatusHour>, Error> {
-    let hours = sqlx::query_as!(
-        NodeStatusHour,
+statements! {
+    /// Counts, for each hour in `[start, end)` with a recorded status, the node clients that the
+    /// user's active package opens, by the status of their server. Oldest hour first.
+    ///
+    /// The `offset` makes the planner read the hours server by server, so that the hours of other
+    /// servers are not read.
+    pub fn node_status_hours(
+        user_id: Uuid,
+        start: DateTime<Utc>,
+        end: DateTime<Utc>
+    ) -> Rows<NodeStatusHour> {
         r#"/* analysis.node_status_hours */
         with mine as (
             select node_server_id, count(*) as clients
@@ -86,28 +84,18 @@ pub async fn node_status_hours(
             offset 0
         ) h
         group by h.hour
-        order by h.hour"#,
-        user_id,
-        start,
-        end
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(hours)
-}
+        order by h.hour"#
+    }
 
-/// The node clients that carried the most traffic of a user in `[start, end)`, by billed, then raw
-/// traffic, descending. Only clients that the user's active package opens are returned, because the
-/// user cannot choose others or deleted ones.
-pub async fn usually_used_nodes(
-    connection: &mut Connection,
-    user_id: Uuid,
-    start: DateTime<Utc>,
-    end: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<UsuallyUsedNode>, Error> {
-    let nodes = sqlx::query_as!(
-        UsuallyUsedNode,
+    /// The node clients that carried the most traffic of a user in `[start, end)`, by billed, then
+    /// raw traffic, descending. Only clients that the user's active package opens are returned,
+    /// because the user cannot choose others or deleted ones.
+    pub fn usually_used_nodes(
+        user_id: Uuid,
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+        limit: i64
+    ) -> Rows<UsuallyUsedNode> {
         r#"/* analysis.usually_used_nodes */
         select c.id as "node_client_id!", c.name as "node_name!", u.upload as "upload!",
         u.download as "download!",
@@ -123,15 +111,8 @@ pub async fn usually_used_nodes(
         ) u
         join telecom.user_node_client c on c.user_id = $1 and c.id = u.node_client_id
         order by u.billed_traffic desc, u.upload + u.download desc, c.id
-        limit $4"#,
-        user_id,
-        start,
-        end,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(nodes)
+        limit $4"#
+    }
 }
 
 /// A page of the node clients that a user's active package opens, by display order, then id, and

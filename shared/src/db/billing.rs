@@ -6,7 +6,7 @@ use foldhash::HashMap;
 use futures::TryStreamExt;
 use uuid::Uuid;
 
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::domain::traffic::{Factor, Traffic, UsageFold, UsageKey};
 use crate::error::Error;
 
@@ -25,17 +25,15 @@ pub struct ClaimedReport {
     pub line_count: i32,
 }
 
-/// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage lines.
-/// Skips reports that another run has locked. The first report is claimed however many lines it
-/// has.
-pub async fn claim_reports(
-    connection: &mut Connection,
-    billing_run_id: Uuid,
-    max_reports: i64,
-    max_lines: i64,
-) -> Result<Vec<ClaimedReport>, Error> {
-    let rows = sqlx::query_as!(
-        ClaimedReport,
+statements! {
+    /// Claims unbilled reports, oldest first, at most `max_reports` and about `max_lines` usage
+    /// lines. Skips reports that another run has locked. The first report is claimed however many
+    /// lines it has.
+    pub fn claim_reports(
+        billing_run_id: Uuid,
+        max_reports: i64,
+        max_lines: i64
+    ) -> Rows<ClaimedReport> {
         r#"/* billing.claim_reports */
         with candidate as (
             select seq, report_id, line_count
@@ -55,28 +53,17 @@ pub async fn claim_reports(
         returning r.seq, r.node_server_id, r.received_at, r.line_count,
             -- The period is half-open: one that ends on the hour belongs to the hour before.
             date_trunc('hour', greatest(r.period_end - interval '1 microsecond', r.period_start),
-            'UTC') as "bucket_start!""#,
-        billing_run_id,
-        max_reports,
-        max_lines
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
+            'UTC') as "bucket_start!""#
+    }
 
-/// Time of arrival of the oldest unbilled report. `None` if all reports are billed.
-pub async fn oldest_unbilled(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
-    let oldest = sqlx::query_scalar!(
+    /// Time of arrival of the oldest unbilled report. `None` if all reports are billed.
+    pub fn oldest_unbilled() -> FirstValue<DateTime<Utc>> {
         r#"/* billing.oldest_unbilled */
         select received_at from telecom.usage_report
         where billing_run_id is null and line_count > 0
         order by seq
         limit 1"#
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(oldest)
+    }
 }
 
 /// Sums the raw rows of `reports` per user, server, client and hour. The result has no order.
@@ -156,15 +143,11 @@ pub async fn insert_run(
     Ok(())
 }
 
-/// Returns those of `ids` that are runs of the billing job.
-pub async fn existing_runs(connection: &mut Connection, ids: &[Uuid]) -> Result<Vec<Uuid>, Error> {
-    let ids = sqlx::query_scalar!(
-        r#"/* billing.existing_runs */ select id from telecom.billing_run where id = any($1)"#,
-        ids
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
+statements! {
+    /// Returns those of `ids` that are runs of the billing job.
+    pub fn existing_runs(ids: &[Uuid]) -> Values<Uuid> {
+        r#"/* billing.existing_runs */ select id from telecom.billing_run where id = any($1)"#
+    }
 }
 
 /// The idempotency record of a billing message.
@@ -178,14 +161,13 @@ pub struct NewBillingBatch {
     pub event_count: i32,
 }
 
-/// Inserts those of `batches` that are new and returns their ids. `batches` is sorted by id and
-/// contains each id once.
-pub async fn insert_new_batches(
-    connection: &mut Connection,
-    batches: &[NewBillingBatch],
-    applied_at: DateTime<Utc>,
-) -> Result<Vec<Uuid>, Error> {
-    let ids = sqlx::query_scalar!(
+statements! {
+    /// Inserts those of `batches` that are new and returns their ids. `batches` is sorted by id and
+    /// contains each id once.
+    pub fn insert_new_batches(
+        batches: &[NewBillingBatch],
+        applied_at: DateTime<Utc>
+    ) -> Values<Uuid> {
         r#"/* billing.insert_new_batches */
         insert into telecom.billing_batch (id, payload_hash, event_count, applied_at)
         select *, $4::timestamptz from unnest($1::uuid[], $2::bytea[], $3::int[])
@@ -195,10 +177,7 @@ pub async fn insert_new_batches(
         &column(batches, |b| b.payload_hash.clone()),
         &column(batches, |b| b.event_count),
         applied_at
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
+    }
 }
 
 /// Returns the payload hash that each of the batches was applied with.

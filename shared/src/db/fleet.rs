@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Connection, stored};
+use super::{Connection, statements, stored};
 use crate::domain::node::Metrics;
 use crate::domain::node::{
     NodeClient, NodeServerDetails, NodeServerMetrics, NodeServerStatus, NodeServerSummary,
@@ -206,18 +206,14 @@ pub async fn list_clients(
     clients.collect()
 }
 
-/// Counts the node clients of a server, or all node clients if `server` is `None`.
-pub async fn count_clients(connection: &mut Connection, server: Option<i32>) -> Result<i64, Error> {
-    let total = sqlx::query_scalar!(
+statements! {
+    /// Counts the node clients of a server, or all node clients if `server` is `None`.
+    pub fn count_clients(server: Option<i32>) -> Value<i64> {
         r#"/* fleet.count_clients */
         select count(*) as "total!" from (
             select from telecom.node_client where $1::int is null
             union all
             select from telecom.node_client where node_server_id = $1
-        ) c"#,
-        server
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(total)
+        ) c"#
+    }
 }

@@ -51,6 +51,9 @@ pub mod user_package_usage;
 mod copy;
 mod error;
 mod factor;
+mod statement;
+
+use statement::statements;
 
 /// The migrations in `migrations/`.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
@@ -344,16 +347,12 @@ pub async fn grant(connection: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Locks a job that must run only once at a time, until the transaction ends. Returns `false` if
-/// another run holds the lock.
-pub async fn try_job_lock(connection: &mut Connection, job: &'static str) -> Result<bool, Error> {
-    let locked = sqlx::query_scalar!(
-        r#"/* job.lock */ select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,
-        job
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(locked)
+statements! {
+    /// Locks a job that must run only once at a time, until the transaction ends. Returns `false`
+    /// if another run holds the lock.
+    pub fn try_job_lock(job: &'static str) -> Value<bool> {
+        r#"/* job.lock */ select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#
+    }
 }
 
 /// Reads one field of all rows, as `unnest` expects it.

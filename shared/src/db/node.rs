@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::domain::node::Metrics;
 use crate::domain::traffic::Factor;
 use crate::error::Error;
@@ -51,15 +51,11 @@ pub async fn client_factors(
     Ok(factors)
 }
 
-/// Returns those of `servers` that exist.
-pub async fn existing(connection: &mut Connection, servers: &[i32]) -> Result<Vec<i32>, Error> {
-    let ids = sqlx::query_scalar!(
-        r#"/* node.existing */ select id from telecom.node_server where id = any($1)"#,
-        servers
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
+statements! {
+    /// Returns those of `servers` that exist.
+    pub fn existing(servers: &[i32]) -> Values<i32> {
+        r#"/* node.existing */ select id from telecom.node_server where id = any($1)"#
+    }
 }
 
 /// A heartbeat of a server, derived from its reports.

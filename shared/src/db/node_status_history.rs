@@ -3,15 +3,15 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, statements};
 use crate::domain::server_status::StatusTimes;
 use crate::error::Error;
 
-/// Records the status of all servers for the hour of `now`, ordered by id. Existing snapshots of
-/// that hour are kept. Skips offline servers that never sent a heartbeat, because their status is
-/// unknown. Returns the number of new rows.
-pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u64, Error> {
-    let done = sqlx::query!(
+statements! {
+    /// Records the status of all servers for the hour of `now`, ordered by id. Existing snapshots
+    /// of that hour are kept. Skips offline servers that never sent a heartbeat, because their
+    /// status is unknown. Returns the number of new rows.
+    pub fn record(now: DateTime<Utc>) -> Changed {
         r#"/* node_status_history.record */
         insert into telecom.node_status_history (node_server_id, status, created_at)
         select id, status, $1 from telecom.node_server s
@@ -19,33 +19,18 @@ pub async fn record(connection: &mut Connection, now: DateTime<Utc>) -> Result<u
             or exists (select from telecom.node_server_heartbeat h where h.node_server_id = s.id)
         order by id
         on conflict (date_trunc('hour', created_at at time zone 'UTC'),
-        node_server_id) do nothing"#,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
-}
+        node_server_id) do nothing"#
+    }
 
-/// Seals the hours before `open_from`. Readers stop reading these hours from the view at once, and
-/// the next refresh removes them from the view. Data before `kept_from` may be deleted from now on
-/// and counts as unknown.
-pub async fn seal(
-    connection: &mut Connection,
-    open_from: DateTime<Utc>,
-    kept_from: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Seals the hours before `open_from`. Readers stop reading these hours from the view at once,
+    /// and the next refresh removes them from the view. Data before `kept_from` may be deleted from
+    /// now on and counts as unknown.
+    pub fn seal(open_from: DateTime<Utc>, kept_from: DateTime<Utc>) -> Done {
         r#"/* node_status_history.seal */
         update telecom.node_status_seal
         set open_from = greatest(open_from, date_trunc('hour', $1::timestamptz at time zone 'UTC')),
-            kept_from = greatest(kept_from, $2)"#,
-        open_from,
-        kept_from
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+            kept_from = greatest(kept_from, $2)"#
+    }
 }
 
 /// Refreshes and analyzes the view of the open hours within a transaction, while readers continue.
@@ -60,13 +45,9 @@ pub async fn refresh_view(connection: &mut Connection) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes at most `limit` snapshots made before `before`. Returns their number.
-pub async fn delete_snapshots(
-    connection: &mut Connection,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<u64, Error> {
-    let done = sqlx::query!(
+statements! {
+    /// Deletes at most `limit` snapshots made before `before`. Returns their number.
+    pub fn delete_snapshots(before: DateTime<Utc>, limit: i64) -> Changed {
         r#"/* node_status_history.delete_snapshots */
         delete from telecom.node_status_history where id = any(array(
             select id from telecom.node_status_history
@@ -74,13 +55,8 @@ pub async fn delete_snapshots(
                 < date_trunc('hour', $1::timestamptz at time zone 'UTC')
             order by date_trunc('hour', created_at at time zone 'UTC')
             limit $2
-        ))"#,
-        before,
-        limit
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
+        ))"#
+    }
 }
 
 /// Deletes status intervals and outages of the collection that ended before `before`, at most

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Connection, column, stored};
+use super::{Connection, column, statements, stored};
 use crate::domain::server_status::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
 use crate::error::Error;
 
@@ -173,22 +173,13 @@ pub async fn write(
     Ok(())
 }
 
-async fn delete(connection: &mut Connection, ids: &[i64]) -> Result<(), Error> {
-    sqlx::query!(
+statements! {
+    fn delete(ids: &[i64]) -> Done {
         r#"/* node_status_transition.delete */
-        delete from telecom.node_status_transition where id = any($1)"#,
-        ids
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        delete from telecom.node_status_transition where id = any($1)"#
+    }
 
-async fn insert(
-    connection: &mut Connection,
-    intervals: &[(i32, &StatusInterval)],
-) -> Result<(), Error> {
-    sqlx::query!(
+    fn insert(intervals: &[(i32, &StatusInterval)]) -> Done {
         r#"/* node_status_transition.insert */
         insert into telecom.node_status_transition
             (node_server_id, from_status, to_status, since, until, detected_at, actor_user_id,
@@ -205,16 +196,8 @@ async fn insert(
         &column(intervals, |(_, interval)| interval.since),
         &column(intervals, |(_, interval)| interval.until) as &[Option<DateTime<Utc>>],
         &column(intervals, |(_, interval)| interval.detected_at),
-        &column(intervals, |(_, interval)| interval
-            .by
-            .as_ref()
-            .map(|by| by.actor)) as &[Option<Uuid>],
-        &column(intervals, |(_, interval)| interval
-            .by
-            .as_ref()
-            .map(|by| by.reason.as_str())) as &[Option<&str>]
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        &column(intervals, |(_, interval)| Some(interval.by.as_ref()?.actor)) as &[Option<Uuid>],
+        &column(intervals, |(_, interval)| Some(interval.by.as_ref()?.reason.as_str()))
+            as &[Option<&str>]
+    }
 }

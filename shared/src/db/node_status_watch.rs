@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Connection, column, stored};
+use super::{Connection, column, statements, stored};
 use crate::domain::server_status::{
     FleetSnapshot, OpenInterval, ServerState, StatusChange, WatchState,
 };
@@ -38,60 +38,34 @@ pub async fn load(connection: &mut Connection) -> Result<(FleetSnapshot, WatchSt
     Ok((fleet, state))
 }
 
-/// Stores the state for the next run.
-pub async fn save(connection: &mut Connection, state: &WatchState) -> Result<(), Error> {
-    sqlx::query!(
+statements! {
+    /// Stores the state for the next run.
+    pub fn save(state: &WatchState) -> Done {
         r#"/* node_status_watch.save */
         update telecom.node_status_watch set ran_at = $1, heard_from = $2"#,
         state.last_run_at,
         state.silence_counts_from
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+    }
 
-/// Records that no server has been heard since `since`.
-pub async fn open_collection_outage(
-    connection: &mut Connection,
-    since: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Records that no server has been heard since `since`.
+    pub fn open_collection_outage(since: DateTime<Utc>) -> Done {
         r#"/* node_status_watch.open_collection_outage */
-        insert into telecom.collection_outage (since) values ($1)"#,
-        since
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        insert into telecom.collection_outage (since) values ($1)"#
+    }
 
-/// Records that servers are heard again since `until`.
-pub async fn close_collection_outage(
-    connection: &mut Connection,
-    until: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Records that servers are heard again since `until`.
+    pub fn close_collection_outage(until: DateTime<Utc>) -> Done {
         r#"/* node_status_watch.close_collection_outage */
-        update telecom.collection_outage set until = greatest(since, $1) where until is null"#,
-        until
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        update telecom.collection_outage set until = greatest(since, $1) where until is null"#
+    }
 
-/// Records a time in which no server was evaluated. Their status during it counts as unknown.
-pub async fn record_pause(connection: &mut Connection, pause: TimeRange) -> Result<(), Error> {
-    sqlx::query!(
+    /// Records a time in which no server was evaluated. Their status during it counts as unknown.
+    pub fn record_pause(pause: TimeRange) -> Done {
         r#"/* node_status_watch.record_pause */
         insert into telecom.collection_outage (since, until) values ($1, $2)"#,
         pause.start,
         pause.end
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    }
 }
 
 /// The servers with these ids, or all servers, ordered by id.
@@ -132,33 +106,21 @@ pub async fn servers(
     servers.collect()
 }
 
-/// Locks servers, in the order of their ids, until the transaction ends. The transaction that holds
-/// the lock may change their statuses and timelines.
-pub async fn lock_servers(connection: &mut Connection, ids: &[i32]) -> Result<(), Error> {
-    sqlx::query!(
+statements! {
+    /// Locks servers, in the order of their ids, until the transaction ends. The transaction that
+    /// holds the lock may change their statuses and timelines.
+    pub fn lock_servers(ids: &[i32]) -> Values<i32> {
         r#"/* node_status_watch.lock_servers */
-        select id from telecom.node_server where id = any($1) order by id for no key update"#,
-        ids
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(())
-}
+        select id from telecom.node_server where id = any($1) order by id for no key update"#
+    }
 
-/// Writes the new statuses of servers that [`lock_servers`] locked.
-pub async fn set_statuses(
-    connection: &mut Connection,
-    changes: &[StatusChange],
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Writes the new statuses of servers that [`lock_servers`] locked.
+    pub fn set_statuses(changes: &[StatusChange]) -> Done {
         r#"/* node_status_watch.set_statuses */
         update telecom.node_server s set status = c.status::telecom.node_server_status
         from unnest($1::int[], $2::text[]) as c (id, status)
         where s.id = c.id"#,
         &column(changes, |change| change.node_server_id),
-        &column(changes, |change| { <&str>::from(change.to) }) as &[&str]
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        &column(changes, |change| <&str>::from(change.to)) as &[&str]
+    }
 }

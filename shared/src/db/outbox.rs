@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::error::Error;
 use crate::events::outbox::{Destination, OutboxMessage};
 
@@ -83,40 +83,24 @@ pub async fn lease(
         .collect()
 }
 
-/// Time at which the oldest pending message was written. `None` if no message is pending.
-pub async fn oldest(connection: &mut Connection) -> Result<Option<DateTime<Utc>>, Error> {
-    let oldest =
-        sqlx::query_scalar!(r#"/* outbox.oldest */ select min(created_at) from telecom.outbox"#)
-            .fetch_one(connection)
-            .await?;
-    Ok(oldest)
-}
+statements! {
+    /// Time at which the oldest pending message was written. `None` if no message is pending.
+    pub fn oldest() -> Value<Option<DateTime<Utc>>> {
+        r#"/* outbox.oldest */ select min(created_at) from telecom.outbox"#
+    }
 
-/// Deletes messages that have been sent.
-pub async fn delete(connection: &mut Connection, ids: &[Uuid]) -> Result<(), Error> {
-    sqlx::query!(
-        r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#,
-        ids
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+    /// Deletes messages that have been sent.
+    pub fn delete(ids: &[Uuid]) -> Done {
+        r#"/* outbox.delete */ delete from telecom.outbox where id = any($1)"#
+    }
 
-/// Stores why messages could not be sent. The sweep sends them again.
-pub async fn record_failures(
-    connection: &mut Connection,
-    failures: &[(Uuid, String)],
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Stores why messages could not be sent. The sweep sends them again.
+    pub fn record_failures(failures: &[(Uuid, String)]) -> Done {
         r#"/* outbox.record_failures */
         update telecom.outbox o set last_error = f.error
         from unnest($1::uuid[], $2::text[]) as f (id, error)
         where o.id = f.id"#,
         &column(failures, |f| f.0),
         &column(failures, |f| f.1.clone())
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    }
 }

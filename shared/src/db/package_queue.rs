@@ -3,19 +3,15 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Locks the active items of `users` until the transaction ends, and returns them. Both happen in
-/// the order of user ids. Users without an active item are missing from the result.
-pub async fn lock_active(
-    connection: &mut Connection,
-    users: &[Uuid],
-) -> Result<Vec<ActiveItem>, Error> {
-    let rows = sqlx::query_as!(
-        ActiveItem,
+statements! {
+    /// Locks the active items of `users` until the transaction ends, and returns them. Both happen
+    /// in the order of user ids. Users without an active item are missing from the result.
+    pub fn lock_active(users: &[Uuid]) -> Rows<ActiveItem> {
         r#"/* package_queue.lock_active */
         select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
         q.expiring_event_at,
@@ -24,38 +20,23 @@ pub async fn lock_active(
         join telecom.package p on p.id = q.package_id
         where q.user_id = any($1) and q.status = 'active'
         order by q.user_id
-        for no key update of q"#,
-        users
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
+        for no key update of q"#
+    }
 
-/// Locks those of `items` that are active, in the order of user ids, until the transaction ends.
-pub async fn lock_items(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
-    sqlx::query!(
+    /// Locks those of `items` that are active, in the order of user ids, until the transaction
+    /// ends.
+    pub fn lock_items(items: &[i64]) -> Values<i64> {
         r#"/* package_queue.lock_items */
         select id from telecom.package_queue
         where id = any($1) and status = 'active'
         order by user_id
-        for no key update"#,
-        items
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(())
-}
+        for no key update"#
+    }
 
-/// Like [`lock_active`], but skips items that another transaction has locked. For a transaction
-/// that already holds locks of other users, and must not wait for a lock out of the order of user
-/// ids.
-pub async fn lock_active_unless_locked(
-    connection: &mut Connection,
-    users: &[Uuid],
-) -> Result<Vec<ActiveItem>, Error> {
-    let rows = sqlx::query_as!(
-        ActiveItem,
+    /// Like [`lock_active`], but skips items that another transaction has locked. For a transaction
+    /// that already holds locks of other users, and must not wait for a lock out of the order of
+    /// user ids.
+    pub fn lock_active_unless_locked(users: &[Uuid]) -> Rows<ActiveItem> {
         r#"/* package_queue.lock_active_unless_locked */
         select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
         q.expiring_event_at,
@@ -64,12 +45,8 @@ pub async fn lock_active_unless_locked(
         join telecom.package p on p.id = q.package_id
         where q.user_id = any($1) and q.status = 'active'
         order by q.user_id
-        for no key update of q skip locked"#,
-        users
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
+        for no key update of q skip locked"#
+    }
 }
 
 /// Whether a user has packages that usage could be charged to, according to committed data.
@@ -83,14 +60,10 @@ pub struct UserPackages {
     pub is_waiting: bool,
 }
 
-/// Reads whether `users` have active or waiting items, without a lock. Users with neither are
-/// missing from the result.
-pub async fn user_packages(
-    connection: &mut Connection,
-    users: &[Uuid],
-) -> Result<Vec<UserPackages>, Error> {
-    let rows = sqlx::query_as!(
-        UserPackages,
+statements! {
+    /// Reads whether `users` have active or waiting items, without a lock. Users with neither are
+    /// missing from the result.
+    pub fn user_packages(users: &[Uuid]) -> Rows<UserPackages> {
         r#"/* package_queue.user_packages */
         select user_id as "user_id!", is_active as "is_active!", is_waiting as "is_waiting!"
         from (
@@ -105,20 +78,11 @@ pub async fn user_packages(
                 ) as is_waiting
             from unnest($1::uuid[]) as u (user_id)
         ) as packages
-        where is_active or is_waiting"#,
-        users
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
+        where is_active or is_waiting"#
+    }
 
-/// Updates items that [`lock_active`] locked in this transaction.
-pub async fn update_charged(
-    connection: &mut Connection,
-    items: &[ActiveItem],
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Updates items that [`lock_active`] locked in this transaction.
+    pub fn update_charged(items: &[ActiveItem]) -> Done {
         r#"/* package_queue.update_charged */
         update telecom.package_queue q set
             upload_bytes = c.upload_bytes,
@@ -136,10 +100,7 @@ pub async fn update_charged(
         &column(items, |item| item.download_bytes),
         &column(items, |item| item.announced_percent),
         &column(items, |item| item.expiring_event_at) as &[Option<DateTime<Utc>>]
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    }
 }
 
 /// An item and its owner.
@@ -151,15 +112,10 @@ pub struct Item {
     pub user_id: Uuid,
 }
 
-/// Marks active items whose time is over as expiring, at most `limit`, and returns them. Skips
-/// marked and locked items.
-pub async fn mark_time_expired(
-    connection: &mut Connection,
-    now: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<Item>, Error> {
-    let rows = sqlx::query_as!(
-        Item,
+statements! {
+    /// Marks active items whose time is over as expiring, at most `limit`, and returns them. Skips
+    /// marked and locked items.
+    pub fn mark_time_expired(now: DateTime<Utc>, limit: i64) -> Rows<Item> {
         r#"/* package_queue.mark_time_expired */
         with due as (
             select id from telecom.package_queue
@@ -169,49 +125,26 @@ pub async fn mark_time_expired(
             for update skip locked
         )
         update telecom.package_queue q set expiring_event_at = $1 from due where q.id = due.id
-        returning q.id, q.user_id"#,
-        now,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
+        returning q.id, q.user_id"#
+    }
 
-/// Locks active items that are marked as expiring and have ids after `after`, in the order of ids,
-/// at most `limit`. Skips items that are locked already.
-pub async fn lock_expiring(
-    connection: &mut Connection,
-    after: i64,
-    limit: i64,
-) -> Result<Vec<Item>, Error> {
-    let rows = sqlx::query_as!(
-        Item,
+    /// Locks active items that are marked as expiring and have ids after `after`, in the order of
+    /// ids, at most `limit`. Skips items that are locked already.
+    pub fn lock_expiring(after: i64, limit: i64) -> Rows<Item> {
         r#"/* package_queue.lock_expiring */
         select id, user_id from telecom.package_queue
         where status = 'active' and expiring_event_at is not null and id > $1
         order by id
         limit $2
-        for update skip locked"#,
-        after,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
+        for update skip locked"#
+    }
 
-/// Unmarks active items that have quota and time left after all.
-pub async fn unmark_expiring(connection: &mut Connection, items: &[i64]) -> Result<(), Error> {
-    sqlx::query!(
+    /// Unmarks active items that have quota and time left after all.
+    pub fn unmark_expiring(items: &[i64]) -> Done {
         r#"/* package_queue.unmark_expiring */
         update telecom.package_queue set expiring_event_at = null where id = any($1)
-        and status = 'active'"#,
-        items
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        and status = 'active'"#
+    }
 }
 
 /// An item that was just consumed.
@@ -282,16 +215,11 @@ pub struct ActivatedItem {
     pub expiring: bool,
 }
 
-/// Activates the oldest waiting item of each of `users`, none of whom has an active item. Waits for
-/// no lock. Users whose oldest item is locked, or was cancelled concurrently, are missing from the
-/// result.
-pub async fn activate_next(
-    connection: &mut Connection,
-    users: &[Uuid],
-    now: DateTime<Utc>,
-) -> Result<Vec<ActivatedItem>, Error> {
-    let rows = sqlx::query_as!(
-        ActivatedItem,
+statements! {
+    /// Activates the oldest waiting item of each of `users`, none of whom has an active item. Waits
+    /// for no lock. Users whose oldest item is locked, or was cancelled concurrently, are missing
+    /// from the result.
+    pub fn activate_next(users: &[Uuid], now: DateTime<Utc>) -> Rows<ActivatedItem> {
         r#"/* package_queue.activate_next */
         with next as materialized (
             select distinct on (user_id) id, package_id
@@ -313,18 +241,11 @@ pub async fn activate_next(
         join telecom.package p on p.id = l.package_id
         where q.id = l.id
         returning q.id, q.user_id, q.expires_at as "expires_at!",
-        q.expiring_event_at is not null as "expiring!""#,
-        users,
-        now
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(rows)
-}
+        q.expiring_event_at is not null as "expiring!""#
+    }
 
-/// Users with a waiting item and without an active item, at most `limit`.
-pub async fn users_waiting(connection: &mut Connection, limit: i64) -> Result<Vec<Uuid>, Error> {
-    let users = sqlx::query_scalar!(
+    /// Users with a waiting item and without an active item, at most `limit`.
+    pub fn users_waiting(limit: i64) -> Values<Uuid> {
         r#"/* package_queue.users_waiting */
         select distinct w.user_id
         from telecom.package_queue w
@@ -332,10 +253,6 @@ pub async fn users_waiting(connection: &mut Connection, limit: i64) -> Result<Ve
             and not exists (select from telecom.package_queue a where a.user_id = w.user_id
             and a.status = 'active')
         order by w.user_id
-        limit $1"#,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(users)
+        limit $1"#
+    }
 }

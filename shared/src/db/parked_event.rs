@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
@@ -111,26 +111,15 @@ pub async fn lock_due(
         .collect())
 }
 
-/// Deletes parked usage that has been charged.
-pub async fn delete(connection: &mut Connection, ids: &[i64]) -> Result<(), Error> {
-    sqlx::query!(
-        r#"/* parked_event.delete */ delete from telecom.parked_event where id = any($1)"#,
-        ids
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+statements! {
+    /// Deletes parked usage that has been charged.
+    pub fn delete(ids: &[i64]) -> Done {
+        r#"/* parked_event.delete */ delete from telecom.parked_event where id = any($1)"#
+    }
 
-/// Postpones the retry of parked usage that could still not be charged. `reasons[n]` is the reason
-/// of row `ids[n]`.
-pub async fn postpone(
-    connection: &mut Connection,
-    ids: &[i64],
-    reasons: &[String],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Postpones the retry of parked usage that could still not be charged. `reasons[n]` is the
+    /// reason of row `ids[n]`.
+    pub fn postpone(ids: &[i64], reasons: &[String], now: DateTime<Utc>) -> Done {
         r#"/* parked_event.postpone */
         update telecom.parked_event e set
             reason = r.reason,
@@ -138,14 +127,8 @@ pub async fn postpone(
             retry_at = $3::timestamptz + least(interval '1 minute' * power(2, least(e.attempts,
             10)), interval '1 hour')
         from unnest($1::bigint[], $2::text[]) as r (id, reason)
-        where e.id = r.id"#,
-        ids,
-        reasons,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        where e.id = r.id"#
+    }
 }
 
 /// Number and age of the parked rows.
@@ -157,14 +140,11 @@ pub struct Parked {
     pub oldest_at: Option<DateTime<Utc>>,
 }
 
-/// Counts the parked rows. Counting is cheap because an alarm is raised before there are many rows.
-pub async fn count(connection: &mut Connection) -> Result<Parked, Error> {
-    let parked = sqlx::query_as!(
-        Parked,
+statements! {
+    /// Counts the parked rows. Counting is cheap because an alarm is raised before there are many
+    /// rows.
+    pub fn count() -> Row<Parked> {
         r#"/* parked_event.count */ select count(*) as "rows!", min(parked_at) as oldest_at
         from telecom.parked_event"#
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(parked)
+    }
 }

@@ -5,7 +5,7 @@ use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
@@ -40,13 +40,9 @@ pub struct QuarantinedReport<'r> {
     pub reason: Reason,
 }
 
-/// Inserts quarantined reports. Their lines follow with [`copy_lines`].
-pub async fn insert_reports(
-    connection: &mut Connection,
-    reports: &[QuarantinedReport<'_>],
-    received_at: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+statements! {
+    /// Inserts quarantined reports. Their lines follow with [`copy_lines`].
+    pub fn insert_reports(reports: &[QuarantinedReport<'_>], received_at: DateTime<Utc>) -> Done {
         r#"/* quarantine.insert_reports */
         insert into telecom.quarantined_report (
             usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end,
@@ -62,10 +58,7 @@ pub async fn insert_reports(
         &column(reports, |r| r.period_end),
         &column(reports, |r| <&str>::from(r.reason)) as &[&str],
         received_at
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    }
 }
 
 /// A quarantined usage line.

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, statements};
 use crate::domain::drift::{Drift, DriftKey, DriftKind};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
@@ -279,33 +279,21 @@ pub async fn applied(
         .collect())
 }
 
-/// Ids of all items below `below`, newest first, at most `limit`.
-pub async fn all_items(
-    connection: &mut Connection,
-    below: i64,
-    limit: i64,
-) -> Result<Vec<i64>, Error> {
-    let ids = sqlx::query_scalar!(
+statements! {
+    /// Ids of all items below `below`, newest first, at most `limit`.
+    pub fn all_items(below: i64, limit: i64) -> Values<i64> {
         r#"/* reconciliation.all_items */
-        select id from telecom.package_queue where id < $1 order by id desc limit $2"#,
-        below,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
-}
+        select id from telecom.package_queue where id < $1 order by id desc limit $2"#
+    }
 
-/// Ids below `below` of items that are active or ended between `from` and `to`, newest first, at
-/// most `limit`.
-pub async fn recent_items(
-    connection: &mut Connection,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    below: i64,
-    limit: i64,
-) -> Result<Vec<i64>, Error> {
-    let ids = sqlx::query_scalar!(
+    /// Ids below `below` of items that are active or ended between `from` and `to`, newest first,
+    /// at most `limit`.
+    pub fn recent_items(
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        below: i64,
+        limit: i64
+    ) -> Values<i64> {
         r#"/* reconciliation.recent_items */
         with ended as materialized (select id from telecom.package_queue where ended_at between $1
         and $2)
@@ -314,36 +302,19 @@ pub async fn recent_items(
         union all
         (select id from ended where id < $3 order by id desc limit $4)
         order by 1 desc
-        limit $4"#,
-        from,
-        to,
-        below,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
-}
+        limit $4"#
+    }
 
-/// Ids below `below` of billing runs claimed between `from` and `to`, newest first, at most
-/// `limit`.
-pub async fn billing_runs(
-    connection: &mut Connection,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    below: Uuid,
-    limit: i64,
-) -> Result<Vec<Uuid>, Error> {
-    let ids = sqlx::query_scalar!(
+    /// Ids below `below` of billing runs claimed between `from` and `to`, newest first, at most
+    /// `limit`.
+    pub fn billing_runs(
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        below: Uuid,
+        limit: i64
+    ) -> Values<Uuid> {
         r#"/* reconciliation.billing_runs */
         select id from telecom.billing_run where claimed_at between $1 and $2 and id < $3
-        order by id desc limit $4"#,
-        from,
-        to,
-        below,
-        limit
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
+        order by id desc limit $4"#
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, column, stored};
+use super::{Connection, column, statements, stored};
 use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys};
 use crate::error::Error;
 
@@ -31,15 +31,12 @@ fn distinct<T: Ord>(keys: impl Iterator<Item = T>) -> Vec<T> {
     keys.collect::<BTreeSet<T>>().into_iter().collect()
 }
 
-/// Counts the drifts that no operator has accepted.
-pub async fn count(connection: &mut Connection) -> Result<i64, Error> {
-    let drifts = sqlx::query_scalar!(
+statements! {
+    /// Counts the drifts that no operator has accepted.
+    pub fn count() -> Value<i64> {
         r#"/* usage_drift.count */ select count(*) as "drifts!" from telecom.usage_drift
         where accepted_reason is null"#
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(drifts)
+    }
 }
 
 /// Records the drifts that a check of `keys` found, deletes those that it did not find again, and

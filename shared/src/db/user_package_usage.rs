@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Connection, column};
+use super::{Connection, column, statements};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
@@ -108,14 +108,10 @@ async fn update_of_items(connection: &mut Connection, usage: &[UsageToAdd]) -> R
     Ok(done.rows_affected())
 }
 
-/// Inserts missing rows and adds to existing rows without an item. Existing rows of an item stay
-/// unchanged, because they have already been updated.
-async fn add_left(
-    connection: &mut Connection,
-    usage: &[UsageToAdd],
-    now: DateTime<Utc>,
-) -> Result<u64, Error> {
-    let done = sqlx::query!(
+statements! {
+    /// Inserts missing rows and adds to existing rows without an item. Existing rows of an item
+    /// stay unchanged, because they have already been updated.
+    fn add_left(usage: &[UsageToAdd], now: DateTime<Utc>) -> Changed {
         r#"/* user_package_usage.add_left */
         insert into telecom.user_package_usage as u (
             user_id, bucket_start, node_server_id, node_client_id, package_queue_id,
@@ -147,9 +143,6 @@ async fn add_left(
         &column(usage, |u| u.traffic.raw_download),
         &column(usage, |u| u.traffic.billed_upload),
         &column(usage, |u| u.traffic.billed_download),
-        now,
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
+        now
+    }
 }

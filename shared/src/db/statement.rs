@@ -1,0 +1,72 @@
+//! Functions that run one statement.
+
+use crate::error::Error;
+
+/// Defines asynchronous functions that run one statement each. A function takes a connection and
+/// the parameters of its statement. If the parameters must be computed, their list follows the
+/// statement. The return type is one of the types below, and decides how the statement runs.
+macro_rules! statements {
+    ($(
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident($($parameter:ident: $type:ty),* $(,)?)
+            -> $result:ident $(<$item:ty>)? { $sql:literal $(, $($computed:tt)+)? }
+    )*) => {$(
+        $(#[$doc])*
+        $vis async fn $name(
+            connection: &mut $crate::db::Connection,
+            $($parameter: $type),*
+        ) -> $crate::db::statement::$result$(<$item>)? {
+            $crate::db::statement::run!(
+                $result $($item)?, connection, $sql, ($($parameter),*) ($($($computed)+)?)
+            )
+        }
+    )*};
+}
+
+macro_rules! run {
+    ($result:ident $($item:ty)?, $connection:ident, $sql:literal, ($($given:tt)*) ()) => {
+        $crate::db::statement::run!($result $($item)?, $connection, $sql, $($given)*)
+    };
+    ($result:ident $($item:ty)?, $connection:ident, $sql:literal, $_:tt ($($computed:tt)+)) => {
+        $crate::db::statement::run!($result $($item)?, $connection, $sql, $($computed)+)
+    };
+    (Rows $row:ty, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query_as!($row, $($statement)*).fetch_all($connection).await?)
+    };
+    (Row $row:ty, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query_as!($row, $($statement)*).fetch_one($connection).await?)
+    };
+    (Values $value:ty, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query_scalar!($($statement)*).fetch_all($connection).await?)
+    };
+    (Value $value:ty, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query_scalar!($($statement)*).fetch_one($connection).await?)
+    };
+    (FirstValue $value:ty, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query_scalar!($($statement)*).fetch_optional($connection).await?)
+    };
+    (Changed, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query!($($statement)*).execute($connection).await?.rows_affected())
+    };
+    (Done, $connection:ident, $($statement:tt)*) => {{
+        sqlx::query!($($statement)*).execute($connection).await?;
+        Ok(())
+    }};
+}
+
+pub(super) use {run, statements};
+
+/// All rows, as `query_as!` returns them.
+pub type Rows<T> = Result<Vec<T>, Error>;
+/// The only row, as `query_as!` returns it.
+pub type Row<T> = Result<T, Error>;
+/// The only column of all rows.
+pub type Values<T> = Result<Vec<T>, Error>;
+/// The only column of the only row.
+pub type Value<T> = Result<T, Error>;
+/// The only column of the first row, if there is a row.
+pub type FirstValue<T> = Result<Option<T>, Error>;
+/// Number of rows that the statement changed.
+pub type Changed = Result<u64, Error>;
+/// Nothing but whether the statement succeeded.
+pub type Done = Result<(), Error>;

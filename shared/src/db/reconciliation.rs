@@ -12,19 +12,23 @@ use crate::error::Error;
 /// Tolerated difference between two clocks, or between the commits of two transactions.
 const TOLERANCE: TimeDelta = TimeDelta::seconds(30);
 
-/// Converts a row of a check to a [`Drift`]. A macro, because each statement has its own row type.
-macro_rules! drift {
-    ($kind:expr, $row:ident, $key:expr) => {
-        Drift {
-            kind: $kind,
-            key: $key,
-            difference: Traffic {
-                raw_upload: $row.raw_upload,
-                raw_download: $row.raw_download,
-                billed_upload: $row.billed_upload,
-                billed_download: $row.billed_download,
-            },
-        }
+/// Converts the rows of a check to [`Drift`]s. A macro, because each statement has its own row
+/// type.
+macro_rules! drifts {
+    ($rows:expr, $kind:ident, $row:ident => $key:expr) => {
+        $rows
+            .iter()
+            .map(|$row| Drift {
+                kind: DriftKind::$kind,
+                key: $key,
+                difference: Traffic {
+                    raw_upload: $row.raw_upload,
+                    raw_download: $row.raw_download,
+                    billed_upload: $row.billed_upload,
+                    billed_download: $row.billed_download,
+                },
+            })
+            .collect()
     };
 }
 
@@ -58,18 +62,15 @@ pub async fn state(connection: &mut Connection) -> Result<(DateTime<Utc>, Cursor
     ))
 }
 
-/// Stores the progress of the rotation.
-pub async fn set_cursors(connection: &mut Connection, cursors: &Cursors) -> Result<(), Error> {
-    sqlx::query!(
+statements! {
+    /// Stores the progress of the rotation.
+    pub fn set_cursors(cursors: &Cursors) -> Done {
         r#"/* reconciliation.set_cursors */
         update telecom.reconciliation set hour_cursor = $1, item_cursor = $2, run_cursor = $3"#,
         cursors.hour,
         cursors.item,
         cursors.run
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+    }
 }
 
 /// Returns those of `hours` whose hourly rows and parked usage differ from the accepted usage.
@@ -119,11 +120,7 @@ pub async fn hours(
     )
     .fetch_all(connection)
     .await?;
-    let key = |bucket_start| DriftKey::Hour { bucket_start };
-    Ok(rows
-        .iter()
-        .map(|row| drift!(DriftKind::Hour, row, key(row.bucket_start)))
-        .collect())
+    Ok(drifts!(rows, Hour, row => DriftKey::Hour { bucket_start: row.bucket_start }))
 }
 
 /// Returns those of `hours` with usage that is charged to no item, although the user had an active
@@ -154,11 +151,7 @@ pub async fn uncharged(
     )
     .fetch_all(connection)
     .await?;
-    let key = |bucket_start| DriftKey::Hour { bucket_start };
-    Ok(rows
-        .iter()
-        .map(|row| drift!(DriftKind::Uncharged, row, key(row.bucket_start)))
-        .collect())
+    Ok(drifts!(rows, Uncharged, row => DriftKey::Hour { bucket_start: row.bucket_start }))
 }
 
 /// Returns those of `items` whose counters differ from the sums of their hourly rows. Skips items
@@ -192,14 +185,7 @@ pub async fn items(
     )
     .fetch_all(connection)
     .await?;
-    let key = |id, user| DriftKey::Item {
-        package_queue_id: id,
-        user,
-    };
-    Ok(rows
-        .iter()
-        .map(|row| drift!(DriftKind::Item, row, key(row.id, row.user_id)))
-        .collect())
+    Ok(drifts!(rows, Item, row => DriftKey::Item { package_queue_id: row.id, user: row.user_id }))
 }
 
 /// Returns those of `runs`, claimed at or after `from`, whose billed usage differs from their raw
@@ -213,18 +199,7 @@ pub async fn runs(
     let rows = sqlx::query_file!("src/db/sql/reconciliation.runs.sql", runs, from)
         .fetch_all(connection)
         .await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            drift!(
-                DriftKind::Run,
-                row,
-                DriftKey::Run {
-                    billing_run_id: row.id
-                }
-            )
-        })
-        .collect())
+    Ok(drifts!(rows, Run, row => DriftKey::Run { billing_run_id: row.id }))
 }
 
 /// Returns those of `runs`, claimed from `from` to `to`, whose accepted usage differs from the
@@ -265,18 +240,7 @@ pub async fn applied(
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows
-        .iter()
-        .map(|row| {
-            drift!(
-                DriftKind::Applied,
-                row,
-                DriftKey::Run {
-                    billing_run_id: row.id
-                }
-            )
-        })
-        .collect())
+    Ok(drifts!(rows, Applied, row => DriftKey::Run { billing_run_id: row.id }))
 }
 
 statements! {

@@ -88,14 +88,19 @@ pub trait Endpoint {
 pub struct Csv {
     /// The field of the response that contains the list.
     pub list: &'static str,
-    /// Names of the columns: fields of an item, or of an object in an item.
-    pub columns: &'static [&'static str],
+    /// Names of the columns, separated by commas. A column is a field of an item, or of an object
+    /// in an item.
+    pub header: &'static str,
 }
 
 impl Csv {
+    fn columns(self) -> impl Iterator<Item = &'static str> {
+        self.header.split(',')
+    }
+
     /// The row of an item. Cells contain the same text as the JSON representation.
     fn row(self, item: &Value) -> impl Iterator<Item = String> {
-        self.columns.iter().map(move |name| {
+        self.columns().map(move |name| {
             let nested = || item.as_object()?.values().find_map(|value| value.get(name));
             cell(item.get(name).or_else(nested).unwrap_or(&Value::Null))
         })

@@ -28,23 +28,8 @@ impl Endpoint for NodeClients {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "clients",
-        columns: &[
-            "id",
-            "name",
-            "server_id",
-            "server_name",
-            "status",
-            "traffic_factor",
-            "display_order",
-            "speed_limit",
-            "country",
-            "location",
-            "route_class",
-            "access_groups",
-            "client_config",
-            "created_at",
-            "updated_at",
-        ],
+        header: "id,name,server_id,server_name,status,traffic_factor,display_order,speed_limit,\
+            country,location,route_class,access_groups,client_config,created_at,updated_at",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListClients, Error> {

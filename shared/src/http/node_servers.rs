@@ -38,15 +38,7 @@ impl Endpoint for NodeServers {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "servers",
-        columns: &[
-            "id",
-            "name",
-            "compatibility",
-            "status",
-            "last_online_at",
-            "client_count",
-            "last_traffic_at",
-        ],
+        header: "id,name,compatibility,status,last_online_at,client_count,last_traffic_at",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListServers, Error> {

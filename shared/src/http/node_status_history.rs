@@ -32,12 +32,7 @@ impl Endpoint for NodeStatusHistory {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "hours",
-        columns: &[
-            "bucket_start",
-            "online_nodes",
-            "offline_nodes",
-            "maintenance_nodes",
-        ],
+        header: "bucket_start,online_nodes,offline_nodes,maintenance_nodes",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserNodeStatusHistory, Error> {

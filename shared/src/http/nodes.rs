@@ -22,17 +22,8 @@ impl Endpoint for Nodes {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "nodes",
-        columns: &[
-            "id",
-            "name",
-            "traffic_factor",
-            "display_order",
-            "speed_limit",
-            "status",
-            "country",
-            "location",
-            "route_class",
-        ],
+        header: "id,name,traffic_factor,display_order,speed_limit,status,country,location,\
+            route_class",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserNodes, Error> {

@@ -99,8 +99,8 @@ impl Document {
             "application/json".into(),
             json!({ "schema": self.schemas.subschema_for::<Output<E>>() }),
         );
-        if let Some(Csv { columns, .. }) = E::CSV {
-            let about = format!("RFC 4180 with the header {}", columns.join(","));
+        if let Some(Csv { header, .. }) = E::CSV {
+            let about = format!("RFC 4180 with the header {header}");
             content.insert(
                 "text/csv".into(),
                 json!({ "schema": { "type": "string", "description": about } }),

@@ -29,15 +29,7 @@ impl Endpoint for PackageQueueCounts {
     const SUMMARY: &'static str = "Count queued packages";
     const CSV: Option<Csv> = Some(Csv {
         list: "series",
-        columns: &[
-            "series",
-            "name",
-            "in_queue",
-            "active",
-            "consumed",
-            "cancelled",
-            "total",
-        ],
+        header: "series,name,in_queue,active,consumed,cancelled,total",
     });
 
     fn input(_: &ApiRequest<'_>) -> Result<CountQueuedPackages, Error> {
@@ -53,27 +45,8 @@ const STATUS: Parameter = Parameter::optional(
 /// The table of a list of package items.
 const PACKAGES: Csv = Csv {
     list: "packages",
-    columns: &[
-        "id",
-        "user",
-        "order",
-        "package_id",
-        "package_name",
-        "series",
-        "version",
-        "status",
-        "upload",
-        "download",
-        "used",
-        "quota",
-        "quota_left",
-        "adjust_quota",
-        "created_at",
-        "activated_at",
-        "expires_at",
-        "ended_at",
-        "end_reason",
-    ],
+    header: "id,user,order,package_id,package_name,series,version,status,upload,download,used,\
+        quota,quota_left,adjust_quota,created_at,activated_at,expires_at,ended_at,end_reason",
 };
 
 /// Lists package items, newest first.

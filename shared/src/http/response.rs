@@ -115,7 +115,7 @@ fn csv(table: Csv, items: &[Value]) -> Result<String, Error> {
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
     writer
-        .write_record(table.columns)
+        .write_record(table.columns())
         .map_err(Error::internal)?;
     for item in items {
         writer
@@ -215,7 +215,7 @@ mod tests {
     fn cells_are_quoted_and_found_in_the_item_or_an_object_of_it() {
         let table = Csv {
             list: "items",
-            columns: &["a", "b", "c", "d"],
+            header: "a,b,c,d",
         };
         let item = json!({ "a": "x,\"y\"", "b": "1\n2", "c": null, "of": { "d": [1, 2.5] } });
         let text = csv(table, &[item]).unwrap();

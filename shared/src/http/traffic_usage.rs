@@ -44,14 +44,7 @@ impl Endpoint for TrafficUsage {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "raw",
-        columns: &[
-            "start",
-            "end",
-            "raw_upload",
-            "raw_download",
-            "billed_upload",
-            "billed_download",
-        ],
+        header: "start,end,raw_upload,raw_download,billed_upload,billed_download",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<GetRecentTrafficUsage, Error> {

@@ -24,13 +24,7 @@ impl Endpoint for UsuallyUsedNodes {
     const PARAMETERS: &'static [Parameter] = &[Parameter::limit(ListUserUsuallyUsedNodes::BOUNDS)];
     const CSV: Option<Csv> = Some(Csv {
         list: "nodes",
-        columns: &[
-            "node_client_id",
-            "node_name",
-            "upload",
-            "download",
-            "billed_traffic",
-        ],
+        header: "node_client_id,node_name,upload,download,billed_traffic",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListUserUsuallyUsedNodes, Error> {

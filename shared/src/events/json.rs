@@ -115,12 +115,6 @@ impl PayloadHash {
         self.0.update(bytes);
     }
 
-    /// Adds the length of a text, then the text.
-    pub fn add_text(&mut self, text: &str) {
-        self.0.update(text.len().to_le_bytes());
-        self.0.update(text);
-    }
-
     /// Adds a presence byte and the value, or zeros if it is absent.
     pub fn add_option<const N: usize>(&mut self, bytes: Option<[u8; N]>) {
         self.add([u8::from(bytes.is_some())]);

@@ -20,17 +20,6 @@ pub enum ExpiryReason {
     Traffic,
 }
 
-impl ExpiryReason {
-    /// The name in the database and in messages.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Time => "time",
-            Self::Traffic => "traffic",
-        }
-    }
-}
-
 /// A hint. The consumer checks the state of the item before it acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackageExpiringEvent {

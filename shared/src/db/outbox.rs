@@ -2,10 +2,11 @@
 //! have been sent.
 
 use chrono::{DateTime, Utc};
+use strum::VariantNames;
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::{Connection, column, statements};
+use super::{Connection, column, statements, stored};
 use crate::error::Error;
 use crate::events::outbox::{Destination, OutboxMessage};
 
@@ -29,7 +30,7 @@ pub async fn insert(
         copy.row(7)
             .await?
             .field(message.id)?
-            .field(message.destination.as_str())?
+            .field(<&str>::from(message.destination))?
             .field(message.detail_type.as_deref())?
             .field(message.body.as_str())?
             .field(message.trace.as_deref())?
@@ -65,16 +66,15 @@ pub async fn lease(
         now,
         lease_until,
         limit,
-        &Destination::ALL.map(|destination| destination.as_str().to_owned())
+        Destination::VARIANTS as &[&str]
     )
     .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {
-            let destination = Destination::parse(&row.destination)?;
             Ok(OutboxMessage {
                 id: row.id,
-                destination,
+                destination: stored(&row.destination)?,
                 detail_type: row.detail_type,
                 body: row.body,
                 trace: row.trace,

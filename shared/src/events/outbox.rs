@@ -1,10 +1,12 @@
 //! Messages on their way from the database to the queues and the event bus.
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
-use crate::error::Error;
-
-/// Where a message goes.
+/// Where a message goes. The database stores the name as text. A type of its own would cost
+/// look-ups on every new connection.
+#[derive(EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Destination {
     /// The queue of route `telecom.user_usage_billing`.
@@ -13,34 +15,6 @@ pub enum Destination {
     PackageExpiring,
     /// The event bus `TELECOM_EVENT_BUS_NAME`, which carries facts.
     EventBus,
-}
-
-impl Destination {
-    /// All destinations, which [`Self::parse`] accepts.
-    pub const ALL: [Self; 3] = [
-        Self::UserUsageBilling,
-        Self::PackageExpiring,
-        Self::EventBus,
-    ];
-
-    /// As the database writes it. It goes over as text: a type of its own would cost look-ups on
-    /// every new connection.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UserUsageBilling => "user_usage_billing",
-            Self::PackageExpiring => "package_expiring",
-            Self::EventBus => "event_bus",
-        }
-    }
-
-    /// The inverse of [`Self::as_str`].
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::ALL
-            .into_iter()
-            .find(|destination| destination.as_str() == text)
-            .ok_or_else(|| Error::internal(format!("unknown outbox destination {text:?}")))
-    }
 }
 
 /// A message on its way out.

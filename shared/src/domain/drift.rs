@@ -91,12 +91,14 @@ pub enum DriftKey {
 }
 
 /// A difference between two amounts of traffic that should be equal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Drift {
     /// The amounts that differ.
     pub kind: DriftKind,
     /// The hour, item or run that they belong to.
+    #[serde(flatten)]
     pub key: DriftKey,
     /// Recorded or charged traffic minus expected traffic. It may be negative.
+    #[serde(flatten)]
     pub difference: Traffic,
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use foldhash::fast::RandomState;
+use serde::Serialize;
 use uuid::Uuid;
 
 /// Maximum number of bytes of each kind in one charge (1 EiB).
@@ -23,15 +24,19 @@ pub struct UsageKey {
 }
 
 /// Raw and billed bytes of upload and download. Negative only in differences.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
     /// Bytes that the user sent.
+    #[serde(rename = "raw_upload_bytes")]
     pub raw_upload: i64,
     /// Bytes that the user received.
+    #[serde(rename = "raw_download_bytes")]
     pub raw_download: i64,
     /// Bytes charged for upload.
+    #[serde(rename = "billed_upload_bytes")]
     pub billed_upload: i64,
     /// Bytes charged for download.
+    #[serde(rename = "billed_download_bytes")]
     pub billed_download: i64,
 }
 

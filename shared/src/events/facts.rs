@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use super::package_expiring::ExpiryReason;
-use crate::domain::drift::{Drift, DriftKey, DriftKind};
+use crate::domain::drift::Drift;
 use crate::domain::node::NodeServerStatus;
 use crate::domain::server_status::StatusChange;
-use crate::domain::traffic::Traffic;
 
 /// The `source` of the event bus entries.
 pub const SOURCE: &str = "telecom";
@@ -16,7 +16,7 @@ pub const SOURCE: &str = "telecom";
 pub const VERSION: u32 = 1;
 
 /// Something that happened in this system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, IntoStaticStr)]
 #[serde(untagged)]
 pub enum Fact {
     /// An order was delivered: its items entered the user's queue.
@@ -86,27 +86,9 @@ pub enum Fact {
         quota_bytes: i64,
     },
     /// A server stopped reporting, or its maintenance ended while it was not reporting.
-    NodeServerWentOffline {
-        /// Id of the node server.
-        node_server_id: i32,
-        /// Name of the node server.
-        name: String,
-        /// Previous status of the server.
-        from: NodeServerStatus,
-        /// Time of the last heartbeat.
-        since: DateTime<Utc>,
-    },
+    NodeServerWentOffline(StatusChange),
     /// A server reports again, or its maintenance ended while it was reporting.
-    NodeServerCameOnline {
-        /// Id of the node server.
-        node_server_id: i32,
-        /// Name of the node server.
-        name: String,
-        /// Previous status of the server.
-        from: NodeServerStatus,
-        /// Time of the heartbeat that ended the outage.
-        since: DateTime<Utc>,
-    },
+    NodeServerCameOnline(StatusChange),
     /// No server reports at all: the collection of reports is broken, and the status of the servers
     /// is unknown.
     CollectionStopped {
@@ -119,16 +101,7 @@ pub enum Fact {
         since: DateTime<Utc>,
     },
     /// Sums that must be equal differ, or differ by another amount than before.
-    UsageDrifted {
-        /// The sums that were compared.
-        kind: DriftKind,
-        /// The hour, package item or billing run they belong to.
-        #[serde(flatten)]
-        key: DriftKey,
-        /// The recorded or charged amount minus the expected one.
-        #[serde(flatten)]
-        difference: DriftBytes,
-    },
+    UsageDrifted(Drift),
 }
 
 impl Fact {
@@ -136,82 +109,18 @@ impl Fact {
     /// maintenance.
     #[must_use]
     pub fn of_status_change(change: &StatusChange) -> Option<Self> {
-        let (node_server_id, name, from, since) = (
-            change.node_server_id,
-            change.name.clone(),
-            change.from,
-            change.since,
-        );
         match change.to {
-            NodeServerStatus::Online => Some(Self::NodeServerCameOnline {
-                node_server_id,
-                name,
-                from,
-                since,
-            }),
-            NodeServerStatus::Offline => Some(Self::NodeServerWentOffline {
-                node_server_id,
-                name,
-                from,
-                since,
-            }),
+            NodeServerStatus::Online => Some(Self::NodeServerCameOnline(change.clone())),
+            NodeServerStatus::Offline => Some(Self::NodeServerWentOffline(change.clone())),
             NodeServerStatus::Maintenance => None,
-        }
-    }
-
-    /// The fact about a drift.
-    #[must_use]
-    pub fn of_drift(drift: &Drift) -> Self {
-        let Traffic {
-            raw_upload,
-            raw_download,
-            billed_upload,
-            billed_download,
-        } = drift.difference;
-        let difference = DriftBytes {
-            raw_upload_bytes: raw_upload,
-            raw_download_bytes: raw_download,
-            billed_upload_bytes: billed_upload,
-            billed_download_bytes: billed_download,
-        };
-        Self::UsageDrifted {
-            kind: drift.kind,
-            key: drift.key,
-            difference,
         }
     }
 
     /// The `detail-type` of the event bus entry.
     #[must_use]
     pub fn detail_type(&self) -> &'static str {
-        match self {
-            Self::PackageDelivered { .. } => "PackageDelivered",
-            Self::PackageCancelled { .. } => "PackageCancelled",
-            Self::QuotaAdjusted { .. } => "QuotaAdjusted",
-            Self::PackageActivated { .. } => "PackageActivated",
-            Self::PackageExpired { .. } => "PackageExpired",
-            Self::PackageQueueEmptied { .. } => "PackageQueueEmptied",
-            Self::QuotaThresholdReached { .. } => "QuotaThresholdReached",
-            Self::NodeServerWentOffline { .. } => "NodeServerWentOffline",
-            Self::NodeServerCameOnline { .. } => "NodeServerCameOnline",
-            Self::CollectionStopped { .. } => "CollectionStopped",
-            Self::CollectionResumed { .. } => "CollectionResumed",
-            Self::UsageDrifted { .. } => "UsageDrifted",
-        }
+        self.into()
     }
-}
-
-/// Differences between two sums. Each may be negative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct DriftBytes {
-    /// Bytes sent by users, before the traffic factor.
-    pub raw_upload_bytes: i64,
-    /// Bytes received by users, before the traffic factor.
-    pub raw_download_bytes: i64,
-    /// Bytes charged for upload.
-    pub billed_upload_bytes: i64,
-    /// Bytes charged for download.
-    pub billed_download_bytes: i64,
 }
 
 /// The `detail` of an event bus entry.

@@ -1,6 +1,7 @@
 //! How a server's status changes: by heartbeats, by silence, and by hand.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 
 use super::policy::SilenceCutoffs;
 use super::timeline::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
@@ -45,7 +46,7 @@ pub struct Evaluation {
 }
 
 /// A change of a server's status.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatusChange {
     /// Primary key of `telecom.node_server`.
     pub node_server_id: i32,
@@ -54,6 +55,7 @@ pub struct StatusChange {
     /// Status of the server before `since`.
     pub from: NodeServerStatus,
     /// Status of the server from `since` on.
+    #[serde(skip)]
     pub to: NodeServerStatus,
     /// The last heartbeat before an outage, or the first one after it.
     pub since: DateTime<Utc>,

@@ -340,7 +340,7 @@ impl Reconciliation<'_> {
         for drift in &changed {
             tracing::error!(kind = %drift.kind, key = ?drift.key, difference = ?drift.difference,
                 "usage drifted");
-            outbox.fact(&Fact::of_drift(drift))?;
+            outbox.fact(&Fact::UsageDrifted(*drift))?;
         }
         outbox.write(tx).await
     }

@@ -102,7 +102,7 @@ impl TelecomCronExecutor {
         for fact in &facts {
             outbox.fact(fact)?;
         }
-        let is_online = |fact: &&Fact| matches!(fact, Fact::NodeServerCameOnline { .. });
+        let is_online = |fact: &&Fact| matches!(fact, Fact::NodeServerCameOnline(_));
         let online = facts.iter().filter(is_online).count();
 
         // 6. Store the state for the next run.

@@ -31,57 +31,40 @@ enum Form {
 const MAX_WORD: usize = 30;
 const MAX_VERSION: usize = 16;
 
-/// Form of a field that is harmless in the configurations of panels and proxies. `None` if the
-/// field is not known to be harmless. Case and separators are ignored, so `server_port`,
-/// `serverPort` and `server-port` are the same name.
+/// Fields that are harmless in the configurations of panels and proxies, by their form.
+const HARMLESS: [(Form, &str); 5] = [
+    (
+        Form::Object,
+        "baseconfig customconfig inbound inbounds multiplex mux networksettings outbound \
+         outbounds realitysettings routes settings streamsettings tlssettings transport \
+         wssettings grpcsettings tcpsettings",
+    ),
+    (
+        Form::Number,
+        "alterid port serverport listenport offsetportnode offsetportuser serverports \
+         pushinterval pullinterval nodereportmintraffic deviceonlinemintraffic speedlimit \
+         nodespeedlimit devicelimit nodeiplimit upmbps downmbps mtu tls sort enabled enable \
+         udp allowinsecure insecure congestionwindow zerortthandshake xver maxconnections \
+         minstreams maxstreams padding trafficrate timeout",
+    ),
+    (
+        Form::Word,
+        "alpn action cipher method congestioncontrol fingerprint flow headertype network \
+         nodetype plugin protocol security type udprelaymode",
+    ),
+    (
+        Form::Host,
+        "host server servername servernames sni listen listenip address",
+    ),
+    (Form::Version, "version"),
+];
+
+/// Form of a harmless field. `None` if the field is not known to be harmless. Case and separators
+/// are ignored, so `server_port`, `serverPort` and `server-port` are the same name.
 fn harmless_form(name: &str) -> Option<Form> {
-    Some(match normalize(name).as_str() {
-        "baseconfig" | "customconfig" | "inbound" | "inbounds" | "multiplex" | "mux"
-        | "networksettings" | "outbound" | "outbounds" | "realitysettings" | "routes"
-        | "settings" | "streamsettings" | "tlssettings" | "transport" | "wssettings"
-        | "grpcsettings" | "tcpsettings" => Form::Object,
-        "alterid"
-        | "port"
-        | "serverport"
-        | "listenport"
-        | "offsetportnode"
-        | "offsetportuser"
-        | "serverports"
-        | "pushinterval"
-        | "pullinterval"
-        | "nodereportmintraffic"
-        | "deviceonlinemintraffic"
-        | "speedlimit"
-        | "nodespeedlimit"
-        | "devicelimit"
-        | "nodeiplimit"
-        | "upmbps"
-        | "downmbps"
-        | "mtu"
-        | "tls"
-        | "sort"
-        | "enabled"
-        | "enable"
-        | "udp"
-        | "allowinsecure"
-        | "insecure"
-        | "congestionwindow"
-        | "zerortthandshake"
-        | "xver"
-        | "maxconnections"
-        | "minstreams"
-        | "maxstreams"
-        | "padding"
-        | "trafficrate"
-        | "timeout" => Form::Number,
-        "alpn" | "action" | "cipher" | "method" | "congestioncontrol" | "fingerprint" | "flow"
-        | "headertype" | "network" | "nodetype" | "plugin" | "protocol" | "security" | "type"
-        | "udprelaymode" => Form::Word,
-        "host" | "server" | "servername" | "servernames" | "sni" | "listen" | "listenip"
-        | "address" => Form::Host,
-        "version" => Form::Version,
-        _ => return None,
-    })
+    let name = normalize(name);
+    let is_form = |(_, names): &&(Form, &str)| names.split_whitespace().any(|known| known == name);
+    HARMLESS.iter().find(is_form).map(|(form, _)| *form)
 }
 
 /// Masks each value of a configuration that is not known to be harmless, including nested values.

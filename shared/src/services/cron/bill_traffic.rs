@@ -101,10 +101,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
 
 impl TelecomCronExecutor {
     async fn measure_lag(&self) -> Result<(), Error> {
-        let oldest = db::on_connection(&self.pool, async |connection| {
-            billing::oldest_unbilled(connection).await
-        })
-        .await?;
+        let oldest = db::on_connection(&self.pool, billing::oldest_unbilled).await?;
         let age = oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds());
         telemetry::measure("UnbilledAgeSeconds", age);
         Ok(())

@@ -39,10 +39,7 @@ impl TelecomCronExecutor {
     }
 
     async fn count_parked(&self) -> Result<Parked, Error> {
-        db::on_connection(&self.pool, async |connection| {
-            parked_event::count(connection).await
-        })
-        .await
+        db::on_connection(&self.pool, parked_event::count).await
     }
 
     async fn retry_batches(&self, run: Run) -> Result<usize, Error> {

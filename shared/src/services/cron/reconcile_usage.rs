@@ -27,12 +27,12 @@ use crate::telemetry;
 const RECENT: TimeDelta = TimeDelta::hours(48);
 /// How long messages of a billing run may be in transit before their usage counts as missing.
 const MAX_TRANSIT: TimeDelta = TimeDelta::hours(1);
-/// Maximum number of hours, items and runs in one step.
-const PAGE: Page = Page {
-    hours: 24,
-    items: 500,
-    runs: 5,
-};
+/// Maximum number of hours in one step.
+const HOURS_PER_STEP: i32 = 24;
+/// Maximum number of items in one step.
+const ITEMS_PER_STEP: i64 = 500;
+/// Maximum number of runs in one step.
+const RUNS_PER_STEP: i64 = 5;
 /// Maximum duration of a step, because a step holds a snapshot. A longer step is retried in halves.
 const STEP: Duration = Duration::from_secs(30);
 /// Maximum number of known drifts that every run checks again.
@@ -74,8 +74,7 @@ impl Processor<ReconcileUsageJob> for TelecomCronExecutor {
         &self,
         ReconcileUsageJob(run): ReconcileUsageJob,
     ) -> Result<Reconciled, Error> {
-        let (checked_from, cursors) =
-            db::on_connection(&self.pool, async |c| reconciliation::state(c).await).await?;
+        let (checked_from, cursors) = db::on_connection(&self.pool, reconciliation::state).await?;
         let bounds = Bounds::at(self.context.now(), checked_from, &self.config.retention);
         let done = Reconciled::default();
         let mut reconciliation = Reconciliation {
@@ -87,16 +86,10 @@ impl Processor<ReconcileUsageJob> for TelecomCronExecutor {
         };
         reconciliation.check_all(cursors).await?;
         let mut done = reconciliation.done;
-        done.drifts = db::on_connection(&self.pool, async |c| usage_drift::count(c).await).await?;
+        done.drifts = db::on_connection(&self.pool, usage_drift::count).await?;
         telemetry::measure("UsageDrifts", done.drifts);
         Ok(done)
     }
-}
-
-struct Page {
-    hours: i32,
-    items: i64,
-    runs: i64,
 }
 
 /// Time ranges that can be checked. They exclude data that may have been deleted in part and usage
@@ -190,7 +183,7 @@ impl Reconciliation<'_> {
                 if keys.is_empty() {
                     left.retain(|other| *other != subject);
                 }
-                let next = after(subject, &keys, *cursors);
+                let next = after(&keys, *cursors);
                 if !self.check(keys, until).await? {
                     return Ok(false);
                 }
@@ -215,32 +208,26 @@ impl Reconciliation<'_> {
             ..
         } = self.bounds;
         let recent = now - RECENT;
-        let since = |from: DateTime<Utc>| {
-            if scope == Scope::Recent {
-                recent.max(from)
-            } else {
-                from
-            }
+        let since = |from: DateTime<Utc>| match scope {
+            Scope::Recent => recent.max(from),
+            Scope::All => from,
         };
-        let (item, run) = (
-            cursors.item.unwrap_or(i64::MAX),
-            cursors.run.unwrap_or(Uuid::max()),
-        );
-        db::on_connection(&self.executor.pool, async |c| match (subject, scope) {
-            (Subject::Hours, _) => Ok(hours_below(cursors.hour, since(hours_from), hours_to)),
-            (Subject::Runs, _) => {
-                reconciliation::billing_runs(c, since(runs_from), now, run, PAGE.runs)
-                    .await
-                    .map(Keys::Runs)
-            }
-            (Subject::Items, Scope::Recent) => {
-                reconciliation::recent_items(c, recent, now, item, PAGE.items)
-                    .await
-                    .map(Keys::Items)
-            }
-            (Subject::Items, Scope::All) => reconciliation::all_items(c, item, PAGE.items)
-                .await
-                .map(Keys::Items),
+        let item = cursors.item.unwrap_or(i64::MAX);
+        let run = cursors.run.unwrap_or(Uuid::max());
+        db::on_connection(&self.executor.pool, async |c| {
+            Ok(match subject {
+                Subject::Hours => hours_below(cursors.hour, since(hours_from), hours_to),
+                Subject::Runs => Keys::Runs(
+                    reconciliation::billing_runs(c, since(runs_from), now, run, RUNS_PER_STEP)
+                        .await?,
+                ),
+                Subject::Items if scope == Scope::Recent => Keys::Items(
+                    reconciliation::recent_items(c, recent, now, item, ITEMS_PER_STEP).await?,
+                ),
+                Subject::Items => {
+                    Keys::Items(reconciliation::all_items(c, item, ITEMS_PER_STEP).await?)
+                }
+            })
         })
         .await
     }
@@ -350,25 +337,16 @@ impl Reconciliation<'_> {
 /// is no cursor, newest first.
 fn hours_below(cursor: Option<DateTime<Utc>>, from: DateTime<Utc>, to: DateTime<Utc>) -> Keys {
     let newest = cursor.unwrap_or(to).min(to);
-    let hours = (1..=PAGE.hours).map(|hours| newest - TimeDelta::hours(hours.into()));
+    let hours = (1..=HOURS_PER_STEP).map(|hours| newest - TimeDelta::hours(hours.into()));
     Keys::Hours(hours.filter(|hour| *hour >= from).collect())
 }
 
-/// Returns the cursors after `keys`. The cursor of `subject` is reset if `keys` is empty.
-fn after(subject: Subject, keys: &Keys, cursors: Cursors) -> Cursors {
-    match (subject, keys) {
-        (Subject::Hours, Keys::Hours(hours)) => Cursors {
-            hour: hours.last().copied(),
-            ..cursors
-        },
-        (Subject::Items, Keys::Items(items)) => Cursors {
-            item: items.last().copied(),
-            ..cursors
-        },
-        (Subject::Runs, Keys::Runs(runs)) => Cursors {
-            run: runs.last().copied(),
-            ..cursors
-        },
-        _ => cursors,
+/// Returns the cursors after `keys`. The cursor of their subject is reset if `keys` is empty.
+fn after(keys: &Keys, mut cursors: Cursors) -> Cursors {
+    match keys {
+        Keys::Hours(hours) => cursors.hour = hours.last().copied(),
+        Keys::Items(items) => cursors.item = items.last().copied(),
+        Keys::Runs(runs) => cursors.run = runs.last().copied(),
     }
+    cursors
 }

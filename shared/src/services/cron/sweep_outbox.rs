@@ -46,10 +46,7 @@ impl Processor<SweepOutboxJob> for TelecomCronExecutor {
             swept.failed += sent.failed;
         }
         telemetry::count("OutboxMessagesSwept", swept.sent);
-        let oldest = db::on_connection(&self.pool, async |connection| {
-            rows::oldest(connection).await
-        })
-        .await?;
+        let oldest = db::on_connection(&self.pool, rows::oldest).await?;
         telemetry::measure(
             "OutboxAgeSeconds",
             oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds()),

@@ -36,10 +36,7 @@ impl Processor<CountQueuedPackages> for ManageService {
 
     #[tracing::instrument(name = "count_queued_packages", skip_all)]
     async fn process(&self, _: CountQueuedPackages) -> Result<QueuedPackageCounts, Error> {
-        let series = db::on_connection(&self.pool, async |connection| {
-            count_by_series(connection).await
-        })
-        .await?;
+        let series = db::on_connection(&self.pool, count_by_series).await?;
         let all = series
             .iter()
             .map(|series| series.counts)

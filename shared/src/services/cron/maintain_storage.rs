@@ -88,36 +88,23 @@ impl TelecomCronExecutor {
         let now = self.context.now();
         let before = now - TimeDelta::days(self.config.retention.dedup_days.into());
         let usage_before = now - TimeDelta::days(self.config.retention.usage_days.into());
+        let audit_before = now - TimeDelta::days(KEPT_DAYS);
+        let answers_before = now - ANSWERS_KEPT;
         while !run.deadline_is_near() {
-            let reports = maintenance::delete_reports(connection, before, BATCH).await?;
-            let batches = maintenance::delete_batches(connection, before, BATCH).await?;
-            let runs = maintenance::delete_billing_runs(connection, before, BATCH).await?;
-            let usage = maintenance::delete_usage(connection, usage_before, BATCH).await?;
-            let accepted =
+            let so_far = *done;
+            done.reports_deleted += maintenance::delete_reports(connection, before, BATCH).await?;
+            done.batches_deleted += maintenance::delete_batches(connection, before, BATCH).await?;
+            done.runs_deleted +=
+                maintenance::delete_billing_runs(connection, before, BATCH).await?;
+            done.usage_deleted +=
+                maintenance::delete_usage(connection, usage_before, BATCH).await?;
+            done.accepted_deleted +=
                 maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;
-            let quarantined =
+            done.quarantined_deleted +=
                 maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
-            done.reports_deleted += reports;
-            done.batches_deleted += batches;
-            done.runs_deleted += runs;
-            done.usage_deleted += usage;
-            done.accepted_deleted += accepted;
-            done.quarantined_deleted += quarantined;
-            let audit = audit::delete(connection, now - TimeDelta::days(KEPT_DAYS), BATCH).await?;
-            done.audit_deleted += audit;
-            let answers = answered_call::delete(connection, now - ANSWERS_KEPT, BATCH).await?;
-            done.answers_deleted += answers;
-            let deleted = [
-                reports,
-                batches,
-                runs,
-                usage,
-                accepted,
-                quarantined,
-                audit,
-                answers,
-            ];
-            if deleted.iter().all(|deleted| *deleted == 0) {
+            done.audit_deleted += audit::delete(connection, audit_before, BATCH).await?;
+            done.answers_deleted += answered_call::delete(connection, answers_before, BATCH).await?;
+            if *done == so_far {
                 break;
             }
         }

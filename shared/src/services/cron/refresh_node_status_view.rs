@@ -68,12 +68,12 @@ async fn delete_old_statuses(
 ) -> Result<ViewRefreshed, Error> {
     let mut done = ViewRefreshed::default();
     while !done.complete && !run.deadline_is_near() {
-        let snapshots = node_status_history::delete_snapshots(connection, before, BATCH).await?;
-        let transitions =
+        let so_far = done;
+        done.snapshots_deleted +=
+            node_status_history::delete_snapshots(connection, before, BATCH).await?;
+        done.transitions_deleted +=
             node_status_history::delete_transitions(connection, before, BATCH).await?;
-        done.snapshots_deleted += snapshots;
-        done.transitions_deleted += transitions;
-        done.complete = snapshots == 0 && transitions == 0;
+        done.complete = done == so_far;
     }
     Ok(done)
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, statements, stored};
+use super::{Connection, from_row, statements, stored};
 use crate::domain::node::{Node, NodeStatusHour, UsuallyUsedNode};
 use crate::domain::page::Page;
 use crate::domain::traffic::Traffic;
@@ -36,12 +36,9 @@ pub async fn usage_by_bucket(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let traffic = Traffic {
-                raw_upload: row.raw_upload,
-                raw_download: row.raw_download,
-                billed_upload: row.billed_upload,
-                billed_download: row.billed_download,
-            };
+            let traffic = from_row!(row => Traffic {
+                raw_upload, raw_download, billed_upload, billed_download
+            });
             Ok((
                 usize::try_from(row.bucket).map_err(Error::internal)?,
                 traffic,
@@ -147,17 +144,10 @@ pub async fn user_nodes(
     .fetch_one(connection)
     .await?;
     let nodes = rows.into_iter().map(|row| {
-        Ok(Node {
-            id: row.id,
-            name: row.name,
-            traffic_factor: row.traffic_factor,
-            display_order: row.display_order,
-            speed_limit: row.speed_limit,
-            status: stored(&row.status)?,
-            country: row.country,
-            location: row.location,
-            route_class: row.route_class,
-        })
+        Ok(from_row!(row => Node {
+            id, name, traffic_factor, display_order, speed_limit, country, location, route_class;
+            status: stored(&row.status)?
+        }))
     });
     Ok((nodes.collect::<Result<_, Error>>()?, total))
 }

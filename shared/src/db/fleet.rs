@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Connection, statements, stored};
+use super::{Connection, from_row, statements, stored};
 use crate::domain::node::Metrics;
 use crate::domain::node::{
     NodeClient, NodeServerDetails, NodeServerMetrics, NodeServerStatus, NodeServerSummary,
@@ -60,15 +60,10 @@ pub async fn list_servers(
     .fetch_one(connection)
     .await?;
     let servers = rows.into_iter().map(|row| {
-        Ok(NodeServerSummary {
-            id: row.id,
-            name: row.name,
-            compatibility: stored(&row.compatibility)?,
-            status: stored(&row.status)?,
-            last_online_at: row.last_online_at,
-            client_count: row.client_count,
-            last_traffic_at: row.last_traffic_at,
-        })
+        Ok(from_row!(row => NodeServerSummary {
+            id, name, last_online_at, client_count, last_traffic_at;
+            compatibility: stored(&row.compatibility)?, status: stored(&row.status)?
+        }))
     });
     Ok((servers.collect::<Result<_, Error>>()?, total))
 }
@@ -112,15 +107,10 @@ pub async fn show_server(
         download_rate: row.download_bytes_per_second,
     };
     Ok(Some(NodeServerDetails {
-        server: NodeServerSummary {
-            id: row.id,
-            name: row.name,
-            compatibility: stored(&row.compatibility)?,
-            status: stored(&row.status)?,
-            last_online_at: row.last_online_at,
-            client_count: row.client_count,
-            last_traffic_at: row.last_traffic_at,
-        },
+        server: from_row!(row => NodeServerSummary {
+            id, name, last_online_at, client_count, last_traffic_at;
+            compatibility: stored(&row.compatibility)?, status: stored(&row.status)?
+        }),
         server_config: row.server_config,
         metrics: row.metrics_at.map(|measured_at| NodeServerMetrics {
             measured_at,
@@ -185,23 +175,11 @@ pub async fn list_clients(
     .fetch_all(connection)
     .await?;
     let clients = rows.into_iter().map(|row| {
-        Ok(NodeClient {
-            id: row.id,
-            name: row.name,
-            server_id: row.node_server_id,
-            server_name: row.server_name,
-            status: stored(&row.status)?,
-            traffic_factor: row.traffic_factor,
-            display_order: row.display_order,
-            speed_limit: row.speed_limit,
-            country: row.country,
-            location: row.location,
-            route_class: row.route_class,
-            access_groups: row.access_groups,
-            client_config: row.client_config,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+        Ok(from_row!(row => NodeClient {
+            id, name, server_name, traffic_factor, display_order, speed_limit, country, location,
+            route_class, access_groups, client_config, created_at, updated_at;
+            server_id: row.node_server_id, status: stored(&row.status)?
+        }))
     });
     clients.collect()
 }

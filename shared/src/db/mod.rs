@@ -355,6 +355,15 @@ statements! {
     }
 }
 
+/// Builds a struct from a row. Columns with the names of fields come first, then other fields with
+/// their values.
+macro_rules! from_row {
+    ($row:ident => $struct:ident { $($column:ident),* $(; $($field:ident: $value:expr),*)? }) => {
+        $struct { $($column: $row.$column,)* $($($field: $value),*)? }
+    };
+}
+use from_row;
+
 /// Reads one field of all rows, as `unnest` expects it.
 fn column<'r, R, T>(rows: &'r [R], field: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(field).collect()

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Connection, column, statements};
+use super::{Connection, column, from_row, statements};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
@@ -95,12 +95,9 @@ pub async fn lock_due(
         .into_iter()
         .map(|row| ParkedEvent {
             id: row.id,
-            key: UsageKey {
-                user_id: row.user_id,
-                bucket_start: row.bucket_start,
-                node_server_id: row.node_server_id,
-                node_client_id: row.node_client_id,
-            },
+            key: from_row!(row => UsageKey {
+                user_id, bucket_start, node_server_id, node_client_id
+            }),
             traffic: Traffic {
                 raw_upload: row.raw_upload_bytes,
                 raw_download: row.raw_download_bytes,

@@ -1,6 +1,6 @@
 //! Package queue items as administrators see them.
 
-use super::{Connection, stored};
+use super::{Connection, from_row, stored};
 use crate::domain::page::Page;
 use crate::domain::queued_package::{
     Filter, PAGES, PackageQueueCounts, PackageSeriesCounts, QueuedPackage,
@@ -105,27 +105,15 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
     .fetch_all(connection)
     .await?;
     let packages = rows.into_iter().map(|row| {
-        Ok(QueuedPackage {
-            id: row.id,
-            user: row.user_id,
-            order: row.by_order,
-            package_id: row.package_id,
-            package_name: row.name,
-            series: row.series,
-            version: row.version,
-            status: stored(&row.status)?,
-            upload: row.upload_bytes,
-            download: row.download_bytes,
-            used: row.used,
-            quota: row.quota,
+        Ok(from_row!(row => QueuedPackage {
+            id, package_id, series, version, used, quota, created_at, activated_at, expires_at,
+            ended_at;
+            user: row.user_id, order: row.by_order, package_name: row.name,
+            status: stored(&row.status)?, upload: row.upload_bytes, download: row.download_bytes,
             quota_left: row.quota.map(|quota| quota.saturating_sub(row.used).max(0)),
             adjust_quota: row.adjust_quota_bytes,
-            created_at: row.created_at,
-            activated_at: row.activated_at,
-            expires_at: row.expires_at,
-            ended_at: row.ended_at,
-            end_reason: row.end_reason.map(|reason| stored(&reason)).transpose()?,
-        })
+            end_reason: row.end_reason.map(|reason| stored(&reason)).transpose()?
+        }))
     });
     packages.collect()
 }

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use aws_lambda_events::alb::AlbTargetGroupResponse;
-use futures::FutureExt;
 use http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Body, Request, RequestExt, Response};
@@ -41,17 +40,11 @@ pub async fn handle<S>(service: S, event: LambdaEvent<Box<RawValue>>) -> AlbTarg
 where
     S: Service<Request, Response = Response<Body>, Error = Infallible>,
 {
-    let response = match read(event) {
-        Ok(request) => {
-            caught(
-                service
-                    .oneshot(request)
-                    .map(|response| response.map_err(|never| match never {})),
-            )
-            .await
-        }
-        Err(error) => Err(error),
-    };
+    let response = caught(async {
+        let Ok(response) = service.oneshot(read(event)?).await;
+        Ok(response)
+    })
+    .await;
     write(response.unwrap_or_else(|error| {
         log_error(&error);
         problem::response(&error)

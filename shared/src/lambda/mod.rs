@@ -41,10 +41,7 @@ where
     lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
             app.renew_login().await;
-            let result = match read_event(event) {
-                Ok(event) => caught(handle(service, event)).await,
-                Err(error) => Err(error),
-            };
+            let result = caught(async { handle(service, read_event(event)?).await }).await;
             telemetry::flush();
             result
         },

@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::DateTime;
-use futures::FutureExt;
 use lambda_runtime::{Context, LambdaEvent};
 use uuid::Uuid;
 
-use super::{BoxError, log_error, panicked, serve, time_to_work};
+use super::{BoxError, caught, log_error, panicked, serve, time_to_work};
 use crate::app::FromApp;
 use crate::deadline;
 use crate::error::{Disposition, Error};
@@ -57,9 +56,7 @@ pub async fn handle<C: Consumer>(
     let mut retryable = None;
     for (id, message) in ids.into_iter().zip(parsed) {
         let outcome = match message {
-            Ok(_) => outcomes
-                .next()
-                .unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
+            Ok(_) => outcomes.next().unwrap_or_else(no_outcome),
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
@@ -133,16 +130,17 @@ async fn process<C: Consumer>(
     if batch.is_empty() {
         return Vec::new();
     }
-    let failure = match attempt(consumer, batch.clone(), time_to_work(context)).await {
+    let error = match attempt(consumer, batch.clone(), time_to_work(context)).await {
         Ok(outcomes) => return outcomes,
-        Err(failure) => failure,
+        Err(error) => error,
     };
-    if batch.len() == 1 || !failure.isolate {
-        return fail_all(batch.len(), failure.error);
+    // A panic counts as an internal error, which a single message may have caused.
+    if batch.len() == 1 || !error.may_come_from_one_item() {
+        return fail_all(batch.len(), error);
     }
     tracing::warn!(
         messages = batch.len(),
-        cause = failure.error.cause(),
+        cause = error.cause(),
         "batch failed; processing its messages one by one"
     );
     let mut outcomes = Outcomes::with_capacity(batch.len());
@@ -151,41 +149,22 @@ async fn process<C: Consumer>(
         // A message that waits for a lock must not use up the time of the following ones.
         let share = time_to_work(context)
             .map(|left| left / u32::try_from(messages - index).unwrap_or(u32::MAX));
-        let work = attempt(consumer, vec![message], share);
-        outcomes.push(match work.await {
-            Ok(mut outcome) => outcome
-                .pop()
-                .unwrap_or_else(|| Err(Error::internal("a message has no outcome"))),
-            Err(failure) => Err(failure.error),
-        });
+        let outcome = attempt(consumer, vec![message], share).await;
+        outcomes.push(outcome.and_then(|mut outcome| outcome.pop().unwrap_or_else(no_outcome)));
     }
     outcomes
-}
-
-struct BatchError {
-    error: Error,
-    /// Whether a single message may have caused the error.
-    isolate: bool,
 }
 
 async fn attempt<C: Consumer>(
     consumer: &C,
     batch: Batch<C::Message>,
     time: Option<Duration>,
-) -> Result<Outcomes, BatchError> {
-    let work = AssertUnwindSafe(deadline::within(time, consumer.process(batch))).catch_unwind();
-    let error = match work.await {
-        Ok(Ok(outcomes)) => return Ok(outcomes),
-        Ok(Err(error)) => error,
-        Err(panic) => {
-            return Err(BatchError {
-                error: panicked(&*panic),
-                isolate: true,
-            });
-        }
-    };
-    let isolate = error.may_come_from_one_item();
-    Err(BatchError { error, isolate })
+) -> Result<Outcomes, Error> {
+    caught(deadline::within(time, consumer.process(batch))).await
+}
+
+fn no_outcome() -> Result<(), Error> {
+    Err(Error::internal("a message has no outcome"))
 }
 
 /// The same error for each message. Only the first contains the cause.

@@ -12,8 +12,8 @@ use crate::error::Error;
 /// The data of a node client that billing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientFactor {
-    /// Id of the client.
-    pub node_client_id: i32,
+    /// Id of the client. `None` if a server without clients carried the usage.
+    pub node_client_id: Option<i32>,
     /// The client's current billing multiplier.
     pub traffic_factor: Factor,
 }
@@ -39,14 +39,10 @@ pub async fn client_factors(
     let mut factors: HashMap<i32, Vec<ClientFactor>> = HashMap::new();
     for row in rows {
         let clients = factors.entry(row.node_server_id).or_default();
-        if let (Some(node_client_id), Some(traffic_factor)) =
-            (row.node_client_id, row.traffic_factor)
-        {
-            clients.push(ClientFactor {
-                node_client_id,
-                traffic_factor,
-            });
-        }
+        clients.extend(row.traffic_factor.map(|traffic_factor| ClientFactor {
+            node_client_id: row.node_client_id,
+            traffic_factor,
+        }));
     }
     Ok(factors)
 }

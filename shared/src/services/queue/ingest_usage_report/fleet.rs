@@ -14,14 +14,6 @@ use crate::events::usage_report::{UsageLine, UsageReport};
 /// The servers that a batch names, with their clients.
 pub(super) struct Fleet(HashMap<i32, Vec<ClientFactor>>);
 
-/// The node client and the factor by which a line is billed.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct LineFactor {
-    /// `None` if the server has no client.
-    pub node_client_id: Option<i32>,
-    pub traffic_factor: Factor,
-}
-
 impl Fleet {
     pub async fn read(
         connection: &mut Connection,
@@ -52,30 +44,21 @@ impl Fleet {
     /// server's client with the lowest id. A server without clients bills at factor 1. `None` if
     /// the line names a client that the server does not have. It may have been deleted or moved to
     /// another server, and its factor there is not the one of this line.
-    pub fn factor(&self, server_id: i32, line: &UsageLine) -> Option<LineFactor> {
+    pub fn factor(&self, server_id: i32, line: &UsageLine) -> Option<ClientFactor> {
         let clients = self
             .0
             .get(&server_id)
             .map(Vec::as_slice)
             .unwrap_or_default();
         let wanted = |client: &&ClientFactor| {
-            line.node_client_id
-                .is_none_or(|id| client.node_client_id == id)
+            line.node_client_id.is_none() || client.node_client_id == line.node_client_id
         };
-        match clients.iter().find(wanted) {
-            Some(&ClientFactor {
-                node_client_id,
-                traffic_factor,
-            }) => Some(LineFactor {
-                node_client_id: Some(node_client_id),
-                traffic_factor,
-            }),
-            None if line.node_client_id.is_none() => Some(LineFactor {
-                node_client_id: None,
-                traffic_factor: Factor::ONE,
-            }),
-            None => None,
-        }
+        let without_client = ClientFactor {
+            node_client_id: None,
+            traffic_factor: Factor::ONE,
+        };
+        let found = clients.iter().find(wanted).copied();
+        found.or(line.node_client_id.is_none().then_some(without_client))
     }
 }
 

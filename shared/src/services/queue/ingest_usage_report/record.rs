@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 
 use super::HashedReport;
-use super::fleet::{Fleet, LineFactor};
+use super::fleet::Fleet;
 use crate::db::Connection;
-use crate::db::node::{self, Heartbeat, SkewedClock};
+use crate::db::node::{self, ClientFactor, Heartbeat, SkewedClock};
 use crate::db::quarantine::{self, QuarantinedLine, QuarantinedReport, Reason};
 use crate::db::usage_report::{self, NewUsageReport, RawUsage, ReportKey};
 use crate::domain::line_rate::LineRate;
@@ -48,7 +48,7 @@ impl<'r> Record<'r> {
     }
 
     /// The client and factor of a line. `None` if the line is quarantined.
-    fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<LineFactor> {
+    fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<ClientFactor> {
         if self.quarantine == Some(Reason::ImplausibleBytes) {
             return None;
         }
@@ -157,7 +157,7 @@ impl<'r> Records<'r> {
     fn raw_usage(&self, new: &[New<'r>]) -> impl Iterator<Item = RawUsage> {
         new.iter().flat_map(move |&(record, usage_report_seq)| {
             record.hashed.report.usage.iter().filter_map(move |line| {
-                let LineFactor {
+                let ClientFactor {
                     node_client_id,
                     traffic_factor,
                 } = record.billed_by(line, self.fleet)?;

@@ -112,6 +112,7 @@ fn halves(usage: &Usage) -> Option<(Usage, Usage)> {
 
 /// Sums up the charge of each user, sorted by user.
 fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
+    let add = |sum: i64, bytes| sum.checked_add(bytes).ok_or_else(Error::overflow);
     let mut charges: Vec<Charge> = Vec::new();
     for (key, traffic) in usage {
         let (upload, download) = (traffic.billed_upload, traffic.billed_download);
@@ -120,14 +121,8 @@ fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
             .filter(|charge| charge.user_id == key.user_id)
         {
             Some(charge) => {
-                charge.upload_bytes = charge
-                    .upload_bytes
-                    .checked_add(upload)
-                    .ok_or_else(Error::overflow)?;
-                charge.download_bytes = charge
-                    .download_bytes
-                    .checked_add(download)
-                    .ok_or_else(Error::overflow)?;
+                charge.upload_bytes = add(charge.upload_bytes, upload)?;
+                charge.download_bytes = add(charge.download_bytes, download)?;
             }
             None => charges.push(Charge {
                 user_id: key.user_id,

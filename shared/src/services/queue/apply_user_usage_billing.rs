@@ -229,24 +229,18 @@ impl Servers {
     }
 
     fn check(&self, billing: &KeyedBilling) -> Result<(), Error> {
-        if billing
+        let is_ours = billing
             .billing_run_id
-            .is_some_and(|run| self.runs.contains(&run))
-        {
+            .is_some_and(|run| self.runs.contains(&run));
+        let is_known = |event: &UserUsageBillingEvent| self.known.contains(&event.server_id);
+        if is_ours || billing.events.iter().all(is_known) {
             return Ok(());
         }
-        match billing
-            .events
-            .iter()
-            .find(|event| !self.known.contains(&event.server_id))
-        {
-            Some(_) => Err(Error::invalid(
-                "unknown_server",
-                "server_id",
-                "unknown node server",
-            )),
-            None => Ok(()),
-        }
+        Err(Error::invalid(
+            "unknown_server",
+            "server_id",
+            "unknown node server",
+        ))
     }
 }
 

@@ -96,22 +96,13 @@ struct Line {
     ended: bool,
 }
 
-/// Writes the line of a completed call. A macro, because `tracing` requires the level at compile
-/// time.
-macro_rules! completed {
-    ($level:ident, $line:expr, $code:expr, $error_code:expr, $error:expr, $cause:expr) => {{
+/// Writes the line of a call. A macro, because `tracing` requires the level and the fields at
+/// compile time.
+macro_rules! write_line {
+    ($level:ident, $line:expr, $code:expr, $($fields:tt)+) => {{
         let Line { operation, ids: RequestIds { request_id, trace_id }, began, .. } = $line;
-        tracing::$level!(
-            operation,
-            code = ?$code,
-            took_ms = millis_since(*began),
-            request_id,
-            trace_id,
-            error_code = $error_code,
-            error = $error,
-            cause = $cause,
-            "call completed"
-        );
+        let took_ms = millis_since(*began);
+        tracing::$level!(operation, code = ?$code, took_ms, request_id, trace_id, $($fields)+);
     }};
 }
 
@@ -155,18 +146,29 @@ impl Line {
 
     fn failed(&self, error: &Error) {
         let code = status::code(error.kind());
-        let (error_code, text, cause) = (error.code(), error.to_string(), error.cause());
-        match error.kind() {
-            ErrorKind::Internal => completed!(error, self, code, error_code, text, cause),
-            ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => {
-                completed!(warn, self, code, error_code, text, cause);
+        let (kind, error_code, cause) = (error.kind(), error.code(), error.cause());
+        let error = error.to_string();
+        match kind {
+            ErrorKind::Internal => {
+                write_line!(
+                    error,
+                    self,
+                    code,
+                    error_code,
+                    error,
+                    cause,
+                    "call completed"
+                );
             }
-            _ => self.completed(code, Some(error_code), Some(&text)),
+            ErrorKind::Unavailable | ErrorKind::DeadlineExceeded => {
+                write_line!(warn, self, code, error_code, error, cause, "call completed");
+            }
+            _ => self.completed(code, Some(error_code), Some(&error)),
         }
     }
 
     fn completed(&self, code: Code, error_code: Option<&str>, error: Option<&str>) {
-        completed!(info, self, code, error_code, error, None::<&str>);
+        write_line!(info, self, code, error_code, error, "call completed");
     }
 }
 
@@ -180,19 +182,7 @@ fn replace_status(status: &Status, headers: &mut HeaderMap) {
 impl Drop for Line {
     fn drop(&mut self) {
         if !self.ended {
-            let Self {
-                operation,
-                ids:
-                    RequestIds {
-                        request_id,
-                        trace_id,
-                    },
-                began,
-                ..
-            } = self;
-            let took_ms = millis_since(*began);
-            tracing::info!(operation, code = ?Code::Cancelled, took_ms, request_id, trace_id,
-                "call cancelled by the client");
+            write_line!(info, self, Code::Cancelled, "call cancelled by the client");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! the lifetime of its connection.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -88,12 +88,7 @@ impl Bounded {
         let for_timer = Arc::clone(&unread);
         let timer = tokio::spawn(async move {
             tokio::time::sleep(time).await;
-            drop(
-                for_timer
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take(),
-            );
+            drop(lock(&for_timer).take());
         });
         Self {
             unread,
@@ -102,15 +97,14 @@ impl Bounded {
     }
 }
 
+fn lock(unread: &Mutex<Option<Unread>>) -> MutexGuard<'_, Option<Unread>> {
+    unread.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Bounded {
     fn drop(&mut self) {
         // The task of the timer shares the response and ends only some time after the abort.
-        drop(
-            self.unread
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        drop(lock(&self.unread).take());
         self.timer.abort();
     }
 }
@@ -141,12 +135,7 @@ impl http_body::Body for Bounded {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match self
-            .unread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_mut()
-        {
+        match lock(&self.unread).as_mut() {
             Some(unread) => unread.poll_next(cx),
             None => Poll::Ready(Some(Err(Status::deadline_exceeded(
                 "The client did not read the response in time.",

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shared::config::{ConfigError, CorsConfig, invalid, optional, parsed, positive, seconds};
+use shared::config::{
+    ConfigError, CorsConfig, invalid, optional, parsed, positive, positive_seconds, seconds,
+};
 
 /// Address, TLS, limits and optional features of the server.
 #[derive(Debug, Clone)]
@@ -62,14 +64,8 @@ impl GrpcConfig {
                 .transpose()?,
             max_calls: positive("TELECOM_GRPC_MAX_CALLS", "a whole number", 256)?,
             max_connections: positive("TELECOM_GRPC_MAX_CONNECTIONS", "a whole number", 1_024)?,
-            idle: positive("TELECOM_GRPC_IDLE_SECONDS", "a whole number of seconds", 90)
-                .map(Duration::from_secs)?,
-            call_timeout: positive(
-                "TELECOM_GRPC_CALL_TIMEOUT_SECONDS",
-                "a whole number of seconds",
-                10,
-            )
-            .map(Duration::from_secs)?,
+            idle: positive_seconds("TELECOM_GRPC_IDLE_SECONDS", 90)?,
+            call_timeout: positive_seconds("TELECOM_GRPC_CALL_TIMEOUT_SECONDS", 10)?,
             drain: seconds("TELECOM_GRPC_DRAIN_SECONDS", 5)?,
         })
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
-use super::{ConfigError, invalid, optional, positive, required};
+use super::{ConfigError, invalid, optional, positive_seconds, required};
 
 /// Requirements for the tokens of callers.
 #[derive(Debug, Clone)]
@@ -85,16 +85,12 @@ impl AuthConfig {
             required("TELECOM_AUTH_ISSUER")?,
             required("TELECOM_AUTH_AUDIENCE")?,
         );
-        let max_lifetime = positive(
-            LIFETIME,
-            "a whole number of seconds",
-            Self::MAX_LIFETIME.as_secs(),
-        )?;
+        let max_lifetime = positive_seconds(LIFETIME, Self::MAX_LIFETIME.as_secs())?;
         Ok(Self {
             issuer,
             audience,
             jwks: JwksConfig::from_env()?,
-            max_lifetime: Duration::from_secs(max_lifetime),
+            max_lifetime,
         })
     }
 }

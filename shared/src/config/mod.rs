@@ -76,6 +76,11 @@ pub fn seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError
     parsed(name, "a whole number of seconds", default).map(Duration::from_secs)
 }
 
+/// Reads a whole number of seconds of at least 1.
+pub fn positive_seconds(name: &'static str, default: u64) -> Result<Duration, ConfigError> {
+    positive(name, "a whole number of seconds", default).map(Duration::from_secs)
+}
+
 fn flag(name: &'static str, default: bool) -> Result<bool, ConfigError> {
     parsed(name, "true or false", default)
 }

@@ -124,21 +124,17 @@ pub async fn status_times(
     .await?;
     let range = (end - start).num_seconds();
     let times = rows.into_iter().map(|row| {
-        let (online_seconds, offline_seconds, maintenance_seconds) =
-            (row.online, row.offline, row.maintenance);
-        let known = [offline_seconds, maintenance_seconds]
-            .into_iter()
-            .fold(online_seconds, i64::saturating_add);
-        let unknown_seconds = range.saturating_sub(known).max(0);
-        (
-            row.id,
-            StatusTimes {
-                online_seconds,
-                offline_seconds,
-                maintenance_seconds,
-                unknown_seconds,
-            },
-        )
+        let known = row
+            .online
+            .saturating_add(row.offline)
+            .saturating_add(row.maintenance);
+        let times = StatusTimes {
+            online_seconds: row.online,
+            offline_seconds: row.offline,
+            maintenance_seconds: row.maintenance,
+            unknown_seconds: range.saturating_sub(known).max(0),
+        };
+        (row.id, times)
     });
     Ok(times.collect())
 }

@@ -48,12 +48,14 @@ pub(super) async fn advance_queues(
     }
     Ok(Advanced {
         consumed: consumed.iter().map(|consumed| consumed.item.id).collect(),
-        activated: activated.len(),
+        activated,
     })
 }
 
+#[derive(Default)]
 pub(super) struct Activation {
-    pub activated: Vec<ActivatedItem>,
+    /// Number of activated items.
+    pub activated: usize,
     /// Users who have neither an active nor a waiting item.
     pub users_without_items: Vec<Uuid>,
 }
@@ -70,10 +72,7 @@ pub(super) async fn activate(
     /// An item may be cancelled after it was found and before it is locked. The next round then
     /// activates the item after it.
     const ROUNDS: usize = 3;
-    let mut activation = Activation {
-        activated: Vec::new(),
-        users_without_items: Vec::new(),
-    };
+    let mut activation = Activation::default();
     for _ in 0..ROUNDS {
         if users.is_empty() {
             break;
@@ -81,7 +80,7 @@ pub(super) async fn activate(
         let activated = db::activate_next(tx, &users, now).await?;
         announce(&activated, outbox)?;
         let activated_users: HashSet<Uuid> = activated.iter().map(|item| item.user_id).collect();
-        activation.activated.extend(activated);
+        activation.activated += activated.len();
         users.retain(|user| !activated_users.contains(user));
         if users.is_empty() {
             break;

@@ -149,6 +149,7 @@ impl TelecomCronExecutor {
     }
 }
 
+#[derive(Default)]
 struct Step {
     reports: usize,
     events: usize,
@@ -171,10 +172,8 @@ impl TelecomCronExecutor {
         let reports = billing::claim_reports(tx, run_id, claim.reports, claim.lines).await?;
         if reports.is_empty() {
             return Ok(Step {
-                reports: 0,
-                events: 0,
-                messages: Vec::new(),
                 is_last: true,
+                ..Step::default()
             });
         }
         let mut usage = billing::fold_usage(tx, &reports).await?;

@@ -135,15 +135,12 @@ impl TelecomCronExecutor {
             activated: advanced.activated,
             ..Expired::default()
         };
-        let is_last = marked.len() < BATCH_FULL;
-        Ok((
-            expired,
-            Some(if is_last {
-                Step::MarkAndActivate
-            } else {
-                Step::ConsumeMarked { after: last }
-            }),
-        ))
+        let next = if marked.len() < BATCH_FULL {
+            Step::MarkAndActivate
+        } else {
+            Step::ConsumeMarked { after: last }
+        };
+        Ok((expired, Some(next)))
     }
 
     async fn mark_and_activate(
@@ -158,7 +155,7 @@ impl TelecomCronExecutor {
         }
         let waiting = package_queue::users_waiting(tx, BATCH).await?;
         let may_be_more = expiring.len() == BATCH_FULL || waiting.len() == BATCH_FULL;
-        let activated = activate(tx, outbox, waiting, now).await?.activated.len();
+        let activated = activate(tx, outbox, waiting, now).await?.activated;
         // Locked waiting items are found again in every step, so they are no reason to continue.
         let has_next = may_be_more && (!expiring.is_empty() || activated > 0);
         let expired = Expired {

@@ -32,19 +32,8 @@ impl Endpoint for PackageSeries {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "series",
-        columns: &[
-            "id",
-            "series",
-            "version",
-            "is_master",
-            "name",
-            "available_group",
-            "max_client_number",
-            "duration_seconds",
-            "traffic_limit",
-            "created_at",
-            "retired_at",
-        ],
+        header: "id,series,version,is_master,name,available_group,max_client_number,\
+                 duration_seconds,traffic_limit,created_at,retired_at",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<ListPackageSeries, Error> {

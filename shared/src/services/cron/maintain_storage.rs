@@ -103,7 +103,8 @@ impl TelecomCronExecutor {
             done.quarantined_deleted +=
                 maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
             done.audit_deleted += audit::delete(connection, audit_before, BATCH).await?;
-            done.answers_deleted += answered_call::delete(connection, answers_before, BATCH).await?;
+            done.answers_deleted +=
+                answered_call::delete(connection, answers_before, BATCH).await?;
             if *done == so_far {
                 break;
             }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, statements};
 use crate::error::Error;
 
 /// A call with an idempotency key.
@@ -71,40 +71,20 @@ pub async fn insert_or_find(
     })
 }
 
-/// Stores the answer of a call that [`insert_or_find`] stored in this transaction.
-pub async fn set_answer(
-    connection: &mut Connection,
-    call: &AnsweredCall,
-    answer: &Value,
-) -> Result<(), Error> {
-    sqlx::query!(
+statements! {
+    /// Stores the answer of a call that [`insert_or_find`] stored in this transaction.
+    pub fn set_answer(call: &AnsweredCall, answer: &Value) -> Done {
         "/* answered_call.set_answer */
         update telecom.answered_call set answer = $3
         where actor_user_id = $1 and idempotency_key = $2",
-        call.actor_user_id,
-        call.idempotency_key,
-        answer
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        call.actor_user_id, call.idempotency_key, answer
+    }
 
-/// Deletes at most `limit` calls made before `before`. Returns their number.
-pub async fn delete(
-    connection: &mut Connection,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<u64, Error> {
-    let done = sqlx::query!(
+    /// Deletes at most `limit` calls made before `before`. Returns their number.
+    pub fn delete(before: DateTime<Utc>, limit: i64) -> Changed {
         "/* answered_call.delete */
         delete from telecom.answered_call where ctid = any(array(
             select ctid from telecom.answered_call where created_at < $1 limit $2
-        ))",
-        before,
-        limit
-    )
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected())
+        ))"
+    }
 }

@@ -3,18 +3,14 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Connection;
+use super::{Connection, statements};
 use crate::domain::package_version::{NewPackageVersion, PackageSeries, PackageVersion};
 use crate::domain::page::Page;
 use crate::error::Error;
 
-/// Creates the next version of a series, which is not its master, and returns its id.
-pub async fn insert(
-    connection: &mut Connection,
-    new: &NewPackageVersion,
-    now: DateTime<Utc>,
-) -> Result<i64, Error> {
-    let id = sqlx::query_scalar!(
+statements! {
+    /// Creates the next version of a series, which is not its master, and returns its id.
+    pub fn insert(new: &NewPackageVersion, now: DateTime<Utc>) -> Value<i64> {
         "/* package.insert */
         insert into telecom.package (
             series, version, name, available_group, max_client_number, expire_duration_seconds,
@@ -23,94 +19,47 @@ pub async fn insert(
         select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7
         from telecom.package where series = $1
         returning id",
-        new.series,
-        new.name,
-        new.available_group,
-        new.max_client_number,
-        new.duration_seconds,
-        new.traffic_limit,
-        now
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(id)
-}
+        new.series, new.name, new.available_group, new.max_client_number, new.duration_seconds, new.traffic_limit, now
+    }
 
-/// Locks a package until the transaction ends.
-pub async fn lock(connection: &mut Connection, id: i64) -> Result<(), Error> {
-    sqlx::query!(
-        "/* package.lock */ select from telecom.package where id = $1 for no key update",
-        id
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(())
-}
+    /// Locks a package until the transaction ends.
+    pub fn lock(id: i64) -> Done {
+        "/* package.lock */ select from telecom.package where id = $1 for no key update"
+    }
 
-/// Returns a package. `None` if it does not exist.
-pub async fn show(connection: &mut Connection, id: i64) -> Result<Option<PackageVersion>, Error> {
-    let package = sqlx::query_as!(
-        PackageVersion,
+    /// Returns a package. `None` if it does not exist.
+    pub fn show(id: i64) -> FirstRow<PackageVersion> {
         r#"/* package.show */
         select id, series, version, is_master, name, available_group, max_client_number,
             expire_duration_seconds as duration_seconds, traffic_limit_bytes as traffic_limit,
             created_at, retired_at
-        from telecom.package where id = $1"#,
-        id
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(package)
-}
+        from telecom.package where id = $1"#
+    }
 
-/// Returns the id of the package that orders of a series deliver. `None` if the series has no
-/// master or does not exist.
-pub async fn master(connection: &mut Connection, series: Uuid) -> Result<Option<i64>, Error> {
-    let id = sqlx::query_scalar!(
+    /// Returns the id of the package that orders of a series deliver. `None` if the series has no
+    /// master or does not exist.
+    pub fn master(series: Uuid) -> FirstValue<i64> {
         r#"/* package.master */
-        select id from telecom.package where series = $1 and is_master"#,
-        series
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(id)
-}
+        select id from telecom.package where series = $1 and is_master"#
+    }
 
-/// Takes the mark of the master from the versions of a series.
-pub async fn clear_master(connection: &mut Connection, series: Uuid) -> Result<(), Error> {
-    sqlx::query!(
+    /// Takes the mark of the master from the versions of a series.
+    pub fn clear_master(series: Uuid) -> Done {
         "/* package.clear_master */
-        update telecom.package set is_master = false where series = $1 and is_master",
-        series
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        update telecom.package set is_master = false where series = $1 and is_master"
+    }
 
-/// Makes a package the master of its series, which has no other master.
-pub async fn set_master(connection: &mut Connection, id: i64) -> Result<(), Error> {
-    sqlx::query!(
+    /// Makes a package the master of its series, which has no other master.
+    pub fn set_master(id: i64) -> Done {
         "/* package.set_master */
-        update telecom.package set is_master = true where id = $1",
-        id
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        update telecom.package set is_master = true where id = $1"
+    }
 
-/// Retires a package, which is then no master either.
-pub async fn retire(connection: &mut Connection, id: i64, now: DateTime<Utc>) -> Result<(), Error> {
-    sqlx::query!(
+    /// Retires a package, which is then no master either.
+    pub fn retire(id: i64, now: DateTime<Utc>) -> Done {
         "/* package.retire */
-        update telecom.package set retired_at = $2, is_master = false where id = $1",
-        id,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        update telecom.package set retired_at = $2, is_master = false where id = $1"
+    }
 }
 
 /// A page of series by id, with their versions, newest first, and the number of all series.

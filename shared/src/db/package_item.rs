@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Connection;
+use super::statements;
 use crate::domain::order::NewOrder;
-use crate::error::Error;
 
 /// An item that has not ended, locked by this transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,79 +17,38 @@ pub struct OpenItem {
     pub is_active: bool,
 }
 
-/// Adds the items of an order to the end of the user's queue, and returns their ids.
-pub async fn insert(
-    connection: &mut Connection,
-    order: &NewOrder,
-    package_id: i64,
-    now: DateTime<Utc>,
-) -> Result<Vec<i64>, Error> {
-    let ids = sqlx::query_scalar!(
+statements! {
+    /// Adds the items of an order to the end of the user's queue, and returns their ids.
+    pub fn insert(order: &NewOrder, package_id: i64, now: DateTime<Utc>) -> Values<i64> {
         "/* package_item.insert */
         insert into telecom.package_queue (user_id, package_id, by_order, created_at)
         select $1, $2, $3, $4 from generate_series(1, $5::int)
         returning id",
-        order.user,
-        package_id,
-        order.order_id,
-        now,
-        order.amount
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(ids)
-}
+        order.user, package_id, order.order_id, now, order.amount
+    }
 
-/// Locks those of `items` that have not ended, in the order of users and ids, until the transaction
-/// ends, and returns them.
-pub async fn lock_open(connection: &mut Connection, items: &[i64]) -> Result<Vec<OpenItem>, Error> {
-    let items = sqlx::query_as!(
-        OpenItem,
+    /// Locks those of `items` that have not ended, in the order of users and ids, until the
+    /// transaction ends, and returns them.
+    pub fn lock_open(items: &[i64]) -> Rows<OpenItem> {
         r#"/* package_item.lock_open */
         select id, user_id, status = 'active' as "is_active!" from telecom.package_queue
         where id = any($1) and status in ('in_queue', 'active')
         order by user_id, id
-        for no key update"#,
-        items
-    )
-    .fetch_all(connection)
-    .await?;
-    Ok(items)
-}
+        for no key update"#
+    }
 
-/// Cancels items that [`lock_open`] locked in this transaction.
-pub async fn cancel(
-    connection: &mut Connection,
-    items: &[i64],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Cancels items that [`lock_open`] locked in this transaction.
+    pub fn cancel(items: &[i64], now: DateTime<Utc>) -> Done {
         "/* package_item.cancel */
         update telecom.package_queue
         set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
-        where id = any($1)",
-        items,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
+        where id = any($1)"
+    }
 
-/// Sets the quota adjustment of an item that [`lock_open`] locked in this transaction. A trigger
-/// marks the item as expiring if nothing is left to use.
-pub async fn set_adjust_quota(
-    connection: &mut Connection,
-    id: i64,
-    bytes: i64,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Sets the quota adjustment of an item that [`lock_open`] locked in this transaction. A
+    /// trigger marks the item as expiring if nothing is left to use.
+    pub fn set_adjust_quota(id: i64, bytes: i64) -> Done {
         "/* package_item.set_adjust_quota */
-        update telecom.package_queue set adjust_quota_bytes = $2 where id = $1",
-        id,
-        bytes
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        update telecom.package_queue set adjust_quota_bytes = $2 where id = $1"
+    }
 }

@@ -3,64 +3,33 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Connection;
+use super::statements;
 use crate::domain::order::{DeliveredOrder, NewOrder};
-use crate::error::Error;
 
-/// Stores an order. Returns `false` if an order or a cancellation with its id is stored already.
-/// Waits for another transaction that is storing it.
-pub async fn insert(
-    connection: &mut Connection,
-    order: &NewOrder,
-    package_id: i64,
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
-    let inserted = sqlx::query!(
+statements! {
+    /// Stores an order. Returns `false` if an order or a cancellation with its id is stored
+    /// already. Waits for another transaction that is storing it.
+    pub fn insert(order: &NewOrder, package_id: i64, now: DateTime<Utc>) -> Wrote {
         "/* package_order.insert */
         insert into telecom.package_order (order_id, user_id, series, amount, package_id,
             received_at)
         values ($1, $2, $3, $4, $5, $6)
         on conflict do nothing",
-        order.order_id,
-        order.user,
-        order.series,
-        order.amount,
-        package_id,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(inserted.rows_affected() > 0)
-}
+        order.order_id, order.user, order.series, order.amount, package_id, now
+    }
 
-/// Stores the cancellation of an order that has not arrived. Returns `false` if the order or a
-/// cancellation is stored already.
-pub async fn insert_cancelled(
-    connection: &mut Connection,
-    order_id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<bool, Error> {
-    let inserted = sqlx::query!(
+    /// Stores the cancellation of an order that has not arrived. Returns `false` if the order or a
+    /// cancellation is stored already.
+    pub fn insert_cancelled(order_id: Uuid, now: DateTime<Utc>) -> Wrote {
         "/* package_order.insert_cancelled */
         insert into telecom.package_order (order_id, received_at, cancelled_at)
         values ($1, $2, $2)
-        on conflict do nothing",
-        order_id,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(inserted.rows_affected() > 0)
-}
+        on conflict do nothing"
+    }
 
-/// Returns an order with the ids of its items, and locks the order until the transaction ends.
-/// `None` if no order and no cancellation has this id.
-pub async fn lock(
-    connection: &mut Connection,
-    order_id: Uuid,
-) -> Result<Option<DeliveredOrder>, Error> {
-    let order = sqlx::query_as!(
-        DeliveredOrder,
+    /// Returns an order with the ids of its items, and locks the order until the transaction ends.
+    /// `None` if no order and no cancellation has this id.
+    pub fn lock(order_id: Uuid) -> FirstRow<DeliveredOrder> {
         r#"/* package_order.lock */
         select o.order_id, o.user_id as "user", o.series, o.amount, o.package_id, o.received_at,
             o.cancelled_at,
@@ -68,27 +37,12 @@ pub async fn lock(
                 as "items!"
         from telecom.package_order o
         where o.order_id = $1
-        for no key update of o"#,
-        order_id
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(order)
-}
+        for no key update of o"#
+    }
 
-/// Marks an order as cancelled.
-pub async fn set_cancelled(
-    connection: &mut Connection,
-    order_id: Uuid,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    sqlx::query!(
+    /// Marks an order as cancelled.
+    pub fn set_cancelled(order_id: Uuid, now: DateTime<Utc>) -> Done {
         "/* package_order.set_cancelled */
-        update telecom.package_order set cancelled_at = $2 where order_id = $1",
-        order_id,
-        now
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
+        update telecom.package_order set cancelled_at = $2 where order_id = $1"
+    }
 }

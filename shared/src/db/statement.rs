@@ -36,6 +36,9 @@ macro_rules! run {
     (Row $row:ty, $connection:ident, $($statement:tt)*) => {
         Ok(sqlx::query_as!($row, $($statement)*).fetch_one($connection).await?)
     };
+    (FirstRow $row:ty, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query_as!($row, $($statement)*).fetch_optional($connection).await?)
+    };
     (Values $value:ty, $connection:ident, $($statement:tt)*) => {
         Ok(sqlx::query_scalar!($($statement)*).fetch_all($connection).await?)
     };
@@ -47,6 +50,9 @@ macro_rules! run {
     };
     (Changed, $connection:ident, $($statement:tt)*) => {
         Ok(sqlx::query!($($statement)*).execute($connection).await?.rows_affected())
+    };
+    (Wrote, $connection:ident, $($statement:tt)*) => {
+        Ok(sqlx::query!($($statement)*).execute($connection).await?.rows_affected() > 0)
     };
     (Done, $connection:ident, $($statement:tt)*) => {{
         sqlx::query!($($statement)*).execute($connection).await?;
@@ -60,6 +66,8 @@ pub(super) use {run, statements};
 pub type Rows<T> = Result<Vec<T>, Error>;
 /// The only row, as `query_as!` returns it.
 pub type Row<T> = Result<T, Error>;
+/// The first row, if there is a row.
+pub type FirstRow<T> = Result<Option<T>, Error>;
 /// The only column of all rows.
 pub type Values<T> = Result<Vec<T>, Error>;
 /// The only column of the only row.
@@ -68,5 +76,7 @@ pub type Value<T> = Result<T, Error>;
 pub type FirstValue<T> = Result<Option<T>, Error>;
 /// Number of rows that the statement changed.
 pub type Changed = Result<u64, Error>;
+/// Whether the statement changed a row.
+pub type Wrote = Result<bool, Error>;
 /// Nothing but whether the statement succeeded.
 pub type Done = Result<(), Error>;

@@ -14,6 +14,7 @@ mod api {
     mod http;
     mod load_balancer;
     mod maintenance;
+    mod node_changes;
     mod nodes;
     mod openapi;
     mod packages;

@@ -5,12 +5,13 @@ create function pg_temp.one_of(anyarray) returns anyelement language sql volatil
     select $1[1 + floor(random() * array_length($1, 1))::int]
 $$;
 
-insert into telecom.node_server (id, name, compatibility, status, server_config, created_at, updated_at)
+insert into telecom.node_server (id, name, compatibility, status, server_config, created_at, updated_at, archived_at)
 select n, (array['server ', '=server', 'Köln, "', E'two\nlines '])[1 + n % 4] || n,
     pg_temp.one_of(array['new_v2b', 'ssp'])::telecom.node_server_compatibility,
     pg_temp.one_of(array['online', 'offline', 'maintenance'])::telecom.node_server_status,
     jsonb_build_object('port', 8000 + n, 'server_key', md5(n::text), 'nested', jsonb_build_object('list', array[1, 2.5, n])),
-    timestamptz '2026-01-01 00:00:00.123456Z' + n * interval '1 hour', timestamptz '2026-02-01Z'
+    timestamptz '2026-01-01 00:00:00.123456Z' + n * interval '1 hour', timestamptz '2026-02-01Z',
+    case when n % 7 = 0 then timestamptz '2026-03-01Z' end
 from generate_series(2, 20) n;
 
 insert into telecom.node_server_heartbeat (node_server_id, last_online_at, last_traffic_at, clock_skew_seconds, metrics_at, cpu_percent, memory_used_bytes, load1, online_users)
@@ -21,13 +22,14 @@ select n, timestamptz '2026-03-10 10:00:00Z' - n * interval '7 minutes',
 from generate_series(1, 15) n;
 
 insert into telecom.node_client (id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second,
-    country, location, route_class, access_groups, client_config, created_at, updated_at)
+    country, location, route_class, access_groups, client_config, created_at, updated_at, archived_at)
 select 100 + n, 1 + (random() * 14)::int, (array['client ', '-client', '+1', '-'])[1 + n % 4] || n,
     pg_temp.one_of(array[0, 0.5, 1, 1.5, 2.0001]), (random() * 9)::int - 3,
     case when random() < 0.3 then n * 1000000 end, pg_temp.one_of(array['DE', 'NL', 'JP']),
     case when n % 4 > 0 then 'town ' || n else '' end, pg_temp.one_of(array['relay', '', '@home']),
     pg_temp.one_of(array['{}', '{1}', '{1,2}', '{2,3}', '{3}', '{4,1,3}'])::int[],
-    jsonb_build_object('path', '/' || n, 'password', 'p' || n), timestamptz '2026-01-05Z', timestamptz '2026-01-06Z'
+    jsonb_build_object('path', '/' || n, 'password', 'p' || n), timestamptz '2026-01-05Z', timestamptz '2026-01-06Z',
+    case when n % 6 = 0 then timestamptz '2026-03-01Z' end
 from generate_series(1, 40) n;
 
 insert into telecom.package (series, version, is_master, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes)
@@ -154,20 +156,25 @@ create function oracle.availability(u uuid, now timestamptz, wanted text, a text
     where id = wanted::int
 $$;
 
+-- Whether a user may use a node client.
+create function oracle.opens(c telecom.node_client, u uuid) returns boolean language sql as $$
+    select c.archived_at is null and oracle.group_of(u) = any (c.access_groups)
+$$;
+
 create function oracle.history(u uuid, now timestamptz, text, a text, b text, text) returns json language sql as $$
     select json_build_object('availability', (
         select coalesce(json_agg(jsonb_build_object('node_client_id', c.id)
             || oracle.times(c.node_server_id, least(oracle.since(a, b, now), now), least(oracle.until(b, now), now))
             order by c.display_order, c.id), '[]')
-        from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
-    ), 'node_count', (select count(*) from telecom.node_client c where oracle.group_of(u) = any (c.access_groups)
+        from telecom.node_client c where oracle.opens(c, u)
+    ), 'node_count', (select count(*) from telecom.node_client c where oracle.opens(c, u)
     ), 'hours', coalesce(json_agg(h order by h.bucket_start), '[]')) from (
         select date_trunc('hour', h.created_at) as bucket_start,
             count(*) filter (where h.status = 'online') as online_nodes,
             count(*) filter (where h.status = 'offline') as offline_nodes,
             count(*) filter (where h.status = 'maintenance') as maintenance_nodes
         from telecom.node_status_history h, telecom.node_client c
-        where c.node_server_id = h.node_server_id and oracle.group_of(u) = any (c.access_groups)
+        where c.node_server_id = h.node_server_id and oracle.opens(c, u)
             and date_trunc('hour', h.created_at) >= oracle.since(a, b, now)
             and date_trunc('hour', h.created_at) < oracle.until(b, now)
         group by 1
@@ -183,7 +190,7 @@ create function oracle.used(u uuid, now timestamptz, n text, text, text, text) r
             row_number() over (order by sum(billed_upload_bytes + billed_download_bytes) desc,
                 sum(raw_upload_bytes + raw_download_bytes) desc, c.id) as rank
         from telecom.user_package_usage x, telecom.node_client c
-        where c.id = x.node_client_id and oracle.group_of(u) = any (c.access_groups) and x.user_id = u
+        where c.id = x.node_client_id and oracle.opens(c, u) and x.user_id = u
             and x.bucket_start between date_trunc('hour', now) - interval '30 days' and now
         group by c.id, c.name
     ) used where rank <= n::int
@@ -193,7 +200,7 @@ create function oracle.nodes(u uuid, now timestamptz, n text, skip text, text, t
     with mine as (
         select c.*, s.status, row_number() over (order by c.display_order, c.id) as rank
         from telecom.node_client c, telecom.node_server s
-        where s.id = c.node_server_id and oracle.group_of(u) = any (c.access_groups)
+        where s.id = c.node_server_id and oracle.opens(c, u)
     )
     select json_build_object('total', (select count(*) from mine), 'nodes', coalesce(json_agg(json_build_object(
         'id', id, 'name', name, 'traffic_factor', traffic_factor, 'display_order', display_order,
@@ -205,8 +212,10 @@ $$;
 create function oracle.summary(server integer) returns json language sql as $$
     select json_build_object('id', id, 'name', name, 'compatibility', compatibility, 'status', status,
         'last_online_at', (select last_online_at from telecom.node_server_heartbeat where node_server_id = id),
-        'client_count', (select count(*) from telecom.node_client where node_server_id = telecom.node_server.id),
-        'last_traffic_at', (select last_traffic_at from telecom.node_server_heartbeat where node_server_id = id))
+        'client_count', (select count(*) from telecom.node_client c
+            where c.node_server_id = telecom.node_server.id and c.archived_at is null),
+        'last_traffic_at', (select last_traffic_at from telecom.node_server_heartbeat where node_server_id = id),
+        'archived_at', archived_at)
     from telecom.node_server where id = server
 $$;
 
@@ -216,9 +225,10 @@ create function oracle.metrics(server integer) returns json language sql as $$
     from telecom.node_server_heartbeat where node_server_id = server and metrics_at is not null
 $$;
 
-create function oracle.servers(u uuid, now timestamptz, n text, skip text, wanted text, text) returns json language sql as $$
+create function oracle.servers(u uuid, now timestamptz, n text, skip text, wanted text, archived text) returns json language sql as $$
     with matching as (
-        select id, row_number() over (order by id) as rank from telecom.node_server where wanted = '' or status::text = wanted
+        select id, row_number() over (order by id) as rank from telecom.node_server
+        where (wanted = '' or status::text = wanted) and (archived = 'true' or archived_at is null)
     )
     select json_build_object('total', (select count(*) from matching),
         'servers', coalesce(json_agg(oracle.summary(id) order by rank), '[]'))
@@ -235,7 +245,7 @@ create function oracle.server(u uuid, now timestamptz, wanted text, reveal text,
     select json_build_object('server', oracle.summary(id),
         'server_config', oracle.masked(server_config, reveal::boolean), 'metrics', oracle.metrics(id),
         'clock_skew_seconds', (select clock_skew_seconds from telecom.node_server_heartbeat where node_server_id = id),
-        'created_at', created_at, 'updated_at', updated_at)
+        'revision', revision, 'created_at', created_at, 'updated_at', updated_at)
     from telecom.node_server where id = wanted::int
 $$;
 
@@ -244,13 +254,14 @@ create function oracle.one_client(wanted integer, shown boolean) returns json la
         'traffic_factor', c.traffic_factor, 'display_order', c.display_order, 'speed_limit', c.speed_limit_bits_per_second,
         'country', c.country, 'location', c.location, 'route_class', c.route_class, 'access_groups', c.access_groups,
         'client_config', oracle.masked(c.client_config, shown),
-        'created_at', c.created_at, 'updated_at', c.updated_at)
+        'revision', c.revision, 'archived_at', c.archived_at, 'created_at', c.created_at, 'updated_at', c.updated_at)
     from telecom.node_client c, telecom.node_server s where s.id = c.node_server_id and c.id = wanted
 $$;
 
-create function oracle.clients(u uuid, now timestamptz, n text, skip text, wanted text, text) returns json language sql as $$
+create function oracle.clients(u uuid, now timestamptz, n text, skip text, wanted text, archived text) returns json language sql as $$
     with matching as (
-        select id, row_number() over (order by id) as rank from telecom.node_client where wanted = '' or node_server_id::text = wanted
+        select id, row_number() over (order by id) as rank from telecom.node_client
+        where (wanted = '' or node_server_id::text = wanted) and (archived = 'true' or archived_at is null)
     )
     select json_build_object('total', (select count(*) from matching),
         'clients', coalesce(json_agg(oracle.one_client(id, false) order by rank), '[]'))

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use telecom_tests::api::{Api, event};
+use telecom_tests::api::Api;
 use telecom_tests::token::Issuer;
 use telecom_tests::{NOW, World, at, user};
 use tonic::{Code, Status};
@@ -24,16 +24,8 @@ async fn send(
     key: Option<&str>,
     body: &Value,
 ) -> (u16, Value) {
-    let headers: Vec<(&str, &str)> = key
-        .map(|key| ("idempotency-key", key))
-        .into_iter()
-        .collect();
-    let token = api.issuer.admin();
-    let mut event = event(method, path, "", Some(&token), &headers);
-    event["body"] = json!(body.to_string());
-    let response = api.send(event).await;
-    let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
-    (response.status().as_u16(), body)
+    let key = key.map(|key| ("idempotency-key", key));
+    api.change(method, path, key.as_slice(), body).await
 }
 
 fn offer(name: &str) -> Value {
@@ -49,12 +41,8 @@ async fn create(api: &Api, key: &str, body: &Value) -> Value {
 }
 
 async fn create_over_grpc(api: &Api, key: &str, message: &Value) -> Result<Value, Status> {
-    let mut request = tonic::Request::new(message.clone());
-    let metadata = request.metadata_mut();
-    let bearer = format!("Bearer {}", api.issuer.admin());
-    metadata.insert("authorization", bearer.parse().unwrap());
-    metadata.insert("idempotency-key", key.parse().unwrap());
-    api.grpc_with("telecom.v1.PackageManage/CreatePackage", request)
+    let method = "telecom.v1.PackageManage/CreatePackage";
+    api.change_over_grpc(method, &[("idempotency-key", key)], message)
         .await
 }
 
@@ -79,16 +67,6 @@ async fn adjust(api: &Api, item: &Value, key: &str, bytes: i64) -> (u16, Value) 
     let path = format!("/v1/admin/package-queue/{item}/quota-adjustments");
     let body = json!({ "bytes": bytes, "reason": "support" });
     send(api, "POST", &path, Some(key), &body).await
-}
-
-/// Action, target, fields before and after, and reason of all audit entries, oldest first.
-async fn audited(api: &Api) -> Vec<Value> {
-    let entries = "select jsonb_build_array(action, target_kind, before, after, reason)
-        from telecom.audit_entry order by id";
-    sqlx::query_scalar(entries)
-        .fetch_all(&api.world.pool)
-        .await
-        .unwrap()
 }
 
 async fn fact_names(api: &Api) -> Vec<String> {
@@ -167,7 +145,10 @@ async fn a_repeated_change_gets_the_first_answer_and_another_request_is_refused(
     );
     let count = "select count(*) from telecom.package";
     assert_eq!(
-        (api.world.number(count).await, audited(&api).await.len()),
+        (
+            api.world.number(count).await,
+            api.world.audited().await.len()
+        ),
         (1, 1)
     );
     // Over gRPC a key is the same.
@@ -191,7 +172,7 @@ async fn concurrent_calls_with_one_key_change_once(pool: PgPool) {
         );
     }
     assert_eq!(
-        (audited(&api).await.len(), fact_names(&api).await),
+        (api.world.audited().await.len(), fact_names(&api).await),
         (1, vec!["QuotaAdjusted".to_owned()])
     );
 }
@@ -328,7 +309,7 @@ async fn a_cancelled_item_is_replaced_and_an_ended_one_cannot_be_changed(pool: P
             "PackageQueueEmptied"
         ]
     );
-    let entries = audited(&api).await;
+    let entries = api.world.audited().await;
     assert_eq!(entries[0][0], "CancelQueuedPackage");
     assert_eq!(entries[0][3]["status"], "cancelled");
     assert_eq!(entries[1][2]["adjust_quota"], 0);

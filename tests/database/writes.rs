@@ -109,7 +109,7 @@ async fn setting_maintenance_writes_the_documented_tables_in_order(pool: PgPool)
     let watch = Watch::online(pool, 2).await;
     record_writes(&watch.world).await;
     let service = ManageService::new(
-        watch.world.writer.clone(),
+        watch.world.api.clone(),
         watch.world.context(),
         TelecomConfig::default(),
     );

@@ -8,6 +8,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use serde_json::json;
+use shared::domain::condition::IDEMPOTENCY_KEY;
 use sqlx::PgPool;
 use telecom_tests::World;
 use telecom_tests::api::OPERATIONS;
@@ -40,8 +42,12 @@ async fn every_message_gets_a_documented_status_code(pool: PgPool) {
                 .metadata_mut()
                 .insert("authorization", format!("Bearer {token}").parse().unwrap());
             for (name, value) in operation.headers {
-                let value = format!("{value}-{number}").parse().unwrap();
-                request.metadata_mut().insert(*name, value);
+                // Each call needs a key of its own.
+                let value = match *name {
+                    IDEMPOTENCY_KEY => format!("{value}-{number}"),
+                    _ => (*value).to_owned(),
+                };
+                request.metadata_mut().insert(*name, value.parse().unwrap());
             }
             let outcome = call_raw(&channel, operation.method, request).await;
             let code = documented_code(&outcome)
@@ -105,15 +111,54 @@ fn message(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
 }
 
 fn value(field: &FieldDescriptor) -> BoxedStrategy<Value> {
+    if field.is_list() {
+        let values = prop::collection::vec(one_value(field), 0..4);
+        return values.prop_map(Value::List).boxed();
+    }
+    one_value(field)
+}
+
+fn one_value(field: &FieldDescriptor) -> BoxedStrategy<Value> {
     match field.kind() {
         Kind::Int32 => number().prop_map(clamped).prop_map(Value::I32).boxed(),
         Kind::Enum(_) => (-1..6).prop_map(Value::EnumNumber).boxed(),
         Kind::Int64 => number().prop_map(Value::I64).boxed(),
+        Kind::Double => any::<f64>().prop_map(Value::F64).boxed(),
         Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Kind::String => text().prop_map(Value::String).boxed(),
+        // It can contain itself, so a list of objects has to do.
+        Kind::Message(inner) if inner.full_name() == "google.protobuf.Struct" => {
+            object(inner).prop_map(Value::Message).boxed()
+        }
         Kind::Message(inner) => message(&inner).prop_map(Value::Message).boxed(),
         other => panic!("no generator for fields of type {other:?}"),
     }
+}
+
+/// Objects of JSON with some of the names that settings have.
+fn object(descriptor: MessageDescriptor) -> impl Strategy<Value = DynamicMessage> {
+    let names = select(vec![
+        "name",
+        "country",
+        "traffic_factor",
+        "server_config",
+        "other",
+    ]);
+    let leaves = prop_oneof![
+        Just(json!(null)),
+        any::<bool>().prop_map(|flag| json!(flag)),
+        number().prop_map(|number| json!(clamped(number))),
+        text().prop_map(|text| json!(text)),
+    ];
+    let values = leaves.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(|values| json!(values)),
+            inner.prop_map(|value| json!({ "server": value })),
+        ]
+    });
+    prop::collection::btree_map(names, values, 0..4).prop_map(move |fields| {
+        DynamicMessage::deserialize(descriptor.clone(), json!(fields)).unwrap()
+    })
 }
 
 fn clamped(number: i64) -> i32 {

@@ -11,7 +11,7 @@ use shared::auth::Access;
 use shared::clock;
 use shared::config::{CorsConfig, DatabaseRole, TelecomConfig};
 use shared::http::nodes::Nodes;
-use shared::http::{Endpoint, Registered, endpoints};
+use shared::http::{Endpoint, Registered, endpoint_for, endpoints};
 use shared::lambda::{alb, api};
 use shared::services::Operation as _;
 use shared::services::analysis::AnalysisService;
@@ -232,6 +232,37 @@ impl Api {
         )
     }
 
+    /// Sends a change as an administrator, with a JSON body, and returns status and body.
+    pub async fn change(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> (u16, Value) {
+        let mut event = event(method, path, "", Some(&self.issuer.admin()), headers);
+        event["body"] = json!(body.to_string());
+        let response = self.send(event).await;
+        let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
+        (response.status().as_u16(), body)
+    }
+
+    /// Calls a method that changes something as an administrator, with a message given as JSON.
+    pub async fn change_over_grpc(
+        &self,
+        method: &str,
+        metadata: &[(&'static str, &str)],
+        message: &Value,
+    ) -> Result<Value, Status> {
+        let mut request = tonic::Request::new(message.clone());
+        let bearer = format!("Bearer {}", self.issuer.admin());
+        let fields = metadata.iter().copied();
+        for (name, value) in fields.chain([("authorization", bearer.as_str())]) {
+            request.metadata_mut().insert(name, value.parse().unwrap());
+        }
+        self.grpc_with(method, request).await
+    }
+
     /// Passes an event to the function that the load balancer's rules select for its path.
     pub async fn send(&self, event: Value) -> Response<Body> {
         let path = event["path"].as_str().unwrap().to_owned();
@@ -264,9 +295,11 @@ impl Api {
 
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
         let authenticator = self.issuer.authenticator(self.world.context());
+        let endpoints = endpoints();
+        let selected = endpoint_for(&endpoints, request.method(), path).map(|found| found.rpc);
         macro_rules! serve {
             ($endpoint:ty) => {
-                if leads_to(path, <$endpoint as Endpoint>::PATH) {
+                if selected == Some(<$endpoint as Endpoint>::Input::NAME) {
                     let pool = self.pool(<<$endpoint as Endpoint>::Input>::DATABASE_ROLE);
                     let service = Served::over(pool.clone(), self.world.context());
                     return api::handle::<$endpoint>(&service, &authenticator, request).await;
@@ -299,15 +332,6 @@ impl Served for ManageService {
     fn over(pool: PgPool, context: clock::Context) -> Self {
         Self::new(pool, context, TelecomConfig::default())
     }
-}
-
-/// Whether a path matches the path of an endpoint, in which `{id}` stands for any segment.
-fn leads_to(path: &str, pattern: &str) -> bool {
-    path.split('/').count() == pattern.split('/').count()
-        && path
-            .split('/')
-            .zip(pattern.split('/'))
-            .all(|(segment, wanted)| wanted == "{id}" || segment == wanted)
 }
 
 /// An event as a target group with multi-value headers creates it. Query values stay escaped.

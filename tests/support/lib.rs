@@ -361,6 +361,16 @@ impl World {
         .await
     }
 
+    /// Action, target, fields before and after, and reason of all audit entries, oldest first.
+    pub async fn audited(&self) -> Vec<Value> {
+        let entries = "select jsonb_build_array(action, target_kind, before, after, reason)
+            from telecom.audit_entry order by id";
+        sqlx::query_scalar(entries)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
+    }
+
     /// The facts in the outbox as `(detail-type, detail)`, oldest first.
     pub async fn facts(&self) -> Vec<(String, Value)> {
         let rows: Vec<(String, String)> = sqlx::query_as(

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Timestamp, Value};
 use proto::v1;
+use serde_json::{Map, Number};
 use shared::domain::time_range::{YEARS, in_years};
 use shared::error::Error;
 use uuid::Uuid;
@@ -77,6 +78,7 @@ macro_rules! enumeration {
     };
 }
 enumeration!(v1::RecentRange, "RECENT_RANGE_");
+enumeration!(v1::NodeServerCompatibility, "NODE_SERVER_COMPATIBILITY_");
 enumeration!(v1::NodeServerStatus, "NODE_SERVER_STATUS_");
 enumeration!(v1::PackageQueueStatus, "PACKAGE_QUEUE_STATUS_");
 
@@ -128,4 +130,48 @@ fn json(value: serde_json::Value) -> Value {
         object @ serde_json::Value::Object(_) => Kind::StructValue(structure(object)),
     };
     Value { kind: Some(kind) }
+}
+
+/// The JSON object in a field of a request. Empty if it is absent.
+pub fn object(
+    field: &str,
+    object: Option<Struct>,
+) -> Result<Map<String, serde_json::Value>, Error> {
+    let invalid = || Error::parameter(field, "values that JSON can express, such as no NaN");
+    fields(object.unwrap_or_default()).ok_or_else(invalid)
+}
+
+fn fields(object: Struct) -> Option<Map<String, serde_json::Value>> {
+    let fields = object.fields.into_iter();
+    fields
+        .map(|(name, value)| Some((name, from_json(value)?)))
+        .collect()
+}
+
+/// `None` if a value is not set or not a number of JSON.
+fn from_json(value: Value) -> Option<serde_json::Value> {
+    Some(match value.kind? {
+        Kind::NullValue(_) => serde_json::Value::Null,
+        Kind::BoolValue(value) => value.into(),
+        Kind::NumberValue(number) => whole(number)
+            .map(Number::from)
+            .or_else(|| Number::from_f64(number))?
+            .into(),
+        Kind::StringValue(text) => text.into(),
+        Kind::ListValue(list) => list
+            .values
+            .into_iter()
+            .map(from_json)
+            .collect::<Option<_>>()?,
+        Kind::StructValue(object) => fields(object)?.into(),
+    })
+}
+
+/// A number that has no fraction, as protobuf has no whole numbers in its objects. `None` if a
+/// double cannot express it exactly.
+fn whole(number: f64) -> Option<i64> {
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    (number.fract() == 0.0 && number.abs() < LARGEST)
+        .then(|| format!("{number:.0}").parse().ok())
+        .flatten()
 }

@@ -151,10 +151,8 @@ message! {
 message! {
     AdminServers => ListNodeServersResponse { servers, total }
     NodeServerSummary => NodeServerSummary {
-        id, name, compatibility, status, last_online_at, client_count, last_traffic_at
-    }
-    NodeServerDetails => ShowNodeServerResponse {
-        server, server_config, metrics, clock_skew_seconds, created_at, updated_at
+        id, name, compatibility, status, last_online_at, client_count, last_traffic_at,
+        archived_at
     }
     NodeServerMetrics => NodeServerMetrics {
         measured_at;
@@ -171,9 +169,9 @@ message! {
     AdminClients => ListNodeClientsResponse { clients, total }
     NodeClient => NodeClient {
         id, name, server_id, server_name, status, traffic_factor, display_order, speed_limit,
-        country, location, route_class, access_groups, client_config, created_at, updated_at
+        country, location, route_class, access_groups, client_config, revision,
+        archived_at, created_at, updated_at
     }
-    NodeClientDetails => ShowNodeClientResponse { client, server, metrics }
 }
 
 // Of packages.
@@ -199,6 +197,14 @@ message! {
 
 // Of several calls with the same output.
 same! {
+    NodeServerDetails => [
+        ShowNodeServerResponse, CreateNodeServerResponse, UpdateNodeServerResponse,
+        ArchiveNodeServerResponse
+    ] { server, server_config, metrics, clock_skew_seconds, revision, created_at, updated_at }
+    NodeClientDetails => [
+        ShowNodeClientResponse, CreateNodeClientResponse, UpdateNodeClientResponse,
+        ArchiveNodeClientResponse
+    ] { client, server, metrics }
     ShownPackage => [
         ShowPackageResponse, CreatePackageResponse, SetMasterPackageResponse, RetirePackageResponse
     ] { package }

@@ -1,14 +1,13 @@
-//! The four services. Each method converts its request into the input of a processor.
+//! The services. Each method converts its request into the input of a processor.
+
+mod nodes;
 
 use chrono_tz::Tz;
 use proto::v1;
-use proto::v1::node_client_manage_server::NodeClientManage;
-use proto::v1::node_server_manage_server::NodeServerManage;
 use proto::v1::package_manage_server::PackageManage;
 use proto::v1::package_queue_manage_server::PackageQueueManage;
 use proto::v1::telecom_server::Telecom;
 use shared::auth::Principal;
-use shared::domain::node_id;
 use shared::domain::order::NewOrder;
 use shared::domain::queued_package::Filter;
 use shared::services::analysis::{
@@ -16,10 +15,9 @@ use shared::services::analysis::{
     ListUserPackages, ListUserUsuallyUsedNodes, time_zone,
 };
 use shared::services::manage::{
-    AdjustQuota, AdminListClients, AdminListPackages, AdminListServers, AdminShowClient,
-    AdminShowServer, CancelOrder, CancelQueuedPackage, CountQueuedPackages, CreatePackage,
-    DeliverOrder, GetNodeServerAvailability, ListPackageSeries, ManageService, RetirePackage,
-    SetMasterPackage, SetNodeServerMaintenance, ShowPackage,
+    AdjustQuota, AdminListPackages, CancelOrder, CancelQueuedPackage, CountQueuedPackages,
+    CreatePackage, DeliverOrder, ListPackageSeries, ManageService, RetirePackage, SetMasterPackage,
+    ShowPackage,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -111,105 +109,6 @@ impl Telecom for Analysis {
                 limit: given(asked.limit),
                 offset: given(asked.offset),
                 status: named_or_none::<v1::PackageQueueStatus, _>("status", asked.status)?,
-            })
-        };
-        self.dispatcher.call(&self.service, request, input).await
-    }
-}
-
-#[async_trait]
-impl NodeServerManage for Manage {
-    async fn list_node_servers(
-        &self,
-        request: Request<v1::ListNodeServersRequest>,
-    ) -> Reply<v1::ListNodeServersResponse> {
-        let input = |_: &_, asked: v1::ListNodeServersRequest| {
-            let filter_status =
-                named_or_none::<v1::NodeServerStatus, _>("filter_status", asked.filter_status)?;
-            Ok(AdminListServers {
-                limit: given(asked.limit),
-                offset: given(asked.offset),
-                filter_status,
-            })
-        };
-        self.dispatcher.call(&self.service, request, input).await
-    }
-
-    async fn show_node_server(
-        &self,
-        request: Request<v1::ShowNodeServerRequest>,
-    ) -> Reply<v1::ShowNodeServerResponse> {
-        // As over HTTP, the request is validated before the scope for secrets is checked.
-        let input = |caller: &Principal, asked: v1::ShowNodeServerRequest| {
-            let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
-            Ok(AdminShowServer {
-                id,
-                reveal_secrets,
-                actor: caller.actor(),
-            })
-        };
-        self.dispatcher.call(&self.service, request, input).await
-    }
-
-    async fn get_node_server_availability(
-        &self,
-        request: Request<v1::GetNodeServerAvailabilityRequest>,
-    ) -> Reply<v1::GetNodeServerAvailabilityResponse> {
-        let input = |_: &_, asked: v1::GetNodeServerAvailabilityRequest| {
-            let (start, end) = (
-                requested_time("start", asked.start)?,
-                requested_time("end", asked.end)?,
-            );
-            Ok(GetNodeServerAvailability {
-                id: asked.id,
-                start,
-                end,
-            })
-        };
-        self.dispatcher.call(&self.service, request, input).await
-    }
-
-    async fn set_node_server_maintenance(
-        &self,
-        request: Request<v1::SetNodeServerMaintenanceRequest>,
-    ) -> Reply<v1::SetNodeServerMaintenanceResponse> {
-        let input = |caller: &Principal, asked: v1::SetNodeServerMaintenanceRequest| {
-            Ok(caller.request(SetNodeServerMaintenance {
-                id: asked.id,
-                maintenance: asked.maintenance,
-                reason: asked.reason,
-            }))
-        };
-        self.dispatcher.call(&self.service, request, input).await
-    }
-}
-
-#[async_trait]
-impl NodeClientManage for Manage {
-    async fn list_node_clients(
-        &self,
-        request: Request<v1::ListNodeClientsRequest>,
-    ) -> Reply<v1::ListNodeClientsResponse> {
-        let input = |_: &_, asked: v1::ListNodeClientsRequest| {
-            Ok(AdminListClients {
-                limit: given(asked.limit),
-                offset: given(asked.offset),
-                server_id: asked.server_id,
-            })
-        };
-        self.dispatcher.call(&self.service, request, input).await
-    }
-
-    async fn show_node_client(
-        &self,
-        request: Request<v1::ShowNodeClientRequest>,
-    ) -> Reply<v1::ShowNodeClientResponse> {
-        let input = |caller: &Principal, asked: v1::ShowNodeClientRequest| {
-            let (id, reveal_secrets) = (node_id("id", asked.id)?, asked.reveal_secrets);
-            Ok(AdminShowClient {
-                id,
-                reveal_secrets,
-                actor: caller.actor(),
             })
         };
         self.dispatcher.call(&self.service, request, input).await

@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use serde_json::{Map, Value, json};
-use shared::http::endpoints;
+use shared::http::{Registered, endpoint_for, endpoints};
 
 use crate::loopback::http_server::{Answer, Server, reply, serve};
 use crate::loopback::{Background, background};
@@ -35,15 +35,13 @@ pub struct LoadBalancer {
 impl LoadBalancer {
     pub fn start(port: u16, invoke: Invoke) -> Result<Self> {
         let runtime = background()?;
-        let routes = Arc::new(routes());
-        runtime.block_on(serve(Balancer { routes, invoke }, port))?;
+        runtime.block_on(serve(Balancer { invoke }, port))?;
         Ok(Self { _runtime: runtime })
     }
 }
 
 #[derive(Clone)]
 struct Balancer {
-    routes: Arc<Vec<(String, String)>>,
     invoke: Invoke,
 }
 
@@ -51,8 +49,7 @@ impl Server for Balancer {
     const FOR_PAGES: bool = true;
 
     async fn answer(&self, request: Request<Bytes>) -> Result<Answer> {
-        let Some(function) = function_for(&self.routes, request.uri().path()).map(str::to_owned)
-        else {
+        let Some(function) = function_for(request.method(), request.uri().path()) else {
             return reply(404, r#"{"status":404,"code":"not_found"}"#);
         };
         let (event, invoke) = (event(&request), Arc::clone(&self.invoke));
@@ -64,28 +61,14 @@ impl Server for Balancer {
     }
 }
 
-/// Path patterns, with `{id}` for any segment, and the package names of their functions.
-fn routes() -> Vec<(String, String)> {
-    let operations = endpoints()
-        .into_iter()
-        .map(|endpoint| (endpoint.path.to_owned(), endpoint.function()));
-    let (function, paths) = DOCUMENTATION;
-    let documents = paths.map(|path| (path.to_owned(), function.to_owned()));
-    operations.chain(documents).collect()
-}
-
-fn function_for<'r>(routes: &'r [(String, String)], path: &str) -> Option<&'r str> {
-    let matches = |pattern: &str| {
-        let (expected, actual) = (pattern.split('/'), path.split('/'));
-        expected.clone().count() == actual.clone().count()
-            && expected
-                .zip(actual)
-                .all(|(expected, actual)| expected == actual || expected == "{id}")
-    };
-    routes
-        .iter()
-        .find(|(pattern, _)| matches(pattern))
-        .map(|(_, function)| function.as_str())
+/// Name of the function to which the load balancer's rules lead a request. `None` if no rule
+/// matches.
+fn function_for(method: &Method, path: &str) -> Option<String> {
+    let (documentation, paths) = DOCUMENTATION;
+    if paths.contains(&path) {
+        return Some(documentation.to_owned());
+    }
+    endpoint_for(&endpoints(), method, path).map(Registered::function)
 }
 
 /// The event has multi-value headers and parameters, because the template enables them for its
@@ -155,9 +138,13 @@ mod tests {
 
     #[test]
     fn every_documented_path_is_routed_to_an_existing_function() {
-        let routes = routes();
-        assert!(routes.len() >= 14, "{routes:?}");
-        for (path, function) in &routes {
+        let mut requests: Vec<(Method, String)> = endpoints()
+            .iter()
+            .map(|endpoint| (endpoint.method.clone(), endpoint.example_path(1)))
+            .collect();
+        requests.extend(DOCUMENTATION.1.map(|path| (Method::GET, path.to_owned())));
+        for (method, path) in requests {
+            let function = function_for(&method, &path).unwrap();
             let binary = crate::settings::repository()
                 .join("functions/api/src/bin")
                 .join(format!("{function}.rs"));
@@ -167,16 +154,11 @@ mod tests {
 
     #[test]
     fn paths_are_matched_as_a_whole() {
-        let routes = routes();
-        assert_eq!(function_for(&routes, "/v1/nodes"), Some("list-nodes"));
-        assert_eq!(
-            function_for(&routes, "/v1/admin/node-servers/7"),
-            Some("show-node-server")
-        );
-        assert_eq!(
-            function_for(&routes, "/v1/admin/package-queue/counts"),
-            Some("count-queued-packages")
-        );
+        let get = |path| function_for(&Method::GET, path);
+        assert_eq!(get("/v1/nodes").unwrap(), "list-nodes");
+        assert_eq!(get("/v1/admin/node-servers/7").unwrap(), "show-node-server");
+        let counts = get("/v1/admin/package-queue/counts").unwrap();
+        assert_eq!(counts, "count-queued-packages");
         for unknown in [
             "/",
             "/v1/nodes/",
@@ -184,8 +166,25 @@ mod tests {
             "/v1/admin/node-servers/7/x",
             "/v2/nodes",
         ] {
-            assert_eq!(function_for(&routes, unknown), None, "{unknown}");
+            assert_eq!(get(unknown), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn on_a_shared_path_the_method_selects_the_function() {
+        let path = "/v1/admin/node-servers";
+        assert_eq!(
+            function_for(&Method::GET, path).unwrap(),
+            "list-node-servers"
+        );
+        assert_eq!(
+            function_for(&Method::POST, path).unwrap(),
+            "create-node-server"
+        );
+        assert_eq!(
+            function_for(&Method::DELETE, path).unwrap(),
+            "list-node-servers"
+        );
     }
 
     #[test]

@@ -60,7 +60,9 @@ pub fn write(root: &Path) -> Result<()> {
 }
 
 fn template(text: &str, endpoints: &[Registered]) -> Result<String> {
-    let functions = endpoints.iter().map(|endpoint| fill(FUNCTION, endpoint));
+    let functions = endpoints
+        .iter()
+        .map(|endpoint| fill(FUNCTION, endpoint, endpoints));
     let text = with_part(text, "functions", &functions.collect::<Vec<_>>().join("\n"))?;
     let argument =
         |e: &Registered| format!("        {0}FunctionArn: !GetAtt {0}Function.Arn\n", e.rpc);
@@ -71,7 +73,9 @@ fn template(text: &str, endpoints: &[Registered]) -> Result<String> {
 fn edge(text: &str, endpoints: &[Registered]) -> Result<String> {
     let parameter = |e: &Registered| format!("  {}FunctionArn:\n    Type: String\n", e.rpc);
     let parameters: String = endpoints.iter().map(parameter).collect();
-    let routes = endpoints.iter().map(|endpoint| fill(ROUTE, endpoint));
+    let routes = endpoints
+        .iter()
+        .map(|endpoint| fill(ROUTE, endpoint, endpoints));
     let text = with_part(text, "parameters", &parameters)?;
     with_part(&text, "routes", &routes.collect::<String>())
 }
@@ -88,7 +92,13 @@ fn with_part(text: &str, part: &str, lines: &str) -> Result<String> {
     Ok(format!("{before}{begin}{lines}{indent}{end}{after}"))
 }
 
-fn fill(block: &str, endpoint: &Registered) -> String {
+fn fill(block: &str, endpoint: &Registered, all: &[Registered]) -> String {
+    let method = &endpoint.method;
+    let method_condition = if endpoint.has_method_rule(all) {
+        format!(", {{Field: http-request-method, HttpRequestMethodConfig: {{Values: [{method}]}}}}")
+    } else {
+        String::new()
+    };
     let database_role: &'static str = endpoint.database_role.into();
     let role = match endpoint.database_role {
         DatabaseRole::Reader => "Reader",
@@ -107,6 +117,7 @@ fn fill(block: &str, endpoint: &Registered) -> String {
         .replace("{database_role}", database_role)
         .replace("{concurrency}", concurrency)
         .replace("{priority}", &endpoint.rule_priority.to_string())
+        .replace("{method_condition}", &method_condition)
         .replace("{pattern}", &endpoint.path.replace("{id}", "*"))
 }
 

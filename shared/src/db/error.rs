@@ -43,6 +43,7 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             "node_server_heartbeat_node_server_fk" => {
                 permanent("unknown_server", "Unknown node server.")
             }
+            "node_client_node_server_fk" => permanent("unknown_server", "Unknown node server."),
             // Another transaction activated an item of the user, or created a version of the series
             // or its master. Or a row that was inserted by hand has the next generated id. The next
             // attempt sees the row, or gets the id after it.
@@ -50,7 +51,9 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             | "package_series_version_key"
             | "package_one_master_per_series_key"
             | "package_pk"
-            | "package_queue_pk" => Error::conflict(),
+            | "package_queue_pk"
+            | "node_server_pk"
+            | "node_client_pk" => Error::conflict(),
             "package_queue_counters_range_check" => Error::overflow(),
             "package_queue_counters_check"
             | "user_package_usage_bytes_check"

@@ -11,6 +11,7 @@ use crate::domain::page::Page;
 use crate::error::Error;
 
 /// A page of node servers by id, of all servers or of those in one status, and their total number.
+/// Archived servers are left out unless `archived` is `true`.
 ///
 /// The statements of this module look up related rows by subqueries per row. With a join, a plan
 /// that does not know the limit would read the whole other table. Each filter has its own arm of
@@ -19,6 +20,7 @@ use crate::error::Error;
 pub async fn list_servers(
     connection: &mut Connection,
     status: Option<NodeServerStatus>,
+    archived: bool,
     page: Page,
 ) -> Result<(Vec<NodeServerSummary>, i64), Error> {
     let status: Option<&'static str> = status.map(Into::into);
@@ -31,37 +33,43 @@ pub async fn list_servers(
             (select last_traffic_at from telecom.node_server_heartbeat h
             where h.node_server_id = s.id) as last_traffic_at,
             (select count(*) from telecom.node_client c
-            where c.node_server_id = s.id) as "client_count!"
+            where c.node_server_id = s.id and c.archived_at is null) as "client_count!",
+            s.archived_at
         from (
-            (select id, name, compatibility, status from telecom.node_server
-             where $1::text is null order by id limit $2 offset $3)
+            (select id, name, compatibility, status, archived_at from telecom.node_server
+             where $1::text is null and ($4 or archived_at is null)
+             order by id limit $2 offset $3)
             union all
-            (select id, name, compatibility, status from telecom.node_server
+            (select id, name, compatibility, status, archived_at from telecom.node_server
              where status between $1::text::telecom.node_server_status
-             and $1::text::telecom.node_server_status
+             and $1::text::telecom.node_server_status and ($4 or archived_at is null)
              order by status, id limit $2 offset $3)
         ) s
         order by s.id"#,
         status,
         page.limit,
-        page.offset
+        page.offset,
+        archived
     )
     .fetch_all(&mut *connection)
     .await?;
     let total = sqlx::query_scalar!(
         r#"/* fleet.count_servers */
         select count(*) as "total!" from (
-            select from telecom.node_server where $1::text is null
+            select from telecom.node_server
+            where $1::text is null and ($2 or archived_at is null)
             union all
-            select from telecom.node_server where status = $1::text::telecom.node_server_status
+            select from telecom.node_server
+            where status = $1::text::telecom.node_server_status and ($2 or archived_at is null)
         ) s"#,
-        status
+        status,
+        archived
     )
     .fetch_one(connection)
     .await?;
     let servers = rows.into_iter().map(|row| {
         Ok(from_row!(row => NodeServerSummary {
-            id, name, last_online_at, client_count, last_traffic_at;
+            id, name, last_online_at, client_count, last_traffic_at, archived_at;
             compatibility: stored(&row.compatibility)?, status: stored(&row.status)?
         }))
     });
@@ -77,7 +85,8 @@ pub async fn show_server(
         r#"/* fleet.show_server */
         select s.id, s.name, s.compatibility::text as "compatibility!",
         s.status::text as "status!", s.server_config,
-            s.created_at, s.updated_at, h.last_online_at as "last_online_at?",
+            s.revision, s.archived_at, s.created_at, s.updated_at,
+            h.last_online_at as "last_online_at?",
             h.metrics_at as "metrics_at?",
             h.last_traffic_at as "last_traffic_at?", h.clock_skew_seconds as "clock_skew_seconds?",
             h.cpu_percent, h.memory_used_bytes, h.memory_total_bytes, h.disk_used_bytes,
@@ -85,7 +94,7 @@ pub async fn show_server(
             h.online_users, h.uptime_seconds, h.upload_bytes_per_second,
             h.download_bytes_per_second,
             (select count(*) from telecom.node_client c
-            where c.node_server_id = s.id) as "client_count!"
+            where c.node_server_id = s.id and c.archived_at is null) as "client_count!"
         from telecom.node_server s
         left join telecom.node_server_heartbeat h on h.node_server_id = s.id
         where s.id = $1"#,
@@ -108,7 +117,7 @@ pub async fn show_server(
     };
     Ok(Some(NodeServerDetails {
         server: from_row!(row => NodeServerSummary {
-            id, name, last_online_at, client_count, last_traffic_at;
+            id, name, last_online_at, client_count, last_traffic_at, archived_at;
             compatibility: stored(&row.compatibility)?, status: stored(&row.status)?
         }),
         server_config: row.server_config,
@@ -117,6 +126,7 @@ pub async fn show_server(
             metrics,
         }),
         clock_skew_seconds: row.clock_skew_seconds,
+        revision: row.revision,
         created_at: row.created_at,
         updated_at: row.updated_at,
     }))
@@ -133,10 +143,12 @@ pub enum Clients {
     One(i32),
 }
 
-/// A page of node clients by id, secrets included.
+/// A page of node clients by id, secrets included. Archived clients are left out of lists unless
+/// `archived` is `true`.
 pub async fn list_clients(
     connection: &mut Connection,
     which: Clients,
+    archived: bool,
     page: Page,
 ) -> Result<Vec<NodeClient>, Error> {
     let (server, client) = match which {
@@ -153,14 +165,15 @@ pub async fn list_clients(
             c.country as "country!",
             c.location as "location!", c.route_class as "route_class!",
             c.access_groups as "access_groups!",
-            c.client_config as "client_config!: Value", c.created_at as "created_at!",
+            c.client_config as "client_config!: Value", c.revision as "revision!", c.archived_at,
+            c.created_at as "created_at!",
             c.updated_at as "updated_at!"
         from (
             (select * from telecom.node_client where $1::int is null and $2::int is null
-            order by id limit $3 offset $4)
+            and ($5 or archived_at is null) order by id limit $3 offset $4)
             union all
-            (select * from telecom.node_client where node_server_id = $1 order by id
-            limit $3 offset $4)
+            (select * from telecom.node_client where node_server_id = $1
+            and ($5 or archived_at is null) order by id limit $3 offset $4)
             union all
             (select * from telecom.node_client where id = $2 limit $3 offset $4)
         ) c
@@ -170,14 +183,16 @@ pub async fn list_clients(
         server,
         client,
         page.limit,
-        page.offset
+        page.offset,
+        archived
     )
     .fetch_all(connection)
     .await?;
     let clients = rows.into_iter().map(|row| {
         Ok(from_row!(row => NodeClient {
             id, name, server_name, traffic_factor, display_order, speed_limit, country, location,
-            route_class, access_groups, client_config, created_at, updated_at;
+            route_class, access_groups, client_config, revision, archived_at, created_at,
+            updated_at;
             server_id: row.node_server_id, status: stored(&row.status)?
         }))
     });
@@ -185,13 +200,15 @@ pub async fn list_clients(
 }
 
 statements! {
-    /// Counts the node clients of a server, or all node clients if `server` is `None`.
-    pub fn count_clients(server: Option<i32>) -> Value<i64> {
+    /// Counts the node clients of a server, or all node clients if `server` is `None`. Archived
+    /// ones count if `archived` is `true`.
+    pub fn count_clients(server: Option<i32>, archived: bool) -> Value<i64> {
         r#"/* fleet.count_clients */
         select count(*) as "total!" from (
-            select from telecom.node_client where $1::int is null
+            select from telecom.node_client where $1::int is null and ($2 or archived_at is null)
             union all
-            select from telecom.node_client where node_server_id = $1
+            select from telecom.node_client
+            where node_server_id = $1 and ($2 or archived_at is null)
         ) c"#
     }
 }

@@ -31,6 +31,8 @@ pub mod credentials;
 pub mod fleet;
 pub mod maintenance;
 pub mod node;
+pub mod node_client;
+pub mod node_server;
 pub mod node_status_history;
 pub mod node_status_transition;
 pub mod node_status_watch;
@@ -254,6 +256,11 @@ async fn begin<'c>(
 fn stored<T: FromStr>(name: &str) -> Result<T, Error> {
     name.parse()
         .map_err(|_| Error::internal(format!("unknown value {name:?} in the database")))
+}
+
+/// The fields of a configuration, which the database keeps to be an object.
+fn object(config: serde_json::Value) -> Result<serde_json::Map<String, serde_json::Value>, Error> {
+    serde_json::from_value(config).map_err(Error::internal)
 }
 
 /// Applies the migrations, then the privileges of the roles. Ignores applied migrations that this

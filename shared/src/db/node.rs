@@ -16,18 +16,29 @@ pub struct ClientFactor {
     pub node_client_id: Option<i32>,
     /// The client's current billing multiplier.
     pub traffic_factor: Factor,
+    /// When the client was archived. `None` if it is in use.
+    pub archived_at: Option<DateTime<Utc>>,
 }
 
-/// Returns the clients of each of `servers`, by ascending id. Servers that do not exist are missing
-/// from the result.
+/// A node server as reports need it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReportedServer {
+    /// Its clients, by ascending id, including archived ones.
+    pub clients: Vec<ClientFactor>,
+    /// When the server was archived. `None` if it is in use.
+    pub archived_at: Option<DateTime<Utc>>,
+}
+
+/// Returns each of `servers` with its clients. Servers that do not exist are missing from the
+/// result.
 pub async fn client_factors(
     connection: &mut Connection,
     servers: &[i32],
-) -> Result<HashMap<i32, Vec<ClientFactor>>, Error> {
+) -> Result<HashMap<i32, ReportedServer>, Error> {
     let rows = sqlx::query!(
         r#"/* node.client_factors */
-        select s.id as node_server_id, c.id as "node_client_id?",
-        c.traffic_factor as "traffic_factor?: Factor"
+        select s.id as node_server_id, s.archived_at, c.id as "node_client_id?",
+        c.traffic_factor as "traffic_factor?: Factor", c.archived_at as client_archived_at
         from telecom.node_server s
         left join telecom.node_client c on c.node_server_id = s.id
         where s.id = any($1)
@@ -36,15 +47,19 @@ pub async fn client_factors(
     )
     .fetch_all(connection)
     .await?;
-    let mut factors: HashMap<i32, Vec<ClientFactor>> = HashMap::new();
+    let mut found: HashMap<i32, ReportedServer> = HashMap::new();
     for row in rows {
-        let clients = factors.entry(row.node_server_id).or_default();
-        clients.extend(row.traffic_factor.map(|traffic_factor| ClientFactor {
-            node_client_id: row.node_client_id,
-            traffic_factor,
-        }));
+        let server = found.entry(row.node_server_id).or_default();
+        server.archived_at = row.archived_at;
+        server
+            .clients
+            .extend(row.traffic_factor.map(|traffic_factor| ClientFactor {
+                node_client_id: row.node_client_id,
+                traffic_factor,
+                archived_at: row.client_archived_at,
+            }));
     }
-    Ok(factors)
+    Ok(found)
 }
 
 statements! {

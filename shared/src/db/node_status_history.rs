@@ -9,14 +9,16 @@ use crate::error::Error;
 
 statements! {
     /// Records the status of all servers for the hour of `now`, ordered by id. Existing snapshots
-    /// of that hour are kept. Skips offline servers that never sent a heartbeat, because their
-    /// status is unknown. Returns the number of new rows.
+    /// of that hour are kept. Skips archived servers. Also skips offline servers that never sent a
+    /// heartbeat, because their status is unknown. Returns the number of new rows.
     pub fn record(now: DateTime<Utc>) -> Changed {
         r#"/* node_status_history.record */
         insert into telecom.node_status_history (node_server_id, status, created_at)
         select id, status, $1 from telecom.node_server s
-        where status <> 'offline'
+        where s.archived_at is null and (
+            status <> 'offline'
             or exists (select from telecom.node_server_heartbeat h where h.node_server_id = s.id)
+        )
         order by id
         on conflict (date_trunc('hour', created_at at time zone 'UTC'),
         node_server_id) do nothing"#

@@ -68,7 +68,7 @@ statements! {
     }
 }
 
-/// The servers with these ids, or all servers, ordered by id.
+/// The servers with these ids, or all servers, ordered by id. Archived servers are not watched.
 pub async fn servers(
     connection: &mut Connection,
     ids: Option<&[i32]>,
@@ -80,7 +80,7 @@ pub async fn servers(
         from telecom.node_server s
         left join telecom.node_server_heartbeat h on h.node_server_id = s.id
         left join telecom.node_status_transition t on t.node_server_id = s.id and t.until is null
-        where $1::int[] is null or s.id = any($1)
+        where ($1::int[] is null or s.id = any($1)) and s.archived_at is null
         order by s.id"#,
         ids
     )

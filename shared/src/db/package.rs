@@ -19,7 +19,8 @@ statements! {
         select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6, $7
         from telecom.package where series = $1
         returning id",
-        new.series, new.name, new.available_group, new.max_client_number, new.duration_seconds, new.traffic_limit, now
+        new.series, new.name, new.available_group, new.max_client_number, new.duration_seconds,
+        new.traffic_limit, now
     }
 
     /// Locks a package until the transaction ends.

@@ -58,11 +58,11 @@ begin
         revoke select on telecom.node_server, telecom.node_client from telecom_reader, telecom_writer;
     end if;
 end $$;
-grant select (id, name, compatibility, status, created_at, updated_at) on telecom.node_server
+grant select (id, name, compatibility, status, revision, archived_at, created_at, updated_at) on telecom.node_server
     to telecom_reader, telecom_writer;
 grant select (
     id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second, country, location, route_class,
-    access_groups, created_at, updated_at
+    access_groups, revision, archived_at, created_at, updated_at
 ) on telecom.node_client to telecom_reader, telecom_writer;
 
 grant telecom_reader to telecom_secret_reader;
@@ -165,6 +165,20 @@ grant telecom_secret_reader to telecom_api;
 -- What administrators change. `set-node-server-maintenance` needs `node_status_transition`, above.
 grant insert (actor_user_id, idempotency_key, request_hash, created_at), update (answer)
     on telecom.answered_call to telecom_api;
+grant
+    insert (name, compatibility, server_config, created_at, updated_at),
+    update (name, compatibility, server_config, archived_at)
+    on telecom.node_server to telecom_api;
+grant
+    insert (
+        node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second, country, location,
+        route_class, access_groups, client_config, created_at, updated_at
+    ),
+    update (
+        node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second, country, location,
+        route_class, access_groups, client_config, archived_at
+    )
+    on telecom.node_client to telecom_api;
 grant
     insert (
         series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes,

@@ -6,6 +6,7 @@ pub mod condition;
 pub mod drift;
 pub mod line_rate;
 pub mod node;
+pub mod node_settings;
 pub mod order;
 pub mod package;
 pub mod package_version;

@@ -21,7 +21,7 @@ pub enum NodeServerStatus {
 }
 
 /// Panel protocol of a node server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[derive(EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
@@ -33,7 +33,7 @@ pub enum NodeServerCompatibility {
 }
 
 /// A node server in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeServerSummary {
     /// Id of the node server.
     pub id: i32,
@@ -51,6 +51,8 @@ pub struct NodeServerSummary {
     /// Like `last_online_at`, for reports with traffic only. `null` if the server has never carried
     /// traffic.
     pub last_traffic_at: Option<DateTime<Utc>>,
+    /// When the server was archived. `null` if it is in use.
+    pub archived_at: Option<DateTime<Utc>>,
 }
 
 /// Metrics of the server at the end of the period. Every value is optional.
@@ -90,7 +92,7 @@ pub struct Metrics {
 }
 
 /// Newest metrics that a node server reported. A metric that it did not report is absent.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeServerMetrics {
     /// End of the period that the metrics describe, or the time at which its report was sent or
     /// received, if that was earlier.
@@ -101,7 +103,7 @@ pub struct NodeServerMetrics {
 }
 
 /// A node server with its configuration and metrics.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeServerDetails {
     /// The fields that lists contain, too.
     pub server: NodeServerSummary,
@@ -113,6 +115,9 @@ pub struct NodeServerDetails {
     /// End of the newest reported period minus the time at which its report was sent, in seconds.
     /// Negative if the server's clock is behind or its reports are sent late. `null` if unknown.
     pub clock_skew_seconds: Option<i32>,
+    /// Number of the settings' current version. An update names it, so that no other update is
+    /// lost.
+    pub revision: i64,
     /// When the server was added.
     pub created_at: DateTime<Utc>,
     /// When the name, the compatibility or the configuration last changed. A change of status does
@@ -121,7 +126,7 @@ pub struct NodeServerDetails {
 }
 
 /// A node client, as administrators see it. Users see it as a node.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeClient {
     /// Id of the node client.
     pub id: i32,
@@ -150,6 +155,11 @@ pub struct NodeClient {
     /// Route configuration. Keys and passwords are replaced by `********` unless the request sets
     /// `reveal_secrets`.
     pub client_config: Value,
+    /// Number of the settings' current version. An update names it, so that no other update is
+    /// lost.
+    pub revision: i64,
+    /// When the client was archived. `null` if it is in use.
+    pub archived_at: Option<DateTime<Utc>>,
     /// When the client was added.
     pub created_at: DateTime<Utc>,
     /// When the client last changed. A change of the server's status does not count.
@@ -157,7 +167,7 @@ pub struct NodeClient {
 }
 
 /// A node client with its node server and the metrics of that server.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeClientDetails {
     /// The node client, with the fields that lists contain.
     pub client: NodeClient,

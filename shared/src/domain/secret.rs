@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Replaces a value that may be secret.
 pub const MASK: &str = "********";
@@ -81,6 +81,34 @@ pub fn mask(config: &mut Value) {
             }
         }
         _ => hide(config),
+    }
+}
+
+/// Masks a configuration before and after a change. A secret that changed is marked after the
+/// change, because its mask is the same.
+#[must_use]
+pub fn mask_change(before: &Value, after: &Value) -> (Value, Value) {
+    let (mut masked_before, mut masked_after) = (before.clone(), after.clone());
+    mask(&mut masked_before);
+    mask(&mut masked_after);
+    mark(before, after, &mut masked_after);
+    (masked_before, masked_after)
+}
+
+fn mark(before: &Value, after: &Value, masked: &mut Value) {
+    match (before, after, masked) {
+        (Value::Object(before), Value::Object(after), Value::Object(masked)) => {
+            for (name, masked) in masked {
+                let of = |fields: &Map<String, Value>| fields.get(name).cloned();
+                if let (Some(before), Some(after)) = (of(before), of(after)) {
+                    mark(&before, &after, masked);
+                }
+            }
+        }
+        (before, after, Value::String(masked)) if masked == MASK && before != after => {
+            masked.push_str(" (changed)");
+        }
+        _ => {}
     }
 }
 

@@ -20,7 +20,7 @@ pub mod response;
 pub mod traffic_usage;
 pub mod usually_used_nodes;
 
-pub use registry::{Registered, endpoints};
+pub use registry::{Registered, allowed_methods, endpoint_for, endpoints};
 
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -70,6 +70,13 @@ pub trait Endpoint {
     /// Converts the parameters and the body of a request into the input.
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error>;
 
+    /// The revision of the resource in a response, which an update requires in `if-match`. `None`
+    /// if it has none.
+    #[must_use]
+    fn revision(_: &Output<Self>) -> Option<i64> {
+        None
+    }
+
     /// The items that become rows of the CSV representation, as JSON objects.
     fn csv_items(output: &Output<Self>) -> Result<Vec<Value>, Error> {
         let mut output = serde_json::to_value(output).map_err(Error::internal)?;
@@ -105,6 +112,14 @@ impl Csv {
             cell(item.get(name).or_else(nested).unwrap_or(&Value::Null))
         })
     }
+}
+
+/// The schema of a JSON merge patch (RFC 7396) of `T`. No field is required.
+#[must_use]
+pub fn merge_patch<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+    let mut schema = T::json_schema(schemas);
+    schema.remove("required");
+    schema
 }
 
 /// The variable parts of a request that changes nothing that the demo uses. The events in

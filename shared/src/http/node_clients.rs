@@ -1,11 +1,21 @@
-//! `GET /v1/admin/node-clients` and `GET /v1/admin/node-clients/{id}`.
+//! `/v1/admin/node-clients` and the paths below it.
 
-use super::parameter::{ID, Parameter, REVEAL_SECRETS};
+use http::Method;
+use schemars::{Schema, SchemaGenerator};
+
+use super::packages::ReasonBody;
+use super::parameter::{ID, INCLUDE_ARCHIVED, Parameter, REVEAL_SECRETS, UNKNOWN_NODE};
 use super::request::ApiRequest;
-use super::{Csv, Endpoint};
+use super::{Csv, Endpoint, Example, merge_patch};
+use crate::domain::node::NodeClientDetails;
+use crate::domain::node_settings::NodeClientSettings;
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
-use crate::services::manage::{AdminListClients, AdminShowClient, ManageService};
+use crate::services::change::Requested;
+use crate::services::manage::{
+    AdminListClients, AdminShowClient, ArchiveNodeClient, CreateNodeClient, ManageService, Patch,
+    UpdateNodeClient,
+};
 
 /// Lists node clients by id.
 #[derive(Debug)]
@@ -23,13 +33,15 @@ impl Endpoint for NodeClients {
             "Return only node clients of this node server.",
             ID,
         ),
+        INCLUDE_ARCHIVED,
         Parameter::limit(FLEET_PAGES),
         Parameter::offset(FLEET_PAGES),
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "clients",
         header: "id,name,server_id,server_name,status,traffic_factor,display_order,speed_limit,\
-            country,location,route_class,access_groups,client_config,created_at,updated_at",
+            country,location,route_class,access_groups,client_config,archived_at,\
+            created_at,updated_at",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListClients, Error> {
@@ -37,6 +49,7 @@ impl Endpoint for NodeClients {
             limit: request.get("limit")?,
             offset: request.get("offset")?,
             server_id: request.get("server_id")?,
+            include_archived: request.get("include_archived")?.unwrap_or(false),
         })
     }
 }
@@ -53,6 +66,10 @@ impl Endpoint for NodeClient {
     const SUMMARY: &'static str = "Show a node client";
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
 
+    fn revision(details: &NodeClientDetails) -> Option<i64> {
+        Some(details.client.revision)
+    }
+
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowClient, Error> {
         let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
         Ok(AdminShowClient {
@@ -60,5 +77,86 @@ impl Endpoint for NodeClient {
             reveal_secrets,
             actor: request.actor(),
         })
+    }
+}
+
+/// A client of a server that does not exist.
+const EXAMPLE_CLIENT: &str = r#"{"name":"example","country":"DE","server_id":2147483647}"#;
+
+/// Adds a node client.
+#[derive(Debug)]
+pub struct NewNodeClient;
+
+impl Endpoint for NewNodeClient {
+    type Service = ManageService;
+    type Input = Requested<CreateNodeClient>;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = NodeClients::PATH;
+    const RULE_PRIORITY: u16 = 159;
+    const SUMMARY: &'static str = "Create a node client";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<NodeClientSettings>);
+    const EXAMPLE: Example = Example {
+        body: Some(EXAMPLE_CLIENT),
+        message: EXAMPLE_CLIENT,
+        status: 400,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let settings = request.body()?;
+        Ok(request.change(CreateNodeClient { settings }))
+    }
+}
+
+/// Changes the settings of a node client.
+#[derive(Debug)]
+pub struct NodeClientUpdate;
+
+impl Endpoint for NodeClientUpdate {
+    type Service = ManageService;
+    type Input = Requested<UpdateNodeClient>;
+    const METHOD: Method = Method::PATCH;
+    const PATH: &'static str = NodeClient::PATH;
+    const RULE_PRIORITY: u16 = 169;
+    const SUMMARY: &'static str = "Update a node client";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(merge_patch::<NodeClientSettings>);
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"name":"example"}"#),
+        message: r#"{"patch":{"name":"example"}}"#,
+        id: Some(UNKNOWN_NODE),
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let patch = Patch(request.body()?);
+        let id = request.id()?;
+        Ok(request.change(UpdateNodeClient { id, patch }))
+    }
+}
+
+/// Takes a node client out of use.
+#[derive(Debug)]
+pub struct NodeClientArchive;
+
+impl Endpoint for NodeClientArchive {
+    type Service = ManageService;
+    type Input = Requested<ArchiveNodeClient>;
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/admin/node-clients/{id}/archive";
+    const RULE_PRIORITY: u16 = 168;
+    const SUMMARY: &'static str = "Archive a node client";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
+    const EXAMPLE: Example = Example {
+        id: Some(UNKNOWN_NODE),
+        ..ReasonBody::OF_UNKNOWN_ID
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let ReasonBody { reason } = request.body()?;
+        let id = request.id()?;
+        Ok(request.change(ArchiveNodeClient { id, reason }))
     }
 }

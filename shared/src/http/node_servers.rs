@@ -5,16 +5,18 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use strum::VariantNames;
 
-use super::parameter::{Kind, Parameter, REVEAL_SECRETS};
+use super::packages::ReasonBody;
+use super::parameter::{INCLUDE_ARCHIVED, Kind, Parameter, REVEAL_SECRETS, UNKNOWN_NODE};
 use super::request::ApiRequest;
-use super::{Csv, Endpoint, Example};
-use crate::domain::node::NodeServerStatus;
+use super::{Csv, Endpoint, Example, merge_patch};
+use crate::domain::node::{NodeServerDetails, NodeServerStatus};
+use crate::domain::node_settings::NodeServerSettings;
 use crate::domain::page::FLEET_PAGES;
 use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
-    AdminListServers, AdminShowServer, GetNodeServerAvailability, ManageService,
-    SetNodeServerMaintenance,
+    AdminListServers, AdminShowServer, ArchiveNodeServer, CreateNodeServer,
+    GetNodeServerAvailability, ManageService, Patch, SetNodeServerMaintenance, UpdateNodeServer,
 };
 
 /// Lists node servers by id.
@@ -33,12 +35,14 @@ impl Endpoint for NodeServers {
             "Return only node servers in this status.",
             Kind::OneOf(NodeServerStatus::VARIANTS),
         ),
+        INCLUDE_ARCHIVED,
         Parameter::limit(FLEET_PAGES),
         Parameter::offset(FLEET_PAGES),
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "servers",
-        header: "id,name,compatibility,status,last_online_at,client_count,last_traffic_at",
+        header: "id,name,compatibility,status,last_online_at,client_count,last_traffic_at,\
+            archived_at",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminListServers, Error> {
@@ -46,6 +50,7 @@ impl Endpoint for NodeServers {
             limit: request.get("limit")?,
             offset: request.get("offset")?,
             filter_status: request.one_of("status")?,
+            include_archived: request.get("include_archived")?.unwrap_or(false),
         })
     }
 }
@@ -61,6 +66,10 @@ impl Endpoint for NodeServer {
     const RULE_PRIORITY: u16 = 150;
     const SUMMARY: &'static str = "Show a node server";
     const PARAMETERS: &'static [Parameter] = &[REVEAL_SECRETS];
+
+    fn revision(details: &NodeServerDetails) -> Option<i64> {
+        Some(details.revision)
+    }
 
     fn input(request: &ApiRequest<'_>) -> Result<AdminShowServer, Error> {
         let reveal_secrets = request.get("reveal_secrets")?.unwrap_or(false);
@@ -145,5 +154,84 @@ impl Endpoint for NodeServerMaintenance {
             maintenance,
             reason,
         }))
+    }
+}
+
+/// Adds a node server.
+#[derive(Debug)]
+pub struct NewNodeServer;
+
+impl Endpoint for NewNodeServer {
+    type Service = ManageService;
+    type Input = Requested<CreateNodeServer>;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = NodeServers::PATH;
+    const RULE_PRIORITY: u16 = 139;
+    const SUMMARY: &'static str = "Create a node server";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<NodeServerSettings>);
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"name":"example","compatibility":"ssp","server_config":{"server":1}}"#),
+        message: r#"{"name":"example","compatibility":"NODE_SERVER_COMPATIBILITY_SSP",
+            "server_config":{"server":1}}"#,
+        status: 400,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let settings = request.body()?;
+        Ok(request.change(CreateNodeServer { settings }))
+    }
+}
+
+/// Changes the settings of a node server.
+#[derive(Debug)]
+pub struct NodeServerUpdate;
+
+impl Endpoint for NodeServerUpdate {
+    type Service = ManageService;
+    type Input = Requested<UpdateNodeServer>;
+    const METHOD: Method = Method::PATCH;
+    const PATH: &'static str = NodeServer::PATH;
+    const RULE_PRIORITY: u16 = 149;
+    const SUMMARY: &'static str = "Update a node server";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(merge_patch::<NodeServerSettings>);
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"name":"example"}"#),
+        message: r#"{"patch":{"name":"example"}}"#,
+        id: Some(UNKNOWN_NODE),
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let patch = Patch(request.body()?);
+        let id = request.id()?;
+        Ok(request.change(UpdateNodeServer { id, patch }))
+    }
+}
+
+/// Takes a node server out of use.
+#[derive(Debug)]
+pub struct NodeServerArchive;
+
+impl Endpoint for NodeServerArchive {
+    type Service = ManageService;
+    type Input = Requested<ArchiveNodeServer>;
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/admin/node-servers/{id}/archive";
+    const RULE_PRIORITY: u16 = 147;
+    const SUMMARY: &'static str = "Archive a node server";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
+    const EXAMPLE: Example = Example {
+        id: Some(UNKNOWN_NODE),
+        ..ReasonBody::OF_UNKNOWN_ID
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let ReasonBody { reason } = request.body()?;
+        let id = request.id()?;
+        Ok(request.change(ArchiveNodeServer { id, reason }))
     }
 }

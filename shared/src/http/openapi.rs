@@ -8,6 +8,7 @@ use super::parameter::{Parameter, REVEAL_SECRETS};
 use super::problem::Problem;
 use super::{Csv, Endpoint, Output};
 use crate::auth::{ADMIN_READ_SCOPE, ADMIN_SCOPE, Access, SECRETS_SCOPE};
+use crate::domain::condition::{Accepts, IDEMPOTENCY_KEY, IF_MATCH};
 use crate::services::Operation;
 
 const ABOUT: &str = "Traffic, nodes and packages of a VPN or proxy fleet. Every call requires a \
@@ -24,6 +25,11 @@ const TOKEN: &str = "A JSON Web Token signed by the issuer that the deployment t
 const ETAG: &str = "Version of this response, for `if-none-match`.";
 const CONDITION: &str = "The `etag` of an earlier response. If the data has not changed since, the \
     response is 304.";
+
+const KEY: &str = "Identifies this change among all changes of the caller within 24 hours. A \
+    repeated request with the same key gets the first response and changes nothing.";
+const REVISION: &str = "The `etag` of the resource when it was read, or its revision in quotes, or \
+    `*`. If the resource has changed since, the response is 412.";
 
 /// The OpenAPI 3.1 document of all endpoints.
 #[must_use]
@@ -83,14 +89,20 @@ impl Document {
             "responses": self.responses::<E>(),
         });
         if let (Some(body), Some(fields)) = (E::BODY, operation.as_object_mut()) {
-            let content = json!({ "application/json": { "schema": body(&mut self.schemas) } });
+            let format = match E::METHOD {
+                Method::PATCH => "application/merge-patch+json",
+                _ => "application/json",
+            };
+            let content = json!({ format: { "schema": body(&mut self.schemas) } });
             fields.insert(
                 "requestBody".into(),
                 json!({ "required": true, "content": content }),
             );
         }
-        let item = Map::from_iter([(E::METHOD.as_str().to_lowercase(), operation)]);
-        self.paths.insert(E::PATH.to_owned(), Value::Object(item));
+        let item = self.paths.entry(E::PATH).or_insert_with(|| json!({}));
+        if let Some(operations) = item.as_object_mut() {
+            operations.insert(E::METHOD.as_str().to_lowercase(), operation);
+        }
     }
 
     fn responses<E: Endpoint>(&mut self) -> Value {
@@ -121,33 +133,7 @@ impl Document {
             );
         }
         responses.insert("200".into(), success.into());
-        let problems = [
-            (
-                "400",
-                "A parameter or the body is invalid, or the response would be too large",
-                true,
-            ),
-            ("401", "The token is missing or not valid", true),
-            (
-                "403",
-                "The token lacks a required scope",
-                E::Input::ACCESS != Access::User,
-            ),
-            (
-                "404",
-                "The requested resource does not exist",
-                E::PATH.contains("{id}"),
-            ),
-            ("405", "The method is not one of those in `allow`", true),
-            ("500", "Internal error", true),
-            (
-                "503",
-                "The database is unreachable or busy. Try again later",
-                true,
-            ),
-            ("504", "The request took too long. Try again later", true),
-        ];
-        for (status, about, _) in problems.into_iter().filter(|(_, _, possible)| *possible) {
+        for (status, about) in problems::<E>() {
             let schema = self.schemas.subschema_for::<Problem<'_>>();
             let content = json!({ "application/problem+json": { "schema": schema } });
             let response = json!({ "description": about, "content": content });
@@ -178,6 +164,54 @@ impl Document {
     }
 }
 
+/// The statuses of the errors that an endpoint may return, with their descriptions.
+fn problems<E: Endpoint>() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        (
+            "400",
+            "A parameter or the body is invalid, or the response would be too large",
+            true,
+        ),
+        ("401", "The token is missing or not valid", true),
+        (
+            "403",
+            "The token lacks a required scope",
+            E::Input::ACCESS != Access::User,
+        ),
+        (
+            "404",
+            "The requested resource does not exist",
+            E::PATH.contains("{id}"),
+        ),
+        (
+            "409",
+            "The state of the resource does not allow the change, or the idempotency key \
+             belongs to another request",
+            E::METHOD != Method::GET,
+        ),
+        (
+            "412",
+            "The resource has another revision than the one in `if-match`",
+            E::Input::ACCEPTS == Accepts::RequiredRevision,
+        ),
+        (
+            "428",
+            "The header `if-match` is missing",
+            E::Input::ACCEPTS == Accepts::RequiredRevision,
+        ),
+        ("405", "The method is not one of those in `allow`", true),
+        ("500", "Internal error", true),
+        (
+            "503",
+            "The database is unreachable or busy. Try again later",
+            true,
+        ),
+        ("504", "The request took too long. Try again later", true),
+    ]
+    .into_iter()
+    .filter_map(|(status, about, possible)| possible.then_some((status, about)))
+}
+
 fn parameters<E: Endpoint>() -> Vec<Value> {
     let in_path = E::PATH.contains("{id}").then(|| {
         json!({ "name": "id", "in": "path", "required": true, "description": "Id of the resource.",
@@ -204,5 +238,30 @@ fn parameters<E: Endpoint>() -> Vec<Value> {
         .into_iter()
         .chain(in_query)
         .chain(in_header)
+        .chain(conditions(E::Input::ACCEPTS))
         .collect()
+}
+
+/// The headers with the conditions of a change.
+fn conditions(accepts: Accepts) -> Vec<Value> {
+    let header = |name: &str, required: bool, about: &str, schema: Value| {
+        json!({ "name": name, "in": "header", "required": required, "description": about,
+            "schema": schema })
+    };
+    let key = |required| {
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255,
+            "pattern": "^[!-~]+$" });
+        header(IDEMPOTENCY_KEY, required, KEY, schema)
+    };
+    let revision = || {
+        let schema = json!({ "type": "string",
+            "pattern": "^(\\*|\"[0-9]{1,18}(-[0-9a-f]*)?\")$" });
+        header(IF_MATCH, true, REVISION, schema)
+    };
+    match accepts {
+        Accepts::Nothing => Vec::new(),
+        Accepts::IdempotencyKey => vec![key(false)],
+        Accepts::RequiredIdempotencyKey => vec![key(true)],
+        Accepts::RequiredRevision => vec![key(false), revision()],
+    }
 }

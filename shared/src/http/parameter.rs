@@ -55,8 +55,16 @@ pub const LONG_ID: Kind = Kind::Integer {
     max: i64::MAX,
     default: None,
 };
+/// An id that no server and no client has, for examples.
+pub const UNKNOWN_NODE: &str = "2147483647";
 /// An id that no package and no package item has, for examples.
 pub const UNKNOWN_ID: &str = "4611686018427387904";
+/// Returns archived servers or clients, too.
+pub const INCLUDE_ARCHIVED: Parameter = Parameter::optional(
+    "include_archived",
+    "Return archived ones, too. Default: `false`.",
+    Kind::Flag,
+);
 /// Returns configurations with their keys and passwords.
 pub const REVEAL_SECRETS: Parameter = Parameter::optional(
     "reveal_secrets",

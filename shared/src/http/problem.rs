@@ -33,13 +33,13 @@ pub fn response(error: &Error) -> Response<Body> {
 
 /// The 405 response to a method that is not one of the comma-separated `allowed`.
 #[must_use]
-pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+pub fn method_not_allowed(allowed: &str) -> Response<Body> {
     let message = format!("The path accepts these methods: {allowed}.");
     let error = Error::new(ErrorKind::InvalidArgument, "method_not_allowed", message);
     let mut response = with_status(&error, StatusCode::METHOD_NOT_ALLOWED);
-    response
-        .headers_mut()
-        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
     response
 }
 

@@ -20,11 +20,17 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::nodes::Nodes);
         $visit!($crate::http::package_queue::Packages);
         $visit!($crate::http::node_servers::NodeServers);
+        $visit!($crate::http::node_servers::NewNodeServer);
         $visit!($crate::http::node_servers::NodeServer);
+        $visit!($crate::http::node_servers::NodeServerUpdate);
+        $visit!($crate::http::node_servers::NodeServerArchive);
         $visit!($crate::http::node_servers::NodeServerAvailability);
         $visit!($crate::http::node_servers::NodeServerMaintenance);
         $visit!($crate::http::node_clients::NodeClients);
+        $visit!($crate::http::node_clients::NewNodeClient);
         $visit!($crate::http::node_clients::NodeClient);
+        $visit!($crate::http::node_clients::NodeClientUpdate);
+        $visit!($crate::http::node_clients::NodeClientArchive);
         $visit!($crate::http::package_queue::PackageQueueCounts);
         $visit!($crate::http::package_queue::PackageQueue);
         $visit!($crate::http::package_queue::PackageCancellation);
@@ -75,6 +81,36 @@ pub fn endpoints() -> Vec<Registered> {
     all
 }
 
+/// The endpoint to which the load balancer's rules lead a request. `None` if no path matches.
+#[must_use]
+pub fn endpoint_for<'e>(
+    endpoints: &'e [Registered],
+    method: &Method,
+    path: &str,
+) -> Option<&'e Registered> {
+    let matching = || endpoints.iter().filter(|endpoint| endpoint.matches(path));
+    let by_method = |endpoint: &&Registered| endpoint.has_method_rule(endpoints);
+    matching()
+        .find(|endpoint| by_method(endpoint) && endpoint.method == method)
+        .or_else(|| matching().find(|endpoint| !by_method(endpoint)))
+}
+
+/// The methods that the endpoints with `path` accept, as the header `allow` lists them.
+#[must_use]
+pub fn allowed_methods(path: &str) -> String {
+    let mut methods = Vec::new();
+    for endpoint in endpoints() {
+        if endpoint.path == path {
+            methods.push(endpoint.method.to_string());
+            if endpoint.method == Method::GET {
+                methods.push(Method::HEAD.to_string());
+            }
+        }
+    }
+    methods.push(Method::OPTIONS.to_string());
+    methods.join(", ")
+}
+
 impl Registered {
     fn of<E: Endpoint>() -> Self {
         Self {
@@ -88,6 +124,23 @@ impl Registered {
             accepts: E::Input::ACCEPTS,
             example: E::EXAMPLE,
         }
+    }
+
+    /// Whether the endpoint shares its path with another one, so that its rule must name its
+    /// method. The endpoint that reads gets all other requests, and refuses other methods.
+    #[must_use]
+    pub fn has_method_rule(&self, all: &[Self]) -> bool {
+        let shares = |other: &Self| other.path == self.path && other.rpc != self.rpc;
+        self.method != Method::GET && all.iter().any(shares)
+    }
+
+    /// Whether `path` is that of the endpoint, in which `{id}` stands for any segment.
+    fn matches(&self, path: &str) -> bool {
+        let (wanted, given) = (self.path.split('/'), path.split('/'));
+        wanted.clone().count() == given.clone().count()
+            && wanted
+                .zip(given)
+                .all(|(wanted, given)| wanted == given || wanted == "{id}")
     }
 
     /// Name of the function's binary, such as `list-nodes`.

@@ -42,7 +42,8 @@ pub fn ok<E: Endpoint>(request: &Request, output: &Output<E>) -> Result<Response
         ));
     }
     if E::METHOD == Method::GET {
-        tagged(request, content_type, body, "private, no-cache")
+        let revision = E::revision(output);
+        tagged(request, content_type, body, revision, "private, no-cache")
     } else {
         // The result of a change is not a resource that a client could cache, so it has no tag and
         // conditional headers are ignored.
@@ -69,11 +70,13 @@ fn respond(content_type: &'static str, body: Body, cache: &'static str) -> Respo
     response
 }
 
-/// A response with an `etag`, or 304 if `if-none-match` contains that tag.
+/// A response with an `etag`, or 304 if `if-none-match` contains that tag. The tag begins with the
+/// revision of the resource, if it has one, followed by a hyphen.
 pub fn tagged(
     request: &Request,
     content_type: &'static str,
     body: String,
+    revision: Option<i64>,
     cache: &'static str,
 ) -> Result<Response<Body>, Error> {
     let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
@@ -82,7 +85,11 @@ pub fn tagged(
         .copied()
         .map(u128::from_be_bytes)
         .unwrap_or_default();
-    let tag = HeaderValue::try_from(format!("\"{tag:032x}\"")).map_err(Error::internal)?;
+    let revision = revision
+        .map(|revision| format!("{revision}-"))
+        .unwrap_or_default();
+    let tag = format!("\"{revision}{tag:032x}\"");
+    let tag = HeaderValue::try_from(tag).map_err(Error::internal)?;
     let known = is_known(request.headers(), &tag);
     let body = if known || request.method() == Method::HEAD {
         Body::Empty

@@ -18,7 +18,7 @@ use crate::config::CorsConfig;
 use crate::domain::condition::IDEMPOTENCY_KEY;
 use crate::error::Error;
 use crate::http::request::ApiRequest;
-use crate::http::{Endpoint, Output, problem, response};
+use crate::http::{Endpoint, Output, allowed_methods, problem, response};
 use crate::services::{Operation, dispatch};
 use crate::telemetry::{self, RequestIds};
 
@@ -71,6 +71,7 @@ pub fn cors(config: &CorsConfig) -> CorsLayer {
             Method::HEAD,
             Method::POST,
             Method::PUT,
+            Method::PATCH,
             Method::DELETE,
         ])
         .allow_headers([
@@ -92,7 +93,7 @@ pub async fn handle<E: Endpoint>(
     request: Request,
 ) -> Response<Body> {
     let began = Instant::now();
-    let result = match other_method(&request, &E::METHOD) {
+    let result = match other_method(&request, &E::METHOD, E::PATH) {
         Some(refusal) => Ok(refusal),
         // Boxed, because each surrounding layer would copy a future of this size.
         None => Box::pin(process::<E>(service, authenticator, &request))
@@ -129,17 +130,12 @@ pub async fn handle<E: Endpoint>(
     response
 }
 
-/// The 405 response if a request does not have the method of the endpoint. `None` if it has.
-fn other_method(request: &Request, method: &Method) -> Option<Response<Body>> {
+/// The 405 response if a request does not have the method of an endpoint, which accepts `path`.
+/// `None` if it has.
+fn other_method(request: &Request, method: &Method, path: &str) -> Option<Response<Body>> {
     let is_head = method == Method::GET && request.method() == Method::HEAD;
-    let allowed = match *method {
-        Method::GET => "GET, HEAD, OPTIONS",
-        Method::POST => "POST, OPTIONS",
-        Method::PUT => "PUT, OPTIONS",
-        Method::DELETE => "DELETE, OPTIONS",
-        _ => "OPTIONS",
-    };
-    (request.method() != method && !is_head).then(|| problem::method_not_allowed(allowed))
+    (request.method() != method && !is_head)
+        .then(|| problem::method_not_allowed(&allowed_methods(path)))
 }
 
 async fn process<E: Endpoint>(
@@ -162,8 +158,8 @@ async fn process<E: Endpoint>(
 pub fn document(request: &Request) -> Response<Body> {
     const PAGE: &str = include_str!("../../../docs/openapi.html");
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
-    if let Some(refusal) = other_method(request, &Method::GET) {
-        return refusal;
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        return problem::method_not_allowed("GET, HEAD, OPTIONS");
     }
     let (content_type, body) = match request.raw_http_path() {
         "/docs" => ("text/html; charset=utf-8", PAGE),
@@ -174,6 +170,7 @@ pub fn document(request: &Request) -> Response<Body> {
         request,
         content_type,
         body.to_owned(),
+        None,
         "public, max-age=300",
     )
     .unwrap_or_else(|error| problem::response(&error));

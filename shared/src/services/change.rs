@@ -179,9 +179,11 @@ pub(super) async fn make<C: Change>(
         let Work {
             outbox, entries, ..
         } = work;
-        for entry in &entries {
-            audit::write(tx, entry.of::<C>(now, &actor)).await?;
-        }
+        let audited: Vec<AuditEntry<'_>> = entries
+            .iter()
+            .map(|entry| entry.of::<C>(now, &actor))
+            .collect();
+        audit::write(tx, &audited).await?;
         outbox.write(tx).await?;
         if let Some(call) = &call {
             let answer = serde_json::to_value(&output).map_err(Error::internal)?;

@@ -36,7 +36,7 @@ proptest! {
             let api = Api::over_http(World::offline());
             let method = operation.verb;
             let mut event = event(method, operation.path, operation.query,
-                Some(&api.issuer.admin()), &[]);
+                Some(&api.issuer.admin()), operation.headers);
             event["body"] = json!(operation.body.unwrap_or_default());
             event["multiValueQueryStringParameters"][&name] = json!([value]);
             event["path"] = json!(format!("{}{suffix}", operation.path));
@@ -103,7 +103,7 @@ async fn every_accepted_query_succeeds_on_a_real_database(pool: PgPool) {
             operation.path,
             operation.query,
             Some(&token),
-            &[],
+            operation.headers,
         );
         request["body"] = json!(operation.body.unwrap_or_default());
         request["multiValueQueryStringParameters"][name] =

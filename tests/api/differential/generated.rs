@@ -167,7 +167,15 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
     let optional =
         |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 3 => given];
     let status = optional(word("NODE_SERVER_STATUS_", &SERVER_STATUS).boxed());
-    let servers = ((limit(200, "50"), offset(1_000_000)), status).prop_map(|(page, status)| {
+    let archived = || {
+        optional(
+            any::<bool>()
+                .prop_map(|all| Given::new(&all, all, true))
+                .boxed(),
+        )
+    };
+    let page = || (limit(200, "50"), offset(1_000_000));
+    let servers = (page(), status, archived()).prop_map(|(page, status, archived)| {
         paged(
             "/v1/admin/node-servers",
             "NodeServerManage/ListNodeServers",
@@ -176,9 +184,10 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             &status.word,
         )
         .given("status", "filter_status", &status)
+        .with_archived(&archived)
     });
     let server = optional(id(1..=22).boxed());
-    let clients = ((limit(200, "50"), offset(1_000_000)), server).prop_map(|(page, server)| {
+    let clients = (page(), server, archived()).prop_map(|(page, server, archived)| {
         paged(
             "/v1/admin/node-clients",
             "NodeClientManage/ListNodeClients",
@@ -187,6 +196,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             &server.word,
         )
         .given("server_id", "server_id", &server)
+        .with_archived(&archived)
     });
     let availability = (id(1..=22), range()).prop_map(|(id, range)| {
         let path = format!("/v1/admin/node-servers/{}/availability", id.word);

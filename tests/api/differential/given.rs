@@ -60,6 +60,12 @@ impl Question {
         }
         self
     }
+
+    /// Selects whether a list contains archived items.
+    pub fn with_archived(mut self, archived: &Given) -> Self {
+        archived.word.clone_into(&mut self.arguments[3]);
+        self.given("include_archived", "include_archived", archived)
+    }
 }
 
 /// An integer, of which `least` to `most` are accepted. A `limit` of 0 is not generated, since it

@@ -36,8 +36,9 @@ fn server() -> (&'static Runtime, &'static Channel, &'static Issuer) {
 
 /// Fails if an outcome is an error of the server.
 fn check(outcome: Result<Vec<u8>, Status>) -> Result<(), TestCaseError> {
-    const EXPECTED: [Code; 7] = [
+    const EXPECTED: [Code; 8] = [
         Code::InvalidArgument,
+        Code::FailedPrecondition,
         Code::Unauthenticated,
         Code::Unavailable,
         Code::Unimplemented,

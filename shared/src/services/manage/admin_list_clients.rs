@@ -25,6 +25,8 @@ pub struct AdminListClients {
     pub offset: Option<i64>,
     /// Returns only node clients of this server.
     pub server_id: Option<i32>,
+    /// Returns archived node clients, too.
+    pub include_archived: bool,
 }
 
 impl Operation for AdminListClients {
@@ -55,8 +57,11 @@ impl Processor<AdminListClients> for ManageService {
             .transpose()?;
         let which = server_id.map_or(Clients::All, Clients::OfServer);
         let (mut clients, total) = db::read_tx(&self.pool, async |tx| {
-            let clients = fleet::list_clients(tx, which, page).await?;
-            Ok((clients, fleet::count_clients(tx, server_id).await?))
+            let clients = fleet::list_clients(tx, which, input.include_archived, page).await?;
+            Ok((
+                clients,
+                fleet::count_clients(tx, server_id, input.include_archived).await?,
+            ))
         })
         .await?;
         for client in &mut clients {

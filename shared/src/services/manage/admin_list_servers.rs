@@ -21,6 +21,8 @@ pub struct AdminListServers {
     pub offset: Option<i64>,
     /// Returns only node servers in this status.
     pub filter_status: Option<NodeServerStatus>,
+    /// Returns archived node servers, too.
+    pub include_archived: bool,
 }
 
 impl Operation for AdminListServers {
@@ -45,7 +47,7 @@ impl Processor<AdminListServers> for ManageService {
     async fn process(&self, input: AdminListServers) -> Result<AdminServers, Error> {
         let page = FLEET_PAGES.page(input.limit, input.offset)?;
         let (servers, total) = db::read_tx(&self.pool, async |tx| {
-            fleet::list_servers(tx, input.filter_status, page).await
+            fleet::list_servers(tx, input.filter_status, input.include_archived, page).await
         })
         .await?;
         Ok(AdminServers { servers, total })

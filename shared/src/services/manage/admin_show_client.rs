@@ -54,27 +54,40 @@ impl Processor<AdminShowClient> for ManageService {
             })
             .await;
         }
-        let mut details = db::read_tx(&self.pool, async |tx| details(tx, id).await).await?;
-        secret::mask(&mut details.client.client_config);
-        Ok(details)
+        db::read_tx(&self.pool, async |tx| masked_details(tx, id).await).await
     }
 }
 
+/// The details of a client without its secrets.
+pub(super) async fn masked_details(
+    connection: &mut Connection,
+    id: i32,
+) -> Result<NodeClientDetails, Error> {
+    let mut details = details(connection, id).await?;
+    secret::mask(&mut details.client.client_config);
+    Ok(details)
+}
+
+/// The error for a client that does not exist.
+pub(super) fn not_found(id: i32) -> Error {
+    Error::not_found(&format!("Node client {id}"))
+}
+
 async fn details(connection: &mut Connection, id: i32) -> Result<NodeClientDetails, Error> {
-    let not_found = || Error::not_found(&format!("Node client {id}"));
     let clients = fleet::list_clients(
         connection,
         Clients::One(id),
+        true,
         Page {
             limit: 1,
             offset: 0,
         },
     )
     .await?;
-    let client = clients.into_iter().next().ok_or_else(not_found)?;
+    let client = clients.into_iter().next().ok_or_else(|| not_found(id))?;
     let server = fleet::show_server(connection, client.server_id)
         .await?
-        .ok_or_else(not_found)?;
+        .ok_or_else(|| not_found(id))?;
     Ok(NodeClientDetails {
         client,
         server: server.server,

@@ -52,15 +52,30 @@ impl Processor<AdminShowServer> for ManageService {
             })
             .await;
         }
-        let mut details =
-            db::on_connection(&self.pool, async |connection| details(connection, id).await).await?;
-        secret::mask(&mut details.server_config);
-        Ok(details)
+        db::on_connection(&self.pool, async |connection| {
+            masked_details(connection, id).await
+        })
+        .await
     }
+}
+
+/// The details of a server without its secrets.
+pub(super) async fn masked_details(
+    connection: &mut Connection,
+    id: i32,
+) -> Result<NodeServerDetails, Error> {
+    let mut details = details(connection, id).await?;
+    secret::mask(&mut details.server_config);
+    Ok(details)
+}
+
+/// The error for a server that does not exist.
+pub(super) fn not_found(id: i32) -> Error {
+    Error::not_found(&format!("Node server {id}"))
 }
 
 async fn details(connection: &mut Connection, id: i32) -> Result<NodeServerDetails, Error> {
     fleet::show_server(connection, id)
         .await?
-        .ok_or_else(|| Error::not_found(&format!("Node server {id}")))
+        .ok_or_else(|| not_found(id))
 }

@@ -6,17 +6,24 @@ mod admin_list_packages;
 mod admin_list_servers;
 mod admin_show_client;
 mod admin_show_server;
+mod archive_node_client;
+mod archive_node_server;
 mod cancel_order;
 mod cancel_queued_package;
 mod count_queued_packages;
+mod create_node_client;
+mod create_node_server;
 mod create_package;
 mod deliver_order;
 mod get_node_server_availability;
 mod list_package_series;
+mod node_settings;
 mod retire_package;
 mod set_master_package;
 mod set_node_server_maintenance;
 mod show_package;
+mod update_node_client;
+mod update_node_server;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -28,17 +35,24 @@ pub use admin_list_packages::{AdminListPackages, AdminPackages};
 pub use admin_list_servers::{AdminListServers, AdminServers};
 pub use admin_show_client::AdminShowClient;
 pub use admin_show_server::AdminShowServer;
+pub use archive_node_client::ArchiveNodeClient;
+pub use archive_node_server::ArchiveNodeServer;
 pub use cancel_order::CancelOrder;
 pub use cancel_queued_package::{CancelQueuedPackage, ChangedItem};
 pub use count_queued_packages::{CountQueuedPackages, QueuedPackageCounts};
+pub use create_node_client::CreateNodeClient;
+pub use create_node_server::CreateNodeServer;
 pub use create_package::{CreatePackage, ShownPackage};
 pub use deliver_order::{DeliverOrder, ShownOrder};
 pub use get_node_server_availability::{GetNodeServerAvailability, NodeServerAvailability};
 pub use list_package_series::{ListPackageSeries, PackageSeriesPage};
+pub use node_settings::Patch;
 pub use retire_package::RetirePackage;
 pub use set_master_package::SetMasterPackage;
 pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMaintenance};
 pub use show_package::ShowPackage;
+pub use update_node_client::UpdateNodeClient;
+pub use update_node_server::UpdateNodeServer;
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
@@ -103,5 +117,5 @@ async fn record_reveal(
         after: None,
         reason: None,
     };
-    audit::write(tx, entry).await
+    audit::write(tx, &[entry]).await
 }

@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::admin_show_server::not_found;
+use super::node_settings::archived;
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::db::node_status_transition::{self, TimelineStart};
-use crate::db::{Connection, node_status_watch};
+use crate::db::{Connection, node_server, node_status_watch};
 use crate::domain::audit::Target;
 use crate::domain::condition::Accepts;
 use crate::domain::node::NodeServerStatus;
@@ -68,51 +70,72 @@ impl Change for SetNodeServerMaintenance {
         tx: &mut Connection,
         work: &mut Work<'_>,
     ) -> Result<NodeServerMaintenance, Error> {
-        node_status_watch::lock_servers(tx, &[self.id]).await?;
-        let server = node_status_watch::servers(tx, Some(&[self.id]))
-            .await?
-            .pop();
-        let server = server.ok_or_else(|| Error::not_found(&format!("Node server {}", self.id)))?;
-        let answer = |status, changed| NodeServerMaintenance {
+        let stored = node_server::lock(tx, self.id).await?;
+        let stored = stored.ok_or_else(|| not_found(self.id))?;
+        if stored.archived_at.is_some() {
+            return Err(archived(Target::NodeServer(self.id)));
+        }
+        let is_requested = |status| (status == NodeServerStatus::Maintenance) == self.maintenance;
+        let to = |server: &ServerState, by: &Evaluation| {
+            if is_requested(server.status) {
+                server.status
+            } else if self.maintenance {
+                NodeServerStatus::Maintenance
+            } else {
+                server.status_after_maintenance(by.cutoffs.as_ref())
+            }
+        };
+        let (status, changed) = set_status(tx, work, self.id, to, &self.reason).await?;
+        Ok(NodeServerMaintenance {
             id: self.id,
             status,
             changed,
-        };
-        if (server.status == NodeServerStatus::Maintenance) == self.maintenance {
-            return Ok(answer(server.status, false));
-        }
-        let (fleet, state) = node_status_watch::load(tx).await?;
-        let policy = work.config.node_health_check;
-        let by = Evaluation {
-            cutoffs: evaluate(&fleet, &state, &policy, work.now).cutoffs(),
-            offline_timeout: policy.offline_timeout,
-            now: work.now,
-        };
-        let status = if self.maintenance {
-            NodeServerStatus::Maintenance
-        } else {
-            server.status_after_maintenance(by.cutoffs.as_ref())
-        };
-        let author = ManualChange {
-            actor: work.actor.user_id,
-            reason: self.reason.clone(),
-        };
-        let changes = change(tx, &server, status, &by, author).await?;
-        let last = changes.last().map_or(&[][..], std::slice::from_ref);
-        node_status_watch::set_statuses(tx, last).await?;
-        work.changed(
-            Target::NodeServer(self.id),
-            &Audited {
-                status: server.status,
-            },
-            &Audited { status },
-            Some(&self.reason),
-        )?;
-        for fact in changes.iter().filter_map(Fact::of_status_change) {
-            work.outbox.fact(&fact)?;
-        }
-        Ok(answer(status, true))
+        })
     }
+}
+
+/// Sets the status of a server that this transaction locked, to what `to` returns for it. Returns
+/// the status after the call, and whether it changed.
+pub(super) async fn set_status(
+    tx: &mut Connection,
+    work: &mut Work<'_>,
+    id: i32,
+    to: impl FnOnce(&ServerState, &Evaluation) -> NodeServerStatus + Send,
+    reason: &str,
+) -> Result<(NodeServerStatus, bool), Error> {
+    let server = node_status_watch::servers(tx, Some(&[id])).await?.pop();
+    let server = server.ok_or_else(|| not_found(id))?;
+    let (fleet, state) = node_status_watch::load(tx).await?;
+    let policy = work.config.node_health_check;
+    let by = Evaluation {
+        cutoffs: evaluate(&fleet, &state, &policy, work.now).cutoffs(),
+        offline_timeout: policy.offline_timeout,
+        now: work.now,
+    };
+    let status = to(&server, &by);
+    if status == server.status {
+        return Ok((status, false));
+    }
+    let author = ManualChange {
+        actor: work.actor.user_id,
+        reason: reason.to_owned(),
+    };
+    let changes = change(tx, &server, status, &by, author).await?;
+    let last = changes.last().map_or(&[][..], std::slice::from_ref);
+    node_status_watch::set_statuses(tx, last).await?;
+    let before = Audited {
+        status: server.status,
+    };
+    work.changed(
+        Target::NodeServer(id),
+        &before,
+        &Audited { status },
+        Some(reason),
+    )?;
+    for fact in changes.iter().filter_map(Fact::of_status_change) {
+        work.outbox.fact(&fact)?;
+    }
+    Ok((status, true))
 }
 
 /// Changes the timeline. Returns the changes of status. The last one is the administrator's.

@@ -34,7 +34,7 @@ impl<'r> Record<'r> {
         } else if report
             .usage
             .iter()
-            .any(|line| fleet.factor(report.server_id, line).is_none())
+            .any(|line| fleet.factor(report, line).is_none())
         {
             Some(Reason::UnknownNodeClient)
         } else {
@@ -52,7 +52,7 @@ impl<'r> Record<'r> {
         if self.quarantine == Some(Reason::ImplausibleBytes) {
             return None;
         }
-        fleet.factor(self.hashed.report.server_id, line)
+        fleet.factor(&self.hashed.report, line)
     }
 
     fn row(&self, fleet: &Fleet) -> Result<NewUsageReport<'r>, Error> {
@@ -160,6 +160,7 @@ impl<'r> Records<'r> {
                 let ClientFactor {
                     node_client_id,
                     traffic_factor,
+                    ..
                 } = record.billed_by(line, self.fleet)?;
                 Some(RawUsage {
                     usage_report_seq,
@@ -212,7 +213,7 @@ impl<'r> Records<'r> {
         let report = &record.hashed.report;
         let is_quarantined = |line: &&UsageLine| record.billed_by(line, self.fleet).is_none();
         let quarantined = |line: &UsageLine| {
-            let known = self.fleet.factor(report.server_id, line);
+            let known = self.fleet.factor(report, line);
             QuarantinedLine {
                 usage_report_seq,
                 user_id: line.user,
@@ -275,8 +276,8 @@ impl Recorded {
         )
     }
 
-    /// Accepts repeats of reports whose server has been deleted since. Adds what was recorded of
-    /// them, and replaces the failed checks.
+    /// Accepts repeats of reports whose server has been deleted or archived since. Adds what was
+    /// recorded of them, and replaces the failed checks.
     pub async fn add_earlier(
         &mut self,
         tx: &mut Connection,
@@ -286,7 +287,7 @@ impl Recorded {
         let is_unknown = |check: &Result<(), Error>| {
             check
                 .as_ref()
-                .is_err_and(|error| error.code() == Fleet::UNKNOWN_SERVER)
+                .is_err_and(|error| Fleet::GONE.contains(&error.code()))
         };
         let unknown = reports
             .iter()

@@ -1,0 +1,65 @@
+//! `CreateNodeClient`: adds a node client.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::admin_show_client::masked_details;
+use super::node_settings::{archived, masked};
+use crate::auth::Access;
+use crate::config::DatabaseRole;
+use crate::db::{Connection, node_client, node_server};
+use crate::domain::audit::Target;
+use crate::domain::condition::Accepts;
+use crate::domain::node::NodeClientDetails;
+use crate::domain::node_settings::{NodeClientSettings, Settings as _};
+use crate::error::Error;
+use crate::services::Operation;
+use crate::services::change::{Change, Work};
+
+/// Adds a node client.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CreateNodeClient {
+    /// Settings of the new client.
+    pub settings: NodeClientSettings,
+}
+
+impl Operation for CreateNodeClient {
+    const NAME: &'static str = "CreateNodeClient";
+    const ACCESS: Access = Access::Admin;
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::Api;
+    const ACCEPTS: Accepts = Accepts::RequiredIdempotencyKey;
+}
+
+#[async_trait]
+impl Change for CreateNodeClient {
+    type Output = NodeClientDetails;
+
+    fn checked(self) -> Result<Self, Error> {
+        let settings = self.settings.checked()?;
+        Ok(Self { settings })
+    }
+
+    async fn apply(
+        &self,
+        tx: &mut Connection,
+        work: &mut Work<'_>,
+    ) -> Result<NodeClientDetails, Error> {
+        lock_server(tx, self.settings.server_id).await?;
+        let id = node_client::insert(tx, &self.settings, work.now).await?;
+        work.created(Target::NodeClient(id), &masked(&self.settings)?)?;
+        masked_details(tx, id).await
+    }
+}
+
+/// Fails if the server of a client does not exist or is archived. Keeps it in use until the
+/// transaction ends.
+pub(super) async fn lock_server(tx: &mut Connection, id: i32) -> Result<(), Error> {
+    match node_server::lock_for_clients(tx, id).await? {
+        Some(true) => Ok(()),
+        Some(false) => Err(archived(Target::NodeServer(id))),
+        None => Err(Error::parameter(
+            "server_id",
+            "the id of an existing node server",
+        )),
+    }
+}

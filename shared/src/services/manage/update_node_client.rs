@@ -1,0 +1,67 @@
+//! `UpdateNodeClient`: changes settings of a node client.
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::admin_show_client::{masked_details, not_found};
+use super::create_node_client::lock_server;
+use super::node_settings::{Patch, masked_change};
+use crate::auth::Access;
+use crate::config::DatabaseRole;
+use crate::db::{Connection, node_client};
+use crate::domain::audit::Target;
+use crate::domain::condition::Accepts;
+use crate::domain::node::NodeClientDetails;
+use crate::domain::node_id;
+use crate::error::Error;
+use crate::services::Operation;
+use crate::services::change::{Change, Work};
+
+/// Changes settings of a node client that is not archived.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UpdateNodeClient {
+    /// Id of the node client.
+    pub id: i32,
+    /// The change of its settings.
+    pub patch: Patch,
+}
+
+impl Operation for UpdateNodeClient {
+    const NAME: &'static str = "UpdateNodeClient";
+    const ACCESS: Access = Access::Admin;
+    const DATABASE_ROLE: DatabaseRole = DatabaseRole::Api;
+    const ACCEPTS: Accepts = Accepts::RequiredRevision;
+}
+
+#[async_trait]
+impl Change for UpdateNodeClient {
+    type Output = NodeClientDetails;
+
+    fn checked(self) -> Result<Self, Error> {
+        node_id("id", self.id)?;
+        Ok(self)
+    }
+
+    async fn apply(
+        &self,
+        tx: &mut Connection,
+        work: &mut Work<'_>,
+    ) -> Result<NodeClientDetails, Error> {
+        let target = Target::NodeClient(self.id);
+        // The server is locked first, as by all changes that lock both.
+        if let Some(server) = self.patch.0.get("server_id").and_then(Value::as_i64) {
+            lock_server(tx, i32::try_from(server).unwrap_or_default()).await?;
+        }
+        let stored = node_client::lock(tx, self.id).await?;
+        let stored = stored.ok_or_else(|| not_found(self.id))?;
+        stored.check(work, target)?;
+        let settings = self.patch.apply(&stored.settings)?;
+        if settings != stored.settings {
+            node_client::update(tx, self.id, &settings).await?;
+            let (before, after) = masked_change(&stored.settings, &settings)?;
+            work.changed(target, &before, &after, None)?;
+        }
+        masked_details(tx, self.id).await
+    }
+}

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::outbox;
 use crate::db::{self, Connection};
@@ -151,6 +153,50 @@ impl<'c> Outbox<'c> {
             self.now + self.lease,
         )
         .await
+    }
+}
+
+/// Runs transactions that publish messages about what they changed.
+#[derive(Debug, Clone)]
+pub struct Transactions {
+    pool: PgPool,
+    publisher: Publisher,
+    context: Context,
+}
+
+impl Transactions {
+    /// Transactions on a database. `publisher` must reach the destinations of their messages.
+    #[must_use]
+    pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
+        Self {
+            pool,
+            publisher,
+            context,
+        }
+    }
+
+    /// Runs `work` as [`db::write_tx`] does, and sends the messages of its outbox after the commit.
+    pub async fn run<T>(
+        &self,
+        name: &'static str,
+        work: impl AsyncFnOnce(&mut Connection, &mut Outbox<'_>) -> Result<T, Error> + Clone,
+    ) -> Result<T, Error> {
+        let (output, messages) = db::write_tx(&self.pool, name, async |tx| {
+            let mut outbox = Outbox::new(&self.context, self.context.now());
+            let output = work(tx, &mut outbox).await?;
+            Ok((output, outbox.write(tx).await?))
+        })
+        .await?;
+        send(&self.pool, &self.publisher, messages).await;
+        Ok(output)
+    }
+}
+
+#[async_trait]
+impl FromApp for Transactions {
+    async fn from_app(app: &App) -> Result<Self, StartError> {
+        let (pool, publisher) = (app.database()?, app.publisher().await);
+        Ok(Self::new(pool, publisher, app.context()))
     }
 }
 

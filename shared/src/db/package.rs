@@ -8,6 +8,15 @@ use crate::domain::package_version::{NewPackageVersion, PackageSeries, PackageVe
 use crate::domain::page::Page;
 use crate::error::Error;
 
+/// The package that orders of a series deliver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Master {
+    /// The series that is ordered.
+    pub series: Uuid,
+    /// Id of the package.
+    pub package_id: i64,
+}
+
 statements! {
     /// Creates the next version of a series, which is not its master, and returns its id.
     pub fn insert(new: &NewPackageVersion, now: DateTime<Utc>) -> Value<i64> {
@@ -37,11 +46,11 @@ statements! {
         from telecom.package where id = $1"#
     }
 
-    /// Returns the id of the package that orders of a series deliver. `None` if the series has no
-    /// master or does not exist.
-    pub fn master(series: Uuid) -> FirstValue<i64> {
-        r#"/* package.master */
-        select id from telecom.package where series = $1 and is_master"#
+    /// Returns the packages that orders of `series` deliver. Series without a master are missing
+    /// from the result.
+    pub fn masters(series: &[Uuid]) -> Rows<Master> {
+        r#"/* package.masters */
+        select series, id as package_id from telecom.package where series = any($1) and is_master"#
     }
 
     /// Takes the mark of the master from the versions of a series.

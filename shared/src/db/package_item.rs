@@ -3,8 +3,17 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statements;
+use super::{column, statements};
 use crate::domain::order::NewOrder;
+
+/// An item that an order delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderedItem {
+    /// Id of the item.
+    pub id: i64,
+    /// Id of the order.
+    pub order_id: Uuid,
+}
 
 /// An item that has not ended, locked by this transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,13 +27,22 @@ pub struct OpenItem {
 }
 
 statements! {
-    /// Adds the items of an order to the end of the user's queue, and returns their ids.
-    pub fn insert(order: &NewOrder, package_id: i64, now: DateTime<Utc>) -> Values<i64> {
-        "/* package_item.insert */
+    /// Adds the items of `orders` to the ends of their users' queues in the given order, and
+    /// returns them. Each order comes with the id of its package.
+    pub fn insert(orders: &[(&NewOrder, i64)], now: DateTime<Utc>) -> Rows<OrderedItem> {
+        r#"/* package_item.insert */
         insert into telecom.package_queue (user_id, package_id, by_order, created_at)
-        select $1, $2, $3, $4 from generate_series(1, $5::int)
-        returning id",
-        order.user, package_id, order.order_id, now, order.amount
+        select o.user_id, o.package_id, o.order_id, $5
+        from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::integer[]) with ordinality
+                as o (user_id, package_id, order_id, amount, place),
+            generate_series(1, o.amount)
+        order by o.place
+        returning id, by_order as "order_id!""#,
+        &column(orders, |(order, _)| order.user),
+        &column(orders, |(_, package_id)| *package_id),
+        &column(orders, |(order, _)| order.order_id),
+        &column(orders, |(order, _)| order.amount),
+        now
     }
 
     /// Locks those of `items` that have not ended, in the order of users and ids, until the

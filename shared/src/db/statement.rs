@@ -51,9 +51,6 @@ macro_rules! run {
     (Changed, $connection:ident, $($statement:tt)*) => {
         Ok(sqlx::query!($($statement)*).execute($connection).await?.rows_affected())
     };
-    (Wrote, $connection:ident, $($statement:tt)*) => {
-        Ok(sqlx::query!($($statement)*).execute($connection).await?.rows_affected() > 0)
-    };
     (Done, $connection:ident, $($statement:tt)*) => {{
         sqlx::query!($($statement)*).execute($connection).await?;
         Ok(())
@@ -76,7 +73,5 @@ pub type Value<T> = Result<T, Error>;
 pub type FirstValue<T> = Result<Option<T>, Error>;
 /// Number of rows that the statement changed.
 pub type Changed = Result<u64, Error>;
-/// Whether the statement changed a row.
-pub type Wrote = Result<bool, Error>;
 /// Nothing but whether the statement succeeded.
 pub type Done = Result<(), Error>;

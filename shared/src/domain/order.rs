@@ -56,7 +56,7 @@ pub struct DeliveredOrder {
     pub series: Option<Uuid>,
     /// Number of ordered items. `null` if the order was cancelled before it arrived.
     pub amount: Option<i32>,
-    /// Id of the delivered package. `null` if the order was cancelled before it arrived.
+    /// Id of the delivered package. `null` if the order was cancelled before it was delivered.
     pub package_id: Option<i64>,
     /// When the order, or its cancellation, arrived.
     pub received_at: DateTime<Utc>,

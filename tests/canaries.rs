@@ -55,6 +55,15 @@ fn expiring_event() -> Value {
         "reason": "time", "time": NOW })
 }
 
+fn package_orders() -> [Value; 2] {
+    let id = Uuid::from_u128(1);
+    [
+        json!({ "type": "package.order.v1", "order_id": id, "user": user(1), "series": user(2),
+            "amount": 1 }),
+        json!({ "type": "package.order_cancelled.v1", "order_id": id }),
+    ]
+}
+
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn no_text_of_an_api_request_is_logged(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
@@ -76,6 +85,9 @@ async fn no_text_of_a_queue_message_is_logged(pool: PgPool) {
         let _ = deliver_event(&world.hook(), delivery(&bodies(&good))).await;
     }
     let _ = deliver_event(&world.expiring(), delivery(&bodies(&expiring_event()))).await;
+    for good in package_orders() {
+        let _ = deliver_event(&world.orders(), delivery(&bodies(&good))).await;
+    }
     assert_no_canary(&log.take_text());
 }
 
@@ -178,6 +190,12 @@ async fn no_text_of_a_function_event_is_logged(pool: PgPool) {
         (
             "handle-package-expiring",
             vec![delivery(&bodies(&expiring_event()))],
+        ),
+        (
+            "deliver-package-order",
+            package_orders()
+                .map(|good| delivery(&bodies(&good)))
+                .to_vec(),
         ),
         ("expire-packages", strange()),
         ("migrate", with_canaries(&deployment)),

@@ -8,6 +8,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use shared::error::{Error, ErrorKind};
 use shared::events::package_expiring::PackageExpiringEvent;
+use shared::events::package_order::PackageOrder;
 use shared::events::usage_report::{self, UsageReport};
 use shared::events::user_usage_billing::UserUsageBilling;
 use telecom_tests::report::{report, with};
@@ -60,6 +61,15 @@ fn expiring_event() -> Value {
         "reason": "time", "time": NOW })
 }
 
+fn order() -> Value {
+    json!({ "type": "package.order.v1", "order_id": Uuid::from_u128(1), "user": user(1),
+        "series": Uuid::from_u128(2), "amount": 3 })
+}
+
+fn order_cancelled() -> Value {
+    json!({ "type": "package.order_cancelled.v1", "order_id": Uuid::from_u128(1) })
+}
+
 fn read(body: &Value) -> Result<UsageReport, Error> {
     UsageReport::parse(&body.to_string(), at(NOW))
 }
@@ -89,6 +99,13 @@ fn types_and_schemas_have_the_same_fields() {
         keys(&serde_json::to_value(typed).unwrap()),
         keys(&expiring["properties"])
     );
+
+    let (orders, _) = schema("package-order.schema.json");
+    for (kind, body) in [("order", order()), ("cancellation", order_cancelled())] {
+        let typed = PackageOrder::parse(&body.to_string()).unwrap();
+        assert_eq!(serde_json::to_value(typed).unwrap(), body);
+        assert_eq!(keys(&body), keys(&orders["$defs"][kind]["properties"]));
+    }
 }
 
 #[rstest]
@@ -273,13 +290,95 @@ fn type_and_schema_agree_on_expiring_events(
     );
 }
 
+#[rstest]
+#[case(order(), None)]
+#[case(order_cancelled(), None)]
+#[case::unknown_fields_are_ignored(with(order(), "/later", json!(true)), None)]
+#[case::unknown_fields_are_ignored(with(order_cancelled(), "/amount", json!(0)), None)]
+#[case(with(order(), "/amount", json!(1)), None)]
+#[case(with(order(), "/amount", json!(120)), None)]
+#[case(with(order(), "/amount", json!(0)), Some(("invalid_parameter", "amount")))]
+#[case(with(order(), "/amount", json!(121)), Some(("invalid_parameter", "amount")))]
+#[case(with(order(), "/amount", json!(2_147_483_648_i64)), Some(("invalid_field", "amount")))]
+#[case(with(order(), "/amount", json!("3")), Some(("invalid_field", "amount")))]
+#[case(with(order(), "/amount", json!(1.5)), Some(("invalid_field", "amount")))]
+#[case(with(order(), "/user", json!(7)), Some(("invalid_field", "user")))]
+#[case(with(order(), "/series", json!("month")), Some(("invalid_field", "series")))]
+#[case(with(order(), "/order_id", json!(null)), Some(("invalid_field", "order_id")))]
+#[case(with(order_cancelled(), "/order_id", json!("x")), Some(("invalid_field", "order_id")))]
+#[case(with(order(), "/type", json!("package.order.v2")), Some(("unsupported_type", "type")))]
+#[case(with(order(), "/type", json!(1)), Some(("invalid_field", "type")))]
+fn type_and_schema_agree_on_orders(#[case] body: Value, #[case] expected: Option<(&str, &str)>) {
+    let error = PackageOrder::parse(&body.to_string()).err();
+    assert_eq!(
+        error
+            .as_ref()
+            .map(|error| (error.code(), error.field().unwrap())),
+        expected
+    );
+    assert_eq!(
+        schema("package-order.schema.json").1.is_valid(&body),
+        expected.is_none()
+    );
+}
+
+#[rstest]
+#[case(order(), "type")]
+#[case(order(), "order_id")]
+#[case(order(), "user")]
+#[case(order(), "series")]
+#[case(order(), "amount")]
+#[case(order_cancelled(), "type")]
+#[case(order_cancelled(), "order_id")]
+fn an_order_without_a_required_field_is_refused(#[case] mut body: Value, #[case] field: &str) {
+    body.as_object_mut().unwrap().remove(field);
+    let error = PackageOrder::parse(&body.to_string()).unwrap_err();
+    assert_eq!(error.field(), Some(field));
+    assert!(!schema("package-order.schema.json").1.is_valid(&body));
+}
+
+#[test]
+fn the_error_of_an_order_states_what_is_accepted() {
+    for (pointer, accepted) in [
+        ("/amount", "expected a whole number from 1 to 120"),
+        (
+            "/type",
+            r#"expected one of: "package.order.v1", "package.order_cancelled.v1""#,
+        ),
+    ] {
+        let value = if pointer == "/type" {
+            json!("")
+        } else {
+            json!(0)
+        };
+        let body = with(order(), pointer, value).to_string();
+        let error = PackageOrder::parse(&body).unwrap_err();
+        assert!(error.message().ends_with(accepted), "{error}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn an_order_within_the_limits_is_read_as_it_was_written(
+        order_id: u128, owner: u128, series: u128, amount in -10_i32..200
+    ) {
+        let body = json!({ "type": "package.order.v1", "order_id": Uuid::from_u128(order_id),
+            "user": Uuid::from_u128(owner), "series": Uuid::from_u128(series), "amount": amount });
+        let read = PackageOrder::parse(&body.to_string());
+        prop_assert_eq!(read.is_ok(), (1..=120).contains(&amount));
+        prop_assert_eq!(read.is_ok(), schema("package-order.schema.json").1.is_valid(&body));
+        if let Ok(read) = read {
+            prop_assert_eq!(serde_json::to_value(read).unwrap(), body);
+        }
+    }
+
     #[test]
     fn no_body_panics_and_every_refusal_is_permanent(body in ".{0,200}") {
         for error in [
             UsageReport::parse(&body, at(NOW)).err(),
             UserUsageBilling::parse(&body).err(),
             PackageExpiringEvent::parse(&body).err(),
+            PackageOrder::parse(&body).err(),
         ].into_iter().flatten() {
             prop_assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         }

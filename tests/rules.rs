@@ -62,6 +62,7 @@ mod queue {
     mod hanging_sends;
     mod ingest_usage_report;
     mod one_bad_record;
+    mod package_orders;
     mod parked_events;
     mod quarantine;
     mod report_sender;

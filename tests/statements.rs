@@ -36,6 +36,37 @@ async fn ingest_sends_as_many_statements_for_10_reports_as_for_1000(pool: PgPool
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn delivery_sends_as_many_statements_for_10_orders_as_for_1000(pool: PgPool) {
+    let world = World::new(pool).await;
+    let series = Uuid::from_u128(7);
+    world.package(GIB, 30).await;
+    world
+        .sql(&format!(
+            "update telecom.package set is_master = true, series = '{series}'"
+        ))
+        .await;
+    let messages = |from: u128, n: u128| -> Vec<Value> {
+        let order = |n: u128| {
+            json!({ "type": "package.order.v1", "order_id": Uuid::from_u128(n), "user": user(n),
+                "series": series, "amount": 2 })
+        };
+        let cancelled = |n: u128| {
+            let order_id = Uuid::from_u128(n);
+            json!({ "type": "package.order_cancelled.v1", "order_id": order_id })
+        };
+        let orders = (from..from + n).map(order);
+        // Half of the orders of the previous delivery.
+        let cancellations = (from - n / 2..from).map(cancelled);
+        orders.chain(cancellations).collect()
+    };
+    statements(&world, &world.orders(), &messages(10_000, 1_000)).await;
+    let ten = statements(&world, &world.orders(), &messages(11_000, 10)).await;
+    let thousand = statements(&world, &world.orders(), &messages(11_010, 1_000)).await;
+    assert_eq!(ten, thousand);
+    assert!((1..=16).contains(&ten), "{ten} statements");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn billing_sends_as_many_statements_for_10_events_as_for_1000(pool: PgPool) {
     let world = World::new(pool).await;
     let package = world.package(GIB, 30).await;

@@ -67,6 +67,7 @@ async fn every_consumer_handles_its_recorded_event(pool: PgPool) {
         let response = match function.as_str() {
             "ingest-usage-report" => deliver_event(&world.ingest(), event).await,
             "apply-user-usage-billing" => deliver_event(&world.hook(), event).await,
+            "deliver-package-order" => deliver_event(&world.orders(), event).await,
             "handle-package-expiring" => deliver_event(&world.expiring(), event).await,
             other => panic!("unknown consumer {other}"),
         };

@@ -76,7 +76,10 @@ async fn writer_role_cannot_write_what_the_operator_owns(pool: PgPool) {
         "update telecom.node_server set server_config = '{}'",
         "update telecom.node_client set traffic_factor = 0",
         "delete from telecom.node_server",
-        "insert into telecom.package_queue (user_id, package_id) values (gen_random_uuid(), 1)",
+        "insert into telecom.package_queue (user_id, package_id, adjust_quota_bytes)
+            values (gen_random_uuid(), 1, 1)",
+        "update telecom.package_order set amount = 1",
+        "delete from telecom.package_order",
         "delete from telecom.package_queue",
         "create table telecom.mine (id integer)",
         "drop table telecom.usage_report",
@@ -195,7 +198,7 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
             package_queue.download_bytes
              package_queue.announced_percent package_queue.expiring_event_at package_queue.status
              package_queue.activated_at package_queue.expires_at package_queue.ended_at
-             package_queue.end_reason
+             package_queue.end_reason package_order.cancelled_at
              user_package_usage.raw_upload_bytes user_package_usage.raw_download_bytes
              user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
              user_package_usage.uncharged_at parked_event.reason parked_event.attempts

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
 use shared::config::TelecomConfig;
 use shared::services::Processor;
 use shared::services::change::Requested;
 use shared::services::manage::{ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
+use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;
-use telecom_tests::{World, actor};
+use telecom_tests::{GIB, World, actor, assert_all_accepted, user};
+use uuid::Uuid;
 
 /// Adds triggers that record which tables each transaction writes.
 async fn record_writes(world: &World) {
@@ -129,4 +132,29 @@ async fn setting_maintenance_writes_the_documented_tables_in_order(pool: PgPool)
         "set maintenance",
         "set-node-server-maintenance",
     );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn delivering_orders_writes_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let series = Uuid::from_u128(7);
+    world.package(GIB, 30).await;
+    world
+        .sql(&format!(
+            "update telecom.package set is_master = true, series = '{series}'"
+        ))
+        .await;
+    record_writes(&world).await;
+    let order = |id: u128| {
+        json!({ "type": "package.order.v1", "order_id": Uuid::from_u128(id), "user": user(id),
+            "series": series, "amount": 2 })
+    };
+    let cancelled = json!({ "type": "package.order_cancelled.v1", "order_id": Uuid::from_u128(1) });
+    for messages in [vec![order(1)], vec![cancelled, order(2)]] {
+        assert_all_accepted(&world.orders(), &texts(&messages)).await;
+    }
+    // A transaction of its own counts the failed attempts to send the messages.
+    let mut orders = written(&world).await;
+    orders.retain(|order| *order != ["outbox"]);
+    assert_documented(&orders, "deliver orders", "deliver-package-order");
 }

@@ -34,6 +34,7 @@ use shared::services::cron::bill_traffic::{BillTrafficJob, Billed};
 use shared::services::cron::reconcile_usage::{ReconcileUsageJob, Reconciled};
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
+use shared::services::queue::deliver_package_order::DeliverPackageOrder;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
 use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use sqlx::PgPool;
@@ -240,6 +241,12 @@ impl World {
     #[must_use]
     pub fn expiring(&self) -> HandlePackageExpiring {
         HandlePackageExpiring::new(self.writer.clone(), unreachable_publisher(), self.context())
+    }
+
+    /// The consumer of orders. Its messages stay in the outbox.
+    #[must_use]
+    pub fn orders(&self) -> DeliverPackageOrder {
+        DeliverPackageOrder::new(self.writer.clone(), unreachable_publisher(), self.context())
     }
 
     /// The jobs. Their messages stay in the outbox.

@@ -70,7 +70,7 @@ grant select (server_config) on telecom.node_server to telecom_secret_reader;
 grant select (client_config) on telecom.node_client to telecom_secret_reader;
 
 -- Only the columns that statements of shared/src/db write. Consumers and jobs write no packages and
--- node clients, and add or delete no servers and items. Table-wide privileges that earlier versions
+-- node clients, add or delete no servers, and delete no items. Table-wide privileges that earlier versions
 -- granted are revoked first.
 revoke insert, update, delete on all tables in schema telecom from telecom_writer;
 
@@ -81,6 +81,10 @@ grant
         end_reason
     )
     on telecom.package_queue to telecom_writer;
+-- What orders and their cancellations write, from the queue and from administrators.
+grant insert (user_id, package_id, by_order, created_at) on telecom.package_queue to telecom_writer, telecom_api;
+grant insert (order_id, user_id, series, amount, package_id, received_at, cancelled_at), update (cancelled_at)
+    on telecom.package_order to telecom_writer, telecom_api;
 
 grant
     insert (
@@ -186,10 +190,7 @@ grant
     ),
     update (is_master, retired_at)
     on telecom.package to telecom_api;
-grant insert (order_id, user_id, series, amount, package_id, received_at, cancelled_at), update (cancelled_at)
-    on telecom.package_order to telecom_api;
 grant
-    insert (user_id, package_id, by_order, created_at),
     update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason)
     on telecom.package_queue to telecom_api;
 grant delete on telecom.answered_call to telecom_writer;

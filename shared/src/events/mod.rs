@@ -4,6 +4,7 @@
 pub mod facts;
 pub mod outbox;
 pub mod package_expiring;
+pub mod package_order;
 pub mod publisher;
 pub mod usage_report;
 pub mod user_usage_billing;

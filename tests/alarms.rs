@@ -42,39 +42,45 @@ use functions::{Functions, Seen};
 use timing::{groups_of_jobs, runs_in};
 
 /// Consumers and their queues.
-const CONSUMERS: [(&str, &str); 3] = [
+const CONSUMERS: [(&str, &str); 4] = [
     ("ingest-usage-report", "usage-report"),
     ("apply-user-usage-billing", "user-usage-billing"),
     ("handle-package-expiring", "package-expiring"),
+    ("deliver-package-order", "package-order"),
 ];
 /// Minutes that a state lasts before alarms are evaluated.
 static MINUTES: LazyLock<i64> =
     LazyLock::new(|| Deployed::with_version("$LATEST").longest_minutes());
 
 const UNMEASURED: [&str; 3] = ["BillingLag", "OutboxAge", "ParkedEvents"];
-const OF_MESSAGES: [&str; 6] = [
+const OF_MESSAGES: [&str; 8] = [
     "UsageReportDeadLetters",
     "UserUsageBillingDeadLetters",
     "PackageExpiringDeadLetters",
+    "PackageOrderDeadLetters",
     "UsageReportAge",
     "UserUsageBillingAge",
     "PackageExpiringAge",
+    "PackageOrderAge",
 ];
-const FAILURES: [&str; 3] = [
+const FAILURES: [&str; 4] = [
     "IngestUsageReportFailures",
     "ApplyUserUsageBillingFailures",
     "HandlePackageExpiringFailures",
+    "DeliverPackageOrderFailures",
 ];
-const ERRORS: [&str; 4] = [
+const ERRORS: [&str; 5] = [
     "JobErrors",
     "IngestUsageReportErrors",
     "ApplyUserUsageBillingErrors",
     "HandlePackageExpiringErrors",
+    "DeliverPackageOrderErrors",
 ];
-const REJECTED: [&str; 3] = [
+const REJECTED: [&str; 4] = [
     "UsageReportRejected",
     "UserUsageBillingRejected",
     "PackageExpiringRejected",
+    "PackageOrderRejected",
 ];
 
 /// The alarms that fire when every function fails.
@@ -113,6 +119,7 @@ fn good(function: &str) -> String {
             "event_id": id, "server_id": 1, "user": user(1), "billed_download": 1,
                 "billed_upload": 1, "time": now.timestamp(),
         }),
+        "deliver-package-order" => json!({ "type": "package.order_cancelled.v1", "order_id": id }),
         _ => {
             json!({ "event_id": id, "package_queue_id": 1, "user": user(1), "reason": "time",
                 "time": now })

@@ -24,6 +24,7 @@ use telecom_tests::api::OPERATIONS;
 use telecom_tests::report::report_of;
 use telecom_tests::{grpc, user};
 use tonic::transport::Channel;
+use uuid::Uuid;
 
 use deployed::Deployed;
 
@@ -159,6 +160,7 @@ async fn drive(stack: &Stack) {
         "{\"type\":".to_owned(),
     ];
     a_repeated_report_is_billed_once(&system, &good.to_string(), &bad).await;
+    an_order_is_delivered(&system).await;
 
     let token = bootstrap::token(stack.settings(), Some(user(1)), Role::User).unwrap();
     only_its_user_reads_the_usage(&system, &token);
@@ -199,6 +201,33 @@ async fn a_repeated_report_is_billed_once(system: &Deployed<'_>, good: &str, bad
             "the exhausted package is consumed and the next active",
             "select string_agg(status::text, ' ' order by id) = 'consumed active' \
              from telecom.package_queue",
+        ),
+        (
+            "all facts are on the bus",
+            "select count(*) = 0 from telecom.outbox",
+        ),
+    ] {
+        system.until(what, condition).await;
+    }
+}
+
+/// The first item of the order is active, and the facts about it are on the bus.
+async fn an_order_is_delivered(system: &Deployed<'_>) {
+    let sell = "update telecom.package set is_master = true returning series";
+    let series: Uuid = sqlx::query_scalar(sell)
+        .fetch_one(&system.pool)
+        .await
+        .unwrap();
+    let order = json!({ "type": "package.order.v1", "order_id": Uuid::from_u128(1),
+        "user": user(3), "series": series, "amount": 2 });
+    system
+        .send_to("PackageOrderQueueUrl", &order.to_string())
+        .await;
+    for (what, condition) in [
+        (
+            "the order is delivered",
+            "select string_agg(status::text, ' ' order by id) = 'active in_queue' \
+             from telecom.package_queue where by_order is not null",
         ),
         (
             "all facts are on the bus",

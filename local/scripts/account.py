@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 NEXT = """
 Next:
   - point the certificate's name at {ApiUrl}
-  - collectors send to {UsageReportQueueUrl}
+  - collectors send to {UsageReportQueueUrl}, the shop sends orders to {PackageOrderQueueUrl}
   - the gRPC server's image goes to {GrpcRegistryUri}; then set GrpcImageTag and deploy again
 docs/DEPLOY.md has the steps. docs/OPERATIONS.md explains what to do when an alarm fires."""
 

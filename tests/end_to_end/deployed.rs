@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Deployed<'s> {
     endpoints: &'s Endpoints,
     sqs: aws_sdk_sqs::Client,
-    pool: PgPool,
+    pub pool: PgPool,
 }
 
 impl<'s> Deployed<'s> {
@@ -68,8 +68,14 @@ impl<'s> Deployed<'s> {
         .unwrap();
     }
 
+    /// Sends a usage report.
     pub async fn send(&self, body: &str) {
-        let queue = self.endpoints.output("UsageReportQueueUrl").unwrap();
+        self.send_to("UsageReportQueueUrl", body).await;
+    }
+
+    /// Sends a message to the queue whose URL is an output of the stack.
+    pub async fn send_to(&self, output: &str, body: &str) {
+        let queue = self.endpoints.output(output).unwrap();
         self.sqs
             .send_message()
             .queue_url(queue)

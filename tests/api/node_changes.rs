@@ -352,6 +352,17 @@ async fn invalid_settings_are_refused_with_the_field_and_what_is_accepted(pool: 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_new_server_gets_an_id_after_those_of_rows_inserted_by_hand(pool: PgPool) {
+    let api = Api::over_http(World::new(pool).await);
+    for id in 2..=40 {
+        api.world.server(id, &[]).await;
+    }
+    let server = json!({ "name": "a", "compatibility": "ssp" });
+    let created = create(&api, SERVERS, "a", &server).await;
+    assert_eq!(created["server"]["id"], 41);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_shared_path_names_all_its_methods(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let request = event("DELETE", SERVERS, "", Some(&api.issuer.admin()), &[]);

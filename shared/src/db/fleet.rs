@@ -60,7 +60,8 @@ pub async fn list_servers(
             where $1::text is null and ($2 or archived_at is null)
             union all
             select from telecom.node_server
-            where status = $1::text::telecom.node_server_status and ($2 or archived_at is null)
+            where status between $1::text::telecom.node_server_status
+            and $1::text::telecom.node_server_status and ($2 or archived_at is null)
         ) s"#,
         status,
         archived

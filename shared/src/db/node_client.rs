@@ -40,14 +40,17 @@ pub async fn lock(
 }
 
 statements! {
-    /// Adds a client, and returns its id.
+    /// Adds a client, and returns its id: the next one of the sequence, or the one after those of
+    /// rows that were inserted by hand.
     pub fn insert(settings: &NodeClientSettings, now: DateTime<Utc>) -> Value<i32> {
         "/* node_client.insert */
         insert into telecom.node_client (
-            node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second,
+            id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second,
             country, location, route_class, access_groups, client_config, created_at, updated_at
         )
-        values ($1, $2, $3::float8::numeric, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+        select greatest(nextval('telecom.node_client_id_seq'), coalesce(max(id), 0) + 1),
+            $1, $2, $3::float8::numeric, $4, $5, $6, $7, $8, $9, $10, $11, $11
+        from telecom.node_client
         returning id",
         settings.server_id, settings.name, settings.traffic_factor, settings.display_order,
         settings.speed_limit, settings.country, settings.location, settings.route_class,

@@ -48,11 +48,15 @@ pub async fn lock(
 }
 
 statements! {
-    /// Adds a server, and returns its id.
+    /// Adds a server, and returns its id: the next one of the sequence, or the one after those of
+    /// rows that were inserted by hand.
     pub fn insert(settings: &NodeServerSettings, now: DateTime<Utc>) -> Value<i32> {
         "/* node_server.insert */
-        insert into telecom.node_server (name, compatibility, server_config, created_at, updated_at)
-        values ($1, $2::text::telecom.node_server_compatibility, $3, $4, $4)
+        insert into telecom.node_server
+            (id, name, compatibility, server_config, created_at, updated_at)
+        select greatest(nextval('telecom.node_server_id_seq'), coalesce(max(id), 0) + 1),
+            $1, $2::text::telecom.node_server_compatibility, $3, $4, $4
+        from telecom.node_server
         returning id",
         settings.name, <&str>::from(settings.compatibility),
         Value::Object(settings.server_config.clone()), now

@@ -170,12 +170,12 @@ grant telecom_secret_reader to telecom_api;
 grant insert (actor_user_id, idempotency_key, request_hash, created_at), update (answer)
     on telecom.answered_call to telecom_api;
 grant
-    insert (name, compatibility, server_config, created_at, updated_at),
+    insert (id, name, compatibility, server_config, created_at, updated_at),
     update (name, compatibility, server_config, archived_at)
     on telecom.node_server to telecom_api;
 grant
     insert (
-        node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second, country, location,
+        id, node_server_id, name, traffic_factor, display_order, speed_limit_bits_per_second, country, location,
         route_class, access_groups, client_config, created_at, updated_at
     ),
     update (
@@ -183,6 +183,7 @@ grant
         route_class, access_groups, client_config, archived_at
     )
     on telecom.node_client to telecom_api;
+grant usage on sequence telecom.node_server_id_seq, telecom.node_client_id_seq to telecom_api;
 grant
     insert (
         series, version, name, available_group, max_client_number, expire_duration_seconds, traffic_limit_bytes,

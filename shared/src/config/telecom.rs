@@ -1,6 +1,9 @@
 //! The rules of a deployment.
 
-use super::{ConfigError, days, flag, invalid, parsed};
+use std::ops::RangeInclusive;
+
+use super::{ConfigError, days, flag, invalid, optional, parsed};
+use crate::domain::levels::{EXPIRY_HOURS, Levels, MAX_LEVELS, QUOTA_PERCENT};
 use crate::domain::line_rate::LineRate;
 use crate::domain::server_status::OfflinePolicy;
 
@@ -35,6 +38,38 @@ fn line_rate() -> Result<LineRate, ConfigError> {
         .ok_or_else(|| invalid(NAME, format!("{mbit_per_second} is not within {accepted}")))
 }
 
+/// Reads levels of notices. `None` if the variable is not set.
+fn levels(
+    name: &'static str,
+    accepted: &RangeInclusive<i16>,
+) -> Result<Option<Levels>, ConfigError> {
+    optional(name)
+        .map(|text| levels_of(name, accepted, &text))
+        .transpose()
+}
+
+fn levels_of(
+    name: &'static str,
+    accepted: &RangeInclusive<i16>,
+    text: &str,
+) -> Result<Levels, ConfigError> {
+    // An empty variable counts as not set, so that no level needs a word.
+    if text == "none" {
+        return Ok(Levels::NONE);
+    }
+    let numbers: Option<Vec<i16>> = text.split(',').map(|one| one.trim().parse().ok()).collect();
+    numbers
+        .and_then(|numbers| Levels::new(&numbers, accepted))
+        .ok_or_else(|| {
+            let (least, most) = (accepted.start(), accepted.end());
+            let problem = format!(
+                "{text:?} is neither \"none\" nor a list of at most {MAX_LEVELS} different whole \
+                 numbers from {least} to {most} in ascending order, separated by commas"
+            );
+            invalid(name, problem)
+        })
+}
+
 /// Retention of rows, in days.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -66,6 +101,12 @@ pub struct TelecomConfig {
     /// `TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND` (default 100000, 1 to 100000000): line rate of the
     /// fastest node server. A report of more traffic than this rate allows is quarantined.
     pub node_line_rate: LineRate,
+    /// `TELECOM_QUOTA_THRESHOLDS_PERCENT` (default `50,80,95`, 1 to 99, or `none`): percentages of
+    /// an item's quota that are published when they are reached.
+    pub quota_thresholds_percent: Levels,
+    /// `TELECOM_EXPIRY_NOTICE_HOURS` (default `24,72`, 1 to 8760, or `none`): how long before the
+    /// end of an item it is published that the item ends soon.
+    pub expiry_notice_hours: Levels,
 }
 
 impl Default for TelecomConfig {
@@ -80,6 +121,8 @@ impl Default for TelecomConfig {
             },
             require_event_id: false,
             node_line_rate: LineRate::default(),
+            quota_thresholds_percent: Levels::DEFAULT_QUOTA_PERCENT,
+            expiry_notice_hours: Levels::DEFAULT_EXPIRY_HOURS,
         }
     }
 }
@@ -114,6 +157,10 @@ impl TelecomConfig {
             },
             require_event_id: flag("TELECOM_REQUIRE_EVENT_ID", default.require_event_id)?,
             node_line_rate: line_rate()?,
+            quota_thresholds_percent: levels("TELECOM_QUOTA_THRESHOLDS_PERCENT", &QUOTA_PERCENT)?
+                .unwrap_or(default.quota_thresholds_percent),
+            expiry_notice_hours: levels("TELECOM_EXPIRY_NOTICE_HOURS", &EXPIRY_HOURS)?
+                .unwrap_or(default.expiry_notice_hours),
         })
     }
 }
@@ -145,5 +192,34 @@ mod tests {
         );
         let refusal = offline_policy_of(seconds).unwrap_err().to_string();
         assert_eq!(refusal, expected);
+    }
+
+    #[rstest]
+    #[case::one("50", &[50])]
+    #[case::several("1,50,99", &[1, 50, 99])]
+    #[case::blanks_after_commas("50, 80", &[50, 80])]
+    #[case::none("none", &[])]
+    fn levels_are_whole_numbers_in_ascending_order(#[case] text: &str, #[case] expected: &[i16]) {
+        let levels = levels_of("LEVELS", &QUOTA_PERCENT, text).unwrap();
+        assert_eq!(levels.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[rstest]
+    #[case::all_of_the_quota("50,100")]
+    #[case::a_fraction("50.5")]
+    #[case::twice("50,50")]
+    #[case::descending("80,50")]
+    #[case::a_comma_too_many("50,")]
+    #[case::too_many("1,2,3,4,5,6,7,8,9,10,11")]
+    #[case::a_word("half")]
+    #[case::larger_than_any_number("99999999999")]
+    fn other_levels_are_refused_with_what_is_accepted(#[case] text: &str) {
+        let refusal = levels_of("TELECOM_QUOTA_THRESHOLDS_PERCENT", &QUOTA_PERCENT, text);
+        let expected = format!(
+            "environment variable TELECOM_QUOTA_THRESHOLDS_PERCENT: {text:?} is neither \"none\" \
+             nor a list of at most 10 different whole numbers from 1 to 99 in ascending order, \
+             separated by commas"
+        );
+        assert_eq!(refusal.unwrap_err().to_string(), expected);
     }
 }

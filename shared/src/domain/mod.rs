@@ -4,6 +4,8 @@ pub mod audit;
 pub mod bucket;
 pub mod condition;
 pub mod drift;
+pub mod expiry_notice;
+pub mod levels;
 pub mod line_rate;
 pub mod node;
 pub mod node_settings;

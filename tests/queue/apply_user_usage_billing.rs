@@ -8,6 +8,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
+use shared::config::TelecomConfig;
 use sqlx::PgPool;
 use telecom_tests::report::{texts, with};
 use telecom_tests::{CLIENT, GIB, NOW, SERVER, World, at, deliver, failures, message_id, user};
@@ -151,7 +152,10 @@ async fn event_id_inside_a_batch_is_refused(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn event_without_an_id_is_refused_if_event_ids_are_required(pool: PgPool) {
     let world = World::new(pool).await;
-    let hook = world.hook().requiring_event_ids(true);
+    let hook = world.hook().with_config(&TelecomConfig {
+        require_event_id: true,
+        ..TelecomConfig::default()
+    });
     let named = with(event(user(1), 1, 0), "/event_id", json!(Uuid::from_u128(7)));
     let bodies = texts(&[
         event(user(1), 1, 0),

@@ -3,8 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Percentages of a quota. An event is published when the usage reaches one of them.
-pub const QUOTA_THRESHOLDS: [i16; 3] = [50, 80, 95];
+use super::levels::Levels;
 
 /// Maximum value of one counter of an item, in bytes (2 EiB). The sum of two counters fits an
 /// `i64`. The constraint `package_queue_counters_range_check` enforces the same maximum.
@@ -53,9 +52,15 @@ pub struct Charged {
 }
 
 impl ActiveItem {
-    /// Adds a charge. If the quota is used up and the item is not marked as expiring yet, it is
-    /// marked at `now`. `None` if a counter would exceed [`MAX_COUNTER_BYTES`].
-    pub fn charge(&mut self, charge: &Charge, now: DateTime<Utc>) -> Option<Charged> {
+    /// Adds a charge. `thresholds` are percentages of the quota. If the quota is used up and the
+    /// item is not marked as expiring yet, it is marked at `now`. `None` if a counter would exceed
+    /// [`MAX_COUNTER_BYTES`].
+    pub fn charge(
+        &mut self,
+        charge: &Charge,
+        thresholds: &Levels,
+        now: DateTime<Utc>,
+    ) -> Option<Charged> {
         let add = |counter: i64, bytes| {
             counter
                 .checked_add(bytes)
@@ -75,7 +80,7 @@ impl ActiveItem {
             announced < *percent
                 && i128::from(used_bytes) * 100 >= i128::from(quota_bytes) * i128::from(*percent)
         };
-        let thresholds: Vec<i16> = QUOTA_THRESHOLDS.into_iter().filter(passed).collect();
+        let thresholds: Vec<i16> = thresholds.iter().filter(passed).collect();
         self.announced_percent = thresholds.last().copied().unwrap_or(announced);
         let expiring = used_bytes >= quota_bytes && self.expiring_event_at.is_none();
         if expiring {
@@ -113,7 +118,11 @@ mod tests {
             upload_bytes: 0,
             download_bytes: bytes,
         };
-        item.charge(&charge, DateTime::UNIX_EPOCH)
+        item.charge(
+            &charge,
+            &Levels::DEFAULT_QUOTA_PERCENT,
+            DateTime::UNIX_EPOCH,
+        )
     }
 
     #[rstest]

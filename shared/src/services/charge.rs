@@ -15,6 +15,7 @@ use super::package_queue::activate;
 use crate::clock::Context;
 use crate::db::user_package_usage::{self, UsageToAdd};
 use crate::db::{self, Connection, package_queue};
+use crate::domain::levels::Levels;
 use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
@@ -26,15 +27,17 @@ use crate::events::package_expiring::ExpiryReason;
 pub(super) type Usage = BTreeMap<UsageKey, Traffic>;
 
 /// Charges all users of `usage` together, and writes the resulting messages into the outbox.
+/// `thresholds` are the percentages of a quota that are published when they are reached.
 ///
 /// Locks are always taken in the same order: package items by user, usage rows by key, the outbox.
 pub(super) async fn together(
     tx: &mut Connection,
     context: &Context,
+    thresholds: &Levels,
     usage: &Usage,
 ) -> Result<Vec<OutboxMessage>, Error> {
     let mut outbox = Outbox::new(context, context.now());
-    let items = charge_items(tx, context, &charges(usage)?, &mut outbox).await?;
+    let items = charge_items(tx, context, thresholds, &charges(usage)?, &mut outbox).await?;
     let mut items = items.iter().peekable();
     let rows: Vec<UsageToAdd> = usage
         .iter()
@@ -67,6 +70,7 @@ pub(super) struct Refused {
 pub(super) async fn separately(
     tx: &mut Connection,
     context: &Context,
+    thresholds: &Levels,
     usage: &Usage,
 ) -> Result<(Vec<OutboxMessage>, Vec<Refused>), Error> {
     let (mut messages, mut refused) = (Vec::new(), Vec::new());
@@ -75,7 +79,11 @@ pub(super) async fn separately(
     // locked in the order of their ids.
     let mut groups = vec![usage.clone()];
     while let Some(group) = groups.pop() {
-        match db::try_to(tx, async |tx| together(tx, context, &group).await).await? {
+        match db::try_to(tx, async |tx| {
+            together(tx, context, thresholds, &group).await
+        })
+        .await?
+        {
             Ok(sent) => messages.extend(sent),
             Err(error) => match halves(&group) {
                 Some((first, second)) => groups.extend([second, first]),
@@ -138,6 +146,7 @@ fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
 async fn charge_items(
     tx: &mut Connection,
     context: &Context,
+    thresholds: &Levels,
     charges: &[Charge],
     outbox: &mut Outbox<'_>,
 ) -> Result<Vec<ActiveItem>, Error> {
@@ -150,7 +159,9 @@ async fn charge_items(
     for item in &mut items {
         let before = *item;
         if let Some(charge) = charges.find(|charge| charge.user_id == item.user_id) {
-            let effect = item.charge(charge, now).ok_or_else(Error::overflow)?;
+            let effect = item
+                .charge(charge, thresholds, now)
+                .ok_or_else(Error::overflow)?;
             announce(item, &effect, outbox)?;
         }
         if *item != before {

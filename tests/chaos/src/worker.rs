@@ -79,7 +79,8 @@ impl Worker {
             clock,
             function,
             ingest: IngestUsageReports::new(pool.clone(), context.clone()),
-            billing: TelecomBillingHook::new(pool.clone(), publisher.clone(), context.clone()),
+            billing: TelecomBillingHook::new(pool.clone(), publisher.clone(), context.clone())
+                .with_config(&config),
             expiring: HandlePackageExpiring::new(pool.clone(), publisher.clone(), context.clone()),
             cron: TelecomCronExecutor::new(pool, publisher, context, config),
         })

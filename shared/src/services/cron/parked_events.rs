@@ -73,7 +73,13 @@ impl TelecomCronExecutor {
         if due.is_empty() {
             return Ok(None);
         }
-        let (messages, refused) = charge::separately(tx, &self.context, &usage).await?;
+        let (messages, refused) = charge::separately(
+            tx,
+            &self.context,
+            &self.config.quota_thresholds_percent,
+            &usage,
+        )
+        .await?;
         let reasons: HashMap<Uuid, String> = refused
             .into_iter()
             .map(|refused| (refused.user_id, refused.reason))

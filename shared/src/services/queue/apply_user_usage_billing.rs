@@ -9,11 +9,13 @@ use uuid::Uuid;
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
+use crate::config::TelecomConfig;
 use crate::db::accepted_usage::{self, AcceptedUsage};
 use crate::db::billing::{self, NewBillingBatch};
 use crate::db::parked_event::{self, NewParkedEvent};
 use crate::db::{self, Connection, node};
 use crate::domain::bucket::hour_of;
+use crate::domain::levels::Levels;
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
@@ -29,6 +31,7 @@ pub struct TelecomBillingHook {
     publisher: Publisher,
     context: Context,
     requires_event_id: bool,
+    thresholds: Levels,
 }
 
 /// A message and the key under which it is applied once.
@@ -45,8 +48,8 @@ pub struct KeyedBilling {
 }
 
 impl TelecomBillingHook {
-    /// A consumer with a database and a publisher that reaches the package-expiring queue and the
-    /// event bus.
+    /// A consumer with a database, a publisher that reaches the package-expiring queue and the
+    /// event bus, and the default rules.
     #[must_use]
     pub fn new(pool: PgPool, publisher: Publisher, context: Context) -> Self {
         Self {
@@ -54,14 +57,16 @@ impl TelecomBillingHook {
             publisher,
             context,
             requires_event_id: false,
+            thresholds: Levels::DEFAULT_QUOTA_PERCENT,
         }
     }
 
-    /// Rejects events without an `event_id`, if `requires_event_id` is true.
+    /// Applies the rules of a deployment.
     #[must_use]
-    pub fn requiring_event_ids(self, requires_event_id: bool) -> Self {
+    pub fn with_config(self, config: &TelecomConfig) -> Self {
         Self {
-            requires_event_id,
+            requires_event_id: config.require_event_id,
+            thresholds: config.quota_thresholds_percent,
             ..self
         }
     }
@@ -71,7 +76,7 @@ impl TelecomBillingHook {
 impl FromApp for TelecomBillingHook {
     async fn from_app(app: &App) -> Result<Self, StartError> {
         let hook = Self::new(app.database()?, app.publisher().await, app.context());
-        Ok(hook.requiring_event_ids(app.config()?.require_event_id))
+        Ok(hook.with_config(&app.config()?))
     }
 }
 
@@ -161,7 +166,9 @@ impl TelecomBillingHook {
         let usage = fold(new.iter().flat_map(|billing| &billing.events))?;
         accepted_usage::insert(tx, &accepted(&new)).await?;
         let messages = match charging {
-            Charging::Together => charge::together(tx, &self.context, &usage).await?,
+            Charging::Together => {
+                charge::together(tx, &self.context, &self.thresholds, &usage).await?
+            }
             Charging::Separately => self.charge_or_park(tx, &usage).await?,
         };
         let outcomes = batch
@@ -176,7 +183,8 @@ impl TelecomBillingHook {
         tx: &mut Connection,
         usage: &Usage,
     ) -> Result<Vec<OutboxMessage>, Error> {
-        let (messages, refused) = charge::separately(tx, &self.context, usage).await?;
+        let (messages, refused) =
+            charge::separately(tx, &self.context, &self.thresholds, usage).await?;
         let reasons: HashMap<Uuid, &str> = refused
             .iter()
             .map(|refused| (refused.user_id, refused.reason.as_str()))

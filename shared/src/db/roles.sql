@@ -78,7 +78,7 @@ grant update (status) on telecom.node_server to telecom_writer, telecom_api;
 grant
     update (
         status, upload_bytes, download_bytes, announced_percent, expiring_event_at, activated_at, expires_at, ended_at,
-        end_reason
+        end_reason, notice_due_at, noticed_hours, noticed_expires_at
     )
     on telecom.package_queue to telecom_writer;
 -- What orders and their cancellations write, from the queue and from administrators.

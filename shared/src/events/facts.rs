@@ -71,8 +71,19 @@ pub enum Fact {
         /// Id of the owner.
         user: Uuid,
     },
-    /// The usage of an item reached 50, 80 or 95 percent of its quota. Published once per
-    /// threshold.
+    /// The time of an active item ends soon. Published once per item, level and end.
+    PackageExpiringSoon {
+        /// Id of the owner.
+        user: Uuid,
+        /// Id of the package item.
+        package_queue_id: i64,
+        /// The level that was reached, in hours before the end.
+        hours: i16,
+        /// When the time of the item ends.
+        expires_at: DateTime<Utc>,
+    },
+    /// The usage of an item reached one of the configured percentages of its quota. Published once
+    /// per threshold, and again if it is reached again after the quota was raised.
     QuotaThresholdReached {
         /// Id of the owner.
         user: Uuid,

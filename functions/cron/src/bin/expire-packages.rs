@@ -1,4 +1,5 @@
-//! Every minute: announces packages whose time is over, and activates waiting packages.
+//! Every minute: announces packages whose time is over, activates waiting packages, and publishes
+//! which packages end soon.
 
 use shared::lambda::{BoxError, schedule};
 use shared::services::cron::TelecomCronExecutor;

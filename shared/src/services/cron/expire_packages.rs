@@ -1,5 +1,6 @@
 //! `PackageExpiringJob`: announces items whose time is over, consumes expired items that are still
-//! active, and activates waiting items of users who have no active item.
+//! active, activates waiting items of users who have no active item, and then publishes which items
+//! end soon.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -31,7 +32,9 @@ pub struct Expired {
     pub expiring: usize,
     /// Number of items activated for users who had no active item.
     pub activated: usize,
-    /// Whether no work was left.
+    /// Number of notices published that an item ends soon.
+    pub noticed: usize,
+    /// Whether no item was left to expire or to activate. Notices may be left for the next run.
     pub complete: bool,
 }
 
@@ -83,6 +86,9 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
         }
         outbox::send(&self.pool, &self.publisher, unsent).await;
         expired.complete = next.is_none();
+        if expired.complete {
+            expired.noticed = self.publish_expiry_notices(run).await?;
+        }
         Ok(expired)
     }
 }

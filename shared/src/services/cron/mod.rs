@@ -8,6 +8,7 @@ pub mod bill_traffic;
 pub mod expire_packages;
 pub mod maintain_storage;
 
+mod expiry_notices;
 mod parked_events;
 pub mod reconcile_usage;
 pub mod record_node_status_history;

@@ -25,6 +25,7 @@ mod api {
 mod cron {
     mod bill_traffic;
     mod expire_packages;
+    mod expiry_notices;
     mod fleet_simulation;
     mod late_reports;
     mod maintain_storage;
@@ -65,6 +66,7 @@ mod queue {
     mod package_orders;
     mod parked_events;
     mod quarantine;
+    mod quota_thresholds;
     mod report_sender;
 }
 mod properties;

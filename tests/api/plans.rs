@@ -44,7 +44,7 @@ const DATA: &str = "
 
 /// Names of statements in the committed query checks, arguments, the maximum number of rows that
 /// any step of the plan may touch, and the tables that must not be read in full.
-const STATEMENTS: [(&str, &str, f64, &[&str]); 19] = [
+const STATEMENTS: [(&str, &str, f64, &[&str]); 20] = [
     (
         "analysis.usage_by_bucket",
         "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'",
@@ -109,6 +109,8 @@ const STATEMENTS: [(&str, &str, f64, &[&str]); 19] = [
     ("fleet.list_clients", "null, 7, 1, 0, true", 10.0, &FLEET),
     ("fleet.count_clients", "7, false", 10.0, &FLEET),
     ("queued_package.show", "'{1,2,3,70000}'", 300.0, &BIG),
+    // The notices of all active items are due.
+    ("expiry_notice.lock_due", "now(), 1000", 1_000.0, &BIG),
 ];
 /// Tables that no step of the fleet's [`STATEMENTS`] may read in full.
 const FLEET: [&str; 3] = ["node_server", "node_client", "node_server_heartbeat"];

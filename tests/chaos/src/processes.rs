@@ -147,6 +147,8 @@ impl Worker {
                 queue_url(&endpoint, EXPIRING),
             )
             .env("TELECOM_EVENT_BUS_NAME", BUS)
+            // The longest packages last for three hours.
+            .env("TELECOM_EXPIRY_NOTICE_HOURS", "1,2")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -160,6 +160,7 @@ fn check_facts(run: &Run, moves: &[Move]) {
     );
     compare(run, &facts, "PackageQueueEmptied", "user", &emptied(moves));
     check_thresholds(run, &facts, &by_item("raised"));
+    check_expiry_notices(run, &facts);
 }
 
 /// How often each user's last item was consumed. In that case, the same transaction activated no
@@ -224,6 +225,25 @@ fn check_thresholds(run: &Run, facts: &[Fact], raises: &BTreeMap<String, u64>) {
                 format!("QuotaThresholdReached of item {item}, {percent} %: {count}")
             });
         }
+    }
+}
+
+/// A level before the end of an item may be published once per end.
+fn check_expiry_notices(run: &Run, facts: &[Fact]) {
+    let mut published: BTreeMap<[String; 3], u64> = BTreeMap::new();
+    for fact in facts
+        .iter()
+        .filter(|fact| fact.kind == "PackageExpiringSoon")
+    {
+        run.count("notices of items that end soon");
+        let key = ["package_queue_id", "hours", "expires_at"];
+        let key = key.map(|field| text(fact.detail.get(field)));
+        *published.entry(key).or_default() += 1;
+    }
+    for ([item, hours, end], count) in published.into_iter().filter(|(_, count)| *count > 1) {
+        run.findings_of("facts doubled", count - 1, || {
+            format!("PackageExpiringSoon of item {item}, {hours} h before {end}: {count}")
+        });
     }
 }
 

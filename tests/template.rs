@@ -12,6 +12,8 @@ mod document;
 mod job_rules;
 #[path = "template/jobs.rs"]
 mod jobs;
+#[path = "template/notice_rules.rs"]
+mod notice_rules;
 #[path = "template/refusals.rs"]
 mod refusals;
 #[path = "template/resources.rs"]
@@ -34,6 +36,7 @@ fn violations(templates: &Templates) -> Vec<String> {
         .iter()
         .chain(&aws::RULES)
         .chain(&job_rules::RULES)
+        .chain(&notice_rules::RULES)
         .flat_map(|rule| rule(&whole));
     of_whole
         .chain(aws::RULES_OF_FILES.iter().flat_map(|rule| rule(templates)))

@@ -321,6 +321,7 @@ async fn a_lock_that_is_never_released_triggers_alarms(pool: PgPool) {
     let mut held = world.pool.begin().await.unwrap();
     for job in [
         "expire_packages",
+        "apply_package_extensions",
         "refresh_server_status",
         "refresh_node_status_view",
     ] {
@@ -329,13 +330,19 @@ async fn a_lock_that_is_never_released_triggers_alarms(pool: PgPool) {
     }
     let locked = [
         "expire-packages",
+        "apply-package-extensions",
         "refresh-server-status",
         "refresh-node-status-view",
     ];
     let seen = replaced(seen, run(&functions, &locked).await);
     assert_eq!(
         firing(&seen),
-        names(&[&["ExpiryStandsStill", "WatchStandsStill", "ViewStandsStill"]]),
+        names(&[&[
+            "ExpiryStandsStill",
+            "ExtensionsStandStill",
+            "WatchStandsStill",
+            "ViewStandsStill"
+        ]]),
         "{seen:#?}"
     );
 }

@@ -11,6 +11,7 @@ mod api {
     mod audit;
     mod bad_input;
     mod differential;
+    mod extensions;
     mod http;
     mod load_balancer;
     mod maintenance;
@@ -23,6 +24,7 @@ mod api {
     mod traffic_usage;
 }
 mod cron {
+    mod apply_package_extensions;
     mod bill_traffic;
     mod expire_packages;
     mod expiry_notices;

@@ -56,7 +56,7 @@ create table oracle.users as select n, md5('user ' || n)::uuid as user_id from g
 
 -- Users 1 to 8 have an active item and others; 9 and 10 only ended ones; 11 only waiting ones; 12 nothing.
 insert into telecom.package_queue (user_id, package_id, by_order, status, end_reason, upload_bytes, download_bytes,
-    adjust_quota_bytes, created_at, activated_at, expires_at, ended_at)
+    adjust_quota_bytes, created_at, activated_at, expires_at, extended_seconds, ended_at)
 select u.user_id, 1 + floor(random() * 12)::int, case when i % 3 > 0 then md5('order ' || u.n % 3)::uuid end,
     s.status::telecom.package_queue_status,
     case s.status when 'consumed' then pg_temp.one_of(array['time', 'traffic']) when 'cancelled' then 'cancelled' end::telecom.package_end_reason,
@@ -65,7 +65,7 @@ select u.user_id, 1 + floor(random() * 12)::int, case when i % 3 > 0 then md5('o
     case when i % 4 = 0 then (random() * 2000000 - 1500000)::bigint else 0 end,
     timestamptz '2026-02-01Z' + (u.n * 10 + i) * interval '1 minute',
     case when s.status in ('active', 'consumed') then timestamptz '2026-02-10Z' end,
-    case when s.status in ('active', 'consumed') then timestamptz '2026-03-12Z' end,
+    case when s.status in ('active', 'consumed') then timestamptz '2026-03-12Z' end, case when s.status = 'active' then u.n * 3600 else 0 end,
     case when s.status in ('consumed', 'cancelled') then timestamptz '2026-02-20 12:34:56.789Z' end
 from oracle.users u, generate_series(1, 6) i,
     lateral (select case when i = 3 and u.n <= 8 then 'active' when i < 3 and u.n <= 10 then 'consumed'
@@ -309,7 +309,7 @@ create function oracle.packages(u uuid, now timestamptz, n text, skip text, text
         'version', version, 'status', status, 'upload', upload_bytes, 'download', download_bytes,
         'used', upload_bytes + download_bytes, 'quota', quota, 'quota_left', case when quota is not null then greatest(quota - upload_bytes - download_bytes, 0) end,
         'adjust_quota', adjust_quota_bytes, 'created_at', created_at, 'activated_at', activated_at, 'expires_at', expires_at,
-        'ended_at', ended_at, 'end_reason', end_reason) order by rank), '[]'))
+        'extended_seconds', extended_seconds, 'ended_at', ended_at, 'end_reason', end_reason) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 

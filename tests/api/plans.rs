@@ -44,7 +44,7 @@ const DATA: &str = "
 
 /// Names of statements in the committed query checks, arguments, the maximum number of rows that
 /// any step of the plan may touch, and the tables that must not be read in full.
-const STATEMENTS: [(&str, &str, f64, &[&str]); 20] = [
+const STATEMENTS: [(&str, &str, f64, &[&str]); 22] = [
     (
         "analysis.usage_by_bucket",
         "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'",
@@ -111,6 +111,13 @@ const STATEMENTS: [(&str, &str, f64, &[&str]); 20] = [
     ("queued_package.show", "'{1,2,3,70000}'", 300.0, &BIG),
     // The notices of all active items are due.
     ("expiry_notice.lock_due", "now(), 1000", 1_000.0, &BIG),
+    ("package_extension.count_items", "7, null", 450.0, &BIG),
+    (
+        "package_extension.next_items",
+        "null, md5('7')::uuid, 57, 100, 50",
+        210.0,
+        &BIG,
+    ),
 ];
 /// Tables that no step of the fleet's [`STATEMENTS`] may read in full.
 const FLEET: [&str; 3] = ["node_server", "node_client", "node_server_heartbeat"];

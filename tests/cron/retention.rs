@@ -81,12 +81,19 @@ async fn every_table_has_a_documented_retention(pool: PgPool) {
 }
 
 /// For each table, a statement that inserts a row dated `$1`.
-const ROWS: [(&str, &str); 13] = [
+const ROWS: [(&str, &str); 14] = [
     (
         "answered_call",
         "insert into telecom.answered_call (actor_user_id, idempotency_key, request_hash,
          created_at)
          values (gen_random_uuid(), 'key', '', $1)",
+    ),
+    (
+        "package_extension",
+        "insert into telecom.package_extension (id, created_at, actor_user_id, series, hours,
+         reason, item_count, completed_at)
+         values (gen_random_uuid(), '2020-01-01Z', gen_random_uuid(), gen_random_uuid(), 1, 'r', 1,
+         $1)",
     ),
     (
         "traffic_usage",

@@ -199,8 +199,11 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              package_queue.announced_percent package_queue.expiring_event_at package_queue.status
              package_queue.activated_at package_queue.expires_at package_queue.ended_at
              package_queue.end_reason package_order.cancelled_at
-             package_queue.end_reason package_queue.notice_due_at package_queue.noticed_hours
+             package_queue.notice_due_at package_queue.noticed_hours
              package_queue.noticed_expires_at
+             package_queue.extended_seconds
+             package_extension.last_package_id package_extension.last_item_id
+             package_extension.extended_count package_extension.completed_at
              user_package_usage.raw_upload_bytes user_package_usage.raw_download_bytes
              user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
              user_package_usage.uncharged_at parked_event.reason parked_event.attempts

@@ -6,7 +6,9 @@ use serde_json::json;
 use shared::config::TelecomConfig;
 use shared::services::Processor;
 use shared::services::change::Requested;
-use shared::services::manage::{ManageService, SetNodeServerMaintenance};
+use shared::services::cron::Run;
+use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
+use shared::services::manage::{ExtendPackages, ManageService, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;
@@ -157,4 +159,27 @@ async fn delivering_orders_writes_the_documented_tables_in_order(pool: PgPool) {
     let mut orders = written(&world).await;
     orders.retain(|order| *order != ["outbox"]);
     assert_documented(&orders, "deliver orders", "deliver-package-order");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn applying_extensions_writes_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 30).await;
+    world.active_item(user(1), package).await;
+    let service = ManageService::new(world.api.clone(), world.context(), TelecomConfig::default());
+    let extension = ExtendPackages {
+        available_group: Some(1),
+        series: None,
+        hours: 1,
+        reason: "outage".to_owned(),
+        dry_run: false,
+    };
+    let requested = service.process(Requested::by(actor(1), extension)).await;
+    assert_eq!(requested.unwrap().items, 1);
+    record_writes(&world).await;
+    let job = ApplyPackageExtensionsJob(Run::default());
+    assert!(world.cron().process(job).await.unwrap().complete);
+    let orders = written(&world).await;
+    assert_eq!(orders.len(), 1);
+    assert_documented(&orders, "apply extensions", "apply-package-extensions");
 }

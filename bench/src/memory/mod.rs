@@ -170,6 +170,8 @@ impl Session<'_> {
     async fn others(&mut self, devices: &[Device]) -> Result<()> {
         self.job("sweep-outbox", "nothing to send").await?;
         self.job("maintain-storage", "nothing to drop").await?;
+        self.job("apply-package-extensions", "nothing to extend")
+            .await?;
         self.job("reconcile-usage", "all of it").await?;
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;

@@ -19,7 +19,8 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, ChangedItem, NodeServerAvailability,
-    NodeServerMaintenance, PackageSeriesPage, QueuedPackageCounts, ShownOrder, ShownPackage,
+    NodeServerMaintenance, PackageSeriesPage, QueuedPackageCounts, RequestedExtension, ShownOrder,
+    ShownPackage,
 };
 use uuid::Uuid;
 
@@ -185,13 +186,15 @@ message! {
     DeliveredOrder => Order {
         order_id, user, series, amount, package_id, received_at, cancelled_at, items
     }
+    RequestedExtension => ExtendPackagesResponse { extension_id, requested_at, items }
     QueuedPackageCounts => CountQueuedPackagesResponse { series, all }
     PackageSeriesCounts => PackageSeriesCounts { series, name, counts }
     PackageQueueCounts => PackageQueueCounts { in_queue, active, consumed, cancelled, total }
     AdminPackages => ListQueuedPackagesResponse { packages, total }
     QueuedPackage => QueuedPackage {
         id, user, order, package_id, package_name, series, version, status, upload, download, used,
-        quota, quota_left, adjust_quota, created_at, activated_at, expires_at, ended_at, end_reason
+        quota, quota_left, adjust_quota, created_at, activated_at, expires_at, ended_at, end_reason,
+        extended_seconds
     }
 }
 

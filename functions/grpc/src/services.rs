@@ -16,7 +16,7 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdjustQuota, AdminListPackages, CancelOrder, CancelQueuedPackage, CountQueuedPackages,
-    CreatePackage, DeliverOrder, ListPackageSeries, ManageService, RetirePackage, SetMasterPackage,
+    CreatePackage, DeliverOrder, ExtendPackages, ListPackageSeries, ManageService, RetirePackage, SetMasterPackage,
     ShowPackage,
 };
 use tonic::{Request, Response, Status, async_trait};
@@ -190,6 +190,22 @@ impl PackageQueueManage for Manage {
         let input = |caller: &Principal, asked: v1::AdjustQuotaRequest| {
             let (id, bytes, reason) = (asked.id, asked.bytes, asked.reason);
             Ok(caller.request(AdjustQuota { id, bytes, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn extend_packages(
+        &self,
+        request: Request<v1::ExtendPackagesRequest>,
+    ) -> Reply<v1::ExtendPackagesResponse> {
+        let input = |caller: &Principal, asked: v1::ExtendPackagesRequest| {
+            Ok(caller.request(ExtendPackages {
+                available_group: asked.available_group,
+                series: uuid("series", &asked.series)?,
+                hours: asked.hours,
+                reason: asked.reason,
+                dry_run: asked.dry_run,
+            }))
         };
         self.dispatcher.call(&self.service, request, input).await
     }

@@ -39,6 +39,7 @@ pub mod node_status_transition;
 pub mod node_status_watch;
 pub mod outbox;
 pub mod package;
+pub mod package_extension;
 pub mod package_item;
 pub mod package_order;
 pub mod package_queue;

@@ -95,7 +95,7 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
             q.upload_bytes, q.download_bytes, q.upload_bytes + q.download_bytes as "used!",
             p.traffic_limit_bytes + q.adjust_quota_bytes as quota, q.adjust_quota_bytes,
             q.created_at,
-            q.activated_at, q.expires_at, q.ended_at, q.end_reason::text
+            q.activated_at, q.expires_at, q.extended_seconds, q.ended_at, q.end_reason::text
         from telecom.package_queue q
         join telecom.package p on p.id = q.package_id
         where q.id = any($1)
@@ -107,7 +107,7 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
     let packages = rows.into_iter().map(|row| {
         Ok(from_row!(row => QueuedPackage {
             id, package_id, series, version, used, quota, created_at, activated_at, expires_at,
-            ended_at;
+            extended_seconds, ended_at;
             user: row.user_id, order: row.by_order, package_name: row.name,
             status: stored(&row.status)?, upload: row.upload_bytes, download: row.download_bytes,
             quota_left: row.quota.map(|quota| quota.saturating_sub(row.used).max(0)),

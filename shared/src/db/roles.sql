@@ -78,7 +78,7 @@ grant update (status) on telecom.node_server to telecom_writer, telecom_api;
 grant
     update (
         status, upload_bytes, download_bytes, announced_percent, expiring_event_at, activated_at, expires_at, ended_at,
-        end_reason, notice_due_at, noticed_hours, noticed_expires_at
+        end_reason, extended_seconds, notice_due_at, noticed_hours, noticed_expires_at
     )
     on telecom.package_queue to telecom_writer;
 -- What orders and their cancellations write, from the queue and from administrators.
@@ -194,7 +194,12 @@ grant
 grant
     update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason)
     on telecom.package_queue to telecom_api;
+grant insert (
+    id, created_at, actor_user_id, request_id, available_group, series, hours, reason, item_count
+) on telecom.package_extension to telecom_api;
 grant delete on telecom.answered_call to telecom_writer;
+grant update (last_package_id, last_item_id, extended_count, completed_at), delete on telecom.package_extension
+    to telecom_writer;
 -- Each audited API call inserts its own audit entry. No function changes an entry.
 grant insert (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
     on telecom.audit_entry to telecom_secret_reader, telecom_writer;

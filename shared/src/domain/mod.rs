@@ -11,6 +11,7 @@ pub mod node;
 pub mod node_settings;
 pub mod order;
 pub mod package;
+pub mod package_extension;
 pub mod package_version;
 pub mod page;
 pub mod queued_package;

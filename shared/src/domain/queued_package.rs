@@ -97,6 +97,10 @@ pub struct QueuedPackage {
     pub activated_at: Option<DateTime<Utc>>,
     /// When the time of the item runs out, or would have run out. `null` if it was never active.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Seconds that extensions added to the time of the item. `expires_at` includes them.
+    // An answer that the previous version stored for a repeated call lacks the field.
+    #[serde(default)]
+    pub extended_seconds: i64,
     /// When the item ended. `null` if it has not.
     pub ended_at: Option<DateTime<Utc>>,
     /// Why the item ended. `null` if it has not.

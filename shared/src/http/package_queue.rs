@@ -4,6 +4,7 @@ use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use strum::VariantNames;
+use uuid::Uuid;
 
 use super::packages::ReasonBody;
 use super::parameter::{Kind, LONG_ID, Parameter, UNKNOWN_ID};
@@ -14,7 +15,8 @@ use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserPackages};
 use crate::services::change::Requested;
 use crate::services::manage::{
-    AdjustQuota, AdminListPackages, CancelQueuedPackage, CountQueuedPackages, ManageService,
+    AdjustQuota, AdminListPackages, CancelQueuedPackage, CountQueuedPackages, ExtendPackages,
+    ManageService,
 };
 
 /// Counts package items by series and status.
@@ -46,7 +48,8 @@ const STATUS: Parameter = Parameter::optional(
 const PACKAGES: Csv = Csv {
     list: "packages",
     header: "id,user,order,package_id,package_name,series,version,status,upload,download,used,\
-        quota,quota_left,adjust_quota,created_at,activated_at,expires_at,ended_at,end_reason",
+        quota,quota_left,adjust_quota,created_at,activated_at,expires_at,extended_seconds,\
+        ended_at,end_reason",
 };
 
 /// Lists package items, newest first.
@@ -175,5 +178,61 @@ impl Endpoint for QuotaAdjustments {
         let AdjustmentBody { bytes, reason } = request.body()?;
         let id = request.id()?;
         Ok(request.change(AdjustQuota { id, bytes, reason }))
+    }
+}
+
+/// Which packages get more time, and how much.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtensionBody {
+    /// Extends the items of the packages of this access group. Exactly one of this and `series` is
+    /// given.
+    available_group: Option<i32>,
+    /// Extends the items of all versions of this series.
+    series: Option<Uuid>,
+    /// Hours to add to the time of each active item, at most a year.
+    #[schemars(range(min = 1, max = 8_760))]
+    hours: i32,
+    /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
+    #[schemars(length(min = 1, max = 500))]
+    reason: String,
+    /// `true`: the items are only counted, and nothing is changed.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Adds hours to the time of all active items of an access group or of a series.
+#[derive(Debug)]
+pub struct PackageExtensions;
+
+impl Endpoint for PackageExtensions {
+    type Service = ManageService;
+    type Input = Requested<ExtendPackages>;
+    const METHOD: Method = Method::POST;
+    const PATH: &'static str = "/v1/admin/package-queue/extensions";
+    const RULE_PRIORITY: u16 = 182;
+    const SUMMARY: &'static str = "Extend packages";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<ExtensionBody>);
+    const EXAMPLE: Example = Example {
+        body: Some(
+            r#"{"series":"00000000-0000-4000-8000-0000000000bb","hours":24,"reason":"example",
+                "dry_run":true}"#,
+        ),
+        message: r#"{"series":"00000000-0000-4000-8000-0000000000bb","hours":24,"reason":"example",
+            "dry_run":true}"#,
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let body: ExtensionBody = request.body()?;
+        Ok(request.change(ExtendPackages {
+            available_group: body.available_group,
+            series: body.series,
+            hours: body.hours,
+            reason: body.reason,
+            dry_run: body.dry_run,
+        }))
     }
 }

@@ -35,6 +35,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::package_queue::PackageQueue);
         $visit!($crate::http::package_queue::PackageCancellation);
         $visit!($crate::http::package_queue::QuotaAdjustments);
+        $visit!($crate::http::package_queue::PackageExtensions);
         $visit!($crate::http::packages::PackageSeries);
         $visit!($crate::http::packages::NewPackage);
         $visit!($crate::http::packages::Package);

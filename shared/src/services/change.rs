@@ -110,6 +110,22 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Records the request of `target`, which a job carries out, in the audit log.
+    pub fn requested(
+        &mut self,
+        target: Target,
+        request: &impl Serialize,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.entries.push(Entry {
+            target,
+            before: None,
+            after: Some(serde_json::to_value(request).map_err(Error::internal)?),
+            reason: Some(reason.to_owned()),
+        });
+        Ok(())
+    }
+
     /// Records the fields of `target` that differ in the audit log. Secrets must be masked. Records
     /// nothing if no field differs.
     pub fn changed<T: Serialize>(

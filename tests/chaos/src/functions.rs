@@ -214,12 +214,13 @@ impl Driver {
 }
 
 /// The functions and the number of workers of each.
-pub const WORKERS: [(Function, usize); 8] = [
+pub const WORKERS: [(Function, usize); 9] = [
     (Function::IngestUsageReport, 3),
     (Function::ApplyUserUsageBilling, 4),
     (Function::HandlePackageExpiring, 2),
     (Function::BillTraffic, 2),
     (Function::ExpirePackages, 2),
+    (Function::ApplyPackageExtensions, 2),
     (Function::SweepOutbox, 2),
     (Function::RefreshServerStatus, 2),
     (Function::MaintainStorage, 2),

@@ -13,6 +13,7 @@ pub enum Function {
     HandlePackageExpiring,
     BillTraffic,
     ExpirePackages,
+    ApplyPackageExtensions,
     SweepOutbox,
     RefreshServerStatus,
     MaintainStorage,

@@ -11,6 +11,7 @@ use shared::app::App;
 use shared::clock::{Clock as _, Context, System};
 use shared::error::Error;
 use shared::lambda;
+use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
 use shared::services::cron::bill_traffic::BillTrafficJob;
 use shared::services::cron::expire_packages::PackageExpiringJob;
 use shared::services::cron::maintain_storage::MaintainStorageJob;
@@ -100,6 +101,7 @@ impl Worker {
             }
             Function::BillTraffic => self.job(BillTrafficJob(run)).await,
             Function::ExpirePackages => self.job(PackageExpiringJob(run)).await,
+            Function::ApplyPackageExtensions => self.job(ApplyPackageExtensionsJob(run)).await,
             Function::SweepOutbox => self.job(SweepOutboxJob(run)).await,
             Function::RefreshServerStatus => self.job(RefreshServerStatus(run)).await,
             Function::MaintainStorage => self.job(MaintainStorageJob(run)).await,

@@ -5,7 +5,7 @@ use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, answered_call, audit, maintenance};
+use crate::db::{self, Connection, answered_call, audit, maintenance, package_extension};
 use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
 use crate::services::Processor;
@@ -45,6 +45,8 @@ pub struct Maintained {
     pub audit_deleted: u64,
     /// Number of answers of changes deleted.
     pub answers_deleted: u64,
+    /// Number of extensions of packages deleted.
+    pub extensions_deleted: u64,
 }
 
 #[async_trait]
@@ -105,6 +107,8 @@ impl TelecomCronExecutor {
             done.audit_deleted += audit::delete(connection, audit_before, BATCH).await?;
             done.answers_deleted +=
                 answered_call::delete(connection, answers_before, BATCH).await?;
+            done.extensions_deleted +=
+                package_extension::delete(connection, audit_before, BATCH).await?;
             if *done == so_far {
                 break;
             }

@@ -4,6 +4,7 @@
 //! A job may run twice, concurrently or late without harm. It works in bounded batches, stops
 //! before its deadline and returns how far it got.
 
+pub mod apply_package_extensions;
 pub mod bill_traffic;
 pub mod expire_packages;
 pub mod maintain_storage;

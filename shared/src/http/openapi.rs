@@ -181,7 +181,7 @@ fn problems<E: Endpoint>() -> impl Iterator<Item = (&'static str, &'static str)>
         (
             "404",
             "The requested resource does not exist",
-            E::PATH.contains("{id}"),
+            E::PATH.contains("{id}") || E::BODY.is_some(),
         ),
         (
             "409",

@@ -41,7 +41,7 @@ pub struct Cli {
     #[arg(long)]
     pub fleet: bool,
     /// Measure only how long users wait for their next package when 100,000 packages end in the
-    /// same minute
+    /// same minute, and how long an extension of 100,000 packages takes
     #[arg(long, conflicts_with = "fleet")]
     pub expiry: bool,
     /// Skip the memory of the functions

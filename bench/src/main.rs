@@ -15,6 +15,7 @@ mod bars;
 mod cli;
 mod database;
 mod expiry;
+mod extension;
 mod fleet;
 mod memory;
 mod messaging;

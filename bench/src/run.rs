@@ -12,6 +12,7 @@ use crate::bars;
 use crate::cli::Cli;
 use crate::database::{Database, checkpoint};
 use crate::expiry;
+use crate::extension;
 use crate::fleet;
 use crate::memory;
 use crate::messaging::Messaging;
@@ -87,15 +88,17 @@ fn print(cli: &Cli, results: &impl Serialize, text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Measures only the expiry of packages.
+/// Measures only the expiry of packages, and then their extension.
 async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
     let expiry = Box::pin(expiry::measure(database)).await?;
+    let extension = Box::pin(extension::measure(database)).await?;
     if !cli.keep {
         database.drop().await?;
     }
-    let bars = vec![expiry.bar()];
-    let text = results::bar_table(&bars, cli.markdown);
-    print(cli, &(&expiry, &bars), &text)?;
+    let bars = vec![expiry.bar(), extension.bar()];
+    let table = results::bar_table(&bars, cli.markdown);
+    let text = format!("{}\n{table}", extension.text());
+    print(cli, &(&expiry, &extension, &bars), &text)?;
     Ok(bars.iter().all(|bar| bar.met))
 }
 

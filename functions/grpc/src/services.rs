@@ -16,8 +16,8 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdjustQuota, AdminListPackages, CancelOrder, CancelQueuedPackage, CountQueuedPackages,
-    CreatePackage, DeliverOrder, ExtendPackages, ListPackageSeries, ManageService, RetirePackage, SetMasterPackage,
-    ShowPackage,
+    CreatePackage, DeliverOrder, ExtendPackages, ListPackageSeries, ManageService, RetirePackage,
+    SetMasterPackage, ShowPackage,
 };
 use tonic::{Request, Response, Status, async_trait};
 

@@ -124,7 +124,7 @@ impl TelecomCronExecutor {
         let completed_at = progress.is_complete.then_some(now);
         rows::advance(tx, extension.id, last, progress.extended, completed_at).await?;
         if progress.is_complete {
-            audit::write(tx, completion(&extension, &progress, now)).await?;
+            audit::write(tx, &[completion(&extension, &progress, now)]).await?;
             tracing::info!(extension = %extension.id, extended = progress.extended,
                 of = progress.of, "extension completed");
         }

@@ -78,7 +78,7 @@ impl Operation {
             changes: endpoint.access == Access::Admin,
             verb: keep(endpoint.method.to_string()),
             body: endpoint.example.body,
-            headers: endpoint.example_headers(),
+            headers: endpoint.example_headers().leak(),
             status: endpoint.example.status,
         }
     }

@@ -141,7 +141,7 @@ pub fn event(endpoint: &Registered, token: &str) -> Result<Value> {
         .header("x-forwarded-port", "443")
         .header("x-forwarded-proto", "https");
     for (name, value) in endpoint.example_headers() {
-        request = request.header(*name, *value);
+        request = request.header(name, value);
     }
     if !body.is_empty() {
         request = request

@@ -157,13 +157,14 @@ impl Registered {
         name
     }
 
-    /// Headers that the example needs beside the token, on both transports.
+    /// The header that the example needs beside the token, on both transports. The idempotency key
+    /// is the name of the RPC, because a caller may use a key for one operation only.
     #[must_use]
-    pub fn example_headers(&self) -> &'static [(&'static str, &'static str)] {
+    pub fn example_headers(&self) -> Vec<(&'static str, &'static str)> {
         match self.accepts {
-            Accepts::Nothing | Accepts::IdempotencyKey => &[],
-            Accepts::RequiredIdempotencyKey => &[(IDEMPOTENCY_KEY, "example")],
-            Accepts::RequiredRevision => &[(IF_MATCH, "*")],
+            Accepts::Nothing | Accepts::IdempotencyKey => vec![],
+            Accepts::RequiredIdempotencyKey => vec![(IDEMPOTENCY_KEY, self.rpc)],
+            Accepts::RequiredRevision => vec![(IF_MATCH, "*")],
         }
     }
 

@@ -129,6 +129,33 @@ async fn only_secret_reader_and_api_roles_read_configurations(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn only_the_roles_of_api_functions_read_the_audit_log_and_none_changes_it(pool: PgPool) {
+    let world = World::new(pool).await;
+    // The rights as the previous version leaves them.
+    world
+        .sql("grant select on telecom.audit_entry to telecom_writer")
+        .await;
+    db::grant(&mut world.pool.acquire().await.unwrap())
+        .await
+        .unwrap();
+    for (role, reads) in [
+        (&world.reader, ""),
+        (&world.secret_reader, ""),
+        (&world.api, ""),
+        (&world.writer, DENIED),
+    ] {
+        let read = "select from telecom.audit_entry";
+        assert_eq!(sqlstate(role, read).await, reads);
+        for change in [
+            "update telecom.audit_entry set reason = 'other'",
+            "delete from telecom.audit_entry",
+        ] {
+            assert_eq!(sqlstate(role, change).await, DENIED, "{change}");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn previous_version_reads_configurations_until_the_next_migration(pool: PgPool) {
     let world = World::new(pool).await;
     // The rights as the previous version leaves them.
@@ -224,7 +251,7 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
             "answered_call.answer package.is_master package.retired_at
              package_order.cancelled_at package_queue.status package_queue.adjust_quota_bytes
              package_queue.activated_at package_queue.expires_at package_queue.ended_at
-             package_queue.end_reason node_server.status
+             package_queue.end_reason node_server.status parked_event.retry_at
              fleet: node_server.name node_server.compatibility node_server.server_config
              node_server.archived_at node_client.node_server_id node_client.name
              node_client.traffic_factor node_client.display_order

@@ -34,7 +34,8 @@ end $$;
 grant usage on schema telecom to telecom_reader, telecom_writer;
 
 -- All tables can be read, except for configurations. The columns of the tables with configurations
--- are listed, so that a new column is hidden until it is added here.
+-- are listed, so that a new column is hidden until it is added here. Consumers and jobs do not read
+-- the audit log.
 do $$
 declare
     relation regclass;
@@ -44,8 +45,13 @@ begin
         where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p', 'v', 'm')
             and relname not in ('node_server', 'node_client')
     loop
-        execute format('grant select on %s to telecom_reader, telecom_writer', relation);
+        execute format('grant select on %s to telecom_reader', relation);
+        if relation <> 'telecom.audit_entry'::regclass then
+            execute format('grant select on %s to telecom_writer', relation);
+        end if;
     end loop;
+    -- Earlier versions granted this.
+    revoke select on telecom.audit_entry from telecom_writer;
     -- Versions from before telecom_secret_reader read configurations as telecom_reader and
     -- telecom_writer. They run until the deployment has finished, and again after a rollback.
     -- Therefore only the run after the one that creates the role revokes this privilege. The
@@ -194,13 +200,15 @@ grant
 grant
     update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason)
     on telecom.package_queue to telecom_api;
+grant update (retry_at) on telecom.parked_event to telecom_api;
 grant insert (
     id, created_at, actor_user_id, request_id, available_group, series, hours, reason, item_count
 ) on telecom.package_extension to telecom_api;
 grant delete on telecom.answered_call to telecom_writer;
 grant update (last_package_id, last_item_id, extended_count, completed_at), delete on telecom.package_extension
     to telecom_writer;
--- Each audited API call inserts its own audit entry. No function changes an entry.
+-- Each audited API call inserts its own audit entry. No function changes an entry. `list-audit-entries` reads them as
+-- telecom_reader.
 grant insert (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
     on telecom.audit_entry to telecom_secret_reader, telecom_writer;
 grant execute on all functions in schema telecom to telecom_writer;

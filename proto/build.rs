@@ -5,10 +5,11 @@ use std::{env, error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "telecom/v1/telecom.proto",
     "telecom/v1/node_server_manage.proto",
     "telecom/v1/node_client_manage.proto",
+    "telecom/v1/operation_manage.proto",
     "telecom/v1/package_manage.proto",
     "telecom/v1/package_queue_manage.proto",
 ];

@@ -18,6 +18,7 @@ mod api {
     mod node_changes;
     mod nodes;
     mod openapi;
+    mod operation_manage;
     mod packages;
     mod plans;
     mod published_keys;

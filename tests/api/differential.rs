@@ -5,6 +5,7 @@ mod by_hand;
 mod compare;
 mod generated;
 mod given;
+mod operation_manage;
 mod plain;
 mod table;
 
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use by_hand::{admin_questions, user_questions};
 use compare::compare;
 use generated::{Call, Caller, Known, calls};
+use operation_manage::operations_by_hand;
 
 /// A fleet with every status and with gaps, users in every state, and a month of usage. The data
 /// depend on `setseed`.
@@ -56,7 +58,8 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
             .await;
         }
     }
-    for question in admin_questions(&api.world).await {
+    let questions = admin_questions(&api.world).await.into_iter();
+    for question in questions.chain(operations_by_hand()) {
         compare(
             &api,
             &Call {
@@ -107,7 +110,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || **oracle == *"counts")
     };
     assert!(
-        outcomes.len() == 11 && outcomes.iter().all(counted),
+        outcomes.len() == 13 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

@@ -79,6 +79,24 @@ select u.user_id, timestamptz '2026-03-10 10:00:00Z' - h * interval '5 hours' + 
 from oracle.users u, generate_series(0, 160) h
 where u.n < 10;
 
+insert into telecom.audit_entry (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
+select timestamptz '2026-03-10 10:00:00.5Z' - (n / 2) * interval '97 minutes', md5('user ' || 1 + n % 4)::uuid,
+    case when n % 3 > 0 then md5('request ' || n) end, (array['AdjustQuota', 'CancelOrder', 'RevealSecrets'])[1 + n % 3],
+    (array['package_item', 'order', 'node_server'])[1 + n % 3],
+    case when n % 3 = 1 then md5('order ' || n % 2)::uuid::text else (1 + n % 5)::text end,
+    case when n % 3 = 0 then jsonb_build_object('adjust_quota', n * 1000000000::bigint, 'quota', null) end,
+    case when n % 3 < 2 then jsonb_build_object('adjust_quota', -n, 'names', array['a', 'b'], 'nested', jsonb_build_object('x', 1.5)) end,
+    (array['=1+1', null, E'two, "words"'])[1 + n % 3]
+from generate_series(1, 60) n;
+
+insert into telecom.parked_event (user_id, bucket_start, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
+    billed_upload_bytes, billed_download_bytes, reason, parked_at, attempts, retry_at)
+select md5('user ' || 1 + n % 5)::uuid, timestamptz '2026-03-10Z' + n % 7 * interval '1 hour', 1 + n % 15,
+    case when n % 4 > 0 then 100 + n end, n, (random() * 1e15)::bigint, 2 * n, 3 * n,
+    (array['locked: ', 'number_overflow: a counter, "quoted"'])[1 + n % 2], timestamptz '2026-03-10 10:00:00.25Z' - n % 3 * interval '1 minute',
+    1 + n % 8, timestamptz '2026-03-10 10:30Z' + n * interval '1 minute'
+from generate_series(1, 40) n;
+
 -- Snapshots of every hour of ten days, except for some that were missed.
 insert into telecom.node_status_history (node_server_id, status, created_at)
 select s.id, (array['online', 'online', 'offline', 'maintenance'])[1 + (random() * 3)::int]::telecom.node_server_status,
@@ -315,4 +333,41 @@ $$;
 
 create function oracle.own_packages(u uuid, now timestamptz, n text, skip text, wanted text, filters text) returns json language sql as $$
     select oracle.packages(u, now, n, skip, wanted, (filters::jsonb || jsonb_build_object('user', u))::text)
+$$;
+
+create function oracle.audit(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select e.*, row_number() over (order by e.created_at desc, e.id desc) as rank
+        from telecom.audit_entry e, (
+            select nullif(f ->> 'actor', '')::uuid as of_actor, nullif(f ->> 'action', '') as of_action,
+                nullif(f ->> 'target_kind', '') as of_kind, nullif(f ->> 'target_id', '') as of_target,
+                nullif(f ->> 'start', '')::timestamptz as since, nullif(f ->> 'end', '')::timestamptz as until,
+                nullif(f ->> 'older_than', '')::bigint as than
+            from cast(filters as jsonb) f
+        ) f
+        where (of_actor is null or e.actor_user_id = of_actor) and (of_action is null or e.action = of_action)
+            and (of_kind is null or e.target_kind = of_kind)
+            -- Ids of orders may be written without hyphens.
+            and (of_target is null or replace(e.target_id, '-', '') = replace(of_target, '-', ''))
+            and (since is null or e.created_at >= since) and (until is null or e.created_at < until)
+            and (than is null or exists (select from telecom.audit_entry o
+                where o.id = than and (e.created_at < o.created_at or e.created_at = o.created_at and e.id < o.id)))
+    )
+    select json_build_object('total', (select count(*) from matching), 'entries', coalesce(json_agg(json_build_object(
+        'id', id, 'created_at', created_at, 'actor_user_id', actor_user_id, 'request_id', request_id, 'action', action,
+        'target_kind', target_kind, 'target_id', target_id, 'before', before, 'after', after, 'reason', reason) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select e.*, row_number() over (order by e.id) as rank from telecom.parked_event e
+        where coalesce(filters::jsonb ->> 'user', '') = '' or e.user_id = (filters::jsonb ->> 'user')::uuid
+    )
+    select json_build_object('total', (select count(*) from matching), 'events', coalesce(json_agg(json_build_object(
+        'id', id, 'user', user_id, 'bucket_start', bucket_start, 'server_id', node_server_id, 'node_client_id', node_client_id,
+        'raw_upload', raw_upload_bytes, 'raw_download', raw_download_bytes, 'billed_upload', billed_upload_bytes,
+        'billed_download', billed_download_bytes, 'reason', reason, 'parked_at', parked_at, 'attempts', attempts,
+        'retry_at', retry_at) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
 $$;

@@ -1,6 +1,8 @@
 //! The APIs read by index and by page. The plans are checked on a data set large enough to matter
 //! to the planner.
 
+mod operation_manage;
+
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use telecom_tests::World;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use shared::config::TelecomConfig;
+use shared::domain::parked_usage::Selection;
 use shared::services::Processor;
 use shared::services::change::Requested;
 use shared::services::cron::Run;
 use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
-use shared::services::manage::{ExtendPackages, ManageService, SetNodeServerMaintenance};
+use shared::services::manage::{ExtendPackages, ManageService, RetryParkedEvents, SetNodeServerMaintenance};
 use sqlx::PgPool;
 use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;
@@ -182,4 +183,28 @@ async fn applying_extensions_writes_the_documented_tables_in_order(pool: PgPool)
     let orders = written(&world).await;
     assert_eq!(orders.len(), 1);
     assert_documented(&orders, "apply extensions", "apply-package-extensions");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn retrying_parked_usage_writes_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let park = "insert into telecom.parked_event (user_id, bucket_start, node_server_id,
+            raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
+            reason, parked_at, retry_at)
+        values (gen_random_uuid(), '2026-03-10Z', 1, 1, 1, 1, 1, 'locked: ', '2026-03-10Z',
+            '2026-03-11Z')";
+    world.sql(park).await;
+    record_writes(&world).await;
+    let service = ManageService::new(world.api.clone(), world.context(), TelecomConfig::default());
+    let retry = RetryParkedEvents {
+        selection: Selection::All,
+        reason: "the lock is gone".to_owned(),
+    };
+    let retried = service.process(Requested::by(actor(1), retry)).await;
+    assert_eq!(retried.unwrap().retried, 1);
+    assert_documented(
+        &written(&world).await,
+        "retry parked usage",
+        "retry-parked-events",
+    );
 }

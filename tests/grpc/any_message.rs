@@ -112,13 +112,14 @@ fn message(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
 
 fn value(field: &FieldDescriptor) -> BoxedStrategy<Value> {
     if field.is_list() {
-        let values = prop::collection::vec(one_value(field), 0..4);
+        let values = prop::collection::vec(single(field), 0..4);
         return values.prop_map(Value::List).boxed();
     }
-    one_value(field)
+    single(field)
 }
 
-fn one_value(field: &FieldDescriptor) -> BoxedStrategy<Value> {
+/// A value of a field, or of an element if the field is a list.
+fn single(field: &FieldDescriptor) -> BoxedStrategy<Value> {
     match field.kind() {
         Kind::Int32 => number().prop_map(clamped).prop_map(Value::I32).boxed(),
         Kind::Enum(_) => (-1..6).prop_map(Value::EnumNumber).boxed(),

@@ -120,6 +120,7 @@ async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool
         "Telecom",
         "NodeServerManage",
         "NodeClientManage",
+        "OperationManage",
         "PackageManage",
         "PackageQueueManage",
     ] {

@@ -47,10 +47,12 @@ pub fn given(number: impl Into<i64>) -> Option<i64> {
 /// The UUID in a field of a request. `None` if the text is empty.
 pub fn uuid(field: &str, text: &str) -> Result<Option<Uuid>, Error> {
     let read = |text: &str| text.parse().map_err(|_| Error::parameter(field, "a UUID"));
-    Some(text)
-        .filter(|text| !text.is_empty())
-        .map(read)
-        .transpose()
+    given_text(text).map(read).transpose()
+}
+
+/// A proto3 text without presence, in which an empty text means that it is not set.
+pub fn given_text(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The UUID in a required field of a request.

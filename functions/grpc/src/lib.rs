@@ -7,6 +7,7 @@ mod connection;
 mod convert;
 pub mod health;
 mod message;
+mod operation_manage;
 mod pinned;
 mod server;
 mod services;

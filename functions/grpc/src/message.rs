@@ -4,12 +4,14 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use prost_types::{Struct, Timestamp};
 use proto::v1;
+use shared::domain::audit::RecordedAction;
 use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
 use shared::domain::order::DeliveredOrder;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
+use shared::domain::parked_usage::ParkedUsage;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
@@ -18,9 +20,9 @@ use shared::services::analysis::{
     UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
-    AdminClients, AdminPackages, AdminServers, ChangedItem, NodeServerAvailability,
-    NodeServerMaintenance, PackageSeriesPage, QueuedPackageCounts, RequestedExtension, ShownOrder,
-    ShownPackage,
+    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, NodeServerAvailability,
+    NodeServerMaintenance, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
+    RequestedExtension, RetriedEvents, ShownOrder, ShownPackage,
 };
 use uuid::Uuid;
 
@@ -114,6 +116,7 @@ field! {
     Tz => String: |zone: Tz| zone.name().to_owned();
     DateTime<Utc> => Timestamp: timestamp;
     DateTime<Utc> => Option<Timestamp>: |at| Some(timestamp(at));
+    serde_json::Value => Struct: structure;
     serde_json::Value => Option<Struct>: |value| Some(structure(value));
 }
 
@@ -196,6 +199,21 @@ message! {
         quota, quota_left, adjust_quota, created_at, activated_at, expires_at, ended_at, end_reason,
         extended_seconds
     }
+}
+
+// Of the daily operation.
+message! {
+    AuditEntries => ListAuditEntriesResponse { entries, total }
+    RecordedAction => AuditEntry {
+        id, created_at, actor_user_id, request_id, action, target_kind, target_id, before, after,
+        reason
+    }
+    ParkedEvents => ListParkedEventsResponse { events, total }
+    ParkedUsage => ParkedEvent {
+        id, user, bucket_start, server_id, node_client_id, raw_upload, raw_download, billed_upload,
+        billed_download, reason, parked_at, attempts, retry_at
+    }
+    RetriedEvents => RetryParkedEventsResponse { retried, more }
 }
 
 // Of several calls with the same output.

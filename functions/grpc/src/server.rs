@@ -8,6 +8,7 @@ use http::{HeaderName, Method};
 use proto::FILE_DESCRIPTOR_SET;
 use proto::v1::node_client_manage_server::NodeClientManageServer;
 use proto::v1::node_server_manage_server::NodeServerManageServer;
+use proto::v1::operation_manage_server::OperationManageServer;
 use proto::v1::package_manage_server::PackageManageServer;
 use proto::v1::package_queue_manage_server::PackageQueueManageServer;
 use proto::v1::telecom_server::TelecomServer;
@@ -205,6 +206,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     add!(TelecomServer, analysis);
     add!(NodeServerManageServer, manage.clone());
     add!(NodeClientManageServer, manage.clone());
+    add!(OperationManageServer, manage.clone());
     add!(PackageManageServer, manage.clone());
     add!(PackageQueueManageServer, manage);
 }
@@ -234,6 +236,7 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
         "telecom.v1.Telecom",
         "telecom.v1.NodeServerManage",
         "telecom.v1.NodeClientManage",
+        "telecom.v1.OperationManage",
         "telecom.v1.PackageManage",
         "telecom.v1.PackageQueueManage",
     ] {

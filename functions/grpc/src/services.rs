@@ -22,9 +22,11 @@ use shared::services::manage::{
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::call::Dispatcher;
-use crate::convert::{given, named, named_or_none, requested_time, required_uuid, uuid};
+use crate::convert::{
+    given, given_text, named, named_or_none, requested_time, required_uuid, uuid,
+};
 
-type Reply<T> = Result<Response<T>, Status>;
+pub type Reply<T> = Result<Response<T>, Status>;
 
 /// The services for users.
 #[derive(Debug, Clone)]
@@ -50,9 +52,7 @@ impl Telecom for Analysis {
             Ok(GetRecentTrafficUsage {
                 user_id: caller.user_id,
                 range: named::<v1::RecentRange, _>("range", asked.range)?,
-                time_zone: Some(asked.time_zone.as_str())
-                    .filter(|name| !name.is_empty())
-                    .map_or(Ok(Tz::UTC), time_zone)?,
+                time_zone: given_text(&asked.time_zone).map_or(Ok(Tz::UTC), time_zone)?,
             })
         };
         self.dispatcher.call(&self.service, request, input).await

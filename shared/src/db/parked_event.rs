@@ -3,7 +3,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use uuid::Uuid;
+
 use super::{Connection, column, from_row, statements};
+use crate::domain::page::Page;
+use crate::domain::parked_usage::{PAGES, ParkedUsage};
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
 
@@ -143,5 +147,95 @@ statements! {
     pub fn count() -> Row<Parked> {
         r#"/* parked_event.count */ select count(*) as "rows!", min(parked_at) as oldest_at
         from telecom.parked_event"#
+    }
+}
+
+/// A page of parked usage in the order in which it was parked, of one user or of all, and the
+/// number of matching rows, counted up to the greatest offset of [`PAGES`].
+pub async fn list(
+    connection: &mut Connection,
+    user: Option<Uuid>,
+    page: Page,
+) -> Result<(Vec<ParkedUsage>, i64), Error> {
+    let found = find(connection, user, PAGES.max_offset, page.limit, page.offset).await?;
+    Ok((show(connection, &found.ids).await?, found.total))
+}
+
+struct Found {
+    total: i64,
+    ids: Vec<i64>,
+}
+
+/// Parked usage that is not due for a retry, locked until the transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Id of the row.
+    pub id: i64,
+    /// The user to charge.
+    pub user_id: Uuid,
+    /// When the row is due.
+    pub retry_at: DateTime<Utc>,
+}
+
+// The statements that lock skip locked rows, because the billing job, or another call, is about to
+// change these.
+statements! {
+    /// Only the arm of the union for the filter reads rows. `between` keeps the planner from
+    /// reading all rows by primary key and discarding those of other users.
+    fn find(user: Option<Uuid>, max_total: i64, limit: i64, offset: i64) -> Row<Found> {
+        r#"/* parked_event.find */
+        with match as materialized (
+            (select id from telecom.parked_event
+            where user_id between $1::uuid and $1::uuid order by user_id, id limit $2)
+            union all
+            (select id from telecom.parked_event where $1::uuid is null order by id limit $2)
+        )
+        select (select count(*) from match) as "total!",
+            array(select id from match order by id limit $3 offset $4) as "ids!""#
+    }
+
+    /// Parked usage by id.
+    fn show(ids: &[i64]) -> Rows<ParkedUsage> {
+        r#"/* parked_event.show */
+        select id, user_id as "user", bucket_start, node_server_id as server_id, node_client_id,
+            raw_upload_bytes as raw_upload, raw_download_bytes as raw_download,
+            billed_upload_bytes as billed_upload, billed_download_bytes as billed_download,
+            reason, parked_at, attempts, retry_at
+        from telecom.parked_event where id = any($1) order by id"#
+    }
+
+    /// Locks the waiting rows among `ids`.
+    pub fn lock_waiting(ids: &[i64], now: DateTime<Utc>) -> Rows<Waiting> {
+        r#"/* parked_event.lock_waiting */
+        select id, user_id, retry_at from telecom.parked_event
+        where id = any($1) and retry_at > $2
+        order by id
+        for update skip locked"#
+    }
+
+    /// Locks waiting rows of a user, at most `limit`.
+    pub fn lock_waiting_of_user(user: Uuid, now: DateTime<Utc>, limit: i64) -> Rows<Waiting> {
+        r#"/* parked_event.lock_waiting_of_user */
+        select id, user_id, retry_at from telecom.parked_event
+        where user_id between $1 and $1 and retry_at > $2
+        order by user_id, id
+        limit $3
+        for update skip locked"#
+    }
+
+    /// Locks waiting rows, at most `limit`, those that are due first.
+    pub fn lock_all_waiting(now: DateTime<Utc>, limit: i64) -> Rows<Waiting> {
+        r#"/* parked_event.lock_all_waiting */
+        select id, user_id, retry_at from telecom.parked_event
+        where retry_at > $1
+        order by retry_at
+        limit $2
+        for update skip locked"#
+    }
+
+    /// Makes rows due at a time.
+    pub fn retry_at(ids: &[i64], at: DateTime<Utc>) -> Done {
+        "/* parked_event.retry_at */
+        update telecom.parked_event set retry_at = $2 where id = any($1)"
     }
 }

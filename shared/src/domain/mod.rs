@@ -14,6 +14,7 @@ pub mod package;
 pub mod package_extension;
 pub mod package_version;
 pub mod page;
+pub mod parked_usage;
 pub mod queued_package;
 pub mod secret;
 pub mod server_status;

@@ -8,6 +8,7 @@ pub mod node_servers;
 pub mod node_status_history;
 pub mod nodes;
 pub mod openapi;
+pub mod operations;
 pub mod orders;
 pub mod package_queue;
 pub mod packages;

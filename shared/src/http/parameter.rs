@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::domain;
+use crate::domain::audit;
 use crate::domain::page::PageBounds;
 use crate::domain::time_range::YEARS;
 
@@ -35,6 +36,10 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A UUID, with or without hyphens.
     Uuid,
+    /// The name of an action in the audit log.
+    Action,
+    /// The id of an object in the audit log.
+    TargetId,
     /// An RFC 3339 timestamp.
     Time,
     /// The name of an IANA time zone.
@@ -138,6 +143,8 @@ impl Kind {
             Self::Integer { min, max, .. } => domain::whole_numbers(*min, *max),
             Self::OneOf(words) => format!("one of: {}", words.join(", ")),
             Self::Uuid => "a UUID".to_owned(),
+            Self::Action => audit::actions(),
+            Self::TargetId => audit::TARGET_ID.to_owned(),
             Self::Time => {
                 format!(
                     "an RFC 3339 timestamp {YEARS}, such as 2026-03-01T00:00:00Z or \
@@ -169,6 +176,11 @@ impl Kind {
             }
             Self::OneOf(words) => json!({ "type": "string", "enum": words }),
             Self::Uuid => json!({ "type": "string", "format": "uuid" }),
+            Self::Action => {
+                let max = audit::MAX_ACTION;
+                json!({ "type": "string", "pattern": "^[A-Za-z]+$", "maxLength": max })
+            }
+            Self::TargetId => json!({ "type": "string", "examples": ["7"] }),
             Self::Time => json!({ "type": "string", "format": "date-time" }),
             Self::TimeZone => {
                 json!({ "type": "string", "default": "UTC", "examples": ["Europe/Berlin"] })

@@ -43,6 +43,9 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::packages::PackageRetirement);
         $visit!($crate::http::orders::Order);
         $visit!($crate::http::orders::OrderCancellation);
+        $visit!($crate::http::operations::AuditEntries);
+        $visit!($crate::http::operations::ParkedEvents);
+        $visit!($crate::http::operations::ParkedEventRetry);
     };
 }
 

@@ -195,10 +195,7 @@ pub(super) async fn make<C: Change>(
         let Work {
             outbox, entries, ..
         } = work;
-        let audited: Vec<AuditEntry<'_>> = entries
-            .iter()
-            .map(|entry| entry.of::<C>(now, &actor))
-            .collect();
+        let audited: Vec<_> = entries.iter().map(|e| e.of::<C>(now, &actor)).collect();
         audit::write(tx, &audited).await?;
         outbox.write(tx).await?;
         if let Some(call) = &call {

@@ -72,11 +72,11 @@ async fn every_accepted_query_succeeds_on_a_real_database(pool: PgPool) {
     };
     let kinds = [
         (
-            vec!["limit", "offset", "package", "server_id"],
+            vec!["limit", "offset", "package", "server_id", "older_than"],
             number().boxed(),
         ),
         (vec!["start", "end"], time().boxed()),
-        (vec!["user", "order"], id().boxed()),
+        (vec!["user", "order", "actor"], id().boxed()),
         (vec!["range", "time_zone", "status"], word().boxed()),
         (
             vec!["limit", "start", "user", "time_zone", "status"],

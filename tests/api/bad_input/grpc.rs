@@ -25,10 +25,12 @@ const MAINTENANCE: &str = "NodeServerManage/SetNodeServerMaintenance";
 const CLIENT: &str = "NodeClientManage/ShowNodeClient";
 const CLIENTS: &str = "NodeClientManage/ListNodeClients";
 const PACKAGES: &str = "PackageQueueManage/ListQueuedPackages";
+const AUDIT: &str = "OperationManage/ListAuditEntries";
+const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 27] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 34] = [
     (TRAFFIC, "{}", "range", "RECENT_RANGE_DAY (1)"),
     (
         TRAFFIC,
@@ -106,6 +108,38 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 27] = [
         "_STATUS_CONSUMED (3)",
     ),
     (PACKAGES, r#"{"offset": 10001}"#, "offset", "0 to 10000"),
+    (AUDIT, r#"{"actor": "me"}"#, "actor", "a UUID"),
+    (
+        AUDIT,
+        r#"{"action": "Adjust Quota"}"#,
+        "action",
+        "ASCII letters",
+    ),
+    (
+        AUDIT,
+        r#"{"target_kind": "order"}"#,
+        "target_id",
+        "beside `target_kind`",
+    ),
+    (
+        AUDIT,
+        r#"{"target_id": "7"}"#,
+        "target_kind",
+        "beside `target_id`",
+    ),
+    (
+        AUDIT,
+        r#"{"older_than": 0}"#,
+        "older_than",
+        "a whole number from 1 to",
+    ),
+    (
+        AUDIT,
+        r#"{"start": "2026-03-10T00:00:00Z", "end": "2026-03-10T00:00:00Z"}"#,
+        "start",
+        "before `end`",
+    ),
+    (PARKED, r#"{"user": "me"}"#, "user", "a UUID"),
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -126,6 +160,7 @@ async fn every_field_of_a_grpc_request_refuses_bad_values(pool: PgPool) {
                 // Timestamps have tests of their own. A flag has no bad value.
                 _ => continue,
             };
+            let bad = if field.is_list() { json!([bad]) } else { bad };
             let mut message: Value = serde_json::from_str(operation.message).unwrap();
             message[field.name()] = bad;
             let what = format!("{} {message}", operation.method);

@@ -8,6 +8,7 @@ use telecom_tests::{NOW, at};
 use uuid::Uuid;
 
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
+use super::operation_manage::{audit_entries, parked_events};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -147,7 +148,7 @@ fn users_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
     prop_oneof![traffic, history, used, nodes]
 }
 
-fn paged(
+pub fn paged(
     path: &str,
     method: &'static str,
     oracle: &'static str,
@@ -219,7 +220,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         )
     });
     prop_oneof![3 => servers, 3 => clients, 4 => availability, 1 => counts, 5 => packages(known),
-        6 => shown()]
+        6 => shown(), 3 => audit_entries(known), 2 => parked_events(known)]
 }
 
 fn by_id(path: &str, method: &'static str, oracle: &'static str, id: &Given) -> Question {

@@ -163,7 +163,7 @@ pub fn time_near_data() -> impl Strategy<Value = DateTime<Utc>> {
 
 /// A time in a request, with any UTC offset: mostly near the data, sometimes at the limits of the
 /// accepted range, or nothing.
-fn optional_time() -> impl Strategy<Value = Option<DateTime<FixedOffset>>> {
+pub fn optional_time() -> impl Strategy<Value = Option<DateTime<FixedOffset>>> {
     let ends = select(vec![
         at("0001-01-01T00:00:00Z"),
         at("0001-01-01T00:00:01Z"),

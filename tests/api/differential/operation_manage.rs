@@ -1,0 +1,154 @@
+//! Requests for the audit log and for parked events.
+
+use chrono::{DateTime, FixedOffset};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Question;
+use super::generated::{Known, paged};
+use super::given::{self, Given, limit, number, offset, optional_time};
+
+const AUDIT: (&str, &str) = (
+    "/v1/admin/audit-entries",
+    "OperationManage/ListAuditEntries",
+);
+const PARKED: (&str, &str) = (
+    "/v1/admin/parked-events",
+    "OperationManage/ListParkedEvents",
+);
+/// Kinds of targets and actions in the data.
+const KINDS: [&str; 3] = ["node_server", "package_item", "order"];
+const ACTIONS: [&str; 4] = [
+    "AdjustQuota",
+    "CancelOrder",
+    "RevealSecrets",
+    "NothingLikeThis",
+];
+
+/// Examples of both lists.
+pub fn operations_by_hand() -> Vec<Question> {
+    let page = |limit: &str, offset: &str| {
+        let given = |text: &str| Given::new(&text, text.parse::<i64>().unwrap(), true);
+        (given(limit), given(offset))
+    };
+    let audit = |page: (Given, Given), filters: &[(&'static str, &str)]| {
+        let filters: Vec<_> = filters
+            .iter()
+            .map(|(name, text)| (*name, Given::new(text, *text, true)))
+            .collect();
+        filtered(AUDIT, "audit", &page, &filters)
+    };
+    vec![
+        audit(page("50", "0"), &[]),
+        audit(page("3", "7"), &[("action", "AdjustQuota")]),
+        audit(
+            page("50", "0"),
+            &[("target_kind", "node_server"), ("target_id", "2")],
+        ),
+        audit(
+            page("50", "0"),
+            &[
+                ("start", "2026-03-09T12:00:00Z"),
+                ("end", "2026-03-10T00:00:00Z"),
+            ],
+        ),
+        filtered(PARKED, "parked", &page("50", "0"), &[]),
+        filtered(PARKED, "parked", &page("4", "6"), &[]),
+    ]
+}
+
+/// A page of a list with filters, which the oracle reads as one JSON object.
+fn filtered(
+    (path, method): (&str, &'static str),
+    oracle: &'static str,
+    page: &(Given, Given),
+    filters: &[(&'static str, Given)],
+) -> Question {
+    let wanted: Value = filters
+        .iter()
+        .map(|(name, given)| (name.to_string(), json!(given.word)))
+        .collect();
+    let question = paged(path, method, oracle, page, "");
+    let [limit, offset, ..] = question.arguments.clone();
+    let question = question.with_arguments([&limit, &offset, "", &wanted.to_string()]);
+    filters.iter().fold(question, |question, (name, given)| {
+        question.given(name, name, given)
+    })
+}
+
+/// Audit entries with any combination of filters.
+pub fn audit_entries(known: &Known) -> impl Strategy<Value = Question> + use<> {
+    let bad = select(vec!["no-such-action", "Adjust Quota", "\0", "ü"]);
+    let action = prop_oneof![
+        4 => Just(Given::nothing("")),
+        4 => select(ACTIONS.to_vec()).prop_map(|name| Given::new(&name, name, true)),
+        1 => bad.prop_map(|name| Given::new(&name, name, false)),
+    ];
+    let older_than = prop_oneof![2 => Just(Given::nothing("")),
+        1 => number(1, i64::MAX, "", &[0, -1, i64::MIN])];
+    let filters = (
+        given::uuid(&known.users),
+        action,
+        target(known),
+        range(),
+        older_than,
+    );
+    let page = (limit(200, "50"), offset(10_000));
+    (page, filters).prop_map(
+        |(page, (actor, action, [kind, id], [start, end], older_than))| {
+            let filters = [
+                ("actor", actor),
+                ("action", action),
+                ("target_kind", kind),
+                ("target_id", id),
+                ("start", start),
+                ("end", end),
+                ("older_than", older_than),
+            ];
+            filtered(AUDIT, "audit", &page, &filters)
+        },
+    )
+}
+
+/// The kind and the id of a target, neither, or one of them, which is not accepted.
+fn target(known: &Known) -> impl Strategy<Value = [Given; 2]> + use<> {
+    let kind = select(KINDS.to_vec()).prop_map(|kind| Given::new(&kind, kind, true));
+    let number = (1..9_i64).prop_map(|id| id.to_string());
+    let order = select(known.orders.clone()).prop_map(|id: Uuid| id.simple().to_string());
+    let id = prop_oneof![number, order].prop_map(|id| Given::new(&id, id.clone(), true));
+    let refused = |given: Given| Given {
+        accepted: false,
+        ..given
+    };
+    (kind, id, 0..10).prop_map(move |(kind, id, way)| match way {
+        0..=4 => [Given::nothing(""), Given::nothing("")],
+        5 => [kind, refused(Given::nothing(""))],
+        6 => [refused(Given::nothing("")), id],
+        _ => [kind, id],
+    })
+}
+
+/// A range of any length. `start` must be before `end`.
+fn range() -> impl Strategy<Value = [Given; 2]> {
+    let given = |time: Option<DateTime<FixedOffset>>| match time {
+        Some(time) => Given::new(&time.to_rfc3339(), time.to_utc().to_rfc3339(), true),
+        None => Given::nothing(""),
+    };
+    (optional_time(), optional_time()).prop_map(move |(start, end)| {
+        let reversed = start.zip(end).is_some_and(|(start, end)| start >= end);
+        let start = Given {
+            accepted: !reversed,
+            ..given(start)
+        };
+        [start, given(end)]
+    })
+}
+
+/// Parked events of all users or of one.
+pub fn parked_events(known: &Known) -> impl Strategy<Value = Question> + use<> {
+    let page = (limit(200, "50"), offset(10_000));
+    (page, given::uuid(&known.users))
+        .prop_map(|(page, user)| filtered(PARKED, "parked", &page, &[("user", user)]))
+}

@@ -1,0 +1,97 @@
+//! Searches of the audit log and of parked events read by index, however rare the matches are.
+
+use sqlx::PgPool;
+use telecom_tests::World;
+
+use super::{check, plan, vacuum};
+
+/// 200,000 audit entries, nearly all of them by one caller who performed one of the actions rarely,
+/// and 50,000 parked events.
+const DATA: &str = "
+    insert into telecom.audit_entry (created_at, actor_user_id, action, target_kind, target_id,
+    after)
+        select timestamptz '2026-03-01Z' + n * interval '1 second',
+            md5(case when n % 1000 = 0 then 'rare' || n % 3000 else 'busy' end)::uuid,
+            case when n % 20000 = 7 then 'RetirePackage' when n % 1000 = 0 then 'SetMasterPackage'
+            else 'AdjustQuota' end,
+            'package_item', (n % 40000)::text, jsonb_build_object('adjust_quota', n)
+        from generate_series(1, 200000) n;
+    insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes,
+    raw_download_bytes, billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at)
+        select md5((n % 10000)::text)::uuid, '2026-03-01Z', 1, 1, 1, 1, 1, 'locked: ',
+            '2026-03-01Z', timestamptz '2026-03-01Z' + n * interval '1 second'
+        from generate_series(1, 50000) n;";
+const LOGS: [&str; 2] = ["audit_entry", "parked_event"];
+
+/// Arguments of `audit.find`, and the maximum number of entries that a step may touch.
+const SEARCHES: [(&str, f64); 11] = [
+    ("null, null, null, null, null, null", 10_100.0),
+    (
+        "null, null, null, null, '2026-03-02Z', '2026-03-02 00:01Z'",
+        70.0,
+    ),
+    ("md5('busy')::uuid, null, null, null, null, null", 10_000.0),
+    (
+        "md5('busy')::uuid, null, null, null, null, '2026-03-01 00:10Z'",
+        700.0,
+    ),
+    ("md5('rare0')::uuid, null, null, null, null, null", 100.0),
+    (
+        "md5('busy')::uuid, 'RetirePackage', null, null, null, null",
+        20.0,
+    ),
+    (
+        "md5('rare0')::uuid, 'AdjustQuota', null, null, null, null",
+        1.0,
+    ),
+    ("null, 'AdjustQuota', null, null, null, null", 10_000.0),
+    ("null, 'RetirePackage', null, null, null, null", 20.0),
+    ("null, null, 'package_item', '7', null, null", 10.0),
+    (
+        "md5('busy')::uuid, 'RetirePackage', 'package_item', '7', '2026-03-01Z', null",
+        10.0,
+    ),
+];
+
+/// Statements, arguments, and the maximum number of rows that a step may touch.
+const STATEMENTS: [(&str, &str, f64); 8] = [
+    ("audit.created_at", "70000", 1.0),
+    ("audit.show", "'{1,2,3,70000}'", 10.0),
+    ("parked_event.find", "null, 10000, 50, 100", 10_000.0),
+    ("parked_event.find", "md5('7')::uuid, 10000, 50, 0", 10.0),
+    ("parked_event.show", "'{1,2,3,7000}'", 10.0),
+    (
+        "parked_event.lock_waiting",
+        "'{1,2,3,7000}', '2026-03-01Z'",
+        10.0,
+    ),
+    (
+        "parked_event.lock_waiting_of_user",
+        "md5('7')::uuid, '2026-03-01Z', 1001",
+        10.0,
+    ),
+    (
+        "parked_event.lock_all_waiting",
+        "'2026-03-01Z', 1001",
+        1_001.0,
+    ),
+];
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn searches_of_the_audit_log_and_of_parked_events_read_by_index(pool: PgPool) {
+    let world = World {
+        pool,
+        ..World::offline()
+    };
+    sqlx::raw_sql(DATA).execute(&world.pool).await.unwrap();
+    vacuum(&world).await;
+    for (filter, most_rows) in SEARCHES {
+        let arguments = format!("{filter}, -9223372036854775808, 10000, 50, 0");
+        let plan = plan(&world, "audit.find", &arguments).await;
+        check("audit.find", &arguments, &plan, most_rows, &LOGS);
+    }
+    for (name, arguments, most_rows) in STATEMENTS {
+        let plan = plan(&world, name, arguments).await;
+        check(name, arguments, &plan, most_rows, &LOGS);
+    }
+}

@@ -35,7 +35,7 @@ fn kept_days() -> BTreeMap<&'static str, i64> {
 
 /// Tables that may be kept without a limit in days. The operator owns their rows, or they have one
 /// row per server or one row in total, or they are bounded otherwise.
-const WITHOUT_DAYS: [&str; 14] = [
+const WITHOUT_DAYS: [&str; 15] = [
     "node_client",
     "node_server",
     "node_server_heartbeat",
@@ -46,6 +46,7 @@ const WITHOUT_DAYS: [&str; 14] = [
     "package",
     "package_order",
     "package_queue",
+    "package_queue_count",
     "parked_event",
     "reconciliation",
     "report_sender",

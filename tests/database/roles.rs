@@ -68,6 +68,7 @@ async fn writer_role_cannot_write_what_the_operator_owns(pool: PgPool) {
         "update telecom.package set traffic_limit_bytes = 0",
         "update telecom.package_queue set user_id = gen_random_uuid()",
         "update telecom.package_queue set adjust_quota_bytes = 1",
+        "update telecom.package_queue_count set items = 0",
         "update telecom.usage_report set line_count = 0",
         "update telecom.traffic_usage set upload_bytes = 0",
         "delete from telecom.traffic_usage",

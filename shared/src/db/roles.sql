@@ -91,6 +91,8 @@ grant
 grant insert (user_id, package_id, by_order, created_at) on telecom.package_queue to telecom_writer, telecom_api;
 grant insert (order_id, user_id, series, amount, package_id, received_at, cancelled_at), update (cancelled_at)
     on telecom.package_order to telecom_writer, telecom_api;
+-- To fold counts. Changes of items are counted by triggers, which act as the owner of the table.
+grant insert (package_id, status, items), delete on telecom.package_queue_count to telecom_writer;
 
 grant
     insert (

@@ -45,6 +45,7 @@ mod database {
     mod login;
     mod migrations;
     mod node_constraints;
+    mod package_counts;
     mod roles;
     mod writes;
 }

@@ -217,3 +217,27 @@ async fn user_without_an_active_package_gets_the_oldest_waiting_one(pool: PgPool
     assert_eq!(statuses, ["active", "in_queue"]);
     assert_eq!(world.facts().await[0].0, "PackageActivated");
 }
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_run_leaves_one_row_of_counts_per_package_and_status(pool: PgPool) {
+    const ROWS: &str = "select count(*) from telecom.package_queue_count";
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 1).await;
+    for n in 0..5 {
+        world.active_item(user(n), package).await;
+        world.waiting_item(user(n), package).await;
+    }
+    assert_eq!(world.number(ROWS).await, 20);
+    expire(&world).await;
+    assert_eq!(world.number(ROWS).await, 2);
+    // The first run announces the items, and the second one consumes them.
+    world.clock.set(at("2026-03-12T00:00:00Z"));
+    expire(&world).await;
+    expire(&world).await;
+    let counts = "select count(*) from telecom.package_queue_count
+        where items = 5 and status in ('consumed', 'active')";
+    assert_eq!(
+        (world.number(ROWS).await, world.number(counts).await),
+        (2, 2)
+    );
+}

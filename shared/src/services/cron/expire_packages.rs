@@ -1,12 +1,12 @@
 //! `PackageExpiringJob`: announces items whose time is over, consumes expired items that are still
-//! active, activates waiting items of users who have no active item, and then publishes which items
-//! end soon.
+//! active, activates waiting items of users who have no active item, and publishes which items end
+//! soon. Also folds the counts of items, most of whose rows this job writes.
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, package_queue};
+use crate::db::{self, Connection, package_queue, queued_package};
 use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
@@ -17,6 +17,8 @@ use crate::services::package_queue::{activate, advance_queues};
 /// Maximum number of items or users in one transaction.
 const BATCH: i64 = 1_000;
 const BATCH_FULL: usize = 1_000;
+/// Maximum number of rows of counts that one statement replaces by their sums.
+const COUNT_ROWS: i64 = 100_000;
 
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
@@ -85,6 +87,7 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
             (next, unsent) = (done.next, done.messages);
         }
         outbox::send(&self.pool, &self.publisher, unsent).await;
+        self.fold_counts(run).await?;
         expired.complete = next.is_none();
         if expired.complete {
             expired.noticed = self.publish_expiry_notices(run).await?;
@@ -94,6 +97,16 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
+    /// Folds the counts of items until each package and status has one row, so that
+    /// `CountQueuedPackages` reads few rows.
+    async fn fold_counts(&self, run: Run) -> Result<(), Error> {
+        let fold = async |connection: &mut Connection| {
+            queued_package::fold_counts(connection, COUNT_ROWS).await
+        };
+        while !run.deadline_is_near() && db::on_connection(&self.pool, fold).await? > 0 {}
+        Ok(())
+    }
+
     /// Runs one step. `None` if another run holds the lock.
     async fn run_step(&self, tx: &mut Connection, step: Step) -> Result<Option<Done>, Error> {
         let mut outbox = Outbox::new(&self.context, self.context.now());

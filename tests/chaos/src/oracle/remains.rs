@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use crate::run::Run;
 
 /// Rules about leftovers, each with a query that must return 0 at the end.
-const REMAINS: [(&str, &str); 4] = [
+const REMAINS: [(&str, &str); 5] = [
     (
         "messages left in the outbox",
         "select count(*) from telecom.outbox",
@@ -25,6 +25,15 @@ const REMAINS: [(&str, &str); 4] = [
         "users with two active items",
         "select count(*) from (select user_id from telecom.package_queue where status = 'active'
             group by user_id having count(*) > 1) twice",
+    ),
+    (
+        "a count of items differs from the items",
+        "select count(*) from (
+            select package_id, status, count(*) as n from telecom.package_queue group by 1, 2
+         ) q full join (
+            select package_id, status, sum(items) as n from telecom.package_queue_count
+            group by 1, 2 having sum(items) <> 0
+         ) c using (package_id, status) where q.n is distinct from c.n",
     ),
 ];
 

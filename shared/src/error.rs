@@ -2,6 +2,7 @@
 //! HTTP status, to a gRPC code, or to "retry" or "reject" for a queue message.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::quote::Quoted;
 
@@ -62,6 +63,8 @@ impl ErrorKind {
     }
 }
 
+/// Time after which a caller may try again, if nothing else is known.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
 const NUMBER_OVERFLOW: &str = "number_overflow";
 const LOCKED: &str = "locked";
 const TRANSACTION_CONFLICT: &str = "transaction_conflict";
@@ -80,6 +83,8 @@ pub struct Error {
     field: Option<Field>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     concerns_all: bool,
+    /// Whole seconds.
+    wait: Duration,
 }
 
 /// The invalid field of a request.
@@ -100,6 +105,7 @@ impl Error {
             field: None,
             source: None,
             concerns_all: false,
+            wait: LEAST_WAIT,
         }
     }
 
@@ -232,6 +238,20 @@ impl Error {
         }
     }
 
+    /// The caller calls too often, and may call again after `wait`.
+    #[must_use]
+    pub fn rate_limited(wait: Duration) -> Self {
+        let begun = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        Self {
+            wait: begun.max(LEAST_WAIT),
+            ..Self::new(
+                ErrorKind::ResourceExhausted,
+                "rate_limited",
+                "The user has sent too many requests. Try again later.",
+            )
+        }
+    }
+
     /// The deadline of the invocation or call passed.
     #[must_use]
     pub fn deadline_exceeded() -> Self {
@@ -262,6 +282,17 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// Time after which the same request may succeed, in whole seconds, at least one. `None` if time
+    /// alone does not help.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        matches!(
+            self.kind,
+            ErrorKind::Unavailable | ErrorKind::ResourceExhausted
+        )
+        .then_some(self.wait)
     }
 
     /// The text that is returned to the caller.
@@ -344,11 +375,30 @@ mod tests {
     #[case(ErrorKind::PermissionDenied, Disposition::Reject)]
     #[case(ErrorKind::NotFound, Disposition::Reject)]
     #[case(ErrorKind::Conflict, Disposition::Reject)]
+    #[case(ErrorKind::ResourceExhausted, Disposition::Retry)]
     #[case(ErrorKind::Unavailable, Disposition::Retry)]
     #[case(ErrorKind::DeadlineExceeded, Disposition::Retry)]
     #[case(ErrorKind::Internal, Disposition::Retry)]
     fn every_kind_has_one_disposition(#[case] kind: ErrorKind, #[case] disposition: Disposition) {
         assert_eq!(kind.disposition(), disposition);
+    }
+
+    #[rstest]
+    #[case::at_once(0, 1)]
+    #[case::less_than_a_second(1, 1)]
+    #[case::a_second(1_000, 1)]
+    #[case::more_than_a_second(1_001, 2)]
+    fn waits_are_rounded_up_to_whole_seconds(#[case] millis: u64, #[case] seconds: u64) {
+        let error = Error::rate_limited(Duration::from_millis(millis));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
+    }
+
+    #[test]
+    fn only_errors_that_pass_with_time_have_a_wait() {
+        assert_eq!(Error::conflict().retry_after(), Some(LEAST_WAIT));
+        for lasting in [Error::overflow(), Error::internal("x")] {
+            assert_eq!(lasting.retry_after(), None, "{lasting}");
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Conversion of errors into gRPC statuses.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use shared::error::{Error, ErrorKind};
 use tonic::{Code, Status};
@@ -33,8 +32,8 @@ pub fn of(error: &Error) -> Status {
     if let Some(field) = error.field() {
         details.add_bad_request_violation(field, error.message());
     }
-    if [ErrorKind::Unavailable, ErrorKind::ResourceExhausted].contains(&error.kind()) {
-        details.set_retry_info(Some(Duration::from_secs(1)));
+    if let Some(wait) = error.retry_after() {
+        details.set_retry_info(Some(wait));
     }
     let message = match error.field() {
         Some(field) => format!("{field}: {}", error.message()),

@@ -65,13 +65,8 @@ fn with_status(error: &Error, status: StatusCode) -> Response<Body> {
     if error.kind() == ErrorKind::Unauthenticated {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if [
-        StatusCode::SERVICE_UNAVAILABLE,
-        StatusCode::TOO_MANY_REQUESTS,
-    ]
-    .contains(&status)
-    {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(wait) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
     }
     response
 }

@@ -22,6 +22,7 @@ mod api {
     mod packages;
     mod plans;
     mod published_keys;
+    mod rate_limit;
     mod traffic_usage;
 }
 mod cron {

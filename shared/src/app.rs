@@ -1,7 +1,7 @@
 //! Dependencies of a function: database, AWS clients, clock, configuration. Each is created at its
 //! first use.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,9 +10,11 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
-use crate::auth::Authenticator;
+use crate::auth::{Admission, Authenticator};
 use crate::clock::Context;
-use crate::config::{AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, TelecomConfig};
+use crate::config::{
+    AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, RateLimitConfig, TelecomConfig,
+};
 use crate::db;
 use crate::db::credentials::Credentials;
 use crate::events::publisher::Publisher;
@@ -146,11 +148,11 @@ impl App {
         Publisher::new(self.aws().await, MessagingConfig::from_env())
     }
 
-    /// The authenticator that verifies tokens of callers.
-    pub fn authenticator(&self) -> Result<Authenticator, StartError> {
-        Ok(Authenticator::new(
-            AuthConfig::from_env()?,
-            self.context().clock,
-        )?)
+    /// Verifies the tokens of callers and limits the rate of their calls.
+    pub fn admission(&self) -> Result<Admission, StartError> {
+        let clock = self.context().clock;
+        let authenticator = Authenticator::new(AuthConfig::from_env()?, Arc::clone(&clock))?;
+        let limit = RateLimitConfig::from_env()?;
+        Ok(Admission::new(authenticator, limit, clock))
     }
 }

@@ -63,6 +63,7 @@ pub async fn log_of(function: &str, pool: &PgPool, issuer: &Issuer, events: Vec<
         ),
         ("TELECOM_AUTH_ISSUER", text(ISSUER)),
         ("TELECOM_AUTH_AUDIENCE", text(AUDIENCE)),
+        ("TELECOM_USER_REQUESTS_PER_MINUTE", text("0")),
         (
             "TELECOM_AUTH_JWKS",
             serde_json::to_string(&issuer.jwks()).unwrap(),

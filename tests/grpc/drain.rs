@@ -72,6 +72,8 @@ pub(super) fn configured(
         .envs([
             ("TELECOM_AUTH_ISSUER", ISSUER),
             ("TELECOM_AUTH_AUDIENCE", AUDIENCE),
+            // The tests call as often as they can.
+            ("TELECOM_USER_REQUESTS_PER_MINUTE", "0"),
         ])
         .env(
             "TELECOM_AUTH_JWKS",

@@ -7,9 +7,9 @@ use lambda_http::tower::Layer;
 use lambda_http::{Body, Context, LambdaEvent, Request, Response, service_fn};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use shared::auth::Access;
+use shared::auth::{Access, Admission};
 use shared::clock;
-use shared::config::{CorsConfig, DatabaseRole, TelecomConfig};
+use shared::config::{CorsConfig, DatabaseRole, RateLimitConfig, TelecomConfig};
 use shared::http::nodes::Nodes;
 use shared::http::{Endpoint, Registered, endpoint_for, endpoints};
 use shared::lambda::{alb, api};
@@ -130,23 +130,35 @@ pub struct Api {
     pub world: World,
     /// Signs the tokens that the APIs accept.
     pub issuer: Issuer,
+    /// Admits the calls over HTTP.
+    admission: Admission,
     server: Option<(GrpcServer, Channel)>,
 }
 
 impl Api {
     #[must_use]
     pub fn over_http(world: World) -> Self {
+        let issuer = Issuer::default();
+        let admission = issuer.admission(world.context(), RateLimitConfig::OFF);
         Self {
             world,
-            issuer: Issuer::default(),
+            issuer,
+            admission,
             server: None,
         }
     }
 
     pub async fn over_both(world: World, issuer: Issuer) -> Self {
-        let server = GrpcServer::start(&world, &issuer, grpc::config()).await;
+        Self::limited(world, issuer, RateLimitConfig::OFF).await
+    }
+
+    /// APIs over both transports, each of which limits the calls of a user.
+    pub async fn limited(world: World, issuer: Issuer, limit: RateLimitConfig) -> Self {
+        let admission = || issuer.admission(world.context(), limit);
+        let server = GrpcServer::admitting(&world, admission(), grpc::config()).await;
         let channel = server.connect().await;
         Self {
+            admission: admission(),
             world,
             issuer,
             server: Some((server, channel)),
@@ -294,7 +306,6 @@ impl Api {
     }
 
     async fn route(&self, path: &str, request: Request) -> Response<Body> {
-        let authenticator = self.issuer.authenticator(self.world.context());
         let endpoints = endpoints();
         let selected = endpoint_for(&endpoints, request.method(), path).map(|found| found.rpc);
         macro_rules! serve {
@@ -302,7 +313,7 @@ impl Api {
                 if selected == Some(<$endpoint as Endpoint>::Input::NAME) {
                     let pool = self.pool(<<$endpoint as Endpoint>::Input>::DATABASE_ROLE);
                     let service = Served::over(pool.clone(), self.world.context());
-                    return api::handle::<$endpoint>(&service, &authenticator, request).await;
+                    return api::handle::<$endpoint>(&service, &self.admission, request).await;
                 }
             };
         }
@@ -313,7 +324,7 @@ impl Api {
         // A path trick may reach any function. This one requires the least access.
         let pool = self.pool(DatabaseRole::Reader);
         let service = Served::over(pool.clone(), self.world.context());
-        api::handle::<Nodes>(&service, &authenticator, request).await
+        api::handle::<Nodes>(&service, &self.admission, request).await
     }
 }
 

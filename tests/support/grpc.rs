@@ -9,7 +9,8 @@ pub use local::rpc::{BytesCodec, call_raw};
 use prost_reflect::prost::Message;
 use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
-use shared::config::TelecomConfig;
+use shared::auth::Admission;
+use shared::config::{RateLimitConfig, TelecomConfig};
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use telecom_grpc::{GrpcConfig, Services, serve_until};
@@ -47,8 +48,14 @@ pub fn config() -> GrpcConfig {
 }
 
 impl GrpcServer {
-    /// Serves a world to callers with tokens of `issuer`.
+    /// Serves a world to callers with tokens of `issuer`, without a limit on their calls.
     pub async fn start(world: &World, issuer: &Issuer, config: GrpcConfig) -> Self {
+        let admission = issuer.admission(world.context(), RateLimitConfig::OFF);
+        Self::admitting(world, admission, config).await
+    }
+
+    /// Serves a world to the callers that `admission` admits.
+    pub async fn admitting(world: &World, admission: Admission, config: GrpcConfig) -> Self {
         let services = Services {
             analysis: AnalysisService::new(world.api.clone(), world.context()),
             manage: ManageService::new(
@@ -56,7 +63,7 @@ impl GrpcServer {
                 world.context(),
                 TelecomConfig::default(),
             ),
-            authenticator: issuer.authenticator(world.context()),
+            admission,
         };
         let listener = TcpListener::bind(config.address).await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -7,9 +7,9 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed2551
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use shared::auth::Authenticator;
+use shared::auth::{Admission, Authenticator};
 use shared::clock::Context;
-use shared::config::{AuthConfig, JwksConfig};
+use shared::config::{AuthConfig, JwksConfig, RateLimitConfig};
 use uuid::Uuid;
 
 use crate::{NOW, at};
@@ -73,6 +73,13 @@ impl Issuer {
             max_lifetime: AuthConfig::MAX_LIFETIME,
         };
         Authenticator::new(config, context.clock).unwrap()
+    }
+
+    /// Admits callers with tokens of these keys, at most at the rate of `limit`.
+    #[must_use]
+    pub fn admission(&self, context: Context, limit: RateLimitConfig) -> Admission {
+        let authenticator = self.authenticator(context.clone());
+        Admission::new(authenticator, limit, context.clock)
     }
 
     /// Signs claims with the first key.

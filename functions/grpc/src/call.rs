@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use http::HeaderMap;
-use shared::auth::{Authenticator, Principal};
+use shared::auth::{Admission, Principal};
 use shared::deadline;
 use shared::error::{Error, ErrorKind};
 use shared::services::{Operation, Processor, dispatch};
@@ -23,7 +23,7 @@ pub const MAX_RESPONSE_BYTES: usize = 4 << 20;
 /// State shared by all calls.
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
-    authenticator: Authenticator,
+    admission: Admission,
     slots: Arc<Semaphore>,
     room: Room,
     max_time: Duration,
@@ -31,10 +31,10 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// Allows `max_calls` concurrent calls, each of which may take at most `max_time`.
-    pub fn new(authenticator: Authenticator, max_calls: usize, max_time: Duration) -> Self {
+    pub fn new(admission: Admission, max_calls: usize, max_time: Duration) -> Self {
         let slots = Arc::new(Semaphore::new(max_calls.min(Semaphore::MAX_PERMITS)));
         Self {
-            authenticator,
+            admission,
             slots,
             room: Room::default(),
             max_time,
@@ -91,7 +91,7 @@ impl Dispatcher {
         let read = |principal: &Principal| read(principal, message);
         let output = deadline::within(
             Some(time),
-            dispatch(&self.authenticator, &headers, service, read),
+            dispatch(&self.admission, &headers, service, read),
         );
         let response = R::from_domain(output.await?);
         let bytes = checked_len(&response)?;

@@ -13,7 +13,7 @@ use proto::v1::package_manage_server::PackageManageServer;
 use proto::v1::package_queue_manage_server::PackageQueueManageServer;
 use proto::v1::telecom_server::TelecomServer;
 use shared::app::{App, FromApp};
-use shared::auth::Authenticator;
+use shared::auth::Admission;
 use shared::config::CorsConfig;
 use shared::lambda::api::cors;
 use shared::services::analysis::AnalysisService;
@@ -65,8 +65,8 @@ pub struct Services {
     pub analysis: AnalysisService,
     /// Processes the calls of the `*Manage` services.
     pub manage: ManageService,
-    /// Verifies the tokens of callers.
-    pub authenticator: Authenticator,
+    /// Verifies the tokens of callers and limits the rate of their calls.
+    pub admission: Admission,
 }
 
 /// Serves until SIGTERM or SIGINT, then shuts down gracefully.
@@ -74,7 +74,7 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     let services = Services {
         analysis: AnalysisService::from_app(app).await?,
         manage: ManageService::from_app(app).await?,
-        authenticator: app.authenticator()?,
+        admission: app.admission()?,
     };
     let listener = TcpListener::bind(config.address)
         .await
@@ -178,11 +178,7 @@ fn builder(config: &GrpcConfig) -> Result<Server> {
 }
 
 fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcConfig) {
-    let dispatcher = Dispatcher::new(
-        services.authenticator,
-        config.max_calls,
-        config.call_timeout,
-    );
+    let dispatcher = Dispatcher::new(services.admission, config.max_calls, config.call_timeout);
     let analysis = Analysis {
         dispatcher: dispatcher.clone(),
         service: services.analysis,

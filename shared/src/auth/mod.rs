@@ -1,6 +1,8 @@
 //! Authentication of callers by JSON Web Tokens of the issuer that the deployment trusts.
 
+mod admission;
 mod keys;
+mod rate_limit;
 mod verified;
 
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::domain::condition::Conditions;
 use crate::error::{Error, ErrorKind};
 use crate::telemetry::RequestIds;
 
+pub use admission::Admission;
 use keys::{Key, KeySource};
 use verified::Verified;
 

@@ -5,6 +5,7 @@ mod auth;
 mod cors;
 mod database;
 mod messaging;
+mod rate_limit;
 mod telecom;
 
 use std::env;
@@ -15,6 +16,7 @@ pub use auth::{AuthConfig, JwksConfig, parse_key_set};
 pub use cors::CorsConfig;
 pub use database::{DatabaseConfig, DatabaseLogin, DatabaseRole};
 pub use messaging::MessagingConfig;
+pub use rate_limit::RateLimitConfig;
 pub use telecom::{Retention, TelecomConfig};
 
 /// A variable that is missing or invalid.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Instant;
 
 use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH,
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, RETRY_AFTER,
 };
 use http::{HeaderValue, Method};
 use lambda_http::{Body, Request, RequestExt, Response, service_fn, tower};
@@ -13,7 +13,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::{BoxError, alb, before_deadline, log_error};
 use crate::app::{App, FromApp};
-use crate::auth::Authenticator;
+use crate::auth::Admission;
 use crate::config::CorsConfig;
 use crate::domain::condition::IDEMPOTENCY_KEY;
 use crate::error::Error;
@@ -30,11 +30,11 @@ where
 {
     telemetry::init();
     let app = App::default();
-    let (service, authenticator) = (E::Service::from_app(&app).await?, app.authenticator()?);
-    let (app, service, authenticator) = (&app, &service, &authenticator);
+    let (service, admission) = (E::Service::from_app(&app).await?, app.admission()?);
+    let (app, service, admission) = (&app, &service, &admission);
     serve(service_fn(move |request: Request| async move {
         app.renew_login().await;
-        Ok::<_, Infallible>(handle::<E>(service, authenticator, request).await)
+        Ok::<_, Infallible>(handle::<E>(service, admission, request).await)
     }))
     .await
 }
@@ -82,21 +82,21 @@ pub fn cors(config: &CorsConfig) -> CorsLayer {
             IF_NONE_MATCH,
             HeaderName::from_static(IDEMPOTENCY_KEY),
         ])
-        .expose_headers([ETAG])
+        .expose_headers([ETAG, RETRY_AFTER])
         .max_age(std::time::Duration::from_mins(10))
 }
 
 /// Handles one request: checks the method, authenticates, authorizes, processes and responds.
 pub async fn handle<E: Endpoint>(
     service: &E::Service,
-    authenticator: &Authenticator,
+    admission: &Admission,
     request: Request,
 ) -> Response<Body> {
     let began = Instant::now();
     let result = match other_method(&request, &E::METHOD, E::PATH) {
         Some(refusal) => Ok(refusal),
         // Boxed, because each surrounding layer would copy a future of this size.
-        None => Box::pin(process::<E>(service, authenticator, &request))
+        None => Box::pin(process::<E>(service, admission, &request))
             .await
             .and_then(|output| response::ok::<E>(&request, &output)),
     };
@@ -140,12 +140,12 @@ fn other_method(request: &Request, method: &Method, path: &str) -> Option<Respon
 
 async fn process<E: Endpoint>(
     service: &E::Service,
-    authenticator: &Authenticator,
+    admission: &Admission,
     request: &Request,
 ) -> Result<Output<E>, Error> {
     let invocation = request.lambda_context_ref().cloned().unwrap_or_default();
     before_deadline(&invocation, async {
-        dispatch(authenticator, request.headers(), service, |principal| {
+        dispatch(admission, request.headers(), service, |principal| {
             E::input(&ApiRequest::read::<E>(request, principal)?)
         })
         .await

@@ -4,17 +4,18 @@ use http::HeaderMap;
 
 use super::change::Requested;
 use super::{Operation, Processor};
-use crate::auth::{Authenticator, Principal};
+use crate::auth::{Admission, Principal};
 use crate::domain::condition::{Accepts, Conditions, IDEMPOTENCY_KEY, IF_MATCH};
 use crate::error::Error;
 
-/// Authenticates the caller, checks access, reads the input, and processes it.
+/// Authenticates the caller, limits the caller's calls, checks access, reads the input, and processes
+/// it.
 ///
 /// Access is checked before the request is read, so that an unauthorized caller learns nothing
 /// about its format. It is checked again after it was read, because an input may need more (see
 /// [`Operation::access`]).
 pub async fn dispatch<I, S>(
-    authenticator: &Authenticator,
+    admission: &Admission,
     headers: &HeaderMap,
     service: &S,
     read: impl FnOnce(&Principal) -> Result<I, Error> + Send,
@@ -23,7 +24,7 @@ where
     I: Operation + Send,
     S: Processor<I> + Sync + ?Sized,
 {
-    let mut principal = authenticator.authenticate(headers).await?;
+    let mut principal = admission.admit(headers).await?;
     principal.authorize(I::ACCESS)?;
     principal.conditions = conditions(headers, I::ACCEPTS)?;
     let input = read(&principal)?;

@@ -23,6 +23,7 @@ const TOKEN: &str = "A JSON Web Token signed by the issuer that the deployment t
     operations, and `telecom:secrets` additionally permits unmasked keys and passwords \
     (`reveal_secrets`).";
 const ETAG: &str = "Version of this response, for `if-none-match`.";
+const WAIT: &str = "Number of seconds after which the request may succeed.";
 const CONDITION: &str = "The `etag` of an earlier response. If the data has not changed since, the \
     response is 304.";
 
@@ -136,7 +137,11 @@ impl Document {
         for (status, about) in problems::<E>() {
             let schema = self.schemas.subschema_for::<Problem<'_>>();
             let content = json!({ "application/problem+json": { "schema": schema } });
-            let response = json!({ "description": about, "content": content });
+            let mut response = json!({ "description": about, "content": content });
+            if let ("429" | "503", Some(fields)) = (status, response.as_object_mut()) {
+                let wait = json!({ "description": WAIT, "schema": { "type": "integer" } });
+                fields.insert("headers".into(), json!({ "Retry-After": wait }));
+            }
             responses.insert(status.to_owned(), response);
         }
         Value::Object(responses)
@@ -200,6 +205,11 @@ fn problems<E: Endpoint>() -> impl Iterator<Item = (&'static str, &'static str)>
             E::Input::ACCEPTS == Accepts::RequiredRevision,
         ),
         ("405", "The method is not one of those in `allow`", true),
+        (
+            "429",
+            "The user has sent too many requests. Try again after the time in `retry-after`",
+            true,
+        ),
         ("500", "Internal error", true),
         (
             "503",

@@ -14,6 +14,8 @@ mod job_rules;
 mod jobs;
 #[path = "template/notice_rules.rs"]
 mod notice_rules;
+#[path = "template/rate_limit.rs"]
+mod rate_limit;
 #[path = "template/refusals.rs"]
 mod refusals;
 #[path = "template/resources.rs"]
@@ -37,6 +39,7 @@ fn violations(templates: &Templates) -> Vec<String> {
         .chain(&aws::RULES)
         .chain(&job_rules::RULES)
         .chain(&notice_rules::RULES)
+        .chain(&rate_limit::RULES)
         .flat_map(|rule| rule(&whole));
     of_whole
         .chain(aws::RULES_OF_FILES.iter().flat_map(|rule| rule(templates)))
@@ -219,6 +222,24 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, expected: &str
 #[case::transports_with_different_offline_timeouts(
     "/Resources/Grpc/Properties/Parameters/NodeOfflineTimeoutSeconds",
     Some(json!(300)), "TELECOM_NODE_OFFLINE_TIMEOUT_SECONDS of the gRPC server differs"
+)]
+#[case::an_operation_without_a_rate_limit(
+    "/Resources/ListNodesFunction/Properties/Environment/Variables\
+     /TELECOM_USER_REQUESTS_PER_MINUTE",
+    None,
+    "ListNodesFunction lacks TELECOM_USER_REQUESTS_PER_MINUTE"
+)]
+#[case::transports_with_different_rate_limits(
+    "/Resources/Grpc/Properties/Parameters/UserRequestBurst",
+    Some(json!(5)), "TELECOM_USER_REQUEST_BURST of the gRPC server differs"
+)]
+#[case::a_rate_limit_that_functions_refuse(
+    "/Parameters/UserRequestsPerMinute/MaxValue", Some(json!(2_000_000)),
+        "UserRequestsPerMinute is not 0 to 1000000, by default 1200"
+)]
+#[case::a_burst_that_functions_refuse(
+    "/Parameters/UserRequestBurst/MinValue", Some(json!(0)),
+        "UserRequestBurst is not 1 to 100000, by default 200"
 )]
 #[case::a_consumer_without_the_line_rate(
     "/Resources/IngestUsageReportFunction/Properties/Environment/Variables\

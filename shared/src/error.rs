@@ -83,7 +83,7 @@ pub struct Error {
     field: Option<Field>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
     concerns_all: bool,
-    /// Whole seconds.
+    /// What [`Self::retry_after`] returns, if it returns a time.
     wait: Duration,
 }
 
@@ -241,9 +241,10 @@ impl Error {
     /// The caller calls too often, and may call again after `wait`.
     #[must_use]
     pub fn rate_limited(wait: Duration) -> Self {
-        let begun = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        let begun_seconds =
+            Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         Self {
-            wait: begun.max(LEAST_WAIT),
+            wait: begun_seconds.max(LEAST_WAIT),
             ..Self::new(
                 ErrorKind::ResourceExhausted,
                 "rate_limited",
@@ -284,8 +285,8 @@ impl Error {
         self.code
     }
 
-    /// Time after which the same request may succeed, in whole seconds, at least one. `None` if time
-    /// alone does not help.
+    /// Time after which the same request may succeed, in whole seconds, at least one. `None` if
+    /// waiting does not help.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         matches!(

@@ -46,7 +46,7 @@ const DATA: &str = "
 
 /// Names of statements in the committed query checks, arguments, the maximum number of rows that
 /// any step of the plan may touch, and the tables that must not be read in full.
-const STATEMENTS: [(&str, &str, f64, &[&str]); 23] = [
+const STATEMENTS: [(&str, &str, f64, &[&str]); 22] = [
     (
         "analysis.usage_by_bucket",
         "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'",

@@ -9,7 +9,9 @@ use shared::services::Processor;
 use shared::services::change::Requested;
 use shared::services::cron::Run;
 use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
-use shared::services::manage::{ExtendPackages, ManageService, RetryParkedEvents, SetNodeServerMaintenance};
+use shared::services::manage::{
+    ExtendPackages, ManageService, RetryParkedEvents, SetNodeServerMaintenance,
+};
 use sqlx::PgPool;
 use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;

@@ -8,8 +8,8 @@ use crate::auth::{Admission, Principal};
 use crate::domain::condition::{Accepts, Conditions, IDEMPOTENCY_KEY, IF_MATCH};
 use crate::error::Error;
 
-/// Authenticates the caller, limits the caller's calls, checks access, reads the input, and processes
-/// it.
+/// Authenticates the caller, limits the rate of the caller's calls, checks access, reads the input,
+/// and processes it.
 ///
 /// Access is checked before the request is read, so that an unauthorized caller learns nothing
 /// about its format. It is checked again after it was read, because an input may need more (see

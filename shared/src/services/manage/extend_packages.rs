@@ -91,9 +91,10 @@ impl Change for ExtendPackages {
             series: self.series,
         };
         let items = package_extension::count_items(tx, packages).await?;
-        let extension_id = match self.dry_run {
-            true => None,
-            false => Some(self.store(tx, work, packages, items).await?),
+        let extension_id = if self.dry_run {
+            None
+        } else {
+            Some(self.store(tx, work, packages, items).await?)
         };
         Ok(RequestedExtension {
             extension_id,

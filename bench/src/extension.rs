@@ -69,7 +69,7 @@ pub async fn measure(database: &Database) -> Result<Extension> {
     let (context, publisher) = (Context::system(), messaging.publisher().await);
     let config = TelecomConfig::default();
     let hook = TelecomBillingHook::new(database.pool(1), publisher.clone(), context.clone());
-    let manage = ManageService::new(database.pool(1), context.clone(), config.clone());
+    let manage = ManageService::new(database.pool(1), context.clone(), config);
     let job = TelecomCronExecutor::new(database.pool(1), publisher, context, config);
     let mut slowest_idle = Duration::ZERO;
     for number in 0..IDLE_DELIVERIES {
@@ -77,7 +77,7 @@ pub async fn measure(database: &Database) -> Result<Extension> {
     }
     let requested = manage.process(request()).await.map_err(fault)?;
     let began = Instant::now();
-    let run = Run::within(Some(Duration::from_secs(120)));
+    let run = Run::within(Some(Duration::from_mins(2)));
     let (mut deliveries, mut slowest) = (0, Duration::ZERO);
     let extending = job.process(ApplyPackageExtensionsJob(run));
     let charging = async {

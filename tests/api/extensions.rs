@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use telecom_tests::api::{Api, event};
+use telecom_tests::api::Api;
 use telecom_tests::token::Issuer;
 use telecom_tests::{GIB, NOW, World, user};
 use tonic::{Code, Status};
@@ -30,7 +30,7 @@ async fn series(api: &Api) -> Uuid {
         .unwrap()
 }
 
-fn request(packages: Value, hours: i64, dry_run: bool) -> Value {
+fn request(packages: &Value, hours: i64, dry_run: bool) -> Value {
     let mut request = json!({ "hours": hours, "reason": "outage", "dry_run": dry_run });
     for (name, value) in packages.as_object().unwrap() {
         request[name] = value.clone();
@@ -40,22 +40,13 @@ fn request(packages: Value, hours: i64, dry_run: bool) -> Value {
 
 /// Sends a request with an idempotency key, and returns status and body.
 async fn extend(api: &Api, key: &str, request: &Value) -> (u16, Value) {
-    let token = api.issuer.admin();
-    let headers = [("idempotency-key", key)];
-    let mut event = event("POST", PATH, "", Some(&token), &headers);
-    event["body"] = json!(request.to_string());
-    let response = api.send(event).await;
-    let body = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
-    (response.status().as_u16(), body)
+    api.change("POST", PATH, &[("idempotency-key", key)], request)
+        .await
 }
 
 async fn extend_over_grpc(api: &Api, key: &str, message: &Value) -> Result<Value, Status> {
-    let mut request = tonic::Request::new(message.clone());
-    let metadata = request.metadata_mut();
-    let bearer = format!("Bearer {}", api.issuer.admin());
-    metadata.insert("authorization", bearer.parse().unwrap());
-    metadata.insert("idempotency-key", key.parse().unwrap());
-    api.grpc_with("telecom.v1.PackageQueueManage/ExtendPackages", request)
+    let method = "telecom.v1.PackageQueueManage/ExtendPackages";
+    api.change_over_grpc(method, &[("idempotency-key", key)], message)
         .await
 }
 
@@ -84,7 +75,7 @@ async fn a_dry_run_counts_the_active_items_and_changes_nothing(pool: PgPool) {
         ("b", json!({ "available_group": 1 }), 3),
         ("c", json!({ "available_group": 2 }), 0),
     ] {
-        let counted = extend(&api, key, &request(packages.clone(), 24, true)).await;
+        let counted = extend(&api, key, &request(&packages, 24, true)).await;
         let expected = json!({ "extension_id": null, "requested_at": NOW, "items": items });
         assert_eq!(counted, (200, expected), "{packages}");
     }
@@ -94,7 +85,7 @@ async fn a_dry_run_counts_the_active_items_and_changes_nothing(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_repeated_request_gets_the_first_answer_and_extends_once(pool: PgPool) {
     let api = api(pool).await;
-    let request_of = |hours| request(json!({ "available_group": 1 }), hours, false);
+    let request_of = |hours| request(&json!({ "available_group": 1 }), hours, false);
     let (status, first) = extend(&api, "key", &request_of(24)).await;
     assert_eq!((status, &first["items"]), (200, &json!(3)), "{first}");
     // The number of items is the counted one, although another item has become active.
@@ -121,7 +112,7 @@ async fn a_repeated_request_gets_the_first_answer_and_extends_once(pool: PgPool)
 async fn the_request_is_audited_with_what_it_extends_and_why(pool: PgPool) {
     let api = api(pool).await;
     let series = series(&api).await;
-    let extension = request(json!({ "series": series }), 24, false);
+    let extension = request(&json!({ "series": series }), 24, false);
     let (_, answer) = extend(&api, "key", &extension).await;
     let entry: Value = sqlx::query_scalar(
         "select jsonb_build_array(actor_user_id, action, target_kind, target_id, before, after,
@@ -145,18 +136,18 @@ async fn a_request_with_a_bad_field_is_refused_on_both_transports(pool: PgPool) 
     let series = series(&api).await;
     let both = json!({ "series": series, "available_group": 1 });
     let of_series = json!({ "series": series });
-    let mut without_reason = request(of_series.clone(), 1, false);
+    let mut without_reason = request(&of_series, 1, false);
     without_reason["reason"] = json!(" ");
     for (field, bad) in [
-        ("series", request(both, 1, false)),
-        ("series", request(json!({}), 1, false)),
+        ("series", request(&both, 1, false)),
+        ("series", request(&json!({}), 1, false)),
         (
             "available_group",
-            request(json!({ "available_group": -1 }), 1, false),
+            request(&json!({ "available_group": -1 }), 1, false),
         ),
-        ("hours", request(of_series.clone(), 0, false)),
-        ("hours", request(of_series.clone(), -1, true)),
-        ("hours", request(of_series, 8_761, false)),
+        ("hours", request(&of_series, 0, false)),
+        ("hours", request(&of_series, -1, true)),
+        ("hours", request(&of_series, 8_761, false)),
         ("reason", without_reason),
     ] {
         let (status, problem) = extend(&api, "key", &bad).await;
@@ -170,7 +161,7 @@ async fn a_request_with_a_bad_field_is_refused_on_both_transports(pool: PgPool) 
         let named = refused.get_details_bad_request().unwrap().field_violations;
         assert_eq!(named[0].field, field);
     }
-    let unknown = request(json!({ "series": Uuid::from_u128(77) }), 1, true);
+    let unknown = request(&json!({ "series": Uuid::from_u128(77) }), 1, true);
     let (status, problem) = extend(&api, "key", &unknown).await;
     assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
     assert_eq!(left_behind(&api).await, nothing());

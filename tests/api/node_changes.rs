@@ -1,5 +1,5 @@
-//! Changes of node servers and node clients: no update is lost, archived ones are out of use, and no
-//! secret leaves the database.
+//! Changes of node servers and node clients: no update is lost, archived ones are out of use, and
+//! no secret leaves the database.
 
 use serde_json::{Value, json};
 use shared::services::Processor;
@@ -132,7 +132,8 @@ async fn an_update_of_an_older_revision_is_refused_on_both_transports(pool: PgPo
         (428, &json!("if_match_missing"))
     );
     let method = "telecom.v1.NodeClientManage/UpdateNodeClient";
-    let message = json!({ "id": fleet.client_id, "patch": { "traffic_factor": 2, "speed_limit": 1_000_000 } });
+    let message = json!({ "id": fleet.client_id,
+        "patch": { "traffic_factor": 2, "speed_limit": 1_000_000 } });
     let stale = api
         .change_over_grpc(method, &[("if-match", "\"1\"")], &message)
         .await;

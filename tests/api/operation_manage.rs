@@ -158,7 +158,11 @@ async fn an_entry_of_every_kind_of_action_is_listed_newest_first(pool: PgPool) {
             text(entry, "target_kind"),
             text(entry, "target_id")
         );
-        assert_eq!(entries(&api, &query).await, [entry.clone()], "{query}");
+        assert_eq!(
+            entries(&api, &query).await,
+            std::slice::from_ref(entry),
+            "{query}"
+        );
     }
     let adjusted = &entries(&api, "action=AdjustQuota").await[0];
     assert_eq!(

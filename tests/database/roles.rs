@@ -239,8 +239,8 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              reconciliation: reconciliation.hour_cursor reconciliation.item_cursor
              reconciliation.run_cursor
              usage_drift.raw_upload_bytes usage_drift.raw_download_bytes
-             usage_drift.billed_upload_bytes
-             usage_drift.billed_download_bytes usage_drift.found_at usage_drift.accepted_reason
+             usage_drift.billed_upload_bytes usage_drift.billed_download_bytes
+             usage_drift.found_at usage_drift.accepted_reason
              fleet: node_server.status node_status_watch.ran_at node_status_watch.heard_from
              node_status_watch.unjudged_from node_status_watch.is_settled node_status_seal.open_from
              node_status_seal.kept_from collection_outage.until
@@ -249,11 +249,10 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
         (
             "telecom_api",
             "update",
-            "answered_call.answer package.is_master package.retired_at
-             package_order.cancelled_at package_queue.status package_queue.adjust_quota_bytes
-             package_queue.activated_at package_queue.expires_at package_queue.ended_at
-             package_queue.end_reason node_server.status parked_event.retry_at
-             fleet: node_server.name node_server.compatibility node_server.server_config
+            "answered_call.answer package.is_master package.retired_at package_order.cancelled_at
+             package_queue.status package_queue.adjust_quota_bytes package_queue.activated_at
+             package_queue.expires_at package_queue.ended_at package_queue.end_reason
+             node_server.status parked_event.retry_at fleet: node_server.name node_server.compatibility node_server.server_config
              node_server.archived_at node_client.node_server_id node_client.name
              node_client.traffic_factor node_client.display_order
              node_client.speed_limit_bits_per_second node_client.country node_client.location

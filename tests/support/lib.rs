@@ -8,6 +8,7 @@
 )]
 
 pub mod api;
+mod audit;
 pub mod bus;
 mod delivery;
 pub mod fleet;
@@ -366,16 +367,6 @@ impl World {
                     and (q.ended_at is null or q.ended_at > u.uncharged_at))",
         )
         .await
-    }
-
-    /// Action, target, fields before and after, and reason of all audit entries, oldest first.
-    pub async fn audited(&self) -> Vec<Value> {
-        let entries = "select jsonb_build_array(action, target_kind, before, after, reason)
-            from telecom.audit_entry order by id";
-        sqlx::query_scalar(entries)
-            .fetch_all(&self.pool)
-            .await
-            .unwrap()
     }
 
     /// The facts in the outbox as `(detail-type, detail)`, oldest first.

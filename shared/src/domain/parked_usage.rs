@@ -56,7 +56,7 @@ pub enum Selection {
     Ids(Vec<i64>),
     /// The events of a user.
     User(Uuid),
-    /// All events.
+    /// The parked events of all users.
     All,
 }
 

@@ -133,7 +133,7 @@ pub struct RetryBody {
     reason: String,
 }
 
-/// Retries parked events.
+/// Makes parked events due, so that they are retried.
 #[derive(Debug)]
 pub struct ParkedEventRetry;
 

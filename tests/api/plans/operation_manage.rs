@@ -3,7 +3,8 @@
 use sqlx::PgPool;
 use telecom_tests::World;
 
-use super::{check, plan, vacuum};
+use super::explain::plan;
+use super::{check, vacuum};
 
 /// 200,000 audit entries, nearly all of them by one caller who performed one of the actions rarely,
 /// and 50,000 parked events.

@@ -1,6 +1,6 @@
 //! `PackageExpiringJob`: announces items whose time is over, consumes expired items that are still
-//! active, activates waiting items of users who have no active item, and publishes which items end
-//! soon. Also folds the counts of items, most of whose rows this job writes.
+//! active, activates waiting items of users who have no active item, and then publishes which items
+//! end soon. Finally folds the counts of items, most of whose rows this job writes.
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -87,11 +87,11 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
             (next, unsent) = (done.next, done.messages);
         }
         outbox::send(&self.pool, &self.publisher, unsent).await;
-        self.fold_counts(run).await?;
         expired.complete = next.is_none();
         if expired.complete {
             expired.noticed = self.publish_expiry_notices(run).await?;
         }
+        self.fold_counts(run).await?;
         Ok(expired)
     }
 }

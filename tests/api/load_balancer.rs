@@ -111,14 +111,14 @@ async fn responses_have_the_format_of_the_load_balancer(pool: PgPool) {
             "headers": {
                 "content-type": "application/json", "cache-control": "private, no-cache",
                 "vary": "authorization, accept", "etag": null,
-                    "access-control-expose-headers": "etag",
+                    "access-control-expose-headers": "etag,retry-after",
                 "strict-transport-security": "max-age=31536000",
                     "x-content-type-options": "nosniff",
             },
             "multiValueHeaders": {
                 "content-type": ["application/json"], "cache-control": ["private, no-cache"],
                 "vary": ["authorization, accept", "origin"],
-                "etag": [null], "access-control-expose-headers": ["etag"],
+                "etag": [null], "access-control-expose-headers": ["etag,retry-after"],
                 "strict-transport-security": ["max-age=31536000"],
                     "x-content-type-options": ["nosniff"],
             },

@@ -227,6 +227,7 @@ async fn an_extended_item_expires_at_its_new_time(pool: PgPool) {
     assert_eq!(
         expire(&world).await,
         Expired {
+            noticed: 1,
             complete: true,
             ..Expired::default()
         }

@@ -297,7 +297,7 @@ async fn live_on_the_database(pool: PgPool, life: Life) {
         node_health_check: OfflinePolicy { offline_timeout },
         ..TelecomConfig::default()
     };
-    let admin = ManageService::new(world.writer.clone(), world.context(), config);
+    let admin = ManageService::new(world.api.clone(), world.context(), config);
     let job = TelecomCronExecutor::new(
         world.writer.clone(),
         unreachable_publisher(),

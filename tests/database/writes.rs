@@ -69,7 +69,10 @@ fn row(section: &str, first: &str) -> Vec<&'static str> {
 fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) {
     let locks = row("Transactions and locks", transaction)[1];
     let locked: Vec<&str> = locks.split('`').skip(1).step_by(2).collect();
-    let all: BTreeSet<&str> = orders.iter().flatten().map(String::as_str).collect();
+    // Triggers add rows to the counts of items, which are only inserted and so lock nothing.
+    let counts = |table: &&str| *table == "package_queue_count";
+    let tables = orders.iter().flatten().map(String::as_str);
+    let all: BTreeSet<&str> = tables.filter(|table| !counts(table)).collect();
     assert_eq!(all, locked.iter().copied().collect(), "{transaction}");
     for order in orders {
         // `node_server` is locked before the status logs are read and written after them, so the
@@ -77,7 +80,7 @@ fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) 
         let place = |table: &String| locked.iter().position(|locked| locked == table);
         let places: Vec<_> = order
             .iter()
-            .filter(|table| *table != "node_server")
+            .filter(|table| *table != "node_server" && !counts(&table.as_str()))
             .map(place)
             .collect();
         assert!(

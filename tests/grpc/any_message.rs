@@ -95,11 +95,14 @@ fn documented_code(outcome: &Result<Vec<u8>, Status>) -> Result<Code, String> {
         .ok_or_else(|| format!("{name} {reason:?} is not documented"))
 }
 
-/// Messages of a type, with some fields set to any value that the field can hold.
+/// Messages of a type, with some fields set to any value that the field can hold. Of many fields,
+/// two are set on average, because one bad value is enough to refuse a message.
 fn message(descriptor: &MessageDescriptor) -> BoxedStrategy<DynamicMessage> {
     let empty = Just(DynamicMessage::new(descriptor.clone())).boxed();
+    let fields = f64::from(u32::try_from(descriptor.fields().len()).unwrap());
+    let share = (2.0 / fields).min(0.6);
     descriptor.fields().fold(empty, |messages, field| {
-        let given = prop::option::weighted(0.6, value(&field));
+        let given = prop::option::weighted(share, value(&field));
         let with = move |(mut message, value): (DynamicMessage, Option<Value>)| {
             if let Some(value) = value {
                 message.set_field(&field, value);

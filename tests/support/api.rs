@@ -1,6 +1,7 @@
 //! The APIs under test, over events of the load balancer and over a gRPC socket.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::LazyLock;
 
 use lambda_http::tower::Layer;
@@ -311,9 +312,7 @@ impl Api {
         macro_rules! serve {
             ($endpoint:ty) => {
                 if selected == Some(<$endpoint as Endpoint>::Input::NAME) {
-                    let pool = self.pool(<<$endpoint as Endpoint>::Input>::DATABASE_ROLE);
-                    let service = Served::over(pool.clone(), self.world.context());
-                    return api::handle::<$endpoint>(&service, &self.admission, request).await;
+                    return self.serve::<$endpoint>(request).await;
                 }
             };
         }
@@ -322,9 +321,21 @@ impl Api {
             return api::document(&request);
         }
         // A path trick may reach any function. This one requires the least access.
-        let pool = self.pool(DatabaseRole::Reader);
-        let service = Served::over(pool.clone(), self.world.context());
-        api::handle::<Nodes>(&service, &self.admission, request).await
+        self.serve::<Nodes>(request).await
+    }
+
+    /// Calls the function of an endpoint. The future is boxed here, so that [`Self::route`] does not
+    /// contain the futures of all endpoints, which would not fit the stack of a test.
+    fn serve<E>(
+        &self,
+        request: Request,
+    ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>
+    where
+        E: Endpoint<Service: Served>,
+    {
+        let pool = self.pool(E::Input::DATABASE_ROLE).clone();
+        let service = E::Service::over(pool, self.world.context());
+        Box::pin(async move { api::handle::<E>(&service, &self.admission, request).await })
     }
 }
 

@@ -1,15 +1,24 @@
 //! The choice of ports on 127.0.0.1.
 
 use std::io::ErrorKind;
+use std::iter;
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
 
 use anyhow::{Context, Result, bail};
 
+/// Ports that the kernel does not give to outgoing connections, so that none of them takes the port
+/// before it is used.
+const CANDIDATES: Range<u16> = 10_000..32_000;
+const ATTEMPTS: usize = 100;
+
 /// Returns a port that is free now. Another program may take it before it is used.
 pub fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("This machine has no free port left")?;
-    Ok(listener.local_addr()?.port())
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    iter::repeat_with(|| rand::random_range(CANDIDATES))
+        .take(ATTEMPTS)
+        .find(is_free)
+        .with_context(|| format!("None of {ATTEMPTS} random ports of this machine is free"))
 }
 
 /// Returns an error that says what to do if `port` is not available. `used_for` is the purpose of

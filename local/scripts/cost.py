@@ -36,8 +36,10 @@ ALARM_METRIC_MONTH, DASHBOARD_MONTH = 0.10, 3.00
 LOG_GB = 0.50
 SECRET_MONTH = 0.40
 METRIC_MONTH = 0.30
-# Ages that jobs measure, and counts of a consumer, each for all versions and for the newest version.
-AGES, COUNTS_PER_CONSUMER = 2, 3 * 2
+# Received, failed and rejected messages of a consumer, each for all versions and for the newest version.
+COUNTS_PER_CONSUMER = 3 * 2
+# Values that jobs measure in every run, also without work. Each becomes one metric of its job.
+MEASUREMENTS = sum(path.read_text().count("telemetry::measure(") for path in (ROOT / "shared/src/services/cron").glob("*.rs"))
 
 HOURS = 730
 MINUTES = HOURS * 60
@@ -130,7 +132,7 @@ class Template:
     def own_metrics(self):
         jobs, consumers = (sum(1 for _ in self.events(kind)) for kind in ("ScheduleV2", "SQS"))
         # Each job also counts its completed runs.
-        return jobs + AGES + consumers * COUNTS_PER_CONSUMER
+        return jobs + MEASUREMENTS + consumers * COUNTS_PER_CONSUMER
 
     def interface_endpoints(self, of_grpc):
         endpoints = (one for _, one in self.resources("AWS::EC2::VPCEndpoint"))

@@ -18,8 +18,9 @@ fn python(script: &Path) -> Command {
     command
 }
 
-/// Computes the cost from a copy of the templates in which the first schedule is replaced.
-fn cost_with(expression: &str) -> Output {
+/// Computes the cost from a copy of the templates in which the first schedule is replaced. `job` is
+/// the code of the only job.
+fn cost_with(expression: &str, job: &str) -> Output {
     const SCRIPT: &str = "local/scripts/cost.py";
     const FIELD: &str = "ScheduleExpression: ";
     let folder = tempfile::tempdir().unwrap();
@@ -35,16 +36,34 @@ fn cost_with(expression: &str) -> Output {
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         fs::write(copy, text).unwrap();
     }
+    let jobs = folder.path().join("shared/src/services/cron");
+    fs::create_dir_all(&jobs).unwrap();
+    fs::write(jobs.join("job.rs"), job).unwrap();
     python(&folder.path().join(SCRIPT)).output().unwrap()
 }
 
-fn runs_per_month_with(expression: &str) -> i64 {
-    let output = cost_with(expression);
+/// The number before `unit` in the row of costs that begins with `row`.
+fn counted(output: &Output, row: &str, unit: &str) -> i64 {
     assert!(output.status.success(), "{output:?}");
-    let tables = String::from_utf8(output.stdout).unwrap();
-    let (_, row) = tables.split_once("| Jobs | ").unwrap();
-    let (runs, _) = row.split_once(" runs").unwrap();
-    runs.replace(',', "").parse().unwrap()
+    let tables = String::from_utf8_lossy(&output.stdout);
+    let (_, row) = tables.split_once(&format!("| {row} | ")).unwrap();
+    let (before, _) = row.split_once(unit).unwrap();
+    let number = before.trim_end().rsplit(' ').next().unwrap();
+    number.replace(',', "").parse().unwrap()
+}
+
+fn runs_per_month_with(expression: &str) -> i64 {
+    counted(&cost_with(expression, ""), "Jobs", "runs")
+}
+
+#[test]
+fn each_value_that_jobs_measure_is_a_custom_metric() {
+    let metrics = |job| {
+        let output = cost_with("rate(1 hour)", job);
+        counted(&output, "Alarms, dashboard, metrics", "custom metrics")
+    };
+    let job = r#"telemetry::measure("A", a); telemetry::measure("B", b);"#;
+    assert_eq!(metrics(job) - metrics(""), 2);
 }
 
 #[test]
@@ -55,7 +74,7 @@ fn a_daily_job_costs_less_than_an_hourly_one() {
 
 #[test]
 fn the_cost_of_an_unknown_schedule_is_an_error() {
-    let output = cost_with("cron(0 3 * * ? *)");
+    let output = cost_with("cron(0 3 * * ? *)", "");
     let error = String::from_utf8_lossy(&output.stderr);
     let expected = "template.yaml: unknown schedule expression \"cron(0 3 * * ? *)\"; \
         expected one of: rate(1 minute), ";

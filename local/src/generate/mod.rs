@@ -1,6 +1,8 @@
 //! Files that are generated from the list of endpoints: the API documentation, the endpoints' parts
 //! of the templates, and their example events. A test compares the committed files.
 
+mod page;
+
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use hyper::Request;
 use serde_json::Value;
 use shared::auth::Access;
 use shared::config::DatabaseRole;
-use shared::http::{Registered, endpoints, openapi, page};
+use shared::http::{Registered, endpoints, openapi};
 
 use crate::emulator::load_balancer;
 

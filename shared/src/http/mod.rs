@@ -12,7 +12,6 @@ pub mod operations;
 pub mod orders;
 pub mod package_queue;
 pub mod packages;
-pub mod page;
 pub mod parameter;
 pub mod problem;
 mod registry;

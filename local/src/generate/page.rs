@@ -1,12 +1,13 @@
-//! The API's documentation as a page: made of the OpenAPI document, whole in itself, without a
-//! script.
+//! The API's documentation as a page, written from the OpenAPI document. The page contains no
+//! script and loads nothing.
 #![expect(
     clippy::indexing_slicing,
-    reason = "a JSON value answers null for what it does not hold"
+    reason = "a JSON value returns null for a missing field"
 )]
 
 use std::fmt::Write as _;
 
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use serde_json::Value;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem \
@@ -20,14 +21,18 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0 \
 border-bottom:1px solid #eaeef2}th{font-weight:600}nav li{list-style:none}a{color:#0550ae}\
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#6cb6ff}\
 .tag{background:#30363d}\
-h2,th,td{border-color:#30363d}}";
+h2,th,td{border-color:#30363d}}\
+td p,td ul,td ol{margin:0}";
+
+/// Maximum number of values that the page lists.
+const MAX_WORDS: usize = 20;
 
 /// The page for an OpenAPI document.
 #[must_use]
 pub fn render(document: &Value) -> String {
     let mut page = String::new();
     let title = escape(&document["info"]["title"]);
-    let about = escape(&document["info"]["description"]);
+    let about = markdown(&document["info"]["description"]);
     let version = escape(&document["info"]["version"]);
     let empty = serde_json::Map::new();
     let paths = document["paths"].as_object().unwrap_or(&empty);
@@ -56,7 +61,7 @@ pub fn render(document: &Value) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width\">\n\
          <title>{title} API</title>\n<style>{STYLE}</style>\n<h1>{title} API \
-             <small>{version}</small></h1>\n<p>{about}</p>\n\
+             <small>{version}</small></h1>\n{about}\
          <p>The same for programs: <a \
              href=\"v1/openapi.json\">/v1/openapi.json</a></p>\n<nav><ul>{links}</ul></nav>\n\
          {operations}<h2>Types</h2>\n{types}</html>\n"
@@ -85,16 +90,16 @@ fn operation(method: &str, path: &str, operation: &Value) -> String {
     } else {
         format!("<p>Body: {}</p>\n", values(body))
     };
-    let answers: String = operation["responses"]
+    let responses: String = operation["responses"]
         .as_object()
         .into_iter()
         .flatten()
-        .map(answer)
+        .map(response)
         .collect();
     format!(
         "<h2 id=\"{}\">{}<span class=\"tag\">{}</span></h2>\n<p class=\"path\">{} \
          {path}</p>\n{body}{parameters}\
-         <table><tr><th>Status<th>Answer<th>Type</tr>\n{answers}</table>\n",
+         <table><tr><th>Status<th>Response<th>Type</tr>\n{responses}</table>\n",
         escape(&operation["operationId"]),
         escape(&operation["summary"]),
         escape(&operation["tags"][0]),
@@ -112,18 +117,18 @@ fn parameter(parameter: &Value) -> String {
         "<tr><td><code>{}</code>{needed}<td>{}<td>{}</tr>\n",
         escape(&parameter["name"]),
         values(&parameter["schema"]),
-        escape(&parameter["description"])
+        markdown(&parameter["description"])
     )
 }
 
-fn answer((status, answer): (&String, &Value)) -> String {
-    let forms = answer["content"].as_object().into_iter().flatten();
+fn response((status, response): (&String, &Value)) -> String {
+    let forms = response["content"].as_object().into_iter().flatten();
     let forms: Vec<String> = forms
         .map(|(media, content)| format!("<code>{media}</code> {}", values(&content["schema"])))
         .collect();
     format!(
         "<tr><td>{status}<td>{}<td>{}</tr>\n",
-        escape(&answer["description"]),
+        markdown(&response["description"]),
         forms.join("<br>")
     )
 }
@@ -139,7 +144,7 @@ fn schema_section(name: &str, schema: &Value) -> String {
         format!(
             "<tr><td><code>{field}</code>{absent}<td>{}<td>{}</tr>\n",
             values(schema),
-            escape(&schema["description"])
+            markdown(&schema["description"])
         )
     };
     let fields: String = schema["properties"]
@@ -153,8 +158,8 @@ fn schema_section(name: &str, schema: &Value) -> String {
     } else {
         fields
     };
-    let about = escape(&schema["description"]);
-    format!("<h3 id=\"{name}\">{name}</h3>\n<p>{about}</p>\n<table>{rows}</table>\n")
+    let about = markdown(&schema["description"]);
+    format!("<h3 id=\"{name}\">{name}</h3>\n{about}<table>{rows}</table>\n")
 }
 
 /// What a schema accepts, in a few words.
@@ -179,6 +184,9 @@ fn values(schema: &Value) -> String {
     let words: Vec<String> = items(&schema["enum"])
         .map(|word| format!("<code>{}</code>", escape(word)))
         .collect();
+    if words.len() > MAX_WORDS {
+        return format!("one of {} values, see the document", words.len());
+    }
     if !words.is_empty() {
         return words.join(", ");
     }
@@ -219,7 +227,20 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A value as text of a page; nothing for none.
+/// A description as HTML. Neither HTML nor images in the description reach the page.
+fn markdown(description: &Value) -> String {
+    let events = Parser::new(description.as_str().unwrap_or_default());
+    let events = events.filter_map(|event| match event {
+        Event::Html(text) | Event::InlineHtml(text) => Some(Event::Text(text)),
+        Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => None,
+        other => Some(other),
+    });
+    let mut html = String::new();
+    pulldown_cmark::html::push_html(&mut html, events);
+    html
+}
+
+/// A value as text of a page. Empty if the value is null.
 fn escape(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
@@ -230,4 +251,56 @@ fn escape(value: &Value) -> String {
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The page of a document in which every description is `text`.
+    fn page_with(text: &str) -> String {
+        let schema = json!({ "type": "string", "description": text });
+        let parameter = json!({ "name": "p", "description": text, "schema": { "type": "string" } });
+        render(&json!({
+            "info": { "title": "T", "version": "1", "description": text },
+            "paths": { "/p": { "get": {
+                "operationId": "Get", "summary": "Get", "tags": ["User"],
+                "parameters": [parameter],
+                "responses": { "200": { "description": text } },
+            } } },
+            "components": { "schemas": { "S": {
+                "description": text, "properties": { "f": schema },
+            } } },
+        }))
+    }
+
+    #[test]
+    fn every_description_is_rendered_as_markdown() {
+        let page = page_with("Either of:\n\n- `day`\n- **week**");
+        let count = |html: &str| page.matches(html).count();
+        let descriptions = 5;
+        assert_eq!(
+            count("<ul>\n<li><code>day</code></li>"),
+            descriptions,
+            "{page}"
+        );
+        assert_eq!(count("<li><strong>week</strong></li>"), descriptions);
+    }
+
+    #[test]
+    fn html_in_a_description_is_shown_as_text() {
+        let page = page_with("A <script>alert(1)</script> & <b>\n\n<script src=x></script>");
+        assert!(!page.contains("<script") && !page.contains("<b>"), "{page}");
+        assert!(page.contains("A &lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;"));
+        assert!(page.contains("&lt;script src=x&gt;"));
+    }
+
+    #[test]
+    fn an_image_in_a_description_is_replaced_by_its_text() {
+        let page = page_with("![a graph](https://example.com/graph.png)");
+        assert!(page.contains("a graph") && !page.contains("<img"), "{page}");
+        assert!(!page.contains("example.com"));
+    }
 }

@@ -134,6 +134,12 @@ impl TargetFilter {
 /// Accepted ids of a target, worded for the end of an error message.
 pub const TARGET_ID: &str = "a whole number from 1, or a UUID";
 
+/// Pattern of the ids of a target, for the OpenAPI document.
+pub const TARGET_ID_PATTERN: &str = concat!(
+    "^([1-9][0-9]{0,17}|",
+    "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+);
+
 /// Returns the id of a target in the form in which it is stored.
 fn target_id(text: &str) -> Result<String, Error> {
     let number = text.parse().ok().filter(|number: &i64| *number > 0);

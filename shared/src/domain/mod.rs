@@ -53,6 +53,17 @@ pub fn line(field: &str, text: &str, max: usize) -> Result<String, Error> {
     Err(Error::parameter(field, &accepted))
 }
 
+/// Pattern of the texts that [`line()`] accepts, for the OpenAPI document: no control character,
+/// and at least one character that is not blank.
+pub const LINE_PATTERN: &str = concat!(
+    r"^[^\u0000-\u001f\u007f-\u009f]*",
+    r"[^\s\u0000-\u001f\u007f-\u009f]",
+    r"[^\u0000-\u001f\u007f-\u009f]*$"
+);
+
+/// Pattern of a text of one line that may be empty, for the OpenAPI document.
+pub const LABEL_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
 /// Maximum length of a reason, in characters.
 pub const MAX_REASON: usize = 500;
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::node::NodeServerCompatibility;
-use super::{MAX_NODE_ID, line, node_id, secret, within};
+use super::{LABEL_PATTERN, LINE_PATTERN, MAX_NODE_ID, line, node_id, secret, within};
 use crate::error::Error;
 
 /// Maximum length of the name of a server or a client, in characters.
@@ -28,7 +28,7 @@ const MAX_NUMBER: f64 = 1e308;
 #[serde(deny_unknown_fields)]
 pub struct NodeServerSettings {
     /// Display name, one line of 1 to 200 characters.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = LINE_PATTERN))]
     pub name: String,
     /// Panel protocol of the server.
     pub compatibility: NodeServerCompatibility,
@@ -42,10 +42,10 @@ pub struct NodeServerSettings {
 #[serde(deny_unknown_fields)]
 pub struct NodeClientSettings {
     /// Id of the node server that carries the client's traffic.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = MAX_NODE_ID))]
     pub server_id: i32,
     /// Display name, one line of 1 to 200 characters.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = LINE_PATTERN))]
     pub name: String,
     /// Bytes charged per byte carried, 0 to 100, with up to four decimal places. It applies to the
     /// reports that arrive after the change.
@@ -54,25 +54,26 @@ pub struct NodeClientSettings {
     pub traffic_factor: f64,
     /// Position in the lists of users, ascending.
     #[serde(default)]
+    #[schemars(range(min = i32::MIN, max = i32::MAX))]
     pub display_order: i32,
     /// Speed limit in bits per second. `null` if there is none.
     #[serde(default)]
-    #[schemars(range(min = 1, max = 1_000_000_000_000_000_i64))]
+    #[schemars(range(min = 1, max = MAX_SPEED))]
     pub speed_limit: Option<i64>,
     /// Country code, ISO 3166-1 alpha-2, in capital letters.
-    #[schemars(regex(pattern = "^[A-Z]{2}$"))]
+    #[schemars(extend("enum" = COUNTRIES.split(' ').collect::<Vec<_>>()))]
     pub country: String,
     /// City or region, at most 100 characters. It may be empty.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = MAX_LABEL), regex(pattern = LABEL_PATTERN))]
     pub location: String,
     /// Class of the network route, at most 100 characters. It may be empty.
     #[serde(default)]
-    #[schemars(length(max = 100))]
+    #[schemars(length(max = MAX_LABEL), regex(pattern = LABEL_PATTERN))]
     pub route_class: String,
     /// Groups whose packages give access to the client, at most 100.
     #[serde(default)]
-    #[schemars(length(max = 100), inner(range(min = 0)))]
+    #[schemars(length(max = MAX_GROUPS), inner(range(min = 0, max = MAX_NODE_ID)))]
     pub access_groups: Vec<i32>,
     /// Route configuration. A value must not be the mask `********`.
     #[serde(default)]

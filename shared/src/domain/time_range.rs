@@ -8,6 +8,9 @@ use crate::error::Error;
 /// `google.protobuf.Timestamp`, and the database can store all of it.
 pub const YEARS: &str = "of the years 1 to 9999";
 
+/// Pattern of the timestamps that begin with one of the [`YEARS`], for the OpenAPI document.
+pub const YEAR_PATTERN: &str = "^([1-9]|0[1-9]|00[1-9]|000[1-9])";
+
 /// Returns `at` if it is in the range described by [`YEARS`], otherwise `None`.
 #[must_use]
 pub fn in_years(at: DateTime<Utc>) -> Option<DateTime<Utc>> {

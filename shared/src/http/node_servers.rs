@@ -12,6 +12,7 @@ use super::{Csv, Endpoint, Example, merge_patch};
 use crate::domain::node::{NodeServerDetails, NodeServerStatus};
 use crate::domain::node_settings::NodeServerSettings;
 use crate::domain::page::FLEET_PAGES;
+use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
@@ -121,7 +122,7 @@ pub struct MaintenanceBody {
     /// `true` takes the server out of service. `false` ends the maintenance.
     maintenance: bool,
     /// Reason for the change, 1 to 500 characters. It is stored in the status log.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
     reason: String,
 }
 

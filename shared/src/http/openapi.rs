@@ -4,7 +4,7 @@ use http::Method;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use super::parameter::{Parameter, REVEAL_SECRETS};
+use super::parameter::{self, Parameter, REVEAL_SECRETS, TIME_ZONE};
 use super::problem::Problem;
 use super::{Csv, Endpoint, Output};
 use crate::auth::{ADMIN_READ_SCOPE, ADMIN_SCOPE, Access, SECRETS_SCOPE};
@@ -148,6 +148,8 @@ impl Document {
     }
 
     fn finish(mut self) -> Value {
+        let mut schemas = self.schemas.take_definitions(true);
+        schemas.insert(TIME_ZONE.into(), parameter::time_zones());
         json!({
             "openapi": "3.1.0",
             "info": {
@@ -159,7 +161,7 @@ impl Document {
             "servers": [{ "url": "/" }],
             "paths": self.paths,
             "components": {
-                "schemas": self.schemas.take_definitions(true),
+                "schemas": schemas,
                 "securitySchemes": {
                     "token": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
                         "description": TOKEN },
@@ -260,7 +262,7 @@ fn conditions(accepts: Accepts) -> Vec<Value> {
     };
     let key = |required| {
         let schema = json!({ "type": "string", "minLength": 1, "maxLength": 255,
-            "pattern": "^[!-~]+$" });
+            "pattern": "^[!#-~]+$" });
         header(IDEMPOTENCY_KEY, required, KEY, schema)
     };
     let revision = || {

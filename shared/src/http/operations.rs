@@ -11,6 +11,7 @@ use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example};
 use crate::domain::audit::{self, Filter, TargetFilter, TargetKind};
 use crate::domain::parked_usage::{self, Selection};
+use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
@@ -118,10 +119,18 @@ impl Endpoint for ParkedEvents {
 /// Parked events to retry. Exactly one of `ids`, `user` and `all` is given.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["ids"], "properties": {
+      "ids": { "minItems": 1 }, "user": { "type": "null" }, "all": { "const": false } } },
+    { "required": ["user"], "properties": {
+      "ids": { "maxItems": 0 }, "user": { "type": "string" }, "all": { "const": false } } },
+    { "required": ["all"], "properties": {
+      "ids": { "maxItems": 0 }, "user": { "type": "null" }, "all": { "const": true } } },
+]))]
 pub struct RetryBody {
     /// Ids of the events, at most 1000.
     #[serde(default)]
-    #[schemars(length(max = 1_000))]
+    #[schemars(length(max = 1_000), inner(range(min = 1, max = i64::MAX)))]
     ids: Vec<i64>,
     /// The user whose events are retried.
     user: Option<Uuid>,
@@ -129,7 +138,7 @@ pub struct RetryBody {
     #[serde(default)]
     all: bool,
     /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
     reason: String,
 }
 

@@ -10,7 +10,9 @@ use super::packages::ReasonBody;
 use super::parameter::{Kind, LONG_ID, Parameter, UNKNOWN_ID};
 use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example};
+use crate::domain::package_version::MAX_TRAFFIC_BYTES;
 use crate::domain::queued_package::{Filter, PAGES, PackageQueueStatus};
+use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserPackages};
 use crate::services::change::Requested;
@@ -146,9 +148,11 @@ impl Endpoint for PackageCancellation {
 #[serde(deny_unknown_fields)]
 pub struct AdjustmentBody {
     /// Bytes to add to the quota. Negative to lower it. Not 0.
+    #[schemars(range(min = -MAX_TRAFFIC_BYTES, max = MAX_TRAFFIC_BYTES))]
+    #[schemars(extend("not" = { "const": 0 }))]
     bytes: i64,
     /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
     reason: String,
 }
 
@@ -184,9 +188,16 @@ impl Endpoint for QuotaAdjustments {
 /// Which packages get more time, and how much.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["available_group"],
+      "properties": { "available_group": { "type": "integer" }, "series": { "type": "null" } } },
+    { "required": ["series"],
+      "properties": { "available_group": { "type": "null" }, "series": { "type": "string" } } },
+]))]
 pub struct ExtensionBody {
     /// Extends the items of the packages of this access group. Exactly one of this and `series` is
     /// given.
+    #[schemars(range(min = 0, max = i32::MAX))]
     available_group: Option<i32>,
     /// Extends the items of all versions of this series.
     series: Option<Uuid>,
@@ -194,7 +205,7 @@ pub struct ExtensionBody {
     #[schemars(range(min = 1, max = 8_760))]
     hours: i32,
     /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
     reason: String,
     /// `true`: the items are only counted, and nothing is changed.
     #[serde(default)]

@@ -9,7 +9,10 @@ use uuid::Uuid;
 use super::parameter::{Kind, LONG_ID, Parameter, UNKNOWN_ID};
 use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example, Output};
-use crate::domain::package_version::SERIES_PAGES;
+use crate::domain::package_version::{
+    MAX_DURATION_SECONDS, MAX_NAME, MAX_TRAFFIC_BYTES, SERIES_PAGES,
+};
+use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
@@ -55,22 +58,29 @@ impl Endpoint for PackageSeries {
 /// A package to create.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["traffic_limit"],
+      "properties": { "traffic_limit": { "type": "integer" }, "unlimited": { "const": false } } },
+    { "required": ["unlimited"],
+      "properties": { "traffic_limit": { "type": "null" }, "unlimited": { "const": true } } },
+]))]
 pub struct PackageBody {
     /// Id of the series that gets a new version. Absent: a new series begins.
     series: Option<Uuid>,
     /// Name of the package.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = MAX_NAME), regex(pattern = LINE_PATTERN))]
     name: String,
     /// Access group of the node clients that the package opens.
+    #[schemars(range(min = 0, max = i32::MAX))]
     available_group: i32,
     /// Number of devices that may connect at the same time.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = i32::MAX))]
     max_client_number: i32,
     /// Time from activation to expiry, in seconds, at most 100 years.
-    #[schemars(range(min = 1, max = 3_155_760_000_i64))]
+    #[schemars(range(min = 1, max = MAX_DURATION_SECONDS))]
     duration_seconds: i64,
     /// Traffic limit in bytes, at most 1 EiB. Exactly one of this and `unlimited` is given.
-    #[schemars(range(min = 0, max = 1_152_921_504_606_846_976_i64))]
+    #[schemars(range(min = 0, max = MAX_TRAFFIC_BYTES))]
     traffic_limit: Option<i64>,
     /// `true`: the traffic is unlimited.
     #[serde(default)]
@@ -146,7 +156,7 @@ impl Endpoint for Package {
 #[serde(deny_unknown_fields)]
 pub struct ReasonBody {
     /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
-    #[schemars(length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
     pub(super) reason: String,
 }
 

@@ -1,11 +1,12 @@
 //! Parameters of requests. One definition validates a value, words the error and documents it.
 
+use chrono_tz::TZ_VARIANTS;
 use serde_json::{Value, json};
 
 use crate::domain;
 use crate::domain::audit;
 use crate::domain::page::PageBounds;
-use crate::domain::time_range::YEARS;
+use crate::domain::time_range::{YEAR_PATTERN, YEARS};
 
 /// A parameter of a query or a path.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,8 @@ pub const LONG_ID: Kind = Kind::Integer {
 pub const UNKNOWN_NODE: &str = "2147483647";
 /// An id that no package and no package item has, for examples.
 pub const UNKNOWN_ID: &str = "4611686018427387904";
+/// Name of the schema that lists the time zones.
+pub const TIME_ZONE: &str = "TimeZone";
 /// Returns archived servers or clients, too.
 pub const INCLUDE_ARCHIVED: Parameter = Parameter::optional(
     "include_archived",
@@ -180,12 +183,25 @@ impl Kind {
                 let max = audit::MAX_ACTION;
                 json!({ "type": "string", "pattern": "^[A-Za-z]+$", "maxLength": max })
             }
-            Self::TargetId => json!({ "type": "string", "examples": ["7"] }),
-            Self::Time => json!({ "type": "string", "format": "date-time" }),
+            Self::TargetId => {
+                json!({ "type": "string", "pattern": audit::TARGET_ID_PATTERN, "examples": ["7"] })
+            }
+            Self::Time => {
+                json!({ "type": "string", "format": "date-time", "pattern": YEAR_PATTERN })
+            }
             Self::TimeZone => {
-                json!({ "type": "string", "default": "UTC", "examples": ["Europe/Berlin"] })
+                let schemas = "#/components/schemas";
+                json!({ "$ref": format!("{schemas}/{TIME_ZONE}"), "default": "UTC" })
             }
             Self::Flag => json!({ "type": "boolean", "default": false }),
         }
     }
+}
+
+/// JSON Schema of the accepted time zones, which parameters refer to.
+#[must_use]
+pub fn time_zones() -> Value {
+    let names: Vec<&str> = TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
+    json!({ "type": "string", "description": "Name of an IANA time zone, such as `Europe/Berlin`.",
+        "enum": names })
 }

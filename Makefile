@@ -1,6 +1,6 @@
 # All developer tasks. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run up down status logs clean build test test-release audit check fmt bench chaos verify token sqlx generate sam-invoke sam-api test-sam test-localstack image deploy cost
+.PHONY: help run up down status logs clean build test test-release audit check fmt bench chaos fuzz verify token sqlx generate sam-invoke sam-api test-sam test-localstack image deploy cost
 
 # Build profile: `debug` builds in a third of the time and shares its artifacts with `make test`.
 BUILD ?= debug
@@ -61,6 +61,9 @@ chaos: ## Run the functions under random faults (ARGS="--seed 42": repeat a run;
 	@echo "Building (debug)"
 	@cargo build --locked --package telecom-chaos
 	@target/debug/telecom-chaos $(ARGS)
+
+fuzz: ## Send random requests to the running system (make up), which changes its data (ARGS="--seed=2")
+	@local/scripts/fuzz-api $(ARGS)
 
 verify: ## Compare the simulator's usage with the recorded and billed usage
 	@$(LOCAL) verify $(ARGS)

@@ -324,14 +324,14 @@ impl Api {
         self.serve::<Nodes>(request).await
     }
 
-    /// Calls the function of an endpoint. The future is boxed here, so that [`Self::route`] does not
-    /// contain the futures of all endpoints, which would not fit the stack of a test.
+    /// Calls the function of an endpoint. The future is boxed here, so that [`Self::route`] does
+    /// not contain the futures of all endpoints, which would not fit the stack of a test.
     fn serve<E>(
         &self,
         request: Request,
     ) -> Pin<Box<dyn Future<Output = Response<Body>> + Send + '_>>
     where
-        E: Endpoint<Service: Served>,
+        E: Endpoint<Service: Served + 'static>,
     {
         let pool = self.pool(E::Input::DATABASE_ROLE).clone();
         let service = E::Service::over(pool, self.world.context());

@@ -85,7 +85,11 @@ pub fn calls(known: &Known) -> impl Strategy<Value = Call> + use<> {
     let user =
         prop_oneof![9 => select(known.users.clone()), 1 => any::<u128>().prop_map(Uuid::from_u128)];
     let now = prop_oneof![1 => Just(at(NOW)), 2 => time_near_data()];
-    let questions = (users_question(known), admins_question(known));
+    // Boxed, because the trees of all questions together would not fit the stack of a test.
+    let questions = (
+        users_question(known).boxed(),
+        admins_question(known).boxed(),
+    );
     (caller, user, now, questions, prop::bool::weighted(0.6)).prop_map(
         |(caller, user, now, (of_user, of_admin), admin)| {
             let question = if admin { of_admin } else { of_user };
@@ -219,8 +223,16 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
             "counts",
         )
     });
-    prop_oneof![3 => servers, 3 => clients, 4 => availability, 1 => counts, 5 => packages(known),
-        6 => shown(), 3 => audit_entries(known), 2 => parked_events(known)]
+    prop_oneof![
+        3 => servers.boxed(),
+        3 => clients.boxed(),
+        4 => availability.boxed(),
+        1 => counts.boxed(),
+        5 => packages(known).boxed(),
+        6 => shown().boxed(),
+        3 => audit_entries(known).boxed(),
+        2 => parked_events(known).boxed(),
+    ]
 }
 
 fn by_id(path: &str, method: &'static str, oracle: &'static str, id: &Given) -> Question {

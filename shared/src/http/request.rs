@@ -111,15 +111,20 @@ impl<'r> ApiRequest<'r> {
     }
 
     /// The value of a timestamp parameter. `None` if it was not given.
-    ///
-    /// Queries are decoded as forms, so the plus sign of a UTC offset may arrive as a space. An
-    /// accepted timestamp contains no space.
     pub fn time(&self, name: &str) -> Result<Option<DateTime<Utc>>, Error> {
-        let read = |text: &str| text.replace(' ', "+").parse().ok().and_then(in_years);
+        let read = |text: String| text.parse().ok().and_then(in_years);
         let invalid = || Error::parameter(name, &Kind::Time.accepted());
-        self.text(name)
+        self.text_with_plus(name)
             .map(|text| read(text).ok_or_else(invalid))
             .transpose()
+    }
+
+    /// The value of a parameter whose accepted values contain no space. `None` if it was not given.
+    ///
+    /// Queries are decoded as forms, so a plus sign, as in a UTC offset, may arrive as a space.
+    #[must_use]
+    pub fn text_with_plus(&self, name: &str) -> Option<String> {
+        self.text(name).map(|text| text.replace(' ', "+"))
     }
 
     /// The value of a parameter that names a variant of `T`. `None` if it was not given.

@@ -48,10 +48,11 @@ impl Endpoint for TrafficUsage {
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<GetRecentTrafficUsage, Error> {
+        let zone = request.text_with_plus("time_zone");
         Ok(GetRecentTrafficUsage {
             user_id: request.user_id(),
             range: request.one_of_required("range")?,
-            time_zone: request.text("time_zone").map_or(Ok(Tz::UTC), time_zone)?,
+            time_zone: zone.map_or(Ok(Tz::UTC), |name| time_zone(&name))?,
         })
     }
 

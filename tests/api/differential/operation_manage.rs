@@ -82,11 +82,11 @@ fn filtered(
 pub fn audit_entries(known: &Known) -> impl Strategy<Value = Question> + use<> {
     let bad = select(vec!["no-such-action", "Adjust Quota", "\0", "ü"]);
     let action = prop_oneof![
-        4 => Just(Given::nothing("")),
-        4 => select(ACTIONS.to_vec()).prop_map(|name| Given::new(&name, name, true)),
+        10 => Just(Given::nothing("")),
+        10 => select(ACTIONS.to_vec()).prop_map(|name| Given::new(&name, name, true)),
         1 => bad.prop_map(|name| Given::new(&name, name, false)),
     ];
-    let older_than = prop_oneof![2 => Just(Given::nothing("")),
+    let older_than = prop_oneof![8 => Just(Given::nothing("")),
         1 => number(1, i64::MAX, "", &[0, -1, i64::MIN])];
     let filters = (
         given::uuid(&known.users),
@@ -122,10 +122,10 @@ fn target(known: &Known) -> impl Strategy<Value = [Given; 2]> + use<> {
         accepted: false,
         ..given
     };
-    (kind, id, 0..10).prop_map(move |(kind, id, way)| match way {
-        0..=4 => [Given::nothing(""), Given::nothing("")],
-        5 => [kind, refused(Given::nothing(""))],
-        6 => [refused(Given::nothing("")), id],
+    (kind, id, 0..30).prop_map(move |(kind, id, way)| match way {
+        0..=19 => [Given::nothing(""), Given::nothing("")],
+        20 => [kind, refused(Given::nothing(""))],
+        21 => [refused(Given::nothing("")), id],
         _ => [kind, id],
     })
 }

@@ -122,6 +122,15 @@ pub fn merge_patch<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     schema
 }
 
+/// A merge patch of a node server or a node client that does not exist.
+const PATCH_OF_UNKNOWN_NODE: Example = Example {
+    body: Some(r#"{"name":"example"}"#),
+    message: r#"{"patch":{"name":"example"}}"#,
+    id: Some(parameter::UNKNOWN_NODE),
+    status: 404,
+    ..Example::DEFAULT
+};
+
 /// The variable parts of a request that changes nothing that the demo uses. The events in
 /// `events/`, the tests and the benchmarks send it.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,9 @@ use http::Method;
 use schemars::{Schema, SchemaGenerator};
 
 use super::packages::ReasonBody;
-use super::parameter::{ID, INCLUDE_ARCHIVED, Parameter, REVEAL_SECRETS, UNKNOWN_NODE};
+use super::parameter::{ID, INCLUDE_ARCHIVED, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Csv, Endpoint, Example, merge_patch};
+use super::{Csv, Endpoint, Example, PATCH_OF_UNKNOWN_NODE, merge_patch};
 use crate::domain::node::NodeClientDetails;
 use crate::domain::node_settings::NodeClientSettings;
 use crate::domain::page::FLEET_PAGES;
@@ -122,13 +122,7 @@ impl Endpoint for NodeClientUpdate {
     const SUMMARY: &'static str = "Update a node client";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(merge_patch::<NodeClientSettings>);
-    const EXAMPLE: Example = Example {
-        body: Some(r#"{"name":"example"}"#),
-        message: r#"{"patch":{"name":"example"}}"#,
-        id: Some(UNKNOWN_NODE),
-        status: 404,
-        ..Example::DEFAULT
-    };
+    const EXAMPLE: Example = PATCH_OF_UNKNOWN_NODE;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let patch = Patch(request.body()?);
@@ -149,10 +143,7 @@ impl Endpoint for NodeClientArchive {
     const RULE_PRIORITY: u16 = 168;
     const SUMMARY: &'static str = "Archive a node client";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
-    const EXAMPLE: Example = Example {
-        id: Some(UNKNOWN_NODE),
-        ..ReasonBody::OF_UNKNOWN_ID
-    };
+    const EXAMPLE: Example = ReasonBody::OF_UNKNOWN_NODE;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let ReasonBody { reason } = request.body()?;

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use strum::VariantNames;
 
 use super::packages::ReasonBody;
-use super::parameter::{INCLUDE_ARCHIVED, Kind, Parameter, REVEAL_SECRETS, UNKNOWN_NODE};
+use super::parameter::{INCLUDE_ARCHIVED, Kind, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Csv, Endpoint, Example, merge_patch};
+use super::{Csv, Endpoint, Example, PATCH_OF_UNKNOWN_NODE, merge_patch};
 use crate::domain::node::{NodeServerDetails, NodeServerStatus};
 use crate::domain::node_settings::NodeServerSettings;
 use crate::domain::page::FLEET_PAGES;
@@ -198,13 +198,7 @@ impl Endpoint for NodeServerUpdate {
     const SUMMARY: &'static str = "Update a node server";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(merge_patch::<NodeServerSettings>);
-    const EXAMPLE: Example = Example {
-        body: Some(r#"{"name":"example"}"#),
-        message: r#"{"patch":{"name":"example"}}"#,
-        id: Some(UNKNOWN_NODE),
-        status: 404,
-        ..Example::DEFAULT
-    };
+    const EXAMPLE: Example = PATCH_OF_UNKNOWN_NODE;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let patch = Patch(request.body()?);
@@ -225,10 +219,7 @@ impl Endpoint for NodeServerArchive {
     const RULE_PRIORITY: u16 = 147;
     const SUMMARY: &'static str = "Archive a node server";
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
-    const EXAMPLE: Example = Example {
-        id: Some(UNKNOWN_NODE),
-        ..ReasonBody::OF_UNKNOWN_ID
-    };
+    const EXAMPLE: Example = ReasonBody::OF_UNKNOWN_NODE;
 
     fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
         let ReasonBody { reason } = request.body()?;

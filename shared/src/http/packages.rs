@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::parameter::{Kind, LONG_ID, Parameter, UNKNOWN_ID};
+use super::parameter::{Kind, LONG_ID, Parameter, UNKNOWN_ID, UNKNOWN_NODE};
 use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example, Output};
 use crate::domain::package_version::{
@@ -164,6 +164,11 @@ impl ReasonBody {
     pub(super) const SCHEMA: Option<fn(&mut SchemaGenerator) -> Schema> =
         Some(SchemaGenerator::subschema_for::<Self>);
     pub(super) const EXAMPLE: &'static str = r#"{"reason":"example"}"#;
+    /// Like [`Self::OF_UNKNOWN_ID`], for a node server or a node client.
+    pub(super) const OF_UNKNOWN_NODE: Example = Example {
+        id: Some(UNKNOWN_NODE),
+        ..Self::OF_UNKNOWN_ID
+    };
     /// The example of a change that would change what the demo uses.
     pub(super) const OF_UNKNOWN_ID: Example = Example {
         body: Some(Self::EXAMPLE),

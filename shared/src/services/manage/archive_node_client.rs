@@ -1,10 +1,10 @@
 //! `ArchiveNodeClient`: takes a node client out of use.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::admin_show_client::{masked_details, not_found};
+use super::node_settings::record_archived;
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::db::{Connection, node_client};
@@ -33,12 +33,6 @@ impl Operation for ArchiveNodeClient {
     const ACCEPTS: Accepts = Accepts::IdempotencyKey;
 }
 
-/// The audited field of an archived server or client.
-#[derive(Debug, Serialize)]
-pub(super) struct Archived {
-    pub archived_at: Option<DateTime<Utc>>,
-}
-
 #[async_trait]
 impl Change for ArchiveNodeClient {
     type Output = NodeClientDetails;
@@ -65,21 +59,4 @@ impl Change for ArchiveNodeClient {
         }
         masked_details(tx, self.id).await
     }
-}
-
-/// Records in the audit log that `target` was archived.
-pub(super) fn record_archived(
-    work: &mut Work<'_>,
-    target: Target,
-    reason: &str,
-) -> Result<(), Error> {
-    let after = Archived {
-        archived_at: Some(work.now),
-    };
-    work.changed(
-        target,
-        &Archived { archived_at: None },
-        &after,
-        Some(reason),
-    )
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::admin_show_server::{masked_details, not_found};
-use super::archive_node_client::record_archived;
+use super::node_settings::record_archived;
 use super::set_node_server_maintenance::set_status;
 use crate::auth::Access;
 use crate::config::DatabaseRole;

@@ -1,5 +1,6 @@
 //! What the changes of node servers and node clients share.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -19,22 +20,54 @@ pub struct Patch(pub Map<String, Value>);
 
 impl Patch {
     /// The settings after the patch, checked as a whole.
-    pub(super) fn apply<S: Settings>(&self, settings: &S) -> Result<S, Error> {
+    fn apply<S: Settings>(&self, settings: &S) -> Result<S, Error> {
         let mut patched = serde_json::to_value(settings).map_err(Error::internal)?;
         json_patch::merge(&mut patched, &Value::Object(self.0.clone()));
         events::parse::<S>(&patched.to_string())?.checked()
     }
 }
 
-impl<S: Settings> Stored<S> {
-    /// Fails if the caller has read another revision, or if `target` is archived.
-    pub(super) fn check(&self, work: &Work<'_>, target: Target) -> Result<(), Error> {
+impl<S: Settings + PartialEq> Stored<S> {
+    /// The settings of `target` after a patch, which is recorded in the audit log. `None` if the
+    /// patch changes nothing. Fails if the caller has read another revision, or if `target` is
+    /// archived.
+    pub(super) fn patched(
+        &self,
+        patch: &Patch,
+        work: &mut Work<'_>,
+        target: Target,
+    ) -> Result<Option<S>, Error> {
         work.check_revision(self.revision)?;
         if self.archived_at.is_some() {
             return Err(archived(target));
         }
-        Ok(())
+        let settings = patch.apply(&self.settings)?;
+        if settings == self.settings {
+            return Ok(None);
+        }
+        let (before, after) = masked_change(&self.settings, &settings)?;
+        work.changed(target, &before, &after, None)?;
+        Ok(Some(settings))
     }
+}
+
+/// The audited field of an archived server or client.
+#[derive(Debug, Serialize)]
+struct Archived {
+    archived_at: Option<DateTime<Utc>>,
+}
+
+/// Records in the audit log that `target` was archived.
+pub(super) fn record_archived(
+    work: &mut Work<'_>,
+    target: Target,
+    reason: &str,
+) -> Result<(), Error> {
+    let before = Archived { archived_at: None };
+    let after = Archived {
+        archived_at: Some(work.now),
+    };
+    work.changed(target, &before, &after, Some(reason))
 }
 
 /// The error of a change of an archived server or client.
@@ -55,7 +88,7 @@ pub(super) fn masked<S: Settings>(settings: &S) -> Result<Value, Error> {
 
 /// Settings before and after a change for the audit log, with secrets masked. A secret that changed
 /// is marked.
-pub(super) fn masked_change<S: Settings>(before: &S, after: &S) -> Result<(Value, Value), Error> {
+fn masked_change<S: Settings>(before: &S, after: &S) -> Result<(Value, Value), Error> {
     let fields = |settings: &S| serde_json::to_value(settings).map_err(Error::internal);
     let (mut before, mut after) = (fields(before)?, fields(after)?);
     if let (Some(old), Some(new)) = (before.get_mut(S::CONFIG), after.get_mut(S::CONFIG)) {

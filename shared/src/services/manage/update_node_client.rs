@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::admin_show_client::{masked_details, not_found};
 use super::create_node_client::lock_server;
-use super::node_settings::{Patch, masked_change};
+use super::node_settings::Patch;
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::db::{Connection, node_client};
@@ -55,12 +55,8 @@ impl Change for UpdateNodeClient {
         }
         let stored = node_client::lock(tx, self.id).await?;
         let stored = stored.ok_or_else(|| not_found(self.id))?;
-        stored.check(work, target)?;
-        let settings = self.patch.apply(&stored.settings)?;
-        if settings != stored.settings {
+        if let Some(settings) = stored.patched(&self.patch, work, target)? {
             node_client::update(tx, self.id, &settings).await?;
-            let (before, after) = masked_change(&stored.settings, &settings)?;
-            work.changed(target, &before, &after, None)?;
         }
         masked_details(tx, self.id).await
     }

@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::admin_show_server::{masked_details, not_found};
-
-use super::node_settings::{Patch, masked_change};
+use super::node_settings::Patch;
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::db::{Connection, node_server};
@@ -50,12 +49,8 @@ impl Change for UpdateNodeServer {
         let target = Target::NodeServer(self.id);
         let stored = node_server::lock(tx, self.id).await?;
         let stored = stored.ok_or_else(|| not_found(self.id))?;
-        stored.check(work, target)?;
-        let settings = self.patch.apply(&stored.settings)?;
-        if settings != stored.settings {
+        if let Some(settings) = stored.patched(&self.patch, work, target)? {
             node_server::update(tx, self.id, &settings).await?;
-            let (before, after) = masked_change(&stored.settings, &settings)?;
-            work.changed(target, &before, &after, None)?;
         }
         masked_details(tx, self.id).await
     }

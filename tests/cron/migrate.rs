@@ -10,10 +10,11 @@ use shared::services::cron::maintain_storage::DAYS_AHEAD;
 use shared::services::migrate::Migrate;
 use sqlx::PgPool;
 use telecom_tests::web::Web;
-use telecom_tests::{World, unreachable_pool, until, user};
+use telecom_tests::{World, remove_schema, unreachable_pool, until, user};
 
 #[sqlx::test(migrations = false)]
 async fn second_migration_does_nothing_even_with_the_schema_in_search_path(pool: PgPool) {
+    remove_schema(&pool).await;
     // As it is for a role that has the name of the schema.
     let searching = (*pool.connect_options())
         .clone()
@@ -77,6 +78,7 @@ async fn migrated(pool: &PgPool) -> bool {
 
 #[sqlx::test(migrations = false)]
 async fn create_and_update_migrate_and_delete_changes_nothing(pool: PgPool) {
+    remove_schema(&pool).await;
     let migrate = Migrate::new(pool.clone(), Context::system());
     let deleted = deploy(&migrate, "Delete").await;
     assert_eq!(
@@ -176,6 +178,7 @@ async fn failed_migration_fails_the_deployment_and_gives_the_reason() {
 
 #[sqlx::test(migrations = false)]
 async fn direct_invocation_returns_the_result(pool: PgPool) {
+    remove_schema(&pool).await;
     let migrate = Migrate::new(pool.clone(), Context::system());
     let response = deployment::handle(&migrate, LambdaEvent::new(json!({}), Invocation::default()))
         .await

@@ -12,7 +12,9 @@ use shared::db::queued_package::fold_counts;
 use shared::db::{self, MIGRATOR};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection, PgPool};
-use telecom_tests::{GIB, NOW, SERVER, World, at, deliver, failures, until, user};
+use telecom_tests::{
+    GIB, NOW, SERVER, World, at, deliver, failures, remove_schema, until, user,
+};
 use uuid::Uuid;
 
 /// Number of packages and statuses whose stored count differs from the items, in one snapshot.
@@ -238,6 +240,7 @@ async fn role_without_privileges_on_the_counts_changes_items(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn items_written_while_the_migration_waits_are_counted(pool: PgPool) {
     const VERSION: i64 = 20_261_129_000_006;
+    remove_schema(&pool).await;
     let before = Migrator {
         migrations: MIGRATOR
             .iter()

@@ -85,6 +85,12 @@ pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// Removes the schema from a test's database, which the test server's template may have migrated.
+pub async fn remove_schema(pool: &PgPool) {
+    let remove = "drop schema if exists telecom cascade; drop table if exists _sqlx_migrations";
+    sqlx::raw_sql(remove).execute(pool).await.unwrap();
+}
+
 /// The system under test.
 #[derive(Debug, Clone)]
 pub struct World {

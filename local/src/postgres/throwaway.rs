@@ -3,8 +3,13 @@
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use shared::db::MIGRATOR;
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use tokio::runtime::Builder;
 
 use super::{Cluster, check_url};
 use crate::process::wait_interruptibly;
@@ -29,7 +34,28 @@ pub fn with_database(
         ..settings
     };
     let cluster = Cluster::start(&settings)?;
+    migrate_template(&cluster.url)?;
     run(command, &cluster.url)
+}
+
+/// Migrates `template1`, of which each new database is a copy. A test's database is then migrated
+/// when it is created, in a fraction of the time.
+fn migrate_template(url: &str) -> Result<()> {
+    let template = PgConnectOptions::from_str(url)?.database("template1");
+    let migrate = async {
+        let mut connection = template.connect().await?;
+        // The role has the schema's name. By default it would search the list of migrations, which
+        // is in `public`, in the schema.
+        sqlx::query("alter role current_user set search_path = public")
+            .execute(&mut connection)
+            .await?;
+        MIGRATOR.run(&mut connection).await
+    };
+    Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(migrate)
+        .context("Cannot migrate the template of the tests' databases")
 }
 
 /// The command stays in the terminal's foreground group, so that Ctrl-C reaches it too.

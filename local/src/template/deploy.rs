@@ -100,6 +100,8 @@ impl<'a> Deployment<'a> {
         let samconfig = self.settings.state.join("samconfig.toml");
         write_private(&samconfig, "version = 0.1\n")?;
         let mut command = self.client(sam.program("sam"));
+        command.env("PYTHONPATH", self.settings.root.join("local/python"));
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
         command.args(DEPLOY.split_whitespace());
         command.args(["--stack-name", STACK_NAME]);
         // An empty configuration file, so that the environments of the repository's own

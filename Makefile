@@ -96,4 +96,4 @@ generate: build ## Update the files that are generated from the list of endpoint
 	@$(LOCAL) generate
 
 sqlx: ## Update the committed query checks (.sqlx)
-	@local/scripts/sqlx prepare
+	@local/scripts/sqlx

@@ -41,6 +41,7 @@ mod cron {
     mod sweep_outbox;
 }
 mod database {
+    mod committed_queries;
     mod given_up_calls;
     mod hand_made_rows;
     mod login;

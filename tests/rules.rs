@@ -12,6 +12,7 @@ mod api {
     mod bad_input;
     mod differential;
     mod extensions;
+    mod fleet_files;
     mod http;
     mod load_balancer;
     mod maintenance;

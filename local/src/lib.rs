@@ -12,6 +12,7 @@ pub mod demo;
 pub mod docker;
 pub mod emulator;
 pub mod files;
+pub mod fleet;
 pub mod generate;
 pub mod grpc;
 pub mod loopback;

@@ -34,7 +34,10 @@ fn append_sources(folder: &Path, sources: &mut String) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             append_sources(&path, sources);
-        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "sql") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "sql")
+        {
             *sources += &std::fs::read_to_string(&path).unwrap();
         }
     }

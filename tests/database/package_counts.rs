@@ -12,9 +12,7 @@ use shared::db::queued_package::fold_counts;
 use shared::db::{self, MIGRATOR};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, PgConnection, PgPool};
-use telecom_tests::{
-    GIB, NOW, SERVER, World, at, deliver, failures, remove_schema, until, user,
-};
+use telecom_tests::{GIB, NOW, SERVER, World, at, deliver, failures, remove_schema, until, user};
 use uuid::Uuid;
 
 /// Number of packages and statuses whose stored count differs from the items, in one snapshot.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use super::fleet::FleetCommand;
 use crate::demo::script::Load;
 use crate::demo::token::Role;
 use crate::settings::{
@@ -77,6 +78,9 @@ pub(super) enum Command {
     /// Update the files that are generated from the list of endpoints: docs/openapi.*, parts of
     /// template.yaml and stacks/edge.yaml, and the events of the API functions
     Generate,
+    /// Export and import the node servers and node clients of any deployment over its HTTP API
+    #[command(subcommand)]
+    Fleet(FleetCommand),
     /// Stop the system and return when every process has ended
     Down,
     /// Print the addresses of the running system (exit status 3 if it is not running)

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod banner;
+mod fleet;
 mod session;
 
 use std::fs;
@@ -37,6 +38,10 @@ impl Cli {
         if matches!(self.command, Command::Run(_) | Command::Up(_)) {
             keep_private();
         }
+        if let Command::Fleet(command) = self.command {
+            // With a URL and a token, neither the repository nor the local system is needed.
+            return command.execute(|| self.options.settings());
+        }
         let settings = self.options.settings()?;
         match self.command {
             Command::Run(simulation) => {
@@ -62,6 +67,7 @@ impl Cli {
                 let environment = Environment::ensure(&settings, &name)?;
                 println!("{}", environment.program("").display());
             }
+            Command::Fleet(_) => {}
             Command::WithDatabase { durable, command } => {
                 let existing = settings.database_url.as_deref();
                 return with_database(&settings.root, existing, durable, &command);

@@ -96,8 +96,23 @@ fn without_body(text: &str) -> String {
         .rsplit_once(", expected ")
         .filter(|_| text.starts_with(kind))
     {
-        Some((_, expected)) => format!("{kind}; expected {expected}"),
+        Some((_, expected)) => format!("{kind}; expected {}", in_json_terms(expected)),
         None => kind.to_owned(),
+    }
+}
+
+/// Replaces the names of Rust types in serde's expectations.
+fn in_json_terms(expected: &str) -> &str {
+    match expected {
+        "i32" => "an integer of at most 32 bits",
+        "i64" => "an integer of at most 64 bits",
+        "u32" => "a non-negative integer of at most 32 bits",
+        "u64" | "usize" => "a non-negative integer of at most 64 bits",
+        "f32" | "f64" => "a number",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
     }
 }
 
@@ -170,17 +185,17 @@ mod tests {
     #[case(
         r#"{"needed":true,"number":"canary, expected canary"}"#,
         "number",
-        "invalid type; expected i32"
+        "invalid type; expected an integer of at most 32 bits"
     )]
     #[case(
         r#"{"needed":true,"number":4711471147114711}"#,
         "number",
-        "invalid value; expected i32"
+        "invalid value; expected an integer of at most 32 bits"
     )]
     #[case(
         r#"{"needed":true,"number":4711.4711}"#,
         "number",
-        "invalid type; expected i32"
+        "invalid type; expected an integer of at most 32 bits"
     )]
     #[case(r#"{"needed":true,"id":"canary"}"#, "id", "invalid value")]
     #[case(r#"{"needed":true,"at":"canary"}"#, "at", "invalid value")]
@@ -210,7 +225,7 @@ mod tests {
         "list[0].needed",
         "missing field `needed`"
     )]
-    #[case(r#""canary""#, ".", "invalid type; expected struct Body")]
+    #[case(r#""canary""#, ".", "invalid type; expected an object")]
     fn an_error_names_the_field_and_the_expectation_without_the_body(
         #[case] body: &str,
         #[case] field: &str,

@@ -1,5 +1,7 @@
 //! RPCs by name, without the generated clients.
 
+use std::sync::OnceLock;
+
 use anyhow::{Context, Result};
 use bytes::{Buf, BufMut};
 use prost_reflect::prost::Message;
@@ -11,10 +13,20 @@ use tonic::{Request, Status};
 
 /// The RPC with this name. No two services have an RPC with the same name.
 pub fn named(name: &str) -> Result<MethodDescriptor> {
-    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET)?;
-    pool.services()
+    descriptors()?
+        .services()
         .find_map(|service| service.methods().find(|method| method.name() == name))
         .with_context(|| format!("There is no RPC {name}"))
+}
+
+/// The descriptors of all services. They are decoded once, because that takes longer than a call.
+fn descriptors() -> Result<&'static DescriptorPool> {
+    static DESCRIPTORS: OnceLock<DescriptorPool> = OnceLock::new();
+    if let Some(decoded) = DESCRIPTORS.get() {
+        return Ok(decoded);
+    }
+    let decoded = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET)?;
+    Ok(DESCRIPTORS.get_or_init(|| decoded))
 }
 
 /// Full name of an RPC, such as `telecom.v1.Telecom/ListNodes`.

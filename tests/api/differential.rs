@@ -6,7 +6,6 @@ mod compare;
 mod generated;
 mod given;
 mod operation_manage;
-mod plain;
 mod table;
 
 use std::collections::BTreeMap;

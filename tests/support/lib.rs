@@ -14,9 +14,14 @@ mod delivery;
 pub mod fleet;
 pub mod grpc;
 pub mod log;
+pub mod placeholders;
+pub mod plain;
+mod pools;
 mod publisher;
 pub mod report;
+pub mod snapshot;
 pub mod token;
+pub mod transport;
 pub mod watch;
 pub mod web;
 
@@ -26,7 +31,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::clock::{Context, Fixed};
-use shared::config::{DatabaseConfig, DatabaseRole, TelecomConfig};
+use shared::config::{DatabaseRole, TelecomConfig};
 use shared::db::{self, maintenance};
 use shared::domain::audit::Actor;
 use shared::events::publisher::Publisher;
@@ -39,10 +44,10 @@ use shared::services::queue::deliver_package_order::DeliverPackageOrder;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
 use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use uuid::Uuid;
 
 pub use delivery::{assert_all_accepted, deliver, deliver_event, event_of, failures, message_id};
+pub use pools::{pool_as, unreachable_pool};
 pub use publisher::{aws_at, publisher_to, unreachable_publisher};
 
 /// Start time of a world: half past ten.
@@ -431,22 +436,4 @@ impl World {
     pub async fn sql(&self, sql: &str) {
         sqlx::query(sql).execute(&self.pool).await.unwrap();
     }
-}
-
-/// A pool over the database of `pool` that connects as `role`.
-#[must_use]
-pub fn pool_as(pool: &PgPool, role: DatabaseRole) -> PgPool {
-    let config = DatabaseConfig::new(pool.connect_options().as_ref().clone(), 5);
-    db::connect(&DatabaseConfig {
-        role: Some(role),
-        ..config
-    })
-}
-
-/// A pool to an address at which no database listens.
-#[must_use]
-pub fn unreachable_pool() -> PgPool {
-    let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(20));
-    pool.connect_lazy("postgres://nobody@127.0.0.1:9/none")
-        .unwrap()
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 use telecom_tests::api::Api;
+use telecom_tests::plain::plain;
 use telecom_tests::token::claims;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::generated::{Call, Caller};
-use super::plain::plain;
 use super::table;
 
 /// Documented outcome of a request.

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use telecom_tests::api::{Api, event};
+use telecom_tests::plain::{plain, plain_text};
 
 use super::generated::Call;
-use super::plain::{plain, plain_text};
 
 /// Requests a list or a series as CSV and compares each cell with the expected response.
 pub async fn compare(api: &Api, token: &str, call: &Call, expected: &Value) {

@@ -4,6 +4,7 @@ use serde_json::{Map, Number, Value};
 
 /// Normalizes what the transports represent differently: names of enumerations, absent values,
 /// integers and timestamps.
+#[must_use]
 pub fn plain(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -35,6 +36,7 @@ fn plain_number(number: &Number) -> Number {
     )
 }
 
+#[must_use]
 pub fn plain_text(text: &str) -> String {
     const PREFIXES: [&str; 5] = [
         "NODE_SERVER_STATUS_",

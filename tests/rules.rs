@@ -1,6 +1,7 @@
 //! Tests of the system's rules, each on a database of its own.
 #![allow(
     missing_docs,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::as_conversions
@@ -25,6 +26,7 @@ mod api {
     mod published_keys;
     mod rate_limit;
     mod traffic_usage;
+    mod writes;
 }
 mod cron {
     mod apply_package_extensions;

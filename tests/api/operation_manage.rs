@@ -353,31 +353,6 @@ async fn a_call_retries_a_thousand_events_and_says_whether_there_are_more(pool: 
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_repeated_retry_gets_the_first_answer_on_either_transport(pool: PgPool) {
-    let api = api(pool).await;
-    let id = park(&api, user(1)).await;
-    let token = api.issuer.admin();
-    let body = json!({ "ids": [id], "reason": "again" });
-    let post = ("POST", RETRY);
-    let first = send(&api, &token, post, "key", &body).await;
-    assert_eq!(first, (200, json!({ "retried": 1, "more": false })));
-    assert_eq!(send(&api, &token, post, "key", &body).await, first);
-    let mut request = tonic::Request::new(body);
-    let metadata = request.metadata_mut();
-    metadata.insert("authorization", format!("Bearer {token}").parse().unwrap());
-    metadata.insert("idempotency-key", "key".parse().unwrap());
-    let answer = api.grpc_with(RETRY_RPC, request).await.unwrap();
-    assert_eq!(answer["retried"], 1);
-    let other = json!({ "all": true, "reason": "again" });
-    let (status, refused) = send(&api, &token, post, "key", &other).await;
-    assert_eq!(
-        (status, &refused["code"]),
-        (409, &json!("idempotency_key_reused"))
-    );
-    assert_eq!(due_and_audited(&api).await, (1, 1));
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn events_are_selected_in_exactly_one_valid_way(pool: PgPool) {
     let api = api(pool).await;
     let token = api.issuer.admin();

@@ -106,9 +106,6 @@ async fn orders_deliver_the_master_of_a_series_and_versions_never_change(pool: P
     assert_eq!(status, 200);
     let (status, refused) = order(&api, Uuid::from_u128(3), &first["series"], 1).await;
     assert_eq!((status, &refused["code"]), (400, &json!("series_not_sold")));
-    let path = format!("/v1/admin/packages/{}/master", second["id"]);
-    let (status, refused) = send(&api, "PUT", &path, None, &json!({ "reason": "again" })).await;
-    assert_eq!((status, &refused["code"]), (409, &json!("package_retired")));
 
     let (_, list) = api
         .get("/v1/admin/package-series", "", Some(&api.issuer.admin()))
@@ -118,62 +115,6 @@ async fn orders_deliver_the_master_of_a_series_and_versions_never_change(pool: P
     assert_eq!(
         (versions, &list["total"]),
         (vec![&json!(2), &json!(1)], &json!(1))
-    );
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_repeated_change_gets_the_first_answer_and_another_request_is_refused(pool: PgPool) {
-    let api = api(pool).await;
-    let first = create(&api, "key", &offer("Month")).await;
-    assert_eq!(create(&api, "key", &offer("Month")).await, first);
-    let (status, refused) = send(
-        &api,
-        "POST",
-        "/v1/admin/packages",
-        Some("key"),
-        &offer("Year"),
-    )
-    .await;
-    assert_eq!(
-        (status, &refused["code"]),
-        (409, &json!("idempotency_key_reused"))
-    );
-    let (status, refused) = send(&api, "POST", "/v1/admin/packages", None, &offer("Year")).await;
-    assert_eq!(
-        (status, &refused["code"]),
-        (400, &json!("idempotency_key_missing"))
-    );
-    let count = "select count(*) from telecom.package";
-    assert_eq!(
-        (
-            api.world.number(count).await,
-            api.world.audited().await.len()
-        ),
-        (1, 1)
-    );
-    // Over gRPC a key is the same.
-    let repeated = create_over_grpc(&api, "key", &offer("Month"))
-        .await
-        .unwrap();
-    assert_eq!(repeated["package"]["series"], first["series"]);
-    assert_eq!(api.world.number(count).await, 1);
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn concurrent_calls_with_one_key_change_once(pool: PgPool) {
-    let api = api(pool).await;
-    let package = api.world.package(GIB, 30).await;
-    let item = json!(api.world.active_item(user(1), package).await);
-    let calls = futures::future::join_all((0..8).map(|_| adjust(&api, &item, "raise", 5))).await;
-    for (status, body) in &calls {
-        assert_eq!(
-            (*status, &body["package"]["adjust_quota"]),
-            (200, &json!(5))
-        );
-    }
-    assert_eq!(
-        (api.world.audited().await.len(), fact_names(&api).await),
-        (1, vec!["QuotaAdjusted".to_owned()])
     );
 }
 

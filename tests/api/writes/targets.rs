@@ -1,0 +1,83 @@
+//! What the operations of the table change.
+
+use serde_json::json;
+use telecom_tests::placeholders::Placeholders;
+use telecom_tests::{CLIENT, NOW, SERVER, World, assert_all_accepted, user};
+use uuid::Uuid;
+
+const SERIES: Uuid = Uuid::from_u128(0x5e);
+const ORDER: Uuid = Uuid::from_u128(0x01);
+const NEW_ORDER: Uuid = Uuid::from_u128(0x02);
+
+/// Deletes what the operations write. This is several times as fast as to truncate the tables.
+const EMPTY: &str = "
+    delete from telecom.package_queue;
+    delete from telecom.package_queue_count;
+    delete from telecom.package_order;
+    delete from telecom.package_extension;
+    delete from telecom.package;
+    delete from telecom.node_client;
+    delete from telecom.node_server;
+    delete from telecom.node_status_transition;
+    delete from telecom.parked_event;
+    delete from telecom.answered_call;
+    delete from telecom.audit_entry;
+    delete from telecom.outbox;
+    select setval(pg_get_serial_sequence(name, 'id'), 1, false)
+    from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event']) name";
+
+/// The targets of all operations: a server with a client, a series with its master and a second
+/// version, an order with an active and a waiting item, and a parked event.
+#[derive(Debug)]
+pub struct Targets(Placeholders);
+
+impl Default for Targets {
+    fn default() -> Self {
+        let mut targets = Placeholders::default();
+        targets.set("SERVER", SERVER);
+        targets.set("CLIENT", CLIENT);
+        targets.set("SERIES", json!(SERIES));
+        targets.set("ORDER", json!(ORDER));
+        targets.set("NEW_ORDER", json!(NEW_ORDER));
+        targets.set("NEW_USER", json!(user(2)));
+        // The first ids of their tables.
+        targets.set("MASTER", 1);
+        targets.set("PACKAGE", 2);
+        targets.set("ITEM", 1);
+        targets.set("EVENT", 1);
+        Self(targets)
+    }
+}
+
+impl Targets {
+    pub fn fill(&self, text: &str) -> String {
+        self.0.fill(text)
+    }
+
+    /// Deletes everything and creates the targets, with the same ids each time.
+    pub async fn reset(&self, world: &World) {
+        sqlx::raw_sql(EMPTY).execute(&world.pool).await.unwrap();
+        world.server(SERVER, &[(CLIENT, "1")]).await;
+        world
+            .sql(&format!(
+                "insert into telecom.package (series, version, is_master, name, available_group,
+                    max_client_number, expire_duration_seconds, traffic_limit_bytes)
+                values ('{SERIES}', 1, true, 'p', 1, 3, 86400, 1000),
+                    ('{SERIES}', 2, false, 'p', 1, 3, 86400, 2000)"
+            ))
+            .await;
+        let order = json!({ "type": "package.order.v1", "order_id": ORDER, "user": user(1),
+            "series": SERIES, "amount": 2 });
+        assert_all_accepted(&world.orders(), &[order.to_string()]).await;
+        world
+            .sql(&format!(
+                "insert into telecom.parked_event (user_id, bucket_start, node_server_id,
+                    raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+                    billed_download_bytes, reason, parked_at, retry_at)
+                values ('{}', '2026-03-10T10:00:00Z', 1, 1, 2, 1, 2, 'locked: ', '{NOW}',
+                    '2026-03-10T11:00:00Z')",
+                user(1)
+            ))
+            .await;
+    }
+}

@@ -65,6 +65,7 @@ mod grpc {
 }
 mod canaries;
 mod documents;
+mod guide;
 mod messages;
 mod queue {
     mod apply_user_usage_billing;

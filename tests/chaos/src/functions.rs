@@ -1,5 +1,5 @@
-//! Invokes the functions as Lambda does: consumers with deliveries from their queues, and jobs
-//! every minute.
+//! Invokes the functions as Lambda does: consumers with deliveries from their queues, API functions
+//! with requests, and jobs every minute.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use shared::clock::Clock as _;
 
 use crate::cloud::Inner;
 use crate::cloud::queue::{Message, Origin, Queue};
+use crate::desk::{Answer, Waiting};
 use crate::processes::{Call, Worker, skewed, sqs_event};
 use crate::protocol::{Function, Outcome};
 use crate::proxy::{Armed, Fault, Link};
@@ -56,6 +57,8 @@ impl Driver {
             Function::IngestUsageReport => self.consume(|cloud| &cloud.reports, 20).await,
             Function::ApplyUserUsageBilling => self.consume(|cloud| &cloud.billing, 20).await,
             Function::HandlePackageExpiring => self.consume(|cloud| &cloud.expiring, 60).await,
+            Function::DeliverPackageOrder => self.consume(|cloud| &cloud.orders, 10).await,
+            Function::Manage => self.serve().await,
             _ => self.repeat().await?,
         }
         Ok(self)
@@ -96,11 +99,13 @@ impl Driver {
             .iter()
             .filter(|message| !failed.contains(&message.id.to_string()))
         {
-            if let Origin::Report(id) = message.origin {
-                self.run.ledger.accepted(id);
+            match message.origin {
+                Origin::Report(id) => self.run.ledger.accepted(id),
+                Origin::Order(id) => self.run.ledger.order_accepted(id),
+                _ => {}
             }
         }
-        let innocent = |message: &&Message| !matches!(message.origin, Origin::Poison(_));
+        let innocent = |message: &&Message| self.is_innocent(&message.origin);
         let all_failed = batch
             .iter()
             .filter(innocent)
@@ -112,6 +117,55 @@ impl Driver {
             self.unexplained(&format!("{:?}", invoked.outcome));
         }
         queue.end_delivery(batch, &failed, disturbed);
+    }
+
+    /// Whether a function must accept a message of this origin.
+    fn is_innocent(&self, origin: &Origin) -> bool {
+        match origin {
+            Origin::Poison(_) => false,
+            Origin::Report(id) => {
+                let books = self.run.ledger.open();
+                let report = books.reports.get(id);
+                !report.is_some_and(|report| books.may_be_refused(report))
+            }
+            _ => true,
+        }
+    }
+
+    /// Serves the operator's requests until the run is over.
+    async fn serve(&mut self) {
+        let run = Arc::clone(&self.run);
+        while !run.is_over() {
+            match run.desk.next() {
+                Some(request) => self.answer(request).await,
+                None => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    async fn answer(&mut self, request: Waiting) {
+        let runs_out_of_time = self.run.is_storm() && self.random.chance(30);
+        let time = if runs_out_of_time {
+            self.time_that_runs_out()
+        } else {
+            TIME
+        };
+        let invoked = self.invoke(time, Some(request.event.clone())).await;
+        let answer = match &invoked.outcome {
+            Ok(Outcome::Answered { status, body }) => Some(Answer {
+                status: *status,
+                body: body.clone(),
+            }),
+            _ => None,
+        };
+        if answer.as_ref().is_some_and(Answer::is_definite) {
+            self.succeeded(invoked.began);
+        } else if !(invoked.disturbed || runs_out_of_time) {
+            self.unexplained(&format!("{:?}", invoked.outcome));
+        }
+        // The connection to the caller breaks before the answer arrives.
+        let is_lost = self.run.is_storm() && self.random.chance(40);
+        request.answer(answer.filter(|_| !is_lost));
     }
 
     /// A time limit that expires while BEGIN, COMMIT or a statement waits for its response.
@@ -206,7 +260,7 @@ impl Driver {
         if self.run.counted("invocations that failed undisturbed") <= 10 {
             eprintln!("  note: {name}: {what}");
         }
-        if !self.run.is_storm() && !self.function.is_consumer() {
+        if !self.run.is_storm() && self.function.is_job() {
             self.run
                 .finding("a job fails in calm weather", || format!("{name}: {what}"));
         }
@@ -214,10 +268,12 @@ impl Driver {
 }
 
 /// The functions and the number of workers of each.
-pub const WORKERS: [(Function, usize); 9] = [
+pub const WORKERS: [(Function, usize); 11] = [
     (Function::IngestUsageReport, 3),
     (Function::ApplyUserUsageBilling, 4),
     (Function::HandlePackageExpiring, 2),
+    (Function::DeliverPackageOrder, 2),
+    (Function::Manage, 3),
     (Function::BillTraffic, 2),
     (Function::ExpirePackages, 2),
     (Function::ApplyPackageExtensions, 2),

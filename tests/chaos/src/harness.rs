@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use local::demo::token::{Issuer, Role};
+use shared::clock::Clock as _;
 use sqlx::Executor as _;
 use tokio::task::{JoinSet, LocalSet};
 
@@ -15,7 +17,7 @@ use crate::cloud::queue::QueueFaults;
 use crate::cloud::{Cloud, RequestFaults};
 use crate::cluster::Cluster;
 use crate::functions::{Driver, WORKERS};
-use crate::life::{Cast, items, nodes, traffic};
+use crate::life::{Cast, items, nodes, orders, traffic};
 use crate::operator::Operator;
 use crate::plan::Plan;
 use crate::processes::{Environment, Worker};
@@ -40,6 +42,8 @@ const REQUEST_FAULTS: RequestFaults = RequestFaults {
     hang_for: Duration::from_secs(12),
     refuse: 60,
 };
+/// How long the operator's token is valid, by the world's clock. No run is longer.
+const TOKEN_LIFETIME: Duration = Duration::from_hours(23);
 /// How long the functions may take to process everything after the storm.
 const DRAIN: Duration = Duration::from_mins(2);
 /// How long the jobs run after that, by the world's clock.
@@ -77,7 +81,9 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
     let mut random = Random::new(plan.seed, 10);
     let cast = Cast::new(plan.users, &mut random);
     let operator = Operator::new(cluster.port(), "operator");
-    let run = Arc::new(Run::new(plan, clock, cloud, operator, cast.clone()));
+    let issuer = Issuer::generate()?;
+    let token = issuer.issue(random.uuid(), Role::Admin, TOKEN_LIFETIME, clock.now())?;
+    let run = Arc::new(Run::new(plan, clock, cloud, operator, token, cast.clone()));
     prepare(&run).await?;
     nodes::set_up(&run, &cast, &mut random).await?;
 
@@ -85,6 +91,7 @@ async fn run_in(folder: &Path, plan: Plan, program: PathBuf) -> Result<Verdict> 
         program,
         endpoint,
         logs: log_folder(folder)?,
+        key_set: issuer.jwks()?,
     };
     let (drivers, links) = start_workers(&run, &cluster, &environment).await?;
     // The futures of the simulated activity are not `Send`, so they stay on this thread.
@@ -190,8 +197,10 @@ fn begin_storm(run: &Arc<Run>, cluster: &Arc<Cluster>, links: HashMap<String, Ar
     let links = links.into_iter().map(|(_, link)| link).collect();
     storm.spawn_local(traffic::report(Arc::clone(run), random(11)));
     storm.spawn_local(traffic::charge(Arc::clone(run), random(12)));
-    storm.spawn_local(items::order(Arc::clone(run), random(13)));
+    storm.spawn_local(orders::order(Arc::clone(run), random(13)));
     storm.spawn_local(items::change(Arc::clone(run), random(14)));
+    storm.spawn_local(items::change(Arc::clone(run), random(18)));
+    storm.spawn_local(items::extend(Arc::clone(run), random(19)));
     storm.spawn_local(nodes::live(Arc::clone(run), random(15)));
     storm.spawn_local(storm::cut_and_kill(Arc::clone(run), links, random(16)));
     storm.spawn_local(storm::interrupt(
@@ -230,6 +239,9 @@ async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result
 
 fn progress(run: &Run, phase: &str) {
     let cloud = &run.cloud;
+    let books = run.ledger.open();
+    let (lines, changes) = (books.lines, books.answered.len());
+    drop(books);
     let findings = run.findings();
     let broken = if findings.is_empty() {
         String::new()
@@ -237,24 +249,27 @@ fn progress(run: &Run, phase: &str) {
         format!(" · {} rules broken", findings.len())
     };
     eprintln!(
-        "{:>4} s  {phase} · {} lines · {} kills and cuts · {} restarts · waiting: {} reports, {} \
-         billing, {} expiring{broken}",
+        "{:>4} s  {phase} · {} lines · {} kills and cuts · {} restarts · {} changes · waiting: {} \
+         reports, {} billing, {} expiring, {} orders{broken}",
         run.began.elapsed().as_secs(),
-        run.ledger.open().lines,
+        lines,
         storm::cuts(run),
         storm::restarts(run),
+        changes,
         cloud.reports.length(),
         cloud.billing.length(),
         cloud.expiring.length(),
+        cloud.orders.length(),
     );
 }
 
-/// Waits until no message, outbox row, parked event or unbilled report is left.
+/// Waits until no message, outbox row, parked event, unbilled report or incomplete extension is
+/// left.
 async fn drain(run: &Run) -> Result<()> {
     let began = Instant::now();
     while began.elapsed() < DRAIN {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let queues = [&run.cloud.reports, &run.cloud.billing, &run.cloud.expiring];
+        let queues = run.cloud.queues();
         if !queues.iter().all(|queue| queue.is_empty()) || !run.nothing_left_to_plant() {
             continue;
         }
@@ -265,7 +280,9 @@ async fn drain(run: &Run) -> Result<()> {
                     "select (select count(*) from telecom.outbox) + (select count(*)
                     from telecom.parked_event)
                         + (select count(*) from telecom.usage_report where billing_run_id is null
-                        and line_count > 0)",
+                        and line_count > 0)
+                        + (select count(*) from telecom.package_extension
+                        where completed_at is null)",
                 )
                 .fetch_one(connection)
                 .await

@@ -1,4 +1,4 @@
-//! What was sent and when factors changed. The oracle takes its expectations from these books and
+//! What was sent and asked, what was answered, and when factors changed. The oracle takes its expectations from these books and
 //! not from the system.
 
 use std::collections::HashMap;
@@ -6,7 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
+
+use crate::asked::{Asked, NewOrder};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Line {
@@ -40,6 +43,40 @@ pub struct Charge {
     pub download: i64,
 }
 
+/// An order that was sent to the queue or delivered by a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Order {
+    pub order: NewOrder,
+    /// When a function first acknowledged the order.
+    pub accepted: Option<Instant>,
+    /// When its cancellation was first sent.
+    pub cancelled: Option<Instant>,
+}
+
+/// A change that was asked for, and its answer.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    pub asked: Asked,
+    /// The revision that an update named.
+    pub revision: Option<i64>,
+    /// When the call began, by the machine's clock.
+    pub began_at: DateTime<Utc>,
+    /// HTTP status. 0 if the call was never answered.
+    pub status: u16,
+    pub body: Value,
+}
+
+/// The archiving of a server or a client.
+#[derive(Debug, Clone, Copy)]
+pub struct Archive {
+    /// When it may have been archived at the earliest.
+    pub began: Instant,
+    /// When it was archived at the latest. `None` before the answer.
+    pub answered: Option<Instant>,
+    /// Periods that begin from then on are refused. `None` before the answer.
+    pub at: Option<DateTime<Utc>>,
+}
+
 /// A factor of a client and the time for which it applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
@@ -58,6 +95,12 @@ pub struct Books {
     pub factors: HashMap<i32, Vec<Span>>,
     /// Deleted clients, and the earliest time of their deletion.
     pub deleted: HashMap<i32, Instant>,
+    pub orders: HashMap<Uuid, Order>,
+    pub answered: Vec<Answered>,
+    /// Servers that were deleted by hand, with their clients.
+    pub deleted_servers: HashMap<i32, Vec<i32>>,
+    pub archived_servers: HashMap<i32, Archive>,
+    pub archived_clients: HashMap<i32, Archive>,
     /// Bodies of planted poison messages, and what is wrong with each.
     pub poison: HashMap<String, &'static str>,
     pub lines: u64,
@@ -83,9 +126,69 @@ impl Ledger {
             report.accepted.get_or_insert_with(Instant::now);
         }
     }
+
+    /// Records that a function acknowledged an order.
+    pub fn order_accepted(&self, order: Uuid) {
+        if let Some(order) = self.open().orders.get_mut(&order) {
+            order.accepted.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Records that the cancellation of an order is about to be sent.
+    pub fn order_cancelled(&self, order: Uuid) {
+        if let Some(order) = self.open().orders.get_mut(&order) {
+            order.cancelled.get_or_insert_with(Instant::now);
+        }
+    }
+}
+
+impl Archive {
+    fn begins() -> Self {
+        Self {
+            began: Instant::now(),
+            answered: None,
+            at: None,
+        }
+    }
+
+    fn answered(&mut self, at: DateTime<Utc>) {
+        self.answered = Some(Instant::now());
+        self.at = Some(at);
+    }
+
+    /// Whether `report` may have been recorded while this was archived for its period.
+    fn may_concern(&self, report: &Report) -> bool {
+        self.at.is_none_or(|at| at <= report.start)
+            && report
+                .accepted
+                .is_none_or(|accepted| self.began <= accepted)
+    }
+
+    /// Whether `report` cannot have been recorded before this was archived for its period.
+    fn must_concern(&self, report: &Report) -> bool {
+        let is_later = |answered| report.delivered.is_some_and(|first| answered < first);
+        self.at.is_some_and(|at| at <= report.start) && self.answered.is_some_and(is_later)
+    }
 }
 
 impl Books {
+    /// The changes that were accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = &Answered> {
+        let is_accepted = |call: &&Answered| (200..300).contains(&call.status);
+        self.answered.iter().filter(is_accepted)
+    }
+
+    /// Whether a server was deleted by hand.
+    pub fn is_server_deleted(&self, server: i32) -> bool {
+        self.deleted_servers.contains_key(&server)
+    }
+
+    /// Whether a client was deleted by hand, alone or with its server.
+    pub fn is_client_deleted(&self, client: i32) -> bool {
+        let mut with_servers = self.deleted_servers.values().flatten();
+        self.deleted.contains_key(&client) || with_servers.any(|one| *one == client)
+    }
+
     /// Records that a client's factor is about to become `factor`. From now on, the old or the new
     /// factor may be in force.
     pub fn factor_begins(&mut self, client: i32, factor: i64) {
@@ -109,6 +212,67 @@ impl Books {
         }
     }
 
+    /// Records that the last change of a client's factor was refused.
+    pub fn factor_refused(&mut self, client: i32) {
+        self.factors.entry(client).or_default().pop();
+    }
+
+    /// Records that a server and its clients are about to be archived.
+    pub fn server_archive_begins(&mut self, server: i32, clients: &[i32]) {
+        let begins = |_: &i32| Archive::begins();
+        self.archived_servers
+            .entry(server)
+            .or_insert_with_key(begins);
+        for &client in clients {
+            self.client_archive_begins(client);
+        }
+    }
+
+    /// Records since when a server and its clients are archived.
+    pub fn server_archived(&mut self, server: i32, clients: &[i32], at: DateTime<Utc>) {
+        if let Some(archive) = self.archived_servers.get_mut(&server) {
+            archive.answered(at);
+        }
+        for &client in clients {
+            self.client_archived(client, at);
+        }
+    }
+
+    /// Records that a client is about to be archived.
+    pub fn client_archive_begins(&mut self, client: i32) {
+        let begins = |_: &i32| Archive::begins();
+        self.archived_clients
+            .entry(client)
+            .or_insert_with_key(begins);
+    }
+
+    /// Records since when a client is archived. A client that was archived before stays as it is.
+    pub fn client_archived(&mut self, client: i32, at: DateTime<Utc>) {
+        if let Some(archive) = self.archived_clients.get_mut(&client)
+            && archive.at.is_none()
+        {
+            archive.answered(at);
+        }
+    }
+
+    /// Whether `report` may have been refused because its server was archived.
+    pub fn may_be_refused(&self, report: &Report) -> bool {
+        let archive = self.archived_servers.get(&report.server);
+        report.accepted.is_none() && archive.is_some_and(|archive| archive.may_concern(report))
+    }
+
+    /// Whether `report` must have been refused because its server was archived.
+    pub fn must_be_refused(&self, report: &Report) -> bool {
+        let archive = self.archived_servers.get(&report.server);
+        archive.is_some_and(|archive| archive.must_concern(report))
+    }
+
+    /// Whether a line of `report` for `client` must be quarantined, because the client was archived.
+    pub fn must_be_aside(&self, report: &Report, client: i32) -> bool {
+        let archive = self.archived_clients.get(&client);
+        archive.is_some_and(|archive| archive.must_concern(report))
+    }
+
     /// Records that a client is about to be deleted.
     pub fn client_deletion_begins(&mut self, client: i32) {
         self.deleted.insert(client, Instant::now());
@@ -127,8 +291,12 @@ impl Books {
         }
     }
 
-    /// Whether `client` may have been missing while `report` was recorded.
+    /// Whether `client` may have been missing or archived while `report` was recorded.
     pub fn may_be_missing(&self, report: &Report, client: i32) -> bool {
+        let archive = self.archived_clients.get(&client);
+        if archive.is_some_and(|archive| archive.may_concern(report)) {
+            return true;
+        }
         self.deleted
             .get(&client)
             .is_some_and(|deleted| report.accepted.is_none_or(|accepted| *deleted <= accepted))

@@ -2,9 +2,13 @@
 //! faults, and compares the result with an independent oracle. See *Chaos* in
 //! `docs/DEVELOPMENT.md`.
 
+mod asked;
+mod calls;
 mod clock;
 mod cloud;
 mod cluster;
+mod desk;
+mod endpoints;
 mod functions;
 mod harness;
 mod ledger;

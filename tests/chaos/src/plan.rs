@@ -50,7 +50,7 @@ impl Plan {
             restart_every: Duration::from_secs(17),
             fault_every: Duration::from_millis(400),
             failovers: true,
-            users: 2_000,
+            users: 3_000,
             speed: 20,
             limit: Duration::from_secs(690),
             option: "",

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
+use local::demo::token::{AUDIENCE, ISSUER};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -25,6 +26,8 @@ pub struct Environment {
     pub program: PathBuf,
     pub endpoint: SocketAddr,
     pub logs: PathBuf,
+    /// JSON Web Key Set of the issuer of the operator's tokens.
+    pub key_set: String,
 }
 
 /// A worker. It has at most one process at a time, which handles one invocation at a time.
@@ -132,7 +135,10 @@ impl Worker {
         command
             .arg(self.function.to_string())
             .env("DATABASE_URL", url)
-            .env("DATABASE_ROLE", "telecom_writer")
+            .env("DATABASE_ROLE", self.function.database_role())
+            .env("TELECOM_AUTH_ISSUER", ISSUER)
+            .env("TELECOM_AUTH_AUDIENCE", AUDIENCE)
+            .env("TELECOM_AUTH_JWKS", &self.environment.key_set)
             .env("AWS_ENDPOINT_URL", &endpoint)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "chaos")

@@ -11,6 +11,9 @@ pub enum Function {
     IngestUsageReport,
     ApplyUserUsageBilling,
     HandlePackageExpiring,
+    DeliverPackageOrder,
+    /// The API functions of administrators, in one process.
+    Manage,
     BillTraffic,
     ExpirePackages,
     ApplyPackageExtensions,
@@ -20,12 +23,25 @@ pub enum Function {
 }
 
 impl Function {
-    /// Whether the function is invoked with deliveries of a queue. The other functions are jobs.
-    pub fn is_consumer(self) -> bool {
-        matches!(
+    /// Whether the function is invoked every minute. The other functions are invoked with
+    /// deliveries of a queue or with requests.
+    pub fn is_job(self) -> bool {
+        !matches!(
             self,
-            Self::IngestUsageReport | Self::ApplyUserUsageBilling | Self::HandlePackageExpiring
+            Self::IngestUsageReport
+                | Self::ApplyUserUsageBilling
+                | Self::HandlePackageExpiring
+                | Self::DeliverPackageOrder
+                | Self::Manage
         )
+    }
+
+    /// The role of the function in the database.
+    pub fn database_role(self) -> &'static str {
+        match self {
+            Self::Manage => "telecom_api",
+            _ => "telecom_writer",
+        }
     }
 }
 
@@ -38,7 +54,7 @@ pub struct Invocation {
     pub speed: i32,
     /// Time limit of the invocation, in milliseconds of the machine's clock.
     pub time_ms: u64,
-    /// The delivery; `None` for a job.
+    /// The delivery or the request. `None` for a job.
     pub event: Option<Value>,
 }
 
@@ -56,6 +72,8 @@ pub enum Outcome {
     Delivered { failed: Vec<String> },
     /// The job ended with this report.
     Done { report: Value },
+    /// The request was answered. The body is `null` if it is not JSON.
+    Answered { status: u16, body: Value },
     /// The invocation failed as a whole.
     Failed { error: String },
 }

@@ -1,7 +1,7 @@
 //! The state that all parts of a run share.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::clock::FastClock;
 use crate::cloud::Cloud;
 use crate::cloud::queue::Origin;
+use crate::desk::Desk;
 use crate::ledger::Ledger;
 use crate::life::Cast;
 use crate::operator::Operator;
@@ -33,14 +34,16 @@ pub struct Run {
     pub cloud: Cloud,
     pub ledger: Ledger,
     pub operator: Operator,
+    pub desk: Desk,
+    /// The operator's token.
+    pub token: String,
     pub began: Instant,
     phase: AtomicU8,
     cast: Mutex<Cast>,
-    last_item: AtomicI64,
     outage: Mutex<Outage>,
     counts: Mutex<BTreeMap<String, u64>>,
     findings: Mutex<BTreeMap<String, Finding>>,
-    planted_later: Mutex<Vec<(Uuid, String)>>,
+    planted_later: Mutex<Vec<(After, String)>>,
     /// Begin and end of each undisturbed run of `expire-packages`.
     pub expiries: Mutex<Vec<(Instant, Instant)>>,
     invocations: AtomicU64,
@@ -52,6 +55,13 @@ pub struct Run {
 struct Outage {
     down: bool,
     ended: Option<Instant>,
+}
+
+/// The message after whose acknowledgement a body is planted.
+#[derive(Debug, Clone, Copy)]
+pub enum After {
+    Report(Uuid),
+    Order(Uuid),
 }
 
 /// A rule that was broken.
@@ -68,6 +78,7 @@ impl Run {
         clock: Arc<FastClock>,
         cloud: Cloud,
         operator: Operator,
+        token: String,
         cast: Cast,
     ) -> Self {
         Self {
@@ -75,11 +86,12 @@ impl Run {
             clock,
             cloud,
             operator,
+            desk: Desk::default(),
+            token,
             ledger: Ledger::default(),
             began: Instant::now(),
             phase: AtomicU8::new(STORM),
             cast: Mutex::new(cast),
-            last_item: AtomicI64::new(0),
             outage: Mutex::default(),
             counts: Mutex::default(),
             findings: Mutex::default(),
@@ -131,14 +143,6 @@ impl Run {
 
     pub fn change_cast(&self, change: impl FnOnce(&mut Cast)) {
         change(&mut lock(&self.cast));
-    }
-
-    pub fn last_item(&self) -> i64 {
-        self.last_item.load(Ordering::SeqCst)
-    }
-
-    pub fn set_last_item(&self, id: i64) {
-        self.last_item.store(id, Ordering::SeqCst);
     }
 
     pub fn count(&self, what: &str) {
@@ -203,24 +207,30 @@ impl Run {
         !outage.down && outage.ended.is_none_or(|ended| ended + AFTERMATH < begin)
     }
 
-    /// Sends `body` as poison once the report `id` is accepted.
-    pub fn plant_after(&self, id: Uuid, body: String) {
-        lock(&self.planted_later).push((id, body));
+    /// Sends `body` as poison once the message `after` is accepted.
+    pub fn plant_after(&self, after: After, body: String) {
+        lock(&self.planted_later).push((after, body));
     }
 
-    /// Sends each planted body whose report is accepted.
+    /// Sends each planted body whose message is accepted.
     pub fn plant_due(&self) {
         let books = self.ledger.open();
         let mut planted = lock(&self.planted_later);
-        planted.retain(|(id, body)| {
-            if books
-                .reports
-                .get(id)
-                .is_none_or(|report| report.accepted.is_none())
-            {
+        planted.retain(|(after, body)| {
+            let (accepted, queue) = match after {
+                After::Report(id) => (
+                    books.reports.get(id).and_then(|report| report.accepted),
+                    &self.cloud.reports,
+                ),
+                After::Order(id) => (
+                    books.orders.get(id).and_then(|order| order.accepted),
+                    &self.cloud.orders,
+                ),
+            };
+            if accepted.is_none() {
                 return true;
             }
-            self.cloud.reports.send(
+            queue.send(
                 body.clone(),
                 Origin::Poison("id used again"),
                 false,

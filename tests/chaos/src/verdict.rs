@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::cloud::queue::Counts;
+use crate::cloud::queue::{Counts, Queue};
 use crate::run::Run;
 use crate::storm;
 
@@ -51,11 +51,7 @@ pub struct Broken {
 
 impl Verdict {
     pub(crate) fn of(run: &Run, took: Duration) -> Self {
-        let queues = [
-            run.cloud.reports.counts(),
-            run.cloud.billing.counts(),
-            run.cloud.expiring.counts(),
-        ];
+        let queues = run.cloud.queues().map(Queue::counts);
         let sum = |field: fn(&Counts) -> u64| queues.iter().map(field).sum::<u64>();
         let deliveries = sum(|counts| counts.delivered);
         let broken = run.findings().into_iter();

@@ -19,12 +19,14 @@ use shared::services::cron::refresh_server_status::RefreshServerStatus;
 use shared::services::cron::sweep_outbox::SweepOutboxJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
+use shared::services::queue::deliver_package_order::DeliverPackageOrder;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
 use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use shared::services::{Consumer, Processor};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::clock::FastClock;
+use crate::endpoints::Endpoints;
 use crate::protocol::{Function, Invocation, Outcome, Reply};
 
 /// Handles invocations of the function `name` until the harness closes the standard input. Except
@@ -64,6 +66,9 @@ struct Worker {
     ingest: IngestUsageReports,
     billing: TelecomBillingHook,
     expiring: HandlePackageExpiring,
+    orders: DeliverPackageOrder,
+    /// Only the function that serves requests has them.
+    endpoints: Option<Endpoints>,
     cron: TelecomCronExecutor,
 }
 
@@ -76,6 +81,10 @@ impl Worker {
         };
         let app = App::default();
         let (pool, publisher, config) = (app.database()?, app.publisher().await, app.config()?);
+        let endpoints = match function {
+            Function::Manage => Some(Endpoints::new(pool.clone(), context.clone(), config)?),
+            _ => None,
+        };
         Ok(Self {
             clock,
             function,
@@ -83,6 +92,8 @@ impl Worker {
             billing: TelecomBillingHook::new(pool.clone(), publisher.clone(), context.clone())
                 .with_config(&config),
             expiring: HandlePackageExpiring::new(pool.clone(), publisher.clone(), context.clone()),
+            orders: DeliverPackageOrder::new(pool.clone(), publisher.clone(), context.clone()),
+            endpoints,
             cron: TelecomCronExecutor::new(pool, publisher, context, config),
         })
     }
@@ -99,6 +110,8 @@ impl Worker {
             Function::HandlePackageExpiring => {
                 deliver(&self.expiring, invocation.event, time).await
             }
+            Function::DeliverPackageOrder => deliver(&self.orders, invocation.event, time).await,
+            Function::Manage => self.answer(invocation.event, time).await,
             Function::BillTraffic => self.job(BillTrafficJob(run)).await,
             Function::ExpirePackages => self.job(PackageExpiringJob(run)).await,
             Function::ApplyPackageExtensions => self.job(ApplyPackageExtensionsJob(run)).await,
@@ -109,6 +122,13 @@ impl Worker {
         result.unwrap_or_else(|error| Outcome::Failed {
             error: format!("{error}: {:?}", error.cause()),
         })
+    }
+
+    async fn answer(&self, event: Option<Value>, time: Duration) -> Result<Outcome, Error> {
+        let endpoints = self.endpoints.as_ref();
+        let endpoints =
+            endpoints.ok_or_else(|| Error::internal("this function serves no requests"))?;
+        endpoints.answer(event, lambda_context(time)?).await
     }
 
     async fn job<J>(&self, job: J) -> Result<Outcome, Error>
@@ -129,11 +149,7 @@ async fn deliver<C: Consumer>(
 ) -> Result<Outcome, Error> {
     let event: SqsEvent =
         serde_json::from_value(event.unwrap_or_default()).map_err(Error::internal)?;
-    let mut context = lambda_runtime::Context::default();
-    let time_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let deadline_ms = System.now().timestamp_millis().saturating_add(time_ms);
-    context.deadline = u64::try_from(deadline_ms).map_err(Error::internal)?;
-    let response = lambda::sqs::handle(consumer, event, &context).await?;
+    let response = lambda::sqs::handle(consumer, event, &lambda_context(time)?).await?;
     let failed = response
         .batch_item_failures
         .into_iter()
@@ -141,4 +157,13 @@ async fn deliver<C: Consumer>(
     Ok(Outcome::Delivered {
         failed: failed.collect(),
     })
+}
+
+/// The context of an invocation that may take `time`.
+fn lambda_context(time: Duration) -> Result<lambda_runtime::Context, Error> {
+    let mut context = lambda_runtime::Context::default();
+    let time_ms = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    let deadline_ms = System.now().timestamp_millis().saturating_add(time_ms);
+    context.deadline = u64::try_from(deadline_ms).map_err(Error::internal)?;
+    Ok(context)
 }

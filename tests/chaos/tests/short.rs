@@ -5,6 +5,21 @@ use std::process::Command;
 
 use telecom_chaos::Plan;
 
+/// Operations of which every run does some.
+const OPERATIONS: [&str; 11] = [
+    "DeliverOrder",
+    "CancelOrder",
+    "CancelQueuedPackage",
+    "AdjustQuota",
+    "ExtendPackages",
+    "CreateNodeServer",
+    "UpdateNodeServer",
+    "ArchiveNodeServer",
+    "CreateNodeClient",
+    "UpdateNodeClient",
+    "ArchiveNodeClient",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn short_storm_loses_and_duplicates_nothing() {
     let worker = PathBuf::from(env!("CARGO_BIN_EXE_telecom-chaos-worker"));
@@ -14,6 +29,10 @@ async fn short_storm_loses_and_duplicates_nothing() {
         verdict.kills_and_cuts >= 15 && verdict.restarts >= 2 && verdict.lines >= 20_000,
         "{verdict}"
     );
+    for operation in OPERATIONS {
+        let accepted = verdict.counts.get(&format!("call: {operation}, 200"));
+        assert!(accepted.is_some(), "no {operation} was accepted: {verdict}");
+    }
 }
 
 #[test]
@@ -26,7 +45,7 @@ fn every_planted_fault_applies_to_the_code() {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    assert!(faults.len() >= 6, "{faults:?}");
+    assert!(faults.len() >= 9, "{faults:?}");
     for fault in faults {
         let mut check = Command::new("git");
         let applies = check

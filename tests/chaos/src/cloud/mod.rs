@@ -59,6 +59,7 @@ pub struct Inner {
     pub reports: Queue,
     pub billing: Queue,
     pub expiring: Queue,
+    pub orders: Queue,
     pub bus: Bus,
     clock: Arc<FastClock>,
     request_faults: Mutex<(RequestFaults, Random)>,
@@ -123,6 +124,7 @@ impl Cloud {
             reports: Queue::new(Random::new(seed, REPORTS), queue_faults),
             billing: Queue::new(Random::new(seed, 2), queue_faults),
             expiring: Queue::new(Random::new(seed, 3), queue_faults),
+            orders: Queue::new(Random::new(seed, 5), queue_faults),
             bus: Bus::default(),
             clock,
             request_faults: Mutex::new((request_faults, Random::new(seed, 4))),
@@ -138,9 +140,13 @@ impl Cloud {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .0 = RequestFaults::NONE;
-        for queue in [&self.reports, &self.billing, &self.expiring] {
+        for queue in self.queues() {
             queue.set_faults(QueueFaults::NONE);
         }
+    }
+
+    pub fn queues(&self) -> [&Queue; 4] {
+        [&self.reports, &self.billing, &self.expiring, &self.orders]
     }
 
     /// Number of requests that failed, hung or had entries refused.

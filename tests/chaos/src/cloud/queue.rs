@@ -17,6 +17,8 @@ const MAX_RECEIVES: u32 = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Report(Uuid),
+    Order(Uuid),
+    Cancellation,
     /// A billing message from another publisher.
     ThirdParty(Uuid),
     /// A message that a function sent.

@@ -1,10 +1,13 @@
-//! Activity of the simulated world: reports, charges of other publishers, and SQL statements of an
-//! operator.
+//! Activity of the simulated world: reports, charges of other publishers, orders of a shop, and
+//! calls and SQL statements of an operator.
 
+mod fleet;
 pub mod items;
 pub mod nodes;
+pub mod orders;
 pub mod traffic;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::random::Random;
@@ -16,29 +19,52 @@ const SERVERS: i32 = 12;
 /// Number of users who are charged by almost every run.
 const HOT_USERS: usize = 40;
 
+/// Number of packages, each of a series of its own.
+const PACKAGES: usize = 20;
+/// The access group of most packages. The packages with the shortest time belong to another one, so
+/// that items still end by time when the group is extended.
+const GROUP: i32 = 1;
+
 /// A server that reports.
 #[derive(Debug, Clone)]
 pub struct Server {
     pub id: i32,
     /// Ordered by id. The first client exists as long as the server does.
     pub clients: Vec<i32>,
-    /// Deleted clients that the server's collector still names now and then.
+    /// Deleted and archived clients that the server's collector still names now and then.
     pub ghosts: Vec<i32>,
 }
 
-/// The users and servers of a run.
+/// An archived server, whose collector still reports now and then.
+#[derive(Debug, Clone)]
+pub struct ArchivedServer {
+    pub server: Server,
+    pub at: DateTime<Utc>,
+}
+
+/// The users, packages and servers of a run.
 #[derive(Debug, Clone, Default)]
 pub struct Cast {
     pub users: Vec<Uuid>,
+    /// The series of the packages, in the order of their ids.
+    pub series: Vec<Uuid>,
     pub servers: Vec<Server>,
+    pub archived: Vec<ArchivedServer>,
 }
 
 impl Cast {
     /// Creates `users` users and the initial servers.
     pub fn new(users: usize, random: &mut Random) -> Self {
         let users = (0..users).map(|_| random.uuid()).collect();
+        let series = (0..PACKAGES).map(|_| random.uuid()).collect();
         let servers = (1..=SERVERS).map(|id| Server::new(id, random)).collect();
-        Self { users, servers }
+        let archived = Vec::new();
+        Self {
+            users,
+            series,
+            servers,
+            archived,
+        }
     }
 
     /// A random user, often one of the hot users.
@@ -49,6 +75,22 @@ impl Cast {
             .unwrap_or_default();
         let choices = if random.chance(250) { hot } else { &self.users };
         random.pick(choices).copied().unwrap_or_default()
+    }
+}
+
+impl Cast {
+    /// A random client of a server that reports.
+    fn client(&self, random: &mut Random) -> Option<i32> {
+        let clients = self.servers.iter().flat_map(|server| &server.clients);
+        let clients: Vec<i32> = clients.copied().collect();
+        random.pick(&clients).copied()
+    }
+
+    /// A random server that may be replaced.
+    fn replaceable(&self, random: &mut Random) -> Option<Server> {
+        let servers = self.servers.iter().filter(|server| !server.is_lasting());
+        let servers: Vec<&Server> = servers.collect();
+        random.pick(&servers).map(|server| (*server).clone())
     }
 }
 

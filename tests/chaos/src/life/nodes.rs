@@ -1,4 +1,4 @@
-//! Sets up, deletes and replaces servers and clients, and changes their factors.
+//! Sets up servers and packages, deletes servers and clients by hand, and changes factors by hand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use sqlx::Executor as _;
 
-use super::{Cast, Server, any_factor};
+use super::{Cast, GROUP, Server, any_factor, fleet};
 use crate::random::Random;
 use crate::run::Run;
 
@@ -18,19 +18,34 @@ pub async fn set_up(run: &Run, cast: &Cast, random: &mut Random) -> Result<()> {
     for server in &cast.servers {
         add_server(run, server, random).await?;
     }
+    add_packages(run, cast).await?;
+    // The ids of calls begin after those of the rows that were inserted by hand.
     run.operator
         .until_done(async |connection| {
-            connection
-                .execute(
-                    "insert into telecom.package (id, series, version, name, available_group,
-                    max_client_number,
-                        expire_duration_seconds, traffic_limit_bytes)
-                     select n, gen_random_uuid(), 1, 'p' || n, 1, 3, (array[600, 1800, 3600,
-                     10800])[n % 4 + 1],
-                        (array[20, 60, 200, 500, 1500])[n % 5 + 1] * 1000000::bigint
-                     from generate_series(1, 20) n on conflict do nothing",
-                )
-                .await
+            let sql = "select setval('telecom.node_server_id_seq', 1000), \
+                setval('telecom.node_client_id_seq', 1000)";
+            connection.execute(sql).await
+        })
+        .await?;
+    Ok(())
+}
+
+async fn add_packages(run: &Run, cast: &Cast) -> Result<()> {
+    run.operator
+        .until_done(async |connection| {
+            sqlx::query(
+                "insert into telecom.package (id, series, version, is_master, name,
+                    available_group, max_client_number, expire_duration_seconds,
+                    traffic_limit_bytes)
+                 select n, s, 1, true, 'p' || n, case when n % 4 = 0 then $2 + 1 else $2 end, 3,
+                    (array[600, 1800, 3600, 10800])[n % 4 + 1],
+                    (array[20, 60, 200, 500, 1500])[n % 5 + 1] * 1000000::bigint
+                 from unnest($1::uuid[]) with ordinality as series (s, n) on conflict do nothing",
+            )
+            .bind(&cast.series)
+            .bind(GROUP)
+            .execute(connection)
+            .await
         })
         .await?;
     Ok(())
@@ -74,32 +89,32 @@ async fn add_server(run: &Run, server: &Server, random: &mut Random) -> Result<(
     Ok(())
 }
 
-/// Changes factors, deletes clients and servers, and adds servers, until the storm is over.
+/// What [`live`] does first, so that a short run has some of each.
+const FIRST: [i64; 7] = [6, 1, 19, 4, 9, 11, 3];
+
+/// Changes factors, and creates, archives and deletes servers and clients, until the storm is over.
 pub async fn live(run: Arc<Run>, mut random: Random) -> Result<()> {
-    let mut next_server = super::SERVERS + 1;
+    let mut first = FIRST.into_iter();
     while run.is_storm() {
-        tokio::time::sleep(random.millis(500..=2_500)).await;
-        match random.int(0..=9) {
-            0 => {
-                replace_server(&run, next_server, &mut random).await?;
-                next_server += 1;
-            }
-            1 => delete_client(&run, &mut random).await?,
-            2 => release(&run).await?,
-            _ => change_factor(&run, &mut random).await?,
+        tokio::time::sleep(random.millis(200..=900)).await;
+        let what = random.int(0..=19);
+        match first.next().unwrap_or(what) {
+            0 => replace_server(&run, &mut random).await?,
+            1..=2 => fleet::archive_server(&run, &mut random).await,
+            3 => delete_client(&run, &mut random).await?,
+            4..=5 => fleet::archive_client(&run, &mut random).await,
+            6..=7 => fleet::add_client(&run, &mut random).await,
+            8 => release(&run).await?,
+            9..=10 => fleet::rename_server(&run, &mut random).await,
+            11..=12 => change_factor(&run, &mut random).await?,
+            _ => fleet::change_factor(&run, &mut random).await,
         }
     }
     Ok(())
 }
 
 async fn change_factor(run: &Run, random: &mut Random) -> Result<()> {
-    let cast = run.cast();
-    let clients: Vec<i32> = cast
-        .servers
-        .iter()
-        .flat_map(|server| server.clients.iter().copied())
-        .collect();
-    let Some(&client) = random.pick(&clients) else {
+    let Some(client) = run.cast().client(random) else {
         return Ok(());
     };
     let factor = any_factor(random);
@@ -117,30 +132,20 @@ async fn change_factor(run: &Run, random: &mut Random) -> Result<()> {
         })
         .await?;
     run.ledger.open().factor_changed(client);
-    run.count("factor changes");
+    run.count("factors changed by hand");
     Ok(())
 }
 
-/// Replaces a server. The old server stops and is deleted as soon as all its reports are accepted,
+/// Replaces a server. The old server stops and is deleted by hand as soon as all its reports are accepted,
 /// when most of them are not billed yet.
-async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()> {
-    let candidates: Vec<Server> = run
-        .cast()
-        .servers
-        .into_iter()
-        .filter(|server| !server.is_lasting())
-        .collect();
-    let Some(old) = random.pick(&candidates).cloned() else {
+async fn replace_server(run: &Run, random: &mut Random) -> Result<()> {
+    let Some(old) = fleet::replace(run, random).await else {
         return Ok(());
     };
-    let new = Server::new(next, random);
-    add_server(run, &new, random).await?;
-    run.change_cast(|cast| {
-        cast.servers.retain(|server| server.id != old.id);
-        cast.servers.push(new.clone());
-    });
     until_accepted(run, |report| report.server == old.id).await;
     let id = old.id;
+    let clients = [old.clients, old.ghosts].concat();
+    run.ledger.open().deleted_servers.insert(id, clients);
     run.operator
         .until_done(async |connection| {
             let sql = format!(
@@ -150,27 +155,15 @@ async fn replace_server(run: &Run, next: i32, random: &mut Random) -> Result<()>
             connection.execute(sqlx::raw_sql(&sql)).await
         })
         .await?;
-    run.count("servers deleted");
+    run.count("servers deleted by hand");
     Ok(())
 }
 
 /// Deletes a client that is not the oldest of its server. Reports continue to name the client.
 async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
-    let younger = |server: Server| server.clients.into_iter().skip(1);
-    let clients: Vec<i32> = run.cast().servers.into_iter().flat_map(younger).collect();
-    let Some(&client) = random.pick(&clients) else {
+    let Some(client) = fleet::take_younger_client(run, random) else {
         return Ok(());
     };
-    run.change_cast(|cast| {
-        for server in cast
-            .servers
-            .iter_mut()
-            .filter(|server| server.clients.contains(&client))
-        {
-            server.clients.retain(|&id| id != client);
-            server.ghosts.push(client);
-        }
-    });
     run.ledger.open().client_deletion_begins(client);
     run.operator
         .until_done(async |connection| {
@@ -181,7 +174,7 @@ async fn delete_client(run: &Run, random: &mut Random) -> Result<()> {
         })
         .await?;
     run.ledger.open().client_deleted(client);
-    run.count("clients deleted");
+    run.count("clients deleted by hand");
     Ok(())
 }
 

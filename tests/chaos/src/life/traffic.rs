@@ -13,7 +13,7 @@ use super::{Cast, Server};
 use crate::cloud::queue::Origin;
 use crate::ledger::{Charge, Line, Report};
 use crate::random::Random;
-use crate::run::Run;
+use crate::run::{After, Run};
 
 /// Collectors pause while more reports than this are waiting.
 const BACKLOG: usize = 300;
@@ -39,10 +39,12 @@ pub async fn report(run: Arc<Run>, mut random: Random) -> Result<()> {
 
 fn send_report(run: &Run, random: &mut Random) {
     let cast = run.cast();
-    let Some(server) = random.pick(&cast.servers) else {
-        return;
+    let archived = random.pick(&cast.archived).filter(|_| random.chance(40));
+    let (server, (start, end)) = match (archived, random.pick(&cast.servers)) {
+        (Some(archived), _) => (&archived.server, period_around(archived.at, random)),
+        (None, Some(server)) => (server, period(run.clock.now(), random)),
+        (None, None) => return,
     };
-    let (start, end) = period(run.clock.now(), random);
     let lines = if random.chance(60) {
         0
     } else {
@@ -87,7 +89,8 @@ fn send_report(run: &Run, random: &mut Random) {
             .send(text.clone(), Origin::Report(id), true, run.clock.now());
         run.count("reports sent twice");
     }
-    if random.chance(5) {
+    // The report of a server that is archived may never be accepted.
+    if server.is_lasting() && random.chance(5) {
         plant_other_payload(run, body, id);
     }
     run.cloud
@@ -105,6 +108,18 @@ fn period(now: DateTime<Utc>, random: &mut Random) -> (DateTime<Utc>, DateTime<U
     };
     let end = now + skew - late;
     (end - TimeDelta::seconds(60), end)
+}
+
+/// A minute near the time at which a server was archived. Half of them begin before it.
+fn period_around(at: DateTime<Utc>, random: &mut Random) -> (DateTime<Utc>, DateTime<Utc>) {
+    let distance = match random.int(0..=3) {
+        0 => TimeDelta::zero(),
+        1 => TimeDelta::seconds(random.int(1..=60)),
+        2 => TimeDelta::microseconds(-1),
+        _ => TimeDelta::seconds(random.int(-600..=-1)),
+    };
+    let start = at + distance;
+    (start, start + TimeDelta::seconds(60))
 }
 
 fn any_line(cast: &Cast, server: &Server, random: &mut Random) -> (Line, bool) {
@@ -147,7 +162,7 @@ fn plant_other_payload(run: &Run, mut body: Value, id: Uuid) {
         .open()
         .poison
         .insert(text.clone(), "id used again");
-    run.plant_after(id, text);
+    run.plant_after(After::Report(id), text);
 }
 
 /// Sends charges of other publishers and messages that no function can accept until the storm is

@@ -1,10 +1,16 @@
-//! Computes the expected value of every number from what was sent. It shares no code with the
+//! Computes the expected value of every number from what was sent and answered. It shares no code with the
 //! system.
 
+mod changes;
+mod emptied;
+mod facts;
 mod items;
 mod money;
+mod moves;
+mod orders;
 mod remains;
 mod reports;
+mod terms;
 
 use anyhow::Result;
 
@@ -15,7 +21,12 @@ pub async fn check(run: &Run) -> Result<()> {
     let recorded = reports::Recorded::load(run).await?;
     reports::check(run, &recorded);
     money::check(run, &recorded).await?;
-    items::check(run).await?;
+    let moves = moves::load(run).await?;
+    items::check(run, &moves).await?;
+    facts::check(run, &moves);
+    orders::check(run, &moves).await?;
+    terms::check(run, &moves).await?;
+    changes::check(run).await?;
     remains::check(run).await
 }
 

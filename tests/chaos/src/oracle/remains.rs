@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use anyhow::Result;
 use chrono::TimeDelta;
 
+use crate::cloud::queue::Origin;
+use crate::ledger::Books;
 use crate::run::Run;
 
 /// Rules about leftovers, each with a query that must return 0 at the end.
-const REMAINS: [(&str, &str); 5] = [
+const REMAINS: [(&str, &str); 6] = [
     (
         "messages left in the outbox",
         "select count(*) from telecom.outbox",
@@ -20,6 +22,10 @@ const REMAINS: [(&str, &str); 5] = [
     (
         "usage left parked",
         "select count(*) from telecom.parked_event",
+    ),
+    (
+        "extensions left incomplete",
+        "select count(*) from telecom.package_extension where completed_at is null",
     ),
     (
         "users with two active items",
@@ -77,13 +83,13 @@ pub async fn check(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// The dead letters must be exactly the planted messages.
+/// The dead letters must be exactly the planted messages, and reports of archived servers.
 fn check_dead_letters(run: &Run) {
-    let queues = [&run.cloud.reports, &run.cloud.billing, &run.cloud.expiring];
+    let queues = run.cloud.queues();
     let books = run.ledger.open();
     let mut dead: HashSet<String> = HashSet::new();
     for message in queues.iter().flat_map(|queue| queue.dead_letters()) {
-        if !books.poison.contains_key(&*message.body) {
+        if !books.poison.contains_key(&*message.body) && !is_refused(&books, &message.origin) {
             run.finding("dead letters that were not planted", || {
                 format!(
                     "{:?} {}",
@@ -103,4 +109,12 @@ fn check_dead_letters(run: &Run) {
             format!("{what}: {body}")
         });
     }
+}
+
+fn is_refused(books: &Books, origin: &Origin) -> bool {
+    let Origin::Report(id) = origin else {
+        return false;
+    };
+    let report = books.reports.get(id);
+    report.is_some_and(|report| books.may_be_refused(report))
 }

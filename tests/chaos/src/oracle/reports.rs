@@ -148,11 +148,20 @@ pub fn check(run: &Run, recorded: &Recorded) {
     }
     for (id, report) in &books.reports {
         let Some(row) = found.get(id) else {
+            if books.may_be_refused(report) {
+                run.count("reports of archived servers refused");
+                continue;
+            }
             run.findings_of("usage lines lost", amount(report.lines.len()), || {
                 format!("report {id} is missing")
             });
             continue;
         };
+        if books.must_be_refused(report) {
+            run.finding("a report of an archived server is recorded", || {
+                format!("{row:?}")
+            });
+        }
         check_report(run, &books, report, row, recorded);
     }
     check_released(run, recorded);
@@ -185,7 +194,15 @@ fn check_report(run: &Run, books: &Books, report: &Report, row: &ReportRow, reco
     });
     for line in raw {
         check_factor(run, books, report, row, line);
+        if let Some(client) = line.node_client_id
+            && books.must_be_aside(report, client)
+        {
+            run.finding("a line of an archived client is billed", || {
+                format!("report {}: {line:?}", row.report_id)
+            });
+        }
     }
+    run.count_more("lines set aside", aside.len());
     for line in aside {
         let missing = line
             .node_client_id

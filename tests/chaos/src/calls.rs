@@ -19,7 +19,6 @@ const LIMIT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone)]
 pub struct Call {
     pub asked: Asked,
-    /// The idempotency key.
     key: String,
     /// The revision that an update changes.
     revision: Option<i64>,

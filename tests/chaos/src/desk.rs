@@ -47,7 +47,7 @@ impl Waiting {
     }
 }
 
-/// The waiting requests.
+/// Requests that no function has taken yet.
 #[derive(Debug, Default)]
 pub struct Desk(Mutex<VecDeque<Waiting>>);
 

@@ -1,5 +1,5 @@
-//! What was sent and asked, what was answered, and when factors changed. The oracle takes its expectations from these books and
-//! not from the system.
+//! What was sent and asked, what was answered, and when factors changed. The oracle takes its
+//! expectations from these books and not from the system.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -267,7 +267,7 @@ impl Books {
         archive.is_some_and(|archive| archive.must_concern(report))
     }
 
-    /// Whether a line of `report` for `client` must be quarantined, because the client was archived.
+    /// Whether a line of `report` for `client` must be quarantined, because the client is archived.
     pub fn must_be_aside(&self, report: &Report, client: i32) -> bool {
         let archive = self.archived_clients.get(&client);
         archive.is_some_and(|archive| archive.must_concern(report))

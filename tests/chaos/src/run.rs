@@ -35,7 +35,6 @@ pub struct Run {
     pub ledger: Ledger,
     pub operator: Operator,
     pub desk: Desk,
-    /// The operator's token.
     pub token: String,
     pub began: Instant,
     phase: AtomicU8,

@@ -136,8 +136,8 @@ async fn change_factor(run: &Run, random: &mut Random) -> Result<()> {
     Ok(())
 }
 
-/// Replaces a server. The old server stops and is deleted by hand as soon as all its reports are accepted,
-/// when most of them are not billed yet.
+/// Replaces a server. The old server stops and is deleted by hand as soon as all its reports are
+/// accepted, when most of them are not billed yet.
 async fn replace_server(run: &Run, random: &mut Random) -> Result<()> {
     let Some(old) = fleet::replace(run, random).await else {
         return Ok(());

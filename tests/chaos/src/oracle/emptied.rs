@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::facts::text;
 use super::moves::{Life, Move, UNSEEN, lives};
-use crate::cloud::bus::Fact;
+use super::text;
 use crate::run::Run;
 
 /// How often a user's queue must and may have emptied.
@@ -17,7 +16,8 @@ struct Expected {
 }
 
 /// Compares the facts with the audit.
-pub fn check(run: &Run, facts: &[Fact], moves: &[Move]) {
+pub fn check(run: &Run, moves: &[Move]) {
+    let facts = run.cloud.bus.facts();
     let mut published: BTreeMap<String, u64> = BTreeMap::new();
     for fact in facts
         .iter()

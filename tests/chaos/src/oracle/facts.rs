@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::emptied;
 use super::moves::Move;
+use super::text;
 use crate::asked::Asked;
 use crate::cloud::bus::Fact;
 use crate::run::Run;
@@ -35,7 +35,6 @@ pub fn check(run: &Run, moves: &[Move]) {
         "order_id",
         &delivered(moves),
     );
-    emptied::check(run, &facts, moves);
     check_thresholds(run, &facts, &raised(moves));
     check_expiry_notices(run, &facts);
 }
@@ -149,13 +148,5 @@ fn check_expiry_notices(run: &Run, facts: &[Fact]) {
         run.findings_of("facts doubled", count - 1, || {
             format!("PackageExpiringSoon of item {item}, {hours} h before {end}: {count}")
         });
-    }
-}
-
-pub(super) fn text(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
     }
 }

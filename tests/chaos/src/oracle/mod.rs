@@ -1,5 +1,5 @@
-//! Computes the expected value of every number from what was sent and answered. It shares no code with the
-//! system.
+//! Computes the expected value of every number from what was sent and answered. It shares no code
+//! with the system.
 
 mod changes;
 mod emptied;
@@ -13,6 +13,7 @@ mod reports;
 mod terms;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::run::Run;
 
@@ -24,6 +25,7 @@ pub async fn check(run: &Run) -> Result<()> {
     let moves = moves::load(run).await?;
     items::check(run, &moves).await?;
     facts::check(run, &moves);
+    emptied::check(run, &moves);
     orders::check(run, &moves).await?;
     terms::check(run, &moves).await?;
     changes::check(run).await?;
@@ -32,4 +34,13 @@ pub async fn check(run: &Run) -> Result<()> {
 
 fn amount(count: impl TryInto<u64>) -> u64 {
     count.try_into().unwrap_or(u64::MAX)
+}
+
+/// The text of a field. Empty if it is missing.
+fn text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
 }

@@ -221,6 +221,33 @@ async fn an_archived_server_takes_its_clients_along_and_only_earlier_reports(poo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_archiving_of_an_online_server_is_one_audit_entry(pool: PgPool) {
+    let fleet = Fleet::new(pool).await;
+    let world = &fleet.api.world;
+    world
+        .assert_reports_accepted(&[fleet.report(1, NOW, &[])])
+        .await;
+    let job = RefreshServerStatus(Run::default());
+    world.cron().process(job).await.unwrap();
+    let earlier = world.audited().await.len();
+    assert_eq!(archive(&fleet.api, &fleet.server).await.0, 200);
+    let entries = world.audited().await.split_off(earlier);
+    let [server, client] = entries.as_slice() else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(server[1], "node_server");
+    assert_eq!(
+        server[2],
+        json!({ "status": "online", "archived_at": null })
+    );
+    assert_eq!(
+        server[3],
+        json!({ "status": "offline", "archived_at": NOW })
+    );
+    assert_eq!(client[1], "node_client");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn archived_servers_are_listed_only_on_request_and_not_watched(pool: PgPool) {
     let fleet = Fleet::new(pool).await;
     let api = &fleet.api;

@@ -127,7 +127,8 @@ impl Work<'_> {
     }
 
     /// Records the fields of `target` that differ in the audit log. Secrets must be masked. Records
-    /// nothing if no field differs.
+    /// nothing if no field differs. A second change of the same target is added to the entry of the
+    /// first one.
     pub fn changed<T: Serialize>(
         &mut self,
         target: Target,
@@ -150,14 +151,20 @@ impl Work<'_> {
                 .collect::<Map<String, Value>>()
         };
         let (old, new) = (differing(&before, &after), differing(&after, &before));
-        if !(old.is_empty() && new.is_empty()) {
-            self.entries.push(Entry {
-                target,
-                before: Some(old.into()),
-                after: Some(new.into()),
-                reason: reason.map(str::to_owned),
-            });
+        if old.is_empty() && new.is_empty() {
+            return Ok(());
         }
+        let earlier = self.entries.iter_mut().find(|entry| entry.target == target);
+        if let Some(earlier) = earlier {
+            earlier.add(old, new);
+            return Ok(());
+        }
+        self.entries.push(Entry {
+            target,
+            before: Some(old.into()),
+            after: Some(new.into()),
+            reason: reason.map(str::to_owned),
+        });
         Ok(())
     }
 }
@@ -210,6 +217,18 @@ pub(super) async fn make<C: Change>(
 }
 
 impl Entry {
+    /// Adds the fields before and after a later change of the same target.
+    fn add(&mut self, before: Map<String, Value>, after: Map<String, Value>) {
+        if let Some(Value::Object(fields)) = &mut self.before {
+            for (name, value) in before {
+                fields.entry(name).or_insert(value);
+            }
+        }
+        if let Some(Value::Object(fields)) = &mut self.after {
+            fields.extend(after);
+        }
+    }
+
     fn of<'a, C: Change>(&'a self, at: DateTime<Utc>, actor: &'a Actor) -> AuditEntry<'a> {
         AuditEntry {
             at,

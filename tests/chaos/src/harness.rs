@@ -230,7 +230,8 @@ async fn until_enough(run: &Run, storm: &mut Parts, parts: &mut Parts) -> Result
         let plan = &run.plan;
         let met = run.ledger.open().lines >= plan.lines
             && storm::cuts(run) >= plan.cuts
-            && storm::restarts(run) >= plan.restarts;
+            && storm::restarts(run) >= plan.restarts
+            && run.counted(nodes::STEPS) >= plan.fleet_changes;
         if met || run.began.elapsed() > plan.limit {
             return Ok(());
         }

@@ -15,6 +15,8 @@ pub struct Plan {
     pub cuts: u64,
     /// Number of restarts of PostgreSQL, including failovers.
     pub restarts: u64,
+    /// Number of changes of servers and clients.
+    pub fleet_changes: u64,
     /// Mean interval between restarts of PostgreSQL.
     pub restart_every: Duration,
     /// Interval between arming two faults.
@@ -47,6 +49,7 @@ impl Plan {
             lines_per_second: 2_400,
             cuts: 520,
             restarts: 21,
+            fleet_changes: 200,
             restart_every: Duration::from_secs(17),
             fault_every: Duration::from_millis(400),
             failovers: true,
@@ -81,6 +84,7 @@ impl Plan {
             lines_per_second: 1_500,
             cuts: 15,
             restarts: 2,
+            fleet_changes: 12,
             restart_every: Duration::from_secs(5),
             fault_every: Duration::from_millis(250),
             failovers: false,

@@ -182,19 +182,20 @@ pub(super) async fn rename_server(run: &Run, random: &mut Random) {
     update(run, Asked::UpdateServer { id, name }, revision, random).await;
 }
 
-/// Makes an update of `revision`, or sometimes of an older one, which must be refused. Returns
-/// whether it was accepted.
+/// Makes an update of `revision`, sometimes after one of an older revision, which must be refused.
+/// Returns whether an update was accepted.
 async fn update(run: &Run, asked: Asked, revision: i64, random: &mut Random) -> bool {
-    let is_stale = random.chance(150);
-    let named = revision - i64::from(is_stale);
-    let call = Call::update(asked, named, random);
-    let is_accepted = call.make(run, random).await.is_success();
-    if is_stale && is_accepted {
-        run.finding("an update of an older revision is accepted", || {
-            format!("{call:?}")
-        });
+    if random.chance(150) {
+        let stale = Call::update(asked.clone(), revision - 1, random);
+        if stale.make(run, random).await.is_success() {
+            run.finding("an update of an older revision is accepted", || {
+                format!("{stale:?}")
+            });
+            return true;
+        }
     }
-    is_accepted
+    let call = Call::update(asked, revision, random);
+    call.make(run, random).await.is_success()
 }
 
 fn time(body: &Value, pointer: &str) -> Option<DateTime<Utc>> {

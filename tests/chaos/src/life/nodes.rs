@@ -89,6 +89,8 @@ async fn add_server(run: &Run, server: &Server, random: &mut Random) -> Result<(
     Ok(())
 }
 
+/// How often servers and clients were changed.
+pub const STEPS: &str = "changes of the fleet";
 /// What [`live`] does first, so that a short run has some of each.
 const FIRST: [i64; 7] = [6, 1, 19, 4, 9, 11, 3];
 
@@ -98,6 +100,7 @@ pub async fn live(run: Arc<Run>, mut random: Random) -> Result<()> {
     while run.is_storm() {
         tokio::time::sleep(random.millis(200..=900)).await;
         let what = random.int(0..=19);
+        run.count(STEPS);
         match first.next().unwrap_or(what) {
             0 => replace_server(&run, &mut random).await?,
             1..=2 => fleet::archive_server(&run, &mut random).await,

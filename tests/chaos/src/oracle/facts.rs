@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::moves::Move;
 use super::text;
 use crate::asked::Asked;

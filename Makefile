@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help run up down status logs clean build test test-release audit check fmt bench chaos fuzz verify token sqlx generate sam-invoke sam-api test-sam test-localstack image deploy cost
 
-# Build profile: `debug` builds in a third of the time and shares its artifacts with `make test`.
+# Build profile: `debug` builds in a third of the time.
 BUILD ?= debug
 CARGO_BUILD := cargo build --workspace --bins --locked
 # Emulator of AWS: `ministack` or `localstack`.

@@ -46,7 +46,7 @@ pub struct Charge {
 /// An order that was sent to the queue or delivered by a call.
 #[derive(Debug, Clone, Copy)]
 pub struct Order {
-    pub order: NewOrder,
+    pub what: NewOrder,
     /// When a function first acknowledged the order.
     pub accepted: Option<Instant>,
     /// When its cancellation was first sent.

@@ -84,7 +84,7 @@ impl Shop {
             amount,
         };
         let books = Order {
-            order,
+            what: order,
             accepted: None,
             cancelled: None,
         };
@@ -153,7 +153,7 @@ impl Shop {
 }
 
 fn ordered(run: &Run, id: Uuid) -> Option<NewOrder> {
-    run.ledger.open().orders.get(&id).map(|order| order.order)
+    run.ledger.open().orders.get(&id).map(|order| order.what)
 }
 
 fn message(id: Uuid, order: NewOrder) -> Value {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
+use serde_json::Value;
 use sqlx::FromRow;
 
 use super::amount;
@@ -55,7 +56,7 @@ pub async fn check(run: &Run) -> Result<()> {
     let with_servers = clients.iter().filter(|client| archived.has_client(client));
     let with_servers = with_servers.map(|client| client.id);
     for client in archived.clients.iter().copied().chain(with_servers) {
-        expected.insert(entry(ARCHIVE, "node_client", client), 1);
+        expected.insert(entry(ARCHIVE, "node_client", &client), 1);
     }
     compare(run, &expected, &entries);
     Ok(())
@@ -154,7 +155,7 @@ fn check_nodes(
     }
 }
 
-fn entry(action: &str, kind: &str, id: impl ToString) -> Entry {
+fn entry(action: &str, kind: &str, id: &impl ToString) -> Entry {
     (action.to_owned(), kind.to_owned(), id.to_string())
 }
 
@@ -166,7 +167,7 @@ fn expected(books: &Books) -> BTreeMap<Entry, u64> {
         let Some((kind, id)) = target(call) else {
             continue;
         };
-        let key = entry(call.asked.operation(), kind, id);
+        let key = entry(call.asked.operation(), kind, &id);
         match call.asked {
             Asked::ArchiveServer(_) => drop(expected.insert(key, 1)),
             // The second entry is that of the completion.
@@ -189,13 +190,13 @@ fn raised_by(call: &Answered) -> i64 {
         Asked::UpdateServer { .. } => "/revision",
         _ => "/client/revision",
     };
-    let revision = call.body.pointer(pointer).and_then(|value| value.as_i64());
+    let revision = call.body.pointer(pointer).and_then(Value::as_i64);
     revision.unwrap_or_default() - call.revision.unwrap_or_default()
 }
 
 /// The kind and id of the target of an entry. `None` if the call has no entry of its own.
 fn target(call: &Answered) -> Option<(&'static str, String)> {
-    let has_changed = call.body.get("changed").and_then(|value| value.as_bool());
+    let has_changed = call.body.get("changed").and_then(Value::as_bool);
     let is_changed = has_changed.unwrap_or_default();
     let number = |pointer: &str| Some(call.body.pointer(pointer)?.as_i64()?.to_string());
     Some(match call.asked {

@@ -63,7 +63,7 @@ fn items_by_order(moves: &[Move]) -> HashMap<Uuid, Vec<&Move>> {
 
 fn check_order(run: &Run, id: Uuid, order: &Order, row: Option<&OrderRow>, items: &[&Move]) {
     let found = items.len();
-    let ordered = usize::try_from(order.order.amount).unwrap_or_default();
+    let ordered = usize::try_from(order.what.amount).unwrap_or_default();
     let example = || format!("order {id}: {order:?}, {found} items, {row:?}");
     let is_delivered = row.is_some_and(|row| row.is_delivered);
     let may_be_cancelled = order
@@ -81,13 +81,10 @@ fn check_order(run: &Run, id: Uuid, order: &Order, row: Option<&OrderRow>, items
         run.findings_of("ordered items doubled", amount(found - wanted), example);
     }
     let cast = run.cast();
-    let position = cast
-        .series
-        .iter()
-        .position(|one| *one == order.order.series);
+    let position = cast.series.iter().position(|one| *one == order.what.series);
     let package = position.and_then(|position| i64::try_from(position + 1).ok());
     let differs =
-        |item: &&Move| item.user_id != order.order.user || Some(item.package_id) != package;
+        |item: &&Move| item.user_id != order.what.user || Some(item.package_id) != package;
     if items.iter().any(differs) {
         run.finding("an item differs from its order", example);
     }

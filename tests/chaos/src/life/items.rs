@@ -51,7 +51,7 @@ async fn adjust(run: &Run, item: i64, bytes: i64, random: &mut Random) {
     let answer = call.make(run, random).await;
     if answer.is_success() && random.chance(30) {
         // The key belongs to another request, so this must be refused.
-        let bytes = bytes.saturating_add(1_000_000);
+        let bytes = bytes.saturating_mul(2);
         let again = call.with_same_key(Asked::AdjustQuota { item, bytes });
         let answer = again.make(run, random).await;
         if answer.is_success() {

@@ -14,6 +14,8 @@ use crate::run::Run;
 
 /// Cancels and deletes items and changes their quota, until the storm is over.
 pub async fn change(run: Arc<Run>, mut random: Random) -> Result<()> {
+    // It is the first change, so that a short run has one.
+    let mut has_cancelled = false;
     while run.is_storm() {
         tokio::time::sleep(random.millis(50..=350)).await;
         if random.chance(20) {
@@ -27,9 +29,9 @@ pub async fn change(run: Arc<Run>, mut random: Random) -> Result<()> {
         };
         let bytes = amount(&mut random);
         match random.int(0..=99) {
-            0..=9 => {
+            choice if choice < 10 || !has_cancelled => {
                 let call = Call::new(Asked::CancelItem(item), &mut random);
-                call.make(&run, &mut random).await;
+                has_cancelled |= call.make(&run, &mut random).await.is_success();
             }
             10..=13 => by_hand(&run, CANCELLED, item, bytes).await?,
             14..=19 => by_hand(&run, DELETED, item, bytes).await?,

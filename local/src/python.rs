@@ -15,6 +15,13 @@ const INSTALL: &str = "-m pip install --disable-pip-version-check --no-input -r"
 const NO_VENV: &str = "Python cannot create a virtual environment. Install the missing package \
     (Debian, Ubuntu: `sudo apt-get install python3-venv`).";
 
+/// Lets the interpreters that `command` starts load `local/python/sitecustomize.py`. They write no
+/// compiled files beside it, and `pip` has compiled the packages already.
+pub fn customize(command: &mut Command, root: &Path) {
+    command.env("PYTHONPATH", root.join("local/python"));
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+}
+
 #[derive(Debug, Clone)]
 pub struct Environment {
     folder: PathBuf,

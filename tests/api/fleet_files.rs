@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use local::fleet::{
-    self, Archived, Counts, Document, Fleet, Kind, Options, Outcome, rows_from_csv,
+    self, Archived, Counts, Document, Fleet, Kind, Options, Outcome, Report, rows_from_csv,
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -27,6 +27,15 @@ fn created(rows: usize) -> Counts {
         create: rows,
         ..Counts::default()
     }
+}
+
+/// Asserts that nothing happens to the fleet of [`new_fleet`].
+fn assert_unchanged(report: &Report) {
+    assert_eq!(
+        (report.servers, report.clients),
+        (unchanged(2), unchanged(3)),
+        "{report}"
+    );
 }
 
 fn json_of(document: &Value) -> Document {
@@ -75,11 +84,7 @@ async fn an_import_creates_what_is_missing_and_nothing_the_second_time(pool: PgP
     let mut again = new_fleet();
     again["servers"][0]["server_config"]["server_key"] = json!("********");
     let report = site.import(&json_of(&again), Options::default()).await;
-    assert_eq!(
-        (report.servers, report.clients),
-        (unchanged(2), unchanged(3)),
-        "{report}"
-    );
+    assert_unchanged(&report);
     assert_eq!(site.take_writes(), []);
 }
 
@@ -110,11 +115,7 @@ async fn an_export_imported_into_its_own_system_changes_nothing(pool: PgPool) {
     };
     for document in [document, tables] {
         let report = site.import(&document, Options::default()).await;
-        assert_eq!(
-            (report.servers, report.clients),
-            (unchanged(2), unchanged(3)),
-            "{report}"
-        );
+        assert_unchanged(&report);
     }
     assert_eq!(site.take_writes(), []);
 }

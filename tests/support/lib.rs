@@ -19,6 +19,7 @@ pub mod plain;
 mod pools;
 mod publisher;
 pub mod report;
+pub mod repository;
 pub mod snapshot;
 pub mod token;
 pub mod transport;

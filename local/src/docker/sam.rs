@@ -27,7 +27,7 @@ use crate::emulator::load_balancer::{Invoke, LoadBalancer};
 use crate::files::{private_folder, write_private};
 use crate::loopback::ports::{check_port, free_port};
 use crate::process::{Service, ServiceSpec, dying_with_parent, interrupt, wait_interruptibly};
-use crate::python::Environment;
+use crate::python::{self, Environment};
 use crate::settings::{STACK_NAME, Settings};
 use crate::stack::Endpoints;
 use crate::template::stage::functions;
@@ -127,7 +127,7 @@ impl SamLocal {
 
     fn local(&self, what: &str, mut command: Command) -> Command {
         as_client(&mut command, &self.settings);
-        command.env("PYTHONPATH", self.settings.root.join("local/python"));
+        python::customize(&mut command, &self.settings.root);
         command
             .env("SAM_CLI_TELEMETRY", "0")
             .current_dir(&self.folder)

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::client::as_client;
 use crate::files::{private_folder, write_private};
 use crate::process::{Service, ServiceSpec, ServiceUser};
-use crate::python::Environment;
+use crate::python::{self, Environment};
 use crate::settings::Settings;
 
 /// Starts ministack. If the system is durable, it loads the state that the last orderly stop saved,
@@ -66,9 +66,6 @@ fn command(settings: &Settings, environment: &Environment, user: ServiceUser) ->
         ("LAMBDA_EXECUTOR", "local"),
         ("LOG_LEVEL", "INFO"),
         ("PERSIST_STATE", if settings.durable { "1" } else { "0" }),
-        // pip has compiled its packages already, and local/python/ must stay free of compiled
-        // files.
-        ("PYTHONDONTWRITEBYTECODE", "1"),
         // These services would listen on fixed ports, which a second system could not use.
         ("SFTP_ENABLED", "0"),
         ("IOT_MTLS_ENABLED", "0"),
@@ -77,8 +74,8 @@ fn command(settings: &Settings, environment: &Environment, user: ServiceUser) ->
         ("STATE_DIR", saved_state(settings)),
         ("S3_DATA_DIR", scratch(settings).join("s3")),
         ("TMPDIR", scratch(settings)),
-        ("PYTHONPATH", settings.root.join("local/python")),
     ]);
+    python::customize(&mut command, &settings.root);
     command
 }
 
@@ -152,12 +149,9 @@ mod tests {
         const SERVER: &str = "import http.server as h; s = h.HTTPServer(('127.0.0.1', 0), \
             h.SimpleHTTPRequestHandler); \
             print(s.server_port, flush=True); s.serve_forever()";
-        let guard = crate::settings::repository().join("local/python");
         let mut server = Command::new("python3");
-        server
-            .args(["-c", SERVER])
-            .env("PYTHONPATH", guard)
-            .env("PYTHONDONTWRITEBYTECODE", "1");
+        server.args(["-c", SERVER]);
+        python::customize(&mut server, &crate::settings::repository());
         let mut server = server
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -15,7 +15,7 @@ use crate::emulator::ministack::saved_state;
 use crate::files::write_private;
 use crate::process::{self, run_logged};
 use crate::progress::step;
-use crate::python::Environment;
+use crate::python::{self, Environment};
 use crate::settings::{STACK_NAME, Settings};
 
 const DEPLOY: &str = "
@@ -100,8 +100,7 @@ impl<'a> Deployment<'a> {
         let samconfig = self.settings.state.join("samconfig.toml");
         write_private(&samconfig, "version = 0.1\n")?;
         let mut command = self.client(sam.program("sam"));
-        command.env("PYTHONPATH", self.settings.root.join("local/python"));
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        python::customize(&mut command, &self.settings.root);
         command.args(DEPLOY.split_whitespace());
         command.args(["--stack-name", STACK_NAME]);
         // An empty configuration file, so that the environments of the repository's own

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 use telecom_tests::World;
+use telecom_tests::repository::query_checks;
 
 /// Prepares a statement of the code and returns its plan with actual row counts. The plan is
 /// generic, since connections end up using generic plans, which must not depend on the arguments.
@@ -39,19 +40,8 @@ pub(super) async fn explain(connection: &mut PgConnection, statement: &str) -> V
 
 /// Text of the statement named `name` in the committed query checks.
 fn statement(name: &str) -> String {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../.sqlx");
-    let queries = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap());
-    let queries = queries.map(|text| {
-        serde_json::from_str::<Value>(&text).unwrap()["query"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    });
-    let comment = format!("/* {name} */");
-    queries
-        .into_iter()
-        .find(|query| query.starts_with(&comment))
-        .unwrap_or_else(|| panic!("no statement is named {name}"))
+    let checks = query_checks();
+    let check = checks.get(name);
+    let check = check.unwrap_or_else(|| panic!("no statement is named {name}"));
+    check["query"].as_str().unwrap().to_owned()
 }

@@ -1,5 +1,5 @@
-//! The operator's calls. A call without an answer is repeated with the same idempotency key until
-//! it is answered.
+//! The operator's calls. A call without a response is repeated with the same idempotency key until
+//! one arrives.
 
 use std::time::{Duration, Instant};
 
@@ -81,7 +81,7 @@ impl Call {
         let operation = self.asked.operation();
         run.count(&format!("{CALL}{operation}, {}", answer.status));
         if answer.status == 0 {
-            run.finding("a call is never answered", || format!("{self:?}"));
+            run.finding("a call never gets a response", || format!("{self:?}"));
         }
         if !self.asked.is_read() {
             run.ledger.open().answered.push(Answered {
@@ -146,7 +146,7 @@ impl Call {
 
     fn compare(&self, run: &Run, first: &Answer, second: &Answer) {
         if first != second && !self.asked.is_read() {
-            run.finding("a repeated call is answered differently", || {
+            run.finding("a repeated call gets another response", || {
                 format!("{:?}: {first:?}, then {second:?}", self.asked)
             });
         }

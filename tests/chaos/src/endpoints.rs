@@ -45,11 +45,12 @@ impl Endpoints {
 
     /// Answers a request that the load balancer sent as `event`.
     pub async fn answer(&self, event: Option<Value>, context: Context) -> Result<Outcome, Error> {
-        let event = event.unwrap_or_default().to_string();
-        let path = path_of(&event);
-        let payload = RawValue::from_string(event).map_err(Error::internal)?;
+        let event = event.unwrap_or_default();
+        let path = event.get("path").and_then(Value::as_str);
+        let path = path.unwrap_or_default();
+        let payload = RawValue::from_string(event.to_string()).map_err(Error::internal)?;
         let service = service_fn(|request: Request| async {
-            Ok::<_, Infallible>(self.route(&path, request).await)
+            Ok::<_, Infallible>(self.route(path, request).await)
         });
         let response = alb::handle(service, LambdaEvent::new(payload, context)).await;
         let body = response.body.as_deref().unwrap_or_default();
@@ -85,12 +86,6 @@ impl Endpoints {
         let service = E::Service::of(self);
         Box::pin(api::handle::<E>(service, &self.admission, request))
     }
-}
-
-fn path_of(event: &str) -> String {
-    let event: Value = serde_json::from_str(event).unwrap_or_default();
-    let path = event.get("path").and_then(Value::as_str);
-    path.unwrap_or_default().to_owned()
 }
 
 /// A service of endpoints.

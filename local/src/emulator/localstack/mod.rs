@@ -16,7 +16,7 @@ use serde::Deserialize;
 use super::client::{FOREIGN_SETTINGS, as_client};
 use crate::files::private_folder;
 use crate::process::{Service, ServiceSpec, dying_with_parent, output};
-use crate::python::Environment;
+use crate::python::{self, Environment};
 use crate::settings::{STACK_NAME, Settings};
 use crate::template::deploy::Outputs;
 
@@ -98,13 +98,12 @@ fn command(settings: &Settings, environment: &Environment) -> Command {
         ("SKIP_SSL_CERT_DOWNLOAD", "1"),
         // In a container that is not LocalStack's own, it would look for folders of its own image.
         ("OVERRIDE_IN_DOCKER", "0"),
-        ("PYTHONDONTWRITEBYTECODE", "1"),
     ]);
     let folder = settings.state.join("localstack");
     for name in ["LOCALSTACK_VOLUME_DIR", "XDG_CACHE_HOME", "TMPDIR"] {
         command.env(name, &folder);
     }
-    command.env("PYTHONPATH", settings.root.join("local/python"));
+    python::customize(&mut command, &settings.root);
     command.current_dir(folder);
     command
 }

@@ -1,6 +1,6 @@
 //! Exports and imports the node servers and node clients of a fleet over the HTTP API.
 //!
-//! An import reads the file and the fleet, makes a [`plan`], and refuses the whole file if a row is
+//! An import reads the file and the fleet, makes a plan, and refuses the whole file if a row is
 //! invalid. Only then does it send the changes.
 
 pub mod api;

@@ -35,13 +35,18 @@ fn kept_days() -> BTreeMap<&'static str, i64> {
 
 /// Tables that may be kept without a limit in days. The operator owns their rows, or they have one
 /// row per server or one row in total, or they are bounded otherwise.
-const WITHOUT_DAYS: [&str; 15] = [
+const WITHOUT_DAYS: [&str; 21] = [
+    "last_node_push",
+    "node_access",
     "node_client",
     "node_server",
     "node_server_heartbeat",
     "node_status_hourly_mv",
     "node_status_seal",
     "node_status_watch",
+    "node_user",
+    "online_address",
+    "online_address_salt",
     "outbox",
     "package",
     "package_order",
@@ -51,6 +56,7 @@ const WITHOUT_DAYS: [&str; 15] = [
     "reconciliation",
     "report_sender",
     "usage_drift",
+    "user_list_change",
 ];
 
 #[test]

@@ -46,6 +46,9 @@ pub enum DatabaseRole {
     /// Reads, and writes the tables of consumers and jobs.
     #[strum(serialize = "telecom_writer")]
     Writer,
+    /// Reads everything, and writes what node software reports beside usage.
+    #[strum(serialize = "telecom_node")]
+    Node,
     /// Reads and writes the tables behind the gRPC server.
     #[strum(serialize = "telecom_api")]
     Api,

@@ -5,12 +5,13 @@
 -- telecom_reader         functions that read
 -- telecom_secret_reader  functions that show configurations of servers or clients, which contain keys and passwords
 -- telecom_writer         consumers and jobs
+-- telecom_node           functions that serve node software and collectors
 -- telecom_api            functions with which administrators change something, and the gRPC server
 do $$
 declare
     name text;
 begin
-    foreach name in array array['telecom_reader', 'telecom_secret_reader', 'telecom_writer', 'telecom_api'] loop
+    foreach name in array array['telecom_reader', 'telecom_secret_reader', 'telecom_writer', 'telecom_node', 'telecom_api'] loop
         begin
             execute format('create role %I', name);
         exception when duplicate_object or unique_violation then
@@ -33,8 +34,8 @@ end $$;
 
 grant usage on schema telecom to telecom_reader, telecom_writer;
 
--- All tables can be read, except for configurations. The columns of the tables with configurations
--- are listed, so that a new column is hidden until it is added here. Consumers and jobs do not read
+-- All tables can be read, except for configurations and the secrets of users. The columns of these
+-- tables are listed, so that a new column is hidden until it is added here. Consumers and jobs do not read
 -- the audit log.
 do $$
 declare
@@ -43,7 +44,7 @@ begin
     for relation in
         select oid from pg_class
         where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p', 'v', 'm')
-            and relname not in ('node_server', 'node_client')
+            and relname not in ('node_server', 'node_client', 'node_user', 'online_address_salt')
     loop
         execute format('grant select on %s to telecom_reader', relation);
         if relation <> 'telecom.audit_entry'::regclass then
@@ -71,7 +72,11 @@ grant select (
     access_groups, revision, archived_at, created_at, updated_at
 ) on telecom.node_client to telecom_reader, telecom_writer;
 
+grant select (user_id, number, created_at, updated_at) on telecom.node_user to telecom_reader, telecom_writer;
+grant select (only_row) on telecom.online_address_salt to telecom_reader, telecom_writer;
+
 grant telecom_reader to telecom_secret_reader;
+grant select (secret) on telecom.node_user to telecom_secret_reader;
 grant select (server_config) on telecom.node_server to telecom_secret_reader;
 grant select (client_config) on telecom.node_client to telecom_secret_reader;
 
@@ -164,7 +169,27 @@ grant
         load1, online_users, uptime_seconds, upload_bytes_per_second, download_bytes_per_second, last_traffic_at,
         clock_skew_seconds, clock_skew_logged_at
     )
-    on telecom.node_server_heartbeat to telecom_writer;
+    on telecom.node_server_heartbeat to telecom_writer, telecom_node;
+grant
+    insert (node_client_id, body_hash, push_id, last_arrived_at, arrivals), update (push_id, last_arrived_at, arrivals),
+    delete
+    on telecom.node_push to telecom_writer;
+grant
+    insert (
+        node_client_id, push_id, body_hash, arrived_at, was_late, user_numbers, upload_bytes, download_bytes
+    ),
+    update (push_id, body_hash, arrived_at, was_late, user_numbers, upload_bytes, download_bytes),
+    delete
+    on telecom.last_node_push to telecom_writer;
+grant
+    insert (
+        push_id, doubt, node_server_id, node_client_id, arrived_at, evidence, user_numbers, upload_bytes, download_bytes,
+        unreadable, unreadable_rows
+    ), delete
+    on telecom.doubtful_push to telecom_writer;
+grant delete on telecom.online_address to telecom_writer;
+-- To fold the changes of user lists, which triggers count as the owner of the table.
+grant insert (available_group, changes), delete on telecom.user_list_change to telecom_writer;
 grant insert (node_server_id, status, created_at), delete on telecom.node_status_history to telecom_writer;
 grant
     insert (node_server_id, from_status, to_status, since, until, detected_at, actor_user_id, reason), delete
@@ -172,6 +197,11 @@ grant
 grant insert (since, until), update (until), delete on telecom.collection_outage to telecom_writer;
 grant update (ran_at, heard_from, unjudged_from, is_settled) on telecom.node_status_watch to telecom_writer;
 grant update (open_from, kept_from) on telecom.node_status_seal to telecom_writer;
+
+-- What node software is told, and what it tells beside usage.
+grant telecom_secret_reader to telecom_node;
+grant select (salt) on telecom.online_address_salt to telecom_node;
+grant insert, update (seen_at) on telecom.online_address to telecom_node;
 
 grant telecom_secret_reader to telecom_api;
 -- What administrators change. `set-node-server-maintenance` needs `node_status_transition`, above.
@@ -206,6 +236,15 @@ grant update (retry_at) on telecom.parked_event to telecom_api;
 grant insert (
     id, created_at, actor_user_id, request_id, available_group, series, hours, reason, item_count
 ) on telecom.package_extension to telecom_api;
+grant update (secret, updated_at) on telecom.node_user to telecom_api;
+grant
+    insert (
+        token_hash, protocol, software, node_server_id, node_client_id, allowed_networks, interval_seconds,
+        client_timeout_seconds, created_at
+    ),
+    update (revoked_at)
+    on telecom.node_access to telecom_api;
+grant update (decision, decided_at) on telecom.doubtful_push to telecom_api;
 grant delete on telecom.answered_call to telecom_writer;
 grant update (last_package_id, last_item_id, extended_count, completed_at), delete on telecom.package_extension
     to telecom_writer;

@@ -106,6 +106,7 @@ fn fill(block: &str, endpoint: &Registered, all: &[Registered]) -> String {
         DatabaseRole::Reader => "Reader",
         DatabaseRole::SecretReader => "SecretReader",
         DatabaseRole::Writer => "Writer",
+        DatabaseRole::Node => "Node",
         DatabaseRole::Api => "Api",
     };
     let concurrency = match endpoint.access {

@@ -109,9 +109,10 @@ fn fill(block: &str, endpoint: &Registered, all: &[Registered]) -> String {
         DatabaseRole::Node => "Node",
         DatabaseRole::Api => "Api",
     };
-    let concurrency = match endpoint.access {
-        Access::User => "ApiConcurrency",
-        Access::AdminRead | Access::Admin | Access::Secrets => "AdminApiConcurrency",
+    // Users read often, and change something rarely.
+    let concurrency = match (endpoint.access, &endpoint.method) {
+        (Access::User, &Method::GET) => "ApiConcurrency",
+        _ => "AdminApiConcurrency",
     };
     block
         .replace("{Name}", endpoint.rpc)

@@ -1,7 +1,7 @@
 //! Exports and imports the node servers and node clients of a fleet over the HTTP API.
 //!
-//! An import reads the file and the fleet, makes a [`plan`], and refuses the whole file if a row is
-//! invalid. Only then does it send the changes.
+//! An import reads the file and the fleet, makes a [plan](mod@plan), and refuses the whole file if a
+//! row is invalid. Only then does it send the changes.
 
 pub mod api;
 mod apply;

@@ -15,6 +15,9 @@ pub mod push;
 pub mod uniproxy;
 pub mod users;
 
+#[cfg(test)]
+mod tests;
+
 use serde::Serialize;
 
 use crate::error::Error;

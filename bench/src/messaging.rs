@@ -92,6 +92,7 @@ impl Messaging {
         let config = MessagingConfig {
             user_usage_billing_queue_url: Some(self.queue_url(BILLING)),
             package_expiring_queue_url: Some(self.queue_url(EXPIRING)),
+            node_usage_queue_url: None,
             event_bus_name: Some(BUS.to_owned()),
         };
         Publisher::new(&aws, config)

@@ -42,6 +42,7 @@ fn publisher(aws: &SdkConfig, endpoint: &str) -> Publisher {
     let config = MessagingConfig {
         user_usage_billing_queue_url: url(),
         package_expiring_queue_url: url(),
+        node_usage_queue_url: url(),
         event_bus_name: Some("telecom".into()),
     };
     Publisher::new(aws, config)

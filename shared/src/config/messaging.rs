@@ -10,6 +10,8 @@ pub struct MessagingConfig {
     pub user_usage_billing_queue_url: Option<String>,
     /// `TELECOM_PACKAGE_EXPIRING_QUEUE_URL`: queue of the route `telecom.package_expiring`.
     pub package_expiring_queue_url: Option<String>,
+    /// `TELECOM_NODE_USAGE_QUEUE_URL`: queue of what node software and collectors report over HTTPS.
+    pub node_usage_queue_url: Option<String>,
     /// `TELECOM_EVENT_BUS_NAME`: event bus for facts.
     pub event_bus_name: Option<String>,
 }
@@ -21,6 +23,7 @@ impl MessagingConfig {
         Self {
             user_usage_billing_queue_url: optional("TELECOM_USER_USAGE_BILLING_QUEUE_URL"),
             package_expiring_queue_url: optional("TELECOM_PACKAGE_EXPIRING_QUEUE_URL"),
+            node_usage_queue_url: optional("TELECOM_NODE_USAGE_QUEUE_URL"),
             event_bus_name: optional("TELECOM_EVENT_BUS_NAME"),
         }
     }

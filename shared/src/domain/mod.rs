@@ -9,6 +9,7 @@ pub mod levels;
 pub mod line_rate;
 pub mod node;
 pub mod node_access;
+pub mod node_push;
 pub mod node_settings;
 pub mod order;
 pub mod package;

@@ -136,6 +136,12 @@ impl PayloadHash {
         self.add(bytes.unwrap_or([0; N]));
     }
 
+    /// Adds the length of a text and the text.
+    pub fn add_text(&mut self, text: &str) {
+        self.add(text.len().to_le_bytes());
+        self.0.update(text);
+    }
+
     /// The 32 bytes of the hash.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {

@@ -2,6 +2,7 @@
 //! outbox.
 
 pub mod facts;
+pub mod node_usage;
 pub mod outbox;
 pub mod package_expiring;
 pub mod package_order;

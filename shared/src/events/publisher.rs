@@ -11,9 +11,11 @@ use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
 use super::facts;
+use super::node_usage::NodeUsage;
 use super::outbox::{Destination, OutboxMessage};
 use crate::config::MessagingConfig;
-use crate::error::chain;
+use crate::error::{Error, chain};
+use crate::telemetry;
 
 /// Maximum number of entries in a request, for SQS and for EventBridge.
 const MAX_ENTRIES: usize = 10;
@@ -53,7 +55,7 @@ impl Publisher {
 
     /// Sends messages. Does not fail as a whole: the outcome lists each message as sent or failed.
     pub async fn publish(&self, messages: Vec<OutboxMessage>) -> Published {
-        let mut requests = stream::iter(pack(messages))
+        let mut requests = stream::iter(pack_by_destination(messages))
             .map(|request| self.send(request))
             .buffer_unordered(PARALLEL_REQUESTS);
         let mut published = Published::default();
@@ -70,12 +72,12 @@ impl Publisher {
             None => Ok(HashMap::new()),
             Some(Destination::EventBus) => self.put_events(request).await,
             Some(Destination::UserUsageBilling) => {
-                self.send_messages(self.config.user_usage_billing_queue_url.as_ref(), request)
-                    .await
+                let queue_url = self.config.user_usage_billing_queue_url.as_ref();
+                self.send_messages(queue_url, of_queue(request)).await
             }
             Some(Destination::PackageExpiring) => {
-                self.send_messages(self.config.package_expiring_queue_url.as_ref(), request)
-                    .await
+                let queue_url = self.config.package_expiring_queue_url.as_ref();
+                self.send_messages(queue_url, of_queue(request)).await
             }
         };
         match failures {
@@ -95,11 +97,39 @@ impl Publisher {
         }
     }
 
+    /// Sends what nodes reported to the queue `node-usage`. An error if one of the messages may not
+    /// have been sent. The others may have been sent then, and may be sent again: the consumer
+    /// recognizes repeats.
+    pub async fn send_node_usage(&self, usages: &[NodeUsage]) -> Result<(), Error> {
+        let trace = telemetry::trace_header();
+        let message = |usage: &NodeUsage| {
+            Ok(QueueMessage {
+                id: usage.push_id,
+                body: usage.body()?,
+                trace: trace.clone(),
+            })
+        };
+        let messages = usages
+            .iter()
+            .map(message)
+            .collect::<Result<Vec<_>, Error>>()?;
+        let queue_url = self.config.node_usage_queue_url.as_ref();
+        let mut requests = stream::iter(pack(messages, |message| message.body.len(), |_, _| true))
+            .map(|request| self.send_messages(queue_url, request))
+            .buffer_unordered(PARALLEL_REQUESTS);
+        while let Some(rejected) = requests.next().await {
+            if let Some(reason) = rejected.map_err(Error::unavailable)?.into_values().next() {
+                return Err(Error::unavailable(reason));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the entries that SQS rejected. After an error, no entry is known to have been sent.
     async fn send_messages(
         &self,
         queue_url: Option<&String>,
-        messages: Vec<OutboxMessage>,
+        messages: Vec<QueueMessage>,
     ) -> Result<HashMap<Uuid, String>, String> {
         let queue_url = queue_url.ok_or("no queue is configured for this destination")?;
         let entries = messages
@@ -173,7 +203,24 @@ impl Publisher {
     }
 }
 
-fn sqs_entry(message: OutboxMessage) -> Result<SendMessageBatchRequestEntry, String> {
+/// A message for a queue.
+#[derive(Debug)]
+struct QueueMessage {
+    id: Uuid,
+    body: String,
+    trace: Option<String>,
+}
+
+fn of_queue(messages: Vec<OutboxMessage>) -> Vec<QueueMessage> {
+    let of_queue = |message: OutboxMessage| QueueMessage {
+        id: message.id,
+        body: message.body,
+        trace: message.trace,
+    };
+    messages.into_iter().map(of_queue).collect()
+}
+
+fn sqs_entry(message: QueueMessage) -> Result<SendMessageBatchRequestEntry, String> {
     let trace = message.trace.map(|trace| {
         let value = MessageSystemAttributeValue::builder()
             .data_type("String")
@@ -201,27 +248,40 @@ fn bus_entry(message: OutboxMessage, bus: &str) -> PutEventsRequestEntry {
         .build()
 }
 
-/// Groups messages by destination into requests within the limits. A single message always fits.
-fn pack(mut messages: Vec<OutboxMessage>) -> Vec<Vec<OutboxMessage>> {
+/// Groups messages by destination into requests within the limits.
+fn pack_by_destination(mut messages: Vec<OutboxMessage>) -> Vec<Vec<OutboxMessage>> {
     messages.sort_by_key(|message| message.destination);
-    let mut requests: Vec<Vec<OutboxMessage>> = Vec::new();
+    pack(
+        messages,
+        |message| message.body.len(),
+        |one, other| one.destination == other.destination,
+    )
+}
+
+/// Groups successive messages that may share a request into requests within the limits. A single
+/// message always fits.
+fn pack<M>(
+    messages: Vec<M>,
+    size: impl Fn(&M) -> usize,
+    may_share: impl Fn(&M, &M) -> bool,
+) -> Vec<Vec<M>> {
+    let mut requests: Vec<Vec<M>> = Vec::new();
     let mut bytes = 0_usize;
     for message in messages {
-        let fits = requests.last().is_some_and(|request| {
+        let total = bytes.saturating_add(size(&message));
+        let open = requests.last_mut().filter(|request| {
             request.len() < MAX_ENTRIES
-                && bytes.saturating_add(message.body.len()) <= MAX_REQUEST_BYTES
+                && total <= MAX_REQUEST_BYTES
                 && request
                     .first()
-                    .is_some_and(|first| first.destination == message.destination)
+                    .is_some_and(|first| may_share(first, &message))
         });
-        bytes = if fits {
-            bytes.saturating_add(message.body.len())
+        if let Some(request) = open {
+            bytes = total;
+            request.push(message);
         } else {
-            message.body.len()
-        };
-        match requests.last_mut().filter(|_| fits) {
-            Some(request) => request.push(message),
-            None => requests.push(vec![message]),
+            bytes = size(&message);
+            requests.push(vec![message]);
         }
     }
     requests
@@ -245,14 +305,14 @@ mod tests {
     fn a_request_has_at_most_ten_entries_of_one_destination() {
         let mut messages = vec![message(Destination::EventBus, 1); 12];
         messages.insert(3, message(Destination::PackageExpiring, 1));
-        let sizes: Vec<usize> = pack(messages).iter().map(Vec::len).collect();
+        let sizes: Vec<usize> = pack_by_destination(messages).iter().map(Vec::len).collect();
         assert_eq!(sizes, [1, 10, 2]);
     }
 
     #[test]
     fn a_request_is_smaller_than_a_mebibyte() {
         let messages = vec![message(Destination::UserUsageBilling, 400 << 10); 5];
-        let sizes: Vec<usize> = pack(messages).iter().map(Vec::len).collect();
+        let sizes: Vec<usize> = pack_by_destination(messages).iter().map(Vec::len).collect();
         assert_eq!(sizes, [2, 2, 1]);
     }
 }

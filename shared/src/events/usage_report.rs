@@ -62,19 +62,21 @@ pub struct UsageReport {
 impl UsageReport {
     /// Parses a body and checks every limit of this module. `now` is the time of arrival.
     pub fn parse(body: &str, now: DateTime<Utc>) -> Result<Self, Error> {
-        if body.len() > MAX_BODY_BYTES {
-            let message = format!(
-                "the body has {} bytes; the maximum is {MAX_BODY_BYTES}",
-                body.len()
-            );
-            return Err(Error::invalid("body_too_large", ".", message));
-        }
+        check_body_size(body)?;
         let report: Self = parse(body)?;
-        report.check_type()?;
-        report.check_period(now)?;
-        report.check_usage()?;
-        report.check_metrics()?;
+        report.check(now)?;
         Ok(report)
+    }
+
+    /// Checks every limit of this module but the size of the body.
+    pub(super) fn check(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        self.check_type()?;
+        self.check_period(now)?;
+        self.check_usage()?;
+        match &self.metrics {
+            Some(metrics) => check_metrics("metrics", metrics),
+            None => Ok(()),
+        }
     }
 
     fn check_type(&self) -> Result<(), Error> {
@@ -148,48 +150,6 @@ impl UsageReport {
         self.usage.iter().fold(0, sum)
     }
 
-    fn check_metrics(&self) -> Result<(), Error> {
-        let Some(metrics) = &self.metrics else {
-            return Ok(());
-        };
-        let out_of_range = |name: &str, accepted: &str| {
-            Err(Error::invalid(
-                "metric_out_of_range",
-                format!("metrics.{name}"),
-                format!("invalid value; expected {accepted}"),
-            ))
-        };
-        if metrics
-            .cpu_percent
-            .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
-        {
-            return out_of_range("cpu_percent", "0 to 100");
-        }
-        if metrics
-            .load1
-            .is_some_and(|load| !(0.0..=1e6).contains(&load))
-        {
-            return out_of_range("load1", "0 to 1000000");
-        }
-        let counts = [
-            ("memory_used", metrics.memory_used),
-            ("memory_total", metrics.memory_total),
-            ("disk_used", metrics.disk_used),
-            ("disk_total", metrics.disk_total),
-            ("online_users", metrics.online_users),
-            ("uptime_seconds", metrics.uptime_seconds),
-            ("upload_rate", metrics.upload_rate),
-            ("download_rate", metrics.download_rate),
-        ];
-        match counts
-            .iter()
-            .find(|(_, count)| count.is_some_and(|count| count < 0))
-        {
-            Some((name, _)) => out_of_range(name, "a whole number of at least 0"),
-            None => Ok(()),
-        }
-    }
-
     /// SHA-256 of the server, the period and the usage lines in their order. The metrics are left
     /// out because a retry may carry newer ones, and the id because it is the key of the hash.
     #[must_use]
@@ -205,5 +165,57 @@ impl UsageReport {
             hash.add(line.download.to_le_bytes());
         }
         hash.finish()
+    }
+}
+
+/// Checks the length of a body.
+pub(super) fn check_body_size(body: &str) -> Result<(), Error> {
+    if body.len() <= MAX_BODY_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "the body has {} bytes; the maximum is {MAX_BODY_BYTES}",
+        body.len()
+    );
+    Err(Error::invalid("body_too_large", ".", message))
+}
+
+/// Checks the metrics in the field `path`.
+pub(super) fn check_metrics(path: &str, metrics: &Metrics) -> Result<(), Error> {
+    let out_of_range = |name: &str, accepted: &str| {
+        Err(Error::invalid(
+            "metric_out_of_range",
+            format!("{path}.{name}"),
+            format!("invalid value; expected {accepted}"),
+        ))
+    };
+    if metrics
+        .cpu_percent
+        .is_some_and(|percent| !(0.0..=100.0).contains(&percent))
+    {
+        return out_of_range("cpu_percent", "0 to 100");
+    }
+    if metrics
+        .load1
+        .is_some_and(|load| !(0.0..=1e6).contains(&load))
+    {
+        return out_of_range("load1", "0 to 1000000");
+    }
+    let counts = [
+        ("memory_used", metrics.memory_used),
+        ("memory_total", metrics.memory_total),
+        ("disk_used", metrics.disk_used),
+        ("disk_total", metrics.disk_total),
+        ("online_users", metrics.online_users),
+        ("uptime_seconds", metrics.uptime_seconds),
+        ("upload_rate", metrics.upload_rate),
+        ("download_rate", metrics.download_rate),
+    ];
+    match counts
+        .iter()
+        .find(|(_, count)| count.is_some_and(|count| count < 0))
+    {
+        Some((name, _)) => out_of_range(name, "a whole number of at least 0"),
+        None => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use hyper::Request;
+use hyper::{Method, Request};
 use serde_json::Value;
 use shared::auth::Access;
 use shared::config::DatabaseRole;

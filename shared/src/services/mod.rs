@@ -9,7 +9,6 @@ mod dispatch;
 mod idempotency;
 pub mod manage;
 pub mod migrate;
-pub mod node;
 mod order;
 pub mod outbox;
 mod package_queue;

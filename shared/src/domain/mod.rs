@@ -8,6 +8,7 @@ pub mod expiry_notice;
 pub mod levels;
 pub mod line_rate;
 pub mod node;
+pub mod node_config;
 pub mod node_settings;
 pub mod order;
 pub mod package;

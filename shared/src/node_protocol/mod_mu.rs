@@ -16,6 +16,7 @@ use super::uniproxy::Listed;
 use super::users::{ListedUser, never_empty};
 use super::{metrics, written};
 use crate::domain::node::Metrics;
+use crate::domain::node_config::{ModMuConfig, Sort};
 use crate::error::Error;
 
 /// The response to `users/traffic`, `users/aliveip` and `users/detectlog`.
@@ -32,6 +33,9 @@ pub const INVALID_REQUEST: &str = r#"{"ret":0,"msg":"Invalid request."}"#;
 /// The panel version that nodes are told. `XrayR` reads `custom_config` from 2021.11 on, and reports
 /// its load to panels before 2023.2 only.
 const VERSION: &str = "2022.12";
+
+/// Length of the longest key of Shadowsocks 2022, bytes.
+const MAX_KEY_BYTES: usize = 32;
 
 /// The body of an error, which has status 200. `message` contains no text from the request.
 pub fn error(message: &str) -> Result<Vec<u8>, Error> {
@@ -164,6 +168,19 @@ pub struct NodeInfo<'a> {
     pub custom_config: &'a Map<String, Value>,
 }
 
+impl<'a> NodeInfo<'a> {
+    /// What a node with this configuration is told.
+    #[must_use]
+    pub fn of(config: &'a ModMuConfig) -> Self {
+        Self {
+            speed_limit_mbps: config.speed_limit_mbps,
+            sort: config.sort.number(),
+            server: &config.server,
+            custom_config: &config.custom_config,
+        }
+    }
+}
+
 /// The body of a successful response with data.
 #[derive(Serialize)]
 struct Success<T> {
@@ -214,6 +231,24 @@ pub enum UserForm<'a> {
         /// Cipher of the node.
         method: &'a str,
     },
+}
+
+impl<'a> UserForm<'a> {
+    /// How a node with this configuration knows its users.
+    #[must_use]
+    pub fn of(config: &'a ModMuConfig) -> Self {
+        match config.sort {
+            Sort::Shadowsocks => Self::Password {
+                port: config.port,
+                method: &config.method,
+            },
+            Sort::Shadowsocks2022 => Self::Key {
+                key_bytes: config.key_bytes.unwrap_or(MAX_KEY_BYTES),
+            },
+            Sort::Tuic => Self::UuidAndPassword,
+            Sort::Vmess | Sort::Trojan => Self::Uuid,
+        }
+    }
 }
 
 #[derive(Serialize)]

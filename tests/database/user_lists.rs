@@ -125,8 +125,11 @@ async fn lists_with_the_same_version_are_equal_at_every_instant(pool: PgPool) {
         }
         done.store(true, Ordering::Relaxed);
     };
-    let ((), folded, versions) =
-        tokio::join!(changes, fold_until(&world, &done), check_until(&world, &done));
+    let ((), folded, versions) = tokio::join!(
+        changes,
+        fold_until(&world, &done),
+        check_until(&world, &done)
+    );
     assert!(folded > 0 && versions > 20, "{folded}, {versions}");
 }
 
@@ -147,17 +150,25 @@ async fn a_secret_that_changes_during_the_activation_of_an_item_changes_the_vers
             expires_at = '2027-01-01Z' where id = {item}"
     );
     let rotate = async |connection: &mut Connection| {
-        rotate_secret(connection, user(1), at(NOW)).await.unwrap().unwrap()
+        rotate_secret(connection, user(1), at(NOW))
+            .await
+            .unwrap()
+            .unwrap()
     };
-    let (mut one, mut other) =
-        (world.pool.begin().await.unwrap(), world.pool.begin().await.unwrap());
+    let (mut one, mut other) = (
+        world.pool.begin().await.unwrap(),
+        world.pool.begin().await.unwrap(),
+    );
     let secret = if activation_first {
         sqlx::query(&activate).execute(&mut *one).await.unwrap();
         let (secret, ()) = tokio::join!(rotate(&mut other), async {
             one.commit().await.unwrap();
         });
         let (version, list) = observe(&world).await;
-        assert_ne!(list[0].secret, secret.secret, "the rotation is not committed");
+        assert_ne!(
+            list[0].secret, secret.secret,
+            "the rotation is not committed"
+        );
         other.commit().await.unwrap();
         assert_ne!(observe(&world).await.0, version);
         secret
@@ -181,11 +192,17 @@ async fn a_secret_that_changes_during_the_activation_of_an_item_changes_the_vers
 #[case::charge("update telecom.package_queue set upload_bytes = upload_bytes + 1", 0)]
 #[case::same_status("update telecom.package_queue set status = status", 0)]
 #[case::longer("update telecom.package_queue set expires_at = '2028-01-01Z'", 0)]
-#[case::waiting("insert into telecom.package_queue (user_id, package_id)
-    values (gen_random_uuid(), 1)", 0)]
+#[case::waiting(
+    "insert into telecom.package_queue (user_id, package_id)
+    values (gen_random_uuid(), 1)",
+    0
+)]
 #[case::another_group("update telecom.package set max_client_number = 9 where id = 3", 2)]
-#[case::exhausted("update telecom.package_queue set adjust_quota_bytes = -2000000000
-    where status = 'active'", 1)]
+#[case::exhausted(
+    "update telecom.package_queue set adjust_quota_bytes = -2000000000
+    where status = 'active'",
+    1
+)]
 #[case::truncate("truncate telecom.package_queue", 2)]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn only_what_changes_a_list_is_counted(
@@ -195,9 +212,13 @@ async fn only_what_changes_a_list_is_counted(
 ) {
     let world = world(pool).await;
     world.active_item(user(1), 1).await;
-    let before = world.number("select sum(changes)::bigint from telecom.user_list_change").await;
+    let before = world
+        .number("select sum(changes)::bigint from telecom.user_list_change")
+        .await;
     world.sql(sql).await;
-    let after = world.number("select sum(changes)::bigint from telecom.user_list_change").await;
+    let after = world
+        .number("select sum(changes)::bigint from telecom.user_list_change")
+        .await;
     assert_eq!(after - before, changes);
 }
 
@@ -221,7 +242,9 @@ async fn an_item_that_no_job_ends_is_off_the_list_after_two_minutes(pool: PgPool
     let (version, list) = observe(&world).await;
     assert_eq!(list.len(), 1);
     let end = at(NOW) + TimeDelta::days(30);
-    world.clock.set(end + TimeDelta::minutes(2) - TimeDelta::microseconds(1));
+    world
+        .clock
+        .set(end + TimeDelta::minutes(2) - TimeDelta::microseconds(1));
     assert_eq!(observe(&world).await, (version, list));
     world.clock.set(end + TimeDelta::minutes(2));
     let (later, list) = observe(&world).await;
@@ -235,7 +258,11 @@ async fn a_user_gets_a_number_and_a_random_secret_with_the_first_item(pool: PgPo
     world.waiting_item(user(1), 1).await;
     let read = "select number, secret::text from telecom.node_user where user_id = $1";
     let read = async |n| -> (i32, String) {
-        sqlx::query_as(read).bind(user(n)).fetch_one(&world.pool).await.unwrap()
+        sqlx::query_as(read)
+            .bind(user(n))
+            .fetch_one(&world.pool)
+            .await
+            .unwrap()
     };
     let first = read(1).await;
     // The third group of a random UUID begins with its version.
@@ -259,14 +286,19 @@ async fn concurrent_first_items_of_the_same_users_give_each_one_number(pool: PgP
             .await;
     };
     join_all((0..4).map(deliver)).await;
-    assert_eq!(world.number("select count(*) from telecom.node_user").await, 50);
+    assert_eq!(
+        world.number("select count(*) from telecom.node_user").await,
+        50
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn folded_changes_leave_one_row_per_group(pool: PgPool) {
     let world = world(pool).await;
     for n in 0..5 {
-        world.active_item(user(n), 1 + i64::try_from(n % 3).unwrap()).await;
+        world
+            .active_item(user(n), 1 + i64::try_from(n % 3).unwrap())
+            .await;
     }
     let (version, _) = observe(&world).await;
     let mut connection = world.writer.acquire().await.unwrap();

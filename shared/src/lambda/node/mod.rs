@@ -17,7 +17,8 @@ use lambda_http::{Body, Request, RequestExt, Response, service_fn};
 
 use super::{BoxError, alb, before_deadline, log_error};
 use crate::app::{App, FromApp};
-use crate::error::Error;
+use crate::domain::node_access::NodeAccess;
+use crate::error::{Error, ErrorKind};
 use crate::http::problem;
 use crate::node_protocol::gzip;
 use crate::services::node::NodeService;
@@ -45,6 +46,7 @@ pub trait NodeApi {
     async fn respond(service: &NodeService, request: &NodeRequest<'_>) -> Result<Reply, Error>;
 
     /// The response to a request that fails, in the form that the protocol's clients expect.
+    #[must_use]
     fn failed(error: &Error) -> Response<Body> {
         problem::response(error)
     }
@@ -83,8 +85,19 @@ pub async fn handle<P: NodeApi>(service: &NodeService, request: Request) -> Resp
         trace_id,
     } = RequestIds::of(request.headers());
     let protocol = P::NAME;
-    tracing::info!(protocol, status, took_ms, request_id, trace_id, "node request completed");
-    let counted = if status < 500 { "NodeRequestsAnswered" } else { "NodeRequestsFailed" };
+    tracing::info!(
+        protocol,
+        status,
+        took_ms,
+        request_id,
+        trace_id,
+        "node request completed"
+    );
+    let counted = if status < 500 {
+        "NodeRequestsAnswered"
+    } else {
+        "NodeRequestsFailed"
+    };
     telemetry::count(counted, 1);
     telemetry::flush();
     response
@@ -111,7 +124,9 @@ impl<'r> NodeRequest<'r> {
         let query = request.query_string_parameters_ref();
         let query = query.map(|query| {
             let pairs = query.iter();
-            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+            pairs
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect()
         });
         let headers = request.headers();
         let body: &[u8] = request.body().as_ref();
@@ -132,7 +147,9 @@ impl<'r> NodeRequest<'r> {
 
     /// The parameters of the query.
     fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.query
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The value of `if-none-match`. `None` if there is none.
@@ -156,6 +173,26 @@ fn address(headers: &HeaderMap) -> Option<IpAddr> {
     let forwarded = headers.get_all("x-forwarded-for").iter().next_back()?;
     let last = forwarded.to_str().ok()?.rsplit(',').next()?.trim();
     last.parse().ok()
+}
+
+/// An authenticated request.
+struct NodeCall<'r> {
+    service: &'r NodeService,
+    request: &'r NodeRequest<'r>,
+    access: &'r NodeAccess,
+    node_id: Option<i64>,
+}
+
+impl NodeCall<'_> {
+    /// The client that the request is about.
+    fn client_id(&self) -> Result<i32, Error> {
+        NodeService::client_id(self.access, self.node_id)
+    }
+
+    /// The interval at which the node pushes and pulls, in seconds.
+    fn interval(&self) -> u32 {
+        self.access.interval_seconds.unsigned_abs()
+    }
 }
 
 /// A response before it is compressed.
@@ -233,7 +270,7 @@ fn check_size(body: &Body) -> Result<(), Error> {
              divide the users among several access groups."
         );
         return Err(Error::new(
-            crate::error::ErrorKind::InvalidArgument,
+            ErrorKind::InvalidArgument,
             "answer_too_large",
             message,
         ));

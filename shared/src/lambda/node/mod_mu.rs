@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 use lambda_http::{Body, Response};
 
-use super::{NodeApi, NodeRequest, Reply};
-use crate::domain::node_access::{NodeAccess, NodeProtocol, NodeToken};
+use super::{NodeApi, NodeCall, NodeRequest, Reply};
+use crate::domain::node_access::{NodeProtocol, NodeToken};
 use crate::domain::node_config::{ModMuConfig, NodeConfig, Sort};
 use crate::error::{Error, ErrorKind};
 use crate::node_protocol::credentials;
@@ -33,8 +33,15 @@ enum Call<'p> {
 impl<'p> Call<'p> {
     fn of(path: &'p str, posts: bool) -> Option<Self> {
         let name = path.strip_prefix("/mod_mu/")?;
-        if let Some(id) = name.strip_prefix("nodes/").and_then(|name| name.strip_suffix("/info")) {
-            return Some(if posts { Self::Load(id) } else { Self::Info(id) });
+        if let Some(id) = name
+            .strip_prefix("nodes/")
+            .and_then(|name| name.strip_suffix("/info"))
+        {
+            return Some(if posts {
+                Self::Load(id)
+            } else {
+                Self::Info(id)
+            });
         }
         Some(match (name, posts) {
             ("users", false) => Self::Users,
@@ -65,31 +72,32 @@ impl NodeApi for ModMu {
         let call = call.ok_or_else(|| Error::not_found("The path, with this method,"))?;
         let presented = credentials::mod_mu(request.parameters(), call.node_id())?;
         let token = NodeToken::presented(presented.token.expose());
-        let access = service.admit(&token, NodeProtocol::ModMu, request.address).await?;
-        let node = Request {
+        let access = service
+            .admit(&token, NodeProtocol::ModMu, request.address)
+            .await?;
+        let node = NodeCall {
             service,
             request,
             access: &access,
             node_id: presented.node_id,
         };
-        node.respond(call).await
+        respond(call, &node).await
     }
 
     /// A refused token is 401. Other errors have status 200, as the clients expect.
     fn failed(error: &Error) -> Response<Body> {
-        let (status, body) = match error.kind() {
-            ErrorKind::Unauthenticated => {
-                (StatusCode::UNAUTHORIZED, mod_mu::INVALID_REQUEST.to_owned())
-            }
-            _ => {
-                let body = mod_mu::error(error.message()).unwrap_or_default();
-                (StatusCode::OK, String::from_utf8_lossy(&body).into_owned())
-            }
+        let (status, body) = if error.kind() == ErrorKind::Unauthenticated {
+            (StatusCode::UNAUTHORIZED, mod_mu::INVALID_REQUEST.to_owned())
+        } else {
+            let body = mod_mu::error(error.message()).unwrap_or_default();
+            (StatusCode::OK, String::from_utf8_lossy(&body).into_owned())
         };
         let mut response = Response::new(Body::Text(body));
         *response.status_mut() = status;
         let json = http::HeaderValue::from_static("application/json");
-        response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, json);
         response
     }
 }
@@ -111,93 +119,83 @@ fn user_form(config: &ModMuConfig) -> Result<UserForm<'_>, Error> {
     })
 }
 
-/// An authenticated request.
-struct Request<'r> {
-    service: &'r NodeService,
-    request: &'r NodeRequest<'r>,
-    access: &'r NodeAccess,
-    node_id: Option<i64>,
+async fn respond(call: Call<'_>, node: &NodeCall<'_>) -> Result<Reply, Error> {
+    match call {
+        Call::Info(_) => info(node).await,
+        Call::Load(_) => load(node).await,
+        Call::Users => users(node).await,
+        Call::Traffic => traffic(node).await,
+        Call::AliveIp => alive_ip(node).await,
+        Call::DetectLog => {
+            mod_mu::detect_log(&node.request.body)?;
+            Ok(Reply::json(mod_mu::OK))
+        }
+        Call::DetectRules => Ok(Reply::json(mod_mu::NO_DETECT_RULES)),
+        Call::Ping => Ok(Reply::json(mod_mu::PONG)),
+    }
 }
 
-impl Request<'_> {
-    async fn respond(&self, call: Call<'_>) -> Result<Reply, Error> {
-        match call {
-            Call::Info(_) => self.info().await,
-            Call::Load(_) => self.load().await,
-            Call::Users => self.users().await,
-            Call::Traffic => self.traffic().await,
-            Call::AliveIp => self.alive_ip().await,
-            Call::DetectLog => {
-                mod_mu::detect_log(&self.request.body)?;
-                Ok(Reply::json(mod_mu::OK))
-            }
-            Call::DetectRules => Ok(Reply::json(mod_mu::NO_DETECT_RULES)),
-            Call::Ping => Ok(Reply::json(mod_mu::PONG)),
-        }
-    }
+async fn config(node: &NodeCall<'_>) -> Result<NodeConfig, Error> {
+    let id = i64::from(node.client_id()?);
+    let found = node.service.configs(node.access, Some(id)).await?;
+    NodeService::node_config(found.first().ok_or_else(NodeService::unknown_client)?)
+}
 
-    fn client_id(&self) -> Result<i32, Error> {
-        NodeService::client_id(self.access, self.node_id)
+async fn info(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let client = node.service.node(node.access, node.node_id).await?;
+    let NodeConfig::ModMu(config) = config(node).await? else {
+        return Err(NodeService::other_protocol());
+    };
+    let body = mod_mu::info(NodeInfo {
+        speed_limit_mbps: speed_limit_mbps(&client).unwrap_or(config.speed_limit_mbps),
+        sort: config.sort.number(),
+        server: &config.server,
+        custom_config: &config.custom_config,
+    })?;
+    let tag = Tag::of(&body);
+    if tag.is(node.request.if_none_match()) {
+        return Ok(Reply::not_modified(tag.weak()));
     }
+    Ok(Reply::json(body).with_tag(tag.weak()))
+}
 
-    async fn config(&self) -> Result<NodeConfig, Error> {
-        let id = i64::from(self.client_id()?);
-        let found = self.service.configs(self.access, Some(id)).await?;
-        NodeService::node_config(found.first().ok_or_else(NodeService::unknown_client)?)
+async fn users(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let client = node.service.node(node.access, node.node_id).await?;
+    let NodeConfig::ModMu(config) = config(node).await? else {
+        return Err(NodeService::other_protocol());
+    };
+    // The form of the users is in the configuration.
+    let form = user_form(&config)?;
+    let tag = Tag::of(format!("{} {form:?}", users_tag(&client).strong()).as_bytes());
+    if tag.is(node.request.if_none_match()) {
+        return Ok(Reply::not_modified(tag.weak()));
     }
+    let users = node.service.users(&client).await?;
+    let body = mod_mu::users(&users, form, node.service.decoy())?;
+    Ok(Reply::json(body).with_tag(tag.weak()))
+}
 
-    async fn info(&self) -> Result<Reply, Error> {
-        let node = self.service.node(self.access, self.node_id).await?;
-        let NodeConfig::ModMu(config) = self.config().await? else {
-            return Err(NodeService::other_protocol());
-        };
-        let body = mod_mu::info(NodeInfo {
-            speed_limit_mbps: speed_limit_mbps(&node).unwrap_or(config.speed_limit_mbps),
-            sort: config.sort.number(),
-            server: &config.server,
-            custom_config: &config.custom_config,
-        })?;
-        let tag = Tag::of(&body);
-        if tag.is(self.request.if_none_match()) {
-            return Ok(Reply::not_modified(tag.weak()));
-        }
-        Ok(Reply::json(body).with_tag(tag.weak()))
-    }
+async fn traffic(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let reported = Reported {
+        push: mod_mu::traffic(&node.request.body)?,
+        metrics: None,
+    };
+    node.service
+        .push(node.access, node.client_id()?, reported)
+        .await?;
+    Ok(Reply::json(mod_mu::OK))
+}
 
-    async fn users(&self) -> Result<Reply, Error> {
-        let node = self.service.node(self.access, self.node_id).await?;
-        let NodeConfig::ModMu(config) = self.config().await? else {
-            return Err(NodeService::other_protocol());
-        };
-        // The form of the users is in the configuration.
-        let form = user_form(&config)?;
-        let tag = Tag::of(format!("{} {form:?}", users_tag(&node).strong()).as_bytes());
-        if tag.is(self.request.if_none_match()) {
-            return Ok(Reply::not_modified(tag.weak()));
-        }
-        let users = self.service.users(&node).await?;
-        let body = mod_mu::users(&users, form, self.service.decoy())?;
-        Ok(Reply::json(body).with_tag(tag.weak()))
-    }
+async fn alive_ip(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let online = mod_mu::alive_ip(&node.request.body)?;
+    node.service
+        .record_online(node.client_id()?, &online)
+        .await?;
+    Ok(Reply::json(mod_mu::OK))
+}
 
-    async fn traffic(&self) -> Result<Reply, Error> {
-        let reported = Reported {
-            push: mod_mu::traffic(&self.request.body)?,
-            metrics: None,
-        };
-        self.service.push(self.access, self.client_id()?, reported).await?;
-        Ok(Reply::json(mod_mu::OK))
-    }
-
-    async fn alive_ip(&self) -> Result<Reply, Error> {
-        let online = mod_mu::alive_ip(&self.request.body)?;
-        self.service.record_online(self.client_id()?, &online).await?;
-        Ok(Reply::json(mod_mu::OK))
-    }
-
-    async fn load(&self) -> Result<Reply, Error> {
-        let metrics = mod_mu::load(&self.request.body)?;
-        self.service.record_metrics(self.access, metrics).await?;
-        Ok(Reply::json(mod_mu::INFO_OK))
-    }
+async fn load(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let metrics = mod_mu::load(&node.request.body)?;
+    node.service.record_metrics(node.access, metrics).await?;
+    Ok(Reply::json(mod_mu::INFO_OK))
 }

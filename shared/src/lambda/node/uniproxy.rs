@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use http::Method;
 
-use super::{NodeApi, NodeRequest, Reply};
+use super::super::log_error;
+use super::{NodeApi, NodeCall, NodeRequest, Reply};
 use crate::domain::node_access::{NodeAccess, NodeProtocol, NodeToken};
 use crate::domain::node_config::NodeConfig;
 use crate::error::{Error, ErrorKind};
@@ -33,9 +34,14 @@ enum Call {
 
 impl Call {
     fn of(path: &str) -> Option<Self> {
-        const VERSIONS: [&str; 3] =
-            ["/api/v1/server/UniProxy/", "/api/v2/server/UniProxy/", "/api/v2/server/"];
-        let name = VERSIONS.iter().find_map(|version| path.strip_prefix(version))?;
+        const VERSIONS: [&str; 3] = [
+            "/api/v1/server/UniProxy/",
+            "/api/v2/server/UniProxy/",
+            "/api/v2/server/",
+        ];
+        let name = VERSIONS
+            .iter()
+            .find_map(|version| path.strip_prefix(version))?;
         Some(match name {
             "config" => Self::Config,
             "user" => Self::User,
@@ -74,13 +80,13 @@ impl NodeApi for Uniproxy {
         let protocol = NodeProtocol::Uniproxy;
         let access = service.admit(&token, protocol, request.address).await?;
         check_machine(&access, &presented)?;
-        let node = Request {
+        let node = NodeCall {
             service,
             request,
             access: &access,
             node_id: presented.node_id,
         };
-        node.respond(call).await
+        respond(call, &node).await
     }
 }
 
@@ -97,126 +103,111 @@ fn check_machine(access: &NodeAccess, presented: &Presented) -> Result<(), Error
     Ok(())
 }
 
-/// An authenticated request.
-struct Request<'r> {
-    service: &'r NodeService,
-    request: &'r NodeRequest<'r>,
-    access: &'r NodeAccess,
-    node_id: Option<i64>,
+async fn respond(call: Call, node: &NodeCall<'_>) -> Result<Reply, Error> {
+    match call {
+        Call::Config => config(node).await,
+        Call::User => user(node).await,
+        Call::Push => push(node).await,
+        Call::Alive => alive(node).await,
+        Call::AliveList => alive_list(node).await,
+        Call::Status => status(node, uniproxy::STATUS_OK).await,
+        Call::Report => report(node).await,
+        Call::Handshake => Ok(Reply::json(uniproxy::HANDSHAKE)),
+        Call::MachineNodes => machine_nodes(node).await,
+        Call::MachineStatus => status(node, uniproxy::DATA_TRUE).await,
+    }
 }
 
-impl Request<'_> {
-    async fn respond(&self, call: Call) -> Result<Reply, Error> {
-        match call {
-            Call::Config => self.config().await,
-            Call::User => self.user().await,
-            Call::Push => self.push().await,
-            Call::Alive => self.alive().await,
-            Call::AliveList => self.alive_list().await,
-            Call::Status => self.status(uniproxy::STATUS_OK).await,
-            Call::Report => self.report().await,
-            Call::Handshake => Ok(Reply::json(uniproxy::HANDSHAKE)),
-            Call::MachineNodes => self.machine_nodes().await,
-            Call::MachineStatus => self.status(uniproxy::DATA_TRUE).await,
+async fn config(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let id = i64::from(node.client_id()?);
+    let found = node.service.configs(node.access, Some(id)).await?;
+    let configs = found.first().ok_or_else(NodeService::unknown_client)?;
+    let NodeConfig::UniProxy(config) = NodeService::node_config(configs)? else {
+        return Err(NodeService::other_protocol());
+    };
+    let body = uniproxy::config(&config.fields, node.interval())?;
+    let tag = Tag::of(&body);
+    if tag.is_contained_in(node.request.if_none_match()) {
+        return Ok(Reply::not_modified(tag.strong()));
+    }
+    Ok(Reply::json(body).with_tag(tag.strong()))
+}
+
+async fn user(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let client = node.service.node(node.access, node.node_id).await?;
+    let tag = users_tag(&client);
+    if tag.is_contained_in(node.request.if_none_match()) {
+        return Ok(Reply::not_modified(tag.strong()));
+    }
+    let users = node.service.users(&client).await?;
+    let body = uniproxy::users(&users, node.service.decoy())?;
+    Ok(Reply::json(body).with_tag(tag.strong()))
+}
+
+async fn push(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let push = uniproxy::push(&node.request.body)?;
+    let reported = Reported {
+        push,
+        metrics: None,
+    };
+    node.service
+        .push(node.access, node.client_id()?, reported)
+        .await?;
+    Ok(Reply::json(uniproxy::DATA_TRUE))
+}
+
+async fn alive(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let online = uniproxy::alive(&node.request.body)?;
+    node.service
+        .record_online(node.client_id()?, &online)
+        .await?;
+    Ok(Reply::json(uniproxy::DATA_TRUE))
+}
+
+async fn alive_list(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let client = node.service.node(node.access, node.node_id).await?;
+    let counts = node.service.online(&client).await?;
+    Ok(Reply::json(uniproxy::alive_list(&counts)?))
+}
+
+async fn status(node: &NodeCall<'_>, response: &'static str) -> Result<Reply, Error> {
+    let metrics = uniproxy::status(&node.request.body)?;
+    node.service.record_metrics(node.access, metrics).await?;
+    Ok(Reply::json(response))
+}
+
+/// The traffic decides about the response. Addresses that cannot be recorded are reported again
+/// in the next minute.
+async fn report(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let report = uniproxy::report(&node.request.body)?;
+    let client_id = node.client_id()?;
+    let reported = Reported {
+        push: report.push,
+        metrics: Some(report.metrics),
+    };
+    node.service.push(node.access, client_id, reported).await?;
+    if let Some(online) = &report.online
+        && let Err(error) = node.service.record_online(client_id, online).await
+    {
+        log_error(&error);
+    }
+    Ok(Reply::json(uniproxy::DATA_TRUE))
+}
+
+async fn machine_nodes(node: &NodeCall<'_>) -> Result<Reply, Error> {
+    let mut nodes = Vec::new();
+    for configs in node.service.configs(node.access, None).await? {
+        // A client without a configuration for nodes is none of the machine's nodes.
+        if let Ok(NodeConfig::UniProxy(config)) = NodeService::node_config(&configs) {
+            nodes.push(MachineNode {
+                id: configs.id.into(),
+                protocol: <&str>::from(config.protocol).to_owned(),
+                name: configs.name,
+            });
         }
     }
-
-    fn client_id(&self) -> Result<i32, Error> {
-        NodeService::client_id(self.access, self.node_id)
-    }
-
-    /// The response with a body, or 304 if the client has that body.
-    fn tagged(&self, tag: &Tag, body: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<Reply, Error> {
-        if tag.is_contained_in(self.request.if_none_match()) {
-            return Ok(Reply::not_modified(tag.strong()));
-        }
-        Ok(Reply::json(body()?).with_tag(tag.strong()))
-    }
-
-    async fn config(&self) -> Result<Reply, Error> {
-        let id = i64::from(self.client_id()?);
-        let found = self.service.configs(self.access, Some(id)).await?;
-        let configs = found.first().ok_or_else(NodeService::unknown_client)?;
-        let NodeConfig::UniProxy(config) = NodeService::node_config(configs)? else {
-            return Err(NodeService::other_protocol());
-        };
-        let body = uniproxy::config(&config.fields, self.interval())?;
-        self.tagged(&Tag::of(&body), || Ok(body.clone()))
-    }
-
-    async fn user(&self) -> Result<Reply, Error> {
-        let node = self.service.node(self.access, self.node_id).await?;
-        let tag = users_tag(&node);
-        if tag.is_contained_in(self.request.if_none_match()) {
-            return Ok(Reply::not_modified(tag.strong()));
-        }
-        let users = self.service.users(&node).await?;
-        let body = uniproxy::users(&users, self.service.decoy())?;
-        Ok(Reply::json(body).with_tag(tag.strong()))
-    }
-
-    async fn push(&self) -> Result<Reply, Error> {
-        let push = uniproxy::push(&self.request.body)?;
-        let reported = Reported {
-            push,
-            metrics: None,
-        };
-        self.service.push(self.access, self.client_id()?, reported).await?;
-        Ok(Reply::json(uniproxy::DATA_TRUE))
-    }
-
-    async fn alive(&self) -> Result<Reply, Error> {
-        let online = uniproxy::alive(&self.request.body)?;
-        self.service.record_online(self.client_id()?, &online).await?;
-        Ok(Reply::json(uniproxy::DATA_TRUE))
-    }
-
-    async fn alive_list(&self) -> Result<Reply, Error> {
-        let node = self.service.node(self.access, self.node_id).await?;
-        let counts = self.service.online(&node).await?;
-        Ok(Reply::json(uniproxy::alive_list(&counts)?))
-    }
-
-    async fn status(&self, response: &'static str) -> Result<Reply, Error> {
-        let metrics = uniproxy::status(&self.request.body)?;
-        self.service.record_metrics(self.access, metrics).await?;
-        Ok(Reply::json(response))
-    }
-
-    /// The traffic decides about the response. Addresses that cannot be recorded are reported again
-    /// in the next minute.
-    async fn report(&self) -> Result<Reply, Error> {
-        let report = uniproxy::report(&self.request.body)?;
-        let client_id = self.client_id()?;
-        let reported = Reported {
-            push: report.push,
-            metrics: Some(report.metrics),
-        };
-        self.service.push(self.access, client_id, reported).await?;
-        if let Some(online) = &report.online
-            && let Err(error) = self.service.record_online(client_id, online).await
-        {
-            super::log_error(&error);
-        }
-        Ok(Reply::json(uniproxy::DATA_TRUE))
-    }
-
-    async fn machine_nodes(&self) -> Result<Reply, Error> {
-        let mut nodes = Vec::new();
-        for configs in self.service.configs(self.access, None).await? {
-            // A client without a configuration for nodes is none of the machine's nodes.
-            if let Ok(NodeConfig::UniProxy(config)) = NodeService::node_config(&configs) {
-                nodes.push(MachineNode {
-                    id: configs.id.into(),
-                    protocol: <&str>::from(config.protocol).to_owned(),
-                    name: configs.name,
-                });
-            }
-        }
-        Ok(Reply::json(uniproxy::machine_nodes(&nodes, self.interval())?))
-    }
-
-    fn interval(&self) -> u32 {
-        self.access.interval_seconds.unsigned_abs()
-    }
+    Ok(Reply::json(uniproxy::machine_nodes(
+        &nodes,
+        node.interval(),
+    )?))
 }

@@ -77,13 +77,15 @@ impl NodeService {
         if let Some(access) = younger(FRESH) {
             return Ok(Some(access));
         }
-        let find = async |connection: &mut db::Connection| {
-            node_access::find(connection, &hash).await
-        };
+        let find =
+            async |connection: &mut db::Connection| node_access::find(connection, &hash).await;
         match db::on_connection(&self.pool, find).await {
             Ok(found) => {
                 let access = found.map(Arc::new);
-                let known = access.clone().map(|access| Known { access, read_at: now });
+                let known = access.clone().map(|access| Known {
+                    access,
+                    read_at: now,
+                });
                 self.accesses.put(hash, known);
                 Ok(access)
             }

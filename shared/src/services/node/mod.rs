@@ -173,13 +173,19 @@ impl NodeService {
             clock_skew_seconds: None,
         };
         node::record_heartbeats(connection, &[heartbeat], now).await?;
-        let mut heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut heard = self
+            .heard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         heard.insert(server_id, now);
         Ok(())
     }
 
     fn is_due(&self, server_id: i32, now: DateTime<Utc>) -> bool {
-        let heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let heard = self
+            .heard
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         heard
             .get(&server_id)
             .is_none_or(|last| now - *last >= HEARTBEAT_INTERVAL)
@@ -189,7 +195,11 @@ impl NodeService {
 #[async_trait]
 impl FromApp for NodeService {
     async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(app.database()?, app.context(), app.publisher().await))
+        Ok(Self::new(
+            app.database()?,
+            app.context(),
+            app.publisher().await,
+        ))
     }
 }
 

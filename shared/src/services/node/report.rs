@@ -1,5 +1,7 @@
 //! What nodes report: usage, the addresses of their users, and metrics.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use super::NodeService;
@@ -114,11 +116,15 @@ impl NodeService {
             Ok(hashes) => {
                 let what = format!("Report {}", report.report_id);
                 let hash = report.payload_hash();
+                let hashes = HashMap::from_iter(hashes);
                 check_payload(&hashes, &key, &hash, "report_id_reused", &what)?;
                 Ok(true)
             }
             Err(error) => {
-                tracing::warn!(error_code = error.code(), "cannot look for an earlier report");
+                tracing::warn!(
+                    error_code = error.code(),
+                    "cannot look for an earlier report"
+                );
                 Ok(false)
             }
         }
@@ -163,11 +169,7 @@ impl NodeService {
     }
 
     /// Records that the server of an access is online, with its metrics.
-    pub async fn record_metrics(
-        &self,
-        access: &NodeAccess,
-        metrics: Metrics,
-    ) -> Result<(), Error> {
+    pub async fn record_metrics(&self, access: &NodeAccess, metrics: Metrics) -> Result<(), Error> {
         let server = access.server_id;
         db::on_connection(&self.pool, async |connection: &mut Connection| {
             self.hear(connection, server, Some(metrics.clone())).await

@@ -33,6 +33,7 @@ pub mod fleet;
 pub mod maintenance;
 pub mod node;
 pub mod node_client;
+pub mod node_push;
 pub mod node_server;
 pub mod node_status_history;
 pub mod node_status_transition;

@@ -7,9 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::usage_report::{
-    self, MAX_BODY_BYTES, MAX_LINE_BYTES, MAX_REPORT_BYTES, UsageReport, check_metrics,
-};
+use super::usage_report::{self, MAX_LINE_BYTES, MAX_REPORT_BYTES, UsageReport, check_metrics};
 use super::{PayloadHash, parse};
 use crate::domain::node::Metrics;
 use crate::domain::node_push::PushRow;
@@ -132,7 +130,7 @@ impl NodeUsage {
         }
     }
 
-    /// The body of the message. An error if it exceeds [`MAX_BODY_BYTES`], which a checked message
+    /// The body of the message. An error if it exceeds [`usage_report::MAX_BODY_BYTES`], which a checked message
     /// does not.
     pub fn body(&self) -> Result<String, Error> {
         let body = serde_json::to_string(self).map_err(Error::internal)?;
@@ -273,6 +271,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
+    use super::super::usage_report::MAX_BODY_BYTES;
     use super::*;
 
     fn body() -> Value {

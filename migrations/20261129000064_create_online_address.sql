@@ -9,8 +9,6 @@ create unlogged table telecom.online_address (
     constraint online_address_pk primary key (user_number, node_client_id, address_hash)
 ) with (fillfactor = 70);
 
-create index online_address_node_client_idx on telecom.online_address (node_client_id, seen_at);
-
 -- One row. Without the salt, the addresses could be found by hashing all of them.
 create table telecom.online_address_salt (
     only_row boolean default true constraint online_address_salt_pk primary key

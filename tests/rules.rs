@@ -52,6 +52,7 @@ mod database {
     mod node_constraints;
     mod package_counts;
     mod roles;
+    mod user_lists;
     mod writes;
 }
 mod grpc {

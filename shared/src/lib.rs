@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod http;
 pub mod lambda;
+pub mod node_protocol;
 pub mod quote;
 pub mod services;
 pub mod telemetry;

@@ -302,6 +302,7 @@ impl Api {
             DatabaseRole::Reader => &self.world.reader,
             DatabaseRole::SecretReader => &self.world.secret_reader,
             DatabaseRole::Writer => &self.world.writer,
+            DatabaseRole::Node => &self.world.node,
             DatabaseRole::Api => &self.world.api,
         }
     }

@@ -110,6 +110,8 @@ pub struct World {
     pub reader: PgPool,
     /// Connects as the role of the APIs that show configurations.
     pub secret_reader: PgPool,
+    /// Connects as the role of the functions for nodes.
+    pub node: PgPool,
     /// Connects as the role of the gRPC server.
     pub api: PgPool,
     pub clock: Arc<Fixed>,
@@ -130,10 +132,11 @@ impl World {
             .execute(&pool)
             .await
             .unwrap();
-        let [writer, reader, secret_reader, api] = [
+        let [writer, reader, secret_reader, node, api] = [
             DatabaseRole::Writer,
             DatabaseRole::Reader,
             DatabaseRole::SecretReader,
+            DatabaseRole::Node,
             DatabaseRole::Api,
         ]
         .map(|role| pool_as(&pool, role));
@@ -142,6 +145,7 @@ impl World {
             writer,
             reader,
             secret_reader,
+            node,
             api,
             clock: Fixed::at(at(NOW)),
         };
@@ -153,12 +157,13 @@ impl World {
     #[must_use]
     pub fn offline() -> Self {
         let pool = unreachable_pool();
-        let [writer, reader, secret_reader, api] = [(); 4].map(|()| pool.clone());
+        let [writer, reader, secret_reader, node, api] = [(); 5].map(|()| pool.clone());
         Self {
             pool,
             writer,
             reader,
             secret_reader,
+            node,
             api,
             clock: Fixed::at(at(NOW)),
         }

@@ -83,6 +83,8 @@ enumeration!(v1::RecentRange, "RECENT_RANGE_");
 enumeration!(v1::NodeServerCompatibility, "NODE_SERVER_COMPATIBILITY_");
 enumeration!(v1::NodeServerStatus, "NODE_SERVER_STATUS_");
 enumeration!(v1::PackageQueueStatus, "PACKAGE_QUEUE_STATUS_");
+enumeration!(v1::NodeProtocol, "NODE_PROTOCOL_");
+enumeration!(v1::NodeSoftware, "NODE_SOFTWARE_");
 
 /// Converts a required enumeration value to the type of the same name in `shared`.
 pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, Error> {

@@ -9,6 +9,7 @@ use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
+use shared::domain::node_access::{NodeAccess, NodeProtocol, NodeSoftware};
 use shared::domain::order::DeliveredOrder;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::parked_usage::ParkedUsage;
@@ -20,9 +21,10 @@ use shared::services::analysis::{
     UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
-    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, NodeServerAvailability,
-    NodeServerMaintenance, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
-    RequestedExtension, RetriedEvents, ShownOrder, ShownPackage,
+    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, IssuedNodeAccess,
+    NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
+    PackageSeriesPage, ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents,
+    ShownNodeAccess, ShownOrder, ShownPackage,
 };
 use uuid::Uuid;
 
@@ -123,6 +125,8 @@ field! {
 enumeration! {
     NodeServerCompatibility { NewV2b, Ssp }
     NodeServerStatus { Online, Offline, Maintenance }
+    NodeProtocol { Uniproxy, ModMu, UsageReport }
+    NodeSoftware { Xrayr, V2bx, V2node, XboardNode, XboardNodeRust, Ss22v2b, Collector, Other }
     PackageEndReason { Time, Traffic, Cancelled }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
     RecentRange { Day, Week, Month }
@@ -178,6 +182,17 @@ message! {
     }
 }
 
+// Of the access of nodes.
+message! {
+    NodeAccessPage => ListNodeAccessResponse { accesses, total }
+    NodeAccess => NodeAccess {
+        id, protocol, software, server_id, node_client_id, allowed_networks, interval_seconds,
+        client_timeout_seconds, created_at, revoked_at
+    }
+    IssuedNodeAccess => IssueNodeAccessResponse { access, token }
+    ShownNodeAccess => RevokeNodeAccessResponse { access }
+}
+
 // Of packages.
 message! {
     PackageSeriesPage => ListPackageSeriesResponse { series, total }
@@ -229,6 +244,9 @@ same! {
     ShownPackage => [
         ShowPackageResponse, CreatePackageResponse, SetMasterPackageResponse, RetirePackageResponse
     ] { package }
+    NodeCredential => [RotateNodeCredentialResponse, RotateUserNodeCredentialResponse] {
+        number, secret
+    }
     ShownOrder => [DeliverOrderResponse, CancelOrderResponse] { order, changed }
     ChangedItem => [CancelQueuedPackageResponse, AdjustQuotaResponse] { package, changed }
 }

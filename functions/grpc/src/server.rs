@@ -182,6 +182,7 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     let analysis = Analysis {
         dispatcher: dispatcher.clone(),
         service: services.analysis,
+        changes: services.manage.clone(),
     };
     let manage = Manage {
         dispatcher,

@@ -17,7 +17,7 @@ use shared::services::analysis::{
 use shared::services::manage::{
     AdjustQuota, AdminListPackages, CancelOrder, CancelQueuedPackage, CountQueuedPackages,
     CreatePackage, DeliverOrder, ExtendPackages, ListPackageSeries, ManageService, RetirePackage,
-    SetMasterPackage, ShowPackage,
+    RotateNodeCredential, SetMasterPackage, ShowPackage,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -33,6 +33,8 @@ pub type Reply<T> = Result<Response<T>, Status>;
 pub struct Analysis {
     pub dispatcher: Dispatcher,
     pub service: AnalysisService,
+    /// Makes the changes that users make.
+    pub changes: ManageService,
 }
 
 /// The services for administrators.
@@ -112,6 +114,16 @@ impl Telecom for Analysis {
             })
         };
         self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn rotate_node_credential(
+        &self,
+        request: Request<v1::RotateNodeCredentialRequest>,
+    ) -> Reply<v1::RotateNodeCredentialResponse> {
+        let input = |caller: &Principal, _: v1::RotateNodeCredentialRequest| {
+            Ok(caller.request(RotateNodeCredential))
+        };
+        self.dispatcher.call(&self.changes, request, input).await
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use hyper::Request;
+use hyper::{Method, Request};
 use serde_json::Value;
 use shared::auth::Access;
 use shared::config::DatabaseRole;
@@ -106,11 +106,13 @@ fn fill(block: &str, endpoint: &Registered, all: &[Registered]) -> String {
         DatabaseRole::Reader => "Reader",
         DatabaseRole::SecretReader => "SecretReader",
         DatabaseRole::Writer => "Writer",
+        DatabaseRole::Node => "Node",
         DatabaseRole::Api => "Api",
     };
-    let concurrency = match endpoint.access {
-        Access::User => "ApiConcurrency",
-        Access::AdminRead | Access::Admin | Access::Secrets => "AdminApiConcurrency",
+    // Users read often, and change something rarely.
+    let concurrency = match (endpoint.access, &endpoint.method) {
+        (Access::User, &Method::GET) => "ApiConcurrency",
+        _ => "AdminApiConcurrency",
     };
     block
         .replace("{Name}", endpoint.rpc)

@@ -55,6 +55,10 @@ pub enum Target {
     Extension(Uuid),
     /// Parked usage of a user.
     ParkedUsage(Uuid),
+    /// Access of node software or of a collector, by its id.
+    NodeAccess(i64),
+    /// The number and the secret of a user for nodes, by the id of the user.
+    NodeCredential(Uuid),
 }
 
 impl Target {
@@ -63,8 +67,11 @@ impl Target {
     pub fn stored(self) -> (&'static str, String) {
         let id = match self {
             Self::NodeServer(id) | Self::NodeClient(id) => id.to_string(),
-            Self::Package(id) | Self::PackageItem(id) => id.to_string(),
-            Self::Order(id) | Self::Extension(id) | Self::ParkedUsage(id) => id.to_string(),
+            Self::Package(id) | Self::PackageItem(id) | Self::NodeAccess(id) => id.to_string(),
+            Self::Order(id)
+            | Self::Extension(id)
+            | Self::ParkedUsage(id)
+            | Self::NodeCredential(id) => id.to_string(),
         };
         (TargetKind::from(self).into(), id)
     }
@@ -179,9 +186,9 @@ pub struct RecordedAction {
     /// Name of the operation that performed the action, or `RevealSecrets`.
     pub action: String,
     /// Kind of the object: `node_server`, `node_client`, `package`, `package_item`, `order`,
-    /// `extension` or `parked_usage`.
+    /// `extension`, `parked_usage`, `node_access` or `node_credential`.
     pub target_kind: String,
-    /// Id of the object. Of `parked_usage`, the id of the user.
+    /// Id of the object. Of `parked_usage` and `node_credential`, the id of the user.
     pub target_id: String,
     /// The changed fields before the action, secrets masked. `null` if the action created the
     /// object or changed nothing.
@@ -205,6 +212,8 @@ mod tests {
     #[case(Target::PackageItem(1 << 40), "package_item", "1099511627776")]
     #[case(Target::Order(ORDER.parse().unwrap()), "order", ORDER)]
     #[case(Target::ParkedUsage(ORDER.parse().unwrap()), "parked_usage", ORDER)]
+    #[case(Target::NodeAccess(7), "node_access", "7")]
+    #[case(Target::NodeCredential(ORDER.parse().unwrap()), "node_credential", ORDER)]
     fn a_stored_target_is_found_by_its_kind_and_id(
         #[case] target: Target,
         #[case] kind: &str,

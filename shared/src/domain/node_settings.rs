@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::node::NodeServerCompatibility;
-use super::{LABEL_PATTERN, LINE_PATTERN, MAX_NODE_ID, line, node_id, secret, within};
+use super::{LABEL_PATTERN, LINE_PATTERN, MAX_NODE_ID, line, node_config, node_id, secret, within};
 use crate::error::Error;
 
 /// Maximum length of the name of a server or a client, in characters.
@@ -99,7 +99,7 @@ impl Settings for NodeServerSettings {
     fn checked(self) -> Result<Self, Error> {
         let name = line("name", &self.name, MAX_NAME)?;
         check_config(Self::CONFIG, &self.server_config)?;
-        self.compatibility.check(&self.server_config)?;
+        node_config::check_server(self.compatibility, &self.server_config)?;
         Ok(Self { name, ..self })
     }
 }
@@ -197,41 +197,6 @@ fn contains_mask(value: &Value) -> bool {
         Value::Array(values) => values.iter().any(contains_mask),
         Value::Object(fields) => fields.values().any(contains_mask),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-impl NodeServerCompatibility {
-    /// Checks the fields of a configuration that the panel protocol reads. Other fields are passed
-    /// on as they are.
-    fn check(self, config: &Map<String, Value>) -> Result<(), Error> {
-        type Rule = (&'static str, fn(&Value) -> bool, &'static str);
-        const PORT: fn(&Value) -> bool = |value| matches!(value.as_i64(), Some(1..=65_535));
-        const SECONDS: fn(&Value) -> bool = |value| matches!(value.as_i64(), Some(1..=86_400));
-        const NEW_V2B: [Rule; 6] = [
-            ("protocol", Value::is_string, "the name of a protocol"),
-            ("server_port", PORT, "a port from 1 to 65535"),
-            ("base_config", Value::is_object, "an object"),
-            ("base_config.push_interval", SECONDS, "1 to 86400 seconds"),
-            ("base_config.pull_interval", SECONDS, "1 to 86400 seconds"),
-            ("routes", Value::is_array, "a list"),
-        ];
-        const SSP: [Rule; 2] = [
-            ("server", Value::is_string, "the address of the server"),
-            ("custom_config", Value::is_object, "an object"),
-        ];
-        let rules: &[Rule] = match self {
-            Self::NewV2b => &NEW_V2B,
-            Self::Ssp => &SSP,
-        };
-        for (path, is_valid, accepted) in rules {
-            let mut segments = path.split('.');
-            let first = segments.next().and_then(|name| config.get(name));
-            let value = segments.fold(first, |value, name| value?.get(name));
-            if value.is_some_and(|value| !is_valid(value)) {
-                return Err(Error::parameter(&format!("server_config.{path}"), accepted));
-            }
-        }
-        Ok(())
     }
 }
 

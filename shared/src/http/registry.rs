@@ -43,6 +43,11 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::packages::PackageRetirement);
         $visit!($crate::http::orders::Order);
         $visit!($crate::http::orders::OrderCancellation);
+        $visit!($crate::http::node_access::NodeAccessList);
+        $visit!($crate::http::node_access::NewAccess);
+        $visit!($crate::http::node_access::AccessRevocation);
+        $visit!($crate::http::node_access::UserNodeCredentialRotation);
+        $visit!($crate::http::node_access::NodeCredentialRotation);
         $visit!($crate::http::operations::AuditEntries);
         $visit!($crate::http::operations::ParkedEvents);
         $visit!($crate::http::operations::ParkedEventRetry);

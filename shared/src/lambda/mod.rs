@@ -4,6 +4,7 @@
 pub mod alb;
 pub mod api;
 pub mod deployment;
+pub mod node;
 pub mod schedule;
 pub mod sqs;
 

@@ -59,6 +59,9 @@ impl<C: Operation> Operation for Requested<C> {
 pub trait Change: Operation + Serialize + Send + Sync + 'static {
     /// Answer of the call. It is stored and parsed again for a repeated call.
     type Output: Serialize + DeserializeOwned + Send;
+    /// Fields of the answer that are secret. They are not stored, so a repeated call returns `null`
+    /// instead of them.
+    const SHOWN_ONCE: &'static [&'static str] = &[];
 
     /// Returns the input with its texts trimmed, or an error for the first invalid field.
     fn checked(self) -> Result<Self, Error>
@@ -206,7 +209,12 @@ pub(super) async fn make<C: Change>(
         audit::write(tx, &audited).await?;
         outbox.write(tx).await?;
         if let Some(call) = &call {
-            let answer = serde_json::to_value(&output).map_err(Error::internal)?;
+            let mut answer = serde_json::to_value(&output).map_err(Error::internal)?;
+            for &field in C::SHOWN_ONCE {
+                if let Some(secret) = answer.get_mut(field) {
+                    *secret = Value::Null;
+                }
+            }
             answered_call::set_answer(tx, call, &answer).await?;
         }
         tracing::info!(operation = C::NAME, actor = %actor.user_id, entries = entries.len(),

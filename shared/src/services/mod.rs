@@ -9,6 +9,7 @@ mod dispatch;
 mod idempotency;
 pub mod manage;
 pub mod migrate;
+pub mod node;
 mod order;
 pub mod outbox;
 mod package_queue;

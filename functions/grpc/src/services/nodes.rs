@@ -4,17 +4,20 @@ use proto::v1;
 use proto::v1::node_client_manage_server::NodeClientManage;
 use proto::v1::node_server_manage_server::NodeServerManage;
 use shared::auth::Principal;
+use shared::db::node_access::Filter;
+use shared::domain::node_access::NewNodeAccess;
 use shared::domain::node_id;
 use shared::domain::node_settings::{NodeClientSettings, NodeServerSettings};
 use shared::services::manage::{
     AdminListClients, AdminListServers, AdminShowClient, AdminShowServer, ArchiveNodeClient,
-    ArchiveNodeServer, CreateNodeClient, CreateNodeServer, GetNodeServerAvailability, Patch,
+    ArchiveNodeServer, CreateNodeClient, CreateNodeServer, GetNodeServerAvailability,
+    IssueNodeAccess, ListNodeAccess, Patch, RevokeNodeAccess, RotateUserNodeCredential,
     SetNodeServerMaintenance, UpdateNodeClient, UpdateNodeServer,
 };
 use tonic::{Request, async_trait};
 
 use super::{Manage, Reply};
-use crate::convert::{given, named, named_or_none, object, requested_time};
+use crate::convert::{given, named, named_or_none, object, requested_time, required_uuid};
 
 #[async_trait]
 impl NodeServerManage for Manage {
@@ -122,6 +125,68 @@ impl NodeServerManage for Manage {
         let input = |caller: &Principal, asked: v1::ArchiveNodeServerRequest| {
             let (id, reason) = (asked.id, asked.reason);
             Ok(caller.request(ArchiveNodeServer { id, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_node_access(
+        &self,
+        request: Request<v1::ListNodeAccessRequest>,
+    ) -> Reply<v1::ListNodeAccessResponse> {
+        let input = |_: &_, asked: v1::ListNodeAccessRequest| {
+            Ok(ListNodeAccess {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                filter: Filter {
+                    server_id: Some(asked.server_id).filter(|id| *id != 0),
+                    include_revoked: asked.include_revoked,
+                },
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn issue_node_access(
+        &self,
+        request: Request<v1::IssueNodeAccessRequest>,
+    ) -> Reply<v1::IssueNodeAccessResponse> {
+        let input = |caller: &Principal, asked: v1::IssueNodeAccessRequest| {
+            let new = NewNodeAccess {
+                protocol: named::<v1::NodeProtocol, _>("protocol", asked.protocol)?,
+                software: named_or_none::<v1::NodeSoftware, _>("software", asked.software)?,
+                server_id: asked.server_id,
+                node_client_id: asked.node_client_id,
+                allowed_networks: asked.allowed_networks,
+                interval_seconds: Some(asked.interval_seconds).filter(|seconds| *seconds != 0),
+                client_timeout_seconds: Some(asked.client_timeout_seconds)
+                    .filter(|seconds| *seconds != 0),
+            };
+            Ok(caller.request(IssueNodeAccess {
+                settings: new.into(),
+            }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn revoke_node_access(
+        &self,
+        request: Request<v1::RevokeNodeAccessRequest>,
+    ) -> Reply<v1::RevokeNodeAccessResponse> {
+        let input = |caller: &Principal, asked: v1::RevokeNodeAccessRequest| {
+            let (id, reason) = (asked.id, asked.reason);
+            Ok(caller.request(RevokeNodeAccess { id, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn rotate_user_node_credential(
+        &self,
+        request: Request<v1::RotateUserNodeCredentialRequest>,
+    ) -> Reply<v1::RotateUserNodeCredentialResponse> {
+        let input = |caller: &Principal, asked: v1::RotateUserNodeCredentialRequest| {
+            let user = required_uuid("user", &asked.user)?;
+            let reason = asked.reason;
+            Ok(caller.request(RotateUserNodeCredential { user, reason }))
         };
         self.dispatcher.call(&self.service, request, input).await
     }

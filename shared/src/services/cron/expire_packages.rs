@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, package_queue, queued_package};
+use crate::db::{self, Connection, online_address, package_queue, queued_package, user_list};
 use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
@@ -97,13 +97,20 @@ impl Processor<PackageExpiringJob> for TelecomCronExecutor {
 }
 
 impl TelecomCronExecutor {
-    /// Folds the counts of items until each package and status has one row, so that
-    /// `CountQueuedPackages` reads few rows.
+    /// Folds the counts of items and the changes of user lists until each package and status, and
+    /// each access group, has one row, so that reading them takes few rows. Deletes the addresses
+    /// of users who are no longer connected.
     async fn fold_counts(&self, run: Run) -> Result<(), Error> {
         let fold = async |connection: &mut Connection| {
-            queued_package::fold_counts(connection, COUNT_ROWS).await
+            let counts = queued_package::fold_counts(connection, COUNT_ROWS).await?;
+            Ok(counts + user_list::fold_changes(connection, COUNT_ROWS).await?)
         };
         while !run.deadline_is_near() && db::on_connection(&self.pool, fold).await? > 0 {}
+        let now = self.context.now();
+        db::on_connection(&self.pool, async |connection: &mut Connection| {
+            online_address::delete_old(connection, now).await
+        })
+        .await?;
         Ok(())
     }
 

@@ -1,0 +1,222 @@
+//! UniProxy: the paths of V2board and Xboard panels, in their versions 1 and 2.
+
+use async_trait::async_trait;
+use http::Method;
+
+use super::{NodeApi, NodeRequest, Reply};
+use crate::domain::node_access::{NodeAccess, NodeProtocol, NodeToken};
+use crate::domain::node_config::NodeConfig;
+use crate::error::{Error, ErrorKind};
+use crate::node_protocol::credentials::{self, Presented};
+use crate::node_protocol::etag::Tag;
+use crate::node_protocol::uniproxy::{self, MachineNode};
+use crate::services::node::{NodeService, Reported, users_tag};
+
+/// Serves XrayR, V2bX, v2node, Xboard-Node and other nodes of these panels.
+#[derive(Debug)]
+pub struct Uniproxy;
+
+/// What a path asks for, the same in both versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call {
+    Config,
+    User,
+    Push,
+    Alive,
+    AliveList,
+    Status,
+    Report,
+    Handshake,
+    MachineNodes,
+    MachineStatus,
+}
+
+impl Call {
+    fn of(path: &str) -> Option<Self> {
+        const VERSIONS: [&str; 3] =
+            ["/api/v1/server/UniProxy/", "/api/v2/server/UniProxy/", "/api/v2/server/"];
+        let name = VERSIONS.iter().find_map(|version| path.strip_prefix(version))?;
+        Some(match name {
+            "config" => Self::Config,
+            "user" => Self::User,
+            "push" => Self::Push,
+            "alive" => Self::Alive,
+            "alivelist" => Self::AliveList,
+            "status" => Self::Status,
+            "report" => Self::Report,
+            "handshake" => Self::Handshake,
+            "machine/nodes" => Self::MachineNodes,
+            "machine/status" => Self::MachineStatus,
+            _ => return None,
+        })
+    }
+
+    /// Whether a method is one of those that the clients use.
+    fn accepts(self, request: &NodeRequest<'_>) -> bool {
+        let posts = request.method == Method::POST;
+        match self {
+            Self::Config | Self::User | Self::AliveList => request.reads(),
+            Self::Handshake | Self::MachineNodes => request.reads() || posts,
+            Self::Push | Self::Alive | Self::Status | Self::Report | Self::MachineStatus => posts,
+        }
+    }
+}
+
+#[async_trait]
+impl NodeApi for Uniproxy {
+    const NAME: &'static str = "uniproxy";
+
+    async fn respond(service: &NodeService, request: &NodeRequest<'_>) -> Result<Reply, Error> {
+        let call = Call::of(request.path).filter(|call| call.accepts(request));
+        let call = call.ok_or_else(|| Error::not_found("The path, with this method,"))?;
+        let presented = credentials::uniproxy(request.parameters(), &request.body)?;
+        let token = NodeToken::presented(presented.token.expose());
+        let protocol = NodeProtocol::Uniproxy;
+        let access = service.admit(&token, protocol, request.address).await?;
+        check_machine(&access, &presented)?;
+        let node = Request {
+            service,
+            request,
+            access: &access,
+            node_id: presented.node_id,
+        };
+        node.respond(call).await
+    }
+}
+
+/// Fails if a request names a machine other than the server of its access.
+fn check_machine(access: &NodeAccess, presented: &Presented) -> Result<(), Error> {
+    let is_other = |machine: i64| machine != i64::from(access.server_id);
+    if presented.machine_id.is_some_and(is_other) {
+        return Err(Error::new(
+            ErrorKind::Unauthenticated,
+            "node_not_allowed",
+            "The token is not valid for this machine, whose id is that of the node server.",
+        ));
+    }
+    Ok(())
+}
+
+/// An authenticated request.
+struct Request<'r> {
+    service: &'r NodeService,
+    request: &'r NodeRequest<'r>,
+    access: &'r NodeAccess,
+    node_id: Option<i64>,
+}
+
+impl Request<'_> {
+    async fn respond(&self, call: Call) -> Result<Reply, Error> {
+        match call {
+            Call::Config => self.config().await,
+            Call::User => self.user().await,
+            Call::Push => self.push().await,
+            Call::Alive => self.alive().await,
+            Call::AliveList => self.alive_list().await,
+            Call::Status => self.status(uniproxy::STATUS_OK).await,
+            Call::Report => self.report().await,
+            Call::Handshake => Ok(Reply::json(uniproxy::HANDSHAKE)),
+            Call::MachineNodes => self.machine_nodes().await,
+            Call::MachineStatus => self.status(uniproxy::DATA_TRUE).await,
+        }
+    }
+
+    fn client_id(&self) -> Result<i32, Error> {
+        NodeService::client_id(self.access, self.node_id)
+    }
+
+    /// The response with a body, or 304 if the client has that body.
+    fn tagged(&self, tag: &Tag, body: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<Reply, Error> {
+        if tag.is_contained_in(self.request.if_none_match()) {
+            return Ok(Reply::not_modified(tag.strong()));
+        }
+        Ok(Reply::json(body()?).with_tag(tag.strong()))
+    }
+
+    async fn config(&self) -> Result<Reply, Error> {
+        let id = i64::from(self.client_id()?);
+        let found = self.service.configs(self.access, Some(id)).await?;
+        let configs = found.first().ok_or_else(NodeService::unknown_client)?;
+        let NodeConfig::UniProxy(config) = NodeService::node_config(configs)? else {
+            return Err(NodeService::other_protocol());
+        };
+        let body = uniproxy::config(&config.fields, self.interval())?;
+        self.tagged(&Tag::of(&body), || Ok(body.clone()))
+    }
+
+    async fn user(&self) -> Result<Reply, Error> {
+        let node = self.service.node(self.access, self.node_id).await?;
+        let tag = users_tag(&node);
+        if tag.is_contained_in(self.request.if_none_match()) {
+            return Ok(Reply::not_modified(tag.strong()));
+        }
+        let users = self.service.users(&node).await?;
+        let body = uniproxy::users(&users, self.service.decoy())?;
+        Ok(Reply::json(body).with_tag(tag.strong()))
+    }
+
+    async fn push(&self) -> Result<Reply, Error> {
+        let push = uniproxy::push(&self.request.body)?;
+        let reported = Reported {
+            push,
+            metrics: None,
+        };
+        self.service.push(self.access, self.client_id()?, reported).await?;
+        Ok(Reply::json(uniproxy::DATA_TRUE))
+    }
+
+    async fn alive(&self) -> Result<Reply, Error> {
+        let online = uniproxy::alive(&self.request.body)?;
+        self.service.record_online(self.client_id()?, &online).await?;
+        Ok(Reply::json(uniproxy::DATA_TRUE))
+    }
+
+    async fn alive_list(&self) -> Result<Reply, Error> {
+        let node = self.service.node(self.access, self.node_id).await?;
+        let counts = self.service.online(&node).await?;
+        Ok(Reply::json(uniproxy::alive_list(&counts)?))
+    }
+
+    async fn status(&self, response: &'static str) -> Result<Reply, Error> {
+        let metrics = uniproxy::status(&self.request.body)?;
+        self.service.record_metrics(self.access, metrics).await?;
+        Ok(Reply::json(response))
+    }
+
+    /// The traffic decides about the response. Addresses that cannot be recorded are reported again
+    /// in the next minute.
+    async fn report(&self) -> Result<Reply, Error> {
+        let report = uniproxy::report(&self.request.body)?;
+        let client_id = self.client_id()?;
+        let reported = Reported {
+            push: report.push,
+            metrics: Some(report.metrics),
+        };
+        self.service.push(self.access, client_id, reported).await?;
+        if let Some(online) = &report.online
+            && let Err(error) = self.service.record_online(client_id, online).await
+        {
+            super::log_error(&error);
+        }
+        Ok(Reply::json(uniproxy::DATA_TRUE))
+    }
+
+    async fn machine_nodes(&self) -> Result<Reply, Error> {
+        let mut nodes = Vec::new();
+        for configs in self.service.configs(self.access, None).await? {
+            // A client without a configuration for nodes is none of the machine's nodes.
+            if let Ok(NodeConfig::UniProxy(config)) = NodeService::node_config(&configs) {
+                nodes.push(MachineNode {
+                    id: configs.id.into(),
+                    protocol: <&str>::from(config.protocol).to_owned(),
+                    name: configs.name,
+                });
+            }
+        }
+        Ok(Reply::json(uniproxy::machine_nodes(&nodes, self.interval())?))
+    }
+
+    fn interval(&self) -> u32 {
+        self.access.interval_seconds.unsigned_abs()
+    }
+}

@@ -72,6 +72,7 @@ mod queue {
     mod apply_user_usage_billing;
     mod handle_package_expiring;
     mod hanging_sends;
+    mod ingest_node_usage;
     mod ingest_usage_report;
     mod one_bad_record;
     mod package_orders;

@@ -18,6 +18,7 @@ pub mod placeholders;
 pub mod plain;
 mod pools;
 mod publisher;
+pub mod push;
 pub mod report;
 pub mod repository;
 pub mod snapshot;
@@ -43,6 +44,7 @@ use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
 use shared::services::queue::deliver_package_order::DeliverPackageOrder;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
+use shared::services::queue::ingest_node_usage::IngestNodeUsage;
 use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -247,6 +249,12 @@ impl World {
     #[must_use]
     pub fn ingest(&self) -> IngestUsageReports {
         IngestUsageReports::new(self.writer.clone(), self.context())
+    }
+
+    /// The consumer of what nodes report over HTTPS.
+    #[must_use]
+    pub fn ingest_node_usage(&self) -> IngestNodeUsage {
+        IngestNodeUsage::new(self.writer.clone(), self.context())
     }
 
     /// The consumer of billing events. Its messages stay in the outbox.

@@ -34,6 +34,7 @@ pub mod maintenance;
 pub mod node;
 pub mod node_access;
 pub mod node_client;
+pub mod node_push;
 pub mod node_server;
 pub mod node_status_history;
 pub mod node_status_transition;

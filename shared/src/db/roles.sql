@@ -171,20 +171,21 @@ grant
     )
     on telecom.node_server_heartbeat to telecom_writer, telecom_node;
 grant
-    insert (node_client_id, body_hash, push_id, last_arrived_at, arrivals), update (push_id, last_arrived_at, arrivals),
-    delete
+    insert (
+        node_access_id, node_client_id, body_hash, push_id, first_arrived_at, last_arrived_at, arrivals
+    ),
+    update (first_arrived_at, last_arrived_at, arrivals), delete
     on telecom.node_push to telecom_writer;
 grant
-    insert (
-        node_client_id, push_id, body_hash, arrived_at, was_late, user_numbers, upload_bytes, download_bytes
-    ),
-    update (push_id, body_hash, arrived_at, was_late, user_numbers, upload_bytes, download_bytes),
-    delete
+    insert (node_access_id, node_client_id, part),
+    update (
+        push_id, arrived_at, was_late, was_repeated, traffic_factor, user_numbers, upload_bytes, download_bytes
+    ), delete
     on telecom.last_node_push to telecom_writer;
 grant
     insert (
-        push_id, doubt, node_server_id, node_client_id, arrived_at, evidence, user_numbers, upload_bytes, download_bytes,
-        unreadable, unreadable_rows
+        push_id, doubt, node_access_id, node_server_id, node_client_id, arrived_at, previous_push_id, evidence,
+        user_numbers, upload_bytes, download_bytes, total_bytes, traffic_factor, unreadable, unreadable_rows
     ), delete
     on telecom.doubtful_push to telecom_writer;
 grant delete on telecom.online_address to telecom_writer;

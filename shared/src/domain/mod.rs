@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bucket;
 pub mod condition;
+pub mod doubtful_push;
 pub mod drift;
 pub mod expiry_notice;
 pub mod levels;

@@ -271,6 +271,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
+    use super::super::usage_report::MAX_BODY_BYTES;
     use super::*;
 
     fn body() -> Value {

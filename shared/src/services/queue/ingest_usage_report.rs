@@ -1,24 +1,21 @@
 //! `IngestUsageReports`: writes raw rows, report ids, heartbeats and metrics of a batch of reports
 //! in one transaction.
 
-mod fleet;
-mod record;
-
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
+pub use super::record_usage::HashedReport;
+
+use super::record_usage::{Fleet, Recorded, record};
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
-use crate::db::usage_report::ReportKey;
+use crate::db::report_sender::{self, SenderOfServer};
 use crate::db::{self, Connection};
 use crate::domain::line_rate::LineRate;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::events::usage_report::UsageReport;
 use crate::services::{Batch, Consumer, Outcomes, Processor, Received};
-use fleet::Fleet;
-use record::{Recorded, Records};
 
 /// Records usage reports, each once.
 #[derive(Debug, Clone)]
@@ -56,33 +53,6 @@ impl FromApp for IngestUsageReports {
     }
 }
 
-/// A report with the attributes of its message and the hash of its payload.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HashedReport {
-    /// The parsed and validated body of the message.
-    pub report: UsageReport,
-    /// When the server was alive: the end of the period, but not later than the report was sent,
-    /// and not later than now.
-    pub seen_at: DateTime<Utc>,
-    /// The end of the period minus the time at which the report was sent. `None` if the message has
-    /// no such time.
-    pub clock_skew: Option<TimeDelta>,
-    /// The principal that sent the message. `None` if the message does not name it.
-    pub sender_id: Option<String>,
-    /// SHA-256 of the payload.
-    pub payload_hash: Vec<u8>,
-}
-
-impl HashedReport {
-    /// The key under which the report is recorded once.
-    fn key(&self) -> ReportKey {
-        ReportKey {
-            report_id: self.report.report_id,
-            node_server_id: self.report.server_id,
-        }
-    }
-}
-
 impl Consumer for IngestUsageReports {
     type Message = HashedReport;
 
@@ -115,11 +85,7 @@ impl Processor<Batch<HashedReport>> for IngestUsageReports {
         let work = async |tx: &mut Connection| self.record(tx, &reports).await;
         let (checks, recorded) = db::write_tx(&self.pool, "ingest_usage_reports", work).await?;
         recorded.log();
-        let outcomes = reports
-            .iter()
-            .zip(checks)
-            .map(|(hashed, check)| check.and_then(|()| recorded.check(hashed)));
-        Ok(outcomes.collect())
+        Ok(recorded.outcomes(&reports, checks))
     }
 }
 
@@ -130,22 +96,42 @@ impl IngestUsageReports {
         tx: &mut Connection,
         reports: &[&HashedReport],
     ) -> Result<(Outcomes, Recorded), Error> {
-        let now = self.context.now();
-        let fleet = Fleet::read(tx, reports).await?;
-        let senders = fleet::check_senders(tx, reports).await?;
+        let servers = reports.iter().map(|hashed| hashed.report.server_id);
+        let fleet = Fleet::read(tx, servers).await?;
+        let senders = check_senders(tx, reports).await?;
         let check = |(hashed, sender): (&&HashedReport, Result<(), Error>)| {
             sender.and_then(|()| fleet.check_server(&hashed.report))
         };
-        let mut checks: Outcomes = reports.iter().zip(senders).map(check).collect();
-        let acceptable = reports
-            .iter()
-            .zip(&checks)
-            .filter(|(_, check)| check.is_ok())
-            .map(|(hashed, _)| *hashed);
-        let mut recorded = Records::new(acceptable, &fleet, self.line_rate)
-            .write(tx, now)
-            .await?;
-        recorded.add_earlier(tx, reports, &mut checks).await?;
-        Ok((checks, recorded))
+        let checks: Outcomes = reports.iter().zip(senders).map(check).collect();
+        let now = self.context.now();
+        record(tx, reports, checks, &fleet, self.line_rate, now).await
     }
+}
+
+/// Checks for each report whether its sender may report for its server.
+async fn check_senders(
+    connection: &mut Connection,
+    reports: &[&HashedReport],
+) -> Result<Vec<Result<(), Error>>, Error> {
+    let pairs: Vec<SenderOfServer<'_>> = reports
+        .iter()
+        .map(|hashed| SenderOfServer {
+            sender_id: hashed.sender_id.as_deref(),
+            node_server_id: hashed.report.server_id,
+        })
+        .collect();
+    let forbidden = report_sender::forbidden(connection, &pairs).await?;
+    let check = |(position, _): (usize, &&HashedReport)| {
+        let is_forbidden = forbidden.contains(&position);
+        if is_forbidden {
+            Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "sender_not_allowed",
+                "The sender is not allowed to report for this node server.",
+            ))
+        } else {
+            Ok(())
+        }
+    };
+    Ok(reports.iter().enumerate().map(check).collect())
 }

@@ -3,4 +3,7 @@
 pub mod apply_user_usage_billing;
 pub mod deliver_package_order;
 pub mod handle_package_expiring;
+pub mod ingest_node_usage;
 pub mod ingest_usage_report;
+
+mod record_usage;

@@ -20,13 +20,13 @@ use crate::telemetry;
 /// A report, and the reason why some or all of its lines are quarantined. `None` if all lines are
 /// billed.
 #[derive(Debug, Clone, Copy)]
-struct Record<'r> {
+pub(in crate::services::queue) struct Record<'r> {
     hashed: &'r HashedReport,
     quarantine: Option<Reason>,
 }
 
 impl<'r> Record<'r> {
-    fn new(hashed: &'r HashedReport, fleet: &Fleet, line_rate: LineRate) -> Self {
+    pub fn new(hashed: &'r HashedReport, fleet: &Fleet, line_rate: LineRate) -> Self {
         let report = &hashed.report;
         let period = report.period_end - report.period_start;
         let quarantine = if !line_rate.carries(report.total_bytes(), period) {
@@ -48,7 +48,7 @@ impl<'r> Record<'r> {
     }
 
     /// The client and factor of a line. `None` if the line is quarantined.
-    fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<ClientFactor> {
+    pub fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<ClientFactor> {
         if self.quarantine == Some(Reason::ImplausibleBytes) {
             return None;
         }
@@ -257,7 +257,7 @@ struct Quarantined {
 }
 
 /// What was recorded of a batch.
-pub(super) struct Recorded {
+pub(in crate::services::queue) struct Recorded {
     hashes: HashMap<ReportKey, Vec<u8>>,
     quarantined: Vec<Quarantined>,
     skewed: Vec<SkewedClock>,
@@ -265,7 +265,7 @@ pub(super) struct Recorded {
 }
 
 impl Recorded {
-    pub fn check(&self, hashed: &HashedReport) -> Result<(), Error> {
+    fn check(&self, hashed: &HashedReport) -> Result<(), Error> {
         let what = format!("Report {}", hashed.report.report_id);
         check_payload(
             &self.hashes,
@@ -274,6 +274,14 @@ impl Recorded {
             "report_id_reused",
             &what,
         )
+    }
+
+    /// The outcome of each report: that of its check, else whether it is what was recorded.
+    pub fn outcomes(&self, reports: &[&HashedReport], checks: Outcomes) -> Outcomes {
+        let outcome = |(hashed, check): (&&HashedReport, Result<(), Error>)| {
+            check.and_then(|()| self.check(hashed))
+        };
+        reports.iter().zip(checks).map(outcome).collect()
     }
 
     /// Accepts repeats of reports whose server has been deleted or archived since. Adds what was

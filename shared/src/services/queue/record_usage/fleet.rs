@@ -1,30 +1,25 @@
-//! Checks of a report against the fleet: who may send it, and which node clients its lines may
-//! name.
+//! Checks of a report against the fleet: whether its server is in use, and which node clients its
+//! lines may name.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::HashedReport;
 use crate::db::Connection;
 use crate::db::node::{self, ClientFactor, ReportedServer};
-use crate::db::report_sender::{self, SenderOfServer};
 use crate::domain::traffic::Factor;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::events::usage_report::{UsageLine, UsageReport};
 
 /// The servers that a batch names, with their clients.
-pub(super) struct Fleet(HashMap<i32, ReportedServer>);
+pub(in crate::services::queue) struct Fleet(HashMap<i32, ReportedServer>);
 
 impl Fleet {
     pub async fn read(
         connection: &mut Connection,
-        reports: &[&HashedReport],
+        servers: impl Iterator<Item = i32>,
     ) -> Result<Self, Error> {
-        let servers: Vec<i32> = reports
-            .iter()
-            .map(|hashed| hashed.report.server_id)
-            .collect();
+        let servers: Vec<i32> = servers.collect();
         Ok(Self(node::client_factors(connection, &servers).await?))
     }
 
@@ -75,32 +70,4 @@ impl Fleet {
 /// period is billed, even if it arrives later.
 fn was_archived(archived_at: Option<DateTime<Utc>>, report: &UsageReport) -> bool {
     archived_at.is_some_and(|archived_at| report.period_start >= archived_at)
-}
-
-/// Checks for each report whether its sender may report for its server.
-pub(super) async fn check_senders(
-    connection: &mut Connection,
-    reports: &[&HashedReport],
-) -> Result<Vec<Result<(), Error>>, Error> {
-    let pairs: Vec<SenderOfServer<'_>> = reports
-        .iter()
-        .map(|hashed| SenderOfServer {
-            sender_id: hashed.sender_id.as_deref(),
-            node_server_id: hashed.report.server_id,
-        })
-        .collect();
-    let forbidden = report_sender::forbidden(connection, &pairs).await?;
-    let check = |(position, _): (usize, &&HashedReport)| {
-        let is_forbidden = forbidden.contains(&position);
-        if is_forbidden {
-            Err(Error::new(
-                ErrorKind::PermissionDenied,
-                "sender_not_allowed",
-                "The sender is not allowed to report for this node server.",
-            ))
-        } else {
-            Ok(())
-        }
-    };
-    Ok(reports.iter().enumerate().map(check).collect())
 }

@@ -17,6 +17,7 @@ mod api {
     mod http;
     mod load_balancer;
     mod maintenance;
+    mod node_api;
     mod node_changes;
     mod nodes;
     mod openapi;

@@ -1,0 +1,613 @@
+//! The endpoints for nodes, as node software and collectors use them.
+
+use std::io::Read as _;
+
+use chrono::TimeDelta;
+use flate2::read::GzDecoder;
+use rstest::rstest;
+use serde_json::{Value, json};
+use shared::services::node::NodeService;
+use sqlx::PgPool;
+use telecom_tests::log::Log;
+use telecom_tests::node::{Asked, Nodes, get, post};
+use telecom_tests::report::report;
+use telecom_tests::{CLIENT, GIB, NOW, SERVER, at, user};
+
+const V1: &str = "/api/v1/server/UniProxy";
+
+/// Nodes with a client that is configured for VLESS, an access, and users 1 and 2.
+async fn uniproxy(pool: PgPool) -> (Nodes, String) {
+    let nodes = Nodes::new(pool).await;
+    nodes
+        .world()
+        .sql(&format!(
+            r#"update telecom.node_server set server_config =
+                '{{"protocol":"vless","server_port":443,"network":"tcp","tls":0}}'
+                where id = {SERVER}"#
+        ))
+        .await;
+    let package = nodes.world().package(GIB, 30).await;
+    for n in 1..=2 {
+        nodes.world().active_item(user(n), package).await;
+    }
+    let (_, token) = nodes.access("uniproxy", json!({})).await;
+    (
+        nodes,
+        format!("token={token}&node_id={CLIENT}&node_type=vless"),
+    )
+}
+
+/// Nodes with a client that is configured for SSPanel, and an access.
+async fn mod_mu(pool: PgPool) -> (Nodes, String) {
+    let nodes = Nodes::new(pool).await;
+    nodes
+        .world()
+        .sql(&format!(
+            r#"update telecom.node_server set compatibility = 'ssp', server_config =
+                '{{"sort":11,"server":"n.example",
+                "custom_config":{{"offset_port_node":"443","network":"ws"}}}}'
+                where id = {SERVER}"#
+        ))
+        .await;
+    let package = nodes.world().package(GIB, 30).await;
+    nodes.world().active_item(user(1), package).await;
+    let (_, token) = nodes.access("mod_mu", json!({})).await;
+    (nodes, format!("key={token}&muKey={token}&node_id={CLIENT}"))
+}
+
+async fn secret(nodes: &Nodes, n: u128) -> String {
+    let read = "select secret::text from telecom.node_user where user_id = $1";
+    sqlx::query_scalar(read)
+        .bind(user(n))
+        .fetch_one(&nodes.world().pool)
+        .await
+        .unwrap()
+}
+
+fn header(response: &lambda_http::Response<lambda_http::Body>, name: &str) -> String {
+    let value = response.headers().get(name);
+    value
+        .map(|value| value.to_str().unwrap().to_owned())
+        .unwrap_or_default()
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_node_gets_its_configuration_once(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    for path in [V1, "/api/v2/server/UniProxy", "/api/v2/server"] {
+        let config = get(&format!("{path}/config"), &query).with("if-none-match", "");
+        let response = nodes.send(&config).await;
+        assert_eq!(response.status(), 200);
+        let body: Value = serde_json::from_slice(response.body()).unwrap();
+        let expected = json!({ "protocol": "vless", "server_port": 443, "network": "tcp", "tls": 0,
+            "routes": [], "base_config": { "push_interval": 60, "pull_interval": 60 } });
+        assert_eq!(body, expected);
+        let tag = header(&response, "etag");
+        let again = nodes
+            .send(&config.clone().with("if-none-match", tag.clone()))
+            .await;
+        // Of two headers with the same name, the test's event keeps the last one.
+        assert_eq!(
+            (again.status().as_u16(), header(&again, "etag")),
+            (304, tag)
+        );
+        assert!(again.body().is_empty());
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_list_of_users_is_sent_again_only_after_it_changed(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let pull = get(&format!("{V1}/user"), &query);
+    let response = nodes.send(&pull).await;
+    let expected = format!(
+        r#"{{"users":[{{"id":1,"uuid":"{}","speed_limit":0,"device_limit":3}},{{"id":2,"uuid":"{}","speed_limit":0,"device_limit":3}}]}}"#,
+        secret(&nodes, 1).await,
+        secret(&nodes, 2).await
+    );
+    assert_eq!(
+        String::from_utf8(response.body().to_vec()).unwrap(),
+        expected
+    );
+    assert_eq!(header(&response, "content-type"), "application/json");
+    let tag = header(&response, "etag");
+    let pull = pull.with("if-none-match", tag);
+    assert_eq!(nodes.send(&pull).await.status(), 304);
+    nodes
+        .world()
+        .sql("update telecom.package_queue set expires_at = '2028-01-01Z'")
+        .await;
+    assert_eq!(nodes.send(&pull).await.status(), 304);
+    for change in [
+        "update telecom.package_queue set adjust_quota_bytes = -2000000000 where id = 1",
+        "update telecom.node_client set speed_limit_bits_per_second = 1500000",
+        "update telecom.node_client set access_groups = '{1,2}'",
+    ] {
+        nodes.world().sql(change).await;
+        assert_eq!(nodes.send(&pull).await.status(), 200, "{change}");
+    }
+    let (_, list) = nodes.json(get(&format!("{V1}/user"), &query)).await;
+    assert_eq!(list["users"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&list["users"][0]["id"], &list["users"][0]["speed_limit"]),
+        (&json!(2), &json!(2))
+    );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn an_empty_list_has_one_user_that_does_not_exist(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    nodes.world().sql("delete from telecom.package_queue").await;
+    let (status, list) = nodes.json(get(&format!("{V1}/user"), &query)).await;
+    let users = list["users"].as_array().unwrap();
+    assert_eq!(
+        (status, users.len(), &users[0]["id"]),
+        (200, 1, &json!(i32::MAX))
+    );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_long_list_is_compressed_for_nodes_that_accept_it(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    nodes
+        .world()
+        .sql(
+            "insert into telecom.package_queue
+                (user_id, package_id, status, activated_at, expires_at)
+            select gen_random_uuid(), 1, 'active', now(), '2028-01-01Z'
+            from generate_series(1, 30000)",
+        )
+        .await;
+    let pull = get(&format!("{V1}/user"), &query);
+    let (status, problem) = nodes.json(pull.clone()).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (400, &json!("answer_too_large"))
+    );
+    let response = nodes.send(&pull.with("accept-encoding", "gzip")).await;
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            header(&response, "content-encoding").as_str()
+        ),
+        (200, "gzip")
+    );
+    let mut text = String::new();
+    GzDecoder::new(response.body().as_ref())
+        .read_to_string(&mut text)
+        .unwrap();
+    let list: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(list["users"].as_array().unwrap().len(), 30_002);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_head_request_returns_no_body(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let head = Asked {
+        method: "HEAD",
+        ..get(&format!("{V1}/user"), &query)
+    };
+    let response = nodes.send(&head).await;
+    assert_eq!(
+        (response.status().as_u16(), response.body().is_empty()),
+        (200, true)
+    );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn pushes_are_billed_by_the_factor_of_the_client(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    nodes
+        .world()
+        .sql("update telecom.node_client set traffic_factor = 2")
+        .await;
+    let push = |body: &str| post(&format!("{V1}/push"), &query, body);
+    let answer = (200, r#"{"data":true}"#.to_owned());
+    assert_eq!(
+        nodes.text(push(r#"{"1":[1000,2000],"2":[5,0]}"#)).await,
+        answer
+    );
+    // The same push again, as after a lost answer.
+    assert_eq!(
+        nodes.text(push(r#"{"2":[5,0],"1":[1000,2000]}"#)).await,
+        answer
+    );
+    nodes.deliver().await;
+    assert_eq!(nodes.world().usage(user(1)).await, [1000, 2000, 2000, 4000]);
+    assert_eq!(nodes.world().usage(user(2)).await, [5, 0, 10, 0]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_report_carries_credentials_traffic_addresses_and_metrics_in_its_body(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let token = query.split(['=', '&']).nth(1).unwrap();
+    let body = json!({ "token": token, "node_id": CLIENT, "traffic": { "1": [10, 20] },
+        "alive": { "1": ["203.0.113.7"] }, "status": { "cpu": 12.5 } });
+    let report = post("/api/v2/server/report", "", body.to_string());
+    assert_eq!(
+        nodes.text(report).await,
+        (200, r#"{"data":true}"#.to_owned())
+    );
+    nodes.deliver().await;
+    assert_eq!(nodes.world().usage(user(1)).await, [10, 20, 10, 20]);
+    let (_, alive) = nodes.json(get(&format!("{V1}/alivelist"), &query)).await;
+    assert_eq!(alive, json!({ "alive": { "1": 1 } }));
+    let cpu = "select cpu_percent::bigint from telecom.node_server_heartbeat";
+    assert_eq!(nodes.world().number(cpu).await, 13);
+}
+
+#[rstest]
+#[case::nothing("{}")]
+#[case::php_nothing("[]")]
+#[case::floats(r#"{"1":[1e3,2000.0]}"#)]
+#[case::texts(r#"{"1":["1000","2000"]}"#)]
+#[case::extra_keys(r#"{"1":[1000,2000],"server":"x","7":[1],"-1":[1,2]}"#)]
+#[case::unknown_users(r#"{"999999":[1000,2000]}"#)]
+#[case::other_json("7")]
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_push_that_can_be_kept_is_accepted(#[ignore] pool: PgPool, #[case] body: &str) {
+    let (nodes, query) = uniproxy(pool).await;
+    let answer = nodes.text(post(&format!("{V1}/push"), &query, body)).await;
+    assert_eq!(answer, (200, r#"{"data":true}"#.to_owned()));
+    nodes.deliver().await;
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_push_of_100000_rows_is_recorded_in_parts(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let rows: Vec<String> = (1..=100_000).map(|n| format!(r#""{n}":[{n},1]"#)).collect();
+    let push = post(
+        &format!("{V1}/push"),
+        &query,
+        format!("{{{}}}", rows.join(",")),
+    );
+    assert_eq!(nodes.text(push).await.0, 200);
+    assert_eq!(nodes.queue.bodies().len(), 5);
+    nodes.deliver().await;
+    assert_eq!(nodes.world().usage(user(2)).await, [2, 1, 2, 1]);
+    let lost = "select coalesce(sum(a), 0)::bigint from telecom.doubtful_push,
+        unnest(upload_bytes) a";
+    assert_eq!(nodes.world().number(lost).await, 100_000 * 100_001 / 2 - 3);
+}
+
+#[rstest]
+#[case::not_gzip(b"{}".to_vec(), "malformed_gzip")]
+#[case::cut_off(vec![0x1f, 0x8b, 8, 0], "malformed_gzip")]
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_body_that_is_not_gzip_is_refused(
+    #[ignore] pool: PgPool,
+    #[case] body: Vec<u8>,
+    #[case] code: &str,
+) {
+    let (nodes, query) = uniproxy(pool).await;
+    let push = post(&format!("{V1}/push"), &query, body).with("content-encoding", "gzip");
+    let (status, problem) = nodes.json(push).await;
+    assert_eq!((status, problem["code"].as_str()), (400, Some(code)));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn only_a_valid_token_for_the_node_is_accepted(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let (_, mod_mu) = nodes.access("mod_mu", json!({})).await;
+    let networks = json!({ "allowed_networks": ["203.0.113.0/24"] });
+    let (_, bound) = nodes.access("uniproxy", networks).await;
+    let path = format!("{V1}/user");
+    let asked = |query: &str| get(&path, query);
+    let refused = [
+        (asked(&format!("node_id={CLIENT}")), "token_missing"),
+        (
+            asked(&format!("token=wrong&node_id={CLIENT}")),
+            "node_token_invalid",
+        ),
+        (
+            asked(&format!("token={mod_mu}&node_id={CLIENT}")),
+            "node_token_invalid",
+        ),
+        (
+            asked(&format!("token={bound}&node_id={CLIENT}")),
+            "node_token_invalid",
+        ),
+        (
+            asked(&format!("token={bound}&node_id={CLIENT}"))
+                .with("x-forwarded-for", "203.0.113.7, 198.51.100.1"),
+            "node_token_invalid",
+        ),
+        (
+            asked(&query.replace(&format!("node_id={CLIENT}"), "node_id=9999")),
+            "node_not_allowed",
+        ),
+        (
+            asked(&format!("{query}&machine_id=9999")),
+            "node_not_allowed",
+        ),
+        (
+            post(&format!("{V1}/push"), &query, r#"{"token":"another"}"#),
+            "credentials_differ",
+        ),
+    ];
+    for (asked, code) in refused {
+        let (status, problem) = nodes.json(asked.clone()).await;
+        assert_eq!(
+            (status, problem["code"].as_str()),
+            (401, Some(code)),
+            "{asked:?}"
+        );
+    }
+    let allowed = asked(&format!("token={bound}&node_id={CLIENT}"))
+        .with("x-forwarded-for", "198.51.100.1, 203.0.113.7");
+    assert_eq!(nodes.send(&allowed).await.status(), 200);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_revoked_or_archived_access_is_refused_after_half_a_minute(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let pull = get(&format!("{V1}/user"), &query);
+    assert_eq!(nodes.send(&pull).await.status(), 200);
+    let headers = [("idempotency-key", "revoke")];
+    let path = "/v1/admin/node-access/1/revocation";
+    let (status, revoked) = nodes
+        .api
+        .change("PUT", path, &headers, &json!({ "reason": "stolen" }))
+        .await;
+    assert_eq!(status, 200, "{revoked}");
+    nodes.world().clock.set(at(NOW) + TimeDelta::seconds(30));
+    assert_eq!(nodes.send(&pull).await.status(), 401);
+    let (_, token) = nodes
+        .access("uniproxy", json!({ "interval_seconds": 61 }))
+        .await;
+    let pull = get(
+        &format!("{V1}/user"),
+        &format!("token={token}&node_id={CLIENT}"),
+    );
+    assert_eq!(nodes.send(&pull).await.status(), 200);
+    nodes
+        .world()
+        .sql("update telecom.node_server set archived_at = now()")
+        .await;
+    nodes.world().clock.set(at(NOW) + TimeDelta::seconds(60));
+    assert_eq!(nodes.send(&pull).await.status(), 401);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn pushes_are_accepted_while_the_database_is_unreachable(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let push = post(&format!("{V1}/push"), &query, r#"{"1":[1,2]}"#);
+    assert_eq!(nodes.send(&push).await.status(), 200);
+    nodes.world().node.close().await;
+    nodes.world().clock.set(at(NOW) + TimeDelta::minutes(9));
+    assert_eq!(nodes.send(&push).await.status(), 200);
+    let pull = get(&format!("{V1}/user"), &query);
+    assert!(nodes.send(&pull).await.status().is_server_error());
+    nodes.deliver().await;
+    assert_eq!(nodes.world().usage(user(1)).await, [2, 4, 2, 4]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_push_fails_if_the_queue_does_not_accept_it(pool: PgPool) {
+    let (mut nodes, query) = uniproxy(pool).await;
+    let publisher = telecom_tests::unreachable_publisher();
+    let world = nodes.world();
+    nodes.service = NodeService::new(world.node.clone(), world.context(), publisher);
+    let push = post(&format!("{V1}/push"), &query, r#"{"1":[1,2]}"#);
+    assert_eq!(nodes.send(&push).await.status(), 503);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn addresses_are_counted_for_three_minutes_and_stored_as_hashes(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let alive = r#"{"1":["203.0.113.7","203.0.113.8_19"],"2":["::ffff:203.0.113.7"],"x":[]}"#;
+    let alive = post(&format!("{V1}/alive"), &query, alive);
+    for _ in 0..2 {
+        assert_eq!(
+            nodes.text(alive.clone()).await,
+            (200, r#"{"data":true}"#.to_owned())
+        );
+    }
+    let list = get(&format!("{V1}/alivelist"), &query);
+    let counts = async || nodes.text(list.clone()).await.1;
+    assert_eq!(counts().await, r#"{"alive":{"1":2,"2":1}}"#);
+    let same = "select count(distinct address_hash) from telecom.online_address";
+    assert_eq!(
+        nodes.world().number(same).await,
+        2,
+        "an address has one hash"
+    );
+    nodes.world().clock.set(at(NOW) + TimeDelta::minutes(3));
+    assert_eq!(counts().await, r#"{"alive":{}}"#);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_machine_learns_its_nodes_and_polls(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let token = query.split(['=', '&']).nth(1).unwrap();
+    let credentials = json!({ "token": token, "machine_id": SERVER }).to_string();
+    let asked = |name: &str| post(&format!("/api/v2/server/{name}"), "", credentials.clone());
+    let expected = format!(
+        r#"{{"nodes":[{{"id":{CLIENT},"type":"vless","name":"c{CLIENT}"}}],"base_config":{{"push_interval":60,"pull_interval":60}}}}"#
+    );
+    assert_eq!(nodes.text(asked("machine/nodes")).await, (200, expected));
+    let handshake = (200, r#"{"websocket":{"enabled":false}}"#.to_owned());
+    assert_eq!(nodes.text(asked("handshake")).await, handshake);
+    assert_eq!(
+        nodes.text(asked("machine/status")).await.1,
+        r#"{"data":true}"#
+    );
+    let status = post(&format!("{V1}/status"), &query, r#"{"cpu":50}"#);
+    let answer = r#"{"data":true,"code":0,"message":"success"}"#;
+    assert_eq!(nodes.text(status).await.1, answer);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_node_that_only_pulls_is_online(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let seen = "select extract(epoch from last_online_at)::bigint
+        from telecom.node_server_heartbeat";
+    for seconds in [0, 60] {
+        let now = at(NOW) + TimeDelta::seconds(seconds);
+        nodes.world().clock.set(now);
+        nodes.send(&get(&format!("{V1}/user"), &query)).await;
+        assert_eq!(nodes.world().number(seen).await, now.timestamp());
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_node_of_sspanel_gets_its_settings_and_users_and_reports(pool: PgPool) {
+    let (nodes, query) = mod_mu(pool).await;
+    let info = get(&format!("/mod_mu/nodes/{CLIENT}/info"), &query);
+    let response = nodes.send(&info).await;
+    let expected = r#"{"ret":1,"data":{"node_speedlimit":0,"sort":11,"server":"n.example","custom_config":{"network":"ws","offset_port_node":"443"},"type":"SSPanel-UIM","version":"2022.12"}}"#;
+    assert_eq!(
+        String::from_utf8(response.body().to_vec()).unwrap(),
+        expected
+    );
+    let tag = header(&response, "etag");
+    assert!(tag.starts_with("W/\""), "{tag}");
+    assert_eq!(
+        nodes.send(&info.with("if-none-match", tag)).await.status(),
+        304
+    );
+    let users = nodes.send(&get("/mod_mu/users", &query)).await;
+    let expected = format!(
+        r#"{{"ret":1,"data":[{{"id":1,"node_speedlimit":0,"node_iplimit":3,"uuid":"{}"}}]}}"#,
+        secret(&nodes, 1).await
+    );
+    assert_eq!(String::from_utf8(users.body().to_vec()).unwrap(), expected);
+    let tag = header(&users, "etag");
+    let pull = get("/mod_mu/users", &query).with("if-none-match", tag);
+    assert_eq!(nodes.send(&pull).await.status(), 304);
+    let ok = r#"{"ret":1,"msg":"ok"}"#;
+    for (path, body, answer) in [
+        (
+            "users/traffic",
+            r#"{"data":[{"user_id":1,"u":1000,"d":2000}]}"#,
+            ok,
+        ),
+        (
+            "users/aliveip",
+            r#"{"data":[{"user_id":1,"ip":"203.0.113.7"}]}"#,
+            ok,
+        ),
+        (
+            "users/detectlog",
+            r#"{"data":[{"list_id":3,"user_id":1}]}"#,
+            ok,
+        ),
+        (
+            &format!("nodes/{CLIENT}/info"),
+            r#"{"uptime":"60","load":"0.1 0.2 0.3"}"#,
+            r#"{"ret":1}"#,
+        ),
+    ] {
+        let answered = nodes
+            .text(post(&format!("/mod_mu/{path}"), &query, body))
+            .await;
+        assert_eq!(answered, (200, answer.to_owned()), "{path}");
+    }
+    let ping = nodes.text(get("/mod_mu/func/ping", &query)).await;
+    assert_eq!(ping, (200, r#"{"ret":1,"msg":"Pong? Pong!"}"#.to_owned()));
+    let rules = nodes.text(get("/mod_mu/func/detect_rules", &query)).await;
+    assert_eq!(rules, (200, r#"{"ret":1,"data":[]}"#.to_owned()));
+    nodes.deliver().await;
+    assert_eq!(nodes.world().usage(user(1)).await, [1000, 2000, 1000, 2000]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn errors_of_mod_mu_have_the_status_200_but_for_a_wrong_key(pool: PgPool) {
+    let (nodes, query) = mod_mu(pool).await;
+    let refused = nodes
+        .text(get("/mod_mu/users", &format!("key=wrong&node_id={CLIENT}")))
+        .await;
+    assert_eq!(
+        refused,
+        (401, r#"{"ret":0,"msg":"Invalid request."}"#.to_owned())
+    );
+    let (status, body) = nodes.json(post("/mod_mu/users/traffic", &query, "{")).await;
+    assert_eq!((status, &body["ret"]), (200, &json!(0)), "{body}");
+    let (status, body) = nodes.json(get("/mod_mu/none", &query)).await;
+    assert_eq!((status, &body["ret"]), (200, &json!(0)), "{body}");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_collector_without_aws_credentials_sends_reports(pool: PgPool) {
+    let nodes = Nodes::new(pool).await;
+    let package = nodes.world().package(GIB, 30).await;
+    nodes.world().active_item(user(1), package).await;
+    let (_, token) = nodes
+        .access("usage_report", json!({ "node_client_id": CLIENT }))
+        .await;
+    let send = async |report: &Value| {
+        let asked = post("/v1/usage-reports", "", report.to_string());
+        nodes
+            .json(asked.with("authorization", format!("Bearer {token}")))
+            .await
+    };
+    let good = report(7, &[(user(1), 10, 20)]);
+    let accepted = json!({ "report_id": good["report_id"], "accepted_lines": 1 });
+    assert_eq!(send(&good).await, (202, accepted.clone()));
+    assert_eq!(
+        send(&good).await,
+        (202, accepted.clone()),
+        "it is not recorded yet"
+    );
+    nodes.deliver().await;
+    assert_eq!(send(&good).await, (200, accepted));
+    assert_eq!(nodes.world().usage(user(1)).await, [10, 20, 10, 20]);
+    let other = report(7, &[(user(1), 10, 21)]);
+    let foreign = json!({ "server_id": 9999 });
+    let client = json!({ "usage": [
+        { "user": user(1), "upload": 1, "download": 1, "node_client_id": CLIENT + 1 }] });
+    let changed = |fields: Value| {
+        let mut report = report(8, &[]);
+        report
+            .as_object_mut()
+            .unwrap()
+            .extend(fields.as_object().unwrap().clone());
+        report
+    };
+    for (report, status, code, field) in [
+        (other, 409, "report_id_reused", Value::Null),
+        (
+            changed(foreign),
+            400,
+            "server_not_allowed",
+            json!("server_id"),
+        ),
+        (
+            changed(client),
+            400,
+            "node_client_not_allowed",
+            json!("usage[0].node_client_id"),
+        ),
+        (json!({}), 400, "missing_field", Value::Null),
+    ] {
+        let (answered, problem) = send(&report).await;
+        let found = (answered, problem["code"].as_str().unwrap());
+        assert_eq!(found, (status, code), "{problem}");
+        assert!(field.is_null() || problem["field"] == field, "{problem}");
+    }
+    let asked = post("/v1/usage-reports", "", good.to_string());
+    assert_eq!(nodes.json(asked).await.0, 401);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn no_log_contains_a_token_an_address_or_a_body(pool: PgPool) {
+    let (nodes, query) = uniproxy(pool).await;
+    let log = Log::of_everything();
+    let token = query.split(['=', '&']).nth(1).unwrap();
+    for asked in [
+        get(&format!("{V1}/user"), &query),
+        post(&format!("{V1}/push"), &query, r#"{"1":[31337,2]}"#),
+        post(&format!("{V1}/push"), &query, r#"{"secret31337"#),
+        post(&format!("{V1}/alive"), &query, r#"{"1":["203.0.113.31"]}"#),
+        get(&format!("{V1}/user"), "token=wrong31337&node_id=1"),
+    ] {
+        nodes
+            .send(&asked.with("x-forwarded-for", "203.0.113.32"))
+            .await;
+    }
+    let text = log.take_text();
+    assert!(text.contains("node request completed"), "{text}");
+    for secret in [token, "31337", "203.0.113"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}

@@ -1,0 +1,157 @@
+//! The functions for nodes, with a queue and accesses.
+
+use lambda_http::{Body, Response};
+use serde_json::{Value, json};
+use shared::lambda::node::{self, ModMu, NodeApi, Uniproxy, UsageReports};
+use shared::services::node::NodeService;
+use sqlx::PgPool;
+
+use crate::api::{Api, event};
+use crate::publisher::publisher_to;
+use crate::queue::Queue;
+use crate::{CLIENT, SERVER, World};
+
+/// Nodes of a world, which send to a queue of their own.
+#[derive(Debug)]
+pub struct Nodes {
+    pub api: Api,
+    pub queue: Queue,
+    pub service: NodeService,
+}
+
+/// A request of a node.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    pub method: &'static str,
+    pub path: String,
+    pub query: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+/// A `GET` request.
+#[must_use]
+pub fn get(path: &str, query: &str) -> Asked {
+    Asked {
+        method: "GET",
+        path: path.to_owned(),
+        query: query.to_owned(),
+        ..Asked::default()
+    }
+}
+
+/// A `POST` request.
+#[must_use]
+pub fn post(path: &str, query: &str, body: impl Into<Vec<u8>>) -> Asked {
+    Asked {
+        method: "POST",
+        body: body.into(),
+        ..get(path, query)
+    }
+}
+
+impl Asked {
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn event(&self) -> Value {
+        let headers: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let mut event = event(self.method, &self.path, &self.query, None, &headers);
+        match std::str::from_utf8(&self.body) {
+            Ok(text) => event["body"] = json!(text),
+            Err(_) => {
+                use base64::Engine as _;
+                let encoded = base64::engine::general_purpose::STANDARD.encode(&self.body);
+                event["body"] = json!(encoded);
+                event["isBase64Encoded"] = json!(true);
+            }
+        }
+        event
+    }
+}
+
+impl Nodes {
+    /// Nodes of a world whose client is open to the access group 1.
+    pub async fn new(pool: PgPool) -> Self {
+        let world = World::new(pool).await;
+        world
+            .sql(&format!(
+                "update telecom.node_client set access_groups = '{{1}}' where id = {CLIENT}"
+            ))
+            .await;
+        let queue = Queue::start().await;
+        let publisher = publisher_to(queue.endpoint());
+        let service = NodeService::new(world.node.clone(), world.context(), publisher);
+        Self {
+            api: Api::over_http(world),
+            queue,
+            service,
+        }
+    }
+
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.api.world
+    }
+
+    /// Issues an access for the world's server, with more fields, and returns its id and token.
+    pub async fn access(&self, protocol: &str, fields: Value) -> (i64, String) {
+        let mut body = json!({ "protocol": protocol, "server_id": SERVER });
+        if let (Some(all), Value::Object(fields)) = (body.as_object_mut(), fields) {
+            all.extend(fields);
+        }
+        let key = format!("{body}");
+        let key: String = key
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .take(60)
+            .collect();
+        let headers = [("idempotency-key", key.as_str())];
+        let path = "/v1/admin/node-access";
+        let (status, issued) = self.api.change("POST", path, &headers, &body).await;
+        assert_eq!(status, 200, "{issued}");
+        let token = issued["token"].as_str().unwrap().to_owned();
+        (issued["access"]["id"].as_i64().unwrap(), token)
+    }
+
+    /// Sends a request to the function that its path leads to.
+    pub async fn send(&self, asked: &Asked) -> Response<Body> {
+        match &asked.path {
+            path if path.starts_with("/api/") => self.handle::<Uniproxy>(asked).await,
+            path if path.starts_with("/mod_mu/") => self.handle::<ModMu>(asked).await,
+            _ => self.handle::<UsageReports>(asked).await,
+        }
+    }
+
+    async fn handle<P: NodeApi>(&self, asked: &Asked) -> Response<Body> {
+        let request = lambda_http::request::from_str(&asked.event().to_string()).unwrap();
+        node::handle::<P>(&self.service, request).await
+    }
+
+    /// The status and the text of the response to a request.
+    pub async fn text(&self, asked: Asked) -> (u16, String) {
+        let response = self.send(&asked).await;
+        let body = String::from_utf8(response.body().to_vec()).unwrap();
+        (response.status().as_u16(), body)
+    }
+
+    /// The status and the JSON of the response to a request.
+    pub async fn json(&self, asked: Asked) -> (u16, Value) {
+        let (status, text) = self.text(asked).await;
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Delivers all messages that the nodes sent, and bills their usage.
+    pub async fn deliver(&self) {
+        let consumer = self.world().ingest_node_usage();
+        crate::assert_all_accepted(&consumer, &self.queue.bodies()).await;
+        self.world().deliver_all().await;
+    }
+}

@@ -42,8 +42,9 @@ use functions::{Functions, Seen};
 use timing::{groups_of_jobs, runs_in};
 
 /// Consumers and their queues.
-const CONSUMERS: [(&str, &str); 4] = [
+const CONSUMERS: [(&str, &str); 5] = [
     ("ingest-usage-report", "usage-report"),
+    ("ingest-node-usage", "node-usage"),
     ("apply-user-usage-billing", "user-usage-billing"),
     ("handle-package-expiring", "package-expiring"),
     ("deliver-package-order", "package-order"),
@@ -53,31 +54,36 @@ static MINUTES: LazyLock<i64> =
     LazyLock::new(|| Deployed::with_version("$LATEST").longest_minutes());
 
 const UNMEASURED: [&str; 3] = ["BillingLag", "OutboxAge", "ParkedEvents"];
-const OF_MESSAGES: [&str; 8] = [
+const OF_MESSAGES: [&str; 10] = [
     "UsageReportDeadLetters",
+    "NodeUsageDeadLetters",
     "UserUsageBillingDeadLetters",
     "PackageExpiringDeadLetters",
     "PackageOrderDeadLetters",
     "UsageReportAge",
+    "NodeUsageAge",
     "UserUsageBillingAge",
     "PackageExpiringAge",
     "PackageOrderAge",
 ];
-const FAILURES: [&str; 4] = [
+const FAILURES: [&str; 5] = [
     "IngestUsageReportFailures",
+    "IngestNodeUsageFailures",
     "ApplyUserUsageBillingFailures",
     "HandlePackageExpiringFailures",
     "DeliverPackageOrderFailures",
 ];
-const ERRORS: [&str; 5] = [
+const ERRORS: [&str; 6] = [
     "JobErrors",
     "IngestUsageReportErrors",
+    "IngestNodeUsageErrors",
     "ApplyUserUsageBillingErrors",
     "HandlePackageExpiringErrors",
     "DeliverPackageOrderErrors",
 ];
-const REJECTED: [&str; 4] = [
+const REJECTED: [&str; 5] = [
     "UsageReportRejected",
+    "NodeUsageRejected",
     "UserUsageBillingRejected",
     "PackageExpiringRejected",
     "PackageOrderRejected",
@@ -115,6 +121,7 @@ fn good(function: &str) -> String {
     let (now, id) = (System.now(), Uuid::new_v4());
     let body = match function {
         "ingest-usage-report" => report_of(id.as_u128(), 1, now, &[(user(1), 1, 1)]),
+        "ingest-node-usage" => push(&[(1, 1, 1)]),
         "apply-user-usage-billing" => json!({
             "event_id": id, "server_id": 1, "user": user(1), "billed_download": 1,
                 "billed_upload": 1, "time": now.timestamp(),
@@ -126,6 +133,12 @@ fn good(function: &str) -> String {
         }
     };
     body.to_string()
+}
+
+/// A push that arrives now.
+fn push(rows: &[(i32, i64, i64)]) -> Value {
+    let push = telecom_tests::push::push(Uuid::new_v4().as_u128(), 0.0, rows);
+    push.with("/arrived_at", json!(System.now())).body()
 }
 
 async fn run(functions: &Functions, jobs: &[&str]) -> Vec<Seen> {
@@ -421,6 +434,16 @@ async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
         names(&[&["ReportsQuarantined"]]),
         "{seen:#?}"
     );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_push_in_quarantine_triggers_its_alarm(pool: PgPool) {
+    let (_world, functions, seen) = working(pool).await;
+    // User 1 has the first number.
+    let implausible = push(&[(1, 1 << 50, 1 << 50)]).to_string();
+    let pushed = functions.deliver("ingest-node-usage", &[implausible]).await;
+    let seen = replaced(seen, vec![pushed]);
+    assert_eq!(firing(&seen), names(&[&["PushesQuarantined"]]), "{seen:#?}");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use telecom_tests::api::{Api, OPERATIONS};
 use telecom_tests::grpc::{GrpcServer, call_raw, config};
 use telecom_tests::log::Log;
+use telecom_tests::push::push;
 use telecom_tests::report::{report, with};
 use telecom_tests::token::Issuer;
 use telecom_tests::{NOW, World, deliver_event, message_id, user};
@@ -43,6 +44,16 @@ fn usage_report() -> Value {
         "/metrics",
         json!({ "cpu_percent": 12.5, "online_users": 5 }),
     )
+}
+
+fn node_usage() -> Value {
+    push(1, 0.0, &[(1, 10, 20), (900, 1, 1)])
+        .with(
+            "/content/push/unreadable",
+            json!([{ "key": "x", "reason": "y" }]),
+        )
+        .with("/content/push/unreadable_rows", json!(1))
+        .body()
 }
 
 fn billing_event() -> Value {
@@ -80,6 +91,8 @@ async fn no_text_of_a_queue_message_is_logged(pool: PgPool) {
     let world = World::new(pool).await;
     let log = Log::of_everything();
     let _ = deliver_event(&world.ingest(), delivery(&bodies(&usage_report()))).await;
+    let nodes = world.ingest_node_usage();
+    let _ = deliver_event(&nodes, delivery(&bodies(&node_usage()))).await;
     let batch = json!({ "batch_id": Uuid::from_u128(1), "events": [billing_event()] });
     for good in [billing_event(), batch] {
         let _ = deliver_event(&world.hook(), delivery(&bodies(&good))).await;
@@ -183,6 +196,7 @@ async fn no_text_of_a_function_event_is_logged(pool: PgPool) {
             "ingest-usage-report",
             vec![delivery(&bodies(&usage_report()))],
         ),
+        ("ingest-node-usage", vec![delivery(&bodies(&node_usage()))]),
         (
             "apply-user-usage-billing",
             vec![delivery(&bodies(&billing_event()))],

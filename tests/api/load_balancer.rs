@@ -66,6 +66,7 @@ async fn every_consumer_handles_its_recorded_event(pool: PgPool) {
         let event = recorded(&function);
         let response = match function.as_str() {
             "ingest-usage-report" => deliver_event(&world.ingest(), event).await,
+            "ingest-node-usage" => deliver_event(&world.ingest_node_usage(), event).await,
             "apply-user-usage-billing" => deliver_event(&world.hook(), event).await,
             "deliver-package-order" => deliver_event(&world.orders(), event).await,
             "handle-package-expiring" => deliver_event(&world.expiring(), event).await,
@@ -77,7 +78,7 @@ async fn every_consumer_handles_its_recorded_event(pool: PgPool) {
         world
             .number("select count(*) from telecom.usage_report")
             .await,
-        1
+        2
     );
 }
 

@@ -336,16 +336,21 @@ fn silence(template: &Value) -> Vec<String> {
 fn line_rate(template: &Value) -> Vec<String> {
     const VARIABLE: &str = "TELECOM_NODE_LINE_RATE_MBIT_PER_SECOND";
     let parameter = serde_json::json!({"Ref": "NodeLineRateMbitPerSecond"});
-    let has_it = lambdas(template).any(|(_, function)| {
-        package(function) == Some("ingest-usage-report")
-            && function["Environment"]["Variables"][VARIABLE] == parameter
-    });
-    let missing = (!has_it).then(|| format!("ingest-usage-report lacks {VARIABLE}"));
+    let has_it = |name: &str| {
+        lambdas(template).any(|(_, function)| {
+            package(function) == Some(name)
+                && function["Environment"]["Variables"][VARIABLE] == parameter
+        })
+    };
+    let missing = ["ingest-usage-report", "ingest-node-usage"]
+        .into_iter()
+        .filter(|name| !has_it(name))
+        .map(|name| format!("{name} lacks {VARIABLE}"));
     let (least, most) = LineRate::MBIT_PER_SECOND.into_inner();
     let declared = &template["Parameters"]["NodeLineRateMbitPerSecond"];
     let accepted = declared["MinValue"] == least && declared["MaxValue"] == most;
     let range = (!accepted).then(|| format!("NodeLineRateMbitPerSecond is not {least} to {most}"));
-    missing.into_iter().chain(range).collect()
+    missing.chain(range).collect()
 }
 
 /// Each concurrent execution of a function holds a connection, and each gRPC server a whole pool.

@@ -19,7 +19,7 @@ use crate::template::deploy::output;
 
 /// The stack's outputs for queues and the event bus, and the environment variables that carry their
 /// values.
-const MESSAGING_VARIABLES: [(&str, &str); 3] = [
+const MESSAGING_VARIABLES: [(&str, &str); 4] = [
     (
         "UserUsageBillingQueueUrl",
         "TELECOM_USER_USAGE_BILLING_QUEUE_URL",
@@ -28,6 +28,7 @@ const MESSAGING_VARIABLES: [(&str, &str); 3] = [
         "PackageExpiringQueueUrl",
         "TELECOM_PACKAGE_EXPIRING_QUEUE_URL",
     ),
+    ("NodeUsageQueueUrl", "TELECOM_NODE_USAGE_QUEUE_URL"),
     ("EventBusName", "TELECOM_EVENT_BUS_NAME"),
 ];
 

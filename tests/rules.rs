@@ -18,6 +18,7 @@ mod api {
     mod load_balancer;
     mod maintenance;
     mod node_changes;
+    mod node_configs;
     mod nodes;
     mod openapi;
     mod operation_manage;

@@ -8,8 +8,8 @@ use flate2::write::GzEncoder;
 
 use crate::error::Error;
 
-/// Decompresses a body to at most `max_bytes` bytes. Fails if the body is not gzip, is truncated, or
-/// is larger.
+/// Decompresses a body to at most `max_bytes` bytes. Fails if the body is not gzip, is truncated,
+/// or is larger.
 pub fn decompress(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Error> {
     let mut read = Vec::new();
     let bound = u64::try_from(max_bytes).map_or(u64::MAX, |max| max.saturating_add(1));
@@ -25,7 +25,7 @@ pub fn decompress(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Error> {
     Ok(read)
 }
 
-/// Compresses a body.
+/// Compresses a body with gzip.
 pub fn compress(body: &[u8]) -> Result<Vec<u8>, Error> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let written = encoder.write_all(body);

@@ -1,5 +1,7 @@
 //! The functions for nodes, with a queue and accesses.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use lambda_http::{Body, Response};
 use serde_json::{Value, json};
 use shared::lambda::node::{self, ModMu, NodeApi, Uniproxy, UsageReports};
@@ -64,14 +66,11 @@ impl Asked {
             .map(|(name, value)| (*name, value.as_str()))
             .collect();
         let mut event = event(self.method, &self.path, &self.query, None, &headers);
-        match std::str::from_utf8(&self.body) {
-            Ok(text) => event["body"] = json!(text),
-            Err(_) => {
-                use base64::Engine as _;
-                let encoded = base64::engine::general_purpose::STANDARD.encode(&self.body);
-                event["body"] = json!(encoded);
-                event["isBase64Encoded"] = json!(true);
-            }
+        if let Ok(text) = std::str::from_utf8(&self.body) {
+            event["body"] = json!(text);
+        } else {
+            event["body"] = json!(BASE64_STANDARD.encode(&self.body));
+            event["isBase64Encoded"] = json!(true);
         }
         event
     }

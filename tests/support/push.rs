@@ -93,7 +93,7 @@ impl Push {
 }
 
 fn seconds_after_now(seconds: f64) -> DateTime<Utc> {
-    at(NOW) + TimeDelta::try_milliseconds((seconds * 1000.0).round() as i64).unwrap()
+    at(NOW) + TimeDelta::from_std(std::time::Duration::from_secs_f64(seconds)).unwrap()
 }
 
 impl World {

@@ -1,5 +1,10 @@
-//! Functions that EventBridge Scheduler or an operator invokes. The payload is ignored. A job runs
-//! until the deadline of the invocation at most.
+//! Functions that EventBridge Scheduler or an operator invokes. A job runs until the deadline of
+//! the invocation at most.
+//!
+//! If the payload has `repeat_seconds`, a job that can repeats its work at that interval. Anything
+//! else in the payload is ignored.
+
+use std::time::Duration;
 
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
@@ -19,9 +24,15 @@ where
     S::Output: Serialize,
 {
     serve(async |service: &S, event: LambdaEvent<Value>| {
-        handle(service, job(Run::within(time_left(&event.context)))).await
+        let run = Run::within(time_left(&event.context)).repeating(interval(&event.payload));
+        handle(service, job(run)).await
     })
     .await
+}
+
+fn interval(payload: &Value) -> Option<Duration> {
+    let seconds = payload.get("repeat_seconds")?.as_u64()?;
+    (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
 /// Runs one job. Its report is logged and returned.

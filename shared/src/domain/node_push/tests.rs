@@ -26,7 +26,8 @@ fn sent(id: u128, at: f64, rows: &[(i32, i64, i64)]) -> Sent {
 }
 
 fn time(seconds: f64) -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::microseconds((seconds * 1e6) as i64)
+    let since = std::time::Duration::from_secs_f64(seconds);
+    DateTime::UNIX_EPOCH + TimeDelta::from_std(since).unwrap()
 }
 
 impl PushHistory {
@@ -192,11 +193,11 @@ fn periods() -> impl Strategy<Value = Vec<(bool, u8)>> {
 
 fn pushes(periods: &[(bool, u8)]) -> Vec<Sent> {
     let mut all = Vec::new();
-    for (period, (other, attempts)) in periods.iter().enumerate() {
+    for (period, (other, attempts)) in (0_u32..).zip(periods) {
         for attempt in 0..*attempts {
-            let at = period as f64 * 80.0 + f64::from(attempt) * 9.0;
+            let at = f64::from(period) * 80.0 + f64::from(attempt) * 9.0;
             let rows = [(1, 100 + i64::from(*other), 7)];
-            all.push(sent(all.len() as u128 + 1, at, &rows));
+            all.push(sent(u128::try_from(all.len()).unwrap() + 1, at, &rows));
         }
     }
     all

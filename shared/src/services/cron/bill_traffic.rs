@@ -89,6 +89,32 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
 
     #[tracing::instrument(name = "bill_traffic", skip_all)]
     async fn process(&self, BillTrafficJob(run): BillTrafficJob) -> Result<Billed, Error> {
+        let mut began = Instant::now();
+        let mut billed = self.bill_round(run).await?;
+        // A user whose package is used up keeps a connection until the usage is billed.
+        while run.next_round(began).await {
+            began = Instant::now();
+            billed = billed.and(self.bill_round(run).await?);
+        }
+        Ok(billed)
+    }
+}
+
+impl Billed {
+    /// The result of this round and of the one that followed it.
+    fn and(self, next: Self) -> Self {
+        Self {
+            reports: self.reports + next.reports,
+            events: self.events + next.events,
+            messages: self.messages + next.messages,
+            complete: next.complete,
+            unparked: self.unparked + next.unparked,
+        }
+    }
+}
+
+impl TelecomCronExecutor {
+    async fn bill_round(&self, run: Run) -> Result<Billed, Error> {
         let billed = self.bill(run).await;
         // Also after a failure, when it matters most how long reports have been waiting.
         if let Err(error) = self.measure_lag().await {
@@ -97,9 +123,7 @@ impl Processor<BillTrafficJob> for TelecomCronExecutor {
         }
         billed
     }
-}
 
-impl TelecomCronExecutor {
     async fn measure_lag(&self) -> Result<(), Error> {
         let oldest = db::on_connection(&self.pool, billing::oldest_unbilled).await?;
         let age = oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds());

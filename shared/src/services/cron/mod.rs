@@ -37,6 +37,7 @@ const MAX_RETRIES: usize = 12;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Run {
     deadline: Option<Instant>,
+    interval: Option<Duration>,
 }
 
 impl Run {
@@ -50,7 +51,28 @@ impl Run {
         Self {
             deadline: time
                 .and_then(|time| Instant::now().checked_add(time.saturating_sub(Self::MARGIN))),
+            interval: None,
         }
+    }
+
+    /// The same run, which repeats its work at an interval until its deadline, if the job can do
+    /// so. For work that is urgent to less than a minute, the shortest interval of a schedule.
+    #[must_use]
+    pub fn repeating(self, interval: Option<Duration>) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// Waits until the round that follows the one that `began`. Returns `false` at once if the run
+    /// does not repeat its work, or if that round would begin after the deadline.
+    pub async fn next_round(&self, began: Instant) -> bool {
+        let (Some(interval), Some(deadline)) = (self.interval, self.deadline) else {
+            return false;
+        };
+        let Some(next) = began.checked_add(interval).filter(|next| *next < deadline) else {
+            return false;
+        };
+        tokio::time::sleep_until(next.into()).await;
+        true
     }
 
     /// Retries `work` with exponential backoff while the database is unavailable, until the
@@ -102,6 +124,7 @@ impl Run {
             deadline: self
                 .deadline
                 .map(|deadline| now + deadline.saturating_duration_since(now) / 2),
+            ..*self
         }
     }
 
@@ -169,6 +192,24 @@ mod tests {
         };
         let _ = run.retry_outages("a job", work).await;
         attempts
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeating_run_has_rounds_until_its_deadline() {
+        let rounds = async |run: Run| {
+            let mut rounds = 1;
+            let mut began = Instant::now();
+            while run.next_round(began).await {
+                began += Duration::from_secs(10);
+                rounds += 1;
+            }
+            rounds
+        };
+        let minute = Run::within(Some(Duration::from_mins(1)));
+        let every = Some(Duration::from_secs(10));
+        assert_eq!(rounds(minute.repeating(every)).await, 6);
+        assert_eq!(rounds(minute).await, 1);
+        assert_eq!(rounds(Run::default().repeating(every)).await, 1);
     }
 
     #[tokio::test]

@@ -19,6 +19,7 @@ mod api {
     mod maintenance;
     mod node_api;
     mod node_changes;
+    mod node_configs;
     mod nodes;
     mod openapi;
     mod operation_manage;

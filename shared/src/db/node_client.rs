@@ -39,6 +39,15 @@ pub async fn lock(
     .transpose()
 }
 
+/// The configuration of a client.
+#[derive(Debug)]
+pub struct ClientConfig {
+    /// Id of the client.
+    pub id: i32,
+    /// The configuration, an object.
+    pub client_config: Value,
+}
+
 statements! {
     /// Adds a client, and returns its id: the next one of the sequence, or the one after those of
     /// rows that were inserted by hand.
@@ -69,6 +78,14 @@ statements! {
         id, settings.server_id, settings.name, settings.traffic_factor, settings.display_order,
         settings.speed_limit, settings.country, settings.location, settings.route_class,
         &settings.access_groups, Value::Object(settings.client_config.clone())
+    }
+
+    /// The configurations of a server's clients that are in use, by id.
+    pub fn configs_of_server(server: i32) -> Rows<ClientConfig> {
+        "/* node_client.configs_of_server */
+        select id, client_config from telecom.node_client
+        where node_server_id = $1 and archived_at is null
+        order by id"
     }
 
     /// Archives a client that [`lock`] locked in this transaction.

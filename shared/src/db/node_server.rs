@@ -1,9 +1,10 @@
 //! Node servers, as administrators change them.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Connection, object, statements, stored};
+use crate::domain::node::NodeServerCompatibility;
 use crate::domain::node_settings::NodeServerSettings;
 use crate::error::Error;
 
@@ -79,11 +80,77 @@ statements! {
         "/* node_server.archive */
         update telecom.node_server set archived_at = $2 where id = $1"
     }
+}
 
-    /// Returns whether a server is in use, and keeps it so until the transaction ends. `None` if it
-    /// does not exist.
-    pub fn lock_for_clients(id: i32) -> FirstValue<bool> {
+/// What its clients depend on.
+#[derive(Debug)]
+pub struct ServerOfClients {
+    /// Id of the server.
+    pub id: i32,
+    /// Whether the server is not archived.
+    pub in_use: bool,
+    /// Panel protocol of the server.
+    pub compatibility: NodeServerCompatibility,
+    /// Configuration of the server.
+    pub server_config: Map<String, Value>,
+}
+
+/// A row of the server of a client.
+struct ServerRow {
+    id: i32,
+    in_use: bool,
+    compatibility: String,
+    server_config: Value,
+}
+
+impl TryFrom<ServerRow> for ServerOfClients {
+    type Error = Error;
+
+    fn try_from(row: ServerRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id,
+            in_use: row.in_use,
+            compatibility: stored(&row.compatibility)?,
+            server_config: object(row.server_config)?,
+        })
+    }
+}
+
+/// Returns a server, and keeps it as it is until the transaction ends. `None` if it does not exist.
+pub async fn lock_for_clients(
+    connection: &mut Connection,
+    id: i32,
+) -> Result<Option<ServerOfClients>, Error> {
+    let row = for_clients(connection, id).await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+/// Returns the server that a client has now, and keeps the server as it is until the transaction
+/// ends. The client may get another server before it is locked. `None` if the client does not
+/// exist.
+pub async fn lock_of_client(
+    connection: &mut Connection,
+    client: i32,
+) -> Result<Option<ServerOfClients>, Error> {
+    let row = of_client(connection, client).await?;
+    row.map(TryInto::try_into).transpose()
+}
+
+statements! {
+    fn for_clients(id: i32) -> FirstRow<ServerRow> {
         r#"/* node_server.lock_for_clients */
-        select archived_at is null as "in_use!" from telecom.node_server where id = $1 for share"#
+        select id, archived_at is null as "in_use!", compatibility::text as "compatibility!",
+            server_config
+        from telecom.node_server where id = $1
+        for share"#
+    }
+
+    fn of_client(client: i32) -> FirstRow<ServerRow> {
+        r#"/* node_server.lock_of_client */
+        select id, archived_at is null as "in_use!", compatibility::text as "compatibility!",
+            server_config
+        from telecom.node_server
+        where id = (select node_server_id from telecom.node_client where id = $1)
+        for share"#
     }
 }

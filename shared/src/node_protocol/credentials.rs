@@ -28,19 +28,19 @@ impl fmt::Debug for Token {
 /// The protocol of a node, by which it calls itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NodeType {
-    /// `vmess` or `v2ray`.
+    /// Also called `v2ray` by some nodes.
     Vmess,
-    /// `vless`.
+    /// Named `vless` by all nodes.
     Vless,
-    /// `trojan`.
+    /// Named `trojan` by all nodes.
     Trojan,
-    /// `shadowsocks`.
+    /// Named `shadowsocks` by all nodes.
     Shadowsocks,
-    /// `hysteria` or `hysteria2`.
+    /// Also called `hysteria2` by some nodes.
     Hysteria,
-    /// `tuic`.
+    /// Named `tuic` by all nodes.
     Tuic,
-    /// `anytls`.
+    /// Named `anytls` by all nodes.
     Anytls,
     /// A type that is not known here.
     Other,

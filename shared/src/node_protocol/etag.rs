@@ -35,8 +35,8 @@ impl Tag {
         if_none_match.is_some_and(|header| header.contains(&self.0))
     }
 
-    /// Whether `If-None-Match` is the tag, weak or strong, quoted or not, as `SSPanel` compares. The
-    /// response is then 304.
+    /// Whether `If-None-Match` is the tag, weak or strong, quoted or not, as `SSPanel` compares.
+    /// The response is then 304.
     #[must_use]
     pub fn is(&self, if_none_match: Option<&str>) -> bool {
         let Some(header) = if_none_match.map(str::trim) else {

@@ -30,8 +30,8 @@ pub const NO_DETECT_RULES: &str = r#"{"ret":1,"data":[]}"#;
 /// The response to a request without a valid key, with status 401.
 pub const INVALID_REQUEST: &str = r#"{"ret":0,"msg":"Invalid request."}"#;
 
-/// The panel version that nodes are told. `XrayR` reads `custom_config` from 2021.11 on, and reports
-/// its load to panels before 2023.2 only.
+/// The version of the panel. `XrayR` reads `custom_config` from 2021.11 on, and reports its load to
+/// panels before 2023.2 only.
 const VERSION: &str = "2022.12";
 
 /// Length of the longest key of Shadowsocks 2022, bytes.
@@ -169,7 +169,7 @@ pub struct NodeInfo<'a> {
 }
 
 impl<'a> NodeInfo<'a> {
-    /// What a node with this configuration is told.
+    /// What a node with this configuration receives.
     #[must_use]
     pub fn of(config: &'a ModMuConfig) -> Self {
         Self {
@@ -188,7 +188,7 @@ struct Success<T> {
     data: T,
 }
 
-/// Writes `GET nodes/{id}/info`.
+/// Writes `GET nodes/{id}/info`, the configuration of a node.
 pub fn info(node: NodeInfo<'_>) -> Result<Vec<u8>, Error> {
     #[derive(Serialize)]
     struct Data<'a> {
@@ -224,7 +224,8 @@ pub enum UserForm<'a> {
         /// Length of the key, bytes.
         key_bytes: usize,
     },
-    /// By password, with the node's port and cipher (sort 0, Shadowsocks). The UUID is the password.
+    /// By password, with the node's port and cipher (sort 0, Shadowsocks). The UUID is the
+    /// password.
     Password {
         /// Port of the node.
         port: u16,

@@ -155,7 +155,7 @@ impl Rows {
         }
     }
 
-    /// Rejects a row.
+    /// Rejects a row with a reason.
     pub(super) fn reject(
         &mut self,
         key: &str,

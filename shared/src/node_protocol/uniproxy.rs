@@ -100,7 +100,7 @@ pub fn status(body: &[u8]) -> Result<Metrics, Error> {
 pub struct Report {
     /// The traffic. Empty if the report has none.
     pub push: Push,
-    /// The addresses of users. `None` if the report has none, because nobody is connected or
+    /// The addresses of users. `None` if the report has none, because no user is connected or
     /// because the node does not know them.
     pub online: Option<Online>,
     /// The metrics of the server.

@@ -57,12 +57,14 @@ pub struct Refused(pub u16, pub Code, pub &'static str);
 const ARCHIVED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "archived"));
 const ITEM_ENDED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "item_ended"));
 const RETIRED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "package_retired"));
+const NOT_FOUND: Then = Then::Refused(Refused(404, Code::NotFound, "not_found"));
 const NOT_SOLD: Then = Then::Refused(Refused(400, Code::InvalidArgument, "series_not_sold"));
 
 const CONSUMED: By = By::Sql(
     "update telecom.package_queue set status = 'consumed', ended_at = activated_at,
         end_reason = 'time' where status = 'active'",
 );
+const NO_USER: By = By::Sql("delete from telecom.node_user");
 const CHARGED: By = By::Sql("delete from telecom.parked_event");
 
 const fn after(by: By, then: Then) -> Ended {
@@ -73,7 +75,7 @@ const fn after_write(rpc: &'static str, id: &'static str, then: Then) -> Ended {
     after(By::Write(rpc, id), then)
 }
 
-pub static TABLE: [Write; 16] = [
+pub static TABLE: [Write; 20] = [
     Write {
         rpc: "CreateNodeServer",
         id: "",
@@ -221,6 +223,41 @@ pub static TABLE: [Write; 16] = [
             after_write("RetirePackage", "$MASTER", Then::Returns("/items", 1)),
             after_write("CancelOrder", "$ORDER", Then::Returns("/items", 0)),
         ],
+    },
+    Write {
+        rpc: "IssueNodeAccess",
+        id: "",
+        body: r#"{ "protocol": "uniproxy", "server_id": $SERVER, "node_client_id": $CLIENT }"#,
+        other: r#"{ "protocol": "mod_mu", "server_id": $SERVER, "node_client_id": $CLIENT }"#,
+        audited: &["node_access"],
+        ended: &[
+            after_write("ArchiveNodeServer", "$SERVER", ARCHIVED),
+            after_write("ArchiveNodeClient", "$CLIENT", NOT_FOUND),
+        ],
+    },
+    Write {
+        rpc: "RevokeNodeAccess",
+        id: "$ACCESS",
+        body: r#"{ "reason": "stolen" }"#,
+        other: r#"{ "reason": "sold" }"#,
+        audited: &["node_access"],
+        ended: &[after_write("RevokeNodeAccess", "$ACCESS", Then::Nothing)],
+    },
+    Write {
+        rpc: "RotateUserNodeCredential",
+        id: "$USER",
+        body: r#"{ "reason": "published" }"#,
+        other: r#"{ "reason": "stolen" }"#,
+        audited: &["node_credential"],
+        ended: &[after(NO_USER, NOT_FOUND)],
+    },
+    Write {
+        rpc: "RotateNodeCredential",
+        id: "",
+        body: "{}",
+        other: "{}",
+        audited: &["node_credential"],
+        ended: &[after(NO_USER, NOT_FOUND)],
     },
     Write {
         rpc: "RetryParkedEvents",

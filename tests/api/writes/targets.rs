@@ -16,6 +16,9 @@ const EMPTY: &str = "
     delete from telecom.package_order;
     delete from telecom.package_extension;
     delete from telecom.package;
+    delete from telecom.node_access;
+    delete from telecom.node_user;
+    delete from telecom.user_list_change;
     delete from telecom.node_client;
     delete from telecom.node_server;
     delete from telecom.node_status_transition;
@@ -24,10 +27,11 @@ const EMPTY: &str = "
     delete from telecom.audit_entry;
     delete from telecom.outbox;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
-    from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event']) name";
+    from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
+        'telecom.node_access']) name";
 
 /// The targets of all operations: a server with a client, a series with its master and a second
-/// version, an order with an active and a waiting item, and a parked event.
+/// version, an order with an active and a waiting item, a parked event, and an access.
 #[derive(Debug)]
 pub struct Targets(Placeholders);
 
@@ -45,6 +49,8 @@ impl Default for Targets {
         targets.set("PACKAGE", 2);
         targets.set("ITEM", 1);
         targets.set("EVENT", 1);
+        targets.set("ACCESS", 1);
+        targets.set("USER", json!(user(1)));
         Self(targets)
     }
 }
@@ -77,6 +83,13 @@ impl Targets {
                 values ('{}', '2026-03-10T10:00:00Z', 1, 1, 2, 1, 2, 'locked: ', '{NOW}',
                     '2026-03-10T11:00:00Z')",
                 user(1)
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "insert into telecom.node_access (token_hash, protocol, software, node_server_id,
+                    interval_seconds, client_timeout_seconds, created_at)
+                values (sha256(''), 'uniproxy', 'xrayr', {SERVER}, 60, 30, '{NOW}')"
             ))
             .await;
     }

@@ -20,7 +20,7 @@ pub(super) const PASSWORD_CIPHERS: &[&str] = &[
     "xchacha20-ietf-poly1305",
 ];
 
-/// All ciphers.
+/// All ciphers that are accepted.
 pub(super) const CIPHERS: &[&str] = &[
     "aes-128-gcm",
     "aes-192-gcm",

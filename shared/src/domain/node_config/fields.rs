@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// The form that node software requires of a value. Most of it is written in languages that refuse
-/// a number in place of a text, so a value of another type makes the whole configuration unreadable.
+/// The form that node software requires of a value. Most of it refuses a number in place of a text,
+/// so a value of another type makes the whole configuration unreadable.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Form {
     /// A number from 1 to 65535.
@@ -22,11 +22,11 @@ pub(super) enum Form {
     OneOf(&'static [&'static str]),
     /// A whole number of this range.
     Whole(i64, i64),
-    /// `true` or `false`.
+    /// The value `true` or `false`.
     Flag,
-    /// An object.
+    /// An object with any fields.
     Object,
-    /// A list.
+    /// A list of any values.
     List,
     /// A list of texts.
     Texts,
@@ -105,7 +105,7 @@ impl<'a> Fields<'a> {
         self.get(path).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// All fields.
+    /// All fields in one object.
     pub(super) fn merged(&self) -> Map<String, Value> {
         let mut merged = self.server.clone();
         merged.extend(self.client.clone());

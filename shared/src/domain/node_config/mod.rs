@@ -1,4 +1,4 @@
-//! The configuration that a node receives: the stored one of a server, overlaid by that of a client.
+//! The configuration that a node receives: that of a server, overlaid by that of a client.
 //!
 //! `docs/NODES.md` (*Configuration*) lists the fields.
 

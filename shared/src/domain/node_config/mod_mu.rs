@@ -14,15 +14,15 @@ use crate::error::Error;
 /// The kind of a node, a number in the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sort {
-    /// Shadowsocks, 0.
+    /// Shadowsocks, the number 0.
     Shadowsocks,
-    /// Shadowsocks 2022, 1.
+    /// Shadowsocks 2022, the number 1.
     Shadowsocks2022,
-    /// TUIC, 2.
+    /// TUIC, the number 2.
     Tuic,
-    /// `VMess` or VLESS, 11.
+    /// `VMess` or VLESS, the number 11.
     Vmess,
-    /// Trojan, 14.
+    /// Trojan, the number 14.
     Trojan,
 }
 

@@ -18,21 +18,21 @@ use crate::error::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "lowercase")]
 pub enum Protocol {
-    /// `VMess`.
+    /// `VMess` over one of several transports.
     Vmess,
-    /// VLESS.
+    /// VLESS over one of several transports.
     Vless,
-    /// Trojan.
+    /// Trojan over one of several transports.
     Trojan,
-    /// Shadowsocks.
+    /// Shadowsocks, the version of 2022 included.
     Shadowsocks,
     /// Hysteria, of version 1 unless the configuration has a `version`.
     Hysteria,
-    /// Hysteria 2.
+    /// Hysteria of version 2.
     Hysteria2,
-    /// TUIC.
+    /// TUIC, a protocol over QUIC.
     Tuic,
-    /// `AnyTLS`.
+    /// `AnyTLS`, a protocol over TLS.
     Anytls,
     /// SOCKS, which only `Xboard-Node` serves.
     Socks,

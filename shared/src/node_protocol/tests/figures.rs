@@ -47,17 +47,26 @@ fn a_push_of_100_000_lines() {
 #[test]
 #[ignore = "a measurement"]
 fn a_list_of_30_000_users() {
-    let user = |number| ListedUser {
-        number,
-        secret: Uuid::new_v4(),
-        speed_limit_mbps: Some(100),
-        device_limit: 3,
+    let user = |number: i32| {
+        let secret = Uuid::new_v4();
+        let random = i32::from(secret.as_bytes()[0]);
+        ListedUser {
+            number,
+            secret,
+            speed_limit_mbps: Some(random % 4 * 100),
+            device_limit: 1 + random / 4 % 3 * 2,
+        }
     };
     let users: Vec<ListedUser> = (100_000..130_000).map(user).collect();
     let write = || uniproxy::users(&users, Uuid::nil()).unwrap();
     let body = measured("UniProxy", write);
     let packed = measured("compression", || gzip::compress(&body).unwrap());
-    println!("{} bytes, compressed {}", body.len(), packed.len());
+    let in_base64 = packed.len().div_ceil(3) * 4;
+    println!(
+        "{} bytes, compressed {}, in Base64 {in_base64}",
+        body.len(),
+        packed.len()
+    );
     let write = || mod_mu::users(&users, UserForm::Uuid, Uuid::nil()).unwrap();
     let body = measured("mod_mu", write);
     let packed = gzip::compress(&body).unwrap();

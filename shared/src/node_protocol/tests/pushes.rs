@@ -271,7 +271,9 @@ proptest! {
         moved.rotate_left(usize::from(seed) % rows.len().max(1));
         let styled: Vec<Written> = moved
             .iter()
-            .map(|(number, (up, a), (down, b))| (*number, (*up, (a + seed % 5) % 5), (*down, 4 - b)))
+            .map(|(number, (up, a), (down, b))| {
+                (*number, (*up, (a + seed % 5) % 5), (*down, 4 - b))
+            })
             .collect();
         prop_assert_eq!(push(&uniproxy_body(&styled)).hash(), parsed.hash());
         let same = mod_mu::traffic(mod_mu_body(&styled).as_bytes()).unwrap();
@@ -287,7 +289,8 @@ proptest! {
 
     #[test]
     fn no_json_is_refused(value in ".{0,40}", key in ".{0,10}", number in any::<f64>()) {
-        let (key, text) = (serde_json::to_string(&key).unwrap(), serde_json::to_string(&value).unwrap());
+        let quoted = |text: &String| serde_json::to_string(text).unwrap();
+        let (key, text) = (quoted(&key), quoted(&value));
         let body = format!("{{{key}:{text},{key}:[{text},{number:?}],\"17\":[1,2]}}");
         let body = body.replace("NaN", "null").replace("inf", "1e999");
         let push = push(&body);

@@ -303,6 +303,12 @@ fn a_compressed_body_is_read_up_to_its_limit() {
     assert_eq!(error.code(), "body_too_large");
 }
 
+#[test]
+fn an_empty_body_can_be_compressed() {
+    let packed = gzip::compress(b"").unwrap();
+    assert_eq!(gzip::decompress(&packed, 0).unwrap(), b"");
+}
+
 #[rstest]
 #[case::not_gzip(b"{\"17\":[1,2]}".to_vec())]
 #[case::empty(Vec::new())]

@@ -52,7 +52,8 @@ fn constant_bodies_are_exact_to_the_byte() {
 #[case::stored(
     json!({ "base_config": { "push_interval": 10, "node_report_min_traffic": 50 },
         "routes": [{ "id": 1 }], "x": null }),
-    r#"{"base_config":{"node_report_min_traffic":50,"pull_interval":60,"push_interval":60},"routes":[{"id":1}],"x":null}"#)]
+    concat!(r#"{"base_config":{"node_report_min_traffic":50,"pull_interval":60,"#,
+        r#""push_interval":60},"routes":[{"id":1}],"x":null}"#))]
 #[case::null(json!({ "base_config": null, "routes": null }),
     r#"{"base_config":{"pull_interval":60,"push_interval":60},"routes":[]}"#)]
 fn a_configuration_always_has_intervals_and_routes(#[case] stored: Value, #[case] expected: &str) {
@@ -82,7 +83,11 @@ fn an_empty_list_never_reaches_a_node() {
     assert_eq!(
         text(mod_mu::users(&[], UserForm::Uuid, uuid)),
         format!(
-            r#"{{"ret":1,"data":[{{"id":2147483647,"node_speedlimit":0,"node_iplimit":0,"uuid":"{uuid}"}}]}}"#
+            concat!(
+                r#"{{"ret":1,"data":[{{"id":2147483647,"node_speedlimit":0,"#,
+                r#""node_iplimit":0,"uuid":"{}"}}]}}"#
+            ),
+            uuid
         )
     );
 }
@@ -90,7 +95,8 @@ fn an_empty_list_never_reaches_a_node() {
 #[rstest]
 #[case::uuid(UserForm::Uuid, r#""uuid":"3b1f0000-0000-4000-8000-000000000007""#)]
 #[case::tuic(UserForm::UuidAndPassword,
-    r#""passwd":"3b1f0000-0000-4000-8000-000000000007","uuid":"3b1f0000-0000-4000-8000-000000000007""#)]
+    concat!(r#""passwd":"3b1f0000-0000-4000-8000-000000000007","#,
+        r#""uuid":"3b1f0000-0000-4000-8000-000000000007""#))]
 #[case::key_16(UserForm::Key { key_bytes: 16 }, r#""passwd":"M2IxZjAwMDAtMDAwMC00MA==""#)]
 #[case::key_32(UserForm::Key { key_bytes: 32 },
     r#""passwd":"M2IxZjAwMDAtMDAwMC00MDAwLTgwMDAtMDAwMDAwMDA=""#)]

@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::admin_show_client::masked_details;
-use super::node_settings::{archived, masked};
+use super::node_settings::{archived, check_client, masked};
 use crate::auth::Access;
 use crate::config::DatabaseRole;
+use crate::db::node_server::ServerOfClients;
 use crate::db::{Connection, node_client, node_server};
 use crate::domain::audit::Target;
 use crate::domain::condition::Accepts;
@@ -44,19 +45,20 @@ impl Change for CreateNodeClient {
         tx: &mut Connection,
         work: &mut Work<'_>,
     ) -> Result<NodeClientDetails, Error> {
-        lock_server(tx, self.settings.server_id).await?;
+        let server = lock_server(tx, self.settings.server_id).await?;
+        check_client(&server, &self.settings.client_config)?;
         let id = node_client::insert(tx, &self.settings, work.now).await?;
         work.created(Target::NodeClient(id), &masked(&self.settings)?)?;
         masked_details(tx, id).await
     }
 }
 
-/// Fails if the server of a client does not exist or is archived. Keeps it in use until the
-/// transaction ends.
-pub(super) async fn lock_server(tx: &mut Connection, id: i32) -> Result<(), Error> {
+/// Returns the server of a client, and keeps it as it is until the transaction ends. Fails if the
+/// server does not exist or is archived.
+pub(super) async fn lock_server(tx: &mut Connection, id: i32) -> Result<ServerOfClients, Error> {
     match node_server::lock_for_clients(tx, id).await? {
-        Some(true) => Ok(()),
-        Some(false) => Err(archived(Target::NodeServer(id))),
+        Some(server) if server.in_use => Ok(server),
+        Some(_) => Err(archived(Target::NodeServer(id))),
         None => Err(Error::parameter(
             "server_id",
             "the id of an existing node server",

@@ -72,8 +72,8 @@ async fn check_target(tx: &mut Connection, settings: &NodeAccessSettings) -> Res
     let server = settings.server_id;
     match node_server::lock_for_clients(tx, server).await? {
         None => return Err(admin_show_server::not_found(server)),
-        Some(false) => return Err(archived(Target::NodeServer(server))),
-        Some(true) => {}
+        Some(found) if !found.in_use => return Err(archived(Target::NodeServer(server))),
+        Some(_) => {}
     }
     let Some(client) = settings.node_client_id else {
         return Ok(());

@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::db::node_server::Stored;
+use crate::db::node_client::ClientConfig;
+use crate::db::node_server::{ServerOfClients, Stored};
 use crate::domain::audit::Target;
-use crate::domain::node_settings::Settings;
+use crate::domain::node_config::NodeConfig;
+use crate::domain::node_settings::{NodeServerSettings, Settings};
 use crate::domain::secret;
 use crate::error::{Error, ErrorKind};
 use crate::events;
@@ -49,6 +51,40 @@ impl<S: Settings + PartialEq> Stored<S> {
         work.changed(target, &before, &after, None)?;
         Ok(Some(settings))
     }
+}
+
+/// Checks what the node of a new or changed client receives.
+pub(super) fn check_client(
+    server: &ServerOfClients,
+    client_config: &Map<String, Value>,
+) -> Result<(), Error> {
+    NodeConfig::effective(server.compatibility, &server.server_config, client_config).map(drop)
+}
+
+/// Checks what the nodes of a changed server receive. The error names the first client whose node
+/// could not use its configuration.
+pub(super) fn check_clients(
+    server: &NodeServerSettings,
+    clients: Vec<ClientConfig>,
+) -> Result<(), Error> {
+    for client in clients {
+        let config = match client.client_config {
+            Value::Object(config) => config,
+            _ => Map::new(),
+        };
+        NodeConfig::effective(server.compatibility, &server.server_config, &config)
+            .map_err(|error| of_client(client.id, &error))?;
+    }
+    Ok(())
+}
+
+fn of_client(id: i32, error: &Error) -> Error {
+    let message = format!("{} (node client {id})", error.message());
+    Error::invalid(
+        error.code(),
+        error.field().unwrap_or("server_config"),
+        message,
+    )
 }
 
 /// The audited field of an archived server or client.

@@ -70,9 +70,8 @@ fn assert_documented(orders: &[Vec<String>], transaction: &str, function: &str) 
     let locks = row("Transactions and locks", transaction)[1];
     let locked: Vec<&str> = locks.split('`').skip(1).step_by(2).collect();
     // Triggers add rows to these tables, which are only inserted.
-    let counts = |table: &&str| {
-        ["package_queue_count", "user_list_change", "node_user"].contains(table)
-    };
+    let counts =
+        |table: &&str| ["package_queue_count", "user_list_change", "node_user"].contains(table);
     let tables = orders.iter().flatten().map(String::as_str);
     let all: BTreeSet<&str> = tables.filter(|table| !counts(table)).collect();
     assert_eq!(all, locked.iter().copied().collect(), "{transaction}");

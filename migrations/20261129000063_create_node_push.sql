@@ -90,7 +90,8 @@ create table telecom.doubtful_push (
         check (cardinality(upload_bytes) = cardinality(user_numbers) and cardinality(download_bytes) = cardinality(user_numbers))
 );
 
-create index doubtful_push_open_idx on telecom.doubtful_push (id) where decision is null;
+create index doubtful_push_open_idx on telecom.doubtful_push (doubt, id) where decision is null;
+create index doubtful_push_doubt_idx on telecom.doubtful_push (doubt, id);
 create index doubtful_push_arrived_at_idx on telecom.doubtful_push (arrived_at);
 create index doubtful_push_node_server_idx on telecom.doubtful_push (node_server_id, id);
 create index doubtful_push_node_client_idx on telecom.doubtful_push (node_client_id, id);

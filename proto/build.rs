@@ -5,13 +5,14 @@ use std::{env, error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "telecom/v1/telecom.proto",
     "telecom/v1/node_server_manage.proto",
     "telecom/v1/node_client_manage.proto",
     "telecom/v1/operation_manage.proto",
     "telecom/v1/package_manage.proto",
     "telecom/v1/package_queue_manage.proto",
+    "telecom/v1/usage_manage.proto",
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {

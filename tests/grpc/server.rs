@@ -123,6 +123,7 @@ async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool
         "OperationManage",
         "PackageManage",
         "PackageQueueManage",
+        "UsageManage",
     ] {
         assert!(
             found["services"]

@@ -5,11 +5,13 @@ use chrono_tz::Tz;
 use prost_types::{Struct, Timestamp};
 use proto::v1;
 use shared::domain::audit::RecordedAction;
+use shared::domain::doubtful_push::{DoubtfulPush, PushDecision, PushDoubt};
 use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
 use shared::domain::node_access::{NodeAccess, NodeProtocol, NodeSoftware};
+use shared::domain::node_push::UnreadableRow;
 use shared::domain::order::DeliveredOrder;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::parked_usage::ParkedUsage;
@@ -21,10 +23,10 @@ use shared::services::analysis::{
     UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
-    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, IssuedNodeAccess,
-    NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
-    PackageSeriesPage, ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents,
-    ShownNodeAccess, ShownOrder, ShownPackage,
+    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, DecidedPush,
+    DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential, NodeServerAvailability,
+    NodeServerMaintenance, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
+    RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder, ShownPackage, UncorrectedUser,
 };
 use uuid::Uuid;
 
@@ -128,6 +130,8 @@ enumeration! {
     NodeProtocol { Uniproxy, ModMu, UsageReport }
     NodeSoftware { Xrayr, V2bx, V2node, XboardNode, XboardNodeRust, Ss22v2b, Collector, Other }
     PackageEndReason { Time, Traffic, Cancelled }
+    PushDecision { Kept, Corrected }
+    PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
     RecentRange { Day, Week, Month }
 }
@@ -229,6 +233,20 @@ message! {
         billed_download, reason, parked_at, attempts, retry_at
     }
     RetriedEvents => RetryParkedEventsResponse { retried, more }
+}
+
+// Of usage.
+message! {
+    DoubtfulPushes => ListDoubtfulPushesResponse { pushes, total }
+    DoubtfulPush => DoubtfulPush {
+        id, doubt, evidence, push_id, previous_push_id, access_id, server_id, node_client_id,
+        arrived_at, users, bytes, billed, unreadable_rows, unreadable, decision, decided_at
+    }
+    UnreadableRow => UnreadableRow { key, reason }
+    DecidedPush => DecideDoubtfulPushResponse {
+        push, corrected_users, corrected_bytes, uncorrected_users, uncorrected
+    }
+    UncorrectedUser => UncorrectedUser { user, bytes }
 }
 
 // Of several calls with the same output.

@@ -12,6 +12,7 @@ use proto::v1::operation_manage_server::OperationManageServer;
 use proto::v1::package_manage_server::PackageManageServer;
 use proto::v1::package_queue_manage_server::PackageQueueManageServer;
 use proto::v1::telecom_server::TelecomServer;
+use proto::v1::usage_manage_server::UsageManageServer;
 use shared::app::{App, FromApp};
 use shared::auth::Admission;
 use shared::config::CorsConfig;
@@ -205,7 +206,8 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     add!(NodeClientManageServer, manage.clone());
     add!(OperationManageServer, manage.clone());
     add!(PackageManageServer, manage.clone());
-    add!(PackageQueueManageServer, manage);
+    add!(PackageQueueManageServer, manage.clone());
+    add!(UsageManageServer, manage);
 }
 
 /// Allows web pages of the configured origins to call the server over gRPC-Web.
@@ -236,6 +238,7 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
         "telecom.v1.OperationManage",
         "telecom.v1.PackageManage",
         "telecom.v1.PackageQueueManage",
+        "telecom.v1.UsageManage",
     ] {
         health.set_service_status(service, status).await;
     }

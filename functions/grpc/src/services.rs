@@ -1,6 +1,7 @@
 //! The services. Each method converts its request into the input of a processor.
 
 mod nodes;
+mod usage;
 
 use chrono_tz::Tz;
 use proto::v1;

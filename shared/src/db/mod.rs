@@ -28,6 +28,7 @@ pub mod answered_call;
 pub mod audit;
 pub mod billing;
 pub mod credentials;
+pub mod doubtful_push;
 pub mod expiry_notice;
 pub mod fleet;
 pub mod maintenance;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Connection, column, statements};
-use crate::domain::doubtful_push::Doubt;
+use crate::domain::doubtful_push::PushDoubt;
 use crate::domain::node_push::{LastPush, PushRow, PushSource, RepeatedPush};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
@@ -270,7 +270,7 @@ pub struct NewDoubt {
     /// The push that is doubtful.
     pub push_id: Uuid,
     /// What is doubtful.
-    pub doubt: Doubt,
+    pub doubt: PushDoubt,
     /// Where the push came from.
     pub source: PushSource,
     /// The server of the push.

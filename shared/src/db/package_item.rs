@@ -63,10 +63,32 @@ statements! {
         where id = any($1)"
     }
 
-    /// Sets the quota adjustment of an item that [`lock_open`] locked in this transaction. A
-    /// trigger marks the item as expiring if nothing is left to use.
-    pub fn set_adjust_quota(id: i64, bytes: i64) -> Done {
-        "/* package_item.set_adjust_quota */
-        update telecom.package_queue set adjust_quota_bytes = $2 where id = $1"
+    /// Sets the quota adjustments of items that [`lock_open`] locked in this transaction. A trigger
+    /// marks an item as expiring if nothing is left to use.
+    pub fn set_adjust_quotas(adjusted: &[(i64, i64)]) -> Done {
+        "/* package_item.set_adjust_quotas */
+        update telecom.package_queue q set adjust_quota_bytes = a.bytes
+        from (select unnest($1::bigint[]) as id, unnest($2::bigint[]) as bytes) as a
+        where q.id = a.id",
+        &column(adjusted, |(id, _)| *id),
+        &column(adjusted, |(_, bytes)| *bytes)
+    }
+
+    /// The active item of each of `users`, else the oldest waiting one. Users without an open item
+    /// are missing.
+    pub fn next_open(users: &[Uuid]) -> Values<i64> {
+        r#"/* package_item.next_open */
+        select coalesce(
+            (select q.id from telecom.package_queue q
+            where q.user_id = u.user_id and q.status = 'active'),
+            (select q.id from telecom.package_queue q
+            where q.user_id = u.user_id and q.status = 'in_queue'
+            order by q.created_at, q.id limit 1)
+        ) as "id!"
+        from unnest($1::uuid[]) as u (user_id)
+        where exists (
+            select from telecom.package_queue q
+            where q.user_id = u.user_id and q.status in ('in_queue', 'active')
+        )"#
     }
 }

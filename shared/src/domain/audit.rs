@@ -55,6 +55,8 @@ pub enum Target {
     Extension(Uuid),
     /// Parked usage of a user.
     ParkedUsage(Uuid),
+    /// A doubtful push, by its id.
+    DoubtfulPush(i64),
     /// Access of node software or of a collector, by its id.
     NodeAccess(i64),
     /// The number and the secret of a user for nodes, by the id of the user.
@@ -67,7 +69,10 @@ impl Target {
     pub fn stored(self) -> (&'static str, String) {
         let id = match self {
             Self::NodeServer(id) | Self::NodeClient(id) => id.to_string(),
-            Self::Package(id) | Self::PackageItem(id) | Self::NodeAccess(id) => id.to_string(),
+            Self::Package(id)
+            | Self::PackageItem(id)
+            | Self::NodeAccess(id)
+            | Self::DoubtfulPush(id) => id.to_string(),
             Self::Order(id)
             | Self::Extension(id)
             | Self::ParkedUsage(id)
@@ -186,7 +191,7 @@ pub struct RecordedAction {
     /// Name of the operation that performed the action, or `RevealSecrets`.
     pub action: String,
     /// Kind of the object: `node_server`, `node_client`, `package`, `package_item`, `order`,
-    /// `extension`, `parked_usage`, `node_access` or `node_credential`.
+    /// `extension`, `parked_usage`, `node_access`, `node_credential` or `doubtful_push`.
     pub target_kind: String,
     /// Id of the object. Of `parked_usage` and `node_credential`, the id of the user.
     pub target_id: String,

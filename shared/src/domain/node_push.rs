@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 use uuid::Uuid;
@@ -40,6 +41,15 @@ impl From<PushRow> for (i32, i64, i64) {
     fn from(row: PushRow) -> Self {
         (row.user_number, row.upload_bytes, row.download_bytes)
     }
+}
+
+/// A row of a push that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnreadableRow {
+    /// Key of the row, as the software sent it, at most 100 characters.
+    pub key: String,
+    /// Why the row could not be read.
+    pub reason: String,
 }
 
 /// Where pushes come from. A push is compared only with others of its source.

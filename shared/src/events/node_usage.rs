@@ -11,6 +11,7 @@ use super::usage_report::{self, MAX_LINE_BYTES, MAX_REPORT_BYTES, UsageReport, c
 use super::{PayloadHash, parse};
 use crate::domain::node::Metrics;
 use crate::domain::node_push::PushRow;
+pub use crate::domain::node_push::UnreadableRow;
 use crate::error::Error;
 
 /// Value of the field `type`.
@@ -80,15 +81,6 @@ pub struct Push {
     /// Position of this part in a push that was split, from 0.
     #[serde(default)]
     pub part: i32,
-}
-
-/// A row of a push that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnreadableRow {
-    /// Key of the row, as the software sent it, at most [`MAX_UNREADABLE_CHARS`] characters.
-    pub key: String,
-    /// Why the row could not be read.
-    pub reason: String,
 }
 
 impl NodeUsage {

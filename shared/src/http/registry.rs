@@ -51,6 +51,8 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::operations::AuditEntries);
         $visit!($crate::http::operations::ParkedEvents);
         $visit!($crate::http::operations::ParkedEventRetry);
+        $visit!($crate::http::doubtful_pushes::DoubtfulPushes);
+        $visit!($crate::http::doubtful_pushes::PushDecision);
     };
 }
 

@@ -5,9 +5,12 @@ use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
-use crate::db::{self, Connection, answered_call, audit, maintenance, package_extension};
+use crate::db::{
+    self, Connection, answered_call, audit, maintenance, node_push, package_extension,
+};
 use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
+use crate::events::usage_report::MAX_AGE_DAYS;
 use crate::services::Processor;
 
 /// Number of days for which partitions are created, including today. The job may fail for a week
@@ -15,6 +18,8 @@ use crate::services::Processor;
 pub const DAYS_AHEAD: i32 = 8;
 /// How long the answer to a change with an idempotency key is kept.
 const ANSWERS_KEPT: TimeDelta = TimeDelta::hours(24);
+/// How long pushes are kept to recognize their repeats, which arrive within minutes.
+const PUSHES_KEPT: TimeDelta = TimeDelta::days(1);
 /// Maximum number of rows deleted by one statement.
 const BATCH: i64 = 5_000;
 
@@ -47,6 +52,12 @@ pub struct Maintained {
     pub answers_deleted: u64,
     /// Number of extensions of packages deleted.
     pub extensions_deleted: u64,
+    /// Number of pushes of node software deleted.
+    pub pushes_deleted: u64,
+    /// Number of sources of pushes deleted.
+    pub push_sources_deleted: u64,
+    /// Number of doubts about pushes deleted.
+    pub doubts_deleted: u64,
 }
 
 #[async_trait]
@@ -109,10 +120,26 @@ impl TelecomCronExecutor {
                 answered_call::delete(connection, answers_before, BATCH).await?;
             done.extensions_deleted +=
                 package_extension::delete(connection, audit_before, BATCH).await?;
+            self.delete_pushes(connection, done).await?;
             if *done == so_far {
                 break;
             }
         }
+        Ok(())
+    }
+
+    async fn delete_pushes(
+        &self,
+        connection: &mut Connection,
+        done: &mut Maintained,
+    ) -> Result<(), Error> {
+        let now = self.context.now();
+        let sources_before = now - TimeDelta::days(MAX_AGE_DAYS);
+        let doubts_before = now - TimeDelta::days(KEPT_DAYS);
+        done.pushes_deleted += node_push::delete(connection, now - PUSHES_KEPT, BATCH).await?;
+        done.push_sources_deleted +=
+            node_push::delete_last(connection, sources_before, BATCH).await?;
+        done.doubts_deleted += node_push::delete_doubts(connection, doubts_before, BATCH).await?;
         Ok(())
     }
 }

@@ -1,15 +1,19 @@
 //! `AdjustQuota`: raises or lowers the quota of a package item.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::Serialize;
 
 use super::cancel_queued_package::{ChangedItem, ended, find};
 use crate::auth::Access;
 use crate::config::DatabaseRole;
-use crate::db::{Connection, package_item};
+use crate::db::package_item::{self, OpenItem};
+use crate::db::{Connection, queued_package};
 use crate::domain::audit::Target;
 use crate::domain::condition::Accepts;
 use crate::domain::package_version::MAX_TRAFFIC_BYTES;
+use crate::domain::queued_package::QueuedPackage;
 use crate::domain::{reason, within};
 use crate::error::Error;
 use crate::events::facts::Fact;
@@ -52,30 +56,56 @@ impl Change for AdjustQuota {
 
     async fn apply(&self, tx: &mut Connection, work: &mut Work<'_>) -> Result<ChangedItem, Error> {
         let open = package_item::lock_open(tx, &[self.id]).await?;
-        let before = find(tx, self.id).await?;
+        find(tx, self.id).await?;
         if open.is_empty() {
             return Err(ended(self.id));
         }
-        let adjusted = before.adjust_quota.saturating_add(self.bytes);
-        within("bytes", adjusted, -MAX_TRAFFIC_BYTES, MAX_TRAFFIC_BYTES)
-            .map_err(|_| Error::parameter("bytes", "a sum of all adjustments of at most 1 EiB"))?;
-        package_item::set_adjust_quota(tx, self.id, adjusted).await?;
-        let adjusted = find(tx, self.id).await?;
-        work.outbox.fact(&Fact::QuotaAdjusted {
-            user: adjusted.user,
-            package_queue_id: self.id,
-            adjust_quota_bytes: adjusted.adjust_quota,
-            quota_bytes: adjusted.quota,
-        })?;
-        if open.iter().any(|item| item.is_active) {
-            advance_queues(tx, &mut work.outbox, &[self.id], work.now).await?;
-        }
-        let package = find(tx, self.id).await?;
-        let target = Target::PackageItem(self.id);
-        work.changed(target, &before, &package, Some(&self.reason))?;
+        let bytes = BTreeMap::from([(self.id, self.bytes)]);
+        adjust(tx, work, &open, &bytes, &self.reason).await?;
         Ok(ChangedItem {
-            package,
+            package: find(tx, self.id).await?,
             changed: true,
         })
     }
+}
+
+/// Adds bytes to the quotas of items, by id. `open` are these items, locked by this transaction.
+/// Items that have nothing left to use are consumed, and their owners' next items become active.
+pub(super) async fn adjust(
+    tx: &mut Connection,
+    work: &mut Work<'_>,
+    open: &[OpenItem],
+    bytes: &BTreeMap<i64, i64>,
+    reason: &str,
+) -> Result<(), Error> {
+    let ids: Vec<i64> = open.iter().map(|item| item.id).collect();
+    let before = queued_package::show(tx, &ids).await?;
+    let sum = |item: &QueuedPackage| {
+        let bytes = bytes.get(&item.id).copied().unwrap_or_default();
+        let adjusted = item.adjust_quota.saturating_add(bytes);
+        within("bytes", adjusted, -MAX_TRAFFIC_BYTES, MAX_TRAFFIC_BYTES)
+            .map_err(|_| Error::parameter("bytes", "a sum of all adjustments of at most 1 EiB"))?;
+        Ok((item.id, adjusted))
+    };
+    let sums = before.iter().map(sum).collect::<Result<Vec<_>, Error>>()?;
+    package_item::set_adjust_quotas(tx, &sums).await?;
+    for adjusted in queued_package::show(tx, &ids).await? {
+        work.outbox.fact(&Fact::QuotaAdjusted {
+            user: adjusted.user,
+            package_queue_id: adjusted.id,
+            adjust_quota_bytes: adjusted.adjust_quota,
+            quota_bytes: adjusted.quota,
+        })?;
+    }
+    let active = open.iter().filter(|item| item.is_active);
+    let active: Vec<i64> = active.map(|item| item.id).collect();
+    if !active.is_empty() {
+        advance_queues(tx, &mut work.outbox, &active, work.now).await?;
+    }
+    // Both lists are sorted by id.
+    for (before, after) in before.iter().zip(queued_package::show(tx, &ids).await?) {
+        let target = Target::PackageItem(before.id);
+        work.changed(target, before, &after, Some(reason))?;
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::db::Connection;
 use crate::db::node_push::{
     self, ContentKey, ContentPush, NewDoubt, NumberedUser, SourceLast, Times,
 };
-use crate::domain::doubtful_push::Doubt;
+use crate::domain::doubtful_push::PushDoubt;
 use crate::domain::line_rate::LineRate;
 use crate::domain::node_push::{
     Arrival, ArrivedPush, Containment, PushHistory, PushRow, PushSource,
@@ -259,20 +259,20 @@ impl Pushes {
                 evidence: containment.evidence.iter().map(Into::into).collect(),
                 rows: containment.rows,
                 factor: containment.factor,
-                ..of_push(Doubt::ContainsPrevious)
+                ..of_push(PushDoubt::ContainsPrevious)
             });
         }
         if !unknown.is_empty() {
             self.doubts.push(NewDoubt {
                 rows: unknown,
-                ..of_push(Doubt::UnknownUsers)
+                ..of_push(PushDoubt::UnknownUsers)
             });
         }
         if push.unreadable_rows > 0 {
             self.doubts.push(NewDoubt {
                 unreadable: serde_json::to_value(&push.unreadable).map_err(Error::internal)?,
                 unreadable_rows: push.unreadable_rows,
-                ..of_push(Doubt::UnreadableRows)
+                ..of_push(PushDoubt::UnreadableRows)
             });
         }
         Ok(())

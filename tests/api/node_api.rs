@@ -232,8 +232,8 @@ async fn a_report_carries_credentials_traffic_addresses_and_metrics_in_its_body(
     assert_eq!(nodes.world().usage(user(1)).await, [10, 20, 10, 20]);
     let (_, alive) = nodes.json(get(&format!("{V1}/alivelist"), &query)).await;
     assert_eq!(alive, json!({ "alive": { "1": 1 } }));
-    let cpu = "select cpu_percent::bigint from telecom.node_server_heartbeat";
-    assert_eq!(nodes.world().number(cpu).await, 13);
+    let cpu = "select (cpu_percent * 10)::bigint from telecom.node_server_heartbeat";
+    assert_eq!(nodes.world().number(cpu).await, 125);
 }
 
 #[rstest]
@@ -578,7 +578,7 @@ async fn a_collector_without_aws_credentials_sends_reports(pool: PgPool) {
             "node_client_not_allowed",
             json!("usage[0].node_client_id"),
         ),
-        (json!({}), 400, "missing_field", Value::Null),
+        (json!({}), 400, "invalid_field", json!("type")),
     ] {
         let (answered, problem) = send(&report).await;
         let found = (answered, problem["code"].as_str().unwrap());

@@ -64,7 +64,6 @@ const CONSUMED: By = By::Sql(
     "update telecom.package_queue set status = 'consumed', ended_at = activated_at,
         end_reason = 'time' where status = 'active'",
 );
-const NO_USER: By = By::Sql("delete from telecom.node_user");
 const CHARGED: By = By::Sql("delete from telecom.parked_event");
 
 const fn after(by: By, then: Then) -> Ended {
@@ -249,7 +248,7 @@ pub static TABLE: [Write; 20] = [
         body: r#"{ "reason": "published" }"#,
         other: r#"{ "reason": "stolen" }"#,
         audited: &["node_credential"],
-        ended: &[after(NO_USER, NOT_FOUND)],
+        ended: &[],
     },
     Write {
         rpc: "RotateNodeCredential",
@@ -257,7 +256,7 @@ pub static TABLE: [Write; 20] = [
         body: "{}",
         other: "{}",
         audited: &["node_credential"],
-        ended: &[after(NO_USER, NOT_FOUND)],
+        ended: &[],
     },
     Write {
         rpc: "RetryParkedEvents",

@@ -26,6 +26,7 @@ const EMPTY: &str = "
     delete from telecom.answered_call;
     delete from telecom.audit_entry;
     delete from telecom.outbox;
+    alter table telecom.node_user alter column number restart;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
         'telecom.node_access']) name";
@@ -70,6 +71,16 @@ impl Targets {
                     max_client_number, expire_duration_seconds, traffic_limit_bytes)
                 values ('{SERIES}', 1, true, 'p', 1, 3, 86400, 1000),
                     ('{SERIES}', 2, false, 'p', 1, 3, 86400, 2000)"
+            ))
+            .await;
+        // Secrets are random, and must be the same each time.
+        world
+            .sql(&format!(
+                "insert into telecom.node_user (user_id, secret)
+                select user_id, '{SERIES}' from unnest(array['{}', '{}', '{}']::uuid[]) user_id",
+                user(1),
+                user(2),
+                Uuid::from_u128(1)
             ))
             .await;
         let order = json!({ "type": "package.order.v1", "order_id": ORDER, "user": user(1),

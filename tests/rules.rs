@@ -12,6 +12,7 @@ mod api {
     mod audit;
     mod bad_input;
     mod differential;
+    mod doubtful_pushes;
     mod extensions;
     mod fleet_files;
     mod http;

@@ -97,6 +97,23 @@ select md5('user ' || 1 + n % 5)::uuid, timestamptz '2026-03-10Z' + n % 7 * inte
     1 + n % 8, timestamptz '2026-03-10 10:30Z' + n * interval '1 minute'
 from generate_series(1, 40) n;
 
+insert into telecom.doubtful_push (push_id, doubt, node_access_id, node_server_id, node_client_id, arrived_at, previous_push_id,
+    evidence, user_numbers, upload_bytes, download_bytes, total_bytes, traffic_factor, unreadable, unreadable_rows, decision,
+    decided_at)
+select md5('push ' || n / 2)::uuid, (array['contains_previous', 'unknown_users', 'unreadable_rows'])[1 + n % 3]::telecom.doubt,
+    1 + n % 4, 1 + n % 15, case when n % 5 > 0 then 101 + n % 8 end, timestamptz '2026-03-10 10:00:00.25Z' - n * interval '1 minute',
+    case when n % 3 = 0 then md5('push ' || n - 1)::uuid end,
+    case when n % 3 = 0 then array['repeated', 'larger'] else '{}' end,
+    case when n % 3 < 2 then array[1, n] else '{}' end, case when n % 3 < 2 then array[5, n]::bigint[] else '{}' end,
+    case when n % 3 < 2 then array[0, (random() * 1e15)::bigint] else '{}' end, 1000000007 * n,
+    case when n % 3 = 0 and n % 4 > 0 then 1.5 end,
+    case when n % 3 = 2 then (select jsonb_agg(jsonb_build_object('key', '=' || i, 'reason', 'no number')) from generate_series(1, n) i)
+        else '[]' end,
+    case when n % 3 = 2 then 2 * n else 0 end,
+    case when n % 7 < 2 then (array['kept', 'corrected'])[1 + n % 2]::telecom.doubt_decision end,
+    case when n % 7 < 2 then timestamptz '2026-03-10 10:20Z' end
+from generate_series(1, 40) n;
+
 -- Snapshots of every hour of ten days, except for some that were missed.
 insert into telecom.node_status_history (node_server_id, status, created_at)
 select s.id, (array['online', 'online', 'offline', 'maintenance'])[1 + (random() * 3)::int]::telecom.node_server_status,
@@ -356,6 +373,25 @@ create function oracle.audit(u uuid, now timestamptz, n text, skip text, text, f
     select json_build_object('total', (select count(*) from matching), 'entries', coalesce(json_agg(json_build_object(
         'id', id, 'created_at', created_at, 'actor_user_id', actor_user_id, 'request_id', request_id, 'action', action,
         'target_kind', target_kind, 'target_id', target_id, 'before', before, 'after', after, 'reason', reason) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.doubtful(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select p.*, row_number() over (order by p.id desc) as rank from telecom.doubtful_push p, cast(filters as jsonb) f
+        where coalesce(f ->> 'server_id', '') in ('', p.node_server_id::text)
+            and (coalesce(f ->> 'node_client_id', '') = '' or p.node_client_id::text = f ->> 'node_client_id')
+            and coalesce(f ->> 'doubt', '') in ('', p.doubt::text)
+            and coalesce(f ->> 'state', '') in ('', case when p.decision is null then 'open' else 'decided' end)
+    )
+    select json_build_object('total', (select count(*) from matching), 'pushes', coalesce(json_agg(json_build_object(
+        'id', id, 'doubt', doubt, 'evidence', evidence, 'push_id', push_id, 'previous_push_id', previous_push_id,
+        'access_id', node_access_id, 'server_id', node_server_id, 'node_client_id', node_client_id, 'arrived_at', arrived_at,
+        'users', coalesce(array_length(user_numbers, 1), 0), 'bytes', total_bytes, 'billed', traffic_factor is not null,
+        'unreadable_rows', unreadable_rows,
+        'unreadable', (select coalesce(json_agg(r order by i), '[]') from jsonb_array_elements(unreadable) with ordinality e (r, i)
+            where i <= 10),
+        'decision', decision, 'decided_at', decided_at) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 

@@ -244,7 +244,12 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              fleet: node_server.status node_status_watch.ran_at node_status_watch.heard_from
              node_status_watch.unjudged_from node_status_watch.is_settled node_status_seal.open_from
              node_status_seal.kept_from collection_outage.until
-             outbox: outbox.send_after outbox.attempts outbox.last_error",
+             outbox: outbox.send_after outbox.attempts outbox.last_error
+             pushes: node_push.first_arrived_at node_push.last_arrived_at node_push.arrivals
+             last_node_push.push_id last_node_push.arrived_at last_node_push.was_late
+             last_node_push.was_repeated last_node_push.traffic_factor
+             last_node_push.user_numbers last_node_push.upload_bytes
+             last_node_push.download_bytes",
         ),
         (
             "telecom_api",
@@ -257,7 +262,9 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              node_client.name node_client.traffic_factor node_client.display_order
              node_client.speed_limit_bits_per_second node_client.country node_client.location
              node_client.route_class node_client.access_groups node_client.client_config
-             node_client.archived_at",
+             node_client.archived_at
+             node_user.secret node_user.updated_at node_access.revoked_at
+             doubtful_push.decision doubtful_push.decided_at",
         ),
         ("telecom_reader", "update", ""),
         (

@@ -10,9 +10,11 @@ use shared::services::change::Requested;
 use shared::services::cron::Run;
 use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
 use shared::services::manage::{
-    ExtendPackages, ManageService, RetryParkedEvents, SetNodeServerMaintenance,
+    DecideDoubtfulPush, ExtendPackages, ManageService, PushRemedy, RetryParkedEvents,
+    SetNodeServerMaintenance,
 };
 use sqlx::PgPool;
+use telecom_tests::push::push;
 use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;
 use telecom_tests::{GIB, World, actor, assert_all_accepted, user};
@@ -24,7 +26,11 @@ async fn record_writes(world: &World) {
         create table public.written (seq bigint generated always as identity,
         tx bigint default txid_current(), relation text);
         create function public.note() returns trigger language plpgsql security definer as $$
-            begin insert into public.written (relation) values (tg_table_name); return null; end $$;
+            begin
+                insert into public.written (relation) select relname from pg_class
+                where oid = coalesce(pg_partition_root(tg_relid), tg_relid);
+                return null;
+            end $$;
         do $$ declare relation regclass; begin
             for relation in select oid from pg_class
                 where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p')
@@ -189,6 +195,39 @@ async fn applying_extensions_writes_the_documented_tables_in_order(pool: PgPool)
     let orders = written(&world).await;
     assert_eq!(orders.len(), 1);
     assert_documented(&orders, "apply extensions", "apply-package-extensions");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn pushes_write_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    world.number_users(1).await;
+    record_writes(&world).await;
+    let pushes = [push(1, 0.0, &[(1, 2, 3)]), push(2, 60.0, &[(1, 2, 3)])];
+    assert_eq!(world.push(&pushes).await, [""; 0]);
+    assert_documented(&written(&world).await, "ingest node usage", "ingest");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_correction_writes_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 30).await;
+    world.active_item(user(1), package).await;
+    let pushes = [push(1, 0.0, &[(1, 2, 3)]), push(2, 60.0, &[(1, 2, 3)])];
+    assert_eq!(world.push(&pushes).await, [""; 0]);
+    record_writes(&world).await;
+    let service = ManageService::new(world.api.clone(), world.context(), TelecomConfig::default());
+    let decide = DecideDoubtfulPush {
+        id: 1,
+        decision: PushRemedy::Correct,
+        reason: "the answer was lost".to_owned(),
+    };
+    let decided = service.process(Requested::by(actor(1), decide)).await;
+    assert_eq!(decided.unwrap().corrected_bytes, 5);
+    assert_documented(
+        &written(&world).await,
+        "decide a doubtful push",
+        "decide-doubtful-push",
+    );
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -87,7 +87,8 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Doubtf
         select id, doubt::text as "doubt!", evidence, push_id, previous_push_id,
             node_access_id as access_id, node_server_id as server_id, node_client_id, arrived_at,
             cardinality(user_numbers) as "users!", total_bytes as bytes,
-            traffic_factor is not null as "billed!", unreadable_rows, unreadable, decision::text,
+            traffic_factor is not null as "billed!", unreadable_rows,
+            jsonb_path_query_array(unreadable, '$[0 to 9]') as "unreadable!", decision::text,
             decided_at
         from telecom.doubtful_push where id = any($1) order by id desc"#,
         ids

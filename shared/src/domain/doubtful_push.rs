@@ -100,7 +100,7 @@ pub struct DoubtfulPush {
     pub billed: bool,
     /// Number of unreadable rows.
     pub unreadable_rows: i32,
-    /// The first unreadable rows.
+    /// The first 10 unreadable rows.
     pub unreadable: Vec<UnreadableRow>,
     /// What an administrator decided. `null` while the doubt is open.
     pub decision: Option<PushDecision>,

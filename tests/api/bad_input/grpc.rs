@@ -26,11 +26,12 @@ const CLIENT: &str = "NodeClientManage/ShowNodeClient";
 const CLIENTS: &str = "NodeClientManage/ListNodeClients";
 const PACKAGES: &str = "PackageQueueManage/ListQueuedPackages";
 const AUDIT: &str = "OperationManage/ListAuditEntries";
+const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
 const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 34] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 36] = [
     (TRAFFIC, "{}", "range", "RECENT_RANGE_DAY (1)"),
     (
         TRAFFIC,
@@ -140,6 +141,13 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 34] = [
         "before `end`",
     ),
     (PARKED, r#"{"user": "me"}"#, "user", "a UUID"),
+    (
+        DOUBTFUL,
+        r#"{"doubt": 4}"#,
+        "doubt",
+        "PUSH_DOUBT_UNREADABLE_ROWS (3)",
+    ),
+    (DOUBTFUL, r#"{"state": 3}"#, "state", "DOUBT_STATE_OPEN (1)"),
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

@@ -1,4 +1,4 @@
-//! Requests for the audit log and for parked events.
+//! Requests for the audit log, for parked events and for doubtful pushes.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Question;
 use super::generated::{Known, paged};
-use super::given::{self, Given, limit, number, offset, optional_time};
+use super::given::{self, Given, id, limit, number, offset, optional_time, word};
 
 const AUDIT: (&str, &str) = (
     "/v1/admin/audit-entries",
@@ -18,6 +18,11 @@ const PARKED: (&str, &str) = (
     "/v1/admin/parked-events",
     "OperationManage/ListParkedEvents",
 );
+const DOUBTFUL: (&str, &str) = (
+    "/v1/admin/doubtful-pushes",
+    "UsageManage/ListDoubtfulPushes",
+);
+const DOUBTS: [&str; 3] = ["contains_previous", "unknown_users", "unreadable_rows"];
 /// Kinds of targets and actions in the data.
 const KINDS: [&str; 3] = ["node_server", "package_item", "order"];
 const ACTIONS: [&str; 4] = [
@@ -27,7 +32,7 @@ const ACTIONS: [&str; 4] = [
     "NothingLikeThis",
 ];
 
-/// Examples of both lists.
+/// Examples of these lists.
 pub fn operations_by_hand() -> Vec<Question> {
     let page = |limit: &str, offset: &str| {
         let given = |text: &str| Given::new(&text, text.parse::<i64>().unwrap(), true);
@@ -56,6 +61,8 @@ pub fn operations_by_hand() -> Vec<Question> {
         ),
         filtered(PARKED, "parked", &page("50", "0"), &[]),
         filtered(PARKED, "parked", &page("4", "6"), &[]),
+        filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
+        filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
     ]
 }
 
@@ -151,4 +158,26 @@ pub fn parked_events(known: &Known) -> impl Strategy<Value = Question> + use<> {
     let page = (limit(200, "50"), offset(10_000));
     (page, given::uuid(&known.users))
         .prop_map(|(page, user)| filtered(PARKED, "parked", &page, &[("user", user)]))
+}
+
+/// Doubtful pushes with any combination of filters.
+pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
+    let optional =
+        |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 1 => given];
+    let filters = (
+        optional(id(1..=16).boxed()),
+        optional(id(100..=110).boxed()),
+        optional(word("PUSH_DOUBT_", &DOUBTS).boxed()),
+        optional(word("DOUBT_STATE_", &["open", "decided"]).boxed()),
+    );
+    let page = (limit(200, "50"), offset(10_000));
+    (page, filters).prop_map(|(page, (server, client, doubt, state))| {
+        let filters = [
+            ("server_id", server),
+            ("node_client_id", client),
+            ("doubt", doubt),
+            ("state", state),
+        ];
+        filtered(DOUBTFUL, "doubtful", &page, &filters)
+    })
 }

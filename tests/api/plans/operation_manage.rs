@@ -21,8 +21,17 @@ const DATA: &str = "
     raw_download_bytes, billed_upload_bytes, billed_download_bytes, reason, parked_at, retry_at)
         select md5((n % 10000)::text)::uuid, '2026-03-01Z', 1, 1, 1, 1, 1, 'locked: ',
             '2026-03-01Z', timestamptz '2026-03-01Z' + n * interval '1 second'
+        from generate_series(1, 50000) n;
+    insert into telecom.doubtful_push (push_id, doubt, node_access_id, node_server_id, node_client_id,
+    arrived_at, decision, decided_at)
+        select gen_random_uuid(),
+            case when n % 10000 = 7 then 'unreadable_rows' when n % 20 = 0 then 'unknown_users'
+            else 'contains_previous' end::telecom.doubt,
+            1, n % 1000, n % 3000, '2026-03-01Z', case when n % 1000 > 1 then
+            'kept'::telecom.doubt_decision end, case when n % 1000 > 1 then '2026-03-01Z'::timestamptz
+            end
         from generate_series(1, 50000) n;";
-const LOGS: [&str; 2] = ["audit_entry", "parked_event"];
+const LOGS: [&str; 3] = ["audit_entry", "parked_event", "doubtful_push"];
 
 /// Arguments of `audit.find`, and the maximum number of entries that a step may touch.
 const SEARCHES: [(&str, f64); 11] = [
@@ -55,7 +64,34 @@ const SEARCHES: [(&str, f64); 11] = [
 ];
 
 /// Statements, arguments, and the maximum number of rows that a step may touch.
-const STATEMENTS: [(&str, &str, f64); 8] = [
+const STATEMENTS: [(&str, &str, f64); 15] = [
+    (
+        "doubtful_push.find",
+        "null, null, null, null, 10000, 50, 100",
+        12_600.0,
+    ),
+    (
+        "doubtful_push.find",
+        "null, null, null, 'open', 10000, 50, 0",
+        110.0,
+    ),
+    (
+        "doubtful_push.find",
+        "null, null, 'unreadable_rows', null, 10000, 50, 0",
+        10.0,
+    ),
+    (
+        "doubtful_push.find",
+        "7, null, null, 'decided', 10000, 50, 0",
+        60.0,
+    ),
+    (
+        "doubtful_push.find",
+        "null, 7, null, null, 10000, 50, 0",
+        20.0,
+    ),
+    ("doubtful_push.show", "'{1,2,3,7000}'", 10.0),
+    ("doubtful_push.rows_at_stake", "7", 20_000.0),
     ("audit.created_at", "70000", 1.0),
     ("audit.show", "'{1,2,3,70000}'", 10.0),
     ("parked_event.find", "null, 10000, 50, 100", 10_000.0),

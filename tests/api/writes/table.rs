@@ -64,6 +64,8 @@ const CONSUMED: By = By::Sql(
     "update telecom.package_queue set status = 'consumed', ended_at = activated_at,
         end_reason = 'time' where status = 'active'",
 );
+const NO_DOUBT: By = By::Sql("delete from telecom.doubtful_push");
+const DECIDED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "push_decided"));
 const CHARGED: By = By::Sql("delete from telecom.parked_event");
 
 const fn after(by: By, then: Then) -> Ended {
@@ -74,7 +76,7 @@ const fn after_write(rpc: &'static str, id: &'static str, then: Then) -> Ended {
     after(By::Write(rpc, id), then)
 }
 
-pub static TABLE: [Write; 20] = [
+pub static TABLE: [Write; 21] = [
     Write {
         rpc: "CreateNodeServer",
         id: "",
@@ -257,6 +259,17 @@ pub static TABLE: [Write; 20] = [
         other: "{}",
         audited: &["node_credential"],
         ended: &[],
+    },
+    Write {
+        rpc: "DecideDoubtfulPush",
+        id: "$DOUBT",
+        body: r#"{ "decision": "correct", "reason": "the answer was lost" }"#,
+        other: r#"{ "decision": "keep", "reason": "two real periods" }"#,
+        audited: &["doubtful_push", "package_item"],
+        ended: &[
+            after_write("DecideDoubtfulPush", "$DOUBT", DECIDED),
+            after(NO_DOUBT, NOT_FOUND),
+        ],
     },
     Write {
         rpc: "RetryParkedEvents",

@@ -23,16 +23,17 @@ const EMPTY: &str = "
     delete from telecom.node_server;
     delete from telecom.node_status_transition;
     delete from telecom.parked_event;
+    delete from telecom.doubtful_push;
     delete from telecom.answered_call;
     delete from telecom.audit_entry;
     delete from telecom.outbox;
     alter table telecom.node_user alter column number restart;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
-        'telecom.node_access']) name";
+        'telecom.node_access', 'telecom.doubtful_push']) name";
 
 /// The targets of all operations: a server with a client, a series with its master and a second
-/// version, an order with an active and a waiting item, a parked event, and an access.
+/// version, an order with an active and a waiting item, a parked event, an access, and a doubtful push.
 #[derive(Debug)]
 pub struct Targets(Placeholders);
 
@@ -51,6 +52,7 @@ impl Default for Targets {
         targets.set("ITEM", 1);
         targets.set("EVENT", 1);
         targets.set("ACCESS", 1);
+        targets.set("DOUBT", 1);
         targets.set("USER", json!(user(1)));
         Self(targets)
     }
@@ -101,6 +103,17 @@ impl Targets {
                 "insert into telecom.node_access (token_hash, protocol, software, node_server_id,
                     interval_seconds, client_timeout_seconds, created_at)
                 values (sha256(''), 'uniproxy', 'xrayr', {SERVER}, 60, 30, '{NOW}')"
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "insert into telecom.doubtful_push (push_id, doubt, node_access_id, node_server_id,
+                    node_client_id, arrived_at, user_numbers, upload_bytes, download_bytes,
+                    total_bytes, traffic_factor)
+                select '{ORDER}', 'contains_previous', 1, {SERVER}, {CLIENT}, '{NOW}',
+                    array[number], '{{10}}', '{{20}}', 30, 1
+                from telecom.node_user where user_id = '{}'",
+                user(1)
             ))
             .await;
     }

@@ -98,15 +98,20 @@ impl Change for DecideDoubtfulPush {
         if before.decision.is_some() {
             return Err(decided(self.id));
         }
-        let (decision, given_back) = match self.decision {
-            PushRemedy::Keep => (PushDecision::Kept, GivenBack::default()),
+        let given_back = match self.decision {
+            PushRemedy::Keep => {
+                doubtful_push::decide(tx, self.id, PushDecision::Kept, work.now).await?;
+                GivenBack::default()
+            }
             PushRemedy::Correct if !before.billed => {
                 let accepted = "keep, because nobody was billed for the bytes at stake";
                 return Err(Error::parameter("decision", accepted));
             }
-            PushRemedy::Correct => (PushDecision::Corrected, self.give_back(tx, work).await?),
+            PushRemedy::Correct => {
+                doubtful_push::decide(tx, self.id, PushDecision::Corrected, work.now).await?;
+                self.give_back(tx, work).await?
+            }
         };
-        doubtful_push::decide(tx, self.id, decision, work.now).await?;
         let push = find(tx, self.id).await?;
         let target = Target::DoubtfulPush(self.id);
         work.changed(target, &before, &push, Some(&self.reason))?;

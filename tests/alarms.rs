@@ -208,7 +208,12 @@ fn every_alarm_has_a_fault_that_triggers_it() {
         &FAILURES,
         &ERRORS,
         &REJECTED,
-        &["CollectionStopped", "ReportsQuarantined", "UsageDrift"],
+        &[
+            "CollectionStopped",
+            "PushesQuarantined",
+            "ReportsQuarantined",
+            "UsageDrift",
+        ],
     ];
     let deployed = Deployed::with_version("$LATEST").alarms();
     assert_eq!(deployed, &names(&broken) | &standing_still());

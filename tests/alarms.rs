@@ -426,14 +426,10 @@ async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
         &[(user(1), bytes, bytes)],
     )
     .to_string();
-    let seen = replaced(
-        seen,
-        vec![
-            functions
-                .deliver("ingest-usage-report", &[implausible])
-                .await,
-        ],
-    );
+    let reported = functions
+        .deliver("ingest-usage-report", &[implausible])
+        .await;
+    let seen = replaced(seen, vec![reported]);
     assert_eq!(
         firing(&seen),
         names(&[&["ReportsQuarantined"]]),

@@ -33,7 +33,8 @@ const EMPTY: &str = "
         'telecom.node_access', 'telecom.doubtful_push']) name";
 
 /// The targets of all operations: a server with a client, a series with its master and a second
-/// version, an order with an active and a waiting item, a parked event, an access, and a doubtful push.
+/// version, an order with an active and a waiting item, a parked event, an access, and a doubtful
+/// push.
 #[derive(Debug)]
 pub struct Targets(Placeholders);
 

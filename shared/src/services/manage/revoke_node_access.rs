@@ -36,7 +36,7 @@ impl Operation for RevokeNodeAccess {
 /// An access after a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownNodeAccess {
-    /// The access.
+    /// The access after the call.
     pub access: NodeAccess,
 }
 

@@ -381,20 +381,19 @@ async fn a_stopped_collection_triggers_its_alarm(pool: PgPool) {
     let (world, functions, seen) = working(pool).await;
     world.server(2, &[]).await;
     let silent = System.now() - TimeDelta::minutes(20);
-    world
-        .sql("update telecom.node_server set status = 'online'")
-        .await;
-    world.sql("delete from telecom.usage_report").await;
-    world
-        .sql(&format!(
-            "insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id,
-        '{silent}' from telecom.node_server
-         on conflict (node_server_id) do update set last_online_at = excluded.last_online_at"
-        ))
-        .await;
-    world
-        .sql("update telecom.node_status_watch set heard_from = now() - interval '1 day'")
-        .await;
+    let last_heard = format!(
+        "insert into telecom.node_server_heartbeat (node_server_id, last_online_at)
+        select id, '{silent}' from telecom.node_server
+        on conflict (node_server_id) do update set last_online_at = excluded.last_online_at"
+    );
+    for sql in [
+        "update telecom.node_server set status = 'online'",
+        "delete from telecom.usage_report",
+        &last_heard,
+        "update telecom.node_status_watch set heard_from = now() - interval '1 day'",
+    ] {
+        world.sql(sql).await;
+    }
     let seen = replaced(seen, run(&functions, &["refresh-server-status"]).await);
     assert_eq!(firing(&seen), names(&[&["CollectionStopped"]]), "{seen:#?}");
 }
@@ -419,13 +418,8 @@ async fn usage_that_stays_parked_triggers_its_alarm(pool: PgPool) {
 async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
     let (_world, functions, seen) = working(pool).await;
     let bytes = 1_i64 << 50;
-    let implausible = report_of(
-        Uuid::new_v4().as_u128(),
-        1,
-        System.now(),
-        &[(user(1), bytes, bytes)],
-    )
-    .to_string();
+    let usage = [(user(1), bytes, bytes)];
+    let implausible = report_of(Uuid::new_v4().as_u128(), 1, System.now(), &usage).to_string();
     let reported = functions
         .deliver("ingest-usage-report", &[implausible])
         .await;

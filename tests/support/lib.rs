@@ -31,7 +31,6 @@ pub mod watch;
 pub mod web;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};

@@ -28,7 +28,7 @@ pub const MAX_SECONDS: i32 = 3_600;
 /// One push of node software, one part of it, or one report of a collector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeUsage {
-    /// Always `node.usage.v1`.
+    /// Always [`TYPE`], which names the version.
     #[serde(rename = "type")]
     pub kind: String,
     /// Id of this message, a UUID of version 7. A push is recorded under this id, and each part of

@@ -417,8 +417,7 @@ async fn usage_that_stays_parked_triggers_its_alarm(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
     let (_world, functions, seen) = working(pool).await;
-    let bytes = 1_i64 << 50;
-    let usage = [(user(1), bytes, bytes)];
+    let usage = [(user(1), 1_i64 << 50, 1_i64 << 50)];
     let implausible = report_of(Uuid::new_v4().as_u128(), 1, System.now(), &usage).to_string();
     let reported = functions
         .deliver("ingest-usage-report", &[implausible])
@@ -434,7 +433,6 @@ async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_push_in_quarantine_triggers_its_alarm(pool: PgPool) {
     let (_world, functions, seen) = working(pool).await;
-    // User 1 has the first number.
     let implausible = push(&[(1, 1 << 50, 1 << 50)]).to_string();
     let pushed = functions.deliver("ingest-node-usage", &[implausible]).await;
     let seen = replaced(seen, vec![pushed]);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::collector::{Place, free_address, get};
@@ -121,9 +120,6 @@ fn read_returns_when_the_counters_are_stored() {
     let mut running = place.start();
     node.wait_queries(1);
     node.carry(&user(1).to_string(), 7, 8);
-    // The command waits for two rounds, because the first may have begun before.
-    running.signal(Signal::USR1);
-    node.wait_queries(1);
     let (text, code) = place.run_to_end(&["read"]);
     assert_eq!(code, 0, "{text}");
     running.kill();

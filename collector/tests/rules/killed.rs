@@ -20,8 +20,8 @@ const USERS: u8 = 5;
 pub struct Dice(ChaCha8Rng);
 
 impl Dice {
-    pub fn new() -> Self {
-        Self(ChaCha8Rng::seed_from_u64(1))
+    pub fn new(seed: u64) -> Self {
+        Self(ChaCha8Rng::seed_from_u64(seed))
     }
 
     /// From 0 on, below `bound`.
@@ -57,7 +57,7 @@ pub fn kill_at_random(place: &Place, receiver: &Receiver, dice: &mut Dice, node:
 
 #[test]
 fn killed_at_random_it_loses_and_doubles_nothing() {
-    let (node, receiver, mut dice) = (Node::start(), Receiver::start(), Dice::new());
+    let (node, receiver, mut dice) = (Node::start(), Receiver::start(), Dice::new(1));
     let source = format!(
         "[[source]]\nkind = \"v2ray\"\naddress = \"{}\"\nnode_client_id = 19\n",
         node.address

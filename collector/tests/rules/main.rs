@@ -10,6 +10,6 @@ mod support;
 
 mod commands;
 mod conservation;
-// mod debian_v2ray;
+mod debian_v2ray;
 mod killed;
 mod memory;

@@ -107,12 +107,8 @@ impl Running {
 
     /// Stops it in order, and returns whether it succeeded.
     pub fn stop(mut self) -> bool {
-        self.signal(Signal::TERM);
+        kill_process(Pid::from_child(&self.0), Signal::TERM).unwrap();
         self.0.wait().unwrap().success()
-    }
-
-    pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.0), signal).unwrap();
     }
 
     /// A field of `/proc/PID/status`, in KiB.

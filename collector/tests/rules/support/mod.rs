@@ -3,6 +3,7 @@
 pub mod collector;
 pub mod receiver;
 pub mod stats;
+pub mod v2ray;
 
 use std::io::Read;
 

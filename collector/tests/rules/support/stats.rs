@@ -1,6 +1,6 @@
 //! A stand-in for V2Ray's `StatsService`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
@@ -14,8 +14,8 @@ use tokio::runtime::Builder;
 use tonic::body::Body;
 use tonic::codegen::{Body as HttpBody, BoxFuture, Service, StdError, http};
 use tonic::server::{Grpc, NamedService, UnaryService};
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
@@ -140,6 +140,36 @@ impl Node {
         let started = self.state.0.lock().unwrap().started;
         u32::try_from(started.elapsed().as_secs()).unwrap()
     }
+}
+
+/// The counters of a node, asked for apart from the collector.
+pub fn counters_of(address: SocketAddr) -> HashMap<String, (i64, i64)> {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let stats = runtime.block_on(async {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let mut grpc = tonic::client::Grpc::new(endpoint.connect().await.unwrap());
+        grpc.ready().await.unwrap();
+        let path = format!("/{}/QueryStats", StatsService::NAME);
+        let codec = ProstCodec::<Query, Stats>::default();
+        let request = Request::new(Query::default());
+        let answer = grpc.unary(request, path.parse().unwrap(), codec).await;
+        answer.unwrap().into_inner()
+    });
+    let mut counters: HashMap<String, (i64, i64)> = HashMap::new();
+    for stat in stats.stat {
+        let parts: Vec<_> = stat.name.split(">>>").collect();
+        let ["user", name, "traffic", direction] = parts[..] else {
+            continue;
+        };
+        let counter = counters.entry(name.to_owned()).or_default();
+        match direction {
+            "uplink" => counter.0 = stat.value,
+            _ => counter.1 = stat.value,
+        }
+    }
+    // A user without bytes is in no report.
+    counters.retain(|_, bytes| *bytes != (0, 0));
+    counters
 }
 
 #[derive(Clone)]

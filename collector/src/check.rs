@@ -43,8 +43,8 @@ pub fn check(config: Config, out: &mut impl Write) -> Result<bool> {
         let (reports, pending) = spool.waiting_and_pending(&config.names)?;
         writeln!(
             out,
-            "{reports} reports wait, and upload {}, download {} of earlier readings would be in the \
-             next one",
+            "{reports} reports wait, and upload {}, download {} of earlier readings would be in \
+             the next one",
             pending.upload, pending.download
         )?;
     }

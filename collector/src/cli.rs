@@ -24,7 +24,7 @@ use crate::status::status;
 #[derive(Debug, Parser)]
 #[command(name = "telecom-collector", version, after_long_help = HELP)]
 pub struct Cli {
-    /// The configuration file.
+    /// The configuration file to read.
     #[arg(
         long,
         global = true,

@@ -56,8 +56,8 @@ impl AddAssign for Bytes {
 /// One counter of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counter {
-    /// Identifies the counter for as long as it counts: two counters that follow each other, such as
-    /// those of two connections, have different keys.
+    /// Identifies the counter for as long as it counts. Two counters that follow each other, such
+    /// as those of two connections, have different keys.
     pub key: String,
     /// What the node software calls the user.
     pub name: String,
@@ -96,7 +96,8 @@ pub struct Change {
     /// Keys whose last values are to be forgotten.
     pub ended: Vec<String>,
     pub restarted: bool,
-    /// How many counters fell although their process was not restarted: another program resets them.
+    /// How many counters fell although their process was not restarted. Another program resets
+    /// them.
     pub fell: i64,
 }
 

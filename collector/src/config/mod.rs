@@ -46,7 +46,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// The validated configuration.
+/// The configuration, all of it validated.
 #[derive(Debug)]
 pub struct Config {
     pub server_id: i32,

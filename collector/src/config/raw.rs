@@ -5,8 +5,6 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::source::Kind;
-
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Raw {
@@ -46,7 +44,39 @@ impl std::fmt::Debug for RawSink {
     }
 }
 
-/// Has the keys of all kinds. [`RawSource::validate`] rejects those of other kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    V2ray,
+    Xray,
+    Hysteria2,
+    Wireguard,
+    Openvpn,
+}
+
+impl Kind {
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::V2ray => "v2ray",
+            Self::Xray => "xray",
+            Self::Hysteria2 => "hysteria2",
+            Self::Wireguard => "wireguard",
+            Self::Openvpn => "openvpn",
+        }
+    }
+
+    /// The keys of this kind besides those of every kind.
+    pub const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::V2ray | Self::Xray => &["address"],
+            Self::Hysteria2 => &["address", "secret", "secret_file", "process"],
+            Self::Wireguard => &["command", "interface"],
+            Self::Openvpn => &["path"],
+        }
+    }
+}
+
+/// Has the keys of all kinds. `validate` rejects those of other kinds.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSource {

@@ -4,44 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
 
-use super::raw::RawSource;
+use super::raw::{Kind, RawSource};
 
 /// The default command for WireGuard. It shows the interfaces of this network namespace.
 pub const WG_COMMAND: [&str; 4] = ["wg", "show", "all", "transfer"];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    V2ray,
-    Xray,
-    Hysteria2,
-    Wireguard,
-    Openvpn,
-}
-
-impl Kind {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::V2ray => "v2ray",
-            Self::Xray => "xray",
-            Self::Hysteria2 => "hysteria2",
-            Self::Wireguard => "wireguard",
-            Self::Openvpn => "openvpn",
-        }
-    }
-
-    /// The keys of this kind besides those of every kind.
-    const fn keys(self) -> &'static [&'static str] {
-        match self {
-            Self::V2ray | Self::Xray => &["address"],
-            Self::Hysteria2 => &["address", "secret", "secret_file", "process"],
-            Self::Wireguard => &["command", "interface"],
-            Self::Openvpn => &["path"],
-        }
-    }
-}
 
 /// A source of counters.
 #[derive(Debug, Clone)]

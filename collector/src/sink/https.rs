@@ -22,7 +22,7 @@ const MAX_REASON_CHARACTERS: usize = 500;
 /// A receiver that wants to wait longer is asked again after an hour.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// The receiver's endpoint.
+/// The endpoint, and what requests to it need.
 #[derive(Debug)]
 pub struct Https {
     agent: Agent,
@@ -31,7 +31,7 @@ pub struct Https {
     clock: SinkClock,
 }
 
-/// `application/problem+json`.
+/// What the receiver says about an error, as `application/problem+json`.
 #[derive(Deserialize)]
 struct Problem {
     code: Option<String>,

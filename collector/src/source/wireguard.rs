@@ -65,7 +65,8 @@ async fn run(command: &[String]) -> Result<Output> {
     let output = timeout(TIMEOUT, command.output()).await;
     let output = output.map_err(|_| anyhow!("`{program}` did not end in time"))?;
     let output = output.with_context(|| format!("cannot run `{program}`"))?;
-    // `wg` skips an interface that it cannot read, and ends with success. Its peers would seem gone.
+    // `wg` skips an interface that it cannot read, and ends with success. Its peers would seem
+    // gone.
     ensure!(
         output.status.success() && output.stderr.is_empty(),
         "`{program}`: {}, {}",

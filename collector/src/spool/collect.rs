@@ -12,8 +12,8 @@ use crate::machine::Metrics;
 use crate::names::Names;
 use crate::source::Observed;
 
-/// While so many reports wait, another one is made only at the end of an hour. Usage belongs to the
-/// hour in which its period ends, so hours must not be mixed, but minutes may be.
+/// While this many reports wait, another one is made only at the end of an hour. Usage belongs to
+/// the hour in which its period ends, so hours must not be mixed, but minutes may be.
 const CROWDED: i64 = 60;
 const HOUR_MS: i64 = 3_600_000;
 /// The receiver rejects older reports.
@@ -75,8 +75,8 @@ impl Spool {
             }
             let waiting = waiting(&transaction)?;
             if round.due && waiting < CROWDED {
-                // A heartbeat says that the node works, so it needs a source that could be read. One
-                // that comes late says nothing, so it does not wait behind other reports.
+                // A heartbeat says that the node works, so it needs a source that could be read. A
+                // late one says nothing, so it does not wait behind other reports.
                 let heartbeat = read && waiting == 0;
                 let of = round.at(round.now.wall_ms, heartbeat);
                 collected.reports += reports::make(&transaction, &mut state, &of)?;

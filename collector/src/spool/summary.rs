@@ -35,10 +35,10 @@ pub struct Summary {
     pub unknown_names_total: usize,
     pub unknown_upload: i64,
     pub unknown_download: i64,
-    /// The first 100.
+    /// The first 100, by source and name.
     pub unknown_names: Vec<UnknownName>,
     pub refused_total: i64,
-    /// The last 100.
+    /// The last 100, newest first.
     pub refused: Vec<Refused>,
 }
 

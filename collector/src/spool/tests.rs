@@ -13,7 +13,7 @@ use crate::source::Observed;
 use crate::start::Start;
 
 const USER: &str = "7d0f3a52-7c52-4c0e-8f5a-0d3f6f1f0a01";
-/// 10:00:00 UTC.
+/// An hour begins at this instant, 10:00:00 UTC.
 const HOUR: i64 = 1_795_168_800_000;
 const DAY_MS: i64 = 24 * 3_600_000;
 

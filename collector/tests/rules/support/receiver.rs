@@ -138,7 +138,7 @@ impl Receiver {
         assert!(!waited.unwrap().1.timed_out(), "{what}");
     }
 
-    /// Waits until so many more requests have come, or for the time.
+    /// Waits until `more` requests have come, or for the time.
     pub fn wait_requests(&self, more: usize, at_most: Duration) {
         let state = self.state.0.lock().unwrap();
         let until = state.requests + more;

@@ -107,7 +107,7 @@ impl Node {
         self.state.0.lock().unwrap().counters.clone()
     }
 
-    /// Waits until so many more queries have come.
+    /// Waits until `more` queries have come.
     pub fn wait_queries(&self, more: usize) {
         let state = self.state.0.lock().unwrap();
         let until = state.queries + more;

@@ -201,7 +201,7 @@ fn users_config(node: SocketAddr, socks: &[SocketAddr], users: &[(String, String
     })
 }
 
-/// A server that reads two lengths, then so many bytes, and sends so many.
+/// A server that reads two lengths, reads as many bytes as the first one, and sends the second.
 fn origin() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -74,7 +74,7 @@ pub enum NodeProtocol {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeSoftware {
-    /// XrayR, for UniProxy and mod_mu.
+    /// XrayR, with the one or the other protocol.
     Xrayr,
     /// V2bX, which clears its counters first.
     V2bx,

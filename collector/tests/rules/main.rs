@@ -13,3 +13,4 @@ mod conservation;
 mod debian_v2ray;
 mod killed;
 mod memory;
+mod other_sources;

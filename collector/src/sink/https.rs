@@ -32,7 +32,7 @@ pub struct Https {
 }
 
 /// What the receiver says about an error, as `application/problem+json`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Problem {
     code: Option<String>,
     detail: Option<String>,
@@ -134,30 +134,37 @@ fn outcome(mut answer: Response<Body>) -> Outcome {
     let status = answer.status().as_u16();
     let retry_after = retry_after(answer.headers());
     let body = answer.body_mut().with_config().limit(MAX_ANSWER_BYTES);
-    let reason = reason(status, &body.read_to_string().unwrap_or_default());
+    let body = body.read_to_string().unwrap_or_default();
+    let problem: Problem = serde_json::from_str(&body).unwrap_or_default();
+    // With the token of another server, the token is at fault, not the report.
+    let token_rejected =
+        [401, 403].contains(&status) || problem.code.as_deref() == Some("server_not_allowed");
+    let reason = problem.reason(status);
     match status {
         200..=299 => Outcome::Accepted,
         // A wrong URL says nothing about the report: 404 and 405 are not refusals.
-        400..=499 if ![401, 403, 404, 405, 408, 425, 429].contains(&status) => {
+        400..=499 if !token_rejected && ![404, 405, 408, 425, 429].contains(&status) => {
             Outcome::Refused { status, reason }
         }
         _ => Outcome::Failed {
             reason,
-            token_rejected: [401, 403].contains(&status),
+            token_rejected,
             retry_after,
         },
     }
 }
 
-/// What the problem in the body says, or the status alone.
-fn reason(status: u16, body: &str) -> String {
-    let Ok(problem) = serde_json::from_str::<Problem>(body) else {
-        return format!("status {status}");
-    };
-    let parts = [problem.code, problem.field, problem.detail];
-    let parts: Vec<_> = parts.into_iter().flatten().collect();
-    let reason = format!("status {status}: {}", parts.join(", "));
-    reason.chars().take(MAX_REASON_CHARACTERS).collect()
+impl Problem {
+    /// What the problem says, or the status alone.
+    fn reason(self, status: u16) -> String {
+        let parts = [self.code, self.field, self.detail];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        if parts.is_empty() {
+            return format!("status {status}");
+        }
+        let reason = format!("status {status}: {}", parts.join(", "));
+        reason.chars().take(MAX_REASON_CHARACTERS).collect()
+    }
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -209,11 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn the_token_of_another_server_does_not_set_reports_aside() {
+        let outcome = answer(400, r#"{"code":"server_not_allowed","field":"server_id"}"#);
+        let Outcome::Failed { token_rejected, .. } = outcome else {
+            panic!("{outcome:?}");
+        };
+        assert!(token_rejected);
+    }
+
+    #[test]
     fn the_reason_names_the_code_and_the_field() {
         let body = r#"{"code":"period_too_old","field":"period_start","detail":"x","status":422}"#;
-        let expected = "status 422: period_too_old, period_start, x";
-        assert_eq!(reason(422, body), expected);
-        assert_eq!(reason(400, "<html>"), "status 400");
+        for (body, expected) in [
+            (body, "status 422: period_too_old, period_start, x"),
+            ("<html>", "status 422"),
+        ] {
+            let Outcome::Refused { reason, .. } = answer(422, body) else {
+                panic!("{body}");
+            };
+            assert_eq!(reason, expected);
+        }
     }
 
     #[test]

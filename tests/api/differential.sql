@@ -105,7 +105,7 @@ select md5('push ' || n / 2)::uuid, (array['contains_previous', 'unknown_users',
     case when n % 3 = 0 then md5('push ' || n - 1)::uuid end,
     case when n % 3 = 0 then array['repeated', 'larger'] else '{}' end,
     case when n % 3 < 2 then array[1, n] else '{}' end, case when n % 3 < 2 then array[5, n]::bigint[] else '{}' end,
-    case when n % 3 < 2 then array[0, (random() * 1e15)::bigint] else '{}' end, 1000000007 * n,
+    case when n % 3 < 2 then array[0, (random() * 1e15)::bigint] else '{}' end, 1000000007::bigint * n,
     case when n % 3 = 0 and n % 4 > 0 then 1.5 end,
     case when n % 3 = 2 then (select jsonb_agg(jsonb_build_object('key', '=' || i, 'reason', 'no number')) from generate_series(1, n) i)
         else '[]' end,

@@ -27,6 +27,7 @@ const EMPTY: &str = "
     delete from telecom.answered_call;
     delete from telecom.audit_entry;
     delete from telecom.outbox;
+    select setval(pg_get_serial_sequence('telecom.node_user', 'number'), 1, false);
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
         'telecom.node_access', 'telecom.doubtful_push']) name";
@@ -93,6 +94,9 @@ impl Targets {
                     interval_seconds, client_timeout_seconds, created_at)
                 values (sha256(''), 'uniproxy', 'xrayr', {SERVER}, 60, 30, '{NOW}')"
             ))
+            .await;
+        world
+            .sql("update telecom.node_user set secret = '4f3c0c1e-6a0f-4d8e-9a53-0b7d5a2c9e11'")
             .await;
         world
             .sql(&format!(

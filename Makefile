@@ -39,7 +39,7 @@ build: ## Build every program (BUILD=release: with optimisation)
 test: ## Run all checks and tests; leaves nothing running
 	@local/scripts/test
 
-test-release: ## Check what only a release needs: a deployed function, the code's documentation
+test-release: ## Check what only a release needs: a deployed function, the collector with SQS, the code's documentation
 	@local/scripts/test --release
 
 audit: ## Check dependencies: unused ones, licences, sources, known vulnerabilities

@@ -208,7 +208,12 @@ fn every_alarm_has_a_fault_that_triggers_it() {
         &FAILURES,
         &ERRORS,
         &REJECTED,
-        &["CollectionStopped", "ReportsQuarantined", "UsageDrift"],
+        &[
+            "CollectionStopped",
+            "PushesQuarantined",
+            "ReportsQuarantined",
+            "UsageDrift",
+        ],
     ];
     let deployed = Deployed::with_version("$LATEST").alarms();
     assert_eq!(deployed, &names(&broken) | &standing_still());
@@ -376,20 +381,19 @@ async fn a_stopped_collection_triggers_its_alarm(pool: PgPool) {
     let (world, functions, seen) = working(pool).await;
     world.server(2, &[]).await;
     let silent = System.now() - TimeDelta::minutes(20);
-    world
-        .sql("update telecom.node_server set status = 'online'")
-        .await;
-    world.sql("delete from telecom.usage_report").await;
-    world
-        .sql(&format!(
-            "insert into telecom.node_server_heartbeat (node_server_id, last_online_at) select id,
-        '{silent}' from telecom.node_server
-         on conflict (node_server_id) do update set last_online_at = excluded.last_online_at"
-        ))
-        .await;
-    world
-        .sql("update telecom.node_status_watch set heard_from = now() - interval '1 day'")
-        .await;
+    let last_heard = format!(
+        "insert into telecom.node_server_heartbeat (node_server_id, last_online_at)
+        select id, '{silent}' from telecom.node_server
+        on conflict (node_server_id) do update set last_online_at = excluded.last_online_at"
+    );
+    for sql in [
+        "update telecom.node_server set status = 'online'",
+        "delete from telecom.usage_report",
+        &last_heard,
+        "update telecom.node_status_watch set heard_from = now() - interval '1 day'",
+    ] {
+        world.sql(sql).await;
+    }
     let seen = replaced(seen, run(&functions, &["refresh-server-status"]).await);
     assert_eq!(firing(&seen), names(&[&["CollectionStopped"]]), "{seen:#?}");
 }
@@ -413,22 +417,12 @@ async fn usage_that_stays_parked_triggers_its_alarm(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
     let (_world, functions, seen) = working(pool).await;
-    let bytes = 1_i64 << 50;
-    let implausible = report_of(
-        Uuid::new_v4().as_u128(),
-        1,
-        System.now(),
-        &[(user(1), bytes, bytes)],
-    )
-    .to_string();
-    let seen = replaced(
-        seen,
-        vec![
-            functions
-                .deliver("ingest-usage-report", &[implausible])
-                .await,
-        ],
-    );
+    let usage = [(user(1), 1_i64 << 50, 1_i64 << 50)];
+    let implausible = report_of(Uuid::new_v4().as_u128(), 1, System.now(), &usage).to_string();
+    let reported = functions
+        .deliver("ingest-usage-report", &[implausible])
+        .await;
+    let seen = replaced(seen, vec![reported]);
     assert_eq!(
         firing(&seen),
         names(&[&["ReportsQuarantined"]]),
@@ -439,7 +433,6 @@ async fn a_report_in_quarantine_triggers_its_alarm(pool: PgPool) {
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_push_in_quarantine_triggers_its_alarm(pool: PgPool) {
     let (_world, functions, seen) = working(pool).await;
-    // User 1 has the first number.
     let implausible = push(&[(1, 1 << 50, 1 << 50)]).to_string();
     let pushed = functions.deliver("ingest-node-usage", &[implausible]).await;
     let seen = replaced(seen, vec![pushed]);

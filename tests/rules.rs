@@ -18,7 +18,7 @@ mod api {
     mod http;
     mod load_balancer;
     mod maintenance;
-    mod node_api;
+    mod mod_mu;
     mod node_changes;
     mod node_configs;
     mod nodes;
@@ -29,6 +29,8 @@ mod api {
     mod published_keys;
     mod rate_limit;
     mod traffic_usage;
+    mod uniproxy;
+    mod usage_reports;
     mod writes;
 }
 mod cron {

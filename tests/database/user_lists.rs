@@ -55,11 +55,11 @@ async fn world(pool: PgPool) -> World {
         world.package(GIB, 30).await;
     }
     world
-        .sql(&format!(
-            "update telecom.package set available_group = 2 where id = 3;
-             update telecom.node_client set access_groups = '{{1}}' where id = {CLIENT}"
-        ))
+        .sql("update telecom.package set available_group = 2 where id = 3")
         .await;
+    let open =
+        format!("update telecom.node_client set access_groups = '{{1}}' where id = {CLIENT}");
+    world.sql(&open).await;
     world
 }
 
@@ -150,10 +150,7 @@ async fn a_secret_that_changes_during_the_activation_of_an_item_changes_the_vers
             expires_at = '2027-01-01Z' where id = {item}"
     );
     let rotate = async |connection: &mut Connection| {
-        rotate_secret(connection, user(1), at(NOW))
-            .await
-            .unwrap()
-            .unwrap()
+        rotate_secret(connection, user(1), at(NOW)).await.unwrap()
     };
     let (mut one, mut other) = (
         world.pool.begin().await.unwrap(),
@@ -229,9 +226,11 @@ async fn a_charge_that_exhausts_no_item_calls_no_trigger_of_lists(pool: PgPool) 
     world
         .sql(
             "create or replace function telecom.count_user_list_changes() returns trigger
-            language plpgsql as $$ begin raise 'the trigger was called'; end $$;
-            update telecom.package_queue set upload_bytes = 5, expiring_event_at = null",
+            language plpgsql as $$ begin raise 'the trigger was called'; end $$",
         )
+        .await;
+    world
+        .sql("update telecom.package_queue set upload_bytes = 5, expiring_event_at = null")
         .await;
 }
 

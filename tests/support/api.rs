@@ -76,7 +76,7 @@ impl Operation {
             query: endpoint.example.query,
             message: keep(endpoint.example_message(id).unwrap().to_string()),
             admin: endpoint.access != Access::User,
-            changes: endpoint.access == Access::Admin,
+            changes: endpoint.method != "GET",
             verb: keep(endpoint.method.to_string()),
             body: endpoint.example.body,
             headers: endpoint.example_headers().leak(),

@@ -26,11 +26,11 @@ pub mod repository;
 pub mod snapshot;
 pub mod token;
 pub mod transport;
+mod wait;
 pub mod watch;
 pub mod web;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -54,6 +54,7 @@ use uuid::Uuid;
 pub use delivery::{assert_all_accepted, deliver, deliver_event, event_of, failures, message_id};
 pub use pools::{pool_as, unreachable_pool};
 pub use publisher::{aws_at, publisher_to, unreachable_publisher};
+pub use wait::until;
 
 /// Start time of a world: half past ten.
 pub const NOW: &str = "2026-03-10T10:30:00Z";
@@ -80,18 +81,6 @@ pub fn actor(n: u128) -> Actor {
     Actor {
         user_id: user(n),
         request_id: None,
-    }
-}
-
-/// Waits until a condition is met, 10 s at most.
-pub async fn until(what: &str, mut met: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !met().await {
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "{what}: not within 10 s"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

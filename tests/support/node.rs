@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use crate::api::{Api, event};
 use crate::publisher::publisher_to;
 use crate::queue::Queue;
-use crate::{CLIENT, SERVER, World};
+use crate::{CLIENT, SERVER, World, user};
 
 /// Nodes of a world, which send to a queue of their own.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Asked {
     pub body: Vec<u8>,
 }
 
-/// A `GET` request.
+/// A `GET` request of a node.
 #[must_use]
 pub fn get(path: &str, query: &str) -> Asked {
     Asked {
@@ -42,7 +42,7 @@ pub fn get(path: &str, query: &str) -> Asked {
     }
 }
 
-/// A `POST` request.
+/// A `POST` request of a node.
 #[must_use]
 pub fn post(path: &str, query: &str, body: impl Into<Vec<u8>>) -> Asked {
     Asked {
@@ -50,6 +50,15 @@ pub fn post(path: &str, query: &str, body: impl Into<Vec<u8>>) -> Asked {
         body: body.into(),
         ..get(path, query)
     }
+}
+
+/// The value of a header of a response. Empty if there is none.
+#[must_use]
+pub fn header(response: &Response<Body>, name: &str) -> String {
+    let value = response.headers().get(name);
+    value
+        .map(|value| value.to_str().unwrap().to_owned())
+        .unwrap_or_default()
 }
 
 impl Asked {
@@ -118,6 +127,16 @@ impl Nodes {
         assert_eq!(status, 200, "{issued}");
         let token = issued["token"].as_str().unwrap().to_owned();
         (issued["access"]["id"].as_i64().unwrap(), token)
+    }
+
+    /// The secret of user `n`.
+    pub async fn secret(&self, n: u128) -> String {
+        let read = "select secret::text from telecom.node_user where user_id = $1";
+        sqlx::query_scalar(read)
+            .bind(user(n))
+            .fetch_one(&self.world().pool)
+            .await
+            .unwrap()
     }
 
     /// Sends a request to the function that its path leads to.

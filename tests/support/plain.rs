@@ -38,7 +38,9 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 5] = [
+    const PREFIXES: [&str; 7] = [
+        "NODE_PROTOCOL_",
+        "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",
         "NODE_SERVER_COMPATIBILITY_",
         "PACKAGE_QUEUE_STATUS_",

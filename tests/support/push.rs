@@ -97,7 +97,7 @@ fn seconds_after_now(seconds: f64) -> DateTime<Utc> {
 }
 
 impl World {
-    /// Makes users 1 to `count` known to node software under these numbers. Without items, nobody
+    /// Makes users 1 to `count` known to node software under these numbers. Without items, no user
     /// is charged, but usage is recorded.
     pub async fn number_users(&self, count: i32) {
         for number in 1..=count {

@@ -103,5 +103,14 @@ pub fn without_ids(value: Value) -> Value {
 
 fn is_arbitrary(field: &str) -> bool {
     let is_id = field == "id" || field.ends_with("_id") || field.ends_with("_ids");
-    is_id || ["items", "created_at", "updated_at"].contains(&field)
+    is_id
+        || [
+            "items",
+            "created_at",
+            "updated_at",
+            "secret",
+            "token",
+            "token_hash",
+        ]
+        .contains(&field)
 }

@@ -186,7 +186,7 @@ fn permissions(template: &Value) -> Vec<String> {
 
 fn functions(template: &Value) -> Vec<String> {
     let root = repository().join("functions");
-    let binaries = ["api", "cron", "queue"]
+    let binaries = ["api", "cron", "node", "queue"]
         .into_iter()
         .flat_map(|kind| fs::read_dir(root.join(kind).join("src/bin")).unwrap());
     let mut written: BTreeSet<String> = binaries

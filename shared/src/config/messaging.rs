@@ -10,7 +10,7 @@ pub struct MessagingConfig {
     pub user_usage_billing_queue_url: Option<String>,
     /// `TELECOM_PACKAGE_EXPIRING_QUEUE_URL`: queue of the route `telecom.package_expiring`.
     pub package_expiring_queue_url: Option<String>,
-    /// `TELECOM_NODE_USAGE_QUEUE_URL`: queue of what node software and collectors report over HTTPS.
+    /// `TELECOM_NODE_USAGE_QUEUE_URL`: queue of what nodes and collectors report over HTTPS.
     pub node_usage_queue_url: Option<String>,
     /// `TELECOM_EVENT_BUS_NAME`: event bus for facts.
     pub event_bus_name: Option<String>,

@@ -110,7 +110,7 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Doubtf
 /// A row at stake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RowAtStake {
-    /// The user.
+    /// Id of the user.
     pub user_id: Uuid,
     /// Bytes sent by the user.
     pub upload_bytes: i64,

@@ -26,9 +26,10 @@ impl TryFrom<Row> for NodeAccess {
 
     fn try_from(row: Row) -> Result<Self, Error> {
         Ok(from_row!(row => NodeAccess {
-            id, node_client_id, allowed_networks, interval_seconds, client_timeout_seconds, created_at,
-            revoked_at;
-            server_id: row.node_server_id, protocol: stored(&row.protocol)?, software: stored(&row.software)?
+            id, node_client_id, allowed_networks, interval_seconds, client_timeout_seconds,
+            created_at, revoked_at;
+            server_id: row.node_server_id, protocol: stored(&row.protocol)?,
+            software: stored(&row.software)?
         }))
     }
 }

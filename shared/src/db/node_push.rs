@@ -107,9 +107,9 @@ fn push_rows(numbers: Vec<i32>, uploads: Vec<i64>, downloads: Vec<i64>) -> Vec<P
 /// The last push of a locked source.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceLast<'l> {
-    /// The source.
+    /// Where the push came from.
     pub source: PushSource,
-    /// Its last push.
+    /// Its last push so far.
     pub last: &'l LastPush,
 }
 
@@ -157,7 +157,7 @@ fn array<T: Display>(rows: &[PushRow], field: impl Fn(&PushRow) -> T) -> String 
 /// A source and the hash of a content that it pushed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ContentKey {
-    /// The source.
+    /// Where the push came from.
     pub source: PushSource,
     /// Hash of the content.
     pub body_hash: Vec<u8>,
@@ -215,11 +215,11 @@ pub async fn of_content(
 /// A push of a locked source with its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentPush<'c> {
-    /// The source.
+    /// Where the push came from.
     pub source: PushSource,
     /// Hash of the content.
     pub body_hash: &'c [u8],
-    /// The push.
+    /// The push to be recorded.
     pub push: RepeatedPush,
 }
 
@@ -250,7 +250,7 @@ statements! {
 /// A user and the number under which node software knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NumberedUser {
-    /// The number.
+    /// The number of the user.
     pub number: i32,
     /// Id of the user.
     pub user_id: Uuid,
@@ -269,7 +269,7 @@ statements! {
 pub struct NewDoubt {
     /// The push that is doubtful.
     pub push_id: Uuid,
-    /// What is doubtful.
+    /// What is doubtful about it.
     pub doubt: PushDoubt,
     /// Where the push came from.
     pub source: PushSource,

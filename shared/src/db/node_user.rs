@@ -24,12 +24,13 @@ impl std::fmt::Debug for NodeUser {
 }
 
 statements! {
-    /// Gives a user a new random secret, and returns it. `None` if the user never had an item. A
-    /// trigger counts the change of the lists that the user is in.
-    pub fn rotate_secret(user_id: Uuid, now: DateTime<Utc>) -> FirstRow<NodeUser> {
+    /// Gives a user a new random secret, and returns it. A user without an item gets a number, too.
+    /// A trigger counts the change of the lists that the user is in.
+    pub fn rotate_secret(user_id: Uuid, now: DateTime<Utc>) -> Row<NodeUser> {
         "/* node_user.rotate_secret */
-        update telecom.node_user set secret = gen_random_uuid(), updated_at = $2
-        where user_id = $1
+        insert into telecom.node_user (user_id, updated_at) values ($1, $2)
+        on conflict (user_id) do update
+        set secret = gen_random_uuid(), updated_at = excluded.updated_at
         returning number, secret"
     }
 }

@@ -26,9 +26,9 @@ pub const MAX_UNCORRECTED: usize = 1_000;
 pub enum PushDoubt {
     /// The push may contain an earlier one, whose rows would then be billed twice.
     ContainsPrevious,
-    /// The push has rows of users that do not exist. Nobody is billed for them.
+    /// The push has rows of users that do not exist. They are not billed.
     UnknownUsers,
-    /// The push has rows that could not be read. Nobody is billed for them.
+    /// The push has rows that could not be read. They are not billed.
     UnreadableRows,
 }
 
@@ -61,7 +61,7 @@ pub struct Filter {
     pub server_id: Option<i32>,
     /// Id of the node client.
     pub node_client_id: Option<i32>,
-    /// What is doubtful.
+    /// What is doubtful about it.
     pub doubt: Option<PushDoubt>,
     /// Whether the push is decided.
     pub state: Option<DoubtState>,
@@ -76,8 +76,8 @@ pub struct DoubtfulPush {
     /// then be billed twice), `unknown_users` or `unreadable_rows` (rows that are not billed).
     pub doubt: PushDoubt,
     /// What speaks for `contains_previous`: `repeated` (the earlier push arrived more than once),
-    /// `answered_late` (the earlier push was accepted later than its sender waits), `gap` (more than
-    /// 1.5 intervals passed between the two), `larger` (always). Empty for other doubts.
+    /// `answered_late` (the earlier push was accepted later than its sender waits), `gap` (more
+    /// than 1.5 intervals passed between the two), `larger` (always). Empty for other doubts.
     pub evidence: Vec<String>,
     /// Id under which the push is recorded.
     pub push_id: Uuid,
@@ -94,7 +94,8 @@ pub struct DoubtfulPush {
     /// Number of users at stake. For `contains_previous` those of the earlier push, for
     /// `unknown_users` those that do not exist.
     pub users: i32,
-    /// Bytes of these users, as carried: the rows of the earlier push, or those that are not billed.
+    /// Bytes of these users, as carried: the rows of the earlier push, or those that are not
+    /// billed.
     pub bytes: i64,
     /// Whether these bytes are billed.
     pub billed: bool,

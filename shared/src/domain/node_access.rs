@@ -74,21 +74,21 @@ pub enum NodeProtocol {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NodeSoftware {
-    /// XrayR.
+    /// XrayR, with the one or the other protocol.
     Xrayr,
-    /// V2bX.
+    /// V2bX, which clears its counters first.
     V2bx,
-    /// v2node.
+    /// v2node, which takes any response for success.
     V2node,
     /// Xboard-Node, the program in Go.
     XboardNode,
-    /// xboard-node-rust.
+    /// xboard-node-rust, which stores each push first.
     XboardNodeRust,
-    /// ss22v2b.
+    /// ss22v2b, which never repeats a push.
     Ss22v2b,
     /// A collector that sends usage reports.
     Collector,
-    /// Any other program.
+    /// Any program that is not listed.
     Other,
 }
 

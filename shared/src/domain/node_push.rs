@@ -71,7 +71,7 @@ pub struct PushSource {
 pub struct ArrivedPush<'p> {
     /// Id of the message that carries the push. A message that is delivered again has the same id.
     pub push_id: Uuid,
-    /// Time of arrival.
+    /// When the push arrived.
     pub arrived_at: DateTime<Utc>,
     /// How often the software pushes.
     pub interval: TimeDelta,
@@ -92,11 +92,11 @@ pub struct ArrivedPush<'p> {
 pub struct RepeatedPush {
     /// The push that was recorded.
     pub push_id: Uuid,
-    /// The earliest arrival.
+    /// When it arrived first.
     pub first_arrived_at: DateTime<Utc>,
-    /// The latest arrival.
+    /// When it arrived last.
     pub last_arrived_at: DateTime<Utc>,
-    /// Number of arrivals.
+    /// How often it arrived.
     pub arrivals: i32,
 }
 
@@ -105,7 +105,7 @@ pub struct RepeatedPush {
 pub struct LastPush {
     /// Id of the push.
     pub push_id: Uuid,
-    /// Time of arrival.
+    /// When the push arrived.
     pub arrived_at: DateTime<Utc>,
     /// Whether it was accepted later than its sender waits.
     pub was_late: bool,

@@ -28,7 +28,7 @@ pub const MAX_SECONDS: i32 = 3_600;
 /// One push of node software, one part of it, or one report of a collector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NodeUsage {
-    /// Always `node.usage.v1`.
+    /// Always [`TYPE`], which names the version.
     #[serde(rename = "type")]
     pub kind: String,
     /// Id of this message, a UUID of version 7. A push is recorded under this id, and each part of
@@ -50,7 +50,7 @@ pub struct NodeUsage {
     /// Whether the software adds the traffic of an unanswered push to the next one. True for
     /// unknown software.
     pub resends_larger: bool,
-    /// What was reported.
+    /// What the node reported.
     pub content: NodeUsageContent,
 }
 
@@ -122,8 +122,8 @@ impl NodeUsage {
         }
     }
 
-    /// The body of the message. An error if it exceeds [`usage_report::MAX_BODY_BYTES`], which a checked message
-    /// does not.
+    /// The body of the message. An error if it exceeds [`usage_report::MAX_BODY_BYTES`], which a
+    /// checked message does not.
     pub fn body(&self) -> Result<String, Error> {
         let body = serde_json::to_string(self).map_err(Error::internal)?;
         usage_report::check_body_size(&body)?;

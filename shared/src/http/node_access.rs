@@ -123,9 +123,8 @@ impl Endpoint for UserNodeCredentialRotation {
     const BODY: Option<fn(&mut SchemaGenerator) -> Schema> = ReasonBody::SCHEMA;
     const EXAMPLE: Example = Example {
         body: Some(ReasonBody::EXAMPLE),
-        message: r#"{"user":"00000000-0000-4000-8000-0000000000ee","reason":"example"}"#,
+        message: r#"{"id":"00000000-0000-4000-8000-0000000000ee","reason":"example"}"#,
         id: Some("00000000-0000-4000-8000-0000000000ee"),
-        status: 404,
         ..Example::DEFAULT
     };
 

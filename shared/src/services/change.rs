@@ -209,12 +209,7 @@ pub(super) async fn make<C: Change>(
         audit::write(tx, &audited).await?;
         outbox.write(tx).await?;
         if let Some(call) = &call {
-            let mut answer = serde_json::to_value(&output).map_err(Error::internal)?;
-            for &field in C::SHOWN_ONCE {
-                if let Some(secret) = answer.get_mut(field) {
-                    *secret = Value::Null;
-                }
-            }
+            let answer = answer_to_store::<C>(&output)?;
             answered_call::set_answer(tx, call, &answer).await?;
         }
         tracing::info!(operation = C::NAME, actor = %actor.user_id, entries = entries.len(),
@@ -248,6 +243,17 @@ impl Entry {
             reason: self.reason.as_deref(),
         }
     }
+}
+
+/// The answer without the fields that are shown once.
+fn answer_to_store<C: Change>(output: &C::Output) -> Result<Value, Error> {
+    let mut answer = serde_json::to_value(output).map_err(Error::internal)?;
+    for &field in C::SHOWN_ONCE {
+        if let Some(secret) = answer.get_mut(field) {
+            *secret = Value::Null;
+        }
+    }
+    Ok(answer)
 }
 
 /// The record of the call. `None` if it has no idempotency key.

@@ -22,14 +22,14 @@ const DATA: &str = "
         select md5((n % 10000)::text)::uuid, '2026-03-01Z', 1, 1, 1, 1, 1, 'locked: ',
             '2026-03-01Z', timestamptz '2026-03-01Z' + n * interval '1 second'
         from generate_series(1, 50000) n;
-    insert into telecom.doubtful_push (push_id, doubt, node_access_id, node_server_id, node_client_id,
-    arrived_at, decision, decided_at)
+    insert into telecom.doubtful_push (push_id, doubt, node_access_id, node_server_id,
+    node_client_id, arrived_at, decision, decided_at)
         select gen_random_uuid(),
             case when n % 10000 = 7 then 'unreadable_rows' when n % 20 = 0 then 'unknown_users'
             else 'contains_previous' end::telecom.doubt,
             1, n % 1000, n % 3000, '2026-03-01Z', case when n % 1000 > 1 then
-            'kept'::telecom.doubt_decision end, case when n % 1000 > 1 then '2026-03-01Z'::timestamptz
-            end
+            'kept'::telecom.doubt_decision end,
+            case when n % 1000 > 1 then '2026-03-01Z'::timestamptz end
         from generate_series(1, 50000) n;";
 const LOGS: [&str; 3] = ["audit_entry", "parked_event", "doubtful_push"];
 

@@ -64,7 +64,6 @@ const CONSUMED: By = By::Sql(
     "update telecom.package_queue set status = 'consumed', ended_at = activated_at,
         end_reason = 'time' where status = 'active'",
 );
-const NO_USER: By = By::Sql("delete from telecom.node_user");
 const NO_DOUBT: By = By::Sql("delete from telecom.doubtful_push");
 const DECIDED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "push_decided"));
 const CHARGED: By = By::Sql("delete from telecom.parked_event");
@@ -251,7 +250,7 @@ pub static TABLE: [Write; 21] = [
         body: r#"{ "reason": "published" }"#,
         other: r#"{ "reason": "stolen" }"#,
         audited: &["node_credential"],
-        ended: &[after(NO_USER, NOT_FOUND)],
+        ended: &[],
     },
     Write {
         rpc: "RotateNodeCredential",
@@ -259,7 +258,7 @@ pub static TABLE: [Write; 21] = [
         body: "{}",
         other: "{}",
         audited: &["node_credential"],
-        ended: &[after(NO_USER, NOT_FOUND)],
+        ended: &[],
     },
     Write {
         rpc: "DecideDoubtfulPush",

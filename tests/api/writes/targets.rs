@@ -27,13 +27,14 @@ const EMPTY: &str = "
     delete from telecom.answered_call;
     delete from telecom.audit_entry;
     delete from telecom.outbox;
-    select setval(pg_get_serial_sequence('telecom.node_user', 'number'), 1, false);
+    alter table telecom.node_user alter column number restart;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
         'telecom.node_access', 'telecom.doubtful_push']) name";
 
 /// The targets of all operations: a server with a client, a series with its master and a second
-/// version, an order with an active and a waiting item, a parked event, an access, and a doubtful push.
+/// version, an order with an active and a waiting item, a parked event, an access, and a doubtful
+/// push.
 #[derive(Debug)]
 pub struct Targets(Placeholders);
 
@@ -75,6 +76,16 @@ impl Targets {
                     ('{SERIES}', 2, false, 'p', 1, 3, 86400, 2000)"
             ))
             .await;
+        // Secrets are random, and must be the same each time.
+        world
+            .sql(&format!(
+                "insert into telecom.node_user (user_id, secret)
+                select user_id, '{SERIES}' from unnest(array['{}', '{}', '{}']::uuid[]) user_id",
+                user(1),
+                user(2),
+                Uuid::from_u128(1)
+            ))
+            .await;
         let order = json!({ "type": "package.order.v1", "order_id": ORDER, "user": user(1),
             "series": SERIES, "amount": 2 });
         assert_all_accepted(&world.orders(), &[order.to_string()]).await;
@@ -94,9 +105,6 @@ impl Targets {
                     interval_seconds, client_timeout_seconds, created_at)
                 values (sha256(''), 'uniproxy', 'xrayr', {SERVER}, 60, 30, '{NOW}')"
             ))
-            .await;
-        world
-            .sql("update telecom.node_user set secret = '4f3c0c1e-6a0f-4d8e-9a53-0b7d5a2c9e11'")
             .await;
         world
             .sql(&format!(

@@ -184,7 +184,7 @@ impl NodeServerManage for Manage {
         request: Request<v1::RotateUserNodeCredentialRequest>,
     ) -> Reply<v1::RotateUserNodeCredentialResponse> {
         let input = |caller: &Principal, asked: v1::RotateUserNodeCredentialRequest| {
-            let user = required_uuid("user", &asked.user)?;
+            let user = required_uuid("id", &asked.id)?;
             let reason = asked.reason;
             Ok(caller.request(RotateUserNodeCredential { user, reason }))
         };

@@ -30,7 +30,7 @@ pub use usage_report::UsageReports;
 
 /// Maximum length of a body after it was decompressed. 100,000 rows of a push fit.
 const MAX_BODY_BYTES: usize = 8 << 20;
-/// Maximum size of a response. The load balancer accepts 1 MB from a function, headers included, and
+/// Maximum size of a response. The load balancer accepts 1 MB of a function, headers included, and
 /// a compressed body is Base64 there.
 const MAX_RESPONSE_BYTES: usize = 1_000_000;
 /// Smaller bodies are not compressed.
@@ -105,15 +105,15 @@ pub async fn handle<P: NodeApi>(service: &NodeService, request: Request) -> Resp
 
 /// A request of a node. `Debug` is missing, because the query may contain a token.
 pub struct NodeRequest<'r> {
-    /// HTTP method.
+    /// HTTP method of the request.
     pub method: &'r Method,
     /// Path without the query.
     pub path: &'r str,
     /// Decoded parameters of the query.
     pub query: Vec<(String, String)>,
-    /// Headers.
+    /// Headers, with lower-case names.
     pub headers: &'r HeaderMap,
-    /// Body, decompressed.
+    /// The body after it was decompressed.
     pub body: Vec<u8>,
     /// Address from which the load balancer received the request. `None` if it is unknown.
     pub address: Option<IpAddr>,
@@ -175,7 +175,7 @@ fn address(headers: &HeaderMap) -> Option<IpAddr> {
     last.parse().ok()
 }
 
-/// An authenticated request.
+/// A request whose access is valid.
 struct NodeCall<'r> {
     service: &'r NodeService,
     request: &'r NodeRequest<'r>,

@@ -12,11 +12,11 @@ use crate::error::{Error, ErrorKind};
 use crate::events::usage_report::UsageReport;
 use crate::services::node::{NodeService, Received};
 
-/// Serves collectors.
+/// Serves collectors over HTTPS.
 #[derive(Debug)]
 pub struct UsageReports;
 
-/// What was accepted.
+/// The report that was accepted.
 #[derive(Debug, Serialize)]
 struct Accepted {
     report_id: Uuid,

@@ -36,13 +36,13 @@ pub enum PushRemedy {
     Correct,
 }
 
-/// Decides about a doubtful push. A correction adds the bytes that were billed twice to the quota of
+/// Decides about a doubtful push. A correction adds the bytes billed twice to the quota of
 /// each user's active item, or of the next waiting one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DecideDoubtfulPush {
     /// Id of the doubt.
     pub id: i64,
-    /// What to do.
+    /// What to do with it.
     pub decision: PushRemedy,
     /// Reason in the administrator's words, for the audit log.
     pub reason: String,
@@ -64,7 +64,7 @@ pub struct DecidedPush {
     pub corrected_users: i64,
     /// Bytes added to their quotas.
     pub corrected_bytes: i64,
-    /// Number of users who got nothing back, because they have neither an active nor a waiting item.
+    /// Number of users who got nothing back, because they have no active and no waiting item.
     pub uncorrected_users: i64,
     /// The first 1000 of these users.
     pub uncorrected: Vec<UncorrectedUser>,
@@ -104,7 +104,7 @@ impl Change for DecideDoubtfulPush {
                 GivenBack::default()
             }
             PushRemedy::Correct if !before.billed => {
-                let accepted = "keep, because nobody was billed for the bytes at stake";
+                let accepted = "keep, because no user was billed for the bytes at stake";
                 return Err(Error::parameter("decision", accepted));
             }
             PushRemedy::Correct => {
@@ -119,7 +119,7 @@ impl Change for DecideDoubtfulPush {
     }
 }
 
-/// Bytes by user.
+/// Billed bytes by user.
 #[derive(Default)]
 struct GivenBack {
     corrected: BTreeMap<Uuid, i64>,

@@ -33,7 +33,7 @@ impl Operation for IssueNodeAccess {
 /// A new access with its token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuedNodeAccess {
-    /// The access.
+    /// The access without its token.
     pub access: NodeAccess,
     /// The token, which is not stored. `null` if the call was repeated with its idempotency key.
     /// If the first answer was lost, revoke the access and issue another one.

@@ -19,7 +19,7 @@ pub struct ListDoubtfulPushes {
     pub limit: Option<i64>,
     /// Number of pushes to skip. `None` skips none.
     pub offset: Option<i64>,
-    /// Selects the pushes.
+    /// Which pushes to return.
     pub filter: Filter,
 }
 

@@ -11,7 +11,7 @@ use crate::db::{Connection, node_access};
 use crate::domain::audit::Target;
 use crate::domain::condition::Accepts;
 use crate::domain::node_access::NodeAccess;
-use crate::domain::reason;
+use crate::domain::{reason, within};
 use crate::error::Error;
 use crate::services::Operation;
 use crate::services::change::{Change, Work};
@@ -36,7 +36,7 @@ impl Operation for RevokeNodeAccess {
 /// An access after a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownNodeAccess {
-    /// The access.
+    /// The access after the call.
     pub access: NodeAccess,
 }
 
@@ -45,6 +45,7 @@ impl Change for RevokeNodeAccess {
     type Output = ShownNodeAccess;
 
     fn checked(self) -> Result<Self, Error> {
+        within("id", self.id, 1, i64::MAX)?;
         let reason = reason(&self.reason)?;
         Ok(Self { reason, ..self })
     }

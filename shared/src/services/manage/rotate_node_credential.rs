@@ -104,9 +104,6 @@ async fn rotate(
     reason: Option<&str>,
 ) -> Result<NodeCredential, Error> {
     let user = node_user::rotate_secret(tx, user_id, work.now).await?;
-    let user = user.ok_or_else(|| {
-        Error::not_found("The node credential, which a user gets with the first package,")
-    })?;
     let target = Target::NodeCredential(user_id);
     let (before, after) = (MASK.to_owned(), format!("{MASK} (changed)"));
     work.changed(

@@ -57,7 +57,7 @@ impl NodeService {
         }
     }
 
-    /// The current time.
+    /// The current time of the service.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         self.context.now()

@@ -22,21 +22,21 @@ use crate::services::idempotency::check_payload;
 pub enum Received {
     /// It is not recorded yet, and was put on the queue.
     New,
-    /// It is recorded.
+    /// It was recorded before.
     Recorded,
 }
 
 /// What a node reported about its users' traffic.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reported {
-    /// The traffic.
+    /// The traffic since the previous push.
     pub push: Push,
     /// Metrics of the server, if the protocol sends them with the traffic.
     pub metrics: Option<Metrics>,
 }
 
 impl NodeService {
-    /// Puts the traffic of a node on the queue. It is recorded once it is there. `node_client_id` is
+    /// Puts the traffic of a node on the queue, from which it is recorded. `node_client_id` is
     /// the client that the request names.
     ///
     /// A push of more rows than a message holds is split. If only some of its parts are sent, the

@@ -403,7 +403,12 @@ async fn end(scenario: &Scenario, by: By) {
         By::Write(rpc, id) => {
             let write = TABLE.iter().find(|write| write.rpc == rpc).unwrap();
             let write = Write { id, ..*write };
-            let ended = scenario.call(&write, Transport::Http, Way::Bare).await;
+            let way = if write.requires_key() {
+                Way::Keyed
+            } else {
+                Way::Bare
+            };
+            let ended = scenario.call(&write, Transport::Http, way).await;
             ended.unwrap();
         }
     }

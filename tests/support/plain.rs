@@ -49,7 +49,12 @@ pub fn plain_text(text: &str) -> String {
         "PUSH_DOUBT_",
         "RECENT_RANGE_",
     ];
-    if ["PACKAGE_END_REASON_UNSPECIFIED", "PUSH_DECISION_UNSPECIFIED"].contains(&text) {
+    if [
+        "PACKAGE_END_REASON_UNSPECIFIED",
+        "PUSH_DECISION_UNSPECIFIED",
+    ]
+    .contains(&text)
+    {
         return String::new();
     }
     if let Some(name) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {

@@ -38,16 +38,18 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 7] = [
+    const PREFIXES: [&str; 9] = [
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",
         "NODE_SERVER_COMPATIBILITY_",
         "PACKAGE_QUEUE_STATUS_",
         "PACKAGE_END_REASON_",
+        "PUSH_DECISION_",
+        "PUSH_DOUBT_",
         "RECENT_RANGE_",
     ];
-    if text == "PACKAGE_END_REASON_UNSPECIFIED" {
+    if ["PACKAGE_END_REASON_UNSPECIFIED", "PUSH_DECISION_UNSPECIFIED"].contains(&text) {
         return String::new();
     }
     if let Some(name) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {

@@ -107,6 +107,15 @@ impl Push {
     }
 }
 
+impl Push {
+    /// The push in a body that is JSON, but has another form.
+    pub(super) fn of_wrong_body() -> Self {
+        let mut rows = Rows::default();
+        rows.reject(".", Reason::WrongBody, None, None);
+        rows.finish()
+    }
+}
+
 impl PushedRow {
     fn bytes(&self) -> i64 {
         self.upload.saturating_add(self.download)

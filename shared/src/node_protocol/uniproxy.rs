@@ -41,7 +41,7 @@ fn pushed(text: &str) -> Result<Push, Error> {
         }
     })?;
     if shape == Shape::Other {
-        rows.reject(".", Reason::WrongBody, None, None);
+        return Ok(Push::of_wrong_body());
     }
     Ok(rows.finish())
 }
@@ -117,7 +117,7 @@ pub fn report(body: &[u8]) -> Result<Report, Error> {
         }
     })?;
     if shape == Shape::Other {
-        report.push = pushed("0")?;
+        report.push = Push::of_wrong_body();
     }
     first_error.map_or(Ok(report), Err)
 }

@@ -134,6 +134,17 @@ fn rejected_rows_are_bounded_in_number_and_length() {
 }
 
 #[test]
+fn nested_values_do_not_exhaust_the_stack() {
+    let deep = format!("{}{}", "[".repeat(200_000), "]".repeat(200_000));
+    let pushed = push(&format!(r#"{{"1":{deep},"17":[1,2],"token":{deep}}}"#));
+    assert_eq!(pushed.rows, [row(17, 1, 2)]);
+    assert_eq!(rejected(&pushed), [("1", "not_two_numbers")]);
+    assert_eq!(rejected(&push(&deep)), [(".", "wrong_body")]);
+    assert!(mod_mu::traffic(format!(r#"{{"data":{deep}}}"#).as_bytes()).is_ok());
+    assert!(uniproxy::alive(format!(r#"{{"1":{deep}}}"#).as_bytes()).is_ok());
+}
+
+#[test]
 fn rows_of_mod_mu_are_read_like_those_of_uniproxy() {
     let body = r#"{"data":[{"user_id":42,"u":87,"d":5000117},{"user_id":"17","u":"1e3","d":2000.0},
         {"user_id":3,"u":0,"d":0}]}"#;

@@ -74,8 +74,10 @@ fn other_shape(text: &str) -> Result<Shape, Error> {
         return Ok(Shape::Empty);
     }
     let value: &RawValue = serde_json::from_str(text).map_err(|error| malformed(&error))?;
-    let inside = value.get().trim_matches(['[', ']', '"']).trim();
-    let is_empty = inside.is_empty() || inside == "null";
+    let list = value.get().strip_prefix('[');
+    let inside = list.and_then(|list| list.strip_suffix(']'));
+    let is_empty = matches!(value.get(), "null" | "\"\"")
+        || inside.is_some_and(|inside| inside.trim().is_empty());
     Ok(if is_empty { Shape::Empty } else { Shape::Other })
 }
 

@@ -123,7 +123,11 @@ fn represents(cell: &str, value: &Value) -> bool {
         Value::Array(values) => {
             cell == values
                 .iter()
-                .map(Value::to_string)
+                .map(|value| {
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                })
                 .collect::<Vec<_>>()
                 .join(" ")
         }

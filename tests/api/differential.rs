@@ -109,7 +109,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || **oracle == *"counts")
     };
     assert!(
-        outcomes.len() == 13 && outcomes.iter().all(counted),
+        outcomes.len() == 14 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

@@ -9,36 +9,12 @@ use serde_json::{Value, json};
 use shared::services::node::NodeService;
 use sqlx::PgPool;
 use telecom_tests::log::Log;
-use telecom_tests::node::{Asked, Nodes, get, header, post};
-use telecom_tests::{CLIENT, GIB, NOW, SERVER, at, user};
-
-const V1: &str = "/api/v1/server/UniProxy";
-
-/// Nodes with a client that is configured for VLESS, an access, and users 1 and 2.
-async fn uniproxy(pool: PgPool) -> (Nodes, String) {
-    let nodes = Nodes::new(pool).await;
-    nodes
-        .world()
-        .sql(&format!(
-            r#"update telecom.node_server set server_config =
-                '{{"protocol":"vless","server_port":443,"network":"tcp","tls":0}}'
-                where id = {SERVER}"#
-        ))
-        .await;
-    let package = nodes.world().package(GIB, 30).await;
-    for n in 1..=2 {
-        nodes.world().active_item(user(n), package).await;
-    }
-    let (_, token) = nodes.access("uniproxy", json!({})).await;
-    (
-        nodes,
-        format!("token={token}&node_id={CLIENT}&node_type=vless"),
-    )
-}
+use telecom_tests::node::{Asked, Nodes, V1, get, header, post};
+use telecom_tests::{CLIENT, NOW, SERVER, at, user};
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_node_gets_its_configuration_once(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     for path in [V1, "/api/v2/server/UniProxy", "/api/v2/server"] {
         let config = get(&format!("{path}/config"), &query).with("if-none-match", "");
         let response = nodes.send(&config).await;
@@ -62,7 +38,7 @@ async fn a_node_gets_its_configuration_once(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn the_list_of_users_is_sent_again_only_after_it_changed(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let pull = get(&format!("{V1}/user"), &query);
     let response = nodes.send(&pull).await;
     let expected = format!(
@@ -104,7 +80,7 @@ async fn the_list_of_users_is_sent_again_only_after_it_changed(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn an_empty_list_has_one_user_that_does_not_exist(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     nodes.world().sql("delete from telecom.package_queue").await;
     let (status, list) = nodes.json(get(&format!("{V1}/user"), &query)).await;
     let users = list["users"].as_array().unwrap();
@@ -116,7 +92,7 @@ async fn an_empty_list_has_one_user_that_does_not_exist(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_long_list_is_compressed_for_nodes_that_accept_it(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     nodes
         .world()
         .sql(
@@ -150,7 +126,7 @@ async fn a_long_list_is_compressed_for_nodes_that_accept_it(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_head_request_returns_no_body(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let head = Asked {
         method: "HEAD",
         ..get(&format!("{V1}/user"), &query)
@@ -164,7 +140,7 @@ async fn a_head_request_returns_no_body(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn pushes_are_billed_by_the_factor_of_the_client(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     nodes
         .world()
         .sql("update telecom.node_client set traffic_factor = 2")
@@ -187,7 +163,7 @@ async fn pushes_are_billed_by_the_factor_of_the_client(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_report_carries_credentials_traffic_addresses_and_metrics_in_its_body(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let token = query.split(['=', '&']).nth(1).unwrap();
     let body = json!({ "token": token, "node_id": CLIENT, "traffic": { "1": [10, 20] },
         "alive": { "1": ["203.0.113.7"] }, "status": { "cpu": 12.5 } });
@@ -214,7 +190,7 @@ async fn a_report_carries_credentials_traffic_addresses_and_metrics_in_its_body(
 #[case::other_json("7")]
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_push_that_can_be_kept_is_accepted(#[ignore] pool: PgPool, #[case] body: &str) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let answer = nodes.text(post(&format!("{V1}/push"), &query, body)).await;
     assert_eq!(answer, (200, r#"{"data":true}"#.to_owned()));
     nodes.deliver().await;
@@ -222,7 +198,7 @@ async fn a_push_that_can_be_kept_is_accepted(#[ignore] pool: PgPool, #[case] bod
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_push_of_100000_rows_is_recorded_in_parts(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let rows: Vec<String> = (1..=100_000).map(|n| format!(r#""{n}":[{n},1]"#)).collect();
     let push = post(
         &format!("{V1}/push"),
@@ -247,7 +223,7 @@ async fn a_body_that_is_not_gzip_is_refused(
     #[case] body: Vec<u8>,
     #[case] code: &str,
 ) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let push = post(&format!("{V1}/push"), &query, body).with("content-encoding", "gzip");
     let (status, problem) = nodes.json(push).await;
     assert_eq!((status, problem["code"].as_str()), (400, Some(code)));
@@ -255,7 +231,7 @@ async fn a_body_that_is_not_gzip_is_refused(
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn only_a_valid_token_for_the_node_is_accepted(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let (_, mod_mu) = nodes.access("mod_mu", json!({})).await;
     let networks = json!({ "allowed_networks": ["203.0.113.0/24"] });
     let (_, bound) = nodes.access("uniproxy", networks).await;
@@ -308,7 +284,7 @@ async fn only_a_valid_token_for_the_node_is_accepted(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_revoked_or_archived_access_is_refused_after_half_a_minute(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let pull = get(&format!("{V1}/user"), &query);
     assert_eq!(nodes.send(&pull).await.status(), 200);
     let headers = [("idempotency-key", "revoke")];
@@ -338,7 +314,7 @@ async fn a_revoked_or_archived_access_is_refused_after_half_a_minute(pool: PgPoo
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn pushes_are_accepted_while_the_database_is_unreachable(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let push = post(&format!("{V1}/push"), &query, r#"{"1":[1,2]}"#);
     assert_eq!(nodes.send(&push).await.status(), 200);
     nodes.world().node.close().await;
@@ -352,7 +328,7 @@ async fn pushes_are_accepted_while_the_database_is_unreachable(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_push_fails_if_the_queue_does_not_accept_it(pool: PgPool) {
-    let (mut nodes, query) = uniproxy(pool).await;
+    let (mut nodes, query) = Nodes::uniproxy(pool).await;
     let publisher = telecom_tests::unreachable_publisher();
     let world = nodes.world();
     nodes.service = NodeService::new(world.node.clone(), world.context(), publisher);
@@ -361,32 +337,8 @@ async fn a_push_fails_if_the_queue_does_not_accept_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn addresses_are_counted_for_three_minutes_and_stored_as_hashes(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
-    let alive = r#"{"1":["203.0.113.7","203.0.113.8_19"],"2":["::ffff:203.0.113.7"],"x":[]}"#;
-    let alive = post(&format!("{V1}/alive"), &query, alive);
-    for _ in 0..2 {
-        assert_eq!(
-            nodes.text(alive.clone()).await,
-            (200, r#"{"data":true}"#.to_owned())
-        );
-    }
-    let list = get(&format!("{V1}/alivelist"), &query);
-    let counts = async || nodes.text(list.clone()).await.1;
-    assert_eq!(counts().await, r#"{"alive":{"1":2,"2":1}}"#);
-    let same = "select count(distinct address_hash) from telecom.online_address";
-    assert_eq!(
-        nodes.world().number(same).await,
-        2,
-        "an address has one hash"
-    );
-    nodes.world().clock.set(at(NOW) + TimeDelta::minutes(3));
-    assert_eq!(counts().await, r#"{"alive":{}}"#);
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_machine_learns_its_nodes_and_polls(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let token = query.split(['=', '&']).nth(1).unwrap();
     let credentials = json!({ "token": token, "machine_id": SERVER }).to_string();
     let asked = |name: &str| post(&format!("/api/v2/server/{name}"), "", credentials.clone());
@@ -410,21 +362,8 @@ async fn a_machine_learns_its_nodes_and_polls(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
-async fn a_node_that_only_pulls_is_online(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
-    let seen = "select extract(epoch from last_online_at)::bigint
-        from telecom.node_server_heartbeat";
-    for seconds in [0, 60] {
-        let now = at(NOW) + TimeDelta::seconds(seconds);
-        nodes.world().clock.set(now);
-        nodes.send(&get(&format!("{V1}/user"), &query)).await;
-        assert_eq!(nodes.world().number(seen).await, now.timestamp());
-    }
-}
-
-#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn no_log_contains_a_token_an_address_or_a_body(pool: PgPool) {
-    let (nodes, query) = uniproxy(pool).await;
+    let (nodes, query) = Nodes::uniproxy(pool).await;
     let log = Log::of_everything();
     let token = query.split(['=', '&']).nth(1).unwrap();
     for asked in [

@@ -11,7 +11,10 @@ use sqlx::PgPool;
 use crate::api::{Api, event};
 use crate::publisher::publisher_to;
 use crate::queue::Queue;
-use crate::{CLIENT, SERVER, World, user};
+use crate::{CLIENT, GIB, SERVER, World, user};
+
+/// Path of version 1 of UniProxy.
+pub const V1: &str = "/api/v1/server/UniProxy";
 
 /// Nodes of a world, which send to a queue of their own.
 #[derive(Debug)]
@@ -102,6 +105,28 @@ impl Nodes {
             queue,
             service,
         }
+    }
+
+    /// Nodes with a client that is configured for VLESS, an access, and users 1 and 2.
+    pub async fn uniproxy(pool: PgPool) -> (Self, String) {
+        let nodes = Self::new(pool).await;
+        nodes
+            .world()
+            .sql(&format!(
+                r#"update telecom.node_server set server_config =
+                    '{{"protocol":"vless","server_port":443,"network":"tcp","tls":0}}'
+                    where id = {SERVER}"#
+            ))
+            .await;
+        let package = nodes.world().package(GIB, 30).await;
+        for n in 1..=2 {
+            nodes.world().active_item(user(n), package).await;
+        }
+        let (_, token) = nodes.access("uniproxy", json!({})).await;
+        (
+            nodes,
+            format!("token={token}&node_id={CLIENT}&node_type=vless"),
+        )
     }
 
     #[must_use]

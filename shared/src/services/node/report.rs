@@ -65,7 +65,7 @@ impl NodeService {
         if let Some(NodeUsageContent::Push(first)) =
             usages.first_mut().map(|usage| &mut usage.content)
         {
-            first.metrics = metrics;
+            first.metrics = metrics.filter(is_measured);
             first.unreadable_rows = i32::try_from(push.rejected_count).unwrap_or(i32::MAX);
             first.unreadable = push.rejected.iter().map(unreadable).collect();
         }
@@ -171,11 +171,17 @@ impl NodeService {
     /// Records that the server of an access is online, with its metrics.
     pub async fn record_metrics(&self, access: &NodeAccess, metrics: Metrics) -> Result<(), Error> {
         let server = access.server_id;
+        let metrics = Some(metrics).filter(is_measured);
         db::on_connection(&self.pool, async |connection: &mut Connection| {
-            self.hear(connection, server, Some(metrics.clone())).await
+            self.hear(connection, server, metrics).await
         })
         .await
     }
+}
+
+/// Whether there is any metric. Metrics without values would replace those that were measured.
+fn is_measured(metrics: &Metrics) -> bool {
+    *metrics != Metrics::default()
 }
 
 fn row(row: &PushedRow) -> PushRow {

@@ -50,7 +50,7 @@ create index last_node_push_arrived_at_idx on telecom.last_node_push (arrived_at
 create type telecom.doubt as enum (
     -- The push is at least as large as an earlier one for each of its users, so it may contain that one.
     'contains_previous',
-    -- Rows of users that do not exist. Nobody is billed for them.
+    -- Rows of users that do not exist. They are not billed.
     'unknown_users',
     -- Rows that could not be read.
     'unreadable_rows'

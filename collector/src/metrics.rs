@@ -54,7 +54,7 @@ fn answer(mut stream: TcpStream, config: &Path) -> Result<()> {
     Ok(stream.flush()?)
 }
 
-/// Reads to the end of the headers, so that the client has sent everything when it is answered.
+/// Reads to the end of the headers, so that the client has sent all of them before the response.
 fn head_of_request(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let mut request = Vec::new();
     let mut part = [0; 1024];

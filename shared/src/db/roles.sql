@@ -199,7 +199,7 @@ grant insert (since, until), update (until), delete on telecom.collection_outage
 grant update (ran_at, heard_from, unjudged_from, is_settled) on telecom.node_status_watch to telecom_writer;
 grant update (open_from, kept_from) on telecom.node_status_seal to telecom_writer;
 
--- What node software is told, and what it tells beside usage.
+-- What node software receives, and what it reports beside usage.
 grant telecom_secret_reader to telecom_node;
 grant select (salt) on telecom.online_address_salt to telecom_node;
 grant insert, update (seen_at) on telecom.online_address to telecom_node;

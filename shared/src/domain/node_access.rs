@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -311,12 +311,6 @@ impl NodeAccess {
                 .is_some_and(|(address, network)| network.contains(&address.to_canonical()))
         };
         self.allowed_networks.is_empty() || self.allowed_networks.iter().any(contains)
-    }
-
-    /// The interval at which the program pushes and pulls.
-    #[must_use]
-    pub fn interval(&self) -> TimeDelta {
-        TimeDelta::seconds(self.interval_seconds.into())
     }
 }
 

@@ -13,7 +13,7 @@ use super::json_of;
 
 pub const TOKEN: &str = "the-token";
 
-/// How a request is answered.
+/// The response to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Accept,

@@ -6,7 +6,7 @@ use lambda_http::{Body, Response};
 
 use super::{NodeApi, NodeCall, NodeRequest, Reply};
 use crate::domain::node_access::{NodeProtocol, NodeToken};
-use crate::domain::node_config::{ModMuConfig, NodeConfig, Sort};
+use crate::domain::node_config::NodeConfig;
 use crate::error::{Error, ErrorKind};
 use crate::node_protocol::credentials;
 use crate::node_protocol::etag::Tag;
@@ -102,23 +102,6 @@ impl NodeApi for ModMu {
     }
 }
 
-/// How a node knows its users.
-fn user_form(config: &ModMuConfig) -> Result<UserForm<'_>, Error> {
-    Ok(match config.sort {
-        Sort::Vmess | Sort::Trojan => UserForm::Uuid,
-        Sort::Tuic => UserForm::UuidAndPassword,
-        Sort::Shadowsocks2022 => UserForm::Key {
-            key_bytes: config
-                .key_bytes
-                .ok_or_else(|| Error::internal("a checked configuration has no cipher"))?,
-        },
-        Sort::Shadowsocks => UserForm::Password {
-            port: config.port,
-            method: &config.method,
-        },
-    })
-}
-
 async fn respond(call: Call<'_>, node: &NodeCall<'_>) -> Result<Reply, Error> {
     match call {
         Call::Info(_) => info(node).await,
@@ -148,9 +131,7 @@ async fn info(node: &NodeCall<'_>) -> Result<Reply, Error> {
     };
     let body = mod_mu::info(NodeInfo {
         speed_limit_mbps: speed_limit_mbps(&client).unwrap_or(config.speed_limit_mbps),
-        sort: config.sort.number(),
-        server: &config.server,
-        custom_config: &config.custom_config,
+        ..NodeInfo::of(&config)
     })?;
     let tag = Tag::of(&body);
     if tag.is(node.request.if_none_match()) {
@@ -165,7 +146,7 @@ async fn users(node: &NodeCall<'_>) -> Result<Reply, Error> {
         return Err(NodeService::other_protocol());
     };
     // The form of the users is in the configuration.
-    let form = user_form(&config)?;
+    let form = UserForm::of(&config);
     let tag = Tag::of(format!("{} {form:?}", users_tag(&client).strong()).as_bytes());
     if tag.is(node.request.if_none_match()) {
         return Ok(Reply::not_modified(tag.weak()));

@@ -37,12 +37,13 @@ fn localstack_bills_all_reports_and_keeps_a_bad_one_as_a_dead_letter() {
     outside.subscribe();
 
     let fleet = bootstrap::seed(stack.endpoints()).unwrap();
+    let accesses = bootstrap::node_access(stack.settings(), stack.endpoints(), &fleet).unwrap();
     let load = Load {
         reports_per_second: 10,
         ..Load::default()
     };
     let mut collectors =
-        bootstrap::simulate(stack.settings(), stack.endpoints(), fleet, load).unwrap();
+        bootstrap::simulate(stack.settings(), stack.endpoints(), fleet, accesses, load).unwrap();
     outside.send("UsageReportQueueUrl", "{\"type\":");
     thread::sleep(SENDING);
     collectors.stop();

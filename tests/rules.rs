@@ -21,6 +21,7 @@ mod api {
     mod mod_mu;
     mod node_changes;
     mod node_configs;
+    mod node_programs;
     mod node_status;
     mod nodes;
     mod openapi;

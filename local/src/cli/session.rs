@@ -57,15 +57,13 @@ pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> 
 fn run_locked(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
     let mut stack = Stack::start(settings.clone(), bootstrap::auth_parameters(settings)?)?;
     let fleet = bootstrap::seed(stack.endpoints())?;
+    let accesses = bootstrap::node_access(settings, stack.endpoints(), &fleet)?;
+    let banner = bootstrap::banner(settings, stack.endpoints())?;
     let mut simulator = load
-        .map(|load| bootstrap::simulate(settings, stack.endpoints(), fleet, load))
+        .map(|load| bootstrap::simulate(settings, stack.endpoints(), fleet, accesses, load))
         .transpose()?;
     write_record(settings, Some(stack.endpoints()))?;
-    show(&banner::ready(
-        settings,
-        stack.endpoints(),
-        &bootstrap::banner(settings, stack.endpoints())?,
-    ));
+    show(&banner::ready(settings, stack.endpoints(), &banner));
     let outcome = interrupt::wait(|| {
         stack.check_alive()?;
         simulator.as_mut().map_or(Ok(()), Running::check_alive)

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,14 +11,17 @@ use shared::clock::{Clock, System};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::demo::background::Running;
+use crate::demo::background::{Reporters, Running};
 use crate::demo::collector::SqsSink;
 use crate::demo::fleet::{self, ADMIN, DEMO_USER, Fleet};
+use crate::demo::node::{self, Accesses, HttpPanel};
 use crate::demo::script::Load;
 use crate::demo::simulator::{Options, Pace};
 use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role};
-use crate::demo::verify::{self, Api, Outcome};
+use crate::demo::verify::{self, Outcome};
+use crate::demo::visitor::{self, StatusFile};
 use crate::emulator::client::sqs;
+use crate::fleet::api::Api;
 use crate::progress::{note, step};
 use crate::settings::Settings;
 use crate::stack::Endpoints;
@@ -52,10 +56,20 @@ pub fn seed(endpoints: &Endpoints) -> Result<Fleet> {
     })
 }
 
+/// Issues accesses to the nodes of the demo fleet, unless an earlier run did.
+pub fn node_access(settings: &Settings, endpoints: &Endpoints, fleet: &Fleet) -> Result<Accesses> {
+    step("Issuing accesses for the demo nodes", || {
+        let token = token(settings, None, Role::Admin)?;
+        let api = Api::new(&endpoints.api, &token, thread::sleep)?;
+        node::issue(&api, fleet, &access_file(settings))
+    })
+}
+
 pub fn simulate(
     settings: &Settings,
     endpoints: &Endpoints,
     fleet: Fleet,
+    accesses: Accesses,
     load: Load,
 ) -> Result<Running> {
     let options = Options {
@@ -67,8 +81,21 @@ pub fn simulate(
         client: sqs(&endpoints.aws),
         queue_url: endpoints.output("UsageReportQueueUrl")?.to_owned(),
     };
-    let running = Running::start(fleet, options, &account(settings), sink)?;
-    note("The simulator sends usage reports, including duplicates, late reports and heartbeats.");
+    let status_file = StatusFile::create(&visitor_folder(settings), &endpoints.api, &accesses)?;
+    let running = Running::start(Reporters {
+        fleet,
+        status_file,
+        options,
+        sink,
+        panel: HttpPanel::new(&endpoints.api),
+        accesses,
+        account: account(settings),
+        node_account: node_account(settings),
+    })?;
+    note(
+        "The simulator sends usage reports of collectors, with duplicates, late reports and \
+         heartbeats, and pushes of nodes, with lost requests and responses.",
+    );
     Ok(running)
 }
 
@@ -80,13 +107,14 @@ pub fn verify(
     wait: Duration,
     users: usize,
 ) -> Result<Outcome> {
-    let api = Api {
+    let api = verify::Api {
         base_url: endpoints.api.clone(),
         issuer: issuer(settings)?,
         users,
     };
     let settings = verify::Settings {
         account: account(settings),
+        node_account: node_account(settings),
         wait,
         others_allowed: true,
         api: Some(api),
@@ -132,11 +160,26 @@ pub fn banner(settings: &Settings, endpoints: &Endpoints) -> Result<Vec<String>>
          recorded usage and the bills"
             .to_owned(),
     ];
-    Ok(lines.to_vec())
+    let (fleet, accesses) = (Fleet::plan(SEED), Accesses::read(&access_file(settings))?);
+    let folder = visitor_folder(settings);
+    let commands = visitor::commands(&endpoints.api, &fleet, &accesses, &folder);
+    Ok(lines.into_iter().chain(commands).collect())
+}
+
+fn access_file(settings: &Settings) -> PathBuf {
+    settings.state.join("keys").join("node-access.json")
+}
+
+fn visitor_folder(settings: &Settings) -> PathBuf {
+    settings.state.join("collector")
 }
 
 fn account(settings: &Settings) -> PathBuf {
     settings.state.join("simulator").join("account.jsonl")
+}
+
+fn node_account(settings: &Settings) -> PathBuf {
+    settings.state.join("simulator").join("nodes.jsonl")
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

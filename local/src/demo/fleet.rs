@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::types::Json;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
@@ -16,6 +16,8 @@ use super::catalog::{
     ACCESS_GROUPS, CLIENTS_PER_SERVER, DEMO_QUEUE, FACTORS, LONGEST_QUEUE, MIX, ROUTE_CLASSES,
     SERIES, SERVERS, SITES, SPEED_LIMITS, USERS,
 };
+use super::node::Program;
+use super::node_software;
 
 /// The user for demonstrations: a `Day` package of 20 GB is active, a `Week` and a `Month` package
 /// are in the queue.
@@ -34,6 +36,16 @@ pub struct Server {
     pub location: &'static str,
     /// Ids of its clients, ascending.
     pub clients: Vec<i32>,
+    /// What its nodes run. `None` if a collector reports for it.
+    #[serde(skip)]
+    pub program: Option<Program>,
+    /// Configuration of its nodes.
+    pub config: Value,
+}
+
+/// Whether a server is compatible with SSPanel instead of V2board.
+pub(super) fn is_ssp(id: i32) -> bool {
+    id % 3 == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,12 +87,15 @@ fn servers() -> Vec<Server> {
             let first = next_client;
             next_client += if id == SERVERS { 0 } else { clients };
             let name = format!("{}-{id:02}", country.to_lowercase());
+            let program = node_software::program(id);
             Server {
                 id,
+                config: node_software::config(program, &name, is_ssp(id)),
                 name,
                 country,
                 location,
                 clients: (first..next_client).collect(),
+                program,
             }
         };
     layout.map(server).collect()
@@ -118,10 +133,10 @@ async fn insert(
 
 async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
     let statement = "/* demo.insert_servers */
-        insert into telecom.node_server (id, name, compatibility)
+        insert into telecom.node_server (id, name, compatibility, server_config)
         select id, name, (case when id % 3 = 0 then 'ssp'
-        else 'new_v2b' end)::telecom.node_server_compatibility
-        from jsonb_to_recordset($1) as s (id int, name text)
+        else 'new_v2b' end)::telecom.node_server_compatibility, config
+        from jsonb_to_recordset($1) as s (id int, name text, config jsonb)
         on conflict (id) do nothing";
     let inserted = insert(tx, statement, &fleet.servers).await?;
     let foreign: i64 = sqlx::query_scalar(

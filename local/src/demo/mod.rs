@@ -1,6 +1,6 @@
-//! A simulated VPN fleet for a system on one machine: a demo fleet, collectors that report usage as
-//! real ones would, an account of the reports that they sent, a verification of the results, and an
-//! issuer of tokens.
+//! A simulated VPN fleet for a system on one machine: a demo fleet, collectors and nodes that
+//! report usage as real ones would, an account of what they sent, a verification of the results,
+//! and an issuer of tokens.
 //!
 //! Nothing here calls the code under test to compute expected values.
 
@@ -9,12 +9,16 @@ pub mod background;
 pub mod bootstrap;
 pub mod collector;
 pub mod fleet;
+pub mod node;
 pub mod report;
 pub mod script;
 pub mod simulator;
 pub mod token;
 pub mod verify;
+pub mod visitor;
 
 mod catalog;
+mod journal;
+mod node_software;
 #[cfg(test)]
 mod tests;

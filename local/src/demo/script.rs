@@ -74,6 +74,7 @@ impl Script {
             servers: fleet
                 .servers
                 .iter()
+                .filter(|server| server.program.is_none())
                 .take(load.servers.max(1))
                 .cloned()
                 .collect(),

@@ -17,6 +17,14 @@ use shared::http::{Registered, endpoint_for, endpoints};
 use crate::loopback::http_server::{Answer, Server, reply, serve};
 use crate::loopback::{Background, background};
 
+/// The functions for nodes, and the beginnings of their paths.
+const NODES: [(&str, &str); 4] = [
+    ("uniproxy", "/api/v1/server/UniProxy/"),
+    ("uniproxy", "/api/v2/server/"),
+    ("mod-mu", "/mod_mu/"),
+    ("push-usage-report", "/v1/usage-reports"),
+];
+
 /// Invokes the function with this package name and returns its response.
 pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
 
@@ -67,6 +75,9 @@ fn function_for(method: &Method, path: &str) -> Option<String> {
     let (documentation, paths) = DOCUMENTATION;
     if paths.contains(&path) {
         return Some(documentation.to_owned());
+    }
+    if let Some((function, _)) = NODES.iter().find(|(_, start)| path.starts_with(start)) {
+        return Some((*function).to_owned());
     }
     endpoint_for(&endpoints(), method, path).map(Registered::function)
 }
@@ -149,6 +160,18 @@ mod tests {
                 .join("functions/api/src/bin")
                 .join(format!("{function}.rs"));
             assert!(binary.is_file(), "{path}: {function}");
+        }
+    }
+
+    #[test]
+    fn paths_of_nodes_lead_to_the_functions_for_nodes() {
+        let path = "/api/v1/server/UniProxy/user";
+        assert_eq!(function_for(&Method::GET, path).unwrap(), "uniproxy");
+        let path = "/mod_mu/users/traffic";
+        assert_eq!(function_for(&Method::POST, path).unwrap(), "mod-mu");
+        let functions = crate::settings::repository().join("functions/node/src/bin");
+        for (function, _) in NODES {
+            assert!(functions.join(format!("{function}.rs")).is_file());
         }
     }
 

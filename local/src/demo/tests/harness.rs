@@ -176,6 +176,7 @@ impl Pipeline {
     pub async fn verify(&self, folder: &TempDir, api: Option<Api>) -> Outcome {
         let settings = Settings {
             account: account(folder),
+            node_account: folder.path().join("nodes.jsonl"),
             wait: Duration::ZERO,
             others_allowed: false,
             api,

@@ -146,7 +146,7 @@ pub(super) fn table(f: &mut fmt::Formatter<'_>, checks: &[Check]) -> fmt::Result
 }
 
 /// Groups digits by three, separated by commas.
-fn grouped(number: i128) -> String {
+pub(super) fn grouped(number: i128) -> String {
     let digits = number.unsigned_abs().to_string();
     let mut text = String::new();
     for (position, digit) in digits.chars().enumerate() {

@@ -13,7 +13,7 @@ use crate::demo::report::Report;
 
 #[derive(Debug, FromRow)]
 pub(super) struct ReportRow {
-    report_id: Uuid,
+    pub report_id: Uuid,
     /// Number in the order of arrival. The report's raw rows refer to it.
     pub seq: i64,
     pub node_server_id: i32,

@@ -1,4 +1,4 @@
-//! Compares, to the byte, the simulator's account with the recorded usage, the bills and the API's
+//! Compares, to the byte, the simulator's accounts with the recorded usage, the bills and the API's
 //! responses.
 //!
 //! The expected values are computed here, from the account and from plain rows. Nothing is shared
@@ -9,6 +9,7 @@ mod api;
 mod billing;
 mod check;
 mod database;
+mod pushes;
 mod raw;
 
 use std::path::PathBuf;
@@ -21,8 +22,10 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use api::Api;
 pub use check::Check;
+pub use pushes::Moved;
 
 use super::account::{self, Book};
+use super::node;
 use billing::Billing;
 use database::Snapshot;
 
@@ -34,6 +37,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 pub struct Settings {
     pub account: PathBuf,
+    /// The account of nodes.
+    pub node_account: PathBuf,
     /// Maximum time to wait until everything is equal.
     pub wait: Duration,
     /// Whether reports that are not in the account are accepted as recorded, because another client
@@ -51,6 +56,8 @@ pub struct Outcome {
     pub live: bool,
     /// Number of reports in the account that may or may not have arrived.
     pub uncertain: usize,
+    /// What users moved through nodes, and what the protocols made of it.
+    pub moved: Moved,
 }
 
 impl Outcome {
@@ -71,6 +78,9 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         check::table(f, &self.checks)?;
+        if self.moved.moved > 0 {
+            write!(f, "{}", self.moved)?;
+        }
         if self.live {
             writeln!(
                 f,
@@ -127,9 +137,11 @@ async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Resu
         .execute(&mut *tx)
         .await?;
     let snapshot = database::read(&mut tx).await?;
-    // The account is read after the rows, because a report is in the account before it can be in
+    let nodes = pushes::read(&mut tx).await?;
+    // The accounts are read after the rows, because a report is in the account before it can be in
     // the database.
     let book = account::read(&settings.account)?;
+    let node_book = node::account::read(&settings.node_account)?;
     let due_before = if live {
         now - GRACE
     } else {
@@ -137,10 +149,13 @@ async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Resu
     };
     let mut comparison = Comparison {
         snapshot,
+        nodes,
         book,
+        node_book,
         due_before,
         checks: Vec::new(),
         billing: Billing::default(),
+        moved: Moved::default(),
     };
     comparison.compare(&mut tx, settings.others_allowed).await?;
     tx.rollback().await?;
@@ -149,6 +164,7 @@ async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Resu
         book,
         mut checks,
         billing,
+        moved,
         ..
     } = comparison;
     if !live {
@@ -164,17 +180,21 @@ async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Resu
         checks,
         live,
         uncertain: book.reports.len().saturating_sub(book.sent.len()),
+        moved,
     })
 }
 
 struct Comparison {
     snapshot: Snapshot,
+    nodes: pushes::Nodes,
     book: Book,
+    node_book: node::account::Book,
     /// Reports sent before this time must have been received, and reports received before it must
     /// have been billed.
     due_before: DateTime<Utc>,
     checks: Vec<Check>,
     billing: Billing,
+    moved: Moved,
 }
 
 impl Comparison {
@@ -185,11 +205,17 @@ impl Comparison {
     ) -> Result<()> {
         self.reports();
         let raw = raw::compare(tx, &self.snapshot, &self.book, &mut self.billing).await?;
+        let (book, due_before) = (&self.node_book, self.due_before);
+        let pushes = pushes::compare(book, &self.nodes, &raw.others, raw.contents, due_before);
         if !others_allowed {
+            let with_lines = raw.others.values().filter(|report| report.line_count > 0);
+            let others = check::count(with_lines.count()) - pushes.matched;
             let what = "reports that are not in the account";
-            self.checks.push(Check::equal(what, 0, raw.others));
+            self.checks.push(Check::equal(what, 0, others));
         }
         self.checks.extend(raw.checks);
+        self.checks.extend(pushes.checks);
+        self.moved = pushes.moved;
         self.billed_reports();
         let hours = self.billing.hours();
         self.checks.extend(self.snapshot.compare_hours(&hours));

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::billing::{Billing, hour_of_period};
 use super::check::{self, Check, add};
 use super::database::{ReportRow, Snapshot, client_text};
+use super::pushes::Content;
 use crate::demo::account::Book;
 use crate::demo::report::{Line, Report};
 
@@ -30,20 +31,22 @@ struct RawRow {
     download_bytes: i64,
 }
 
-pub(super) struct Raw {
+pub(super) struct Raw<'s> {
     pub checks: Vec<Check>,
-    /// Reports that are not in the account.
-    pub others: i128,
+    /// Reports that are not in the account, by their numbers.
+    pub others: HashMap<i64, &'s ReportRow>,
+    /// The recorded rows of each of these.
+    pub contents: HashMap<i64, Content>,
 }
 
 /// Compares raw rows, and adds the lines of every billed report to `billing`. The lines come from
 /// the account or, for reports that are not in it, from the rows.
-pub(super) async fn compare(
+pub(super) async fn compare<'s>(
     tx: &mut Transaction<'static, Postgres>,
-    snapshot: &Snapshot,
+    snapshot: &'s Snapshot,
     book: &Book,
     billing: &mut Billing,
-) -> Result<Raw> {
+) -> Result<Raw<'s>> {
     let mut walk = Walk::new(snapshot, book, billing);
     let statement = "/* verify.raw */ select usage_report_seq, user_id, node_client_id,
             (traffic_factor * 10000)::bigint as factor, upload_bytes, download_bytes
@@ -60,22 +63,24 @@ pub(super) async fn compare(
     Ok(walk.finish())
 }
 
-/// The state while rows are read. Only the current report's rows are in memory.
-struct Walk<'a> {
-    snapshot: &'a Snapshot,
+/// The state while rows are read. Of reports in the account, only the current one's rows are in
+/// memory.
+struct Walk<'a, 's> {
+    snapshot: &'s Snapshot,
     billing: &'a mut Billing,
     /// Recorded reports of the account that have lines and whose rows have not been read yet.
-    expected: HashMap<i64, (&'a Report, &'a ReportRow)>,
+    expected: HashMap<i64, (&'a Report, &'s ReportRow)>,
     /// Reports that are not in the account.
-    others: HashMap<i64, &'a ReportRow>,
+    others: HashMap<i64, &'s ReportRow>,
+    contents: HashMap<i64, Content>,
     seq: Option<i64>,
     current: HashMap<RawKey, RawSums>,
     checks: [Check; 3],
 }
 
-impl<'a> Walk<'a> {
-    fn new(snapshot: &'a Snapshot, book: &'a Book, billing: &'a mut Billing) -> Self {
-        let mut others: HashMap<i64, &ReportRow> = snapshot
+impl<'a, 's> Walk<'a, 's> {
+    fn new(snapshot: &'s Snapshot, book: &'a Book, billing: &'a mut Billing) -> Self {
+        let mut others: HashMap<i64, &'s ReportRow> = snapshot
             .reports
             .values()
             .map(|row| (row.seq, row))
@@ -96,6 +101,7 @@ impl<'a> Walk<'a> {
             billing,
             expected,
             others,
+            contents: HashMap::new(),
             seq: None,
             current: HashMap::new(),
             checks: names.map(|name| Check::equal(name, 0, 0)),
@@ -110,6 +116,13 @@ impl<'a> Walk<'a> {
                 self.billing
                     .add(run, key, row.upload_bytes, row.download_bytes, row.factor);
             }
+            let content = self.contents.entry(row.usage_report_seq).or_default();
+            content.push((
+                row.user_id,
+                row.node_client_id,
+                row.upload_bytes,
+                row.download_bytes,
+            ));
             return;
         }
         // Rows without a report get the nil id.
@@ -148,13 +161,14 @@ impl<'a> Walk<'a> {
         );
     }
 
-    fn finish(mut self) -> Raw {
+    fn finish(mut self) -> Raw<'s> {
         for (report, _) in std::mem::take(&mut self.expected).into_values() {
             self.compare(&raw_of(self.snapshot, report), &HashMap::new());
         }
         Raw {
             checks: self.checks.into(),
-            others: check::count(self.others.len()),
+            others: self.others,
+            contents: self.contents,
         }
     }
 }

@@ -1,0 +1,158 @@
+//! Nodes that report through UniProxy and `mod_mu`: what each program sends, how it loses and
+//! repeats traffic, and an account of both.
+
+mod access;
+pub mod account;
+mod network;
+mod panel;
+mod program;
+mod request;
+mod running;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use shared::clock::Clock;
+use tokio::sync::watch;
+
+pub use access::{Accesses, VISITOR_COLLECTOR, VISITOR_NODE, issue};
+use account::Account;
+pub use network::Network;
+pub use panel::{Answer, HttpPanel, Panel};
+pub use program::Program;
+pub use request::{Call, Sender};
+pub use running::Totals;
+use running::{Node, Surroundings};
+
+use super::fleet::Fleet;
+
+/// How often nodes push and pull. The system accepts no shorter interval.
+pub const INTERVAL: Duration = Duration::from_mins(1);
+
+/// The nodes of a fleet.
+pub struct Nodes<'n, P> {
+    nodes: Vec<Node>,
+    panel: P,
+    network: Network,
+    account: Account,
+    clock: &'n dyn Clock,
+    pause: Duration,
+    totals: Totals,
+}
+
+impl<'n, P: Panel> Nodes<'n, P> {
+    /// Opens the account at `path`. `token` returns the token of a server's nodes. Nodes continue where an earlier run stopped.
+    pub fn open(
+        fleet: &Fleet,
+        token: impl Fn(i32) -> Option<String>,
+        path: &Path,
+        (panel, network): (P, Network),
+        clock: &'n dyn Clock,
+    ) -> Result<Self> {
+        let (account, book) = Account::open(path)?;
+        let last = book.last();
+        let seed = fleet.seed ^ clock.now().timestamp_micros().unsigned_abs();
+        let mut nodes = Vec::new();
+        for server in &fleet.servers {
+            let (Some(program), Some(token)) = (server.program, token(server.id)) else {
+                continue;
+            };
+            for client in &server.clients {
+                let sender = Sender {
+                    program,
+                    token: token.clone(),
+                    node: *client,
+                };
+                let counted = last.get(client).map(|push| book.left(push));
+                nodes.push(Node::new(
+                    server.id,
+                    sender,
+                    counted.unwrap_or_default(),
+                    seed,
+                ));
+            }
+        }
+        Ok(Self {
+            nodes,
+            panel,
+            network,
+            account,
+            clock,
+            pause: Duration::ZERO,
+            totals: Totals::default(),
+        })
+    }
+
+    /// Lets each node run for an interval, one after another. `wait` waits until the node at a
+    /// position may start, and returns false to end the round early.
+    pub async fn round(&mut self, mut wait: impl AsyncFnMut(usize) -> bool) -> Result<Totals> {
+        let Self {
+            nodes,
+            panel,
+            network,
+            account,
+            clock,
+            pause,
+            totals,
+        } = self;
+        let mut around = Surroundings {
+            panel: &*panel,
+            network,
+            account,
+            clock: *clock,
+            totals,
+            pause: *pause,
+        };
+        for (position, node) in nodes.iter_mut().enumerate() {
+            if !wait(position).await {
+                break;
+            }
+            node.interval(&mut around).await?;
+        }
+        Ok(*around.totals)
+    }
+
+    /// Runs in real time until `stop` becomes true or its sender is dropped. The nodes' requests are
+    /// spread over the interval.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Totals> {
+        self.pause = Duration::from_millis(500);
+        let count = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX).max(1);
+        let began = Instant::now();
+        for round in 0_u32.. {
+            let wait = async |position: usize| {
+                let position = u32::try_from(position).unwrap_or(u32::MAX);
+                let due = INTERVAL * round + INTERVAL / count * position;
+                let left = due.saturating_sub(began.elapsed());
+                // An end of the pause means that nothing has stopped the nodes.
+                tokio::time::timeout(left, stop.wait_for(|stop| *stop))
+                    .await
+                    .is_err()
+            };
+            self.round(wait).await?;
+            if *stop.borrow() || stop.has_changed().is_err() {
+                break;
+            }
+        }
+        Ok(self.totals)
+    }
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            pushes,
+            repeats,
+            unacknowledged,
+            lists,
+            unchanged,
+            failed,
+        } = self;
+        write!(f, "{pushes} pushes, {repeats} repeated attempts")?;
+        write!(f, ", {unacknowledged} without acknowledgement")?;
+        write!(
+            f,
+            ", {lists} lists of users, {unchanged} unchanged, {failed} requests failed"
+        )
+    }
+}

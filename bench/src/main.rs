@@ -19,6 +19,7 @@ mod extension;
 mod fleet;
 mod memory;
 mod messaging;
+mod nodes;
 mod pipeline;
 mod process;
 mod profile;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 use shared::clock::{Clock, System};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use crate::api;
 use crate::bars;
@@ -16,6 +16,7 @@ use crate::extension;
 use crate::fleet;
 use crate::memory;
 use crate::messaging::Messaging;
+use crate::nodes;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::reference::{Copy, Panels};
@@ -44,6 +45,11 @@ const SEED: u64 = 20_261_122;
 
 /// Runs the selected measurements and prints the results. Returns false if a bar was missed.
 pub async fn run(cli: &Cli) -> Result<bool> {
+    if let Some(url) = &cli.nodes {
+        let pool = PgPool::connect(&cli.database_url).await?;
+        println!("{}", nodes::measure(&pool, url, cli.markdown).await?);
+        return Ok(true);
+    }
     let database = step("Creating the database", Database::create(cli, "")).await?;
     if cli.fleet {
         return watch(cli, &database).await;

@@ -21,7 +21,7 @@ use account::Account;
 pub use network::Network;
 pub use panel::{Answer, HttpPanel, Panel};
 pub use program::Program;
-pub use request::{Call, Sender};
+pub use request::{Call, Pull, Sender};
 pub use running::Totals;
 use running::{Node, Surroundings};
 

@@ -6,15 +6,19 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::billing::{Amounts, HourKey, hour_of};
 use super::check::{self, Check, add};
+use super::database;
 use crate::demo::fleet::DEMO_USER;
 use crate::demo::token::{Issuer, Role};
 
 /// Time limit of a request.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum number of requests for a user whose usage changes during each.
+const ATTEMPTS: usize = 10;
 /// Validity of the tokens.
 const TOKEN_TTL: Duration = Duration::from_mins(10);
 
@@ -45,40 +49,66 @@ struct Bucket {
 /// User, range, start of the bucket.
 type BucketKey = (Uuid, &'static str, DateTime<Utc>);
 
+/// Usage by hour, and the responses that must show it.
+type Shown = (Vec<(i64, Amounts)>, Vec<(Answer, UsageRequest)>);
+
 impl Api {
-    /// Compares the responses for a sample of users with `hours`.
+    /// Compares the responses for a sample of the users of `hours` with the rows in the database,
+    /// which were compared with the account before.
     pub(super) async fn compare(
         &self,
+        pool: &PgPool,
         hours: &HashMap<HourKey, Amounts>,
         now: DateTime<Utc>,
     ) -> Result<Vec<Check>> {
-        let mut requests = Vec::new();
+        let mut shown = Vec::new();
         for user in self.sample(hours) {
-            let token = self.issuer.issue(user, Role::User, TOKEN_TTL, now)?;
-            for (range, buckets, length) in [
-                ("day", 24, TimeDelta::hours(1)),
-                ("week", 7, TimeDelta::days(1)),
-            ] {
-                let url = format!("{}/v1/traffic-usage?range={range}", self.base_url);
-                requests.push(UsageRequest {
-                    user,
-                    range,
-                    url,
-                    token: token.clone(),
-                    buckets,
-                    length,
-                });
+            match self.shown(pool, user, now).await {
+                Ok(answers) => shown.push(answers),
+                Err(error) => {
+                    let what = "GET /v1/traffic-usage";
+                    return Ok(vec![Check::failed(what, format!("{error:#}"))]);
+                }
             }
         }
-        let answers = tokio::task::spawn_blocking(move || {
-            let agent = agent();
-            let answer = |request: UsageRequest| Ok((request.send(&agent)?, request));
-            requests.into_iter().map(answer).collect::<Result<Vec<_>>>()
-        });
-        Ok(match answers.await? {
-            Ok(answers) => compare(&answers, hours),
-            Err(error) => vec![Check::failed("GET /v1/traffic-usage", format!("{error:#}"))],
-        })
+        Ok(compare(&shown))
+    }
+
+    /// The responses for a user, and the user's usage. Responses during which the usage changed are
+    /// requested again.
+    async fn shown(&self, pool: &PgPool, user: Uuid, now: DateTime<Utc>) -> Result<Shown> {
+        let token = self.issuer.issue(user, Role::User, TOKEN_TTL, now)?;
+        let mut usage = database::hours_of(pool, user).await?;
+        for _ in 1..ATTEMPTS {
+            let requests = self.requests(user, &token);
+            let answers = tokio::task::spawn_blocking(move || {
+                let agent = agent();
+                let answer = |request: UsageRequest| Ok((request.send(&agent)?, request));
+                requests.into_iter().map(answer).collect::<Result<Vec<_>>>()
+            });
+            let answers = answers.await??;
+            let before = std::mem::replace(&mut usage, database::hours_of(pool, user).await?);
+            if usage == before {
+                return Ok((usage, answers));
+            }
+        }
+        bail!("The usage of user {user} changed during each of {ATTEMPTS} requests")
+    }
+
+    fn requests(&self, user: Uuid, token: &str) -> Vec<UsageRequest> {
+        let ranges = [
+            ("day", 24, TimeDelta::hours(1)),
+            ("week", 7, TimeDelta::days(1)),
+        ];
+        let request = |(range, buckets, length)| UsageRequest {
+            user,
+            range,
+            url: format!("{}/v1/traffic-usage?range={range}", self.base_url),
+            token: token.to_owned(),
+            buckets,
+            length,
+        };
+        ranges.into_iter().map(request).collect()
     }
 
     /// The demo user, and other users at equal distances among those with usage.
@@ -150,15 +180,13 @@ impl UsageRequest {
     }
 }
 
-fn compare(answers: &[(Answer, UsageRequest)], hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
-    let mut by_user: HashMap<Uuid, Vec<(i64, Amounts)>> = HashMap::new();
-    for ((user, _, _, hour), amounts) in hours {
-        by_user.entry(*user).or_default().push((*hour, *amounts));
-    }
+fn compare(shown: &[Shown]) -> Vec<Check> {
     let mut expected: HashMap<BucketKey, Amounts> = HashMap::new();
     let mut found: HashMap<BucketKey, Amounts> = HashMap::new();
-    for (answer, UsageRequest { user, range, .. }) in answers {
-        let usage = by_user.get(user).map(Vec::as_slice).unwrap_or_default();
+    let answers = shown
+        .iter()
+        .flat_map(|(usage, answers)| answers.iter().map(move |answer| (usage, answer)));
+    for (usage, (answer, UsageRequest { user, range, .. })) in answers.clone() {
         for (raw, billed) in answer.raw.iter().zip(&answer.actually_billed) {
             let key = (*user, *range, raw.start);
             let shown = [raw.upload, raw.download, billed.upload, billed.download].map(i128::from);
@@ -175,7 +203,7 @@ fn compare(answers: &[(Answer, UsageRequest)], hours: &HashMap<HourKey, Amounts>
     let mut checks = check::keys(names, &expected, &found, |(user, range, start)| {
         format!("user {user} {range} from {start}")
     });
-    let count = check::count(answers.len());
+    let count = check::count(answers.count());
     checks.push(Check::equal("API responses", count, count));
     checks
 }

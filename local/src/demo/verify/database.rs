@@ -1,10 +1,10 @@
 //! Plain rows of the database, and their comparison with the expected values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, Postgres, Transaction};
+use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::billing::{Amounts, HourKey, hour_of, hour_text};
@@ -120,6 +120,21 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
         usage,
         items,
     })
+}
+
+/// A user's usage by hour, over all servers, clients and package items.
+pub(super) async fn hours_of(pool: &PgPool, user: Uuid) -> Result<Vec<(i64, Amounts)>> {
+    let statement = "/* verify.hours_of_user */ select * from telecom.user_package_usage
+        where user_id = $1 order by bucket_start";
+    let rows: Vec<UsageRow> = sqlx::query_as(statement).bind(user).fetch_all(pool).await?;
+    let mut hours: BTreeMap<i64, Amounts> = BTreeMap::new();
+    for row in rows {
+        add(
+            hours.entry(hour_of(row.bucket_start)).or_default(),
+            row.amounts(),
+        );
+    }
+    Ok(hours.into_iter().collect())
 }
 
 /// A client's id in the labels of differences.

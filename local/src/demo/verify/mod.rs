@@ -174,7 +174,7 @@ async fn compare(pool: &PgPool, settings: &Settings, now: DateTime<Utc>) -> Resu
     if let Some(api) = &settings.api
         && checks.iter().all(Check::agrees)
     {
-        checks.extend(api.compare(&billing.hours(), now).await?);
+        checks.extend(api.compare(pool, &billing.hours(), now).await?);
     }
     Ok(Outcome {
         checks,

@@ -44,8 +44,8 @@ pub struct Cli {
     /// same minute, and how long an extension of 100,000 packages takes
     #[arg(long, conflicts_with = "fleet")]
     pub expiry: bool,
-    /// Measure only the pulls and pushes of 1,200 nodes against the running system at this URL, whose
-    /// database is that of `DATABASE_URL`. `make status` prints both. Adds nodes and users to it
+    /// Measure only the pulls and pushes of 1,200 nodes against the running system at this URL,
+    /// whose database is that of `DATABASE_URL`. `make status` prints both. Adds nodes and users
     #[arg(long, value_name = "URL", conflicts_with_all = ["fleet", "expiry"])]
     pub nodes: Option<String>,
     /// Skip the memory of the functions

@@ -16,7 +16,7 @@ use super::catalog::{
     ACCESS_GROUPS, CLIENTS_PER_SERVER, DEMO_QUEUE, FACTORS, LONGEST_QUEUE, MIX, ROUTE_CLASSES,
     SERIES, SERVERS, SITES, SPEED_LIMITS, USERS,
 };
-use super::node::Program;
+use super::node::program::Program;
 use super::node_software;
 
 /// The user for demonstrations: a `Day` package of 20 GB is active, a `Week` and a `Month` package
@@ -41,11 +41,6 @@ pub struct Server {
     pub program: Option<Program>,
     /// Configuration of its nodes.
     pub config: Value,
-}
-
-/// Whether a server is compatible with SSPanel instead of V2board.
-pub(super) fn is_ssp(id: i32) -> bool {
-    id % 3 == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +85,7 @@ fn servers() -> Vec<Server> {
             let program = node_software::program(id);
             Server {
                 id,
-                config: node_software::config(program, &name, is_ssp(id)),
+                config: node_software::config(program, &name, id),
                 name,
                 country,
                 location,

@@ -57,8 +57,8 @@ impl Journal {
     }
 }
 
-/// Passes the entries of the file at `path` to `enter`. A file that does not exist has none. Returns
-/// the size of the complete lines.
+/// Passes the entries of the file at `path` to `enter`. A file that does not exist has none.
+/// Returns the size of the complete lines.
 pub(super) fn read<E: DeserializeOwned>(path: &Path, mut enter: impl FnMut(E)) -> Result<u64> {
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),

@@ -5,8 +5,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::fleet::is_ssp;
-use super::node::Program;
+use super::node::program::Program;
 
 /// Nodes report for every second server, each server with one of the programs in turn. Collectors
 /// report for the others.
@@ -21,10 +20,15 @@ pub(super) fn program(server: i32) -> Option<Program> {
     Program::UNIPROXY.into_iter().cycle().nth(turn)
 }
 
+/// Whether a server is compatible with SSPanel instead of V2board.
+fn is_ssp(server: i32) -> bool {
+    server % 3 == 0
+}
+
 /// The configuration of a server's nodes.
-pub(super) fn config(program: Option<Program>, name: &str, is_ssp: bool) -> Value {
+pub(super) fn config(program: Option<Program>, name: &str, server: i32) -> Value {
     let host = format!("{name}.example.com");
-    if is_ssp {
+    if is_ssp(server) {
         return json!({
             "sort": 11,
             "server": host,

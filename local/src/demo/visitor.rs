@@ -91,7 +91,8 @@ pub fn commands(url: &str, fleet: &Fleet, accesses: &Accesses, folder: &Path) ->
         format!("  A node of your own (V2bX, v2node, XrayR): ApiHost {url}, NodeID {node},"),
         format!("  ApiKey {token}. It asks for its users like this:"),
         format!(
-            "    curl -s '{url}/api/v1/server/UniProxy/user?node_id={node}&node_type=vless&token={token}'"
+            "    curl -s '{url}/api/v1/server/UniProxy/user?node_id={node}&node_type=vless\
+             &token={token}'"
         ),
         "  A collector of your own, which reads an example of OpenVPN's status file (run, check):"
             .to_owned(),

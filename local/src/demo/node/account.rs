@@ -27,7 +27,7 @@ pub struct Push {
     pub program: Program,
     /// What users moved since the push before.
     pub moved: Rows,
-    /// What is pushed.
+    /// What the program pushes: all that it has counted.
     pub rows: Rows,
 }
 

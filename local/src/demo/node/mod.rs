@@ -5,7 +5,7 @@ mod access;
 pub mod account;
 mod network;
 mod panel;
-mod program;
+pub(super) mod program;
 mod request;
 mod running;
 
@@ -42,7 +42,8 @@ pub struct Nodes<'n, P> {
 }
 
 impl<'n, P: Panel> Nodes<'n, P> {
-    /// Opens the account at `path`. `token` returns the token of a server's nodes. Nodes continue where an earlier run stopped.
+    /// Opens the account at `path`. `token` returns the token of a server's nodes, and a server
+    /// without one has no nodes. Nodes continue where an earlier run stopped.
     pub fn open(
         fleet: &Fleet,
         token: impl Fn(i32) -> Option<String>,
@@ -113,8 +114,8 @@ impl<'n, P: Panel> Nodes<'n, P> {
         Ok(*around.totals)
     }
 
-    /// Runs in real time until `stop` becomes true or its sender is dropped. The nodes' requests are
-    /// spread over the interval.
+    /// Runs in real time until `stop` becomes true or its sender is dropped. The requests of the
+    /// nodes are spread over the interval.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Totals> {
         self.pause = Duration::from_millis(500);
         let count = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX).max(1);

@@ -10,12 +10,12 @@ use super::request::Call;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// Value of `ETag`.
+    /// Value of the header `ETag`.
     pub tag: Option<String>,
     pub body: Vec<u8>,
 }
 
-/// What serves nodes.
+/// What nodes take for a panel.
 pub trait Panel {
     /// Sends a request. After an error, it may have arrived.
     fn call(&self, call: Call, timeout: Duration) -> impl Future<Output = Result<Answer>>;

@@ -10,7 +10,7 @@ use super::program::Program;
 #[derive(Clone)]
 pub struct Call {
     pub method: &'static str,
-    /// Path and query.
+    /// Path of the call, with its query.
     pub target: String,
     /// The `ETag` of the version that the node has.
     pub tag: Option<String>,
@@ -75,7 +75,8 @@ impl Sender {
         let rows: Vec<String> = rows.into_iter().map(row).collect();
         let rows = rows.join(",");
         if self.program == Program::XboardNode {
-            return self.post("report", &format!(r#""traffic":{{{rows}}},{}"#, METRICS));
+            let rest = format!(r#""status":{{{STATUS}}},"metrics":{METRICS}"#);
+            return self.post("report", &format!(r#""traffic":{{{rows}}},{rest}"#));
         }
         self.post("push", &rows)
     }
@@ -162,5 +163,10 @@ impl Sender {
     }
 }
 
-const STATUS: &str = r#""cpu":12.5,"mem":{"total":8000000000,"used":3000000000},"swap":{"total":0,"used":0},"disk":{"total":80000000000,"used":9000000000}"#;
-const METRICS: &str = r#""status":{"cpu":12.5,"mem":{"total":8000000000,"used":3000000000},"swap":{"total":0,"used":0},"disk":{"total":80000000000,"used":9000000000}},"metrics":{"uptime":3600,"active_connections":9,"total_connections":120,"kernel_status":true}"#;
+/// Members of a status, which Xboard-Node sends as an object among others.
+const STATUS: &str = concat!(
+    r#""cpu":12.5,"mem":{"total":8000000000,"used":3000000000},"#,
+    r#""swap":{"total":0,"used":0},"disk":{"total":80000000000,"used":9000000000}"#
+);
+const METRICS: &str =
+    r#"{"uptime":3600,"active_connections":9,"total_connections":120,"kernel_status":true}"#;

@@ -16,12 +16,12 @@ use super::panel::{Answer, Panel};
 use super::program::Counters;
 use super::request::{Call, Pull, Sender};
 
-/// Number of the user who stands in for an empty list. Nobody can connect as this user.
+/// Number of the user who stands in for an empty list. No one can connect as this user.
 const DECOY: i32 = i32::MAX;
 /// Maximum number of users with traffic in an interval.
 const MAX_ACTIVE: usize = 25;
 
-/// What nodes did.
+/// What the nodes of a fleet did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
     pub pushes: u64,
@@ -48,7 +48,7 @@ pub struct Surroundings<'s, P> {
     pub pause: Duration,
 }
 
-/// A node.
+/// A node with its program.
 pub struct Node {
     server: i32,
     sender: Sender,

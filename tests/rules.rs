@@ -23,6 +23,7 @@ mod api {
     mod node_configs;
     mod node_status;
     mod nodes;
+    mod online;
     mod openapi;
     mod operation_manage;
     mod packages;

@@ -1,4 +1,5 @@
-//! Requests for the audit log, for parked events and for doubtful pushes.
+//! Requests for the audit log, for parked events, for doubtful pushes and for users who are
+//! connected.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 
 use super::Question;
 use super::generated::{Known, paged};
-use super::given::{self, Given, id, limit, number, offset, optional_time, word};
+use super::given::{self, Given, filter_id, limit, number, offset, optional_time, word};
 
 const AUDIT: (&str, &str) = (
     "/v1/admin/audit-entries",
@@ -22,6 +23,7 @@ const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
     "UsageManage/ListDoubtfulPushes",
 );
+const ONLINE: (&str, &str) = ("/v1/admin/online-users", "UsageManage/GetOnlineUsers");
 const DOUBTS: [&str; 3] = ["contains_previous", "unknown_users", "unreadable_rows"];
 /// Kinds of targets and actions in the data.
 const KINDS: [&str; 3] = ["node_server", "package_item", "order"];
@@ -63,6 +65,14 @@ pub fn operations_by_hand() -> Vec<Question> {
         filtered(PARKED, "parked", &page("4", "6"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
+        filtered(ONLINE, "online", &page("50", "0"), &[]),
+        filtered(ONLINE, "online", &page("3", "2"), &[]),
+        filtered(
+            ONLINE,
+            "online",
+            &page("50", "0"),
+            &[("node_client_id", Given::new(&103, 103, true))],
+        ),
     ]
 }
 
@@ -165,8 +175,8 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
     let optional =
         |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 1 => given];
     let filters = (
-        optional(id(1..=16).boxed()),
-        optional(id(100..=110).boxed()),
+        filter_id(1..=16),
+        filter_id(100..=110),
         optional(word("PUSH_DOUBT_", &DOUBTS).boxed()),
         optional(word("DOUBT_STATE_", &["open", "decided"]).boxed()),
     );
@@ -179,5 +189,15 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
             ("state", state),
         ];
         filtered(DOUBTFUL, "doubtful", &page, &filters)
+    })
+}
+
+/// Users who are connected, with any combination of filters.
+pub fn online_users(known: &Known) -> impl Strategy<Value = Question> + use<> {
+    let page = (limit(200, "50"), offset(1_000_000));
+    let filters = (given::uuid(&known.users), filter_id(100..=113));
+    (page, filters).prop_map(|(page, (user, client))| {
+        let filters = [("user", user), ("node_client_id", client)];
+        filtered(ONLINE, "online", &page, &filters)
     })
 }

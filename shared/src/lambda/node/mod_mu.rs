@@ -170,7 +170,7 @@ async fn traffic(node: &NodeCall<'_>) -> Result<Reply, Error> {
 async fn alive_ip(node: &NodeCall<'_>) -> Result<Reply, Error> {
     let online = mod_mu::alive_ip(&node.request.body)?;
     node.service
-        .record_online(node.client_id()?, &online)
+        .record_online(node.access, node.client_id()?, &online)
         .await?;
     Ok(Reply::json(mod_mu::OK))
 }

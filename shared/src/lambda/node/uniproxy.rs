@@ -159,7 +159,7 @@ async fn push(node: &NodeCall<'_>) -> Result<Reply, Error> {
 async fn alive(node: &NodeCall<'_>) -> Result<Reply, Error> {
     let online = uniproxy::alive(&node.request.body)?;
     node.service
-        .record_online(node.client_id()?, &online)
+        .record_online(node.access, node.client_id()?, &online)
         .await?;
     Ok(Reply::json(uniproxy::DATA_TRUE))
 }
@@ -187,7 +187,10 @@ async fn report(node: &NodeCall<'_>) -> Result<Reply, Error> {
     };
     node.service.push(node.access, client_id, reported).await?;
     if let Some(online) = &report.online
-        && let Err(error) = node.service.record_online(client_id, online).await
+        && let Err(error) = node
+            .service
+            .record_online(node.access, client_id, online)
+            .await
     {
         log_error(&error);
     }

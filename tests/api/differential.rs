@@ -109,7 +109,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || ["counts", "devices"].contains(oracle))
     };
     assert!(
-        outcomes.len() == 16 && outcomes.iter().all(counted),
+        outcomes.len() == 17 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

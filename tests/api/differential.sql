@@ -114,6 +114,15 @@ select md5('push ' || n / 2)::uuid, (array['contains_previous', 'unknown_users',
     case when n % 7 < 2 then timestamptz '2026-03-10 10:20Z' end
 from generate_series(1, 40) n;
 
+insert into telecom.node_access (token_hash, protocol, software, node_server_id, node_client_id, allowed_networks,
+    interval_seconds, client_timeout_seconds, created_at, revoked_at)
+select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', 'usage_report'])[1 + n % 3]::telecom.node_protocol,
+    (array['xrayr', 'other', 'collector'])[1 + n % 3], 1 + n % 15,
+    case when n % 2 = 0 then (select min(id) from telecom.node_client where node_server_id = 1 + n % 15) end,
+    (array['{}', '{203.0.113.0/24}', '{203.0.113.0/24,2001:db8::/32}'])[1 + n % 3]::text[], 60 + n, 1 + n,
+    timestamptz '2026-03-01 12:00:00.5Z' + n * interval '1 hour', case when n % 4 = 0 then timestamptz '2026-03-09 01:02:03.004Z' end
+from generate_series(1, 40) n;
+
 -- Addresses of most users, some on several clients, some too old to count at 10:30.
 insert into telecom.online_address (user_number, node_client_id, address_hash, seen_at)
 select u.number, 101 + floor(random() * 12)::int, decode(md5('address ' || floor(random() * 9)), 'hex'),
@@ -413,6 +422,19 @@ create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, 
         'raw_upload', raw_upload_bytes, 'raw_download', raw_download_bytes, 'billed_upload', billed_upload_bytes,
         'billed_download', billed_download_bytes, 'reason', reason, 'parked_at', parked_at, 'attempts', attempts,
         'retry_at', retry_at) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.accesses(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select a.*, row_number() over (order by a.id desc) as rank from telecom.node_access a, cast(filters as jsonb) f
+        where coalesce(f ->> 'server_id', '') in ('', a.node_server_id::text)
+            and (a.revoked_at is null or f ->> 'include_revoked' = 'true')
+    )
+    select json_build_object('total', (select count(*) from matching), 'accesses', coalesce(json_agg(json_build_object(
+        'id', id, 'protocol', protocol, 'software', software, 'server_id', node_server_id, 'node_client_id', node_client_id,
+        'allowed_networks', allowed_networks, 'interval_seconds', interval_seconds,
+        'client_timeout_seconds', client_timeout_seconds, 'created_at', created_at, 'revoked_at', revoked_at) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 

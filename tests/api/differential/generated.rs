@@ -8,7 +8,9 @@ use telecom_tests::{NOW, at};
 use uuid::Uuid;
 
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
-use super::operation_manage::{audit_entries, doubtful_pushes, online_users, parked_events};
+use super::operation_manage::{
+    accesses, audit_entries, doubtful_pushes, online_users, parked_events,
+};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -237,6 +239,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => audit_entries(known).boxed(),
         2 => parked_events(known).boxed(),
         3 => doubtful_pushes().boxed(),
+        2 => accesses().boxed(),
         3 => online_users(known).boxed(),
     ]
 }

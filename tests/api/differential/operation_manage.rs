@@ -1,5 +1,5 @@
-//! Requests for the audit log, for parked events, for doubtful pushes and for users who are
-//! connected.
+//! Requests for the audit log, for parked events, for doubtful pushes, for accesses of nodes and
+//! for users who are connected.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -23,6 +23,7 @@ const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
     "UsageManage/ListDoubtfulPushes",
 );
+const ACCESSES: (&str, &str) = ("/v1/admin/node-access", "NodeServerManage/ListNodeAccess");
 const ONLINE: (&str, &str) = ("/v1/admin/online-users", "UsageManage/GetOnlineUsers");
 const DOUBTS: [&str; 3] = ["contains_previous", "unknown_users", "unreadable_rows"];
 /// Kinds of targets and actions in the data.
@@ -65,6 +66,19 @@ pub fn operations_by_hand() -> Vec<Question> {
         filtered(PARKED, "parked", &page("4", "6"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
+        filtered(ACCESSES, "accesses", &page("50", "0"), &[]),
+        filtered(
+            ACCESSES,
+            "accesses",
+            &page("4", "3"),
+            &[("include_revoked", Given::new(&true, true, true))],
+        ),
+        filtered(
+            ACCESSES,
+            "accesses",
+            &page("50", "0"),
+            &[("server_id", Given::new(&3, 3, true))],
+        ),
         filtered(ONLINE, "online", &page("50", "0"), &[]),
         filtered(ONLINE, "online", &page("3", "2"), &[]),
         filtered(
@@ -189,6 +203,17 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
             ("state", state),
         ];
         filtered(DOUBTFUL, "doubtful", &page, &filters)
+    })
+}
+
+/// Accesses of nodes with any combination of filters.
+pub fn accesses() -> impl Strategy<Value = Question> {
+    let flag = any::<bool>().prop_map(|all| Given::new(&all, all, true));
+    let revoked = prop_oneof![Just(Given::nothing("")), flag];
+    let page = (limit(200, "50"), offset(1_000_000));
+    (page, filter_id(1..=16), revoked).prop_map(|(page, server, revoked)| {
+        let filters = [("server_id", server), ("include_revoked", revoked)];
+        filtered(ACCESSES, "accesses", &page, &filters)
     })
 }
 

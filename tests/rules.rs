@@ -16,6 +16,7 @@ mod api {
     mod extensions;
     mod fleet_files;
     mod http;
+    mod kept_lists;
     mod load_balancer;
     mod maintenance;
     mod mod_mu;
@@ -24,6 +25,7 @@ mod api {
     mod node_programs;
     mod node_status;
     mod nodes;
+    mod online;
     mod openapi;
     mod operation_manage;
     mod packages;

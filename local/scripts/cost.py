@@ -6,6 +6,7 @@ The numbers of requests follow from the templates and the code: schedules, batch
 are AWS's published prices, entered here by hand (see PRICED).
 """
 
+import json
 import math
 import re
 import sys
@@ -55,6 +56,8 @@ ACCEPTED_SCHEDULES = (
 # Duration of one warm call in seconds, with the template's memory: a round figure above those in docs/BENCHMARKS.md.
 JOB_SECONDS = 0.15
 DELIVERY_SECONDS = 0.25
+# Time before the end of an invocation in which a job that repeats its work begins no round (`Run::MARGIN`).
+JOB_MARGIN_SECONDS = 5
 # Log lines of one call, including its metrics.
 LOG_BYTES_PER_CALL = 1_500
 
@@ -62,8 +65,8 @@ LOG_BYTES_PER_CALL = 1_500
 ROWS = 1_000_000
 ROWS_PER_REPORT = 100
 BYTES_PER_ROW = 110
-# Rows that a billing run combines into one event: those of one user and client within a minute.
-ROWS_PER_EVENT = 2
+# Rows that a round of billing combines into one event: those of one user and client within ten seconds.
+ROWS_PER_EVENT = 1
 EVENTS_PER_MESSAGE = 250
 BYTES_PER_EVENT = 210
 SQS_CHUNK = 64 * 1024
@@ -94,6 +97,15 @@ def minutes_between_runs(expression):
     raise UnknownSchedule(expression)
 
 
+def run_seconds(timeout, payload):
+    """Returns the duration of a job's run, which waits between the rounds if the payload has `repeat_seconds`."""
+    interval = json.loads(payload or "{}").get("repeat_seconds")
+    if not interval:
+        return JOB_SECONDS
+    rounds = math.ceil((timeout - JOB_MARGIN_SECONDS) / interval)
+    return (rounds - 1) * interval + JOB_SECONDS
+
+
 class Template:
     """Counts resources in the templates."""
 
@@ -121,9 +133,12 @@ class Template:
     def memory_gb(self):
         return self.parts["template"]["Globals"]["Function"]["MemorySize"] / 1024
 
-    def runs_per_month(self):
-        expressions = [event["ScheduleExpression"] for _, event in self.events("ScheduleV2")]
-        return round(sum(MINUTES / minutes_between_runs(expression) for expression in expressions))
+    def jobs(self):
+        """Yields the runs per month and the seconds per run of each job."""
+        functions = dict(self.resources("AWS::Serverless::Function"))
+        for name, event in self.events("ScheduleV2"):
+            runs = MINUTES / minutes_between_runs(event["ScheduleExpression"])
+            yield runs, run_seconds(functions[name]["Properties"].get("Timeout"), event.get("Input"))
 
     def alarm_metrics(self):
         alarms = (alarm["Properties"] for _, alarm in self.resources("AWS::CloudWatch::Alarm"))
@@ -159,7 +174,10 @@ def idle(template):
     """Returns the rows of a month without requests: name, quantity, cost."""
     capacity = template.default("DatabaseMinCapacity")
     endpoints, of_grpc = template.interface_endpoints(False), template.interface_endpoints(True)
-    runs, rules = template.runs_per_month(), template.firewall_rules()
+    jobs, rules = list(template.jobs()), template.firewall_rules()
+    runs = round(sum(runs for runs, _ in jobs))
+    repeating = round(sum(runs for runs, seconds in jobs if seconds > JOB_SECONDS))
+    job_cost = sum(runs * (call(seconds, template.memory_gb()) + SCHEDULE_INVOCATION) for runs, seconds in jobs)
     metrics, own_metrics = template.alarm_metrics(), template.own_metrics()
     queues = sum(1 for _ in template.events("SQS"))
     # Lambda uses 5 pollers per queue. On an empty queue each polls every 20 seconds.
@@ -172,7 +190,7 @@ def idle(template):
         ("Endpoints", f"{endpoints} in {ZONES} zones", endpoints * ZONES * ENDPOINT_ZONE_HOUR * HOURS),
         ("Load balancer", "without requests", BALANCER_HOUR * HOURS),
         ("Firewall", f"{rules} rules", WAF_ACL_MONTH + rules * WAF_RULE_MONTH),
-        ("Jobs", f"{runs:,} runs", runs * (call(JOB_SECONDS, template.memory_gb()) + SCHEDULE_INVOCATION)),
+        ("Jobs", f"{runs:,} runs, {repeating:,} of them with rounds ([0058](decisions/0058-bill-every-ten-seconds.md))", job_cost),
         ("Queues", f"{polls:,} empty receives", polls * SQS_REQUEST),
         ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, {own_metrics} custom metrics", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + own_metrics * METRIC_MONTH),
         ("Secret", "1 (the owner's password)", SECRET_MONTH),
@@ -240,8 +258,9 @@ def page():
         *table("per million usage rows", [*million, ("**all**", "", of_million)], 3),
         *[f"| {name} | {counted} | {cost:+,.3f} |" for name, counted, cost in rarely],
         "",
-        f"Assumptions: reports of {ROWS_PER_REPORT} rows of {BYTES_PER_ROW} bytes; {ROWS_PER_EVENT} rows per user, client and minute, which a billing run combines;",
-        f"{EVENTS_PER_MESSAGE} events per message; {DELIVERY_SECONDS} s per delivery, {JOB_SECONDS} s per job run; {IOS_PER_ROW:g} I/Os per row. Requests over HTTP cost about",
+        f"Assumptions: reports of {ROWS_PER_REPORT} rows of {BYTES_PER_ROW} bytes; {ROWS_PER_EVENT} row per user, client and ten seconds, which a round of billing combines;",
+        f"{EVENTS_PER_MESSAGE} events per message; {DELIVERY_SECONDS} s per delivery, {JOB_SECONDS} s per job run or round; a run that repeats its work is billed until",
+        f"its last round, also while it waits; {IOS_PER_ROW:g} I/Os per row. Requests over HTTP cost about",
         f"US$ {1e6 * (call(0.05, template.memory_gb()) + WAF_REQUEST):.2f} per million (50 ms, with firewall and log), plus the load balancer's capacity units at",
         f"US$ {BALANCER_UNIT_HOUR} per hour for 25 new connections a second. Facts on the bus cost US$ {1e6 * BUS_EVENT:.2f} per million.",
     ]

@@ -109,6 +109,12 @@ async fn a_user_sees_only_their_own_data(pool: PgPool) {
     world
         .sql("refresh materialized view telecom.node_status_hourly_mv")
         .await;
+    world
+        .sql(
+            "insert into telecom.online_address (user_number, node_client_id, address_hash,
+        seen_at) values (1, 11, '', '2026-03-10T10:30:00Z')",
+        )
+        .await;
     let body = telecom_tests::report::report_of(1, 1, at(NOW), &[(user(1), 10, 20)]);
     world.assert_reports_accepted(&[body.to_string()]).await;
     world.deliver_all().await;
@@ -152,7 +158,7 @@ async fn a_user_sees_only_their_own_data(pool: PgPool) {
     }
 }
 
-/// Number of nodes, hours, availability entries and bytes in a response.
+/// Number of nodes, hours, availability entries, online clients and bytes in a response.
 fn shown(answer: &Value) -> u64 {
     let lists = answer.as_object().unwrap().iter();
     let lists = lists.filter_map(|(name, value)| Some((name.as_str(), value.as_array()?)));

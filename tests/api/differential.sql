@@ -114,6 +114,23 @@ select md5('push ' || n / 2)::uuid, (array['contains_previous', 'unknown_users',
     case when n % 7 < 2 then timestamptz '2026-03-10 10:20Z' end
 from generate_series(1, 40) n;
 
+insert into telecom.node_access (token_hash, protocol, software, node_server_id, node_client_id, allowed_networks,
+    interval_seconds, client_timeout_seconds, created_at, revoked_at)
+select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', 'usage_report'])[1 + n % 3]::telecom.node_protocol,
+    (array['xrayr', 'other', 'collector'])[1 + n % 3], 1 + n % 15,
+    case when n % 2 = 0 then (select min(id) from telecom.node_client where node_server_id = 1 + n % 15) end,
+    (array['{}', '{203.0.113.0/24}', '{203.0.113.0/24,2001:db8::/32}'])[1 + n % 3]::text[], 60 + n, 1 + n,
+    timestamptz '2026-03-01 12:00:00.5Z' + n * interval '1 hour', case when n % 4 = 0 then timestamptz '2026-03-09 01:02:03.004Z' end
+from generate_series(1, 40) n;
+
+-- Addresses of most users, some on several clients, some too old to count at 10:30.
+insert into telecom.online_address (user_number, node_client_id, address_hash, seen_at)
+select u.number, 101 + floor(random() * 12)::int, decode(md5('address ' || floor(random() * 9)), 'hex'),
+    timestamptz '2026-03-10 10:30Z' - floor(random() * 10) * interval '30 seconds'
+from telecom.node_user u, generate_series(1, 12) n
+where u.number % 4 > 0
+on conflict do nothing;
+
 -- Snapshots of every hour of ten days, except for some that were missed.
 insert into telecom.node_status_history (node_server_id, status, created_at)
 select s.id, (array['online', 'online', 'offline', 'maintenance'])[1 + (random() * 3)::int]::telecom.node_server_status,
@@ -406,4 +423,54 @@ create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, 
         'billed_download', billed_download_bytes, 'reason', reason, 'parked_at', parked_at, 'attempts', attempts,
         'retry_at', retry_at) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.accesses(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select a.*, row_number() over (order by a.id desc) as rank from telecom.node_access a, cast(filters as jsonb) f
+        where coalesce(f ->> 'server_id', '') in ('', a.node_server_id::text)
+            and (a.revoked_at is null or f ->> 'include_revoked' = 'true')
+    )
+    select json_build_object('total', (select count(*) from matching), 'accesses', coalesce(json_agg(json_build_object(
+        'id', id, 'protocol', protocol, 'software', software, 'server_id', node_server_id, 'node_client_id', node_client_id,
+        'allowed_networks', allowed_networks, 'interval_seconds', interval_seconds,
+        'client_timeout_seconds', client_timeout_seconds, 'created_at', created_at, 'revoked_at', revoked_at) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.device_limit(u uuid) returns integer language sql as $$
+    select p.max_client_number from telecom.package_queue q, telecom.package p
+    where p.id = q.package_id and q.user_id = u and q.status = 'active'
+$$;
+
+create function oracle.devices(u uuid, now timestamptz, text, text, text, text) returns json language sql as $$
+    with seen as (
+        select o.* from telecom.online_address o, telecom.node_user x
+        where x.number = o.user_number and x.user_id = u and o.seen_at > now - interval '3 minutes'
+    )
+    select json_build_object('as_of', now, 'addresses', (select count(distinct address_hash) from seen),
+        'device_limit', oracle.device_limit(u), 'clients', coalesce(json_agg(json_build_object(
+        'node_client_id', node_client_id, 'addresses', addresses) order by addresses desc, node_client_id), '[]'))
+    from (select node_client_id, count(*) as addresses from seen group by node_client_id) c
+$$;
+
+create function oracle.online(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with seen as (
+        select o.*, x.user_id from telecom.online_address o, telecom.node_user x, cast(filters as jsonb) f
+        where x.number = o.user_number and o.seen_at > now - interval '3 minutes'
+            and (coalesce(f ->> 'user', '') = '' or x.user_id = (f ->> 'user')::uuid)
+            and coalesce(f ->> 'node_client_id', '') in ('', o.node_client_id::text)
+    ), people as (
+        select user_id, user_number, count(distinct address_hash) as addresses, count(distinct node_client_id) as clients,
+            row_number() over (order by count(distinct address_hash) desc, user_number) as rank
+        from seen group by user_id, user_number
+    ), clients as (
+        select node_client_id, count(distinct user_id) as users, count(*) as addresses from seen group by node_client_id
+    )
+    select json_build_object('as_of', now, 'total', (select count(*) from people),
+        'addresses', (select coalesce(sum(addresses), 0) from people), 'client_count', (select count(*) from clients),
+        'clients', (select coalesce(json_agg(c order by addresses desc, node_client_id), '[]') from clients c),
+        'users', coalesce(json_agg(json_build_object('user', user_id, 'number', user_number, 'addresses', addresses,
+            'client_count', clients, 'device_limit', oracle.device_limit(user_id)) order by rank), '[]'))
+    from people where rank > skip::int and rank <= skip::int + n::int
 $$;

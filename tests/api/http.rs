@@ -105,7 +105,7 @@ async fn lists_and_series_are_available_as_csv_with_a_header(pool: PgPool) {
         let columns = reader.headers().unwrap().len();
         let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
         assert!(
-            columns > 3 && rows.iter().all(|row| row.len() == columns),
+            columns > 1 && rows.iter().all(|row| row.len() == columns),
             "{body}"
         );
         let series = json

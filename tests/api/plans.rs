@@ -2,6 +2,7 @@
 //! to the planner.
 
 mod explain;
+mod online;
 mod operation_manage;
 
 use serde_json::Value;

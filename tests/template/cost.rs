@@ -21,16 +21,20 @@ fn python(script: &Path) -> Command {
 /// Computes the cost from a copy of the templates in which the first schedule is replaced. `job` is
 /// the code of the only job.
 fn cost_with(expression: &str, job: &str) -> Output {
+    cost_with_field("ScheduleExpression: ", expression, job)
+}
+
+/// Computes the cost from a copy of the templates in which the first `field` has another value.
+fn cost_with_field(field: &str, value: &str, job: &str) -> Output {
     const SCRIPT: &str = "local/scripts/cost.py";
-    const FIELD: &str = "ScheduleExpression: ";
     let folder = tempfile::tempdir().unwrap();
     let others = [SCRIPT, "docs/DEPLOY.md"].map(str::to_owned);
     for path in templates().into_keys().chain(others) {
         let mut text = fs::read_to_string(repository().join(&path)).unwrap();
         if path == ROOT {
-            let (before, after) = text.split_once(FIELD).unwrap();
+            let (before, after) = text.split_once(field).unwrap();
             let (_, after) = after.split_once('\n').unwrap();
-            text = format!("{before}{FIELD}{expression}\n{after}");
+            text = format!("{before}{field}{value}\n{after}");
         }
         let copy = folder.path().join(path);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
@@ -64,6 +68,22 @@ fn each_value_that_jobs_measure_is_a_custom_metric() {
     };
     let job = r#"telemetry::measure("A", a); telemetry::measure("B", b);"#;
     assert_eq!(metrics(job) - metrics(""), 2);
+}
+
+#[test]
+fn a_job_that_repeats_its_work_costs_as_long_as_it_waits() {
+    let cents = |seconds: u32| {
+        let payload = format!(r#"'{{"repeat_seconds": {seconds}}}'"#);
+        let output = cost_with_field("            Input: ", &payload, "");
+        let tables = String::from_utf8_lossy(&output.stdout).into_owned();
+        let row = tables.lines().find(|line| line.starts_with("| Jobs |"));
+        let cost = row.unwrap().trim_end_matches(" |").rsplit(' ').next();
+        cost.unwrap().replace('.', "").parse::<i64>().unwrap()
+    };
+    // A round that would begin 5 seconds before the end or later does not begin.
+    assert_eq!(cents(55), cents(60));
+    // 43,800 runs of 256 MB, 50 and 30 seconds longer, at US$ 0.0000133334 per gigabyte second.
+    assert_eq!((cents(10) - cents(60), cents(30) - cents(60)), (730, 438));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use shared::domain::node::{
 };
 use shared::domain::node_access::{NodeAccess, NodeProtocol, NodeSoftware};
 use shared::domain::node_push::UnreadableRow;
+use shared::domain::online::{ClientDevices, OnlineClient, OnlineDevices, OnlineUser};
 use shared::domain::order::DeliveredOrder;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::parked_usage::ParkedUsage;
@@ -25,7 +26,7 @@ use shared::services::analysis::{
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, DecidedPush,
     DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential, NodeServerAvailability,
-    NodeServerMaintenance, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
+    NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
     RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder, ShownPackage, UncorrectedUser,
 };
 use uuid::Uuid;
@@ -157,6 +158,8 @@ message! {
         id, name, traffic_factor, display_order, speed_limit, status, country, location, route_class
     }
     UserPackages => ListPackagesResponse { packages, total }
+    OnlineDevices => GetOnlineDevicesResponse { as_of, addresses, device_limit, clients }
+    ClientDevices => ClientDevices { node_client_id, addresses }
 }
 
 // Of node servers and node clients.
@@ -247,6 +250,11 @@ message! {
         push, corrected_users, corrected_bytes, uncorrected_users, uncorrected
     }
     UncorrectedUser => UncorrectedUser { user, bytes }
+    OnlineUsers => GetOnlineUsersResponse {
+        as_of, users, total, addresses, clients, client_count
+    }
+    OnlineUser => OnlineUser { user, number, addresses, client_count, device_limit }
+    OnlineClient => OnlineClient { node_client_id, users, addresses }
 }
 
 // Of several calls with the same output.

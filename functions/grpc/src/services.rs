@@ -12,8 +12,8 @@ use shared::auth::Principal;
 use shared::domain::order::NewOrder;
 use shared::domain::queued_package::Filter;
 use shared::services::analysis::{
-    AnalysisService, GetRecentTrafficUsage, ListUserNodeStatusHistory, ListUserNodes,
-    ListUserPackages, ListUserUsuallyUsedNodes, time_zone,
+    AnalysisService, GetOnlineDevices, GetRecentTrafficUsage, ListUserNodeStatusHistory,
+    ListUserNodes, ListUserPackages, ListUserUsuallyUsedNodes, time_zone,
 };
 use shared::services::manage::{
     AdjustQuota, AdminListPackages, CancelOrder, CancelQueuedPackage, CountQueuedPackages,
@@ -112,6 +112,18 @@ impl Telecom for Analysis {
                 limit: given(asked.limit),
                 offset: given(asked.offset),
                 status: named_or_none::<v1::PackageQueueStatus, _>("status", asked.status)?,
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn get_online_devices(
+        &self,
+        request: Request<v1::GetOnlineDevicesRequest>,
+    ) -> Reply<v1::GetOnlineDevicesResponse> {
+        let input = |caller: &Principal, _: v1::GetOnlineDevicesRequest| {
+            Ok(GetOnlineDevices {
+                user_id: caller.user_id,
             })
         };
         self.dispatcher.call(&self.service, request, input).await

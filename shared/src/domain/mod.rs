@@ -13,6 +13,7 @@ pub mod node_access;
 pub mod node_config;
 pub mod node_push;
 pub mod node_settings;
+pub mod online;
 pub mod order;
 pub mod package;
 pub mod package_extension;

@@ -9,6 +9,7 @@ pub mod node_clients;
 pub mod node_servers;
 pub mod node_status_history;
 pub mod nodes;
+pub mod online;
 pub mod openapi;
 pub mod operations;
 pub mod orders;

@@ -19,6 +19,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::usually_used_nodes::UsuallyUsedNodes);
         $visit!($crate::http::nodes::Nodes);
         $visit!($crate::http::package_queue::Packages);
+        $visit!($crate::http::online::OnlineDevices);
         $visit!($crate::http::node_servers::NodeServers);
         $visit!($crate::http::node_servers::NewNodeServer);
         $visit!($crate::http::node_servers::NodeServer);
@@ -53,6 +54,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::operations::ParkedEventRetry);
         $visit!($crate::http::doubtful_pushes::DoubtfulPushes);
         $visit!($crate::http::doubtful_pushes::PushDecision);
+        $visit!($crate::http::online::OnlineUsers);
     };
 }
 

@@ -27,11 +27,12 @@ const CLIENTS: &str = "NodeClientManage/ListNodeClients";
 const PACKAGES: &str = "PackageQueueManage/ListQueuedPackages";
 const AUDIT: &str = "OperationManage/ListAuditEntries";
 const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
+const ONLINE: &str = "UsageManage/GetOnlineUsers";
 const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 36] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 40] = [
     (TRAFFIC, "{}", "range", "RECENT_RANGE_DAY (1)"),
     (
         TRAFFIC,
@@ -141,6 +142,10 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 36] = [
         "before `end`",
     ),
     (PARKED, r#"{"user": "me"}"#, "user", "a UUID"),
+    (ONLINE, r#"{"user": "me"}"#, "user", "a UUID"),
+    (ONLINE, r#"{"limit": 201}"#, "limit", "1 to 200"),
+    (ONLINE, r#"{"offset": 1000001}"#, "offset", "0 to 1000000"),
+    (ONLINE, r#"{"node_client_id": -1}"#, "node_client_id", IDS),
     (
         DOUBTFUL,
         r#"{"doubt": 4}"#,

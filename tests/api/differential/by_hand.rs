@@ -75,6 +75,13 @@ pub fn user_questions() -> Vec<Question> {
         );
         questions.push(used.with_arguments([limit]));
     }
+    questions.push(question(
+        "/v1/online-devices",
+        "",
+        "Telecom/GetOnlineDevices",
+        json!({}),
+        "devices",
+    ));
     questions.push(NODES.page("1000", "0"));
     questions.push(NODES.page("4", "2"));
     questions.push(OWN_PACKAGES.page("2", "1"));

@@ -8,7 +8,9 @@ use telecom_tests::{NOW, at};
 use uuid::Uuid;
 
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
-use super::operation_manage::{audit_entries, doubtful_pushes, parked_events};
+use super::operation_manage::{
+    accesses, audit_entries, doubtful_pushes, online_users, parked_events,
+};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -149,7 +151,11 @@ fn users_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
     });
     let nodes = (limit(1_000, "1000"), offset(1_000_000))
         .prop_map(|page| paged("/v1/nodes", "Telecom/ListNodes", "nodes", &page, ""));
-    prop_oneof![traffic, history, used, nodes]
+    let devices = Just(()).prop_map(|()| {
+        let method = "Telecom/GetOnlineDevices";
+        question("/v1/online-devices", "", method, json!({}), "devices")
+    });
+    prop_oneof![traffic, history, used, nodes, devices]
 }
 
 pub fn paged(
@@ -233,6 +239,8 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => audit_entries(known).boxed(),
         2 => parked_events(known).boxed(),
         3 => doubtful_pushes().boxed(),
+        2 => accesses().boxed(),
+        3 => online_users(known).boxed(),
     ]
 }
 

@@ -102,6 +102,13 @@ pub fn id(there: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = Given> 
     ids.prop_map(|id| Given::new(&id, id, id > 0))
 }
 
+/// The id of a server or a client by which a list is filtered, or nothing. An id of 0 is not
+/// generated, since it means no filter over gRPC.
+pub fn filter_id(there: std::ops::RangeInclusive<i64>) -> impl Strategy<Value = Given> {
+    let given = id(there).prop_filter("0 is no filter over gRPC", |id| id.word != "0");
+    prop_oneof![2 => Just(Given::nothing("")), 1 => given]
+}
+
 /// One of `words` (`PREFIX_WORD` over gRPC), or an unknown word.
 pub fn word(prefix: &'static str, words: &'static [&'static str]) -> impl Strategy<Value = Given> {
     let known = select(words)

@@ -1,4 +1,5 @@
-//! Requests for the audit log, for parked events and for doubtful pushes.
+//! Requests for the audit log, for parked events, for doubtful pushes, for accesses of nodes and
+//! for users who are connected.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 
 use super::Question;
 use super::generated::{Known, paged};
-use super::given::{self, Given, id, limit, number, offset, optional_time, word};
+use super::given::{self, Given, filter_id, limit, number, offset, optional_time, word};
 
 const AUDIT: (&str, &str) = (
     "/v1/admin/audit-entries",
@@ -22,6 +23,8 @@ const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
     "UsageManage/ListDoubtfulPushes",
 );
+const ACCESSES: (&str, &str) = ("/v1/admin/node-access", "NodeServerManage/ListNodeAccess");
+const ONLINE: (&str, &str) = ("/v1/admin/online-users", "UsageManage/GetOnlineUsers");
 const DOUBTS: [&str; 3] = ["contains_previous", "unknown_users", "unreadable_rows"];
 /// Kinds of targets and actions in the data.
 const KINDS: [&str; 3] = ["node_server", "package_item", "order"];
@@ -63,6 +66,27 @@ pub fn operations_by_hand() -> Vec<Question> {
         filtered(PARKED, "parked", &page("4", "6"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
+        filtered(ACCESSES, "accesses", &page("50", "0"), &[]),
+        filtered(
+            ACCESSES,
+            "accesses",
+            &page("4", "3"),
+            &[("include_revoked", Given::new(&true, true, true))],
+        ),
+        filtered(
+            ACCESSES,
+            "accesses",
+            &page("50", "0"),
+            &[("server_id", Given::new(&3, 3, true))],
+        ),
+        filtered(ONLINE, "online", &page("50", "0"), &[]),
+        filtered(ONLINE, "online", &page("3", "2"), &[]),
+        filtered(
+            ONLINE,
+            "online",
+            &page("50", "0"),
+            &[("node_client_id", Given::new(&103, 103, true))],
+        ),
     ]
 }
 
@@ -165,8 +189,8 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
     let optional =
         |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 1 => given];
     let filters = (
-        optional(id(1..=16).boxed()),
-        optional(id(100..=110).boxed()),
+        filter_id(1..=16),
+        filter_id(100..=110),
         optional(word("PUSH_DOUBT_", &DOUBTS).boxed()),
         optional(word("DOUBT_STATE_", &["open", "decided"]).boxed()),
     );
@@ -179,5 +203,26 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
             ("state", state),
         ];
         filtered(DOUBTFUL, "doubtful", &page, &filters)
+    })
+}
+
+/// Accesses of nodes with any combination of filters.
+pub fn accesses() -> impl Strategy<Value = Question> {
+    let flag = any::<bool>().prop_map(|all| Given::new(&all, all, true));
+    let revoked = prop_oneof![Just(Given::nothing("")), flag];
+    let page = (limit(200, "50"), offset(1_000_000));
+    (page, filter_id(1..=16), revoked).prop_map(|(page, server, revoked)| {
+        let filters = [("server_id", server), ("include_revoked", revoked)];
+        filtered(ACCESSES, "accesses", &page, &filters)
+    })
+}
+
+/// Users who are connected, with any combination of filters.
+pub fn online_users(known: &Known) -> impl Strategy<Value = Question> + use<> {
+    let page = (limit(200, "50"), offset(1_000_000));
+    let filters = (given::uuid(&known.users), filter_id(100..=113));
+    (page, filters).prop_map(|(page, (user, client))| {
+        let filters = [("user", user), ("node_client_id", client)];
+        filtered(ONLINE, "online", &page, &filters)
     })
 }

@@ -63,6 +63,7 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
         ),
         "history" => Some(list("hours")),
         "used" => Some(list("nodes")),
+        "online" => Some(list("users")),
         "counts" => Some(list("series").iter().map(series).collect()),
         _ => answer
             .as_object()?

@@ -3,12 +3,12 @@
 use proto::v1;
 use proto::v1::usage_manage_server::UsageManage;
 use shared::auth::Principal;
-use shared::domain::doubtful_push::Filter;
-use shared::services::manage::{DecideDoubtfulPush, ListDoubtfulPushes};
+use shared::domain::{doubtful_push, online};
+use shared::services::manage::{DecideDoubtfulPush, GetOnlineUsers, ListDoubtfulPushes};
 use tonic::{Request, async_trait};
 
 use super::{Manage, Reply};
-use crate::convert::{given, named, named_or_none};
+use crate::convert::{given, named, named_or_none, uuid};
 
 #[async_trait]
 impl UsageManage for Manage {
@@ -20,7 +20,7 @@ impl UsageManage for Manage {
             Ok(ListDoubtfulPushes {
                 limit: given(asked.limit),
                 offset: given(asked.offset),
-                filter: Filter {
+                filter: doubtful_push::Filter {
                     server_id: Some(asked.server_id).filter(|id| *id != 0),
                     node_client_id: Some(asked.node_client_id).filter(|id| *id != 0),
                     doubt: named_or_none::<v1::PushDoubt, _>("doubt", asked.doubt)?,
@@ -41,6 +41,23 @@ impl UsageManage for Manage {
                 decision: named::<v1::PushRemedy, _>("decision", asked.decision)?,
                 reason: asked.reason,
             }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn get_online_users(
+        &self,
+        request: Request<v1::GetOnlineUsersRequest>,
+    ) -> Reply<v1::GetOnlineUsersResponse> {
+        let input = |_: &_, asked: v1::GetOnlineUsersRequest| {
+            Ok(GetOnlineUsers {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                filter: online::Filter {
+                    user: uuid("user", &asked.user)?,
+                    node_client_id: Some(asked.node_client_id).filter(|id| *id != 0),
+                },
+            })
         };
         self.dispatcher.call(&self.service, request, input).await
     }

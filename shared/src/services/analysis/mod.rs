@@ -1,5 +1,6 @@
 //! `AnalysisService`: operations of users on their own traffic and nodes.
 
+mod get_online_devices;
 mod get_recent_traffic_usage;
 mod list_user_node_status_history;
 mod list_user_nodes;
@@ -9,6 +10,7 @@ mod list_user_usually_used_nodes;
 use async_trait::async_trait;
 use sqlx::PgPool;
 
+pub use get_online_devices::GetOnlineDevices;
 pub use get_recent_traffic_usage::{
     GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone,
 };

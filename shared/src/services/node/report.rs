@@ -151,8 +151,14 @@ impl NodeService {
         }
     }
 
-    /// Records from which addresses the users of a client are connected.
-    pub async fn record_online(&self, node_client_id: i32, online: &Online) -> Result<(), Error> {
+    /// Records from which addresses the users of a client are connected. Users that do not exist
+    /// are left out, and so are clients of other servers than that of the access.
+    pub async fn record_online(
+        &self,
+        access: &NodeAccess,
+        node_client_id: i32,
+        online: &Online,
+    ) -> Result<(), Error> {
         let connected: Vec<_> = online
             .addresses
             .iter()
@@ -161,9 +167,9 @@ impl NodeService {
         if connected.is_empty() {
             return Ok(());
         }
-        let now = self.now();
+        let (server_id, now) = (access.server_id, self.now());
         db::on_connection(&self.pool, async |connection: &mut Connection| {
-            online_address::record(connection, node_client_id, &connected, now).await
+            online_address::record(connection, node_client_id, server_id, &connected, now).await
         })
         .await
     }

@@ -55,6 +55,7 @@ impl Driver {
     pub async fn drive(mut self) -> Result<Self> {
         match self.function {
             Function::IngestUsageReport => self.consume(|cloud| &cloud.reports, 20).await,
+            Function::IngestNodeUsage => self.consume(|cloud| &cloud.node_usage, 20).await,
             Function::ApplyUserUsageBilling => self.consume(|cloud| &cloud.billing, 20).await,
             Function::HandlePackageExpiring => self.consume(|cloud| &cloud.expiring, 60).await,
             Function::DeliverPackageOrder => self.consume(|cloud| &cloud.orders, 10).await,
@@ -268,8 +269,9 @@ impl Driver {
 }
 
 /// The functions and the number of workers of each.
-pub const WORKERS: [(Function, usize); 11] = [
+pub const WORKERS: [(Function, usize); 12] = [
     (Function::IngestUsageReport, 3),
+    (Function::IngestNodeUsage, 2),
     (Function::ApplyUserUsageBilling, 4),
     (Function::HandlePackageExpiring, 2),
     (Function::DeliverPackageOrder, 2),

@@ -17,7 +17,7 @@ use crate::cloud::queue::QueueFaults;
 use crate::cloud::{Cloud, RequestFaults};
 use crate::cluster::Cluster;
 use crate::functions::{Driver, WORKERS};
-use crate::life::{Cast, items, nodes, orders, traffic};
+use crate::life::{Cast, items, nodes, orders, pushes, traffic};
 use crate::operator::Operator;
 use crate::plan::Plan;
 use crate::processes::{Environment, Worker};
@@ -196,6 +196,7 @@ fn begin_storm(run: &Arc<Run>, cluster: &Arc<Cluster>, links: HashMap<String, Ar
     links.sort_by(|a, b| a.0.cmp(&b.0));
     let links = links.into_iter().map(|(_, link)| link).collect();
     storm.spawn_local(traffic::report(Arc::clone(run), random(11)));
+    storm.spawn_local(pushes::push(Arc::clone(run), random(20)));
     storm.spawn_local(traffic::charge(Arc::clone(run), random(12)));
     storm.spawn_local(orders::order(Arc::clone(run), random(13)));
     storm.spawn_local(items::change(Arc::clone(run), random(14)));

@@ -26,6 +26,10 @@ pub struct Report {
     pub start: DateTime<Utc>,
     pub end: DateTime<Utc>,
     pub lines: Vec<Line>,
+    /// Whether a node pushed it. The period of a push begins with the push before.
+    pub is_push: bool,
+    /// Id of a push with the same content. One of the two is recorded with lines.
+    pub repeat: Option<Uuid>,
     /// When the report was first delivered to a function.
     pub delivered: Option<Instant>,
     /// When a function first acknowledged the report.

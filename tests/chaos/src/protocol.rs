@@ -9,6 +9,7 @@ use strum::{Display, EnumString, IntoStaticStr};
 #[strum(serialize_all = "kebab-case")]
 pub enum Function {
     IngestUsageReport,
+    IngestNodeUsage,
     ApplyUserUsageBilling,
     HandlePackageExpiring,
     DeliverPackageOrder,
@@ -29,6 +30,7 @@ impl Function {
         !matches!(
             self,
             Self::IngestUsageReport
+                | Self::IngestNodeUsage
                 | Self::ApplyUserUsageBilling
                 | Self::HandlePackageExpiring
                 | Self::DeliverPackageOrder

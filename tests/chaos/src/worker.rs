@@ -21,6 +21,7 @@ use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
 use shared::services::queue::deliver_package_order::DeliverPackageOrder;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
+use shared::services::queue::ingest_node_usage::IngestNodeUsage;
 use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use shared::services::{Consumer, Processor};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -64,6 +65,7 @@ struct Worker {
     clock: Arc<FastClock>,
     function: Function,
     ingest: IngestUsageReports,
+    nodes: IngestNodeUsage,
     billing: TelecomBillingHook,
     expiring: HandlePackageExpiring,
     orders: DeliverPackageOrder,
@@ -89,6 +91,7 @@ impl Worker {
             clock,
             function,
             ingest: IngestUsageReports::new(pool.clone(), context.clone()),
+            nodes: IngestNodeUsage::new(pool.clone(), context.clone()).with_config(&config),
             billing: TelecomBillingHook::new(pool.clone(), publisher.clone(), context.clone())
                 .with_config(&config),
             expiring: HandlePackageExpiring::new(pool.clone(), publisher.clone(), context.clone()),
@@ -106,6 +109,7 @@ impl Worker {
         let run = Run::within(Some(time.saturating_add(Duration::from_secs(3))));
         let result = match self.function {
             Function::IngestUsageReport => deliver(&self.ingest, invocation.event, time).await,
+            Function::IngestNodeUsage => deliver(&self.nodes, invocation.event, time).await,
             Function::ApplyUserUsageBilling => deliver(&self.billing, invocation.event, time).await,
             Function::HandlePackageExpiring => {
                 deliver(&self.expiring, invocation.event, time).await

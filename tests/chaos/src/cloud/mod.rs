@@ -57,6 +57,7 @@ pub struct Cloud(Arc<Inner>);
 #[derive(Debug)]
 pub struct Inner {
     pub reports: Queue,
+    pub node_usage: Queue,
     pub billing: Queue,
     pub expiring: Queue,
     pub orders: Queue,
@@ -122,6 +123,7 @@ impl Cloud {
     ) -> Result<(Self, SocketAddr)> {
         let cloud = Self(Arc::new(Inner {
             reports: Queue::new(Random::new(seed, REPORTS), queue_faults),
+            node_usage: Queue::new(Random::new(seed, 6), queue_faults),
             billing: Queue::new(Random::new(seed, 2), queue_faults),
             expiring: Queue::new(Random::new(seed, 3), queue_faults),
             orders: Queue::new(Random::new(seed, 5), queue_faults),
@@ -145,8 +147,14 @@ impl Cloud {
         }
     }
 
-    pub fn queues(&self) -> [&Queue; 4] {
-        [&self.reports, &self.billing, &self.expiring, &self.orders]
+    pub fn queues(&self) -> [&Queue; 5] {
+        [
+            &self.reports,
+            &self.node_usage,
+            &self.billing,
+            &self.expiring,
+            &self.orders,
+        ]
     }
 
     /// Number of requests that failed, hung or had entries refused.

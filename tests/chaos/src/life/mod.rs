@@ -5,6 +5,7 @@ mod fleet;
 pub mod items;
 pub mod nodes;
 pub mod orders;
+pub mod pushes;
 pub mod traffic;
 
 use chrono::{DateTime, Utc};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock as _;
 use uuid::Uuid;
 
-use super::{Cast, Server};
+use super::{Cast, Server, pushes};
 use crate::cloud::queue::Origin;
 use crate::ledger::{Charge, Line, Report};
 use crate::random::Random;
@@ -73,6 +73,8 @@ fn send_report(run: &Run, random: &mut Random) {
         start,
         end,
         lines: kept,
+        is_push: false,
+        repeat: None,
         delivered: None,
         accepted: None,
     };
@@ -80,6 +82,20 @@ fn send_report(run: &Run, random: &mut Random) {
         let mut books = run.ledger.open();
         books.lines += u64::try_from(lines).unwrap_or_default();
         books.reports.insert(id, report);
+    }
+    // Some collectors send over HTTPS.
+    if server.is_lasting() && random.chance(200) {
+        let content = json!({ "report": body });
+        pushes::send(
+            run,
+            server.id,
+            None,
+            (random.uuid(), id),
+            run.clock.now(),
+            &content,
+        );
+        run.count("reports over HTTPS");
+        return;
     }
     let text = body.to_string();
     if random.chance(80) {

@@ -1,7 +1,7 @@
 //! Every report and each of its lines must be recorded once. A line is billed at the factor of its
 //! arrival or quarantined with a reason.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -135,19 +135,24 @@ async fn aside_rows(run: &Run) -> Result<Vec<AsideRow>> {
 /// Compares reports and raw rows with the books.
 pub fn check(run: &Run, recorded: &Recorded) {
     let books = run.ledger.open();
+    let repeats: HashSet<Uuid> = books
+        .reports
+        .values()
+        .filter_map(|one| one.repeat)
+        .collect();
     let mut found: HashMap<Uuid, &ReportRow> = HashMap::new();
     for row in recorded.reports.iter().filter(|row| !row.is_released) {
         if found.insert(row.report_id, row).is_some() {
             run.finding("a report is recorded twice", || format!("{row:?}"));
         }
-        if !books.reports.contains_key(&row.report_id) {
+        if !books.reports.contains_key(&row.report_id) && !repeats.contains(&row.report_id) {
             run.finding("a report is recorded that was never sent", || {
                 format!("{row:?}")
             });
         }
     }
     for (id, report) in &books.reports {
-        let Some(row) = found.get(id) else {
+        let Some(row) = with_lines(run, recorded, &found, *id, report.repeat) else {
             if books.may_be_refused(report) {
                 run.count("reports of archived servers refused");
                 continue;
@@ -167,19 +172,40 @@ pub fn check(run: &Run, recorded: &Recorded) {
     check_released(run, recorded);
 }
 
+/// The row of a report or, if its lines are those of a repeat, the row of the repeat.
+fn with_lines<'r>(
+    run: &Run,
+    recorded: &Recorded,
+    found: &HashMap<Uuid, &'r ReportRow>,
+    id: Uuid,
+    repeat: Option<Uuid>,
+) -> Option<&'r ReportRow> {
+    let rows = [Some(id), repeat].map(|id| found.get(&id?).copied());
+    let has_lines = |row: &&ReportRow| {
+        !recorded.lines(row.seq).is_empty() || !recorded.lines_aside(row.seq).is_empty()
+    };
+    let mut filled = rows.into_iter().flatten().filter(has_lines);
+    let row = filled.next();
+    if let Some(doubled) = filled.next() {
+        run.finding("usage lines doubled", || {
+            format!("{doubled:?} is a repeat of {id}")
+        });
+    }
+    row.or(rows[0])
+}
+
 fn check_report(run: &Run, books: &Books, report: &Report, row: &ReportRow, recorded: &Recorded) {
     let (raw, aside) = (recorded.lines(row.seq), recorded.lines_aside(row.seq));
-    let head = (
-        report.server,
-        report.start.timestamp_micros(),
-        report.end.timestamp_micros(),
-    );
-    let there = (
-        row.node_server_id,
-        row.period_start.timestamp_micros(),
-        row.period_end.timestamp_micros(),
-    );
-    if head != there || usize::try_from(row.line_count).ok() != Some(raw.len()) {
+    let is_same_period = report.is_push
+        || (
+            report.start.timestamp_micros(),
+            report.end.timestamp_micros(),
+        ) == (
+            row.period_start.timestamp_micros(),
+            row.period_end.timestamp_micros(),
+        );
+    let is_same = is_same_period && report.server == row.node_server_id;
+    if !is_same || usize::try_from(row.line_count).ok() != Some(raw.len()) {
         run.finding("a report is recorded with another content", || {
             format!("{row:?}, {} raw rows", raw.len())
         });

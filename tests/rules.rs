@@ -16,6 +16,7 @@ mod api {
     mod extensions;
     mod fleet_files;
     mod http;
+    mod kept_lists;
     mod load_balancer;
     mod maintenance;
     mod mod_mu;

@@ -3,29 +3,11 @@
 use serde_json::json;
 use sqlx::PgPool;
 use telecom_tests::node::{Nodes, get, header, post};
-use telecom_tests::{CLIENT, GIB, SERVER, user};
-
-/// Nodes with a client that is configured for SSPanel, and an access.
-async fn mod_mu(pool: PgPool) -> (Nodes, String) {
-    let nodes = Nodes::new(pool).await;
-    nodes
-        .world()
-        .sql(&format!(
-            r#"update telecom.node_server set compatibility = 'ssp', server_config =
-                '{{"sort":11,"server":"n.example",
-                "custom_config":{{"offset_port_node":"443","network":"ws"}}}}'
-                where id = {SERVER}"#
-        ))
-        .await;
-    let package = nodes.world().package(GIB, 30).await;
-    nodes.world().active_item(user(1), package).await;
-    let (_, token) = nodes.access("mod_mu", json!({})).await;
-    (nodes, format!("key={token}&muKey={token}&node_id={CLIENT}"))
-}
+use telecom_tests::{CLIENT, user};
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_node_of_sspanel_gets_its_settings_and_users_and_reports(pool: PgPool) {
-    let (nodes, query) = mod_mu(pool).await;
+    let (nodes, query) = Nodes::mod_mu(pool).await;
     let info = get(&format!("/mod_mu/nodes/{CLIENT}/info"), &query);
     let response = nodes.send(&info).await;
     let expected = concat!(
@@ -90,7 +72,7 @@ async fn a_node_of_sspanel_gets_its_settings_and_users_and_reports(pool: PgPool)
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn errors_of_mod_mu_have_the_status_200_but_for_a_wrong_key(pool: PgPool) {
-    let (nodes, query) = mod_mu(pool).await;
+    let (nodes, query) = Nodes::mod_mu(pool).await;
     let refused = nodes
         .text(get("/mod_mu/users", &format!("key=wrong&node_id={CLIENT}")))
         .await;
@@ -102,4 +84,19 @@ async fn errors_of_mod_mu_have_the_status_200_but_for_a_wrong_key(pool: PgPool) 
     assert_eq!((status, &body["ret"]), (200, &json!(0)), "{body}");
     let (status, body) = nodes.json(get("/mod_mu/none", &query)).await;
     assert_eq!((status, &body["ret"]), (200, &json!(0)), "{body}");
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_pull_reads_the_client_and_its_configuration_together(pool: PgPool) {
+    let (nodes, query) = Nodes::mod_mu(pool).await;
+    let info = get(&format!("/mod_mu/nodes/{CLIENT}/info"), &query);
+    let users = get("/mod_mu/users", &query);
+    // The first requests read the access, and record that the server is online.
+    let tag = header(&nodes.send(&users).await, "etag");
+    let before = nodes.calls("").await;
+    nodes.send(&info).await;
+    assert_eq!(nodes.calls("").await - before, 1);
+    let unchanged = nodes.send(&users.with("if-none-match", tag)).await;
+    assert_eq!(unchanged.status(), 304);
+    assert_eq!(nodes.calls("").await - before, 3);
 }

@@ -252,6 +252,31 @@ async fn an_item_that_no_job_ends_is_off_the_list_after_two_minutes(pool: PgPool
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn lists_without_different_overdue_items_have_different_versions(pool: PgPool) {
+    let world = world(pool).await;
+    let items = [1, 2].map(|n| (n, world.active_item(user(n), 1)));
+    let mut ids = Vec::new();
+    for (_, item) in items {
+        ids.push(item.await);
+    }
+    let overdue = async |overdue: i64| {
+        // Extended items leave no trace in the changes.
+        world
+            .sql(&format!(
+                "update telecom.package_queue set expires_at = case when id = {overdue}
+                    then timestamptz '2026-03-10 10:28Z' else '2027-01-01Z' end"
+            ))
+            .await;
+        observe(&world).await
+    };
+    let (first, second) = (overdue(ids[0]).await, overdue(ids[1]).await);
+    assert_eq!((first.1.len(), second.1.len()), (1, 1));
+    assert_ne!(first.1, second.1);
+    assert_ne!(first.0, second.0);
+    assert_eq!(overdue(ids[0]).await, first);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_user_gets_a_number_and_a_random_secret_with_the_first_item(pool: PgPool) {
     let world = world(pool).await;
     world.waiting_item(user(1), 1).await;

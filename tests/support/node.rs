@@ -129,6 +129,38 @@ impl Nodes {
         )
     }
 
+    /// Nodes with a client that is configured for SSPanel, an access, and user 1.
+    pub async fn mod_mu(pool: PgPool) -> (Self, String) {
+        let nodes = Self::new(pool).await;
+        nodes
+            .world()
+            .sql(&format!(
+                r#"update telecom.node_server set compatibility = 'ssp', server_config =
+                    '{{"sort":11,"server":"n.example",
+                    "custom_config":{{"offset_port_node":"443","network":"ws"}}}}'
+                    where id = {SERVER}"#
+            ))
+            .await;
+        let package = nodes.world().package(GIB, 30).await;
+        nodes.world().active_item(user(1), package).await;
+        let (_, token) = nodes.access("mod_mu", json!({})).await;
+        (nodes, format!("key={token}&muKey={token}&node_id={CLIENT}"))
+    }
+
+    /// How often the statements ran that begin with a name.
+    pub async fn calls(&self, name: &str) -> i64 {
+        let world = self.world();
+        world
+            .sql("create extension if not exists pg_stat_statements")
+            .await;
+        let calls = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements s
+            join pg_database d on d.oid = s.dbid
+            where d.datname = current_database() and s.query like '/* ' || $1 || '%'
+                and s.query not like '%pg_stat%' and s.query not like '/* db.connect%'";
+        let calls = sqlx::query_scalar(calls).bind(name);
+        calls.fetch_one(&world.pool).await.unwrap()
+    }
+
     #[must_use]
     pub fn world(&self) -> &World {
         &self.api.world

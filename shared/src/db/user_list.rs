@@ -27,7 +27,8 @@ pub struct Node {
     /// Changes of the lists of these groups. A list that differs has another number here, or in
     /// `overdue`.
     pub changes: i64,
-    /// Number of users whose item should have ended by now, and who are not in the lists.
+    /// Fingerprint of the items that should have ended by now, whose users are not in the lists. 0
+    /// if there are none.
     pub overdue: i64,
 }
 
@@ -55,6 +56,8 @@ pub struct NodeConfigs {
     pub server_config: Map<String, Value>,
     /// Configuration of the client, whose fields take precedence.
     pub client_config: Map<String, Value>,
+    /// Speed limit of each user of the client. `None` if it has none.
+    pub speed_limit_bits_per_second: Option<i64>,
 }
 
 struct ConfigsRow {
@@ -63,6 +66,7 @@ struct ConfigsRow {
     compatibility: String,
     server_config: Value,
     client_config: Value,
+    speed_limit_bits_per_second: Option<i64>,
 }
 
 statements! {
@@ -74,7 +78,8 @@ statements! {
                 where l.available_group = any(c.access_groups)
             ) as "changes!",
             (
-                select count(*) from telecom.package_queue q
+                select coalesce(bit_xor(hashint8extended(q.id, 0)), 0)
+                from telecom.package_queue q
                 join telecom.package p on p.id = q.package_id
                 where q.status = 'active' and q.expires_at <= $2
                     and p.available_group = any(c.access_groups)
@@ -98,10 +103,11 @@ statements! {
     fn configs_rows(id: Option<i32>, node_server_id: i32) -> Rows<ConfigsRow> {
         r#"/* user_list.configs */
         select c.id, c.name, s.compatibility::text as "compatibility!", s.server_config,
-            c.client_config
+            c.client_config, c.speed_limit_bits_per_second
         from telecom.node_client c
         join telecom.node_server s on s.id = c.node_server_id
-        where s.id = $2 and ($1::int is null or c.id = $1) and c.archived_at is null
+        where s.id = $2 and ($1::int is null or c.id = $1)
+            and c.archived_at is null and s.archived_at is null
         order by c.id"#
     }
 }
@@ -109,8 +115,8 @@ statements! {
 /// Returns a client that is in use, with the version of its list at `now`. `None` if there is no
 /// such client.
 ///
-/// Read it before [`users`]: a list that is newer than its version is sent again, while a list that
-/// is older would stay.
+/// Two lists with the same version are equal, if each list was read by [`users`] in the snapshot of
+/// its version and at the same time `now`.
 pub async fn node(
     connection: &mut Connection,
     id: i32,
@@ -139,7 +145,7 @@ pub async fn configs(
     let rows = configs_rows(connection, id, node_server_id).await?;
     let configs = rows.into_iter().map(|row| {
         Ok(from_row!(row => NodeConfigs {
-            id, name;
+            id, name, speed_limit_bits_per_second;
             compatibility: stored(&row.compatibility)?,
             server_config: object(row.server_config)?, client_config: object(row.client_config)?
         }))

@@ -6,6 +6,7 @@ mod usage_report;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -17,9 +18,11 @@ use lambda_http::{Body, Request, RequestExt, Response, service_fn};
 
 use super::{BoxError, alb, before_deadline, log_error};
 use crate::app::{App, FromApp};
+use crate::db::user_list::NodeConfigs;
 use crate::domain::node_access::NodeAccess;
 use crate::error::{Error, ErrorKind};
 use crate::http::problem;
+use crate::node_protocol::etag::Tag;
 use crate::node_protocol::gzip;
 use crate::services::node::NodeService;
 use crate::telemetry::{self, RequestIds};
@@ -157,6 +160,11 @@ impl<'r> NodeRequest<'r> {
         text(self.headers, &IF_NONE_MATCH)
     }
 
+    /// Whether the response may be compressed with gzip.
+    fn accepts_gzip(&self) -> bool {
+        text(self.headers, &ACCEPT_ENCODING).is_some_and(|accepted| accepted.contains("gzip"))
+    }
+
     /// Whether the method is `GET`, or `HEAD`, whose response has no body.
     fn reads(&self) -> bool {
         [Method::GET, Method::HEAD].contains(self.method)
@@ -189,18 +197,53 @@ impl NodeCall<'_> {
         NodeService::client_id(self.access, self.node_id)
     }
 
+    /// The configurations of the client that the request is about.
+    async fn configs(&self) -> Result<NodeConfigs, Error> {
+        let id = i64::from(self.client_id()?);
+        let found = self.service.configs(self.access, Some(id)).await?;
+        found
+            .into_iter()
+            .next()
+            .ok_or_else(NodeService::unknown_client)
+    }
+
+    /// The list of users that was kept under a tag, if the request accepts a compressed one.
+    fn kept_list(&self, node_client_id: i32, tag: &Tag) -> Option<Reply> {
+        let kept = || self.service.kept_list(node_client_id, tag);
+        let body = self.request.accepts_gzip().then(kept).flatten()?;
+        Some(Reply::gzip(body))
+    }
+
+    /// A list of users. A long one is compressed, if the request accepts that, and kept.
+    fn list(&self, node_client_id: i32, tag: &Tag, body: Vec<u8>) -> Result<Reply, Error> {
+        if body.len() < MIN_COMPRESSED_BYTES || !self.request.accepts_gzip() {
+            return Ok(Reply::json(body));
+        }
+        let body: Arc<[u8]> = gzip::compress(&body)?.into();
+        self.service
+            .keep_list(node_client_id, tag.clone(), Arc::clone(&body));
+        Ok(Reply::gzip(body))
+    }
+
     /// The interval at which the node pushes and pulls, in seconds.
     fn interval(&self) -> u32 {
         self.access.interval_seconds.unsigned_abs()
     }
 }
 
-/// A response before it is compressed.
+/// A response before it is written for the load balancer.
 #[derive(Debug)]
 pub struct Reply {
     status: StatusCode,
-    body: Vec<u8>,
+    body: Content,
     tag: Option<String>,
+}
+
+#[derive(Debug)]
+enum Content {
+    Plain(Vec<u8>),
+    /// Compressed with gzip, for a request that accepts that.
+    Gzip(Arc<[u8]>),
 }
 
 impl Reply {
@@ -208,7 +251,16 @@ impl Reply {
     fn json(body: impl Into<Vec<u8>>) -> Self {
         Self {
             status: StatusCode::OK,
-            body: body.into(),
+            body: Content::Plain(body.into()),
+            tag: None,
+        }
+    }
+
+    /// A response with a JSON body that is compressed.
+    fn gzip(body: Arc<[u8]>) -> Self {
+        Self {
+            status: StatusCode::OK,
+            body: Content::Gzip(body),
             tag: None,
         }
     }
@@ -217,7 +269,7 @@ impl Reply {
     fn not_modified(tag: String) -> Self {
         Self {
             status: StatusCode::NOT_MODIFIED,
-            body: Vec::new(),
+            body: Content::Plain(Vec::new()),
             tag: Some(tag),
         }
     }
@@ -232,14 +284,19 @@ impl Reply {
     }
 
     fn finish(self, request: &NodeRequest<'_>) -> Result<Response<Body>, Error> {
-        let accepted = text(request.headers, &ACCEPT_ENCODING).unwrap_or_default();
-        let compress = self.body.len() >= MIN_COMPRESSED_BYTES && accepted.contains("gzip");
-        let body = match (self.status, request.method) {
-            (StatusCode::NOT_MODIFIED, _) | (_, &Method::HEAD) => Body::Empty,
-            _ if compress => Body::Binary(gzip::compress(&self.body)?),
-            _ => Body::Text(String::from_utf8(self.body).map_err(Error::internal)?),
+        let is_empty = self.status == StatusCode::NOT_MODIFIED || request.method == Method::HEAD;
+        let body = match self.body {
+            _ if is_empty => Body::Empty,
+            Content::Gzip(body) => Body::Binary(body.to_vec()),
+            Content::Plain(body)
+                if body.len() >= MIN_COMPRESSED_BYTES && request.accepts_gzip() =>
+            {
+                Body::Binary(gzip::compress(&body)?)
+            }
+            Content::Plain(body) => Body::Text(String::from_utf8(body).map_err(Error::internal)?),
         };
         check_size(&body)?;
+        let is_compressed = matches!(body, Body::Binary(_));
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -248,7 +305,7 @@ impl Reply {
         if self.status != StatusCode::NOT_MODIFIED {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        if compress && self.status != StatusCode::NOT_MODIFIED && request.method != Method::HEAD {
+        if is_compressed {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         if let Some(tag) = self.tag {

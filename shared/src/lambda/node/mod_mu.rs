@@ -5,8 +5,9 @@ use http::{Method, StatusCode};
 use lambda_http::{Body, Response};
 
 use super::{NodeApi, NodeCall, NodeRequest, Reply};
+use crate::db::user_list::{Node, NodeConfigs};
 use crate::domain::node_access::{NodeProtocol, NodeToken};
-use crate::domain::node_config::NodeConfig;
+use crate::domain::node_config::{ModMuConfig, NodeConfig};
 use crate::error::{Error, ErrorKind};
 use crate::node_protocol::credentials;
 use crate::node_protocol::etag::Tag;
@@ -118,19 +119,19 @@ async fn respond(call: Call<'_>, node: &NodeCall<'_>) -> Result<Reply, Error> {
     }
 }
 
-async fn config(node: &NodeCall<'_>) -> Result<NodeConfig, Error> {
-    let id = i64::from(node.client_id()?);
-    let found = node.service.configs(node.access, Some(id)).await?;
-    NodeService::node_config(found.first().ok_or_else(NodeService::unknown_client)?)
+fn config(configs: &NodeConfigs) -> Result<ModMuConfig, Error> {
+    match NodeService::node_config(configs)? {
+        NodeConfig::ModMu(config) => Ok(config),
+        NodeConfig::UniProxy(_) => Err(NodeService::other_protocol()),
+    }
 }
 
 async fn info(node: &NodeCall<'_>) -> Result<Reply, Error> {
-    let client = node.service.node(node.access, node.node_id).await?;
-    let NodeConfig::ModMu(config) = config(node).await? else {
-        return Err(NodeService::other_protocol());
-    };
+    let configs = node.configs().await?;
+    let config = config(&configs)?;
+    let limit = speed_limit_mbps(configs.speed_limit_bits_per_second);
     let body = mod_mu::info(NodeInfo {
-        speed_limit_mbps: speed_limit_mbps(&client).unwrap_or(config.speed_limit_mbps),
+        speed_limit_mbps: limit.unwrap_or(config.speed_limit_mbps),
         ..NodeInfo::of(&config)
     })?;
     let tag = Tag::of(&body);
@@ -141,19 +142,24 @@ async fn info(node: &NodeCall<'_>) -> Result<Reply, Error> {
 }
 
 async fn users(node: &NodeCall<'_>) -> Result<Reply, Error> {
-    let client = node.service.node(node.access, node.node_id).await?;
-    let NodeConfig::ModMu(config) = config(node).await? else {
-        return Err(NodeService::other_protocol());
-    };
+    let service = node.service;
+    let (client, configs) = service.configured_node(node.access, node.node_id).await?;
+    let config = config(&configs)?;
     // The form of the users is in the configuration.
     let form = UserForm::of(&config);
-    let tag = Tag::of(format!("{} {form:?}", users_tag(&client).strong()).as_bytes());
+    let tag_of =
+        |client: &Node| Tag::of(format!("{} {form:?}", users_tag(client).strong()).as_bytes());
+    let tag = tag_of(&client);
     if tag.is(node.request.if_none_match()) {
         return Ok(Reply::not_modified(tag.weak()));
     }
-    let users = node.service.users(&client).await?;
-    let body = mod_mu::users(&users, form, node.service.decoy())?;
-    Ok(Reply::json(body).with_tag(tag.weak()))
+    if let Some(kept) = node.kept_list(client.id, &tag) {
+        return Ok(kept.with_tag(tag.weak()));
+    }
+    let (client, users) = service.users(client).await?;
+    let tag = tag_of(&client);
+    let body = mod_mu::users(&users, form, service.decoy())?;
+    Ok(node.list(client.id, &tag, body)?.with_tag(tag.weak()))
 }
 
 async fn traffic(node: &NodeCall<'_>) -> Result<Reply, Error> {

@@ -119,10 +119,8 @@ async fn respond(call: Call, node: &NodeCall<'_>) -> Result<Reply, Error> {
 }
 
 async fn config(node: &NodeCall<'_>) -> Result<Reply, Error> {
-    let id = i64::from(node.client_id()?);
-    let found = node.service.configs(node.access, Some(id)).await?;
-    let configs = found.first().ok_or_else(NodeService::unknown_client)?;
-    let NodeConfig::UniProxy(config) = NodeService::node_config(configs)? else {
+    let configs = node.configs().await?;
+    let NodeConfig::UniProxy(config) = NodeService::node_config(&configs)? else {
         return Err(NodeService::other_protocol());
     };
     let body = uniproxy::config(&config.fields, node.interval())?;
@@ -139,9 +137,13 @@ async fn user(node: &NodeCall<'_>) -> Result<Reply, Error> {
     if tag.is_contained_in(node.request.if_none_match()) {
         return Ok(Reply::not_modified(tag.strong()));
     }
-    let users = node.service.users(&client).await?;
+    if let Some(kept) = node.kept_list(client.id, &tag) {
+        return Ok(kept.with_tag(tag.strong()));
+    }
+    let (client, users) = node.service.users(client).await?;
+    let tag = users_tag(&client);
     let body = uniproxy::users(&users, node.service.decoy())?;
-    Ok(Reply::json(body).with_tag(tag.strong()))
+    Ok(node.list(client.id, &tag, body)?.with_tag(tag.strong()))
 }
 
 async fn push(node: &NodeCall<'_>) -> Result<Reply, Error> {

@@ -5,6 +5,7 @@
 //! software which sends it once.
 
 mod access;
+mod lists;
 mod report;
 mod users;
 
@@ -26,6 +27,7 @@ use crate::domain::node_config::NodeConfig;
 use crate::error::{Error, ErrorKind};
 use crate::events::publisher::Publisher;
 use access::Accesses;
+use lists::Lists;
 
 pub use report::{Received, Reported};
 pub use users::{speed_limit_mbps, users_tag};
@@ -41,6 +43,7 @@ pub struct NodeService {
     context: Context,
     publisher: Publisher,
     accesses: Arc<Accesses>,
+    lists: Arc<Lists>,
     heard: Arc<Mutex<HashMap<i32, DateTime<Utc>>>>,
 }
 
@@ -53,6 +56,7 @@ impl NodeService {
             context,
             publisher,
             accesses: Arc::default(),
+            lists: Arc::default(),
             heard: Arc::default(),
         }
     }
@@ -83,16 +87,37 @@ impl NodeService {
         node_id: Option<i64>,
     ) -> Result<user_list::Node, Error> {
         let id = Self::client_id(access, node_id)?;
-        let now = self.now();
-        let node = db::on_connection(&self.pool, async |connection| {
-            let node = user_list::node(connection, id, now).await?;
-            let node = node.filter(|node| node.node_server_id == access.server_id);
-            if node.is_some() {
-                self.hear(connection, access.server_id, None).await?;
-            }
-            Ok(node)
-        });
-        node.await?.ok_or_else(not_allowed)
+        let find = async |connection: &mut Connection| self.find(connection, access, id).await;
+        db::on_connection(&self.pool, find).await
+    }
+
+    /// Like [`Self::node`], with the configurations of the client.
+    pub async fn configured_node(
+        &self,
+        access: &NodeAccess,
+        node_id: Option<i64>,
+    ) -> Result<(user_list::Node, NodeConfigs), Error> {
+        let id = Self::client_id(access, node_id)?;
+        db::on_connection(&self.pool, async |connection| {
+            let node = self.find(connection, access, id).await?;
+            let configs = user_list::configs(connection, Some(id), access.server_id).await?;
+            let configs = configs.into_iter().next().ok_or_else(not_allowed)?;
+            Ok((node, configs))
+        })
+        .await
+    }
+
+    async fn find(
+        &self,
+        connection: &mut Connection,
+        access: &NodeAccess,
+        id: i32,
+    ) -> Result<user_list::Node, Error> {
+        let node = user_list::node(connection, id, self.now()).await?;
+        let node = node.filter(|node| node.node_server_id == access.server_id);
+        let node = node.ok_or_else(not_allowed)?;
+        self.hear(connection, access.server_id, None).await?;
+        Ok(node)
     }
 
     /// The configurations of the clients that an access serves. Only that of one client, if the

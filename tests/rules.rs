@@ -21,10 +21,12 @@ mod api {
     mod mod_mu;
     mod node_changes;
     mod node_configs;
+    mod node_credentials;
     mod node_status;
     mod nodes;
     mod openapi;
     mod operation_manage;
+    mod package_ends;
     mod packages;
     mod plans;
     mod published_keys;

@@ -28,6 +28,7 @@ mod api {
     mod operation_manage;
     mod package_ends;
     mod packages;
+    mod panel_import;
     mod plans;
     mod published_keys;
     mod rate_limit;

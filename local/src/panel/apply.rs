@@ -39,6 +39,15 @@ struct Held {
     adjust_quota: i64,
 }
 
+impl Held {
+    fn of(item: &Item) -> Self {
+        Self {
+            id: item.id,
+            adjust_quota: item.adjust_quota,
+        }
+    }
+}
+
 impl Sender<'_> {
     /// Sends the steps of a user, and returns what became of them. The steps after a refused one
     /// are left to the next import. An API that does not respond, or refuses the token, stops all
@@ -66,11 +75,28 @@ impl Sender<'_> {
     }
 
     fn steps(&self, plan: &UserPlan, target: Target<'_>) -> Result<(), Failure> {
-        let mut item = target.item.map(|item| Held {
-            id: item.id,
-            adjust_quota: item.adjust_quota,
-        });
-        for step in &plan.steps {
+        // A delivery was planned for a user without an item of the listed packages. The item may be
+        // one of a series that is not sold any more, and then only the rest is sent.
+        let found = match target.item {
+            None if plan.steps.contains(&Step::Deliver) => items::ordered(self.api, target.order)?,
+            None => None,
+            Some(item) => Some(item.clone()),
+        };
+        let Some(item) = found else {
+            return self.each(&plan.steps, target, None);
+        };
+        let rest = UserPlan::rest(target.panel, &item, false);
+        let steps = target.item.map_or(&rest.steps, |_| &plan.steps);
+        self.each(steps, target, Some(Held::of(&item)))
+    }
+
+    fn each(
+        &self,
+        steps: &[Step],
+        target: Target<'_>,
+        mut item: Option<Held>,
+    ) -> Result<(), Failure> {
+        for step in steps {
             match (step, item) {
                 (Step::SetSecret(secret), _) => {
                     let path = format!("/v1/admin/users/{}/node-credential", target.user);
@@ -98,7 +124,7 @@ impl Sender<'_> {
         let path = format!("/v1/admin/orders/{}", target.order);
         let body = json!({ "user": target.user, "series": master.series, "amount": 1 });
         let answer = self.change("PUT", path, body)?;
-        let (held, wanted) = match self.new_item(&answer, master) {
+        let (held, wanted) = match new_item(&answer, master) {
             Some(id) => {
                 let held = Held {
                     id,
@@ -106,18 +132,12 @@ impl Sender<'_> {
                 };
                 (held, adjustment_of_new(target.panel, master))
             }
-            // Another run delivered it, or the series has another master now.
+            // The series has another master now.
             None => match items::ordered(self.api, target.order)? {
                 None => return Ok(None),
                 Some(item) => {
-                    let held = Held {
-                        id: item.id,
-                        adjust_quota: item.adjust_quota,
-                    };
-                    (
-                        held,
-                        adjustment(target.panel, item.quota, item.adjust_quota),
-                    )
+                    let wanted = adjustment(target.panel, item.quota, item.adjust_quota);
+                    (Held::of(&item), wanted)
                 }
             },
         };
@@ -125,20 +145,6 @@ impl Sender<'_> {
             self.adjust(held, wanted)?;
         }
         Ok(Some(held))
-    }
-
-    /// The id of the item that this call delivered. `None` if the item may not be a new one of the
-    /// expected package.
-    #[expect(
-        clippy::unused_self,
-        reason = "it reads an answer of this sender's API"
-    )]
-    fn new_item(&self, answer: &Value, master: &Master) -> Option<i64> {
-        let order = answer.get("order")?;
-        let is_new = answer.get("changed") == Some(&json!(true));
-        let is_expected = order.get("package_id") == Some(&json!(master.id));
-        let id = order.get("items")?.get(0)?.as_i64()?;
-        (is_new && is_expected).then_some(id)
     }
 
     fn adjust(&self, item: Held, to: i64) -> Result<(), Failure> {
@@ -160,4 +166,13 @@ impl Sender<'_> {
             after: 0,
         })
     }
+}
+
+/// The id of the item that a call delivered. `None` if it is not a new one of the expected package.
+fn new_item(answer: &Value, master: &Master) -> Option<i64> {
+    let order = answer.get("order")?;
+    let is_new = answer.get("changed") == Some(&json!(true));
+    let is_expected = order.get("package_id") == Some(&json!(master.id));
+    let id = order.get("items")?.get(0)?.as_i64()?;
+    (is_new && is_expected).then_some(id)
 }

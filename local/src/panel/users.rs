@@ -126,7 +126,7 @@ impl Reader<'_> {
         let secret = secret(row, &mut notes)?;
         let offer = self.offer(row)?;
         let end = self.end(row)?;
-        let resets = self.reset_bytes(row, offer, end, limit, &mut notes)?;
+        let resets = self.reset_bytes(offer, end, limit, &mut notes)?;
         let left = limit.saturating_sub(used).saturating_add(resets);
         let id = match self.user_ids {
             Some(ids) => ids.get(&panel_id).copied(),
@@ -203,7 +203,9 @@ impl Reader<'_> {
         end: Option<DateTime<Utc>>,
         left: i64,
     ) -> Result<Option<Skipped>, Fault> {
-        let banned = row.flag("banned")? || row.flag("is_banned")?;
+        // Forks of SSPanel before 2022 have `enable` instead.
+        let is_disabled = row.text("enable") == Some("0");
+        let banned = is_disabled || row.flag("banned")? || row.flag("is_banned")?;
         Ok(if banned && !self.options.include_banned {
             Some(Skipped::Banned)
         } else if row.text("deleted_at").is_some() {
@@ -222,7 +224,6 @@ impl Reader<'_> {
     /// The traffic that the panel would still give before the end. It is 0 unless it is asked for.
     fn reset_bytes(
         &self,
-        row: &Row,
         offer: Option<Offer>,
         end: Option<DateTime<Utc>>,
         limit: i64,
@@ -233,27 +234,32 @@ impl Reader<'_> {
             return Ok(0);
         };
         let Some(end) = end else { return Ok(0) };
-        let method = method.or(self.options.default_reset);
-        let Some(method) = method else {
-            let message = "the plan follows the panel's setting for resets of traffic; expected \
-                --default-reset";
-            return Err(Fault::new("plan_id", message));
+        let count = match method.or(self.options.default_reset) {
+            Some(method) => resets::count(method, self.now, end, self.site.time_zone),
+            None => Err("the plan follows the panel's setting; expected --default-reset".into()),
         };
-        let count = resets::count(method, self.now, end, self.site.time_zone);
-        let count = count.map_err(|message| Fault::new("expired_at", message))?;
-        if count == 0 {
-            return Ok(0);
+        match count {
+            Ok(0) => Ok(0),
+            Ok(count) if self.options.add_resets => {
+                notes.push(format!(
+                    "with the traffic of {count} later resets, usable at once"
+                ));
+                Ok(limit.saturating_mul(count))
+            }
+            Ok(count) => {
+                notes.push(format!(
+                    "{count} later resets of the traffic are not moved (--add-resets adds them)"
+                ));
+                Ok(0)
+            }
+            Err(message) if self.options.add_resets => Err(Fault::new("plan_id", message)),
+            Err(message) => {
+                notes.push(format!(
+                    "later resets of the traffic are not moved: {message}"
+                ));
+                Ok(0)
+            }
         }
-        if self.options.add_resets {
-            notes.push(format!(
-                "with the traffic of {count} later resets, usable at once"
-            ));
-            return Ok(limit.saturating_mul(count));
-        }
-        notes.push(format!(
-            "{count} later resets of the traffic are not moved (--add-resets adds them)"
-        ));
-        row.required("transfer_enable").map(|_| 0)
     }
 
     /// The end here, which every item has.

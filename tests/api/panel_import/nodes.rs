@@ -59,8 +59,8 @@ async fn nodes_of_xboard_keep_what_their_users_apps_depend_on(pool: PgPool) {
     let expected = json!({
         "🇩🇪 Frankfurt": { "server": "vless 1 of panel.example.com", "country": "DE", "factor": 1.5,
             "groups": [1, 2], "order": 3, "config": reality },
-        "🇯🇵 Tokyo relay": { "server": "vless 1 of panel.example.com", "country": "JP", "factor": 3.0,
-            "groups": [2], "order": 4, "config": reality },
+        "🇯🇵 Tokyo relay": { "server": "vless 1 of panel.example.com", "country": "JP",
+            "factor": 3.0, "groups": [2], "order": 4, "config": reality },
         "London": { "server": "shadowsocks 3 of panel.example.com", "country": "DE", "factor": 0.5,
             "groups": [1], "order": 0, "config": shadowsocks },
         "Paris": { "server": "machine 7 of panel.example.com", "country": "DE", "factor": 1.0,

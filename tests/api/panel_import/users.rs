@@ -244,6 +244,23 @@ async fn an_item_that_changed_here_stays_as_it_is_unless_it_is_updated(pool: PgP
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_user_is_not_moved_again_when_the_series_is_no_longer_sold(pool: PgPool) {
+    let site = Site::empty(&pool).await;
+    import(&site, Panel::Xboard, xboard_users(XBOARD_USERS), options()).await;
+    for change in [
+        "update telecom.package set is_master = false, retired_at = now()",
+        "update telecom.node_user set secret = gen_random_uuid()",
+        "truncate telecom.answered_call",
+    ] {
+        site.api.world.sql(change).await;
+    }
+    let before = held(&site).await;
+    let report = import(&site, Panel::Xboard, xboard_users(XBOARD_USERS), options()).await;
+    assert_eq!(report.refused(), 0, "{report}");
+    assert_eq!(held(&site).await, before);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn later_resets_are_noted_or_added(pool: PgPool) {
     let site = Site::empty(&pool).await;
     let monthly = "reset_traffic_method";

@@ -202,7 +202,7 @@ impl Import<'_> {
             let known = packages
                 .values()
                 .filter_map(|package| package.master.as_ref());
-            let ids: BTreeSet<i64> = known.map(|master| master.id).collect();
+            let ids: BTreeSet<i64> = known.flat_map(|master| master.versions.clone()).collect();
             let items = Items::of_packages(self.api, ids.into_iter())?;
             let steps = users.iter().map(|user| {
                 let (plan, item) = self.planned_user(user, &items)?;

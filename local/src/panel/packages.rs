@@ -82,6 +82,9 @@ pub struct Master {
     name: String,
     /// `None` if the package is unlimited.
     pub traffic_limit: Option<i64>,
+    /// Ids of all versions of the series, to which earlier items may belong.
+    #[serde(skip)]
+    pub versions: Vec<i64>,
 }
 
 /// The masters of all series.
@@ -95,9 +98,7 @@ pub fn masters(api: &Api) -> Result<Vec<Master>> {
         let series: Vec<Versions> = serde_json::from_value(series)?;
         let is_last = series.len() < PAGE;
         offset = offset.saturating_add(series.len());
-        let versions = series.into_iter().flat_map(|series| series.versions);
-        let sold = versions.filter(|version| version.is_master);
-        masters.extend(sold.map(|version| version.package));
+        masters.extend(series.into_iter().filter_map(Versions::master));
         if is_last {
             return Ok(masters);
         }
@@ -107,6 +108,19 @@ pub fn masters(api: &Api) -> Result<Vec<Master>> {
 #[derive(Deserialize)]
 struct Versions {
     versions: Vec<Version>,
+}
+
+impl Versions {
+    /// `None` if the series is not sold.
+    fn master(self) -> Option<Master> {
+        let versions = self.versions.iter().map(|version| version.package.id);
+        let versions = versions.collect();
+        let sold = self.versions.into_iter().find(|version| version.is_master);
+        sold.map(|sold| Master {
+            versions,
+            ..sold.package
+        })
+    }
 }
 
 #[derive(Deserialize)]

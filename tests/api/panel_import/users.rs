@@ -261,6 +261,28 @@ async fn a_user_is_not_moved_again_when_the_series_is_no_longer_sold(pool: PgPoo
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn users_of_an_older_version_of_a_series_are_unchanged(pool: PgPool) {
+    let site = Site::empty(&pool).await;
+    let tables = || xboard_users(XBOARD_USERS);
+    import(&site, Panel::Xboard, tables(), options()).await;
+    for change in [
+        "update telecom.package set is_master = false",
+        "insert into telecom.package (series, version, is_master, name, available_group,
+            max_client_number, expire_duration_seconds, traffic_limit_bytes)
+        select series, 2, true, name, available_group, max_client_number, 60, 1
+        from telecom.package",
+    ] {
+        site.api.world.sql(change).await;
+    }
+    let planned = import(&site, Panel::Xboard, tables(), dry()).await;
+    assert_eq!(
+        (planned.totals.unchanged, planned.totals.moved),
+        (4, 0),
+        "{planned}"
+    );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn later_resets_are_noted_or_added(pool: PgPool) {
     let site = Site::empty(&pool).await;
     let monthly = "reset_traffic_method";

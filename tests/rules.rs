@@ -22,13 +22,16 @@ mod api {
     mod mod_mu;
     mod node_changes;
     mod node_configs;
+    mod node_credentials;
     mod node_programs;
     mod node_status;
     mod nodes;
     mod online;
     mod openapi;
     mod operation_manage;
+    mod package_ends;
     mod packages;
+    mod panel_import;
     mod plans;
     mod published_keys;
     mod rate_limit;

@@ -16,6 +16,7 @@ pub mod fleet;
 pub mod generate;
 pub mod grpc;
 pub mod loopback;
+pub mod panel;
 pub mod postgres;
 pub mod process;
 pub mod progress;

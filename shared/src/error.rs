@@ -166,6 +166,16 @@ impl Error {
         .with_source(source)
     }
 
+    /// Another user has the secret for nodes.
+    #[must_use]
+    pub fn secret_in_use() -> Self {
+        Self::new(
+            ErrorKind::Conflict,
+            "secret_in_use",
+            "Another user has this secret.",
+        )
+    }
+
     /// A dependency is temporarily unreachable.
     pub fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::new(

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 
 use site::Site;
 
-mod site;
+pub(super) mod site;
 
 /// Counts of a kind that nothing happens to.
 fn unchanged(rows: usize) -> Counts {

@@ -256,7 +256,8 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
             "answered_call.answer package.is_master package.retired_at package_order.cancelled_at
              package_queue.status package_queue.adjust_quota_bytes package_queue.activated_at
              package_queue.expires_at package_queue.ended_at package_queue.end_reason
-             node_server.status parked_event.retry_at node_server.name node_server.compatibility
+             package_queue.extended_seconds node_server.status parked_event.retry_at
+             node_server.name node_server.compatibility
              node_server.server_config node_server.archived_at node_client.node_server_id
              node_client.name node_client.traffic_factor node_client.display_order
              node_client.speed_limit_bits_per_second node_client.country node_client.location

@@ -24,10 +24,11 @@ use shared::services::analysis::{
     UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
-    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, DecidedPush,
-    DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential, NodeServerAvailability,
-    NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
-    RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder, ShownPackage, UncorrectedUser,
+    AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
+    DecidedPush, DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential,
+    NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents,
+    QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder,
+    ShownPackage, UncorrectedUser,
 };
 use uuid::Uuid;
 
@@ -198,6 +199,7 @@ message! {
     }
     IssuedNodeAccess => IssueNodeAccessResponse { access, token }
     ShownNodeAccess => RevokeNodeAccessResponse { access }
+    ChangedNodeCredential => SetUserNodeCredentialResponse { number, changed }
 }
 
 // Of packages.
@@ -274,5 +276,7 @@ same! {
         number, secret
     }
     ShownOrder => [DeliverOrderResponse, CancelOrderResponse] { order, changed }
-    ChangedItem => [CancelQueuedPackageResponse, AdjustQuotaResponse] { package, changed }
+    ChangedItem => [
+        CancelQueuedPackageResponse, AdjustQuotaResponse, SetPackageEndResponse
+    ] { package, changed }
 }

@@ -18,7 +18,7 @@ use shared::services::analysis::{
 use shared::services::manage::{
     AdjustQuota, AdminListPackages, CancelOrder, CancelQueuedPackage, CountQueuedPackages,
     CreatePackage, DeliverOrder, ExtendPackages, ListPackageSeries, ManageService, RetirePackage,
-    RotateNodeCredential, SetMasterPackage, ShowPackage,
+    RotateNodeCredential, SetMasterPackage, SetPackageEnd, ShowPackage,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -215,6 +215,20 @@ impl PackageQueueManage for Manage {
         let input = |caller: &Principal, asked: v1::AdjustQuotaRequest| {
             let (id, bytes, reason) = (asked.id, asked.bytes, asked.reason);
             Ok(caller.request(AdjustQuota { id, bytes, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn set_package_end(
+        &self,
+        request: Request<v1::SetPackageEndRequest>,
+    ) -> Reply<v1::SetPackageEndResponse> {
+        let input = |caller: &Principal, asked: v1::SetPackageEndRequest| {
+            Ok(caller.request(SetPackageEnd {
+                id: asked.id,
+                expires_at: requested_time("expires_at", asked.expires_at)?,
+                reason: asked.reason,
+            }))
         };
         self.dispatcher.call(&self.service, request, input).await
     }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use super::fleet::FleetCommand;
+use super::panel::PanelCommand;
 use crate::demo::script::Load;
 use crate::demo::token::Role;
 use crate::settings::{
@@ -81,6 +82,9 @@ pub(super) enum Command {
     /// Export and import the node servers and node clients of any deployment over its HTTP API
     #[command(subcommand)]
     Fleet(FleetCommand),
+    /// Move the nodes and the users of another panel to any deployment over its HTTP API
+    #[command(subcommand)]
+    Panel(PanelCommand),
     /// Stop the system and return when every process has ended
     Down,
     /// Print the addresses of the running system (exit status 3 if it is not running)

@@ -3,23 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use shared::domain;
 
-use crate::demo::bootstrap;
-use crate::demo::token::Role;
-use crate::fleet::api::Api;
+use super::target::{INVALID, REFUSED, Target, name, read};
 use crate::fleet::{self, Action, Archived, Document, Fleet, Kind, Options, Report, RowReport};
 use crate::progress::step;
 use crate::settings::Settings;
-
-/// Exit status of an import with an invalid row.
-const INVALID: u8 = 3;
-/// Exit status of an import with a row that was refused or not sent.
-const REFUSED: u8 = 4;
 
 const EXPORT_EXAMPLES: &str = "\
 Keys and passwords are not exported: the file has ******** in their place.
@@ -51,17 +43,6 @@ pub(super) enum FleetCommand {
     /// Create, update and archive node servers and node clients as a file says
     #[command(after_help = IMPORT_EXAMPLES)]
     Import(Import),
-}
-
-#[derive(Debug, Args)]
-struct Target {
-    /// URL of the HTTP API [default: the running local system]
-    #[arg(long, env = "TELECOM_URL")]
-    url: Option<String>,
-    /// File with the token of an administrator [default: the environment variable `TELECOM_TOKEN`;
-    /// for the running local system, a new token]
-    #[arg(long)]
-    token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -124,28 +105,6 @@ impl FleetCommand {
             Self::Export(export) => export.execute(settings),
             Self::Import(import) => import.execute(settings),
         }
-    }
-}
-
-impl Target {
-    fn api(&self, settings: impl FnOnce() -> Result<Settings>) -> Result<Api> {
-        let token = match &self.token_file {
-            Some(file) => Some(read(file)?),
-            None => std::env::var("TELECOM_TOKEN").ok(),
-        };
-        let (url, token) = match (&self.url, token) {
-            (Some(url), token) => {
-                let missing = "The token is missing. Set TELECOM_TOKEN or --token-file.";
-                (url.clone(), token.context(missing)?)
-            }
-            (None, token) => {
-                let settings = settings()?;
-                let url = super::running(&settings)?.api;
-                let issued = || bootstrap::token(&settings, None, Role::Admin);
-                (url, token.map_or_else(issued, Ok)?)
-            }
-        };
-        Api::new(&url, &token, thread::sleep)
     }
 }
 
@@ -230,15 +189,6 @@ fn exit_code(report: &Report) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
-}
-
-fn name(file: &Path) -> String {
-    let name = file.file_name().unwrap_or(file.as_os_str());
-    name.to_string_lossy().into_owned()
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("Cannot read {}", file.display()))
 }
 
 fn write(file: &Path, text: &str) -> Result<()> {

@@ -7,7 +7,9 @@
 mod arguments;
 mod banner;
 mod fleet;
+mod panel;
 mod session;
+mod target;
 
 use std::fs;
 use std::process::ExitCode;
@@ -42,6 +44,9 @@ impl Cli {
             // With a URL and a token, neither the repository nor the local system is needed.
             return command.execute(|| self.options.settings());
         }
+        if let Command::Panel(command) = self.command {
+            return command.execute(|| self.options.settings());
+        }
         let settings = self.options.settings()?;
         match self.command {
             Command::Run(simulation) => {
@@ -67,7 +72,7 @@ impl Cli {
                 let environment = Environment::ensure(&settings, &name)?;
                 println!("{}", environment.program("").display());
             }
-            Command::Fleet(_) => {}
+            Command::Fleet(_) | Command::Panel(_) => {}
             Command::WithDatabase { durable, command } => {
                 let existing = settings.database_url.as_deref();
                 return with_database(&settings.root, existing, durable, &command);

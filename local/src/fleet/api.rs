@@ -61,6 +61,17 @@ impl Failure {
         self.is_temporary() || matches!(self.status, Some(401 | 403))
     }
 
+    /// A response that is not what the API documents.
+    #[must_use]
+    pub fn unreadable(error: &serde_json::Error) -> Self {
+        Self {
+            status: Some(200),
+            code: "unexpected_response".to_owned(),
+            detail: error.to_string(),
+            retry_after: None,
+        }
+    }
+
     fn unreachable(error: &ureq::Error) -> Self {
         Self {
             status: None,

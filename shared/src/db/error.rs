@@ -43,6 +43,8 @@ fn from_sqlstate(code: &str, constraint: &str, error: sqlx::Error) -> Error {
             "node_server_heartbeat_node_server_fk" => {
                 permanent("unknown_server", "Unknown node server.")
             }
+            // Without the source, because its details contain the secret.
+            "node_user_secret_key" => return Error::secret_in_use(),
             "node_client_node_server_fk" => permanent("unknown_server", "Unknown node server."),
             // Another transaction activated an item of the user, or created a version of the series
             // or its master. Or a row that was inserted by hand has the next generated id. The next

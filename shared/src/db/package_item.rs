@@ -74,6 +74,18 @@ statements! {
         &column(adjusted, |(_, bytes)| *bytes)
     }
 
+    /// Sets the end of an active item that [`lock_open`] locked in this transaction. A trigger
+    /// makes the notices of the end due for a check.
+    pub fn set_end(id: i64, expires_at: DateTime<Utc>) -> Done {
+        "/* package_item.set_end */
+        update telecom.package_queue q set
+            expires_at = $2,
+            extended_seconds = extract(epoch from $2::timestamptz - q.activated_at)::bigint
+                - p.expire_duration_seconds
+        from telecom.package p
+        where q.id = $1 and p.id = q.package_id"
+    }
+
     /// The active item of each of `users`, else the oldest waiting one. Users without an open item
     /// are missing.
     pub fn next_open(users: &[Uuid]) -> Values<i64> {

@@ -231,13 +231,13 @@ grant
     update (is_master, retired_at)
     on telecom.package to telecom_api;
 grant
-    update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason)
+    update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason, extended_seconds)
     on telecom.package_queue to telecom_api;
 grant update (retry_at) on telecom.parked_event to telecom_api;
 grant insert (
     id, created_at, actor_user_id, request_id, available_group, series, hours, reason, item_count
 ) on telecom.package_extension to telecom_api;
-grant insert (user_id, updated_at), update (secret, updated_at) on telecom.node_user to telecom_api;
+grant insert (user_id, secret, updated_at), update (secret, updated_at) on telecom.node_user to telecom_api;
 grant
     insert (
         token_hash, protocol, software, node_server_id, node_client_id, allowed_networks, interval_seconds,

@@ -97,7 +97,8 @@ pub struct QueuedPackage {
     pub activated_at: Option<DateTime<Utc>>,
     /// When the time of the item runs out, or would have run out. `null` if it was never active.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Seconds that extensions added to the time of the item. `expires_at` includes them.
+    /// Seconds by which extensions and `SetPackageEnd` moved the end of the item. `expires_at`
+    /// includes them. Negative if the item ends earlier than its package says.
     // An answer that the previous version stored for a repeated call lacks the field.
     #[serde(default)]
     pub extended_seconds: i64,

@@ -1,7 +1,9 @@
 //! `/v1/admin/node-access`, the paths below it, and the paths of the users' credentials for nodes.
 
 use http::Method;
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Deserialize;
+use uuid::Uuid;
 
 use super::packages::ReasonBody;
 use super::parameter::{ID, Kind, LONG_ID, Parameter};
@@ -9,11 +11,12 @@ use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example};
 use crate::db::node_access::Filter;
 use crate::domain::node_access::{NewNodeAccess, PAGES};
+use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
     IssueNodeAccess, ListNodeAccess, ManageService, RevokeNodeAccess, RotateNodeCredential,
-    RotateUserNodeCredential,
+    RotateUserNodeCredential, SetUserNodeCredential,
 };
 
 /// Lists accesses, newest first.
@@ -132,6 +135,57 @@ impl Endpoint for UserNodeCredentialRotation {
         let ReasonBody { reason } = request.body()?;
         let user = request.id()?;
         Ok(request.change(RotateUserNodeCredential { user, reason }))
+    }
+}
+
+/// The secret that a user had elsewhere.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretBody {
+    /// The secret, a random UUID of version 4 that no other user has.
+    #[schemars(regex(pattern = RANDOM_UUID_PATTERN))]
+    secret: Uuid,
+    /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
+    reason: String,
+}
+
+/// Pattern of UUIDs of version 4, for the OpenAPI document.
+const RANDOM_UUID_PATTERN: &str = concat!(
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-",
+    "[0-9a-fA-F]{12}$"
+);
+
+/// Gives a user the secret for nodes that they had elsewhere.
+#[derive(Debug)]
+pub struct UserNodeCredential;
+
+impl Endpoint for UserNodeCredential {
+    type Service = ManageService;
+    type Input = Requested<SetUserNodeCredential>;
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/admin/users/{id}/node-credential";
+    const ID: Kind = Kind::Uuid;
+    const RULE_PRIORITY: u16 = 254;
+    const SUMMARY: &'static str = "Set a user's secret for nodes";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<SecretBody>);
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"secret":"8a2b1a52-43f1-4c53-9f0d-3f8f5f0c2a11","reason":"example"}"#),
+        message: r#"{"id":"00000000-0000-4000-8000-0000000000ee","reason":"example",
+            "secret":"8a2b1a52-43f1-4c53-9f0d-3f8f5f0c2a11"}"#,
+        id: Some("00000000-0000-4000-8000-0000000000ee"),
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let SecretBody { secret, reason } = request.body()?;
+        let user = request.id()?;
+        Ok(request.change(SetUserNodeCredential {
+            user,
+            secret,
+            reason,
+        }))
     }
 }
 

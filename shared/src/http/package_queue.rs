@@ -1,5 +1,6 @@
 //! `GET /v1/packages`, `/v1/admin/package-queue` and the paths below it.
 
+use chrono::{DateTime, Utc};
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -12,13 +13,14 @@ use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example};
 use crate::domain::package_version::MAX_TRAFFIC_BYTES;
 use crate::domain::queued_package::{Filter, PAGES, PackageQueueStatus};
+use crate::domain::time_range::YEAR_PATTERN;
 use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::analysis::{AnalysisService, ListUserPackages};
 use crate::services::change::Requested;
 use crate::services::manage::{
     AdjustQuota, AdminListPackages, CancelQueuedPackage, CountQueuedPackages, ExtendPackages,
-    ManageService,
+    ManageService, SetPackageEnd,
 };
 
 /// Counts package items by series and status.
@@ -182,6 +184,51 @@ impl Endpoint for QuotaAdjustments {
         let AdjustmentBody { bytes, reason } = request.body()?;
         let id = request.id()?;
         Ok(request.change(AdjustQuota { id, bytes, reason }))
+    }
+}
+
+/// When a package item ends.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndBody {
+    /// The new end: in the future, and at most 100 years after the activation of the item.
+    #[schemars(regex(pattern = YEAR_PATTERN))]
+    expires_at: DateTime<Utc>,
+    /// Reason for the change, 1 to 500 characters. It is stored in the audit log.
+    #[schemars(length(min = 1, max = MAX_REASON), regex(pattern = LINE_PATTERN))]
+    reason: String,
+}
+
+/// Sets when the time of an active package item ends.
+#[derive(Debug)]
+pub struct PackageEnd;
+
+impl Endpoint for PackageEnd {
+    type Service = ManageService;
+    type Input = Requested<SetPackageEnd>;
+    const METHOD: Method = Method::PUT;
+    const PATH: &'static str = "/v1/admin/package-queue/{id}/end";
+    const ID: Kind = LONG_ID;
+    const RULE_PRIORITY: u16 = 188;
+    const SUMMARY: &'static str = "Set the end of a package";
+    const BODY: Option<fn(&mut SchemaGenerator) -> Schema> =
+        Some(SchemaGenerator::subschema_for::<EndBody>);
+    const EXAMPLE: Example = Example {
+        body: Some(r#"{"expires_at":"2100-01-01T00:00:00Z","reason":"example"}"#),
+        message: r#"{"expires_at":"2100-01-01T00:00:00Z","reason":"example"}"#,
+        id: Some(UNKNOWN_ID),
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<Self::Input, Error> {
+        let EndBody { expires_at, reason } = request.body()?;
+        let id = request.id()?;
+        Ok(request.change(SetPackageEnd {
+            id,
+            expires_at: Some(expires_at),
+            reason,
+        }))
     }
 }
 

@@ -36,6 +36,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::package_queue::PackageQueue);
         $visit!($crate::http::package_queue::PackageCancellation);
         $visit!($crate::http::package_queue::QuotaAdjustments);
+        $visit!($crate::http::package_queue::PackageEnd);
         $visit!($crate::http::package_queue::PackageExtensions);
         $visit!($crate::http::packages::PackageSeries);
         $visit!($crate::http::packages::NewPackage);
@@ -48,6 +49,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_access::NewAccess);
         $visit!($crate::http::node_access::AccessRevocation);
         $visit!($crate::http::node_access::UserNodeCredentialRotation);
+        $visit!($crate::http::node_access::UserNodeCredential);
         $visit!($crate::http::node_access::NodeCredentialRotation);
         $visit!($crate::http::operations::AuditEntries);
         $visit!($crate::http::operations::ParkedEvents);

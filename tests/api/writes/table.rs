@@ -76,7 +76,7 @@ const fn after_write(rpc: &'static str, id: &'static str, then: Then) -> Ended {
     after(By::Write(rpc, id), then)
 }
 
-pub static TABLE: [Write; 21] = [
+pub static TABLE: [Write; 23] = [
     Write {
         rpc: "CreateNodeServer",
         id: "",
@@ -215,6 +215,18 @@ pub static TABLE: [Write; 21] = [
         ],
     },
     Write {
+        rpc: "SetPackageEnd",
+        id: "$ITEM",
+        body: r#"{ "expires_at": "2026-03-20T00:00:00Z", "reason": "moved" }"#,
+        other: r#"{ "expires_at": "2026-03-21T00:00:00Z", "reason": "moved" }"#,
+        audited: &["package_item"],
+        ended: &[
+            after(CONSUMED, ITEM_ENDED),
+            after_write("CancelQueuedPackage", "$ITEM", ITEM_ENDED),
+            after_write("CancelOrder", "$ORDER", ITEM_ENDED),
+        ],
+    },
+    Write {
         rpc: "ExtendPackages",
         id: "",
         body: r#"{ "series": "$SERIES", "hours": 24, "reason": "outage" }"#,
@@ -249,6 +261,14 @@ pub static TABLE: [Write; 21] = [
         id: "$USER",
         body: r#"{ "reason": "published" }"#,
         other: r#"{ "reason": "stolen" }"#,
+        audited: &["node_credential"],
+        ended: &[],
+    },
+    Write {
+        rpc: "SetUserNodeCredential",
+        id: "$USER",
+        body: r#"{ "secret": "$SECRET", "reason": "moved" }"#,
+        other: r#"{ "secret": "$SECRET", "reason": "moved from the old panel" }"#,
         audited: &["node_credential"],
         ended: &[],
     },

@@ -8,6 +8,7 @@ use uuid::Uuid;
 const SERIES: Uuid = Uuid::from_u128(0x5e);
 const ORDER: Uuid = Uuid::from_u128(0x01);
 const NEW_ORDER: Uuid = Uuid::from_u128(0x02);
+const NEW_SECRET: Uuid = Uuid::from_u128(0x8a2b_1a52_43f1_4c53_9f0d_3f8f_5f0c_2a11);
 
 /// Deletes what the operations write. This is several times as fast as to truncate the tables.
 const EMPTY: &str = "
@@ -55,6 +56,7 @@ impl Default for Targets {
         targets.set("ACCESS", 1);
         targets.set("DOUBT", 1);
         targets.set("USER", json!(user(1)));
+        targets.set("SECRET", json!(NEW_SECRET));
         Self(targets)
     }
 }
@@ -80,7 +82,8 @@ impl Targets {
         world
             .sql(&format!(
                 "insert into telecom.node_user (user_id, secret)
-                select user_id, '{SERIES}' from unnest(array['{}', '{}', '{}']::uuid[]) user_id",
+                select user_id, md5(user_id::text)::uuid
+                from unnest(array['{}', '{}', '{}']::uuid[]) user_id",
                 user(1),
                 user(2),
                 Uuid::from_u128(1)

@@ -12,7 +12,7 @@ use shared::services::manage::{
     AdminListClients, AdminListServers, AdminShowClient, AdminShowServer, ArchiveNodeClient,
     ArchiveNodeServer, CreateNodeClient, CreateNodeServer, GetNodeServerAvailability,
     IssueNodeAccess, ListNodeAccess, Patch, RevokeNodeAccess, RotateUserNodeCredential,
-    SetNodeServerMaintenance, UpdateNodeClient, UpdateNodeServer,
+    SetNodeServerMaintenance, SetUserNodeCredential, UpdateNodeClient, UpdateNodeServer,
 };
 use tonic::{Request, async_trait};
 
@@ -187,6 +187,20 @@ impl NodeServerManage for Manage {
             let user = required_uuid("id", &asked.id)?;
             let reason = asked.reason;
             Ok(caller.request(RotateUserNodeCredential { user, reason }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn set_user_node_credential(
+        &self,
+        request: Request<v1::SetUserNodeCredentialRequest>,
+    ) -> Reply<v1::SetUserNodeCredentialResponse> {
+        let input = |caller: &Principal, asked: v1::SetUserNodeCredentialRequest| {
+            Ok(caller.request(SetUserNodeCredential {
+                user: required_uuid("id", &asked.id)?,
+                secret: required_uuid("secret", &asked.secret)?,
+                reason: asked.reason,
+            }))
         };
         self.dispatcher.call(&self.service, request, input).await
     }

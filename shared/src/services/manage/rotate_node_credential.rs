@@ -104,16 +104,24 @@ async fn rotate(
     reason: Option<&str>,
 ) -> Result<NodeCredential, Error> {
     let user = node_user::rotate_secret(tx, user_id, work.now).await?;
-    let target = Target::NodeCredential(user_id);
-    let (before, after) = (MASK.to_owned(), format!("{MASK} (changed)"));
-    work.changed(
-        target,
-        &json!({ "secret": before }),
-        &json!({ "secret": after }),
-        reason,
-    )?;
+    record_change(work, user_id, reason)?;
     Ok(NodeCredential {
         number: user.number,
         secret: Some(user.secret),
     })
+}
+
+/// Records that a user has another secret in the audit log, without the secret.
+pub(super) fn record_change(
+    work: &mut Work<'_>,
+    user_id: Uuid,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let (before, after) = (MASK.to_owned(), format!("{MASK} (changed)"));
+    work.changed(
+        Target::NodeCredential(user_id),
+        &json!({ "secret": before }),
+        &json!({ "secret": after }),
+        reason,
+    )
 }

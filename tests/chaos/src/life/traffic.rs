@@ -45,23 +45,8 @@ fn send_report(run: &Run, random: &mut Random) {
         (None, Some(server)) => (server, period(run.clock.now(), random)),
         (None, None) => return,
     };
-    let lines = if random.chance(60) {
-        0
-    } else {
-        random.index(1..=500)
-    };
-    let mut wire = Vec::with_capacity(lines);
-    let mut kept = Vec::with_capacity(lines);
-    for _ in 0..lines {
-        let (line, named) = any_line(&cast, server, random);
-        wire.push(if named {
-            json!({"user": line.user, "node_client_id": line.client, "upload": line.upload,
-                "download": line.download})
-        } else {
-            json!({"user": line.user, "upload": line.upload, "download": line.download})
-        });
-        kept.push(line);
-    }
+    let (wire, kept) = any_lines(&cast, server, random);
+    let lines = kept.len();
     let id = random.uuid();
     let body = json!({
         "type": "usage.report.v1", "report_id": id, "server_id": server.id, "period_start": start,
@@ -112,6 +97,28 @@ fn send_report(run: &Run, random: &mut Random) {
     run.cloud
         .reports
         .send(text, Origin::Report(id), true, run.clock.now());
+}
+
+/// Up to 500 lines, as the message and as the books have them. Some reports have none.
+fn any_lines(cast: &Cast, server: &Server, random: &mut Random) -> (Vec<Value>, Vec<Line>) {
+    let lines = if random.chance(60) {
+        0
+    } else {
+        random.index(1..=500)
+    };
+    let mut wire = Vec::with_capacity(lines);
+    let mut kept = Vec::with_capacity(lines);
+    for _ in 0..lines {
+        let (line, named) = any_line(cast, server, random);
+        wire.push(if named {
+            json!({"user": line.user, "node_client_id": line.client, "upload": line.upload,
+                "download": line.download})
+        } else {
+            json!({"user": line.user, "upload": line.upload, "download": line.download})
+        });
+        kept.push(line);
+    }
+    (wire, kept)
 }
 
 /// A minute that has just ended by the collector's clock, or one that ended up to 10 hours ago.

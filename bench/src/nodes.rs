@@ -11,6 +11,7 @@ use local::demo::node::{Call, HttpPanel, Program, Pull, Sender};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use shared::clock::{Clock as _, System};
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep_until};
 
@@ -226,13 +227,13 @@ async fn load(
             sleep_until(push_at).await;
             send(panel, push).await
         };
-        let (pulled, pushed) = tokio::try_join!(pulls, pushes)?;
+        let (pulled, accepted) = tokio::try_join!(pulls, pushes)?;
         ensure!(
-            pushed.status == 200,
+            accepted.status == 200,
             "A push was refused: {}",
-            pushed.status
+            accepted.status
         );
-        durations.pushes.push(pushed.took);
+        durations.pushes.push(accepted.took);
         if pulled.status == 304 {
             durations.unchanged.push(pulled.took);
         } else {
@@ -263,15 +264,15 @@ async fn end_packages(
     let mut rng = ChaCha8Rng::seed_from_u64(u64::try_from(seed)?);
     let [pull_at, push_at] = [(); 2].map(|()| began + rng.random_range(Duration::ZERO..INTERVAL));
     let pushes = async {
-        let mut pushed = Vec::new();
+        let mut used_up = Vec::new();
         for (interval, user) in (0..).zip(&users) {
             sleep_until(push_at + INTERVAL * interval).await;
             let rows = [(*user, [0, 2_000_000])].into_iter().collect();
             let mut rng = ChaCha8Rng::seed_from_u64(0);
-            pushed.push((*user, Utc::now()));
+            used_up.push((*user, System.now()));
             send(panel, sender.push(&rows, &mut rng)).await?;
         }
-        Ok(pushed)
+        Ok(used_up)
     };
     let pulls = async {
         let (mut lists, mut tag, mut last) = (Vec::new(), None, Vec::new());
@@ -283,11 +284,11 @@ async fn end_packages(
                 last = numbers(&pulled.body)?;
             }
             tag = pulled.tag;
-            lists.push((Utc::now(), last.clone()));
+            lists.push((System.now(), last.clone()));
         }
         anyhow::Ok(lists)
     };
-    let (pushed, lists) = tokio::try_join!(pushes, pulls)?;
+    let (used_up, lists) = tokio::try_join!(pushes, pulls)?;
     let ended = |(user, pushed_at): (i32, DateTime<Utc>)| {
         let lacking = lists
             .iter()
@@ -299,13 +300,14 @@ async fn end_packages(
             lacked_at: *lacked_at,
         })
     };
-    pushed.into_iter().map(ended).collect()
+    used_up.into_iter().map(ended).collect()
 }
 
 fn numbers(body: &[u8]) -> Result<Vec<i32>> {
     let list: Value = serde_json::from_slice(body)?;
-    let users = list["users"].as_array().context("The list has no users")?;
-    let number = |user: &Value| i32::try_from(user["id"].as_i64()?).ok();
+    let users = list.get("users").and_then(Value::as_array);
+    let users = users.context("The list has no users")?;
+    let number = |user: &Value| i32::try_from(user.get("id")?.as_i64()?).ok();
     Ok(users.iter().filter_map(number).collect())
 }
 

@@ -16,6 +16,8 @@ use crate::files::{private_folder, write_private};
 /// How often the example's counters grow.
 const GROWTH_PERIOD: Duration = Duration::from_secs(5);
 
+const STATUS_FILE: &str = "openvpn-status.log";
+
 /// OpenVPN's status file, with one connection of the demo user.
 #[derive(Debug, Clone)]
 pub struct StatusFile {
@@ -27,19 +29,16 @@ impl StatusFile {
     pub fn create(folder: &Path, url: &str, accesses: &Accesses) -> Result<Self> {
         private_folder(folder)?;
         let file = Self {
-            path: folder.join("openvpn-status.log"),
+            path: folder.join(STATUS_FILE),
         };
-        let token = folder.join("token");
-        write_private(
-            &token,
-            accesses.token(VISITOR_COLLECTOR).unwrap_or_default(),
-        )?;
+        let token = accesses.token(VISITOR_COLLECTOR).unwrap_or_default();
+        write_private(&folder.join("token"), token)?;
+        let folder_name = folder.display();
         let config = format!(
-            "server_id = {VISITOR_COLLECTOR}\nspool = {:?}\nreport_seconds = 10\n\n\
-             [sink]\nurl = {url:?}\ntoken_file = {token:?}\n\n\
-             [[source]]\nkind = \"openvpn\"\npath = {:?}\n",
-            folder.join("spool"),
-            file.path
+            "server_id = {VISITOR_COLLECTOR}\nspool = \"{folder_name}/spool\"\n\
+             report_seconds = 10\n\n\
+             [sink]\nurl = \"{url}\"\ntoken_file = \"{folder_name}/token\"\n\n\
+             [[source]]\nkind = \"openvpn\"\npath = \"{folder_name}/{STATUS_FILE}\"\n"
         );
         fs::write(config_file(folder), config)?;
         file.write(System.now().timestamp(), 0)?;
@@ -77,6 +76,7 @@ fn config_file(folder: &Path) -> PathBuf {
 }
 
 /// The commands that point a node and a collector at the system.
+#[must_use]
 pub fn commands(url: &str, fleet: &Fleet, accesses: &Accesses, folder: &Path) -> Vec<String> {
     let server = fleet
         .servers

@@ -31,12 +31,24 @@ pub struct Accesses {
     attempts: i32,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Issued {
+/// An access, as the API describes it.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Access {
     id: i64,
     /// Tells it from an access of an earlier database with the same id.
     created_at: String,
-    token: String,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    accesses: Vec<Access>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Issued {
+    access: Access,
+    /// `None` if an earlier call showed it.
+    token: Option<String>,
 }
 
 impl Accesses {
@@ -52,22 +64,16 @@ impl Accesses {
     /// The token for a server's nodes or collector. `None` if it has none.
     #[must_use]
     pub fn token(&self, server: i32) -> Option<&str> {
-        self.by_server
-            .get(&server)
-            .map(|issued| issued.token.as_str())
+        self.by_server.get(&server)?.token.as_deref()
     }
 }
 
 /// Issues the accesses that the file does not have, or that are no longer valid.
 pub fn issue(api: &Api, fleet: &Fleet, file: &Path) -> Result<Accesses> {
     let mut accesses = Accesses::read(file)?;
-    let valid = api.get("/v1/admin/node-access?limit=200")?;
-    let valid: Vec<Value> = valid["accesses"].as_array().cloned().unwrap_or_default();
-    let is_valid = |issued: &Issued| {
-        valid.iter().any(|access| {
-            access["id"] == issued.id && access["created_at"] == issued.created_at.as_str()
-        })
-    };
+    let listed = api.get("/v1/admin/node-access?limit=200")?;
+    let Listed { accesses: valid } = serde_json::from_value(listed)?;
+    let is_valid = |issued: &Issued| valid.contains(&issued.access);
     for server in &fleet.servers {
         let Some((protocol, software)) = user_of(server) else {
             continue;
@@ -98,24 +104,16 @@ fn user_of(server: &Server) -> Option<(&'static str, &'static str)> {
 fn issue_one(api: &Api, settings: &Value, attempts: &mut i32) -> Result<Issued> {
     for _ in 0..ATTEMPTS {
         *attempts += 1;
-        let answer = api.change(&Change {
+        let issued = api.change(&Change {
             method: "POST",
             path: "/v1/admin/node-access".to_owned(),
             revision: None,
             body: settings.clone(),
             after: *attempts,
         })?;
-        let access = &answer["access"];
-        if let (Some(token), Some(id), Some(created_at)) = (
-            answer["token"].as_str(),
-            access["id"].as_i64(),
-            access["created_at"].as_str(),
-        ) {
-            return Ok(Issued {
-                id,
-                created_at: created_at.to_owned(),
-                token: token.to_owned(),
-            });
+        let issued: Issued = serde_json::from_value(issued)?;
+        if issued.token.is_some() {
+            return Ok(issued);
         }
     }
     bail!("The API shows no token for a new node access.")

@@ -106,12 +106,14 @@ impl Book {
     }
 
     /// The last push of each node, by client.
+    #[must_use]
     pub fn last(&self) -> BTreeMap<i32, &Push> {
         self.pushes.iter().map(|push| (push.node, push)).collect()
     }
 
     /// What a node has to push after `push`. If the simulator was killed during the push, the
     /// program keeps what it keeps after a push without a response.
+    #[must_use]
     pub fn left(&self, push: &Push) -> Rows {
         match self.fates.get(&push.id) {
             Some(fate) => fate.left.clone(),
@@ -123,9 +125,11 @@ impl Book {
 
 /// Adds rows to others.
 pub fn add(rows: &mut Rows, others: &Rows) {
-    for (user, [upload, download]) in others {
+    for (user, bytes) in others {
         let sums = rows.entry(*user).or_default();
-        *sums = [sums[0] + upload, sums[1] + download];
+        sums.iter_mut()
+            .zip(bytes)
+            .for_each(|(sum, bytes)| *sum += bytes);
     }
 }
 

@@ -32,7 +32,7 @@ pub const INTERVAL: Duration = Duration::from_mins(1);
 
 /// The nodes of a fleet.
 pub struct Nodes<'n, P> {
-    nodes: Vec<Node>,
+    all: Vec<Node>,
     panel: P,
     network: Network,
     account: Account,
@@ -54,7 +54,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
         let (account, book) = Account::open(path)?;
         let last = book.last();
         let seed = fleet.seed ^ clock.now().timestamp_micros().unsigned_abs();
-        let mut nodes = Vec::new();
+        let mut all = Vec::new();
         for server in &fleet.servers {
             let (Some(program), Some(token)) = (server.program, token(server.id)) else {
                 continue;
@@ -66,7 +66,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
                     node: *client,
                 };
                 let counted = last.get(client).map(|push| book.left(push));
-                nodes.push(Node::new(
+                all.push(Node::new(
                     server.id,
                     sender,
                     counted.unwrap_or_default(),
@@ -75,7 +75,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
             }
         }
         Ok(Self {
-            nodes,
+            all,
             panel,
             network,
             account,
@@ -89,7 +89,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
     /// position may start, and returns false to end the round early.
     pub async fn round(&mut self, mut wait: impl AsyncFnMut(usize) -> bool) -> Result<Totals> {
         let Self {
-            nodes,
+            all,
             panel,
             network,
             account,
@@ -105,7 +105,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
             totals,
             pause: *pause,
         };
-        for (position, node) in nodes.iter_mut().enumerate() {
+        for (position, node) in all.iter_mut().enumerate() {
             if !wait(position).await {
                 break;
             }
@@ -118,7 +118,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
     /// nodes are spread over the interval.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Totals> {
         self.pause = Duration::from_millis(500);
-        let count = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX).max(1);
+        let count = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
         let began = Instant::now();
         for round in 0_u32.. {
             let wait = async |position: usize| {

@@ -132,9 +132,10 @@ impl Program {
     #[must_use]
     pub fn is_success(self, status: u16, body: &[u8]) -> bool {
         let json = || serde_json::from_slice::<Value>(body).ok();
+        let says_one = |body: Value| body.get("ret").is_some_and(|ret| *ret == 1);
         match self {
             Self::Xrayr | Self::Ss22v2b => status <= 399 && json().is_some(),
-            Self::XrayrModMu => status <= 399 && json().is_some_and(|body| body["ret"] == 1),
+            Self::XrayrModMu => status <= 399 && json().is_some_and(says_one),
             Self::V2bx => status < 400,
             Self::V2node => true,
             Self::XboardNode => status == 200,

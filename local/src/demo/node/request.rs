@@ -36,6 +36,7 @@ pub enum Pull {
 
 impl Sender {
     /// `None` if the program does not ask for it.
+    #[must_use]
     pub fn pull(&self, pull: Pull, tag: Option<String>) -> Option<Call> {
         use Program::{V2bx, V2node, XboardNode, XboardNodeRust, XrayrModMu};
         let Self { program, node, .. } = self;
@@ -82,6 +83,7 @@ impl Sender {
     }
 
     /// The addresses from which users are connected. `None` if the program does not report them.
+    #[must_use]
     pub fn addresses(&self, users: &[(i32, String)]) -> Option<Call> {
         if users.is_empty() {
             return None;
@@ -99,6 +101,7 @@ impl Sender {
     }
 
     /// The server's metrics, for programs that send them on their own.
+    #[must_use]
     pub fn status(&self) -> Option<Call> {
         match self.program {
             Program::V2node | Program::XboardNodeRust => Some(self.post("status", STATUS)),

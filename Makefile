@@ -61,6 +61,10 @@ chaos: ## Run the functions under random faults (ARGS="--seed 42": repeat a run;
 	@echo "Building (debug)"
 	@cargo build --locked --package telecom-chaos
 	@target/debug/telecom-chaos $(ARGS)
+ifeq ($(ARGS),)
+	@echo "Killing the collector beside V2Ray (about 5 minutes)"
+	@TELECOM_LONG_TESTS=1 cargo test --locked --package telecom-collector --test rules debian_v2ray -- --nocapture
+endif
 
 fuzz: ## Send random requests to the running system (make up), which changes its data (ARGS="--seed=2")
 	@local/scripts/fuzz-api $(ARGS)

@@ -13,7 +13,15 @@ use crate::support::stats::counters_of;
 use crate::support::user;
 use crate::support::v2ray::{Network, program};
 
-const KILLS: usize = 20;
+/// How often the collector is killed, and for how long no request reaches the receiver. `make chaos`
+/// sets the variable.
+fn plan() -> (usize, Duration) {
+    if std::env::var_os("TELECOM_LONG_TESTS").is_some() {
+        (200, Duration::from_mins(2))
+    } else {
+        (20, Duration::from_secs(2))
+    }
+}
 
 type Sums = HashMap<String, (i64, i64)>;
 
@@ -77,10 +85,15 @@ fn beside_debians_v2ray_every_byte_of_the_node_is_delivered_once() {
     receiver.wait("no heartbeat", |reports| !reports.is_empty());
     assert!(first.stop());
 
+    let (kills, cut) = plan();
     let payload = under_traffic(&network, || {
-        for _ in 0..KILLS {
+        for _ in 0..kills {
             kill_at_random(&place, &receiver, &mut dice, None);
         }
+        receiver.set(&[], Mode::Cut);
+        let running = place.start();
+        thread::sleep(cut);
+        assert!(running.stop());
     });
     receiver.set(&[], Mode::Accept);
     let running = place.start();

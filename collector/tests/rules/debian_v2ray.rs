@@ -13,8 +13,8 @@ use crate::support::stats::counters_of;
 use crate::support::user;
 use crate::support::v2ray::{Network, program};
 
-/// How often the collector is killed, and for how long no request reaches the receiver. `make chaos`
-/// sets the variable.
+/// How often the collector is killed, and for how long no request reaches the receiver.
+/// `make chaos` sets the variable.
 fn plan() -> (usize, Duration) {
     if std::env::var_os("TELECOM_LONG_TESTS").is_some() {
         (200, Duration::from_mins(2))

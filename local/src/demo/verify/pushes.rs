@@ -114,6 +114,8 @@ struct Walk {
     recorded_bytes: i128,
     /// What each node still has to push, in bytes.
     waiting: HashMap<i32, i128>,
+    /// Bytes of pushes that were accepted and may be recorded later.
+    in_progress: i128,
     /// The recorded push of each node that its next one contains.
     contained: HashMap<i32, Uuid>,
     /// Recorded pushes whose traffic was recorded again.
@@ -126,9 +128,9 @@ impl Walk {
         let fate = book.fates.get(&push.id);
         let left = bytes(&book.left(push));
         let (rows, during) = (bytes(&push.rows), fate.map_or(0, |fate| bytes(&fate.moved)));
-        // What is uncertain or not due yet was accepted if it is recorded.
+        // What is uncertain was accepted if it is recorded.
         let is_due = fate.is_some_and(|fate| fate.at < due_before);
-        let known = fate.and_then(|fate| fate.accepted).filter(|_| is_due);
+        let known = fate.and_then(|fate| fate.accepted);
         let accepted = known.unwrap_or(id.is_some());
         let kept = left > 0;
         let pushed = if accepted { rows } else { 0 };
@@ -144,6 +146,8 @@ impl Walk {
             if kept {
                 self.contained.insert(push.node, id);
             }
+        } else if accepted && !is_due {
+            self.in_progress += rows;
         } else if accepted {
             self.missing
                 .push(format!("push {} of node {}", push.id, push.node));
@@ -153,7 +157,8 @@ impl Walk {
     fn finish(self, nodes: &Nodes) -> Compared {
         let Moved { moved, lost, twice } = &self.moved;
         let [lost, twice]: [i128; 2] = [lost, twice].map(|bytes| bytes.values().sum());
-        let expected = moved - lost + twice - self.waiting.values().sum::<i128>();
+        let waiting: i128 = self.waiting.values().sum();
+        let expected = moved - lost + twice - waiting - self.in_progress;
         let what = "node bytes moved, not lost, and pushed twice";
         let balance = Check::equal(what, expected, self.recorded_bytes);
         let unlisted = self.again.iter().filter(|id| !nodes.listed.contains(id));

@@ -54,7 +54,7 @@ pub async fn measure(pool: &PgPool, url: &str, markdown: bool) -> Result<String>
     });
     let (nodes, ending): (Vec<_>, Vec<_>) = (nodes.collect(), ending.collect());
     let run = async { Ok((join_all(nodes).await, join_all(ending).await)) };
-    let (nodes, ending) = step("Running 1,200 nodes for five minutes", run).await?;
+    let (nodes, ending) = step("Running 1,200 nodes for six minutes", run).await?;
     for node in nodes {
         durations.add(node??);
     }
@@ -87,7 +87,7 @@ async fn seed(pool: &PgPool) -> Result<Seeded> {
     let group: i32 = rand::rng().random_range(1_000_000..2_000_000_000);
     let users = Arc::new(users(pool, group, USERS, None).await?);
     let nodes = senders(pool, group, NODES).await?;
-    users_of_long_list(pool, group + 1).await?;
+    self::users(pool, group + 1, LONG_LIST, None).await?;
     let mut long = senders(pool, group + 1, 1).await?;
     let mut ending = Vec::new();
     for number in 0..ENDING_NODES {
@@ -104,11 +104,6 @@ async fn seed(pool: &PgPool) -> Result<Seeded> {
         long,
         ending,
     })
-}
-
-async fn users_of_long_list(pool: &PgPool, group: i32) -> Result<()> {
-    users(pool, group, LONG_LIST, None).await?;
-    Ok(())
 }
 
 /// Adds users with an active package of an access group. Returns their numbers.
@@ -200,7 +195,7 @@ async fn send(panel: &HttpPanel, call: Call) -> Result<Pulled> {
 }
 
 /// Lets a node push the traffic of all users and pull the list, in each interval at times of its
-/// own. Nothing changes the list, so each pull but the first is answered with 304.
+/// own. Nothing changes the list, so the response to each later pull is 304.
 async fn load(
     panel: &HttpPanel,
     sender: &Sender,

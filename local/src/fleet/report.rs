@@ -120,6 +120,25 @@ impl Report {
     }
 }
 
+impl Outcome {
+    /// Whether it is that of a change which should have been made.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NotSent { .. })
+    }
+}
+
+/// A line below the change that was not made. Empty for others.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Planned | Self::Unchanged | Self::Applied => Ok(()),
+            Self::Refused { error } => write!(f, "\n            refused: {error}"),
+            Self::NotSent { error } => write!(f, "\n            not sent: {error}"),
+        }
+    }
+}
+
 impl Counts {
     fn add(&mut self, row: &RowReport) {
         let count = match row.action {
@@ -129,10 +148,7 @@ impl Counts {
             Action::Unchanged => &mut self.unchanged,
         };
         *count = count.saturating_add(1);
-        if matches!(
-            row.outcome,
-            Outcome::Refused { .. } | Outcome::NotSent { .. }
-        ) {
+        if row.outcome.is_refused() {
             self.refused = self.refused.saturating_add(1);
         }
     }
@@ -168,11 +184,7 @@ impl fmt::Display for RowReport {
                 "\n            {field}: masked in the file, so it is left out"
             )?;
         }
-        match &self.outcome {
-            Outcome::Planned | Outcome::Unchanged | Outcome::Applied => Ok(()),
-            Outcome::Refused { error } => write!(f, "\n            refused: {error}"),
-            Outcome::NotSent { error } => write!(f, "\n            not sent: {error}"),
-        }
+        write!(f, "{}", self.outcome)
     }
 }
 

@@ -149,12 +149,6 @@ pub struct Report {
     pub is_stopped: bool,
 }
 
-/// Whether an outcome is that of a change which should have been made.
-#[must_use]
-pub fn is_refused(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Refused { .. } | Outcome::NotSent { .. })
-}
-
 impl Totals {
     pub fn add(&mut self, user: &UserReport, has_new_secret: bool) {
         let count = match user.action {
@@ -170,7 +164,7 @@ impl Totals {
         *count = count.saturating_add(1);
         self.refused = self
             .refused
-            .saturating_add(is_refused(&user.outcome).into());
+            .saturating_add(user.outcome.is_refused().into());
         if matches!(user.action, UserAction::Move | UserAction::Unchanged) {
             self.quota_left_bytes = self.quota_left_bytes.saturating_add(user.quota_left_bytes);
             self.new_secrets = self.new_secrets.saturating_add(has_new_secret.into());
@@ -183,7 +177,7 @@ impl Report {
     #[must_use]
     pub fn refused(&self) -> usize {
         let packages = self.packages.iter();
-        let packages = packages.filter(|package| is_refused(&package.outcome));
+        let packages = packages.filter(|package| package.outcome.is_refused());
         let fleet = self.fleet.as_ref().map_or(0, fleet::Report::refused);
         fleet
             .saturating_add(packages.count())
@@ -214,7 +208,7 @@ impl fmt::Display for PackageReport {
             "{action:9} package {:?}: {} users",
             self.name, self.users
         )?;
-        show_outcome(f, &self.outcome)
+        write!(f, "{}", self.outcome)
     }
 }
 
@@ -237,15 +231,7 @@ impl fmt::Display for UserReport {
         for line in self.steps.iter().chain(&self.notes) {
             write!(f, "\n            {line}")?;
         }
-        show_outcome(f, &self.outcome)
-    }
-}
-
-fn show_outcome(f: &mut fmt::Formatter<'_>, outcome: &Outcome) -> fmt::Result {
-    match outcome {
-        Outcome::Planned | Outcome::Unchanged | Outcome::Applied => Ok(()),
-        Outcome::Refused { error } => write!(f, "\n            refused: {error}"),
-        Outcome::NotSent { error } => write!(f, "\n            not sent: {error}"),
+        write!(f, "{}", self.outcome)
     }
 }
 

@@ -33,12 +33,7 @@ pub const INTERVAL: Duration = Duration::from_mins(1);
 /// The nodes of a fleet.
 pub struct Nodes<'n, P> {
     all: Vec<Node>,
-    panel: P,
-    network: Network,
-    account: Account,
-    clock: &'n dyn Clock,
-    pause: Duration,
-    totals: Totals,
+    around: Surroundings<'n, P>,
 }
 
 impl<'n, P: Panel> Nodes<'n, P> {
@@ -76,48 +71,33 @@ impl<'n, P: Panel> Nodes<'n, P> {
         }
         Ok(Self {
             all,
-            panel,
-            network,
-            account,
-            clock,
-            pause: Duration::ZERO,
-            totals: Totals::default(),
+            around: Surroundings {
+                panel,
+                network,
+                account,
+                clock,
+                totals: Totals::default(),
+                pause: Duration::ZERO,
+            },
         })
     }
 
     /// Lets each node run for an interval, one after another. `wait` waits until the node at a
     /// position may start, and returns false to end the round early.
     pub async fn round(&mut self, mut wait: impl AsyncFnMut(usize) -> bool) -> Result<Totals> {
-        let Self {
-            all,
-            panel,
-            network,
-            account,
-            clock,
-            pause,
-            totals,
-        } = self;
-        let mut around = Surroundings {
-            panel: &*panel,
-            network,
-            account,
-            clock: *clock,
-            totals,
-            pause: *pause,
-        };
-        for (position, node) in all.iter_mut().enumerate() {
+        for (position, node) in self.all.iter_mut().enumerate() {
             if !wait(position).await {
                 break;
             }
-            node.interval(&mut around).await?;
+            node.interval(&mut self.around).await?;
         }
-        Ok(*around.totals)
+        Ok(self.around.totals)
     }
 
     /// Runs in real time until `stop` becomes true or its sender is dropped. The requests of the
     /// nodes are spread over the interval.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<Totals> {
-        self.pause = Duration::from_millis(500);
+        self.around.pause = Duration::from_millis(500);
         let count = u32::try_from(self.all.len()).unwrap_or(u32::MAX).max(1);
         let began = Instant::now();
         for round in 0_u32.. {
@@ -135,7 +115,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
                 break;
             }
         }
-        Ok(self.totals)
+        Ok(self.around.totals)
     }
 }
 

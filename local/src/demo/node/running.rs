@@ -39,11 +39,11 @@ pub struct Totals {
 
 /// What a node needs for its requests, shared by all nodes.
 pub struct Surroundings<'s, P> {
-    pub panel: &'s P,
-    pub network: &'s mut Network,
-    pub account: &'s mut Account,
+    pub panel: P,
+    pub network: Network,
+    pub account: Account,
     pub clock: &'s dyn Clock,
-    pub totals: &'s mut Totals,
+    pub totals: Totals,
     /// Pause between the attempts of a push.
     pub pause: Duration,
 }

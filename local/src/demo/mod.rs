@@ -20,5 +20,6 @@ pub mod visitor;
 mod catalog;
 mod journal;
 mod node_software;
+mod stop;
 #[cfg(test)]
 mod tests;

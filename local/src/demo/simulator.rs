@@ -17,6 +17,7 @@ use super::collector::{MAX_MESSAGES, MAX_REQUEST_BYTES, Sink};
 use super::fleet::Fleet;
 use super::report::{Metrics, Report};
 use super::script::{Load, Script};
+use super::stop::stopped_within;
 
 /// How long collectors gather reports before they send them, as real ones do.
 const LINGER: Duration = Duration::from_millis(500);
@@ -199,10 +200,7 @@ impl<'a, S: Sink> Simulator<'a, S> {
         let end = self.end();
         if self.options.pace == Pace::RealTime {
             let pause = until.min(end).saturating_sub(self.began.elapsed());
-            // The simulator is stopped, or the sender is dropped.
-            let stopped = tokio::time::timeout(pause, self.stop.wait_for(|stop| *stop))
-                .await
-                .is_ok();
+            let stopped = stopped_within(&mut self.stop, pause).await;
             self.passed = self.began.elapsed();
             return !stopped && self.passed < end;
         }

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::fleet::{DEMO_USER, Fleet};
 use super::node::{Accesses, VISITOR_COLLECTOR, VISITOR_NODE};
+use super::stop::stopped_within;
 use crate::files::{private_folder, write_private};
 
 /// How often the example's counters grow.
@@ -48,12 +49,10 @@ impl StatusFile {
     /// Lets the connection carry traffic until `stop` becomes true or its sender is dropped.
     pub async fn grow(self, mut stop: watch::Receiver<bool>) -> Result<()> {
         let since = System.now().timestamp();
-        for period in 1_i64.. {
-            let stopped = tokio::time::timeout(GROWTH_PERIOD, stop.wait_for(|stop| *stop));
-            if stopped.await.is_ok() {
-                break;
-            }
-            self.write(since, period * 50_000)?;
+        let mut bytes = 0;
+        while !stopped_within(&mut stop, GROWTH_PERIOD).await {
+            bytes += 50_000;
+            self.write(since, bytes)?;
         }
         Ok(())
     }

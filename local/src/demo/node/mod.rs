@@ -26,6 +26,7 @@ pub use running::Totals;
 use running::{Node, Surroundings};
 
 use super::fleet::Fleet;
+use super::stop::stopped_within;
 
 /// How often nodes push and pull. The system accepts no shorter interval.
 pub const INTERVAL: Duration = Duration::from_mins(1);
@@ -105,10 +106,7 @@ impl<'n, P: Panel> Nodes<'n, P> {
                 let position = u32::try_from(position).unwrap_or(u32::MAX);
                 let due = INTERVAL * round + INTERVAL / count * position;
                 let left = due.saturating_sub(began.elapsed());
-                // An end of the pause means that nothing has stopped the nodes.
-                tokio::time::timeout(left, stop.wait_for(|stop| *stop))
-                    .await
-                    .is_err()
+                !stopped_within(&mut stop, left).await
             };
             self.round(wait).await?;
             if *stop.borrow() || stop.has_changed().is_err() {

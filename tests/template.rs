@@ -155,7 +155,7 @@ fn assert_caught(path: &str, pointer: &str, value: Option<Value>, expected: &str
 #[case::more_executions_than_connections(
     "/Resources/IngestUsageReportFunction/Properties/Events/UsageReports/Properties/ScalingConfig\
      /MaximumConcurrency",
-    Some(json!(100)), "connections"
+    Some(json!(1000)), "connections"
 )]
 #[case::more_grpc_servers_than_connections("/Parameters/GrpcMaxTasks/Default", Some(json!(40)),
     "connections")]

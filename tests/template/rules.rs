@@ -15,9 +15,9 @@ use crate::resources::{
     variables,
 };
 
-/// Connections of the smallest database that the parameters allow (189 for one capacity unit),
-/// minus those that people need.
-const CONNECTIONS: i64 = 180;
+/// Connections of the smallest database that the parameters allow (at least 378 for two capacity
+/// units), minus those that people and a deployment need.
+const CONNECTIONS: i64 = 300;
 
 pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
     queues,

@@ -130,7 +130,7 @@ impl<'a> Parts<'a> {
         let mut options = vec![
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
-            "max_connections=300",
+            "max_connections=400",
             "track_io_timing=on",
             "log_line_prefix=%m [%p] %a ",
             // As on AWS, statements' parameters are not logged, because they contain users' data.

@@ -53,6 +53,7 @@ mod cron {
     mod reconcile_usage;
     mod refresh_server_status;
     mod retention;
+    mod summarize_usage;
     mod sweep_outbox;
 }
 mod database {

@@ -1,6 +1,7 @@
 //! Nodes of a running system: how long pulls and pushes of 1,200 nodes take, and how long it takes
 //! from a push that uses up a package to the pull that lacks its user.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,10 +59,9 @@ pub async fn measure(pool: &PgPool, url: &str, markdown: bool) -> Result<String>
     for node in nodes {
         durations.add(node??);
     }
-    let mut cut_off = CutOff::default();
-    for node in ending {
-        cut_off.add(pool, node??).await?;
-    }
+    let ending: Result<Vec<_>> = ending.into_iter().map(|node| node?).collect();
+    let ended = ending?.into_iter().flatten().collect();
+    let cut_off = step("Reading when packages ended", CutOff::of(pool, ended)).await?;
     Ok(format!(
         "{}\n{}",
         durations.table(markdown),
@@ -345,33 +345,42 @@ struct CutOff {
 }
 
 impl CutOff {
-    async fn add(&mut self, pool: &PgPool, ended: Vec<Ended>) -> Result<()> {
+    async fn of(pool: &PgPool, ended: Vec<Ended>) -> Result<Self> {
         let statement = "/* bench.stages */
-            select r.received_at, q.ended_at
+            select n.number, r.received_at, q.ended_at
             from telecom.node_user n
             join telecom.package_queue q using (user_id)
             join telecom.traffic_usage t using (user_id)
             join telecom.usage_report r on r.seq = t.usage_report_seq
-            where n.number = $1";
+            where n.number = any($1)";
+        let users: Vec<i32> = ended.iter().map(|ended| ended.user).collect();
+        let times: Vec<(i32, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(statement)
+            .bind(users)
+            .fetch_all(pool)
+            .await?;
+        let times: HashMap<i32, (DateTime<Utc>, DateTime<Utc>)> = times
+            .into_iter()
+            .map(|(user, recorded_at, ended_at)| (user, (recorded_at, ended_at)))
+            .collect();
+        let mut cut_off = Self::default();
         for Ended {
             user,
             pushed_at,
             lacked_at,
         } in ended
         {
-            let (recorded_at, ended_at): (DateTime<Utc>, DateTime<Utc>) =
-                sqlx::query_as(statement).bind(user).fetch_one(pool).await?;
+            let (recorded_at, ended_at) = times.get(&user).context("A push is not recorded")?;
             let stages = [
-                (&mut self.recorded, recorded_at - pushed_at),
-                (&mut self.ended, ended_at - recorded_at),
-                (&mut self.waited, lacked_at - ended_at),
-                (&mut self.total, lacked_at - pushed_at),
+                (&mut cut_off.recorded, *recorded_at - pushed_at),
+                (&mut cut_off.ended, *ended_at - *recorded_at),
+                (&mut cut_off.waited, lacked_at - *ended_at),
+                (&mut cut_off.total, lacked_at - pushed_at),
             ];
             for (durations, took) in stages {
                 durations.push(took.to_std().unwrap_or_default());
             }
         }
-        Ok(())
+        Ok(cut_off)
     }
 
     fn table(self, markdown: bool) -> String {

@@ -212,6 +212,12 @@ impl Error {
         )
     }
 
+    /// Whether this is an [`Error::locked`].
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.code == LOCKED
+    }
+
     /// Whether this is an [`Error::conflict`].
     #[must_use]
     pub fn is_conflict(&self) -> bool {

@@ -1,6 +1,7 @@
 //! HTTP and gRPC return the same, and this equals plain SQL that is written independently of the
 //! code. The data are generated. The requests are chosen by hand or generated, valid and invalid.
 
+mod analytics;
 mod by_hand;
 mod compare;
 mod generated;
@@ -20,6 +21,7 @@ use telecom_tests::token::Issuer;
 use telecom_tests::{NOW, World, at};
 use uuid::Uuid;
 
+use analytics::analytics_by_hand;
 use by_hand::{admin_questions, user_questions};
 use compare::compare;
 use generated::{Call, Caller, Known, calls};
@@ -35,6 +37,7 @@ async fn api_over_data(pool: PgPool, seed: &str) -> Api {
         .execute(&world.pool)
         .await
         .unwrap();
+    world.summarize().await;
     Api::over_both(world, Issuer::default()).await
 }
 
@@ -58,7 +61,8 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
         }
     }
     let questions = admin_questions(&api.world).await.into_iter();
-    for question in questions.chain(operations_by_hand()) {
+    let questions = questions.chain(operations_by_hand());
+    for question in questions.chain(analytics_by_hand()) {
         compare(
             &api,
             &Call {
@@ -72,7 +76,7 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     }
 }
 
-/// Compares 300 requests over a data set per seed. A failure prints the request.
+/// Compares 360 requests over a data set per seed. A failure prints the request.
 macro_rules! over_generated_questions {
     ($($name:ident: $seed:literal),+) => { $(
         #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -88,7 +92,7 @@ over_generated_questions! {
 }
 
 async fn agree(pool: PgPool, seed: u8) {
-    const QUESTIONS: usize = 300;
+    const QUESTIONS: usize = 360;
     let api = api_over_data(pool, &format!("0.{seed}")).await;
     let questions = calls(&known(&api.world).await);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
@@ -106,10 +110,10 @@ async fn agree(pool: PgPool, seed: u8) {
     }
     // Without successful and refused requests of each operation the test would prove nothing.
     let counted = |(oracle, [answered, refused]): (&&str, &[usize; 2])| {
-        *answered > 0 && (*refused > 0 || ["counts", "devices"].contains(oracle))
+        *answered > 0 && (*refused > 0 || ["counts", "devices", "overview"].contains(oracle))
     };
     assert!(
-        outcomes.len() == 17 && outcomes.iter().all(counted),
+        outcomes.len() == 21 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

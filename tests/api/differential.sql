@@ -474,3 +474,122 @@ create function oracle.online(u uuid, now timestamptz, n text, skip text, text, 
             'client_count', clients, 'device_limit', oracle.device_limit(user_id)) order by rank), '[]'))
     from people where rank > skip::int and rank <= skip::int + n::int
 $$;
+
+-- Sums of the hourly usage, as charges append them. The job moves them before the requests.
+insert into telecom.node_usage_delta
+select bucket_start, node_server_id, node_client_id, sum(raw_upload_bytes), sum(raw_download_bytes),
+    sum(billed_upload_bytes), sum(billed_download_bytes)
+from telecom.user_package_usage group by bucket_start, node_server_id, node_client_id;
+update telecom.usage_summary set days_closed_before = '2026-02-01', days_summed_before = '2026-02-01';
+
+create function oracle.usage(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language plpgsql as $$
+declare
+    f        jsonb := filters;
+    step     text := coalesce(nullif(f ->> 'interval', ''), 'hour');
+    zone     text := coalesce(nullif(f ->> 'time_zone', ''), 'UTC');
+    grouping text := coalesce(nullif(f ->> 'group_by', ''), 'none');
+    -- Hours are UTC hours in every zone.
+    tz       text := case when step = 'hour' then 'UTC' else zone end;
+    one      interval := ('1 ' || step)::interval;
+    a        timestamptz := f ->> 'start';
+    b        timestamptz := f ->> 'end';
+    answer   json;
+begin
+    create temporary table bucket as
+        select l at time zone tz as s, (l + one) at time zone tz as e
+        from generate_series(date_trunc(step, a at time zone tz), b at time zone tz + interval '1 day', one) l
+        where l at time zone tz < b;
+    create temporary table cell as
+        select s, e, case when grouping <> 'none' then node_server_id end as sid,
+            case when grouping = 'client' then node_client_id end as cid, sum(raw_upload_bytes) as ru,
+            sum(raw_download_bytes) as rd, sum(billed_upload_bytes) as bu, sum(billed_download_bytes) as bd
+        from bucket join telecom.user_package_usage on bucket_start >= s and bucket_start < e
+        where coalesce(f ->> 'user', '') in ('', replace(user_id::text, '-', ''), user_id::text, upper(user_id::text))
+            and coalesce(f ->> 'server_id', '') in ('', node_server_id::text)
+            and (coalesce(f ->> 'node_client_id', '') = '' or f ->> 'node_client_id' = node_client_id::text)
+        group by s, e, sid, cid;
+    if grouping = 'none' then
+        insert into cell select s, e, null, null, 0, 0, 0, 0 from bucket where s not in (select s from cell);
+    end if;
+    select json_build_object('start', (select min(s) from bucket), 'end', (select max(e) from bucket), 'interval', step,
+        'time_zone', zone, 'group_by', grouping, 'total', (select count(*) from cell),
+        'sum', (select json_build_object('raw_upload', coalesce(sum(ru), 0), 'raw_download', coalesce(sum(rd), 0),
+            'billed_upload', coalesce(sum(bu), 0), 'billed_download', coalesce(sum(bd), 0)) from cell),
+        'usage', coalesce(json_agg(json_build_object('start', s, 'end', e, 'server_id', sid, 'node_client_id', cid,
+            'raw_upload', ru, 'raw_download', rd, 'billed_upload', bu, 'billed_download', bd) order by s, sid, cid), '[]'))
+    into answer from (select * from cell order by s, sid, cid offset skip::int limit n::int) page;
+    drop table bucket, cell;
+    return answer;
+end $$;
+
+create function oracle.top_start(range text, now timestamptz) returns timestamptz language sql as $$
+    select case range when 'day' then date_trunc('hour', now) - interval '23 hours'
+        when 'week' then date_trunc('day', now, 'UTC') - interval '6 days' else date_trunc('day', now, 'UTC') - interval '29 days' end
+$$;
+
+create function oracle.top_end(range text, now timestamptz) returns timestamptz language sql as $$
+    select case range when 'day' then date_trunc('hour', now) + interval '1 hour' else date_trunc('day', now, 'UTC') + interval '1 day' end
+$$;
+
+-- Users were found at half past ten.
+create function oracle.top_users(u uuid, now timestamptz, n text, range text, measure text, text) returns json language sql as $$
+    with total as (
+        select user_id, sum(raw_upload_bytes) as ru, sum(raw_download_bytes) as rd, sum(billed_upload_bytes) as bu,
+            sum(billed_download_bytes) as bd
+        from telecom.user_package_usage where bucket_start >= oracle.top_start(range, '2026-03-10 10:30Z')
+            and bucket_start < oracle.top_end(range, '2026-03-10 10:30Z') group by user_id
+    ), place as (
+        select *, row_number() over (order by case measure when 'raw' then ru + rd else bu + bd end desc,
+            case measure when 'raw' then bu + bd else ru + rd end desc, user_id) as rank from total
+    )
+    select json_build_object('range', range, 'by', measure, 'start', oracle.top_start(range, '2026-03-10 10:30Z'),
+        'as_of', timestamptz '2026-03-10 10:30Z', 'total', (select count(*) from total),
+        'users', coalesce(json_agg(json_build_object('rank', rank, 'user', user_id, 'raw_upload', ru, 'raw_download', rd,
+            'billed_upload', bu, 'billed_download', bd) order by rank), '[]'))
+    from place where rank <= n::int
+$$;
+
+create function oracle.top_nodes(u uuid, now timestamptz, n text, range text, measure text, kind text) returns json language sql as $$
+    with total as (
+        select node_server_id as sid, case kind when 'client' then node_client_id end as cid, sum(raw_upload_bytes) as ru,
+            sum(raw_download_bytes) as rd, sum(billed_upload_bytes) as bu, sum(billed_download_bytes) as bd
+        from telecom.user_package_usage where bucket_start >= oracle.top_start(range, now)
+            and bucket_start < oracle.top_end(range, now) group by sid, cid
+    ), place as (
+        select *, row_number() over (order by case measure when 'raw' then ru + rd else bu + bd end desc,
+            ru + rd + bu + bd desc, sid, cid) as rank from total
+    )
+    select json_build_object('range', range, 'by', measure, 'kind', kind, 'start', oracle.top_start(range, now),
+        'nodes', coalesce(json_agg(json_build_object('rank', rank, 'server_id', sid, 'node_client_id', cid,
+            'name', case kind when 'client' then (select name from telecom.node_client where id = cid)
+                else (select name from telecom.node_server where id = sid) end,
+            'raw_upload', ru, 'raw_download', rd, 'billed_upload', bu, 'billed_download', bd) order by rank), '[]'))
+    from place where rank <= n::int
+$$;
+
+create function oracle.traffic_sum(a timestamptz, b timestamptz) returns json language sql as $$
+    select json_build_object('raw_upload', coalesce(sum(raw_upload_bytes), 0), 'raw_download', coalesce(sum(raw_download_bytes), 0),
+        'billed_upload', coalesce(sum(billed_upload_bytes), 0), 'billed_download', coalesce(sum(billed_download_bytes), 0))
+    from telecom.user_package_usage where bucket_start >= a and bucket_start < b
+$$;
+
+create function oracle.overview(u uuid, now timestamptz, text, text, text, text) returns json language sql as $$
+    select json_build_object('as_of', now, 'counts', json_build_object(
+            'online_servers', (select count(*) from telecom.node_server where status = 'online' and archived_at is null),
+            'offline_servers', (select count(*) from telecom.node_server where status = 'offline' and archived_at is null),
+            'maintenance_servers', (select count(*) from telecom.node_server where status = 'maintenance' and archived_at is null),
+            'clients', (select count(*) from telecom.node_client where archived_at is null),
+            'active_packages', (select count(*) from telecom.package_queue where status = 'active'),
+            'waiting_packages', (select count(*) from telecom.package_queue where status = 'in_queue'),
+            'online_users', (select count(distinct user_number) from telecom.online_address where seen_at > now - interval '3 minutes'),
+            'unbilled_reports', 0, 'oldest_unbilled_at', null, 'parked_events', (select count(*) from telecom.parked_event),
+            'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', 0,
+            'usage_drifts', 0),
+        'hours', oracle.usage(u, now, '24', '0', '', jsonb_build_object('start', oracle.top_start('day', now),
+            'end', date_trunc('hour', now) + interval '1 hour')::text) -> 'usage',
+        'last_24_hours', oracle.traffic_sum(oracle.top_start('day', now), date_trunc('hour', now) + interval '1 hour'),
+        'previous_24_hours', oracle.traffic_sum(oracle.top_start('day', now) - interval '24 hours', oracle.top_start('day', now)),
+        'last_30_days', oracle.traffic_sum(oracle.top_start('month', now), date_trunc('hour', now) + interval '1 hour'),
+        'top_users', oracle.top_users(u, now, '5', 'day', 'billed', '') -> 'users',
+        'top_nodes', oracle.top_nodes(u, now, '5', 'day', 'billed', 'client') -> 'nodes')
+$$;

@@ -1,6 +1,7 @@
 //! The APIs read by index and by page. The plans are checked on a data set large enough to matter
 //! to the planner.
 
+mod analytics;
 mod explain;
 mod online;
 mod operation_manage;

@@ -74,16 +74,20 @@ const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
 
 #[rstest]
 #[case::hourly_row(&format!("update {HOURLY} + 5 where {OF_USER_1}"), &[("hour", [0, 0, 5, 0]),
-    ("item", [0, 0, -5, 0])])]
+    ("node_hour", [0, 0, -5, 0]), ("item", [0, 0, -5, 0])])]
 #[case::hourly_row_without_an_item(&format!("update {HOURLY} - 5 where package_queue_id is null"),
-    &[("hour", [0, 0, -5, 0])])]
+    &[("hour", [0, 0, -5, 0]), ("node_hour", [0, 0, 5, 0])])]
 #[case::deleted_row(
     &format!("delete from telecom.user_package_usage where {OF_USER_1}"),
-    &[("hour", [-22, -44, -33, -66]), ("item", [0, 0, 33, 66])]
+    &[("hour", [-22, -44, -33, -66]), ("node_hour", [22, 44, 33, 66]), ("item", [0, 0, 33, 66])]
 )]
 #[case::counter(
     &format!("update telecom.package_queue set download_bytes = 0 where {OF_USER_1}"),
     &[("item", [0, 0, 0, -66])]
+)]
+#[case::usage_of_a_node(
+    "update telecom.node_usage_delta set raw_upload_bytes = raw_upload_bytes + 7",
+    &[("node_hour", [7, 0, 0, 0])]
 )]
 #[case::parked(
     "insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes,
@@ -198,7 +202,8 @@ async fn hour_is_not_checked_before_it_is_closed(pool: PgPool) {
     world.clock.set(at("2026-03-10T10:59:59Z"));
     assert_eq!(world.reconcile().await.drifts, 0);
     world.clock.set(at("2026-03-10T11:00:00Z"));
-    assert_eq!(world.reconcile().await.drifts, 1);
+    // The usage of the node differs, too.
+    assert_eq!(world.reconcile().await.drifts, 2);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -273,7 +278,7 @@ async fn old_rows_are_checked_in_rotation(pool: PgPool) {
         ))
         .await;
     world.clock.set(at(NOW) + TimeDelta::days(60));
-    assert_eq!(world.reconcile().await.drifts, 1);
+    assert_eq!(world.reconcile().await.drifts, 2);
     // An interrupted rotation continues at its cursor.
     world
         .sql("update telecom.reconciliation set hour_cursor = '2026-02-01Z'")
@@ -285,7 +290,7 @@ async fn old_rows_are_checked_in_rotation(pool: PgPool) {
         .await;
     world.sql("delete from telecom.usage_drift").await;
     assert_eq!(world.reconcile().await.drifts, 0);
-    assert_eq!(world.reconcile().await.drifts, 1);
+    assert_eq!(world.reconcile().await.drifts, 2);
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -319,6 +324,6 @@ async fn concurrent_runs_publish_a_drift_once(pool: PgPool) {
     let (one, other) = tokio::join!(world.reconcile(), world.reconcile());
     assert_eq!(
         (one.published + other.published, drifts(&world).await.len()),
-        (1, 1)
+        (2, 2)
     );
 }

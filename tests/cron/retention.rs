@@ -35,7 +35,8 @@ fn kept_days() -> BTreeMap<&'static str, i64> {
 
 /// Tables that may be kept without a limit in days. The operator owns their rows, or they have one
 /// row per server or one row in total, or they are bounded otherwise.
-const WITHOUT_DAYS: [&str; 20] = [
+const WITHOUT_DAYS: [&str; 25] = [
+    "late_user_usage",
     "node_access",
     "node_client",
     "node_server",
@@ -43,6 +44,7 @@ const WITHOUT_DAYS: [&str; 20] = [
     "node_status_hourly_mv",
     "node_status_seal",
     "node_status_watch",
+    "node_usage_delta",
     "node_user",
     "online_address",
     "online_address_salt",
@@ -54,7 +56,10 @@ const WITHOUT_DAYS: [&str; 20] = [
     "parked_event",
     "reconciliation",
     "report_sender",
+    "top_user",
+    "top_user_refresh",
     "usage_drift",
+    "usage_summary",
     "user_list_change",
 ];
 
@@ -87,7 +92,7 @@ async fn every_table_has_a_documented_retention(pool: PgPool) {
 }
 
 /// For each table, a statement that inserts a row dated `$1`.
-const ROWS: [(&str, &str); 17] = [
+const ROWS: [(&str, &str); 19] = [
     (
         "node_push",
         "insert into telecom.node_push (push_id, node_access_id, node_client_id, body_hash,
@@ -141,6 +146,15 @@ const ROWS: [(&str, &str); 17] = [
         "user_package_usage",
         "insert into telecom.user_package_usage values (gen_random_uuid(), $1, 1, null, null, 1, \
          1, 1, 1)",
+    ),
+    (
+        "node_usage_hourly",
+        "insert into telecom.node_usage_hourly values ($1, 1, null, 1, 1, 1, 1)",
+    ),
+    (
+        "user_usage_daily",
+        "insert into telecom.user_usage_daily values (gen_random_uuid(), $1::date, 1, null, 1, 1, \
+         1, 1)",
     ),
     ("accepted_usage", "insert into telecom.accepted_usage values ($1, null, 1, 1, 1, 1)"),
     (

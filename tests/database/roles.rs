@@ -230,6 +230,13 @@ const UPDATED_BY_WRITER: &str = "billing: usage_report.billing_run_id package_qu
              user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
              user_package_usage.uncharged_at parked_event.reason parked_event.attempts
              parked_event.retry_at
+             sums: node_usage_hourly.raw_upload_bytes node_usage_hourly.raw_download_bytes
+             node_usage_hourly.billed_upload_bytes node_usage_hourly.billed_download_bytes
+             user_usage_daily.raw_upload_bytes user_usage_daily.raw_download_bytes
+             user_usage_daily.billed_upload_bytes user_usage_daily.billed_download_bytes
+             usage_summary.only_row usage_summary.days_closed_before
+             usage_summary.days_summed_before top_user_refresh.period_start
+             top_user_refresh.refreshed_at top_user_refresh.seconds top_user_refresh.users
              reconciliation: reconciliation.hour_cursor reconciliation.item_cursor
              reconciliation.run_cursor
              usage_drift.raw_upload_bytes usage_drift.raw_download_bytes

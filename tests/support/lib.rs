@@ -24,6 +24,7 @@ pub mod queue;
 pub mod report;
 pub mod repository;
 pub mod snapshot;
+mod stored;
 pub mod token;
 pub mod transport;
 mod wait;
@@ -42,6 +43,7 @@ use shared::events::publisher::Publisher;
 use shared::services::Processor;
 use shared::services::cron::bill_traffic::{BillTrafficJob, Billed};
 use shared::services::cron::reconcile_usage::{ReconcileUsageJob, Reconciled};
+use shared::services::cron::summarize_usage::{SummarizeUsageJob, Summarized};
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
 use shared::services::queue::deliver_package_order::DeliverPackageOrder;
@@ -117,12 +119,19 @@ impl World {
             .await
             .unwrap();
         drop(connection);
-        // Migrations set this column from the real clock, not from the world's.
+        // Migrations set these columns from the real clock, not from the world's.
         sqlx::query("update telecom.reconciliation set checked_from = $1")
             .bind(at("2026-03-01T00:00:00Z"))
             .execute(&pool)
             .await
             .unwrap();
+        sqlx::query(
+            "update telecom.usage_summary
+            set days_closed_before = '2026-03-01', days_summed_before = '2026-03-01'",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
         let [writer, reader, secret_reader, node, api] = [
             DatabaseRole::Writer,
             DatabaseRole::Reader,
@@ -336,6 +345,14 @@ impl World {
             .unwrap()
     }
 
+    /// Runs the job that sums usage.
+    pub async fn summarize(&self) -> Summarized {
+        self.cron()
+            .process(SummarizeUsageJob(Run::default()))
+            .await
+            .unwrap()
+    }
+
     pub async fn reconcile(&self) -> Reconciled {
         self.cron()
             .process(ReconcileUsageJob(Run::default()))
@@ -383,54 +400,6 @@ impl World {
                     and (q.ended_at is null or q.ended_at > u.uncharged_at))",
         )
         .await
-    }
-
-    /// The facts in the outbox as `(detail-type, detail)`, oldest first.
-    pub async fn facts(&self) -> Vec<(String, Value)> {
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "select detail_type, body from telecom.outbox where destination = 'event_bus' \
-             order by created_at, id",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .unwrap();
-        rows.into_iter()
-            .map(|(kind, body)| (kind, serde_json::from_str(&body).unwrap()))
-            .collect()
-    }
-
-    /// A user's items by id as `(status, upload, download)`.
-    pub async fn items(&self, user: Uuid) -> Vec<(String, i64, i64)> {
-        sqlx::query_as(
-            "select status::text, upload_bytes, download_bytes from telecom.package_queue \
-             where user_id = $1 order by id",
-        )
-        .bind(user)
-        .fetch_all(&self.pool)
-        .await
-        .unwrap()
-    }
-
-    /// The statuses of a user's items, by id.
-    pub async fn item_statuses(&self, user: Uuid) -> Vec<String> {
-        let items = self.items(user).await;
-        items.into_iter().map(|(status, ..)| status).collect()
-    }
-
-    /// A user's usage over all hours: `[raw up, raw down, billed up, billed down]`.
-    pub async fn usage(&self, user: Uuid) -> [i64; 4] {
-        let (a, b, c, d) = sqlx::query_as(
-            "select coalesce(sum(raw_upload_bytes), 0)::bigint, coalesce(sum(raw_download_bytes),
-            0)::bigint,
-                coalesce(sum(billed_upload_bytes), 0)::bigint,
-                coalesce(sum(billed_download_bytes), 0)::bigint
-             from telecom.user_package_usage where user_id = $1",
-        )
-        .bind(user)
-        .fetch_one(&self.pool)
-        .await
-        .unwrap();
-        [a, b, c, d]
     }
 
     /// The number that a query returns.

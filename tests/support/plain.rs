@@ -38,7 +38,7 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 13] = [
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",
@@ -48,6 +48,10 @@ pub fn plain_text(text: &str) -> String {
         "PUSH_DECISION_",
         "PUSH_DOUBT_",
         "RECENT_RANGE_",
+        "TOP_MEASURE_",
+        "TOP_NODE_KIND_",
+        "USAGE_GROUPING_",
+        "USAGE_INTERVAL_",
     ];
     if [
         "PACKAGE_END_REASON_UNSPECIFIED",

@@ -172,6 +172,7 @@ impl Session<'_> {
         self.job("maintain-storage", "nothing to drop").await?;
         self.job("apply-package-extensions", "nothing to extend")
             .await?;
+        self.job("summarize-usage", "all of it").await?;
         self.job("reconcile-usage", "all of it").await?;
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;

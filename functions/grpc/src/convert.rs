@@ -88,6 +88,10 @@ enumeration!(v1::NodeSoftware, "NODE_SOFTWARE_");
 enumeration!(v1::PushDoubt, "PUSH_DOUBT_");
 enumeration!(v1::DoubtState, "DOUBT_STATE_");
 enumeration!(v1::PushRemedy, "PUSH_REMEDY_");
+enumeration!(v1::UsageInterval, "USAGE_INTERVAL_");
+enumeration!(v1::UsageGrouping, "USAGE_GROUPING_");
+enumeration!(v1::TopMeasure, "TOP_MEASURE_");
+enumeration!(v1::TopNodeKind, "TOP_NODE_KIND_");
 
 /// Converts a required enumeration value to the type of the same name in `shared`.
 pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, Error> {
@@ -109,6 +113,14 @@ pub fn named_or_none<E: Enumeration, T: FromStr>(
     (number != 0)
         .then(|| named::<E, T>(field, number))
         .transpose()
+}
+
+/// Like [`named`], for an optional value. The default if it is 0.
+pub fn named_or_default<E: Enumeration, T: FromStr + Default>(
+    field: &str,
+    number: i32,
+) -> Result<T, Error> {
+    Ok(named_or_none::<E, T>(field, number)?.unwrap_or_default())
 }
 
 /// Converts a JSON object. Any other value becomes an empty struct, because a configuration is

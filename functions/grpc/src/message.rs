@@ -14,21 +14,24 @@ use shared::domain::node_access::{NodeAccess, NodeProtocol, NodeSoftware};
 use shared::domain::node_push::UnreadableRow;
 use shared::domain::online::{ClientDevices, OnlineClient, OnlineDevices, OnlineUser};
 use shared::domain::order::DeliveredOrder;
+use shared::domain::overview::FleetCounts;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::parked_usage::ParkedUsage;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
+use shared::domain::top::{TopMeasure, TopNode, TopNodeKind, TopUser};
+use shared::domain::traffic_usage::{TrafficSum, UsageBucket, UsageGrouping, UsageInterval};
 use shared::services::analysis::{
     NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory,
     UserNodes, UserPackages, UserUsuallyUsedNodes,
 };
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
-    DecidedPush, DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential,
+    DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess, NodeAccessPage, NodeCredential,
     NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents,
     QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder,
-    ShownPackage, UncorrectedUser,
+    ShownPackage, TopNodes, TopUsers, TrafficUsage, UncorrectedUser,
 };
 use uuid::Uuid;
 
@@ -136,6 +139,10 @@ enumeration! {
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
     RecentRange { Day, Week, Month }
+    UsageInterval { Hour, Day }
+    UsageGrouping { None, Server, Client }
+    TopMeasure { Billed, Raw }
+    TopNodeKind { Client, Server }
 }
 
 // Of users.
@@ -257,6 +264,31 @@ message! {
     }
     OnlineUser => OnlineUser { user, number, addresses, client_count, device_limit }
     OnlineClient => OnlineClient { node_client_id, users, addresses }
+    TrafficUsage => GetTrafficUsageResponse {
+        start, end, interval, time_zone, group_by, usage, total, sum
+    }
+    UsageBucket => UsageBucket {
+        start, end, server_id, node_client_id;
+        traffic { raw_upload, raw_download, billed_upload, billed_download }
+    }
+    TrafficSum => TrafficSum { raw_upload, raw_download, billed_upload, billed_download }
+    TopUsers => ListTopUsersResponse { range, by, start, as_of, total, users }
+    TopUser => TopUser {
+        rank, user, raw_upload, raw_download, billed_upload, billed_download
+    }
+    TopNodes => ListTopNodesResponse { range, by, kind, start, nodes }
+    TopNode => TopNode {
+        rank, server_id, node_client_id, name, raw_upload, raw_download, billed_upload,
+        billed_download
+    }
+    FleetOverview => GetFleetOverviewResponse {
+        as_of, counts, hours, last_24_hours, previous_24_hours, last_30_days, top_users, top_nodes
+    }
+    FleetCounts => FleetCounts {
+        online_servers, offline_servers, maintenance_servers, clients, active_packages,
+        waiting_packages, online_users, unbilled_reports, oldest_unbilled_at, parked_events,
+        open_doubts, quarantined_reports, usage_drifts
+    }
 }
 
 // Of several calls with the same output.

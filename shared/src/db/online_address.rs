@@ -161,6 +161,12 @@ statements! {
     }
 }
 
+/// The time after which a reported address counts at `now`.
+#[must_use]
+pub fn counted_since(now: DateTime<Utc>) -> DateTime<Utc> {
+    now - SEEN
+}
+
 /// Records the addresses from which users are connected to a client of a server.
 pub async fn record(
     connection: &mut Connection,

@@ -154,6 +154,29 @@ pub async fn uncharged(
     Ok(drifts!(rows, Uncharged, row => DriftKey::Hour { bucket_start: row.bucket_start }))
 }
 
+/// Returns those of `hours` whose usage of nodes differs from the hourly rows of users.
+pub async fn node_hours(
+    connection: &mut Connection,
+    hours: &[DateTime<Utc>],
+) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query_file!("src/db/sql/reconciliation.node_hours.sql", hours)
+        .fetch_all(connection)
+        .await?;
+    Ok(drifts!(rows, NodeHour, row => DriftKey::Hour { bucket_start: row.bucket_start }))
+}
+
+/// Returns the first hours of those summed days whose usage of a user differs from the user's
+/// hourly rows. A day is checked if its first hour is among `hours`.
+pub async fn user_days(
+    connection: &mut Connection,
+    hours: &[DateTime<Utc>],
+) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query_file!("src/db/sql/reconciliation.user_days.sql", hours)
+        .fetch_all(connection)
+        .await?;
+    Ok(drifts!(rows, UserDay, row => DriftKey::Hour { bucket_start: row.bucket_start }))
+}
+
 /// Returns those of `items` whose counters differ from the sums of their hourly rows. Skips items
 /// activated before `from`, because some of their rows may be past retention.
 pub async fn items(

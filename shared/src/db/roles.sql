@@ -118,6 +118,42 @@ grant
     ),
     update (raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, uncharged_at), delete
     on telecom.user_package_usage to telecom_writer;
+-- Sums of hourly usage. A lock of usage_summary, which the job takes to close a day, requires a privilege on the table.
+grant
+    insert (
+        bucket_start, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ), delete
+    on telecom.node_usage_delta to telecom_writer;
+grant
+    insert (
+        bucket_start, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ),
+    update (raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes), delete
+    on telecom.node_usage_hourly to telecom_writer;
+grant
+    insert (
+        user_id, day, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ), delete
+    on telecom.late_user_usage to telecom_writer;
+grant
+    insert (
+        user_id, day, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ),
+    update (raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes), delete
+    on telecom.user_usage_daily to telecom_writer;
+grant update on telecom.usage_summary to telecom_writer;
+grant
+    insert (
+        range, user_id, billed_rank, raw_rank, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ), delete
+    on telecom.top_user to telecom_writer;
+grant insert (range, period_start, refreshed_at, seconds, users), update (period_start, refreshed_at, seconds, users)
+    on telecom.top_user_refresh to telecom_writer;
 grant
     insert (usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end, received_at, reason), delete
     on telecom.quarantined_report to telecom_writer;

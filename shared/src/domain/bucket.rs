@@ -33,6 +33,33 @@ pub fn daily_boundaries(now: DateTime<Utc>, days: u16, zone: Tz) -> Vec<DateTime
         .collect()
 }
 
+/// The boundaries of the UTC hours that contain the instants from `start` to before `end`.
+#[must_use]
+pub fn hourly_between(start: DateTime<Utc>, end: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let next = |at: &DateTime<Utc>| Some(*at + TimeDelta::hours(1));
+    until(end, std::iter::successors(Some(hour_of(start)), next))
+}
+
+/// The boundaries of the calendar days in `zone` that contain the instants from `start` to before
+/// `end`.
+#[must_use]
+pub fn daily_between(start: DateTime<Utc>, end: DateTime<Utc>, zone: Tz) -> Vec<DateTime<Utc>> {
+    let first = start.with_timezone(&zone).date_naive();
+    let days = std::iter::successors(Some(first), NaiveDate::succ_opt);
+    until(end, days.map(|day| start_of_day(day, zone)))
+}
+
+/// The boundaries up to the first one that is not before `end`.
+fn until(
+    end: DateTime<Utc>,
+    boundaries: impl Iterator<Item = DateTime<Utc>>,
+) -> Vec<DateTime<Utc>> {
+    let mut ended = false;
+    boundaries
+        .take_while(|boundary| !std::mem::replace(&mut ended, *boundary >= end))
+        .collect()
+}
+
 /// The first instant of a day. If the clocks skip midnight, the day begins right after the change.
 /// If midnight occurs twice, the day begins at the first occurrence.
 fn start_of_day(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
@@ -91,6 +118,33 @@ mod tests {
         assert_eq!(
             edges,
             [at("2026-09-06T04:00:00Z"), at("2026-09-07T03:00:00Z")]
+        );
+    }
+
+    #[test]
+    fn a_range_of_hours_or_days_covers_the_buckets_in_which_it_begins_and_ends() {
+        let (start, end) = (at("2026-03-28T23:30:00Z"), at("2026-03-29T01:00:00Z"));
+        assert_eq!(
+            hourly_between(start, end),
+            [
+                "2026-03-28T23:00:00Z",
+                "2026-03-29T00:00:00Z",
+                "2026-03-29T01:00:00Z"
+            ]
+            .map(at)
+        );
+        assert_eq!(
+            daily_between(start, end, Tz::Europe__Berlin),
+            ["2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"].map(at)
+        );
+        assert_eq!(
+            daily_between(start, end, Tz::UTC),
+            [
+                "2026-03-28T00:00:00Z",
+                "2026-03-29T00:00:00Z",
+                "2026-03-30T00:00:00Z"
+            ]
+            .map(at)
         );
     }
 

@@ -23,6 +23,12 @@ pub enum DriftKind {
     Run,
     /// The usage accepted from a billing run, compared with the usage that the run billed.
     Applied,
+    /// The usage of a node client, or of all servers, in an hour, compared with the hourly rows of
+    /// users. The difference is the largest one of the hour.
+    NodeHour,
+    /// The usage of a user on a day, compared with the user's hourly rows. The difference is the
+    /// largest one of the day, and the key is the day's first hour.
+    UserDay,
 }
 
 /// Keys to check, all of one type.
@@ -71,7 +77,8 @@ impl Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DriftKey {
-    /// The key of [`DriftKind::Hour`] and [`DriftKind::Uncharged`].
+    /// The key of [`DriftKind::Hour`], [`DriftKind::Uncharged`], [`DriftKind::NodeHour`] and
+    /// [`DriftKind::UserDay`].
     Hour {
         /// Start of the UTC hour.
         bucket_start: DateTime<Utc>,

@@ -15,16 +15,20 @@ pub mod node_push;
 pub mod node_settings;
 pub mod online;
 pub mod order;
+pub mod overview;
 pub mod package;
 pub mod package_extension;
 pub mod package_version;
 pub mod page;
 pub mod parked_usage;
 pub mod queued_package;
+pub mod recent_range;
 pub mod secret;
 pub mod server_status;
 pub mod time_range;
+pub mod top;
 pub mod traffic;
+pub mod traffic_usage;
 
 use std::str::FromStr;
 

@@ -30,6 +30,14 @@ pub struct Page {
     pub offset: i64,
 }
 
+impl Page {
+    /// All items of a list.
+    pub const EVERYTHING: Self = Self {
+        limit: i64::MAX,
+        offset: 0,
+    };
+}
+
 impl PageBounds {
     /// Returns the requested page. Fails if the limit or the offset is out of bounds.
     pub fn page(&self, limit: Option<i64>, offset: Option<i64>) -> Result<Page, Error> {

@@ -37,6 +37,16 @@ impl TimeRange {
         end: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<Self, Error> {
+        Self::requested_within(start, end, now, MAX_RANGE_DAYS)
+    }
+
+    /// The requested range, which may be as long as `max_days`.
+    pub fn requested_within(
+        start: Option<DateTime<Utc>>,
+        end: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        max_days: i64,
+    ) -> Result<Self, Error> {
         let end = end.unwrap_or(now);
         // On the first accepted day, the default start would be before the accepted range. The
         // range is then empty and is rejected below.
@@ -45,10 +55,10 @@ impl TimeRange {
         if start >= end {
             return Err(Error::parameter("start", "a time before `end`"));
         }
-        if end - start > TimeDelta::days(MAX_RANGE_DAYS) {
+        if end - start > TimeDelta::days(max_days) {
             return Err(Error::parameter(
                 "start",
-                &format!("a time at most {MAX_RANGE_DAYS} days before `end`"),
+                &format!("a time at most {max_days} days before `end`"),
             ));
         }
         Ok(Self { start, end })

@@ -3,6 +3,7 @@
 //! A new endpoint implements [`Endpoint`] and is listed in `registry.rs`, which the OpenAPI
 //! document, the tests and the local load balancer read.
 
+pub mod analytics;
 pub mod doubtful_pushes;
 pub mod node_access;
 pub mod node_clients;

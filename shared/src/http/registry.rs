@@ -57,6 +57,10 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::doubtful_pushes::DoubtfulPushes);
         $visit!($crate::http::doubtful_pushes::PushDecision);
         $visit!($crate::http::online::OnlineUsers);
+        $visit!($crate::http::analytics::AnyTrafficUsage);
+        $visit!($crate::http::analytics::TopUsers);
+        $visit!($crate::http::analytics::TopNodes);
+        $visit!($crate::http::analytics::Overview);
     };
 }
 

@@ -14,7 +14,7 @@ use super::outbox::Outbox;
 use super::package_queue::activate;
 use crate::clock::Context;
 use crate::db::user_package_usage::{self, UsageToAdd};
-use crate::db::{self, Connection, package_queue};
+use crate::db::{self, Connection, node_usage, package_queue, user_usage};
 use crate::domain::levels::Levels;
 use crate::domain::package::{ActiveItem, Charge, Charged};
 use crate::domain::traffic::{Traffic, UsageKey};
@@ -29,13 +29,15 @@ pub(super) type Usage = BTreeMap<UsageKey, Traffic>;
 /// Charges all users of `usage` together, and writes the resulting messages into the outbox.
 /// `thresholds` are the percentages of a quota that are published when they are reached.
 ///
-/// Locks are always taken in the same order: package items by user, usage rows by key, the outbox.
+/// Locks are always taken in the same order: the days of late usage, package items by user, usage
+/// rows by key, the outbox.
 pub(super) async fn together(
     tx: &mut Connection,
     context: &Context,
     thresholds: &Levels,
     usage: &Usage,
 ) -> Result<Vec<OutboxMessage>, Error> {
+    let closed_before = user_usage::closed_before(tx).await?;
     let mut outbox = Outbox::new(context, context.now());
     let items = charge_items(tx, context, thresholds, &charges(usage)?, &mut outbox).await?;
     let mut items = items.iter().peekable();
@@ -52,6 +54,8 @@ pub(super) async fn together(
         })
         .collect();
     user_package_usage::add(tx, &rows, context.now()).await?;
+    node_usage::add(tx, &rows).await?;
+    user_usage::add_late(tx, &rows, closed_before).await?;
     outbox.write(tx).await
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use telecom_tests::{NOW, at};
 use uuid::Uuid;
 
+use super::analytics::analytics;
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
     accesses, audit_entries, doubtful_pushes, online_users, parked_events,
@@ -241,6 +242,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => doubtful_pushes().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
+        8 => analytics(known).boxed(),
     ]
 }
 

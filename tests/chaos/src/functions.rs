@@ -269,7 +269,7 @@ impl Driver {
 }
 
 /// The functions and the number of workers of each.
-pub const WORKERS: [(Function, usize); 12] = [
+pub const WORKERS: [(Function, usize); 13] = [
     (Function::IngestUsageReport, 3),
     (Function::IngestNodeUsage, 2),
     (Function::ApplyUserUsageBilling, 4),
@@ -279,6 +279,7 @@ pub const WORKERS: [(Function, usize); 12] = [
     (Function::BillTraffic, 2),
     (Function::ExpirePackages, 2),
     (Function::ApplyPackageExtensions, 2),
+    (Function::SummarizeUsage, 2),
     (Function::SweepOutbox, 2),
     (Function::RefreshServerStatus, 2),
     (Function::MaintainStorage, 2),

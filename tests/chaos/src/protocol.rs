@@ -18,6 +18,7 @@ pub enum Function {
     BillTraffic,
     ExpirePackages,
     ApplyPackageExtensions,
+    SummarizeUsage,
     SweepOutbox,
     RefreshServerStatus,
     MaintainStorage,

@@ -16,6 +16,7 @@ use shared::services::cron::bill_traffic::BillTrafficJob;
 use shared::services::cron::expire_packages::PackageExpiringJob;
 use shared::services::cron::maintain_storage::MaintainStorageJob;
 use shared::services::cron::refresh_server_status::RefreshServerStatus;
+use shared::services::cron::summarize_usage::SummarizeUsageJob;
 use shared::services::cron::sweep_outbox::SweepOutboxJob;
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
@@ -119,6 +120,7 @@ impl Worker {
             Function::BillTraffic => self.job(BillTrafficJob(run)).await,
             Function::ExpirePackages => self.job(PackageExpiringJob(run)).await,
             Function::ApplyPackageExtensions => self.job(ApplyPackageExtensionsJob(run)).await,
+            Function::SummarizeUsage => self.job(SummarizeUsageJob(run)).await,
             Function::SweepOutbox => self.job(SweepOutboxJob(run)).await,
             Function::RefreshServerStatus => self.job(RefreshServerStatus(run)).await,
             Function::MaintainStorage => self.job(MaintainStorageJob(run)).await,

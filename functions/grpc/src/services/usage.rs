@@ -1,14 +1,21 @@
 //! The service for usage and what may be wrong with it.
 
+use chrono_tz::Tz;
 use proto::v1;
 use proto::v1::usage_manage_server::UsageManage;
 use shared::auth::Principal;
-use shared::domain::{doubtful_push, online};
-use shared::services::manage::{DecideDoubtfulPush, GetOnlineUsers, ListDoubtfulPushes};
+use shared::domain::recent_range::time_zone;
+use shared::domain::{doubtful_push, online, traffic_usage};
+use shared::services::manage::{
+    DecideDoubtfulPush, GetFleetOverview, GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes,
+    ListTopNodes, ListTopUsers,
+};
 use tonic::{Request, async_trait};
 
 use super::{Manage, Reply};
-use crate::convert::{given, named, named_or_none, uuid};
+use crate::convert::{
+    given, given_text, named, named_or_default, named_or_none, requested_time, uuid,
+};
 
 #[async_trait]
 impl UsageManage for Manage {
@@ -59,6 +66,66 @@ impl UsageManage for Manage {
                 },
             })
         };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn get_traffic_usage(
+        &self,
+        request: Request<v1::GetTrafficUsageRequest>,
+    ) -> Reply<v1::GetTrafficUsageResponse> {
+        let input = |_: &_, asked: v1::GetTrafficUsageRequest| {
+            Ok(GetTrafficUsage {
+                filter: traffic_usage::Filter {
+                    user: uuid("user", &asked.user)?,
+                    server_id: Some(asked.server_id).filter(|id| *id != 0),
+                    node_client_id: Some(asked.node_client_id).filter(|id| *id != 0),
+                },
+                start: requested_time("start", asked.start)?,
+                end: requested_time("end", asked.end)?,
+                interval: named_or_default::<v1::UsageInterval, _>("interval", asked.interval)?,
+                time_zone: given_text(&asked.time_zone).map_or(Ok(Tz::UTC), time_zone)?,
+                group_by: named_or_default::<v1::UsageGrouping, _>("group_by", asked.group_by)?,
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_top_users(
+        &self,
+        request: Request<v1::ListTopUsersRequest>,
+    ) -> Reply<v1::ListTopUsersResponse> {
+        let input = |_: &_, asked: v1::ListTopUsersRequest| {
+            Ok(ListTopUsers {
+                range: named_or_default::<v1::RecentRange, _>("range", asked.range)?,
+                by: named_or_default::<v1::TopMeasure, _>("by", asked.by)?,
+                limit: given(asked.limit),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_top_nodes(
+        &self,
+        request: Request<v1::ListTopNodesRequest>,
+    ) -> Reply<v1::ListTopNodesResponse> {
+        let input = |_: &_, asked: v1::ListTopNodesRequest| {
+            Ok(ListTopNodes {
+                range: named_or_default::<v1::RecentRange, _>("range", asked.range)?,
+                by: named_or_default::<v1::TopMeasure, _>("by", asked.by)?,
+                kind: named_or_default::<v1::TopNodeKind, _>("kind", asked.kind)?,
+                limit: given(asked.limit),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn get_fleet_overview(
+        &self,
+        request: Request<v1::GetFleetOverviewRequest>,
+    ) -> Reply<v1::GetFleetOverviewResponse> {
+        let input = |_: &_, _| Ok(GetFleetOverview);
         self.dispatcher.call(&self.service, request, input).await
     }
 }

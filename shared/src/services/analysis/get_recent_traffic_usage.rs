@@ -7,32 +7,17 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
-use strum::{EnumString, IntoStaticStr, VariantNames};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::AnalysisService;
 use crate::auth::Access;
 use crate::db;
 use crate::db::analysis::usage_by_bucket;
-use crate::domain::bucket::{daily_boundaries, hourly_boundaries};
+use crate::domain::recent_range::{RecentRange, zone_name};
 use crate::domain::traffic::Traffic;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
-
-/// The period before now that is returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[derive(EnumString, IntoStaticStr, VariantNames)]
-#[strum(serialize_all = "snake_case")]
-pub enum RecentRange {
-    /// The last 24 hours, in buckets of an hour.
-    Day,
-    /// The last 7 days, in buckets of a day.
-    Week,
-    /// The last 30 days, in buckets of a day.
-    Month,
-}
 
 /// Requests one user's recent traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +33,6 @@ pub struct GetRecentTrafficUsage {
 impl Operation for GetRecentTrafficUsage {
     const NAME: &'static str = "GetRecentTrafficUsage";
     const ACCESS: Access = Access::User;
-}
-
-/// Parses the IANA name of a time zone.
-pub fn time_zone(name: &str) -> Result<Tz, Error> {
-    name.parse()
-        .map_err(|_| Error::parameter("time_zone", "an IANA name such as Europe/Berlin, or UTC"))
 }
 
 /// Bytes in the half-open time interval `[start, end)`.
@@ -85,14 +64,6 @@ pub struct RecentTrafficUsage {
     pub actually_billed: Vec<TrafficBucket>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands the field over by reference"
-)]
-fn zone_name<S: Serializer>(zone: &Tz, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(zone.name())
-}
-
 #[async_trait]
 impl Processor<GetRecentTrafficUsage> for AnalysisService {
     type Output = RecentTrafficUsage;
@@ -100,12 +71,7 @@ impl Processor<GetRecentTrafficUsage> for AnalysisService {
     #[tracing::instrument(name = "get_recent_traffic_usage", skip_all,
         fields(range = ?input.range))]
     async fn process(&self, input: GetRecentTrafficUsage) -> Result<RecentTrafficUsage, Error> {
-        let now = self.context.now();
-        let edges = match input.range {
-            RecentRange::Day => hourly_boundaries(now, 24),
-            RecentRange::Week => daily_boundaries(now, 7, input.time_zone),
-            RecentRange::Month => daily_boundaries(now, 30, input.time_zone),
-        };
+        let edges = input.range.boundaries(self.context.now(), input.time_zone);
         let usage = db::on_connection(&self.pool, async |connection| {
             usage_by_bucket(connection, input.user_id, &edges).await
         })

@@ -11,9 +11,7 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 
 pub use get_online_devices::GetOnlineDevices;
-pub use get_recent_traffic_usage::{
-    GetRecentTrafficUsage, RecentRange, RecentTrafficUsage, TrafficBucket, time_zone,
-};
+pub use get_recent_traffic_usage::{GetRecentTrafficUsage, RecentTrafficUsage, TrafficBucket};
 pub use list_user_node_status_history::{
     ListUserNodeStatusHistory, NodeAvailability, UserNodeStatusHistory,
 };
@@ -23,6 +21,7 @@ pub use list_user_usually_used_nodes::{ListUserUsuallyUsedNodes, UserUsuallyUsed
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
+pub use crate::domain::recent_range::{RecentRange, time_zone};
 
 /// Processes the operations of users. All of them only read.
 #[derive(Debug, Clone)]

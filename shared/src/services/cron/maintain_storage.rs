@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::{Run, TelecomCronExecutor};
 use crate::db::{
-    self, Connection, answered_call, audit, maintenance, node_push, package_extension,
+    self, Connection, answered_call, audit, maintenance, node_push, node_usage, package_extension,
+    user_usage,
 };
 use crate::domain::audit::KEPT_DAYS;
 use crate::error::Error;
@@ -42,6 +43,8 @@ pub struct Maintained {
     pub runs_deleted: u64,
     /// Number of rows of hourly usage deleted.
     pub usage_deleted: u64,
+    /// Number of rows of the hourly usage of nodes and of the daily usage of users deleted.
+    pub sums_deleted: u64,
     /// Number of rows of accepted usage deleted.
     pub accepted_deleted: u64,
     /// Number of quarantined reports deleted.
@@ -111,6 +114,9 @@ impl TelecomCronExecutor {
                 maintenance::delete_billing_runs(connection, before, BATCH).await?;
             done.usage_deleted +=
                 maintenance::delete_usage(connection, usage_before, BATCH).await?;
+            done.sums_deleted += node_usage::delete_hours(connection, usage_before, BATCH).await?;
+            done.sums_deleted +=
+                user_usage::delete_days(connection, usage_before.date_naive(), BATCH).await?;
             done.accepted_deleted +=
                 maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;
             done.quarantined_deleted +=

@@ -15,6 +15,7 @@ pub mod reconcile_usage;
 pub mod record_node_status_history;
 pub mod refresh_node_status_view;
 pub mod refresh_server_status;
+pub mod summarize_usage;
 pub mod sweep_outbox;
 
 use std::time::{Duration, Instant};

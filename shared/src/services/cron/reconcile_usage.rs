@@ -279,6 +279,8 @@ impl Reconciliation<'_> {
                     .collect();
                 let mut found = reconciliation::hours(tx, &hours).await?;
                 found.extend(reconciliation::uncharged(tx, &hours).await?);
+                found.extend(reconciliation::node_hours(tx, &hours).await?);
+                found.extend(reconciliation::user_days(tx, &hours).await?);
                 Ok(found)
             }
             Keys::Items(items) => reconciliation::items(tx, items, bounds.items_from).await,

@@ -10,7 +10,7 @@ use crate::ledger::Books;
 use crate::run::Run;
 
 /// Rules about leftovers, each with a query that must return 0 at the end.
-const REMAINS: [(&str, &str); 6] = [
+const REMAINS: [(&str, &str); 8] = [
     (
         "messages left in the outbox",
         "select count(*) from telecom.outbox",
@@ -40,6 +40,49 @@ const REMAINS: [(&str, &str); 6] = [
             select package_id, status, sum(items) as n from telecom.package_queue_count
             group by 1, 2 having sum(items) <> 0
          ) c using (package_id, status) where q.n is distinct from c.n",
+    ),
+    (
+        "usage of a node differs from that of its users",
+        "with usage as (
+            select bucket_start, node_server_id, node_client_id, raw_upload_bytes up,
+                billed_download_bytes down
+            from telecom.node_usage_hourly
+            union all
+            select bucket_start, node_server_id, node_client_id, sum(raw_upload_bytes),
+                sum(billed_download_bytes)
+            from telecom.node_usage_delta
+            group by grouping sets ((bucket_start, node_server_id, node_client_id), (bucket_start))
+            union all
+            select bucket_start, node_server_id, node_client_id, -sum(raw_upload_bytes),
+                -sum(billed_download_bytes)
+            from telecom.user_package_usage
+            group by grouping sets ((bucket_start, node_server_id, node_client_id), (bucket_start))
+         )
+         select count(*) from (
+            select from usage group by bucket_start, node_server_id, node_client_id
+            having (sum(up), sum(down)) <> (0, 0)
+         ) wrong",
+    ),
+    (
+        "usage of a day differs from that of its hours",
+        "with usage as (
+            select user_id, day, node_client_id, raw_upload_bytes up, billed_download_bytes down
+            from telecom.user_usage_daily
+            union all
+            select user_id, day, node_client_id, raw_upload_bytes, billed_download_bytes
+            from telecom.late_user_usage
+            where day < (select days_summed_before from telecom.usage_summary)
+            union all
+            select user_id, (bucket_start at time zone 'UTC')::date, node_client_id,
+                -raw_upload_bytes, -billed_download_bytes
+            from telecom.user_package_usage
+            where (bucket_start at time zone 'UTC')::date
+                < (select days_summed_before from telecom.usage_summary)
+         )
+         select count(*) from (
+            select from usage group by user_id, day, node_client_id
+            having (sum(up), sum(down)) <> (0, 0)
+         ) wrong",
     ),
 ];
 

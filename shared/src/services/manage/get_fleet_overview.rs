@@ -1,0 +1,102 @@
+//! `GetFleetOverview`: returns what a page that shows the whole fleet needs.
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::ManageService;
+use super::get_traffic_usage::with_empty_buckets;
+use crate::auth::Access;
+use crate::db::{self, Connection, online_address, overview, top_user, traffic_usage};
+use crate::domain::bucket::hourly_boundaries;
+use crate::domain::overview::FleetCounts;
+use crate::domain::page::Page;
+use crate::domain::recent_range::RecentRange;
+use crate::domain::top::{TopMeasure, TopNode, TopNodeKind, TopUser};
+use crate::domain::traffic_usage::{Filter, TrafficSum, UsageBucket, UsageGrouping};
+use crate::error::Error;
+use crate::services::{Operation, Processor};
+
+/// Number of hours in the series.
+const HOURS: u16 = 24;
+/// Number of users and of nodes with the most traffic.
+const TOP: i64 = 5;
+/// Counting of what waits stops here.
+const MAX_COUNT: i64 = 10_000;
+
+/// Requests the numbers of the whole fleet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GetFleetOverview;
+
+impl Operation for GetFleetOverview {
+    const NAME: &'static str = "GetFleetOverview";
+    const ACCESS: Access = Access::AdminRead;
+}
+
+/// The fleet at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FleetOverview {
+    /// When the numbers were read.
+    pub as_of: DateTime<Utc>,
+    /// Numbers of servers, users and packages, and of what waits.
+    pub counts: FleetCounts,
+    /// Traffic of the last 24 hours, by UTC hour, oldest first. The last hour is the current one.
+    pub hours: Vec<UsageBucket>,
+    /// Traffic of these hours.
+    pub last_24_hours: TrafficSum,
+    /// Traffic of the 24 hours before these.
+    pub previous_24_hours: TrafficSum,
+    /// Traffic of the last 30 UTC days, including today.
+    pub last_30_days: TrafficSum,
+    /// The five users with the most billed traffic of the last 24 hours, as of a few minutes ago.
+    pub top_users: Vec<TopUser>,
+    /// The five node clients with the most billed traffic of the last 24 hours.
+    pub top_nodes: Vec<TopNode>,
+}
+
+#[async_trait]
+impl Processor<GetFleetOverview> for ManageService {
+    type Output = FleetOverview;
+
+    #[tracing::instrument(name = "get_fleet_overview", skip_all)]
+    async fn process(&self, _: GetFleetOverview) -> Result<FleetOverview, Error> {
+        let now = self.context.now();
+        db::read_tx(&self.pool, async |tx| read(tx, now).await).await
+    }
+}
+
+async fn read(tx: &mut Connection, now: DateTime<Utc>) -> Result<FleetOverview, Error> {
+    let boundaries = hourly_boundaries(now, HOURS);
+    let day = RecentRange::Day.period(now);
+    let (month_start, _) = RecentRange::Month.period(now);
+    let mut hours = traffic(tx, &boundaries).await?;
+    with_empty_buckets(&mut hours, &boundaries, Page::EVERYTHING)?;
+    let before = [day.0 - TimeDelta::hours(HOURS.into()), day.0];
+    Ok(FleetOverview {
+        as_of: now,
+        counts: overview::counts(tx, online_address::counted_since(now), MAX_COUNT).await?,
+        hours: hours.buckets,
+        last_24_hours: hours.sum,
+        previous_24_hours: traffic(tx, &before).await?.sum,
+        last_30_days: traffic(tx, &[month_start, day.1]).await?.sum,
+        top_users: top_user::list(tx, RecentRange::Day, TopMeasure::Billed, TOP).await?,
+        top_nodes: traffic_usage::top_nodes(tx, day, TopNodeKind::Client, TopMeasure::Billed, TOP)
+            .await?,
+    })
+}
+
+async fn traffic(
+    tx: &mut Connection,
+    boundaries: &[DateTime<Utc>],
+) -> Result<traffic_usage::Found, Error> {
+    let filter = Filter::default();
+    traffic_usage::find(
+        tx,
+        filter,
+        UsageGrouping::None,
+        boundaries,
+        Page::EVERYTHING,
+    )
+    .await
+}

@@ -46,6 +46,7 @@ mod cron {
     mod expire_packages;
     mod expiry_notices;
     mod fleet_simulation;
+    mod job_runs;
     mod late_reports;
     mod maintain_storage;
     mod migrate;
@@ -91,6 +92,7 @@ mod queue {
     mod parked_events;
     mod quarantine;
     mod quota_thresholds;
+    mod rejected_messages;
     mod report_sender;
 }
 mod properties;

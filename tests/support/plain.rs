@@ -38,7 +38,8 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 10] = [
+        "JOB_OUTCOME_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",
@@ -50,6 +51,7 @@ pub fn plain_text(text: &str) -> String {
         "RECENT_RANGE_",
     ];
     if [
+        "JOB_OUTCOME_UNSPECIFIED",
         "PACKAGE_END_REASON_UNSPECIFIED",
         "PUSH_DECISION_UNSPECIFIED",
     ]

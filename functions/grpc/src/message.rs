@@ -5,7 +5,9 @@ use chrono_tz::Tz;
 use prost_types::{Struct, Timestamp};
 use proto::v1;
 use shared::domain::audit::RecordedAction;
+use shared::domain::dead_letter::{DeadLetterQueue, FailureReason};
 use shared::domain::doubtful_push::{DoubtfulPush, PushDecision, PushDoubt};
+use shared::domain::job_run::{JobOutcome, JobRun, JobSummary};
 use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
@@ -25,10 +27,10 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
-    DecidedPush, DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential,
-    NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents,
-    QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder,
-    ShownPackage, UncorrectedUser,
+    DeadLetters, DecidedPush, DoubtfulPushes, IssuedNodeAccess, JobRunPage, NodeAccessPage,
+    NodeCredential, NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage,
+    ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess,
+    ShownOrder, ShownPackage, UncorrectedUser,
 };
 use uuid::Uuid;
 
@@ -131,6 +133,7 @@ enumeration! {
     NodeServerStatus { Online, Offline, Maintenance }
     NodeProtocol { Uniproxy, ModMu, UsageReport }
     NodeSoftware { Xrayr, V2bx, V2node, XboardNode, XboardNodeRust, Ss22v2b, Collector, Other }
+    JobOutcome { Running, Completed, Incomplete, Failed, Lost }
     PackageEndReason { Time, Traffic, Cancelled }
     PushDecision { Kept, Corrected }
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
@@ -231,6 +234,19 @@ message! {
     RecordedAction => AuditEntry {
         id, created_at, actor_user_id, request_id, action, target_kind, target_id, before, after,
         reason
+    }
+    DeadLetters => ListDeadLettersResponse { queues }
+    DeadLetterQueue => DeadLetterQueue { queue, dead_letters, counted_at, reasons }
+    FailureReason => FailureReason {
+        error_code, reason, messages, last_message_id, first_failed_at, last_failed_at
+    }
+    JobRunPage => ListJobRunsResponse { runs, total, summaries }
+    JobRun => JobRun {
+        id, job, request_id, started_at, ended_at, duration_milliseconds, outcome, error_code,
+        counts, lag_seconds
+    }
+    JobSummary => JobSummary {
+        job, last_started_at, last_outcome, last_completed_at, lag_seconds
     }
     ParkedEvents => ListParkedEventsResponse { events, total }
     ParkedUsage => ParkedEvent {

@@ -154,6 +154,18 @@ grant
     ),
     update (reason, attempts, retry_at), delete
     on telecom.parked_event to telecom_writer;
+grant
+    insert (
+        id, job, request_id, started_at, deadline_at, ended_at, outcome, error_code, counts, lag_seconds
+    ),
+    update (ended_at, outcome, error_code, counts, lag_seconds), delete
+    on telecom.job_run to telecom_writer;
+grant
+    insert (queue, message_id, error_code, reason, first_failed_at, last_failed_at),
+    update (error_code, reason, attempts, last_failed_at), delete
+    on telecom.rejected_message to telecom_writer;
+grant insert (queue, message_count, counted_at), update (message_count, counted_at)
+    on telecom.dead_letter_queue to telecom_writer;
 grant insert (id, destination, detail_type, body, trace, created_at, send_after) on telecom.outbox
     to telecom_writer, telecom_api;
 grant update (send_after, attempts, last_error), delete on telecom.outbox to telecom_writer;

@@ -3,9 +3,11 @@
 pub mod audit;
 pub mod bucket;
 pub mod condition;
+pub mod dead_letter;
 pub mod doubtful_push;
 pub mod drift;
 pub mod expiry_notice;
+pub mod job_run;
 pub mod levels;
 pub mod line_rate;
 pub mod node;

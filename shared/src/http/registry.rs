@@ -52,6 +52,8 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_access::UserNodeCredential);
         $visit!($crate::http::node_access::NodeCredentialRotation);
         $visit!($crate::http::operations::AuditEntries);
+        $visit!($crate::http::operations::DeadLetters);
+        $visit!($crate::http::operations::JobRuns);
         $visit!($crate::http::operations::ParkedEvents);
         $visit!($crate::http::operations::ParkedEventRetry);
         $visit!($crate::http::doubtful_pushes::DoubtfulPushes);

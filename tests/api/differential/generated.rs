@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
-    accesses, audit_entries, doubtful_pushes, online_users, parked_events,
+    accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
 };
 use super::{Question, question};
 
@@ -233,7 +233,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => servers.boxed(),
         3 => clients.boxed(),
         4 => availability.boxed(),
-        1 => counts.boxed(),
+        4 => prop_oneof![counts, Just(dead_letters())].boxed(),
         5 => packages(known).boxed(),
         6 => shown().boxed(),
         3 => audit_entries(known).boxed(),
@@ -241,6 +241,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => doubtful_pushes().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
+        4 => job_runs().boxed(),
     ]
 }
 

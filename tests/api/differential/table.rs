@@ -64,6 +64,8 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
         "history" => Some(list("hours")),
         "used" => Some(list("nodes")),
         "online" => Some(list("users")),
+        "runs" => Some(list("runs")),
+        "dead" => Some(list("queues").iter().flat_map(failures).collect()),
         "counts" => Some(list("series").iter().map(series).collect()),
         _ => answer
             .as_object()?
@@ -79,6 +81,22 @@ fn bucket(raw: &Value, billed: &Value) -> Value {
             "raw_download": raw["download"],
         "billed_upload": billed["upload"], "billed_download": billed["download"]
     })
+}
+
+/// One row per error code of a queue, and one of a queue without failures.
+fn failures(queue: &Value) -> Vec<Value> {
+    let reasons = queue["reasons"].as_array().cloned().unwrap_or_default();
+    let reasons = if reasons.is_empty() {
+        vec![json!({})]
+    } else {
+        reasons
+    };
+    let row = |reason: Value| {
+        let mut row = queue.as_object().unwrap().clone();
+        row.extend(reason.as_object().unwrap().clone());
+        Value::Object(row)
+    };
+    reasons.into_iter().map(row).collect()
 }
 
 fn series(series: &Value) -> Value {

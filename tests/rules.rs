@@ -87,6 +87,7 @@ mod queue {
     mod hanging_sends;
     mod ingest_node_usage;
     mod ingest_usage_report;
+    mod node_metrics;
     mod one_bad_record;
     mod package_orders;
     mod parked_events;

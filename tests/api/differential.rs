@@ -109,7 +109,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || ["counts", "dead", "devices"].contains(oracle))
     };
     assert!(
-        outcomes.len() == 19 && outcomes.iter().all(counted),
+        outcomes.len() == 20 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

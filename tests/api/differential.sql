@@ -123,6 +123,17 @@ select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', '
     timestamptz '2026-03-01 12:00:00.5Z' + n * interval '1 hour', case when n % 4 = 0 then timestamptz '2026-03-09 01:02:03.004Z' end
 from generate_series(1, 40) n;
 
+-- Metrics of most servers in most hours, some of them missing.
+insert into telecom.node_server_metrics_hourly
+select s, timestamptz '2026-02-25Z' + h * interval '1 hour', 3 + h % 5,
+    h % 4, h % 4 * 20.25, case when h % 4 > 0 then 33.5 + h % 60 end,
+    h % 3, h % 3 * 1000000.0 * s, case when h % 3 > 0 then 2000000 * s end, case when h % 3 > 0 then 4000000 end,
+    h % 2, h % 2 * 7.0 * h, case when h % 2 > 0 then 8 * h end, case when h % 2 > 0 then 9 * h end,
+    h % 5, h % 5 * 0.1, case when h % 5 > 0 then 0.75 end, h % 7, h % 7 * 11, case when h % 7 > 0 then h end,
+    3, s * 1e10, (s * 1e15)::bigint, 1, h, h
+from generate_series(1, 18) s, generate_series(0, 330) h
+where (s + h) % 6 > 0;
+
 -- Runs of some jobs, two at the same time each. Of those that have not ended, some are over at 10:30.
 insert into telecom.job_run (id, job, request_id, started_at, deadline_at, ended_at, outcome, error_code, counts, lag_seconds)
 select md5('run ' || n)::uuid, (array['bill-traffic', 'sweep-outbox', 'maintain-storage'])[1 + n % 3],
@@ -538,4 +549,24 @@ create function oracle.dead(u uuid, now timestamptz, text, text, text, text) ret
         )) order by place))
     from unnest(array['usage-report', 'node-usage', 'user-usage-billing', 'package-expiring', 'package-order', 'schedule'])
         with ordinality q (name, place)
+$$;
+
+create function oracle.metrics(u uuid, now timestamptz, wanted text, a text, b text, text) returns json language sql as $$
+    select json_build_object('id', id, 'start', since, 'end', until, 'hours', (
+        select coalesce(json_agg(json_build_object('hour', hour, 'samples', samples,
+            'cpu_percent_mean', case when cpu_percent_samples > 0 then cpu_percent_sum / cpu_percent_samples end, 'cpu_percent_max', cpu_percent_max,
+            'memory_used_mean', case when memory_used_samples > 0 then memory_used_bytes_sum / memory_used_samples end,
+            'memory_used_max', memory_used_bytes_max, 'memory_total', memory_total_bytes_max,
+            'disk_used_mean', case when disk_used_samples > 0 then disk_used_bytes_sum / disk_used_samples end,
+            'disk_used_max', disk_used_bytes_max, 'disk_total', disk_total_bytes_max,
+            'load1_mean', case when load1_samples > 0 then load1_sum / load1_samples end, 'load1_max', load1_max,
+            'online_users_mean', case when online_users_samples > 0 then online_users_sum / online_users_samples end,
+            'online_users_max', online_users_max,
+            'upload_rate_mean', case when upload_samples > 0 then upload_bytes_per_second_sum / upload_samples end,
+            'upload_rate_max', upload_bytes_per_second_max,
+            'download_rate_mean', case when download_samples > 0 then download_bytes_per_second_sum / download_samples end,
+            'download_rate_max', download_bytes_per_second_max) order by hour), '[]')
+        from telecom.node_server_metrics_hourly where node_server_id = id and hour >= since and hour < until))
+    from telecom.node_server, oracle.since(a, b, now) since, oracle.until(b, now) until
+    where id = wanted::int
 $$;

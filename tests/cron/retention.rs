@@ -88,7 +88,13 @@ async fn every_table_has_a_documented_retention(pool: PgPool) {
 }
 
 /// For each table, a statement that inserts a row dated `$1`.
-const ROWS: [(&str, &str); 19] = [
+const ROWS: [(&str, &str); 20] = [
+    (
+        "node_server_metrics_hourly",
+        "insert into telecom.node_server_metrics_hourly values (1,
+         date_trunc('hour', $1::timestamptz), 1, 0, 0, null, 0, 0, null, null, 0, 0, null,
+         null, 0, 0, null, 0, 0, null, 0, 0, null, 0, 0, null)",
+    ),
     (
         "rejected_message",
         "insert into telecom.rejected_message (queue, message_id, error_code, reason,

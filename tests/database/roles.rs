@@ -285,7 +285,10 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
             .filter(|word| !word.ends_with(':'))
             .map(str::to_owned)
             .collect();
-        let heartbeat = |column: &String| column.starts_with("node_server_heartbeat.");
+        let heartbeat = |column: &String| {
+            column.starts_with("node_server_heartbeat.")
+                || column.starts_with("node_server_metrics_hourly.")
+        };
         let (measured, found): (BTreeSet<_>, BTreeSet<_>) = writable(&world, role, privilege)
             .await
             .into_iter()

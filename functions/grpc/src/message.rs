@@ -13,6 +13,7 @@ use shared::domain::node::{
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
 use shared::domain::node_access::{NodeAccess, NodeProtocol, NodeSoftware};
+use shared::domain::node_metrics::NodeServerMetricsHour;
 use shared::domain::node_push::UnreadableRow;
 use shared::domain::online::{ClientDevices, OnlineClient, OnlineDevices, OnlineUser};
 use shared::domain::order::DeliveredOrder;
@@ -28,9 +29,9 @@ use shared::services::analysis::{
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
     DeadLetters, DecidedPush, DoubtfulPushes, IssuedNodeAccess, JobRunPage, NodeAccessPage,
-    NodeCredential, NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage,
-    ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess,
-    ShownOrder, ShownPackage, UncorrectedUser,
+    NodeCredential, NodeServerAvailability, NodeServerMaintenance, NodeServerMetricsHistory,
+    OnlineUsers, PackageSeriesPage, ParkedEvents, QueuedPackageCounts, RequestedExtension,
+    RetriedEvents, ShownNodeAccess, ShownOrder, ShownPackage, UncorrectedUser,
 };
 use uuid::Uuid;
 
@@ -183,6 +184,13 @@ message! {
     NodeServerAvailability => GetNodeServerAvailabilityResponse {
         id, start, end, availability;
         times { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds }
+    }
+    NodeServerMetricsHistory => GetNodeServerMetricsResponse { id, start, end, hours }
+    NodeServerMetricsHour => NodeServerMetricsHour {
+        hour, samples, cpu_percent_mean, cpu_percent_max, memory_used_mean, memory_used_max,
+        memory_total, disk_used_mean, disk_used_max, disk_total, load1_mean, load1_max,
+        online_users_mean, online_users_max, upload_rate_mean, upload_rate_max,
+        download_rate_mean, download_rate_max
     }
     NodeServerMaintenance => SetNodeServerMaintenanceResponse { id, status, changed }
     AdminClients => ListNodeClientsResponse { clients, total }

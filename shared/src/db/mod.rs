@@ -37,6 +37,7 @@ pub mod maintenance;
 pub mod node;
 pub mod node_access;
 pub mod node_client;
+pub mod node_metrics;
 pub mod node_push;
 pub mod node_server;
 pub mod node_status_history;

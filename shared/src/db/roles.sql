@@ -184,6 +184,23 @@ grant
     on telecom.node_server_heartbeat to telecom_writer, telecom_node;
 grant
     insert (
+        node_server_id, hour, samples, cpu_percent_samples, cpu_percent_sum, cpu_percent_max, memory_used_samples,
+        memory_used_bytes_sum, memory_used_bytes_max, memory_total_bytes_max, disk_used_samples, disk_used_bytes_sum,
+        disk_used_bytes_max, disk_total_bytes_max, load1_samples, load1_sum, load1_max, online_users_samples,
+        online_users_sum, online_users_max, upload_samples, upload_bytes_per_second_sum, upload_bytes_per_second_max,
+        download_samples, download_bytes_per_second_sum, download_bytes_per_second_max
+    ),
+    update (
+        samples, cpu_percent_samples, cpu_percent_sum, cpu_percent_max, memory_used_samples,
+        memory_used_bytes_sum, memory_used_bytes_max, memory_total_bytes_max, disk_used_samples, disk_used_bytes_sum,
+        disk_used_bytes_max, disk_total_bytes_max, load1_samples, load1_sum, load1_max, online_users_samples,
+        online_users_sum, online_users_max, upload_samples, upload_bytes_per_second_sum, upload_bytes_per_second_max,
+        download_samples, download_bytes_per_second_sum, download_bytes_per_second_max
+    )
+    on telecom.node_server_metrics_hourly to telecom_writer, telecom_node;
+grant delete on telecom.node_server_metrics_hourly to telecom_writer;
+grant
+    insert (
         node_access_id, node_client_id, body_hash, push_id, first_arrived_at, last_arrived_at, arrivals
     ),
     update (first_arrived_at, last_arrived_at, arrivals), delete

@@ -13,6 +13,7 @@ pub mod line_rate;
 pub mod node;
 pub mod node_access;
 pub mod node_config;
+pub mod node_metrics;
 pub mod node_push;
 pub mod node_settings;
 pub mod online;

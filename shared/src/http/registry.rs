@@ -26,6 +26,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_servers::NodeServerUpdate);
         $visit!($crate::http::node_servers::NodeServerArchive);
         $visit!($crate::http::node_servers::NodeServerAvailability);
+        $visit!($crate::http::node_servers::NodeServerMetrics);
         $visit!($crate::http::node_servers::NodeServerMaintenance);
         $visit!($crate::http::node_clients::NodeClients);
         $visit!($crate::http::node_clients::NewNodeClient);

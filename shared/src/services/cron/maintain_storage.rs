@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{
-    self, Connection, answered_call, audit, dead_letter, job_run, maintenance, node_push,
-    package_extension,
+    self, Connection, answered_call, audit, dead_letter, job_run, maintenance,
+    node_metrics as metric_hours, node_push, package_extension,
 };
 use crate::domain::audit::KEPT_DAYS;
 use crate::domain::dead_letter as dead_letters;
 use crate::domain::job_run::{self as job_runs, JobName};
+use crate::domain::node_metrics;
 use crate::error::Error;
 use crate::events::usage_report::MAX_AGE_DAYS;
 use crate::services::Processor;
@@ -69,6 +70,8 @@ pub struct Maintained {
     pub job_runs_deleted: u64,
     /// Number of failed messages whose reasons were deleted.
     pub failed_messages_deleted: u64,
+    /// Number of hours of metrics deleted.
+    pub metric_hours_deleted: u64,
 }
 
 #[async_trait]
@@ -167,6 +170,9 @@ impl TelecomCronExecutor {
         done.job_runs_deleted += job_run::delete(connection, runs_before, BATCH).await?;
         done.failed_messages_deleted +=
             dead_letter::delete(connection, failures_before, BATCH).await?;
+        let metrics_before = now - TimeDelta::days(node_metrics::KEPT_DAYS);
+        done.metric_hours_deleted +=
+            metric_hours::delete(connection, metrics_before, BATCH).await?;
         Ok(())
     }
 }

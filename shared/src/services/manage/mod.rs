@@ -18,6 +18,7 @@ mod decide_doubtful_push;
 mod deliver_order;
 mod extend_packages;
 mod get_node_server_availability;
+mod get_node_server_metrics;
 mod get_online_users;
 mod issue_node_access;
 mod list_audit_entries;
@@ -62,6 +63,7 @@ pub use decide_doubtful_push::{DecideDoubtfulPush, DecidedPush, PushRemedy, Unco
 pub use deliver_order::{DeliverOrder, ShownOrder};
 pub use extend_packages::{ExtendPackages, RequestedExtension};
 pub use get_node_server_availability::{GetNodeServerAvailability, NodeServerAvailability};
+pub use get_node_server_metrics::{GetNodeServerMetrics, NodeServerMetricsHistory};
 pub use get_online_users::{GetOnlineUsers, OnlineUsers};
 pub use issue_node_access::{IssueNodeAccess, IssuedNodeAccess};
 pub use list_audit_entries::{AuditEntries, ListAuditEntries};

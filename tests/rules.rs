@@ -46,6 +46,7 @@ mod cron {
     mod expire_packages;
     mod expiry_notices;
     mod fleet_simulation;
+    mod job_runs;
     mod late_reports;
     mod maintain_storage;
     mod migrate;
@@ -87,11 +88,13 @@ mod queue {
     mod hanging_sends;
     mod ingest_node_usage;
     mod ingest_usage_report;
+    mod node_metrics;
     mod one_bad_record;
     mod package_orders;
     mod parked_events;
     mod quarantine;
     mod quota_thresholds;
+    mod rejected_messages;
     mod report_sender;
 }
 mod properties;

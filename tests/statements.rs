@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shared::services::Consumer;
 use sqlx::PgPool;
-use telecom_tests::report::{report, texts};
+use telecom_tests::report::{report, texts, with};
 use telecom_tests::{GIB, NOW, SERVER, World, assert_all_accepted, at, user};
 use uuid::Uuid;
 
@@ -26,7 +26,14 @@ async fn ingest_sends_as_many_statements_for_10_reports_as_for_1000(pool: PgPool
     let world = World::new(pool).await;
     let reports = |from: u128, n: u128| -> Vec<Value> {
         (from..from + n)
-            .map(|id| report(id, &[(user(id), 1, 2), (user(id + 1), 3, 4)]))
+            .map(|id| {
+                let report = report(id, &[(user(id), 1, 2), (user(id + 1), 3, 4)]);
+                with(
+                    report,
+                    "/metrics",
+                    json!({ "cpu_percent": 1.5, "online_users": 2 }),
+                )
+            })
             .collect()
     };
     let ten = statements(&world, &world.ingest(), &reports(1, 10)).await;

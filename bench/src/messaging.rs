@@ -94,6 +94,7 @@ impl Messaging {
             package_expiring_queue_url: Some(self.queue_url(EXPIRING)),
             node_usage_queue_url: None,
             event_bus_name: Some(BUS.to_owned()),
+            dead_letter_queue_urls: Vec::new(),
         };
         Publisher::new(&aws, config)
     }

@@ -22,6 +22,8 @@ const NODES: &str = "/v1/nodes";
 const SERVERS: &str = "/v1/admin/node-servers";
 const CLIENTS: &str = "/v1/admin/node-clients";
 const PACKAGES: &str = "/v1/admin/package-queue";
+const METRICS: &str = "/v1/admin/node-servers/1/metrics";
+const RUNS: &str = "/v1/admin/job-runs";
 const AUDIT: &str = "/v1/admin/audit-entries";
 
 const INVALID: &str = "invalid_parameter";
@@ -137,6 +139,16 @@ const IDS: &str = "1 to 2147483647";
     "in_queue, active, consumed, cancelled"
 )]
 #[case(PACKAGES, "offset=10001", INVALID, "offset", "0 to 10000")]
+#[case(RUNS, "job=bill", INVALID, "job", "one of: apply-package-extensions")]
+#[case(RUNS, "outcome=killed", INVALID, "outcome", "failed, lost")]
+#[case(
+    RUNS,
+    "start=2026-03-10T00:00:00Z&end=2026-03-10T00:00:00Z",
+    INVALID,
+    "start",
+    "before `end`"
+)]
+#[case(METRICS, "start=2025-01-01T00:00:00Z", INVALID, "start", "92 days")]
 #[case(AUDIT, "actor=me", INVALID, "actor", "a UUID")]
 #[case(AUDIT, "action=Adjust-Quota", INVALID, "action", "ASCII letters")]
 #[case(

@@ -123,6 +123,34 @@ select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', '
     timestamptz '2026-03-01 12:00:00.5Z' + n * interval '1 hour', case when n % 4 = 0 then timestamptz '2026-03-09 01:02:03.004Z' end
 from generate_series(1, 40) n;
 
+-- Metrics of most servers in most hours, some of them missing.
+insert into telecom.node_server_metrics_hourly
+select s, timestamptz '2026-02-25Z' + h * interval '1 hour', 3 + h % 5,
+    h % 4, h % 4 * 20.25, case when h % 4 > 0 then 33.5 + h % 60 end,
+    h % 3, h % 3 * 1000000.0 * s, case when h % 3 > 0 then 2000000 * s end, case when h % 3 > 0 then 4000000 end,
+    h % 2, h % 2 * 7.0 * h, case when h % 2 > 0 then 8 * h end, case when h % 2 > 0 then 9 * h end,
+    h % 5, h % 5 * 0.1, case when h % 5 > 0 then 0.75 end, h % 7, h % 7 * 11, case when h % 7 > 0 then h end,
+    3, s * 1e10, (s * 1e15)::bigint, 1, h, h
+from generate_series(1, 18) s, generate_series(0, 330) h
+where (s + h) % 6 > 0;
+
+-- Runs of some jobs, two at the same time each. Of those that have not ended, some are over at 10:30.
+insert into telecom.job_run (id, job, request_id, started_at, deadline_at, ended_at, outcome, error_code, counts, lag_seconds)
+select md5('run ' || n)::uuid, (array['bill-traffic', 'sweep-outbox', 'maintain-storage'])[1 + n % 3],
+    case when n % 5 > 0 then md5('invocation ' || n) end, started_at, case when n % 7 > 0 then started_at + interval '1 minute' end,
+    case when n % 4 > 0 then started_at + n * interval '1234.5678 milliseconds' end,
+    (array['running', 'completed', 'incomplete', 'failed'])[1 + n % 4]::telecom.job_outcome, case when n % 4 = 3 then 'unavailable' end,
+    case when n % 4 in (1, 2) then jsonb_build_object('reports', n, 'complete', n % 4 = 1) end, case when n % 12 = 1 then n end
+from generate_series(1, 60) n, lateral (select timestamptz '2026-03-10 10:29:50.125Z' - (n / 2) * interval '47 minutes' as started_at) s;
+
+-- Failed messages of three queues with three codes each, and the numbers of dead letters of two queues.
+insert into telecom.rejected_message (queue, message_id, error_code, reason, attempts, first_failed_at, last_failed_at)
+select (array['node-usage', 'package-order', 'of-newer-code'])[1 + n % 3], md5('message ' || n), (array['a_code', 'b_code', 'c_code'])[1 + n % 7 % 3],
+    (array['=1', 'two, "words"', 'Ü'])[1 + n % 3] || n, 1 + n % 5, timestamptz '2026-03-10 09:00:00.5Z' - n * interval '1 minute',
+    timestamptz '2026-03-10 10:00:00.25Z' - n / 4 * interval '1 minute'
+from generate_series(1, 60) n;
+insert into telecom.dead_letter_queue values ('node-usage', 7, '2026-03-10 10:29:00.125Z'), ('schedule', 0, '2026-03-10 10:28Z');
+
 -- Addresses of most users, some on several clients, some too old to count at 10:30.
 insert into telecom.online_address (user_number, node_client_id, address_hash, seen_at)
 select u.number, 101 + floor(random() * 12)::int, decode(md5('address ' || floor(random() * 9)), 'hex'),
@@ -592,4 +620,70 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
         'last_30_days', oracle.traffic_sum(oracle.top_start('month', now), date_trunc('hour', now) + interval '1 hour'),
         'top_users', oracle.top_users(u, now, '5', 'day', 'billed', '') -> 'users',
         'top_nodes', oracle.top_nodes(u, now, '5', 'day', 'billed', 'client') -> 'nodes')
+create function oracle.runs(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with run as (
+        select r.*, case when r.outcome = 'running' and r.deadline_at < now then 'lost' else r.outcome::text end as state
+        from telecom.job_run r
+    ), matching as (
+        select r.*, row_number() over (order by r.started_at desc, r.id desc) as rank
+        from run r, cast(filters as jsonb) f
+        where coalesce(f ->> 'job', '') in ('', r.job) and coalesce(f ->> 'outcome', '') in ('', r.state)
+            and (coalesce(f ->> 'start', '') = '' or r.started_at >= (f ->> 'start')::timestamptz)
+            and (coalesce(f ->> 'end', '') = '' or r.started_at < (f ->> 'end')::timestamptz)
+    ), job as (
+        select name from unnest(array['apply-package-extensions', 'bill-traffic', 'expire-packages', 'maintain-storage',
+            'reconcile-usage', 'record-node-status-history', 'refresh-node-status-view', 'refresh-server-status',
+            'summarize-usage', 'sweep-outbox']) name
+        where coalesce(filters::jsonb ->> 'job', '') in ('', name)
+    )
+    select json_build_object('total', (select count(*) from matching), 'summaries', (
+        select json_agg(json_build_object('job', name,
+            'last_started_at', (select max(started_at) from run where job = name),
+            'last_outcome', (select state from run where job = name order by started_at desc, id desc limit 1),
+            'last_completed_at', (select ended_at from run where job = name and state = 'completed' order by started_at desc, id desc limit 1),
+            'lag_seconds', (select lag_seconds from run where job = name and ended_at is not null order by started_at desc, id desc limit 1)
+        ) order by name) from job
+    ), 'runs', coalesce(json_agg(json_build_object('id', id, 'job', job, 'request_id', request_id, 'started_at', started_at,
+        'ended_at', ended_at, 'duration_milliseconds', floor(extract(epoch from ended_at - started_at) * 1000)::bigint,
+        'outcome', state, 'error_code', error_code, 'counts', counts, 'lag_seconds', lag_seconds) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.dead(u uuid, now timestamptz, text, text, text, text) returns json language sql as $$
+    select json_build_object('queues', json_agg(json_build_object('queue', name,
+        'dead_letters', (select message_count from telecom.dead_letter_queue where queue = name),
+        'counted_at', (select counted_at from telecom.dead_letter_queue where queue = name),
+        'reasons', (
+            select coalesce(json_agg(json_build_object('error_code', code, 'reason', l.reason, 'messages', messages,
+                'last_message_id', l.message_id, 'first_failed_at', first, 'last_failed_at', last) order by last desc, code), '[]')
+            from (
+                select error_code as code, count(*) as messages, min(first_failed_at) as first, max(last_failed_at) as last
+                from telecom.rejected_message where queue = name group by error_code
+            ) c, lateral (
+                select * from telecom.rejected_message where queue = name and error_code = code
+                order by last_failed_at desc, message_id desc limit 1
+            ) l
+        )) order by place))
+    from unnest(array['usage-report', 'node-usage', 'user-usage-billing', 'package-expiring', 'package-order', 'schedule'])
+        with ordinality q (name, place)
+$$;
+
+create function oracle.metrics(u uuid, now timestamptz, wanted text, a text, b text, text) returns json language sql as $$
+    select json_build_object('id', id, 'start', since, 'end', until, 'hours', (
+        select coalesce(json_agg(json_build_object('hour', hour, 'samples', samples,
+            'cpu_percent_mean', case when cpu_percent_samples > 0 then cpu_percent_sum / cpu_percent_samples end, 'cpu_percent_max', cpu_percent_max,
+            'memory_used_mean', case when memory_used_samples > 0 then memory_used_bytes_sum / memory_used_samples end,
+            'memory_used_max', memory_used_bytes_max, 'memory_total', memory_total_bytes_max,
+            'disk_used_mean', case when disk_used_samples > 0 then disk_used_bytes_sum / disk_used_samples end,
+            'disk_used_max', disk_used_bytes_max, 'disk_total', disk_total_bytes_max,
+            'load1_mean', case when load1_samples > 0 then load1_sum / load1_samples end, 'load1_max', load1_max,
+            'online_users_mean', case when online_users_samples > 0 then online_users_sum / online_users_samples end,
+            'online_users_max', online_users_max,
+            'upload_rate_mean', case when upload_samples > 0 then upload_bytes_per_second_sum / upload_samples end,
+            'upload_rate_max', upload_bytes_per_second_max,
+            'download_rate_mean', case when download_samples > 0 then download_bytes_per_second_sum / download_samples end,
+            'download_rate_max', download_bytes_per_second_max) order by hour), '[]')
+        from telecom.node_server_metrics_hourly where node_server_id = id and hour >= since and hour < until))
+    from telecom.node_server, oracle.since(a, b, now) since, oracle.until(b, now) until
+    where id = wanted::int
 $$;

@@ -12,8 +12,8 @@ use telecom_tests::World;
 
 use explain::{explain, plan};
 
-/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items, 200,000 rows of usage and 300,000
-/// rows of status.
+/// 3,000 servers, 9,000 clients, 40,000 users with 120,000 items, 200,000 rows of usage, 300,000
+/// rows of status and 100,000 hours of metrics.
 const DATA: &str = "
     insert into telecom.node_server (name, compatibility, status)
         select 's', 'ssp', case when n % 50 = 0 then 'maintenance'
@@ -41,6 +41,10 @@ const DATA: &str = "
     insert into telecom.node_status_history (node_server_id, status, created_at)
         select s, 'online', timestamptz '2026-03-01Z' + h * interval '1 hour'
         from generate_series(1, 3000) s, generate_series(0, 99) h;
+    insert into telecom.node_server_metrics_hourly
+        select s, timestamptz '2026-03-01Z' + h * interval '1 hour', 1, 0, 0, null, 0, 0, null,
+            null, 0, 0, null, null, 0, 0, null, 0, 0, null, 0, 0, null, 0, 0, null
+        from generate_series(1, 1000) s, generate_series(0, 99) h;
     insert into telecom.node_status_transition (node_server_id, to_status, since, until,
     detected_at)
         select s, 'online', timestamptz '2026-03-01Z' + i * interval '1 hour',
@@ -51,7 +55,13 @@ const DATA: &str = "
 
 /// Names of statements in the committed query checks, arguments, the maximum number of rows that
 /// any step of the plan may touch, and the tables that must not be read in full.
-const STATEMENTS: [(&str, &str, f64, &[&str]); 22] = [
+const STATEMENTS: [(&str, &str, f64, &[&str]); 23] = [
+    (
+        "node_metrics.hours",
+        "7, '2026-03-01Z', '2026-03-02Z'",
+        24.0,
+        &["node_server_metrics_hourly"],
+    ),
     (
         "analysis.usage_by_bucket",
         "'USER', '{2026-03-01Z,2026-03-02Z}', '2026-03-01Z', '2026-03-02Z'",

@@ -1,15 +1,19 @@
 //! Messages that a crash left in the outbox are sent later, by one sender at a time.
 
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 use shared::db::outbox;
+use shared::domain::dead_letter::Queue;
 use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::cron::refresh_server_status::RefreshServerStatus;
 use shared::services::cron::sweep_outbox::SweepOutboxJob;
 use sqlx::PgPool;
+use strum::VariantArray;
 use telecom_tests::bus::Bus;
 use telecom_tests::report::{report, texts};
-use telecom_tests::{NOW, World, at, publisher_to, user};
+use telecom_tests::web::Web;
+use telecom_tests::{NOW, World, at, publisher_to, publisher_with_dead_letter_queues, user};
 use tokio::net::TcpListener;
 
 use super::bill_traffic::assert_all_accepted;
@@ -92,4 +96,84 @@ async fn messages_of_newer_code_wait_and_delay_no_others(pool: PgPool) {
         .unwrap();
     assert_eq!((swept.sent, swept.failed), (1, 0));
     assert_eq!(world.number("select count(*) from telecom.outbox").await, 1);
+}
+
+/// SQS with dead-letter queues of 0, 1, 2, … messages, in the order of [`Queue`]. The queue of
+/// orders does not exist.
+async fn dead_letter_queues() -> Web {
+    Web::start(|request| {
+        let asked: Value = serde_json::from_str(request.body()).unwrap();
+        assert_eq!(
+            asked["AttributeNames"],
+            json!(["ApproximateNumberOfMessages"])
+        );
+        let name = asked["QueueUrl"].as_str().unwrap().rsplit('/').next();
+        let name = name.unwrap().strip_suffix("-dlq").unwrap();
+        if name == "package-order" {
+            let error = json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist" });
+            return (400, error.to_string());
+        }
+        let messages = Queue::VARIANTS
+            .iter()
+            .position(|queue| <&str>::from(*queue) == name);
+        let count = messages.unwrap().to_string();
+        let attributes = json!({ "Attributes": { "ApproximateNumberOfMessages": count } });
+        (200, attributes.to_string())
+    })
+    .await
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn dead_letters_of_each_queue_that_responds_are_counted(pool: PgPool) {
+    let world = World::new(pool).await;
+    world
+        .sql(
+            "insert into telecom.dead_letter_queue values ('package-order', 9, '2026-03-09Z'),
+            ('node-usage', 9, '2026-03-09Z')",
+        )
+        .await;
+    let sqs = dead_letter_queues().await;
+    let swept = world
+        .cron_to(publisher_with_dead_letter_queues(sqs.url()))
+        .process(SweepOutboxJob(Run::default()))
+        .await
+        .unwrap();
+    assert_eq!((swept.complete, swept.dead_letters), (true, 1 + 2 + 3 + 5));
+    let counts: Vec<(String, i64, bool)> = sqlx::query_as(
+        "select queue, message_count, counted_at = $1 from telecom.dead_letter_queue
+         order by message_count",
+    )
+    .bind(at(NOW))
+    .fetch_all(&world.pool)
+    .await
+    .unwrap();
+    let expected = [
+        ("usage-report", 0, true),
+        ("node-usage", 1, true),
+        ("user-usage-billing", 2, true),
+        ("package-expiring", 3, true),
+        ("schedule", 5, true),
+        // The older number is kept, with its time.
+        ("package-order", 9, false),
+    ];
+    assert_eq!(
+        counts,
+        expected.map(|(queue, count, now)| (queue.to_owned(), count, now))
+    );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn the_outbox_is_swept_although_dead_letters_cannot_be_counted(pool: PgPool) {
+    let world = World::new(pool).await;
+    let unreachable = publisher_with_dead_letter_queues("http://127.0.0.1:9");
+    let sqs = dead_letter_queues().await;
+    let refused = publisher_with_dead_letter_queues(sqs.url());
+    world
+        .sql("revoke insert on telecom.dead_letter_queue from telecom_writer")
+        .await;
+    for publisher in [unreachable, refused] {
+        let job = world.cron_to(publisher);
+        let swept = job.process(SweepOutboxJob(Run::default())).await.unwrap();
+        assert_eq!((swept.complete, swept.dead_letters), (true, 0));
+    }
 }

@@ -250,7 +250,11 @@ const UPDATED_BY_WRITER: &str = "billing: usage_report.billing_run_id package_qu
              last_node_push.push_id last_node_push.arrived_at last_node_push.was_late
              last_node_push.was_repeated last_node_push.traffic_factor
              last_node_push.user_numbers last_node_push.upload_bytes
-             last_node_push.download_bytes";
+             last_node_push.download_bytes
+             operation: job_run.ended_at job_run.outcome job_run.error_code job_run.counts
+             job_run.lag_seconds rejected_message.error_code rejected_message.reason
+             rejected_message.attempts rejected_message.last_failed_at
+             dead_letter_queue.message_count dead_letter_queue.counted_at";
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
@@ -288,7 +292,10 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
             .filter(|word| !word.ends_with(':'))
             .map(str::to_owned)
             .collect();
-        let heartbeat = |column: &String| column.starts_with("node_server_heartbeat.");
+        let heartbeat = |column: &String| {
+            column.starts_with("node_server_heartbeat.")
+                || column.starts_with("node_server_metrics_hourly.")
+        };
         let (measured, found): (BTreeSet<_>, BTreeSet<_>) = writable(&world, role, privilege)
             .await
             .into_iter()

@@ -202,7 +202,10 @@ async fn pushes_write_the_documented_tables_in_order(pool: PgPool) {
     let world = World::new(pool).await;
     world.number_users(1).await;
     record_writes(&world).await;
-    let pushes = [push(1, 0.0, &[(1, 2, 3)]), push(2, 60.0, &[(1, 2, 3)])];
+    let pushes = [(1, 0.0), (2, 60.0)].map(|(id, at)| {
+        let metrics = json!({ "cpu_percent": 1.5 });
+        push(id, at, &[(1, 2, 3)]).with("/content/push/metrics", metrics)
+    });
     assert_eq!(world.push(&pushes).await, [""; 0]);
     assert_documented(&written(&world).await, "ingest node usage", "ingest");
 }

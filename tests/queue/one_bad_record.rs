@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use shared::domain::dead_letter::Queue;
 use shared::error::Error;
 use shared::services::queue::ingest_usage_report::{HashedReport, IngestUsageReports};
 use shared::services::{Batch, Consumer, Outcomes, Processor, Received};
@@ -34,6 +35,7 @@ impl Processor<Batch<HashedReport>> for Buggy {
 
 impl Consumer for Buggy {
     type Message = HashedReport;
+    const QUEUE: Queue = Queue::UsageReport;
 
     fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
         let report = self.inner.parse(received, body)?;

@@ -55,7 +55,9 @@ use uuid::Uuid;
 
 pub use delivery::{assert_all_accepted, deliver, deliver_event, event_of, failures, message_id};
 pub use pools::{pool_as, unreachable_pool};
-pub use publisher::{aws_at, publisher_to, unreachable_publisher};
+pub use publisher::{
+    aws_at, publisher_to, publisher_with_dead_letter_queues, unreachable_publisher,
+};
 pub use wait::until;
 
 /// Start time of a world: half past ten.

@@ -38,7 +38,8 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 13] = [
+    const PREFIXES: [&str; 14] = [
+        "JOB_OUTCOME_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",
@@ -54,6 +55,7 @@ pub fn plain_text(text: &str) -> String {
         "USAGE_INTERVAL_",
     ];
     if [
+        "JOB_OUTCOME_UNSPECIFIED",
         "PACKAGE_END_REASON_UNSPECIFIED",
         "PUSH_DECISION_UNSPECIFIED",
     ]

@@ -3,7 +3,9 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use shared::config::MessagingConfig;
+use shared::domain::dead_letter::Queue;
 use shared::events::publisher::Publisher;
+use strum::VariantArray;
 
 /// A publisher without credentials. As in an outage, all messages stay in the outbox. No time is
 /// lost on attempts to send.
@@ -16,6 +18,20 @@ pub fn unreachable_publisher() -> Publisher {
 #[must_use]
 pub fn publisher_to(endpoint: &str) -> Publisher {
     publisher(&aws_at(endpoint), endpoint)
+}
+
+/// A publisher that knows only dead-letter queues, each by its name at `endpoint`.
+#[must_use]
+pub fn publisher_with_dead_letter_queues(endpoint: &str) -> Publisher {
+    let url = |queue: &Queue| format!("{endpoint}/{}-dlq", <&str>::from(*queue));
+    let config = MessagingConfig {
+        dead_letter_queue_urls: Queue::VARIANTS
+            .iter()
+            .map(|queue| (*queue, url(queue)))
+            .collect(),
+        ..MessagingConfig::default()
+    };
+    Publisher::new(&aws_at(endpoint), config)
 }
 
 /// AWS configuration of a function whose AWS is at `endpoint`.
@@ -44,6 +60,7 @@ fn publisher(aws: &SdkConfig, endpoint: &str) -> Publisher {
         package_expiring_queue_url: url(),
         node_usage_queue_url: url(),
         event_bus_name: Some("telecom".into()),
+        dead_letter_queue_urls: Vec::new(),
     };
     Publisher::new(aws, config)
 }

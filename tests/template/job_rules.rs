@@ -1,10 +1,14 @@
 //! Rules on jobs: what each scheduled function has in addition to what every function has.
 
+use std::collections::BTreeSet;
+
 use rstest::rstest;
 use serde_json::{Value, json};
+use shared::domain::job_run::JobName;
+use strum::VariantNames;
 
 use crate::assert_caught;
-use crate::document::ROOT;
+use crate::document::{ROOT, flat, templates};
 use crate::jobs::{functions, jobs};
 
 pub const RULES: [fn(&Value) -> Vec<String>; 4] = [triggers, errors, targets, limits];
@@ -190,4 +194,13 @@ fn each_fault_planted_in_a_job_is_caught(
     #[case] expected: &str,
 ) {
     assert_caught(path, pointer, value, expected);
+}
+
+/// Runs are recorded and listed under the names of the functions.
+#[test]
+fn each_job_is_recorded_under_the_name_of_its_function() {
+    let whole = flat(&templates());
+    let functions: BTreeSet<String> = jobs(&whole).map(|job| job.package().to_owned()).collect();
+    let names = JobName::VARIANTS.iter().map(|name| (*name).to_owned());
+    assert_eq!(functions, names.collect());
 }

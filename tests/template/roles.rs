@@ -78,7 +78,10 @@ fn needed(template: &Value, name: &str, function: &Value) -> Statements {
         }
     }
     for (variable, target) in function["Environment"]["Variables"].as_object().unwrap() {
-        if variable.ends_with("_QUEUE_URL") {
+        if variable.ends_with("_DEAD_LETTER_QUEUE_URL") {
+            let queue = arn(resource(target).unwrap());
+            needed.insert(("sqs:GetQueueAttributes".to_owned(), queue));
+        } else if variable.ends_with("_QUEUE_URL") {
             needed.insert(("sqs:SendMessage".to_owned(), arn(resource(target).unwrap())));
         } else if variable == "TELECOM_EVENT_BUS_NAME" {
             needed.insert((

@@ -153,7 +153,8 @@ fn consumers(template: &Value) -> Vec<String> {
     found
 }
 
-/// A function that has the address of a queue or a bus may send to it.
+/// A function that has the address of a queue or a bus may send to it, or, if it is a dead-letter
+/// queue, count its messages.
 fn permissions(template: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for (name, function) in lambdas(template) {
@@ -170,6 +171,9 @@ fn permissions(template: &Value) -> Vec<String> {
         for (variable, target) in variables(function) {
             let action = match variable.as_str() {
                 "TELECOM_EVENT_BUS_NAME" => "events:PutEvents",
+                variable if variable.ends_with("_DEAD_LETTER_QUEUE_URL") => {
+                    "sqs:GetQueueAttributes"
+                }
                 variable if variable.ends_with("_QUEUE_URL") => "sqs:SendMessage",
                 _ => continue,
             };

@@ -85,6 +85,7 @@ enumeration!(v1::NodeServerStatus, "NODE_SERVER_STATUS_");
 enumeration!(v1::PackageQueueStatus, "PACKAGE_QUEUE_STATUS_");
 enumeration!(v1::NodeProtocol, "NODE_PROTOCOL_");
 enumeration!(v1::NodeSoftware, "NODE_SOFTWARE_");
+enumeration!(v1::JobOutcome, "JOB_OUTCOME_");
 enumeration!(v1::PushDoubt, "PUSH_DOUBT_");
 enumeration!(v1::DoubtState, "DOUBT_STATE_");
 enumeration!(v1::PushRemedy, "PUSH_REMEDY_");

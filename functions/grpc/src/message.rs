@@ -5,12 +5,15 @@ use chrono_tz::Tz;
 use prost_types::{Struct, Timestamp};
 use proto::v1;
 use shared::domain::audit::RecordedAction;
+use shared::domain::dead_letter::{DeadLetterQueue, FailureReason};
 use shared::domain::doubtful_push::{DoubtfulPush, PushDecision, PushDoubt};
+use shared::domain::job_run::{JobOutcome, JobRun, JobSummary};
 use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
     NodeServerMetrics, NodeServerStatus, NodeServerSummary, NodeStatusHour, UsuallyUsedNode,
 };
 use shared::domain::node_access::{NodeAccess, NodeProtocol, NodeSoftware};
+use shared::domain::node_metrics::NodeServerMetricsHour;
 use shared::domain::node_push::UnreadableRow;
 use shared::domain::online::{ClientDevices, OnlineClient, OnlineDevices, OnlineUser};
 use shared::domain::order::DeliveredOrder;
@@ -28,10 +31,11 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
-    DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess, NodeAccessPage, NodeCredential,
-    NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents,
-    QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder,
-    ShownPackage, TopNodes, TopUsers, TrafficUsage, UncorrectedUser,
+    DeadLetters, DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess, JobRunPage,
+    NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
+    NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
+    RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder, ShownPackage, TopNodes,
+    TopUsers, TrafficUsage, UncorrectedUser,
 };
 use uuid::Uuid;
 
@@ -134,6 +138,7 @@ enumeration! {
     NodeServerStatus { Online, Offline, Maintenance }
     NodeProtocol { Uniproxy, ModMu, UsageReport }
     NodeSoftware { Xrayr, V2bx, V2node, XboardNode, XboardNodeRust, Ss22v2b, Collector, Other }
+    JobOutcome { Running, Completed, Incomplete, Failed, Lost }
     PackageEndReason { Time, Traffic, Cancelled }
     PushDecision { Kept, Corrected }
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
@@ -188,6 +193,13 @@ message! {
         id, start, end, availability;
         times { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds }
     }
+    NodeServerMetricsHistory => GetNodeServerMetricsResponse { id, start, end, hours }
+    NodeServerMetricsHour => NodeServerMetricsHour {
+        hour, samples, cpu_percent_mean, cpu_percent_max, memory_used_mean, memory_used_max,
+        memory_total, disk_used_mean, disk_used_max, disk_total, load1_mean, load1_max,
+        online_users_mean, online_users_max, upload_rate_mean, upload_rate_max,
+        download_rate_mean, download_rate_max
+    }
     NodeServerMaintenance => SetNodeServerMaintenanceResponse { id, status, changed }
     AdminClients => ListNodeClientsResponse { clients, total }
     NodeClient => NodeClient {
@@ -238,6 +250,19 @@ message! {
     RecordedAction => AuditEntry {
         id, created_at, actor_user_id, request_id, action, target_kind, target_id, before, after,
         reason
+    }
+    DeadLetters => ListDeadLettersResponse { queues }
+    DeadLetterQueue => DeadLetterQueue { queue, dead_letters, counted_at, reasons }
+    FailureReason => FailureReason {
+        error_code, reason, messages, last_message_id, first_failed_at, last_failed_at
+    }
+    JobRunPage => ListJobRunsResponse { runs, total, summaries }
+    JobRun => JobRun {
+        id, job, request_id, started_at, ended_at, duration_milliseconds, outcome, error_code,
+        counts, lag_seconds
+    }
+    JobSummary => JobSummary {
+        job, last_started_at, last_outcome, last_completed_at, lag_seconds
     }
     ParkedEvents => ListParkedEventsResponse { events, total }
     ParkedUsage => ParkedEvent {

@@ -190,6 +190,18 @@ grant
     ),
     update (reason, attempts, retry_at), delete
     on telecom.parked_event to telecom_writer;
+grant
+    insert (
+        id, job, request_id, started_at, deadline_at, ended_at, outcome, error_code, counts, lag_seconds
+    ),
+    update (ended_at, outcome, error_code, counts, lag_seconds), delete
+    on telecom.job_run to telecom_writer;
+grant
+    insert (queue, message_id, error_code, reason, first_failed_at, last_failed_at),
+    update (error_code, reason, attempts, last_failed_at), delete
+    on telecom.rejected_message to telecom_writer;
+grant insert (queue, message_count, counted_at), update (message_count, counted_at)
+    on telecom.dead_letter_queue to telecom_writer;
 grant insert (id, destination, detail_type, body, trace, created_at, send_after) on telecom.outbox
     to telecom_writer, telecom_api;
 grant update (send_after, attempts, last_error), delete on telecom.outbox to telecom_writer;
@@ -206,6 +218,23 @@ grant
         clock_skew_seconds, clock_skew_logged_at
     )
     on telecom.node_server_heartbeat to telecom_writer, telecom_node;
+grant
+    insert (
+        node_server_id, hour, samples, cpu_percent_samples, cpu_percent_sum, cpu_percent_max, memory_used_samples,
+        memory_used_bytes_sum, memory_used_bytes_max, memory_total_bytes_max, disk_used_samples, disk_used_bytes_sum,
+        disk_used_bytes_max, disk_total_bytes_max, load1_samples, load1_sum, load1_max, online_users_samples,
+        online_users_sum, online_users_max, upload_samples, upload_bytes_per_second_sum, upload_bytes_per_second_max,
+        download_samples, download_bytes_per_second_sum, download_bytes_per_second_max
+    ),
+    update (
+        samples, cpu_percent_samples, cpu_percent_sum, cpu_percent_max, memory_used_samples,
+        memory_used_bytes_sum, memory_used_bytes_max, memory_total_bytes_max, disk_used_samples, disk_used_bytes_sum,
+        disk_used_bytes_max, disk_total_bytes_max, load1_samples, load1_sum, load1_max, online_users_samples,
+        online_users_sum, online_users_max, upload_samples, upload_bytes_per_second_sum, upload_bytes_per_second_max,
+        download_samples, download_bytes_per_second_sum, download_bytes_per_second_max
+    )
+    on telecom.node_server_metrics_hourly to telecom_writer, telecom_node;
+grant delete on telecom.node_server_metrics_hourly to telecom_writer;
 grant
     insert (
         node_access_id, node_client_id, body_hash, push_id, first_arrived_at, last_arrived_at, arrivals

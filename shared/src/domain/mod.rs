@@ -3,14 +3,17 @@
 pub mod audit;
 pub mod bucket;
 pub mod condition;
+pub mod dead_letter;
 pub mod doubtful_push;
 pub mod drift;
 pub mod expiry_notice;
+pub mod job_run;
 pub mod levels;
 pub mod line_rate;
 pub mod node;
 pub mod node_access;
 pub mod node_config;
+pub mod node_metrics;
 pub mod node_push;
 pub mod node_settings;
 pub mod online;

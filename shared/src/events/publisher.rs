@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{
-    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, SendMessageBatchRequestEntry,
+    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
+use futures::future;
 use futures::stream::{self, StreamExt};
 use uuid::Uuid;
 
@@ -14,6 +16,7 @@ use super::facts;
 use super::node_usage::NodeUsage;
 use super::outbox::{Destination, OutboxMessage};
 use crate::config::MessagingConfig;
+use crate::domain::dead_letter::Queue;
 use crate::error::{Error, chain};
 use crate::telemetry;
 
@@ -123,6 +126,37 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// Counts the messages in the dead-letter queues of the configuration, approximately as SQS
+    /// does. A queue that cannot be counted is logged and left out.
+    pub async fn count_dead_letters(&self) -> Vec<(Queue, i64)> {
+        let queues = self.config.dead_letter_queue_urls.iter();
+        let counts = queues.map(|(queue, url)| self.count_dead_letters_of(*queue, url));
+        let counts = future::join_all(counts).await;
+        counts.into_iter().flatten().collect()
+    }
+
+    async fn count_dead_letters_of(&self, queue: Queue, queue_url: &str) -> Option<(Queue, i64)> {
+        let counted = self.count_messages(queue_url).await;
+        counted
+            .map(|messages| (queue, messages))
+            .inspect_err(|cause| tracing::warn!(?queue, cause, "cannot count dead letters"))
+            .ok()
+    }
+
+    async fn count_messages(&self, queue_url: &str) -> Result<i64, String> {
+        let request = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(queue_url)
+            .attribute_names(QueueAttributeName::ApproximateNumberOfMessages);
+        let response = request.send().await.map_err(|error| chain(&error))?;
+        let attributes = response.attributes.unwrap_or_default();
+        let count = attributes.get(&QueueAttributeName::ApproximateNumberOfMessages);
+        count
+            .and_then(|count| count.parse().ok())
+            .ok_or_else(|| "SQS returned no number of messages".to_owned())
     }
 
     /// Returns the entries that SQS rejected. After an error, no entry is known to have been sent.

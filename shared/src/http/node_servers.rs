@@ -17,7 +17,8 @@ use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
     AdminListServers, AdminShowServer, ArchiveNodeServer, CreateNodeServer,
-    GetNodeServerAvailability, ManageService, Patch, SetNodeServerMaintenance, UpdateNodeServer,
+    GetNodeServerAvailability, GetNodeServerMetrics, ManageService, Patch,
+    SetNodeServerMaintenance, UpdateNodeServer,
 };
 
 /// Lists node servers by id.
@@ -108,6 +109,45 @@ impl Endpoint for NodeServerAvailability {
 
     fn input(request: &ApiRequest<'_>) -> Result<GetNodeServerAvailability, Error> {
         Ok(GetNodeServerAvailability {
+            id: request.id()?,
+            start: request.time("start")?,
+            end: request.time("end")?,
+        })
+    }
+}
+
+/// Returns the metrics of a node server per hour.
+#[derive(Debug)]
+pub struct NodeServerMetrics;
+
+impl Endpoint for NodeServerMetrics {
+    type Service = ManageService;
+    type Input = GetNodeServerMetrics;
+    const PATH: &'static str = "/v1/admin/node-servers/{id}/metrics";
+    const RULE_PRIORITY: u16 = 135;
+    const SUMMARY: &'static str = "Get a node server's metrics";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::optional(
+            "start",
+            "Start of the range, inclusive. Default: 24 hours before `end`.",
+            Kind::Time,
+        ),
+        Parameter::optional(
+            "end",
+            "End of the range, exclusive, at most 92 days after `start`. Default: now.",
+            Kind::Time,
+        ),
+    ];
+    const CSV: Option<Csv> = Some(Csv {
+        list: "hours",
+        header: "hour,samples,cpu_percent_mean,cpu_percent_max,memory_used_mean,memory_used_max,\
+            memory_total,disk_used_mean,disk_used_max,disk_total,load1_mean,load1_max,\
+            online_users_mean,online_users_max,upload_rate_mean,upload_rate_max,\
+            download_rate_mean,download_rate_max",
+    });
+
+    fn input(request: &ApiRequest<'_>) -> Result<GetNodeServerMetrics, Error> {
+        Ok(GetNodeServerMetrics {
             id: request.id()?,
             start: request.time("start")?,
             end: request.time("end")?,

@@ -1,8 +1,10 @@
-//! `/v1/admin/audit-entries`, `/v1/admin/parked-events` and the path below it.
+//! `/v1/admin/audit-entries`, `/v1/admin/dead-letters`, `/v1/admin/job-runs`,
+//! `/v1/admin/parked-events` and the path below it.
 
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use strum::VariantNames;
 use uuid::Uuid;
 
@@ -10,12 +12,14 @@ use super::parameter::{Kind, LONG_ID, Parameter};
 use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example};
 use crate::domain::audit::{self, Filter, TargetFilter, TargetKind};
+use crate::domain::job_run::{self, JobName, JobOutcome};
 use crate::domain::parked_usage::{self, Selection};
 use crate::domain::{LINE_PATTERN, MAX_REASON};
 use crate::error::Error;
 use crate::services::change::Requested;
 use crate::services::manage::{
-    ListAuditEntries, ListParkedEvents, ManageService, RetryParkedEvents,
+    self, ListAuditEntries, ListDeadLetters, ListJobRuns, ListParkedEvents, ManageService,
+    RetryParkedEvents,
 };
 
 /// Lists audit entries, newest first.
@@ -79,6 +83,96 @@ impl Endpoint for AuditEntries {
             offset: request.get("offset")?,
             filter,
         })
+    }
+}
+
+/// Lists the runs of scheduled jobs, newest first, and the newest runs of each job.
+#[derive(Debug)]
+pub struct JobRuns;
+
+impl Endpoint for JobRuns {
+    type Service = ManageService;
+    type Input = ListJobRuns;
+    const PATH: &'static str = "/v1/admin/job-runs";
+    const RULE_PRIORITY: u16 = 213;
+    const SUMMARY: &'static str = "List runs of jobs";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::optional(
+            "job",
+            "Return only runs of this job.",
+            Kind::OneOf(JobName::VARIANTS),
+        ),
+        Parameter::optional(
+            "outcome",
+            "Return only runs that ended in this way.",
+            Kind::OneOf(JobOutcome::VARIANTS),
+        ),
+        Parameter::optional(
+            "start",
+            "Return only runs that started at or after this time.",
+            Kind::Time,
+        ),
+        Parameter::optional(
+            "end",
+            "Return only runs that started before this time.",
+            Kind::Time,
+        ),
+        Parameter::limit(job_run::PAGES),
+        Parameter::offset(job_run::PAGES),
+    ];
+    const CSV: Option<Csv> = Some(Csv {
+        list: "runs",
+        header: "id,job,request_id,started_at,ended_at,duration_milliseconds,outcome,error_code,\
+            counts,lag_seconds",
+    });
+
+    fn input(request: &ApiRequest<'_>) -> Result<ListJobRuns, Error> {
+        Ok(ListJobRuns {
+            limit: request.get("limit")?,
+            offset: request.get("offset")?,
+            filter: job_run::Filter {
+                job: request.one_of("job")?,
+                outcome: request.one_of("outcome")?,
+                start: request.time("start")?,
+                end: request.time("end")?,
+            },
+        })
+    }
+}
+
+/// Returns how many messages wait in dead-letter queues, and why messages failed.
+#[derive(Debug)]
+pub struct DeadLetters;
+
+impl Endpoint for DeadLetters {
+    type Service = ManageService;
+    type Input = ListDeadLetters;
+    const PATH: &'static str = "/v1/admin/dead-letters";
+    const RULE_PRIORITY: u16 = 214;
+    const SUMMARY: &'static str = "List dead letters";
+    const CSV: Option<Csv> = Some(Csv {
+        list: "queues",
+        header: "queue,dead_letters,counted_at,error_code,reason,messages,last_message_id,\
+            first_failed_at,last_failed_at",
+    });
+
+    fn input(_: &ApiRequest<'_>) -> Result<ListDeadLetters, Error> {
+        Ok(ListDeadLetters)
+    }
+
+    /// One row per queue and error code. A queue without failures has one row.
+    fn csv_items(output: &manage::DeadLetters) -> Result<Vec<Value>, Error> {
+        let rows = output.queues.iter().flat_map(|queue| {
+            let reasons = queue.reasons.iter().map(Some);
+            let none = queue.reasons.is_empty().then_some(None);
+            reasons.chain(none).map(move |reason| {
+                json!({
+                    "queue": queue.queue, "dead_letters": queue.dead_letters,
+                    "counted_at": queue.counted_at, "failure": reason,
+                })
+            })
+        });
+        Ok(rows.collect())
     }
 }
 

@@ -26,6 +26,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_servers::NodeServerUpdate);
         $visit!($crate::http::node_servers::NodeServerArchive);
         $visit!($crate::http::node_servers::NodeServerAvailability);
+        $visit!($crate::http::node_servers::NodeServerMetrics);
         $visit!($crate::http::node_servers::NodeServerMaintenance);
         $visit!($crate::http::node_clients::NodeClients);
         $visit!($crate::http::node_clients::NewNodeClient);
@@ -52,6 +53,8 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::node_access::UserNodeCredential);
         $visit!($crate::http::node_access::NodeCredentialRotation);
         $visit!($crate::http::operations::AuditEntries);
+        $visit!($crate::http::operations::DeadLetters);
+        $visit!($crate::http::operations::JobRuns);
         $visit!($crate::http::operations::ParkedEvents);
         $visit!($crate::http::operations::ParkedEventRetry);
         $visit!($crate::http::doubtful_pushes::DoubtfulPushes);

@@ -9,24 +9,45 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::DateTime;
 use lambda_runtime::{Context, LambdaEvent};
 use uuid::Uuid;
 
 use super::{BoxError, caught, log_error, panicked, serve, time_to_work};
-use crate::app::FromApp;
+use crate::app::{App, FromApp, StartError};
 use crate::deadline;
 use crate::error::{Disposition, Error};
+use crate::services::queue::rejected_messages::RejectedMessages;
 use crate::services::{Batch, Consumer, Outcomes, Received};
 use crate::telemetry;
 
-/// Runs a function that consumes a queue.
-pub async fn run<C: Consumer + FromApp>() -> Result<(), BoxError> {
-    serve(async |consumer: &C, event: LambdaEvent<SqsEvent>| {
-        handle(consumer, event.payload, &event.context).await
-    })
+/// Runs a function that consumes a queue. Records why messages failed.
+pub async fn run<C: Consumer + FromApp + Send>() -> Result<(), BoxError> {
+    serve(
+        async |recorded: &Recorded<C>, event: LambdaEvent<SqsEvent>| {
+            let Recorded { consumer, rejected } = recorded;
+            handle_recorded(consumer, rejected, event.payload, &event.context).await
+        },
+    )
     .await
+}
+
+/// A consumer whose failed messages are recorded.
+struct Recorded<C> {
+    consumer: C,
+    rejected: RejectedMessages,
+}
+
+#[async_trait]
+impl<C: FromApp + Send> FromApp for Recorded<C> {
+    async fn from_app(app: &App) -> Result<Self, StartError> {
+        Ok(Self {
+            consumer: C::from_app(app).await?,
+            rejected: RejectedMessages::from_app(app).await?,
+        })
+    }
 }
 
 /// Handles one delivery. An error fails the invocation and thereby all its messages.
@@ -35,6 +56,33 @@ pub async fn handle<C: Consumer>(
     event: SqsEvent,
     context: &Context,
 ) -> Result<SqsBatchResponse, Error> {
+    let (received, failed) = deliver(consumer, event, context).await?;
+    respond(received, failed)
+}
+
+/// Handles one delivery like [`handle`], and records why messages failed.
+pub async fn handle_recorded<C: Consumer>(
+    consumer: &C,
+    rejected: &RejectedMessages,
+    event: SqsEvent,
+    context: &Context,
+) -> Result<SqsBatchResponse, Error> {
+    let (received, failed) = deliver(consumer, event, context).await?;
+    rejected
+        .record(C::QUEUE, &failed, time_to_work(context))
+        .await;
+    respond(received, failed)
+}
+
+/// The failed messages of a delivery, by the ids of SQS.
+type Failed = Vec<(String, Error)>;
+
+/// Processes a delivery. Returns the number of its messages and those that failed.
+async fn deliver<C: Consumer>(
+    consumer: &C,
+    event: SqsEvent,
+    context: &Context,
+) -> Result<(usize, Failed), Error> {
     let received = event.records.len();
     // For Lambda, a missing or empty identifier means that all messages failed, so it is an error.
     let records: Vec<Record> = event
@@ -52,8 +100,7 @@ pub async fn handle<C: Consumer>(
         .filter_map(|message| message.as_ref().ok().cloned())
         .collect();
     let mut outcomes = process(consumer, readable, context).await.into_iter();
-    let mut response = SqsBatchResponse::default();
-    let mut retryable = None;
+    let mut failed = Failed::new();
     for (id, message) in ids.into_iter().zip(parsed) {
         let outcome = match message {
             Ok(_) => outcomes.next().unwrap_or_else(no_outcome),
@@ -61,10 +108,20 @@ pub async fn handle<C: Consumer>(
         };
         if let Err(error) = outcome {
             report_failure(&id, &error);
-            response.add_failure(id);
-            if error.disposition() == Disposition::Retry {
-                retryable.get_or_insert(error);
-            }
+            failed.push((id, error));
+        }
+    }
+    Ok((received, failed))
+}
+
+/// The response for Lambda, which receives the failed messages again.
+fn respond(received: usize, failed: Failed) -> Result<SqsBatchResponse, Error> {
+    let mut response = SqsBatchResponse::default();
+    let mut retryable = None;
+    for (id, error) in failed {
+        response.add_failure(id);
+        if error.disposition() == Disposition::Retry {
+            retryable.get_or_insert(error);
         }
     }
     let failed = response.batch_item_failures.len();
@@ -170,8 +227,16 @@ fn no_outcome() -> Result<(), Error> {
 /// The same error for each message. Only the first contains the cause.
 fn fail_all(messages: usize, error: Error) -> Outcomes {
     let (kind, code, message) = (error.kind(), error.code(), error.message().to_owned());
+    let concerns_all = !error.may_come_from_one_item();
     let mut outcomes = vec![Err(error)];
-    outcomes.resize_with(messages, || Err(Error::new(kind, code, message.clone())));
+    outcomes.resize_with(messages, || {
+        let error = Error::new(kind, code, message.clone());
+        Err(if concerns_all {
+            error.for_the_whole_batch()
+        } else {
+            error
+        })
+    });
     outcomes
 }
 

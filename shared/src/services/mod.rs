@@ -28,6 +28,7 @@ use uuid::Uuid;
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::domain::condition::Accepts;
+use crate::domain::dead_letter::Queue;
 use crate::error::Error;
 
 /// Processes one kind of input and returns an output or an error.
@@ -85,6 +86,8 @@ pub struct Received {
 pub trait Consumer: Processor<Batch<Self::Message>, Output = Outcomes> {
     /// A parsed and validated body.
     type Message: Send + Sync;
+    /// The queue that is consumed.
+    const QUEUE: Queue;
 
     /// Parses and validates a body.
     fn parse(&self, received: &Received, body: &str) -> Result<Self::Message, Error>;

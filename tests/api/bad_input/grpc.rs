@@ -25,6 +25,8 @@ const MAINTENANCE: &str = "NodeServerManage/SetNodeServerMaintenance";
 const CLIENT: &str = "NodeClientManage/ShowNodeClient";
 const CLIENTS: &str = "NodeClientManage/ListNodeClients";
 const PACKAGES: &str = "PackageQueueManage/ListQueuedPackages";
+const METRICS: &str = "NodeServerManage/GetNodeServerMetrics";
+const RUNS: &str = "OperationManage/ListJobRuns";
 const AUDIT: &str = "OperationManage/ListAuditEntries";
 const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
 const ONLINE: &str = "UsageManage/GetOnlineUsers";
@@ -32,7 +34,21 @@ const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 40] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 44] = [
+    (RUNS, r#"{"job": "bill"}"#, "job", "one of: apply-"),
+    (RUNS, r#"{"outcome": 6}"#, "outcome", "JOB_OUTCOME_LOST (5)"),
+    (
+        RUNS,
+        r#"{"start": "2026-03-10T00:00:00Z", "end": "2026-03-10T00:00:00Z"}"#,
+        "start",
+        "before `end`",
+    ),
+    (
+        METRICS,
+        r#"{"id": 1, "start": "2025-01-01T00:00:00Z"}"#,
+        "start",
+        "92 days",
+    ),
     (TRAFFIC, "{}", "range", "RECENT_RANGE_DAY (1)"),
     (
         TRAFFIC,

@@ -160,7 +160,14 @@ pub async fn admin_questions(world: &World) -> Vec<Question> {
     }
     questions.extend(packages_of_one(world).await);
     questions.extend(with_secrets(world).await);
-    questions.extend(availability());
+    questions.extend(of_server(
+        "availability",
+        "NodeServerManage/GetNodeServerAvailability",
+    ));
+    questions.extend(of_server(
+        "metrics",
+        "NodeServerManage/GetNodeServerMetrics",
+    ));
     questions
 }
 
@@ -205,18 +212,19 @@ async fn with_secrets(world: &World) -> Vec<Question> {
     servers.chain(clients).collect()
 }
 
-fn availability() -> [Question; 2] {
+/// What servers did in a range of time.
+fn of_server(oracle: &'static str, method: &'static str) -> [Question; 2] {
     [
         ("1", "2026-03-01T00:00:00Z", "2026-03-31T00:00:00Z"),
         ("5", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"),
     ]
     .map(|(id, start, end)| {
         question(
-            &format!("{}/{id}/availability", SERVERS.path),
+            &format!("{}/{id}/{oracle}", SERVERS.path),
             &format!("start={start}&end={end}"),
-            "NodeServerManage/GetNodeServerAvailability",
+            method,
             json!({ "id": id.parse::<i32>().unwrap(), "start": start, "end": end }),
-            "availability",
+            oracle,
         )
         .with_arguments([id, start, end])
     })

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::analytics::analytics;
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
-    accesses, audit_entries, doubtful_pushes, online_users, parked_events,
+    accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
 };
 use super::{Question, question};
 
@@ -210,16 +210,6 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         .given("server_id", "server_id", &server)
         .with_archived(&archived)
     });
-    let availability = (id(1..=22), range()).prop_map(|(id, range)| {
-        let path = format!("/v1/admin/node-servers/{}/availability", id.word);
-        by_id(
-            &path,
-            "NodeServerManage/GetNodeServerAvailability",
-            "availability",
-            &id,
-        )
-        .with_range(range)
-    });
     let counts = Just(()).prop_map(|()| {
         let method = "PackageQueueManage/CountQueuedPackages";
         question(
@@ -233,8 +223,8 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
     prop_oneof![
         3 => servers.boxed(),
         3 => clients.boxed(),
-        4 => availability.boxed(),
-        1 => counts.boxed(),
+        4 => of_server().boxed(),
+        4 => prop_oneof![counts, Just(dead_letters())].boxed(),
         5 => packages(known).boxed(),
         6 => shown().boxed(),
         3 => audit_entries(known).boxed(),
@@ -243,6 +233,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
         8 => analytics(known).boxed(),
+        4 => job_runs().boxed(),
     ]
 }
 
@@ -253,6 +244,18 @@ fn by_id(path: &str, method: &'static str, oracle: &'static str, id: &Given) -> 
         .faults
         .extend((!id.accepted).then_some(("id", "id")));
     question
+}
+
+/// The availability or the metrics of a server.
+fn of_server() -> impl Strategy<Value = Question> {
+    let oracles = select(vec![
+        ("availability", "NodeServerManage/GetNodeServerAvailability"),
+        ("metrics", "NodeServerManage/GetNodeServerMetrics"),
+    ]);
+    (oracles, id(1..=22), range()).prop_map(|((oracle, method), id, range)| {
+        let path = format!("/v1/admin/node-servers/{}/{oracle}", id.word);
+        by_id(&path, method, oracle, &id).with_range(range)
+    })
 }
 
 /// One server or one client, with or without its secrets.

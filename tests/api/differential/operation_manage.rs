@@ -1,5 +1,5 @@
-//! Requests for the audit log, for parked events, for doubtful pushes, for accesses of nodes and
-//! for users who are connected.
+//! Requests for the audit log, for runs of jobs, for dead letters, for parked events, for doubtful
+//! pushes, for accesses of nodes and for users who are connected.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -7,9 +7,9 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Question;
 use super::generated::{Known, paged};
 use super::given::{self, Given, filter_id, limit, number, offset, optional_time, word};
+use super::{Question, question};
 
 const AUDIT: (&str, &str) = (
     "/v1/admin/audit-entries",
@@ -19,6 +19,7 @@ const PARKED: (&str, &str) = (
     "/v1/admin/parked-events",
     "OperationManage/ListParkedEvents",
 );
+const RUNS: (&str, &str) = ("/v1/admin/job-runs", "OperationManage/ListJobRuns");
 const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
     "UsageManage/ListDoubtfulPushes",
@@ -34,6 +35,15 @@ const ACTIONS: [&str; 4] = [
     "RevealSecrets",
     "NothingLikeThis",
 ];
+
+/// Jobs with and without runs in the data.
+const JOBS: [&str; 4] = [
+    "bill-traffic",
+    "sweep-outbox",
+    "maintain-storage",
+    "expire-packages",
+];
+const OUTCOMES: [&str; 5] = ["running", "completed", "incomplete", "failed", "lost"];
 
 /// Examples of these lists.
 pub fn operations_by_hand() -> Vec<Question> {
@@ -62,6 +72,9 @@ pub fn operations_by_hand() -> Vec<Question> {
                 ("end", "2026-03-10T00:00:00Z"),
             ],
         ),
+        dead_letters(),
+        filtered(RUNS, "runs", &page("50", "0"), &[]),
+        filtered(RUNS, "runs", &page("3", "5"), &[]),
         filtered(PARKED, "parked", &page("50", "0"), &[]),
         filtered(PARKED, "parked", &page("4", "6"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
@@ -224,5 +237,35 @@ pub fn online_users(known: &Known) -> impl Strategy<Value = Question> + use<> {
     (page, filters).prop_map(|(page, (user, client))| {
         let filters = [("user", user), ("node_client_id", client)];
         filtered(ONLINE, "online", &page, &filters)
+    })
+}
+
+/// The dead letters of all queues.
+pub fn dead_letters() -> Question {
+    let method = "OperationManage/ListDeadLetters";
+    question("/v1/admin/dead-letters", "", method, json!({}), "dead")
+}
+
+/// Runs of jobs with any combination of filters.
+pub fn job_runs() -> impl Strategy<Value = Question> {
+    let optional =
+        |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 3 => given];
+    let job = select(JOBS.to_vec()).prop_map(|job| Given::new(&job, job, true));
+    let no_job = select(vec!["bill-traffi", "bill_traffic", "\0"])
+        .prop_map(|text| Given::new(&text, text, false));
+    let filters = (
+        optional(prop_oneof![9 => job, 1 => no_job].boxed()),
+        optional(word("JOB_OUTCOME_", &OUTCOMES).boxed()),
+        range(),
+    );
+    let page = (limit(200, "50"), offset(10_000));
+    (page, filters).prop_map(|(page, (job, outcome, [start, end]))| {
+        let filters = [
+            ("job", job),
+            ("outcome", outcome),
+            ("start", start),
+            ("end", end),
+        ];
+        filtered(RUNS, "runs", &page, &filters)
     })
 }

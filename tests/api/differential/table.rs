@@ -64,6 +64,8 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
         "history" => Some(list("hours")),
         "used" => Some(list("nodes")),
         "online" => Some(list("users")),
+        "runs" => Some(list("runs")),
+        "dead" => Some(list("queues").iter().flat_map(failures).collect()),
         "counts" => Some(list("series").iter().map(series).collect()),
         _ => answer
             .as_object()?
@@ -81,6 +83,22 @@ fn bucket(raw: &Value, billed: &Value) -> Value {
     })
 }
 
+/// One row per error code of a queue, and one of a queue without failures.
+fn failures(queue: &Value) -> Vec<Value> {
+    let reasons = queue["reasons"].as_array().cloned().unwrap_or_default();
+    let reasons = if reasons.is_empty() {
+        vec![json!({})]
+    } else {
+        reasons
+    };
+    let row = |reason: Value| {
+        let mut row = queue.as_object().unwrap().clone();
+        row.extend(reason.as_object().unwrap().clone());
+        Value::Object(row)
+    };
+    reasons.into_iter().map(row).collect()
+}
+
 fn series(series: &Value) -> Value {
     let fields = [series, &series["counts"]]
         .into_iter()
@@ -96,7 +114,11 @@ fn series(series: &Value) -> Value {
 fn columns(path: &str) -> String {
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
-    let csv = &document["paths"][path]["get"]["responses"]["200"]["content"]["text/csv"]["schema"]
+    let is_id = |segment: &str| segment.parse::<i64>().is_ok();
+    let segments = path.split('/');
+    let segments = segments.map(|segment| if is_id(segment) { "{id}" } else { segment });
+    let path = segments.collect::<Vec<_>>().join("/");
+    let csv = &document["paths"][&path]["get"]["responses"]["200"]["content"]["text/csv"]["schema"]
         ["description"];
     csv.as_str()
         .unwrap()

@@ -1,4 +1,5 @@
-//! Searches of the audit log and of parked events read by index, however rare the matches are.
+//! Searches of the audit log, of runs of jobs and of parked events read by index, however rare the
+//! matches are.
 
 use sqlx::PgPool;
 use telecom_tests::World;
@@ -7,7 +8,7 @@ use super::explain::plan;
 use super::{check, vacuum};
 
 /// 200,000 audit entries, nearly all of them by one caller who performed one of the actions rarely,
-/// and 50,000 parked events.
+/// 50,000 parked events, 50,000 doubtful pushes, and 60,000 runs of three jobs.
 const DATA: &str = "
     insert into telecom.audit_entry (created_at, actor_user_id, action, target_kind, target_id,
     after)
@@ -30,8 +31,53 @@ const DATA: &str = "
             1, n % 1000, n % 3000, '2026-03-01Z', case when n % 1000 > 1 then
             'kept'::telecom.doubt_decision end,
             case when n % 1000 > 1 then '2026-03-01Z'::timestamptz end
+        from generate_series(1, 50000) n;
+    insert into telecom.job_run (id, job, started_at, deadline_at, ended_at, outcome, error_code)
+        select md5(n::text)::uuid, case when n % 100 = 7 then 'maintain-storage'
+            when n % 2 = 0 then 'sweep-outbox' else 'bill-traffic' end,
+            timestamptz '2026-03-01Z' + n * interval '20 seconds',
+            timestamptz '2026-03-01 00:01Z' + n * interval '20 seconds',
+            case when n % 5000 > 2 then '2026-03-20Z'::timestamptz end,
+            case when n % 5000 < 3 then 'running' when n % 5000 < 6 then 'failed'
+            else 'completed' end::telecom.job_outcome,
+            case when n % 5000 between 3 and 5 then 'locked' end
+        from generate_series(1, 60000) n;
+    insert into telecom.rejected_message (queue, message_id, error_code, reason, first_failed_at,
+    last_failed_at)
+        select case when n % 10000 = 7 then 'package-order' else 'usage-report' end, n,
+            'unknown_server', 'r', '2026-03-01Z',
+            timestamptz '2026-03-01Z' + n * interval '1 second'
         from generate_series(1, 50000) n;";
-const LOGS: [&str; 3] = ["audit_entry", "parked_event", "doubtful_push"];
+const LOGS: [&str; 5] = [
+    "audit_entry",
+    "parked_event",
+    "doubtful_push",
+    "job_run",
+    "rejected_message",
+];
+
+/// Arguments of `job_run.find`, and the maximum number of runs that a step may touch.
+const RUNS: [(&str, f64); 7] = [
+    ("null, null, null, null, 10000, 'JOBS'", 10_000.0),
+    (
+        "null, null, '2026-03-05Z', '2026-03-05 01:00Z', 10000, 'JOBS'",
+        200.0,
+    ),
+    (
+        "'bill-traffic', null, null, null, 10000, '{bill-traffic}'",
+        20_100.0,
+    ),
+    (
+        "'bill-traffic', 'failed', null, null, 10000, '{bill-traffic}'",
+        50.0,
+    ),
+    (
+        "'maintain-storage', null, null, null, 10000, '{maintain-storage}'",
+        2_000.0,
+    ),
+    ("null, 'lost', null, null, 10000, 'JOBS'", 100.0),
+    ("null, 'completed', null, null, 10000, 'JOBS'", 20_700.0),
+];
 
 /// Arguments of `audit.find`, and the maximum number of entries that a step may touch.
 const SEARCHES: [(&str, f64); 11] = [
@@ -64,7 +110,23 @@ const SEARCHES: [(&str, f64); 11] = [
 ];
 
 /// Statements, arguments, and the maximum number of rows that a step may touch.
-const STATEMENTS: [(&str, &str, f64); 15] = [
+const STATEMENTS: [(&str, &str, f64); 19] = [
+    (
+        "dead_letter.reasons",
+        "'{usage-report,package-order,schedule}', 1000, 20",
+        1_010.0,
+    ),
+    ("dead_letter.counts", "'{usage-report,schedule}'", 10.0),
+    (
+        "job_run.show",
+        "array[md5('1'), md5('7000')]::uuid[], '2026-03-20Z'",
+        10.0,
+    ),
+    (
+        "job_run.newest",
+        "'{bill-traffic,maintain-storage,sweep-outbox}', '2026-03-20Z'",
+        12.0,
+    ),
     (
         "doubtful_push.find",
         "null, null, null, null, 10000, 50, 100",
@@ -126,6 +188,13 @@ async fn searches_of_the_audit_log_and_of_parked_events_read_by_index(pool: PgPo
         let arguments = format!("{filter}, -9223372036854775808, 10000, 50, 0");
         let plan = plan(&world, "audit.find", &arguments).await;
         check("audit.find", &arguments, &plan, most_rows, &LOGS);
+    }
+    for (arguments, most_rows) in RUNS {
+        let jobs = "{bill-traffic,expire-packages,maintain-storage,sweep-outbox}";
+        let arguments = arguments.replace("JOBS", jobs);
+        let arguments = format!("{arguments}, '2026-03-20Z', 50, 100");
+        let plan = plan(&world, "job_run.find", &arguments).await;
+        check("job_run.find", &arguments, &plan, most_rows, &LOGS);
     }
     for (name, arguments, most_rows) in STATEMENTS {
         let plan = plan(&world, name, arguments).await;

@@ -11,8 +11,9 @@ use shared::domain::node_settings::{NodeClientSettings, NodeServerSettings};
 use shared::services::manage::{
     AdminListClients, AdminListServers, AdminShowClient, AdminShowServer, ArchiveNodeClient,
     ArchiveNodeServer, CreateNodeClient, CreateNodeServer, GetNodeServerAvailability,
-    IssueNodeAccess, ListNodeAccess, Patch, RevokeNodeAccess, RotateUserNodeCredential,
-    SetNodeServerMaintenance, SetUserNodeCredential, UpdateNodeClient, UpdateNodeServer,
+    GetNodeServerMetrics, IssueNodeAccess, ListNodeAccess, Patch, RevokeNodeAccess,
+    RotateUserNodeCredential, SetNodeServerMaintenance, SetUserNodeCredential, UpdateNodeClient,
+    UpdateNodeServer,
 };
 use tonic::{Request, async_trait};
 
@@ -64,6 +65,24 @@ impl NodeServerManage for Manage {
                 requested_time("end", asked.end)?,
             );
             Ok(GetNodeServerAvailability {
+                id: asked.id,
+                start,
+                end,
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn get_node_server_metrics(
+        &self,
+        request: Request<v1::GetNodeServerMetricsRequest>,
+    ) -> Reply<v1::GetNodeServerMetricsResponse> {
+        let input = |_: &_, asked: v1::GetNodeServerMetricsRequest| {
+            let (start, end) = (
+                requested_time("start", asked.start)?,
+                requested_time("end", asked.end)?,
+            );
+            Ok(GetNodeServerMetrics {
                 id: asked.id,
                 start,
                 end,

@@ -19,7 +19,7 @@ use crate::template::deploy::output;
 
 /// The stack's outputs for queues and the event bus, and the environment variables that carry their
 /// values.
-const MESSAGING_VARIABLES: [(&str, &str); 4] = [
+const MESSAGING_VARIABLES: [(&str, &str); 9] = [
     (
         "UserUsageBillingQueueUrl",
         "TELECOM_USER_USAGE_BILLING_QUEUE_URL",
@@ -30,6 +30,26 @@ const MESSAGING_VARIABLES: [(&str, &str); 4] = [
     ),
     ("NodeUsageQueueUrl", "TELECOM_NODE_USAGE_QUEUE_URL"),
     ("EventBusName", "TELECOM_EVENT_BUS_NAME"),
+    (
+        "UsageReportDeadLetterQueueUrl",
+        "TELECOM_USAGE_REPORT_DEAD_LETTER_QUEUE_URL",
+    ),
+    (
+        "NodeUsageDeadLetterQueueUrl",
+        "TELECOM_NODE_USAGE_DEAD_LETTER_QUEUE_URL",
+    ),
+    (
+        "UserUsageBillingDeadLetterQueueUrl",
+        "TELECOM_USER_USAGE_BILLING_DEAD_LETTER_QUEUE_URL",
+    ),
+    (
+        "PackageExpiringDeadLetterQueueUrl",
+        "TELECOM_PACKAGE_EXPIRING_DEAD_LETTER_QUEUE_URL",
+    ),
+    (
+        "PackageOrderDeadLetterQueueUrl",
+        "TELECOM_PACKAGE_ORDER_DEAD_LETTER_QUEUE_URL",
+    ),
 ];
 
 /// The running parts. Dropping this stops them. [`Substitutes::stop`] empties the queues first.

@@ -5,9 +5,10 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{self, Connection, audit, package_extension as rows};
 use crate::domain::audit::{AuditEntry, Target};
+use crate::domain::job_run::JobName;
 use crate::domain::package_extension::{IncompleteExtension, ItemOfPackage};
 use crate::error::Error;
 use crate::services::manage::ExtendPackages;
@@ -20,6 +21,10 @@ const BATCH_FULL: usize = 2_000;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct ApplyPackageExtensionsJob(pub Run);
+
+impl Job for ApplyPackageExtensionsJob {
+    const NAME: JobName = JobName::ApplyPackageExtensions;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -6,9 +6,10 @@ use std::time::Instant;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::billing::{self, ClaimedReport};
 use crate::db::{self, Connection};
+use crate::domain::job_run::JobName;
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::{Error, ErrorKind};
 use crate::events::outbox::OutboxMessage;
@@ -32,6 +33,10 @@ const EVENTS_PER_MESSAGE: usize = 1_000;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct BillTrafficJob(pub Run);
+
+impl Job for BillTrafficJob {
+    const NAME: JobName = JobName::BillTraffic;
+}
 
 /// Maximum number of reports and lines that one transaction claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +86,9 @@ pub struct Billed {
     pub complete: bool,
     /// Number of rows of parked usage that were charged.
     pub unparked: usize,
+    /// Time since the arrival of the oldest report that is unbilled after the run, in seconds. 0 if
+    /// all are billed. `None` if it could not be measured.
+    pub lag_seconds: Option<i64>,
 }
 
 #[async_trait]
@@ -109,6 +117,7 @@ impl Billed {
             messages: self.messages + next.messages,
             complete: next.complete,
             unparked: self.unparked + next.unparked,
+            lag_seconds: next.lag_seconds,
         }
     }
 }
@@ -117,18 +126,22 @@ impl TelecomCronExecutor {
     async fn bill_round(&self, run: Run) -> Result<Billed, Error> {
         let billed = self.bill(run).await;
         // Also after a failure, when it matters most how long reports have been waiting.
-        if let Err(error) = self.measure_lag().await {
+        let lag = self.measure_lag().await.inspect_err(|error| {
             tracing::warn!(%error, cause = error.cause(),
                 "cannot measure the age of the oldest unbilled report");
-        }
-        billed
+        });
+        Ok(Billed {
+            lag_seconds: lag.ok(),
+            ..billed?
+        })
     }
 
-    async fn measure_lag(&self) -> Result<(), Error> {
+    /// Time since the arrival of the oldest unbilled report, in seconds. 0 if all are billed.
+    async fn measure_lag(&self) -> Result<i64, Error> {
         let oldest = db::on_connection(&self.pool, billing::oldest_unbilled).await?;
         let age = oldest.map_or(0, |oldest| (self.context.now() - oldest).num_seconds());
         telemetry::measure("UnbilledAgeSeconds", age);
-        Ok(())
+        Ok(age)
     }
 
     async fn bill(&self, run: Run) -> Result<Billed, Error> {

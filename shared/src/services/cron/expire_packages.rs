@@ -5,8 +5,9 @@
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{self, Connection, online_address, package_queue, queued_package, user_list};
+use crate::domain::job_run::JobName;
 use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
 use crate::events::package_expiring::ExpiryReason;
@@ -23,6 +24,10 @@ const COUNT_ROWS: i64 = 100_000;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct PackageExpiringJob(pub Run);
+
+impl Job for PackageExpiringJob {
+    const NAME: JobName = JobName::ExpirePackages;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

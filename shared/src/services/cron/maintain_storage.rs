@@ -4,12 +4,15 @@ use async_trait::async_trait;
 use chrono::{Days, TimeDelta};
 use serde::Serialize;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{
-    self, Connection, answered_call, audit, maintenance, node_push, node_usage, package_extension,
-    user_usage,
+    self, Connection, answered_call, audit, dead_letter, job_run, maintenance,
+    node_metrics as metric_hours, node_push, node_usage, package_extension, user_usage,
 };
 use crate::domain::audit::KEPT_DAYS;
+use crate::domain::dead_letter as dead_letters;
+use crate::domain::job_run::{self as job_runs, JobName};
+use crate::domain::node_metrics;
 use crate::error::Error;
 use crate::events::usage_report::MAX_AGE_DAYS;
 use crate::services::Processor;
@@ -27,6 +30,10 @@ const BATCH: i64 = 5_000;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct MaintainStorageJob(pub Run);
+
+impl Job for MaintainStorageJob {
+    const NAME: JobName = JobName::MaintainStorage;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -61,6 +68,12 @@ pub struct Maintained {
     pub push_sources_deleted: u64,
     /// Number of doubts about pushes deleted.
     pub doubts_deleted: u64,
+    /// Number of runs of jobs deleted.
+    pub job_runs_deleted: u64,
+    /// Number of failed messages whose reasons were deleted.
+    pub failed_messages_deleted: u64,
+    /// Number of hours of metrics deleted.
+    pub metric_hours_deleted: u64,
 }
 
 #[async_trait]
@@ -127,6 +140,7 @@ impl TelecomCronExecutor {
             done.extensions_deleted +=
                 package_extension::delete(connection, audit_before, BATCH).await?;
             self.delete_pushes(connection, done).await?;
+            self.delete_observations(connection, done).await?;
             if *done == so_far {
                 break;
             }
@@ -146,6 +160,24 @@ impl TelecomCronExecutor {
         done.push_sources_deleted +=
             node_push::delete_last(connection, sources_before, BATCH).await?;
         done.doubts_deleted += node_push::delete_doubts(connection, doubts_before, BATCH).await?;
+        Ok(())
+    }
+
+    /// Deletes what was observed of the system and its servers.
+    async fn delete_observations(
+        &self,
+        connection: &mut Connection,
+        done: &mut Maintained,
+    ) -> Result<(), Error> {
+        let now = self.context.now();
+        let runs_before = now - TimeDelta::days(job_runs::KEPT_DAYS);
+        let failures_before = now - TimeDelta::days(dead_letters::KEPT_DAYS);
+        done.job_runs_deleted += job_run::delete(connection, runs_before, BATCH).await?;
+        done.failed_messages_deleted +=
+            dead_letter::delete(connection, failures_before, BATCH).await?;
+        let metrics_before = now - TimeDelta::days(node_metrics::KEPT_DAYS);
+        done.metric_hours_deleted +=
+            metric_hours::delete(connection, metrics_before, BATCH).await?;
         Ok(())
     }
 }

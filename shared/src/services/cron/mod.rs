@@ -10,6 +10,7 @@ pub mod expire_packages;
 pub mod maintain_storage;
 
 mod expiry_notices;
+pub mod job_runs;
 mod parked_events;
 pub mod reconcile_usage;
 pub mod record_node_status_history;
@@ -28,6 +29,7 @@ use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
 use crate::deadline;
+use crate::domain::job_run::JobName;
 use crate::error::{Error, ErrorKind};
 use crate::events::publisher::Publisher;
 
@@ -135,6 +137,15 @@ impl Run {
         self.deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
     }
+}
+
+/// Input of a scheduled job. Its runs are recorded under the name of the job.
+///
+/// If the report of a run has a field `complete` that is false, the run left work to the next one.
+/// If it has a field `lag_seconds`, this is the age of the oldest work that was left.
+pub trait Job {
+    /// Name of the job.
+    const NAME: JobName;
 }
 
 /// Processes the inputs of all scheduled jobs.

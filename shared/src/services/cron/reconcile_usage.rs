@@ -8,13 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::config::Retention;
 use crate::db::reconciliation::{self, Cursors};
 use crate::db::{self, Connection, usage_drift};
 use crate::deadline;
 use crate::domain::bucket::hour_of;
 use crate::domain::drift::{Drift, Keys};
+use crate::domain::job_run::JobName;
 use crate::error::{Error, ErrorKind};
 use crate::events::facts::Fact;
 use crate::events::outbox::OutboxMessage;
@@ -43,6 +44,10 @@ const MAX_PUBLISHED: usize = 1_000;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct ReconcileUsageJob(pub Run);
+
+impl Job for ReconcileUsageJob {
+    const NAME: JobName = JobName::ReconcileUsage;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -3,14 +3,19 @@
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{self, Connection, node_status_history, node_status_watch};
+use crate::domain::job_run::JobName;
 use crate::error::Error;
 use crate::services::Processor;
 
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordNodeStatusHistoryJob(pub Run);
+
+impl Job for RecordNodeStatusHistoryJob {
+    const NAME: JobName = JobName::RecordNodeStatusHistory;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{self, Connection, node_status_history};
+use crate::domain::job_run::JobName;
 use crate::error::Error;
 use crate::services::Processor;
 
@@ -19,6 +20,10 @@ const BATCH: i64 = 5_000;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshNodeStatusViewJob(pub Run);
+
+impl Job for RefreshNodeStatusViewJob {
+    const NAME: JobName = JobName::RefreshNodeStatusView;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

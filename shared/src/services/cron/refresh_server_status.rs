@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::node_status_transition::{self, LateHeartbeats, TimelineStart};
 use crate::db::{self, Connection, node_status_watch};
+use crate::domain::job_run::JobName;
 use crate::domain::server_status::{
     CollectionHealth, Evaluation, FleetSnapshot, ServerState, SilenceCutoffs, StatusChange,
     WatchState, evaluate,
@@ -29,6 +30,10 @@ const COMMIT_LAG: TimeDelta = TimeDelta::minutes(2);
 /// Input of the job, which does not check the deadline of its [`Run`].
 #[derive(Debug, Clone, Copy)]
 pub struct RefreshServerStatus(pub Run);
+
+impl Job for RefreshServerStatus {
+    const NAME: JobName = JobName::RefreshServerStatus;
+}
 
 /// What a run changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

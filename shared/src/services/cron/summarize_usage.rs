@@ -8,10 +8,11 @@ use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 use strum::IntoEnumIterator;
 
-use super::{Run, TelecomCronExecutor};
+use super::{Job, Run, TelecomCronExecutor};
 use crate::db::top_user::{self, Refresh, Sources};
 use crate::db::user_usage::{self, Progress};
 use crate::db::{self, Connection, node_usage};
+use crate::domain::job_run::JobName;
 use crate::domain::recent_range::RecentRange;
 use crate::error::Error;
 use crate::services::Processor;
@@ -28,6 +29,10 @@ const REFRESH_SHARE: f64 = 0.01;
 /// Input of the job.
 #[derive(Debug, Clone, Copy)]
 pub struct SummarizeUsageJob(pub Run);
+
+impl Job for SummarizeUsageJob {
+    const NAME: JobName = JobName::SummarizeUsage;
+}
 
 /// Result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

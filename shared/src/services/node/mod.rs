@@ -24,6 +24,7 @@ use crate::db::{self, Connection, node};
 use crate::domain::node::Metrics;
 use crate::domain::node_access::NodeAccess;
 use crate::domain::node_config::NodeConfig;
+use crate::domain::node_metrics;
 use crate::error::{Error, ErrorKind};
 use crate::events::publisher::Publisher;
 use access::Accesses;
@@ -190,6 +191,8 @@ impl NodeService {
         if metrics.is_none() && !self.is_due(server_id, now) {
             return Ok(());
         }
+        let measured = metrics.iter().map(|metrics| (server_id, now, metrics));
+        let sums = node_metrics::sums(measured);
         let heartbeat = node::Heartbeat {
             node_server_id: server_id,
             online_at: now,
@@ -198,6 +201,7 @@ impl NodeService {
             clock_skew_seconds: None,
         };
         node::record_heartbeats(connection, &[heartbeat], now).await?;
+        db::node_metrics::add(connection, &sums).await?;
         let mut heard = self
             .heard
             .lock()

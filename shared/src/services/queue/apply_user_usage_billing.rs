@@ -15,6 +15,7 @@ use crate::db::billing::{self, NewBillingBatch};
 use crate::db::parked_event::{self, NewParkedEvent};
 use crate::db::{self, Connection, node};
 use crate::domain::bucket::hour_of;
+use crate::domain::dead_letter::Queue;
 use crate::domain::levels::Levels;
 use crate::domain::traffic::{Traffic, UsageKey};
 use crate::error::Error;
@@ -82,6 +83,7 @@ impl FromApp for TelecomBillingHook {
 
 impl Consumer for TelecomBillingHook {
     type Message = KeyedBilling;
+    const QUEUE: Queue = Queue::UserUsageBilling;
 
     fn parse(&self, received: &Received, body: &str) -> Result<KeyedBilling, Error> {
         let billing = UserUsageBilling::parse(body)?;

@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
+use crate::domain::dead_letter::Queue;
 use crate::error::Error;
 use crate::events::package_order::{Cancellation, PackageOrder};
 use crate::events::publisher::Publisher;
@@ -34,6 +35,7 @@ impl FromApp for DeliverPackageOrder {
 
 impl Consumer for DeliverPackageOrder {
     type Message = PackageOrder;
+    const QUEUE: Queue = Queue::PackageOrder;
 
     fn parse(&self, _: &Received, body: &str) -> Result<PackageOrder, Error> {
         PackageOrder::parse(body)

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::db::package_queue;
+use crate::domain::dead_letter::Queue;
 use crate::error::Error;
 use crate::events::package_expiring::PackageExpiringEvent;
 use crate::events::publisher::Publisher;
@@ -36,6 +37,7 @@ impl FromApp for HandlePackageExpiring {
 
 impl Consumer for HandlePackageExpiring {
     type Message = PackageExpiringEvent;
+    const QUEUE: Queue = Queue::PackageExpiring;
 
     fn parse(&self, _: &Received, body: &str) -> Result<PackageExpiringEvent, Error> {
         PackageExpiringEvent::parse(body)

@@ -12,6 +12,7 @@ use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
 use crate::config::TelecomConfig;
 use crate::db::{self, Connection};
+use crate::domain::dead_letter::Queue;
 use crate::domain::line_rate::LineRate;
 use crate::error::Error;
 use crate::events::node_usage::NodeUsage;
@@ -65,6 +66,7 @@ pub struct ReceivedUsage {
 
 impl Consumer for IngestNodeUsage {
     type Message = ReceivedUsage;
+    const QUEUE: Queue = Queue::NodeUsage;
 
     fn parse(&self, received: &Received, body: &str) -> Result<ReceivedUsage, Error> {
         Ok(ReceivedUsage {

@@ -12,6 +12,7 @@ use crate::clock::Context;
 use crate::config::TelecomConfig;
 use crate::db::report_sender::{self, SenderOfServer};
 use crate::db::{self, Connection};
+use crate::domain::dead_letter::Queue;
 use crate::domain::line_rate::LineRate;
 use crate::error::{Error, ErrorKind};
 use crate::events::usage_report::UsageReport;
@@ -55,6 +56,7 @@ impl FromApp for IngestUsageReports {
 
 impl Consumer for IngestUsageReports {
     type Message = HashedReport;
+    const QUEUE: Queue = Queue::UsageReport;
 
     fn parse(&self, received: &Received, body: &str) -> Result<HashedReport, Error> {
         let now = self.context.now();

@@ -183,8 +183,9 @@ impl Pushes {
         }
     }
 
-    /// Compares a push with those before. The report of a repeat loses its lines: it stays as a
-    /// heartbeat, so that the message is known if it is delivered again.
+    /// Compares a push with those before. The report of a repeat loses its lines and its metrics,
+    /// which the other push has. It stays as a heartbeat, so that the message is known if it is
+    /// delivered again.
     fn arrive(
         &mut self,
         message: &ReceivedUsage,
@@ -216,6 +217,7 @@ impl Pushes {
                 self.touched.insert(of);
                 self.repeated += 1;
                 hashed.report.usage.clear();
+                hashed.report.metrics = None;
             }
             Arrival::New(containment) => {
                 self.touched.insert(usage.push_id);

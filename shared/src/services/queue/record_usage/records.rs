@@ -8,9 +8,11 @@ use super::HashedReport;
 use super::fleet::Fleet;
 use crate::db::Connection;
 use crate::db::node::{self, ClientFactor, Heartbeat, SkewedClock};
+use crate::db::node_metrics;
 use crate::db::quarantine::{self, QuarantinedLine, QuarantinedReport, Reason};
 use crate::db::usage_report::{self, NewUsageReport, RawUsage, ReportKey};
 use crate::domain::line_rate::LineRate;
+use crate::domain::node_metrics::{self as hourly, MetricSums, ServerHour};
 use crate::error::Error;
 use crate::events::usage_report::UsageLine;
 use crate::services::Outcomes;
@@ -120,6 +122,7 @@ impl<'r> Records<'r> {
         usage_report::copy_raw_usage(tx, self.raw_usage(&new), now).await?;
         let quarantined = self.write_quarantine(tx, &new, now).await?;
         let skewed = node::record_heartbeats(tx, &heartbeats(&new), now).await?;
+        node_metrics::add(tx, &metric_sums(&new)).await?;
         let greatest_skew_seconds = new
             .iter()
             .filter_map(|(record, _)| skew_seconds(record.hashed))
@@ -394,4 +397,15 @@ fn heartbeats(new: &[New<'_>]) -> Vec<Heartbeat> {
         beat.clock_skew_seconds = skew_seconds(record.hashed).or(beat.clock_skew_seconds);
     }
     by_server.into_values().collect()
+}
+
+/// The metrics of the new reports per server and hour. Like a heartbeat, the metrics of a report
+/// were measured when the server was last alive.
+fn metric_sums(new: &[New<'_>]) -> BTreeMap<ServerHour, MetricSums> {
+    hourly::sums(new.iter().filter_map(|(record, _)| {
+        let HashedReport {
+            report, seen_at, ..
+        } = record.hashed;
+        Some((report.server_id, *seen_at, report.metrics.as_ref()?))
+    }))
 }

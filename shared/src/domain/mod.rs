@@ -25,6 +25,7 @@ pub mod secret;
 pub mod server_status;
 pub mod time_range;
 pub mod traffic;
+pub mod webhook;
 
 use std::str::FromStr;
 

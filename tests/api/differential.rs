@@ -7,6 +7,7 @@ mod generated;
 mod given;
 mod operation_manage;
 mod table;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +25,7 @@ use by_hand::{admin_questions, user_questions};
 use compare::compare;
 use generated::{Call, Caller, Known, calls};
 use operation_manage::operations_by_hand;
+use webhooks::webhooks_by_hand;
 
 /// A fleet with every status and with gaps, users in every state, and a month of usage. The data
 /// depend on `setseed`.
@@ -58,7 +60,8 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
         }
     }
     let questions = admin_questions(&api.world).await.into_iter();
-    for question in questions.chain(operations_by_hand()) {
+    let by_hand = operations_by_hand().into_iter().chain(webhooks_by_hand());
+    for question in questions.chain(by_hand) {
         compare(
             &api,
             &Call {
@@ -109,7 +112,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || ["counts", "devices"].contains(oracle))
     };
     assert!(
-        outcomes.len() == 17 && outcomes.iter().all(counted),
+        outcomes.len() == 19 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

@@ -4,6 +4,7 @@
 mod explain;
 mod online;
 mod operation_manage;
+mod webhooks;
 
 use serde_json::Value;
 use sqlx::PgPool;

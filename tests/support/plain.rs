@@ -38,7 +38,9 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 9] = [
+    const PREFIXES: [&str; 12] = [
+        "DELIVERY_FAILURE_",
+        "DELIVERY_STATUS_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",
@@ -48,8 +50,11 @@ pub fn plain_text(text: &str) -> String {
         "PUSH_DECISION_",
         "PUSH_DOUBT_",
         "RECENT_RANGE_",
+        "WEBHOOK_END_",
     ];
     if [
+        "DELIVERY_FAILURE_UNSPECIFIED",
+        "WEBHOOK_END_UNSPECIFIED",
         "PACKAGE_END_REASON_UNSPECIFIED",
         "PUSH_DECISION_UNSPECIFIED",
     ]

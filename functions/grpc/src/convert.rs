@@ -88,6 +88,7 @@ enumeration!(v1::NodeSoftware, "NODE_SOFTWARE_");
 enumeration!(v1::PushDoubt, "PUSH_DOUBT_");
 enumeration!(v1::DoubtState, "DOUBT_STATE_");
 enumeration!(v1::PushRemedy, "PUSH_REMEDY_");
+enumeration!(v1::DeliveryStatus, "DELIVERY_STATUS_");
 
 /// Converts a required enumeration value to the type of the same name in `shared`.
 pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, Error> {

@@ -19,6 +19,9 @@ use shared::domain::parked_usage::ParkedUsage;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
+use shared::domain::webhook::{
+    DeliveryFailure, DeliveryStatus, Webhook, WebhookDelivery, WebhookEnd,
+};
 use shared::services::analysis::{
     NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory,
     UserNodes, UserPackages, UserUsuallyUsedNodes,
@@ -27,8 +30,9 @@ use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
     DecidedPush, DoubtfulPushes, IssuedNodeAccess, NodeAccessPage, NodeCredential,
     NodeServerAvailability, NodeServerMaintenance, OnlineUsers, PackageSeriesPage, ParkedEvents,
-    QueuedPackageCounts, RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder,
-    ShownPackage, UncorrectedUser,
+    QueuedPackageCounts, RequestedExtension, RetriedEvents, SecretWebhook, ShownNodeAccess,
+    ShownOrder, ShownPackage, ShownWebhook, ShownWebhookDelivery, UncorrectedUser,
+    WebhookDeliveries, Webhooks,
 };
 use uuid::Uuid;
 
@@ -136,6 +140,11 @@ enumeration! {
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
     RecentRange { Day, Week, Month }
+    WebhookEnd { Requested, Gone }
+    DeliveryStatus { Pending, Delivered, Failed }
+    DeliveryFailure {
+        Status, Redirect, TimedOut, UnknownHost, ForbiddenAddress, Connection, UnreadableSecret
+    }
 }
 
 // Of users.
@@ -259,8 +268,25 @@ message! {
     OnlineClient => OnlineClient { node_client_id, users, addresses }
 }
 
+// Of webhooks.
+message! {
+    Webhooks => ListWebhooksResponse { webhooks, total }
+    Webhook => Webhook {
+        id, url, description, event_types, created_at, previous_secret_until, disabled_at,
+        disabled_by
+    }
+    ShownWebhook => DisableWebhookResponse { webhook }
+    WebhookDeliveries => ListWebhookDeliveriesResponse { deliveries, total }
+    WebhookDelivery => WebhookDelivery {
+        id, webhook_id, event_id, event_type, status, attempts, created_at, last_attempt_at,
+        next_attempt_at, response_status, failure
+    }
+    ShownWebhookDelivery => RedeliverWebhookResponse { delivery }
+}
+
 // Of several calls with the same output.
 same! {
+    SecretWebhook => [CreateWebhookResponse, RotateWebhookSecretResponse] { webhook, secret }
     NodeServerDetails => [
         ShowNodeServerResponse, CreateNodeServerResponse, UpdateNodeServerResponse,
         ArchiveNodeServerResponse

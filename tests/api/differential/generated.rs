@@ -11,6 +11,7 @@ use super::given::{self, Given, id, limit, number, offset, range, time_near_data
 use super::operation_manage::{
     accesses, audit_entries, doubtful_pushes, online_users, parked_events,
 };
+use super::webhooks::{deliveries, webhooks};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -241,6 +242,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => doubtful_pushes().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
+        5 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
     ]
 }
 

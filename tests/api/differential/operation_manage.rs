@@ -91,7 +91,7 @@ pub fn operations_by_hand() -> Vec<Question> {
 }
 
 /// A page of a list with filters, which the oracle reads as one JSON object.
-fn filtered(
+pub fn filtered(
     (path, method): (&str, &'static str),
     oracle: &'static str,
     page: &(Given, Given),

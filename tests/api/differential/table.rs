@@ -96,6 +96,10 @@ fn series(series: &Value) -> Value {
 fn columns(path: &str) -> String {
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+    let path = match path.rsplit_once('/') {
+        Some((_, "deliveries")) => "/v1/admin/webhooks/{id}/deliveries",
+        _ => path,
+    };
     let csv = &document["paths"][path]["get"]["responses"]["200"]["content"]["text/csv"]["schema"]
         ["description"];
     csv.as_str()

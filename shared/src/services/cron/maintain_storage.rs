@@ -7,8 +7,10 @@ use serde::Serialize;
 use super::{Run, TelecomCronExecutor};
 use crate::db::{
     self, Connection, answered_call, audit, maintenance, node_push, package_extension,
+    webhook_delivery,
 };
 use crate::domain::audit::KEPT_DAYS;
+use crate::domain::webhook::DELIVERIES_KEPT;
 use crate::error::Error;
 use crate::events::usage_report::MAX_AGE_DAYS;
 use crate::services::Processor;
@@ -58,6 +60,8 @@ pub struct Maintained {
     pub push_sources_deleted: u64,
     /// Number of doubts about pushes deleted.
     pub doubts_deleted: u64,
+    /// Number of deliveries to webhooks deleted.
+    pub deliveries_deleted: u64,
 }
 
 #[async_trait]
@@ -121,6 +125,8 @@ impl TelecomCronExecutor {
             done.extensions_deleted +=
                 package_extension::delete(connection, audit_before, BATCH).await?;
             self.delete_pushes(connection, done).await?;
+            done.deliveries_deleted +=
+                webhook_delivery::delete(connection, now - DELIVERIES_KEPT, BATCH).await?;
             if *done == so_far {
                 break;
             }

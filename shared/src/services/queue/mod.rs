@@ -5,5 +5,6 @@ pub mod deliver_package_order;
 pub mod handle_package_expiring;
 pub mod ingest_node_usage;
 pub mod ingest_usage_report;
+pub mod record_webhook_deliveries;
 
 mod record_usage;

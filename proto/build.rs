@@ -5,7 +5,7 @@ use std::{env, error, fs};
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "telecom/v1/telecom.proto",
     "telecom/v1/node_server_manage.proto",
     "telecom/v1/node_client_manage.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 7] = [
     "telecom/v1/package_manage.proto",
     "telecom/v1/package_queue_manage.proto",
     "telecom/v1/usage_manage.proto",
+    "telecom/v1/webhook_manage.proto",
 ];
 
 fn main() -> Result<(), Box<dyn error::Error>> {

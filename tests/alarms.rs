@@ -20,8 +20,12 @@ mod document;
 mod functions;
 #[path = "template/jobs.rs"]
 mod jobs;
+#[path = "alarms/lists.rs"]
+mod lists;
 #[path = "alarms/timing.rs"]
 mod timing;
+#[path = "alarms/webhooks.rs"]
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -33,61 +37,19 @@ use shared::clock::{Clock, System};
 use shared::db::maintenance;
 use sqlx::PgPool;
 use telecom_tests::report::report_of;
+use telecom_tests::webhook::entry;
 use telecom_tests::{GIB, World, user};
 use uuid::Uuid;
 
 use aws_metrics::{AWS_METRICS, of_queue};
 use cloudwatch::{Deployed, Metrics};
 use functions::{Functions, Seen};
+use lists::{CONSUMERS, ERRORS, FAILURES, OF_MESSAGES, REJECTED, UNMEASURED};
 use timing::{groups_of_jobs, runs_in};
 
-/// Consumers and their queues.
-const CONSUMERS: [(&str, &str); 5] = [
-    ("ingest-usage-report", "usage-report"),
-    ("ingest-node-usage", "node-usage"),
-    ("apply-user-usage-billing", "user-usage-billing"),
-    ("handle-package-expiring", "package-expiring"),
-    ("deliver-package-order", "package-order"),
-];
 /// Minutes that a state lasts before alarms are evaluated.
 static MINUTES: LazyLock<i64> =
     LazyLock::new(|| Deployed::with_version("$LATEST").longest_minutes());
-
-const UNMEASURED: [&str; 3] = ["BillingLag", "OutboxAge", "ParkedEvents"];
-const OF_MESSAGES: [&str; 10] = [
-    "UsageReportDeadLetters",
-    "NodeUsageDeadLetters",
-    "UserUsageBillingDeadLetters",
-    "PackageExpiringDeadLetters",
-    "PackageOrderDeadLetters",
-    "UsageReportAge",
-    "NodeUsageAge",
-    "UserUsageBillingAge",
-    "PackageExpiringAge",
-    "PackageOrderAge",
-];
-const FAILURES: [&str; 5] = [
-    "IngestUsageReportFailures",
-    "IngestNodeUsageFailures",
-    "ApplyUserUsageBillingFailures",
-    "HandlePackageExpiringFailures",
-    "DeliverPackageOrderFailures",
-];
-const ERRORS: [&str; 6] = [
-    "JobErrors",
-    "IngestUsageReportErrors",
-    "IngestNodeUsageErrors",
-    "ApplyUserUsageBillingErrors",
-    "HandlePackageExpiringErrors",
-    "DeliverPackageOrderErrors",
-];
-const REJECTED: [&str; 5] = [
-    "UsageReportRejected",
-    "NodeUsageRejected",
-    "UserUsageBillingRejected",
-    "PackageExpiringRejected",
-    "PackageOrderRejected",
-];
 
 /// The alarms that fire when every function fails.
 fn outage() -> BTreeSet<String> {
@@ -127,6 +89,7 @@ fn good(function: &str) -> String {
                 "billed_upload": 1, "time": now.timestamp(),
         }),
         "deliver-package-order" => json!({ "type": "package.order_cancelled.v1", "order_id": id }),
+        "record-webhook-deliveries" => return entry(id.as_u128() >> 8, "PackageExpired"),
         _ => {
             json!({ "event_id": id, "package_queue_id": 1, "user": user(1), "reason": "time",
                 "time": now })
@@ -213,6 +176,7 @@ fn every_alarm_has_a_fault_that_triggers_it() {
             "PushesQuarantined",
             "ReportsQuarantined",
             "UsageDrift",
+            "WebhookFailures",
         ],
     ];
     let deployed = Deployed::with_version("$LATEST").alarms();

@@ -12,6 +12,7 @@ use telecom_tests::log::Log;
 use telecom_tests::push::push;
 use telecom_tests::report::{report, with};
 use telecom_tests::token::Issuer;
+use telecom_tests::webhook::entry;
 use telecom_tests::{NOW, World, deliver_event, message_id, user};
 use tonic::Request;
 use tonic::metadata::{MetadataKey, MetadataValue};
@@ -98,6 +99,8 @@ async fn no_text_of_a_queue_message_is_logged(pool: PgPool) {
         let _ = deliver_event(&world.hook(), delivery(&bodies(&good))).await;
     }
     let _ = deliver_event(&world.expiring(), delivery(&bodies(&expiring_event()))).await;
+    let facts = serde_json::from_str(&entry(1, "PackageExpired")).unwrap();
+    let _ = deliver_event(&world.webhook_events(), delivery(&bodies(&facts))).await;
     for good in package_orders() {
         let _ = deliver_event(&world.orders(), delivery(&bodies(&good))).await;
     }
@@ -210,6 +213,10 @@ async fn no_text_of_a_function_event_is_logged(pool: PgPool) {
             package_orders()
                 .map(|good| delivery(&bodies(&good)))
                 .to_vec(),
+        ),
+        (
+            "record-webhook-deliveries",
+            vec![delivery(&[entry(1, CANARY), entry(1, "PackageExpired")])],
         ),
         ("expire-packages", strange()),
         ("migrate", with_canaries(&deployment)),

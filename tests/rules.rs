@@ -38,11 +38,13 @@ mod api {
     mod traffic_usage;
     mod uniproxy;
     mod usage_reports;
+    mod webhooks;
     mod writes;
 }
 mod cron {
     mod apply_package_extensions;
     mod bill_traffic;
+    mod deliver_webhooks;
     mod expire_packages;
     mod expiry_notices;
     mod fleet_simulation;
@@ -94,6 +96,7 @@ mod queue {
     mod parked_events;
     mod quarantine;
     mod quota_thresholds;
+    mod record_webhook_deliveries;
     mod rejected_messages;
     mod report_sender;
 }

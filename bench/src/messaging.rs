@@ -50,7 +50,7 @@ pub struct Messaging {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Batch {
-    /// Empty in `PutEvents`.
+    /// Always empty in `PutEvents`.
     #[serde(default)]
     queue_url: String,
     entries: Vec<Entry>,

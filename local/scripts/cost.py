@@ -193,7 +193,7 @@ def idle(template):
         ("Jobs", f"{runs:,} runs, {repeating:,} of them with rounds ([0058](decisions/0058-bill-every-ten-seconds.md))", job_cost),
         ("Queues", f"{polls:,} empty receives", polls * SQS_REQUEST),
         ("Alarms, dashboard, metrics", f"{metrics} metrics in alarms, 1 dashboard, {own_metrics} custom metrics", metrics * ALARM_METRIC_MONTH + DASHBOARD_MONTH + own_metrics * METRIC_MONTH),
-        ("Secret", "1 (the owner's password)", SECRET_MONTH),
+        ("Secrets", "2 (the owner's password, the key of webhooks)", 2 * SECRET_MONTH),
     ]
     extra = [
         ("with the gRPC server", f"{tasks} tasks of {vcpu} vCPU and {memory} GB, {of_grpc} more endpoints",

@@ -14,10 +14,12 @@ use crate::auth::{Admission, Authenticator};
 use crate::clock::Context;
 use crate::config::{
     AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, RateLimitConfig, TelecomConfig,
+    WebhookConfig, WebhookKeyLocation,
 };
 use crate::db;
 use crate::db::credentials::Credentials;
 use crate::events::publisher::Publisher;
+use crate::events::webhook::keys::WebhookKeySource;
 
 /// By default, the SDK waits for a response on an open connection without a limit.
 fn aws_timeouts() -> TimeoutConfig {
@@ -146,6 +148,22 @@ impl App {
     /// A publisher to the queues and the event bus named by the environment.
     pub async fn publisher(&self) -> Publisher {
         Publisher::new(self.aws().await, MessagingConfig::from_env())
+    }
+
+    /// The settings of webhooks.
+    pub fn webhooks(&self) -> Result<WebhookConfig, StartError> {
+        Ok(WebhookConfig::from_env()?)
+    }
+
+    /// The keys that encrypt the secrets of webhooks, read at their first use.
+    pub async fn webhook_keys(&self, config: &WebhookConfig) -> WebhookKeySource {
+        match &config.keys {
+            Some(WebhookKeyLocation::Secret(arn)) => {
+                WebhookKeySource::secret(self.aws().await, arn.clone())
+            }
+            Some(WebhookKeyLocation::Here(text)) => WebhookKeySource::text(text),
+            None => WebhookKeySource::default(),
+        }
     }
 
     /// Verifies the tokens of callers and limits the rate of their calls.

@@ -88,7 +88,7 @@ pub const AWS_METRICS: [AwsMetric; 9] = [
         namespace: "AWS/RDS",
         name: "DatabaseConnections",
         dimensions: &[CLUSTER],
-        bad: 181.0,
+        bad: 301.0,
         good: 100.0,
     },
     AwsMetric {

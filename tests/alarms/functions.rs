@@ -62,6 +62,7 @@ impl Functions {
             ("TELECOM_USER_USAGE_BILLING_QUEUE_URL", &queue),
             ("TELECOM_PACKAGE_EXPIRING_QUEUE_URL", &queue),
             ("TELECOM_EVENT_BUS_NAME", "telecom"),
+            ("TELECOM_WEBHOOK_KEYS", telecom_tests::webhook::KEYS),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let native = NativeFunctions::new(&settings, variables.to_vec()).unwrap();

@@ -8,6 +8,7 @@ mod generated;
 mod given;
 mod operation_manage;
 mod table;
+mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use by_hand::{admin_questions, user_questions};
 use compare::compare;
 use generated::{Call, Caller, Known, calls};
 use operation_manage::operations_by_hand;
+use webhooks::webhooks_by_hand;
 
 /// A fleet with every status and with gaps, users in every state, and a month of usage. The data
 /// depend on `setseed`.
@@ -62,6 +64,7 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     }
     let questions = admin_questions(&api.world).await.into_iter();
     let questions = questions.chain(operations_by_hand());
+    let questions = questions.chain(webhooks_by_hand());
     for question in questions.chain(analytics_by_hand()) {
         compare(
             &api,
@@ -114,7 +117,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || always.contains(oracle))
     };
     assert!(
-        outcomes.len() == 24 && outcomes.iter().all(counted),
+        outcomes.len() == 26 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

@@ -150,6 +150,23 @@ select (array['node-usage', 'package-order', 'of-newer-code'])[1 + n % 3], md5('
     timestamptz '2026-03-10 10:00:00.25Z' - n / 4 * interval '1 minute'
 from generate_series(1, 60) n;
 insert into telecom.dead_letter_queue values ('node-usage', 7, '2026-03-10 10:29:00.125Z'), ('schedule', 0, '2026-03-10 10:28Z');
+insert into telecom.webhook (id, url, description, event_types, sealed_secret, sealed_previous_secret, previous_secret_until,
+    created_at, disabled_at, disabled_by)
+select md5('webhook ' || n)::uuid, 'https://hooks.example.com/' || n, (array['=1+1', 'two, "words"'])[1 + n % 2],
+    (array['{}', '{PackageExpired}', '{PackageActivated,PackageExpired}'])[1 + n % 3]::text[], '', case when n % 2 = 0 then ''::bytea end,
+    case when n % 2 = 0 then timestamptz '2026-03-10 12:00Z' end, timestamptz '2026-03-01 12:00:00.5Z' + n / 2 * interval '1 hour',
+    case when n % 3 = 0 then timestamptz '2026-03-09 01:02:03.004Z' end,
+    case when n % 3 = 0 then (array['requested', 'gone'])[1 + n % 2]::telecom.webhook_end end
+from generate_series(1, 12) n;
+
+insert into telecom.webhook_delivery (webhook_id, event_id, event_type, body, created_at, status, attempts, due_at, retry_until,
+    last_attempt_at, response_status, failure)
+select md5('webhook ' || 1 + n % 2)::uuid, md5('fact ' || n)::uuid, 'PackageExpired', '{}', timestamptz '2026-03-09Z' + n * interval '1 minute',
+    (array['pending', 'delivered', 'failed'])[1 + n % 3]::telecom.webhook_delivery_status, n % 5,
+    timestamptz '2026-03-10 10:30Z' + n * interval '1 second', timestamptz '2026-03-10Z',
+    case when n % 5 > 0 then timestamptz '2026-03-10 10:20:30.5Z' end, case when n % 5 > 1 then 500 end,
+    case when n % 5 > 0 and n % 3 <> 1 then (array['status', 'timed_out', 'forbidden_address'])[1 + n % 3] end
+from generate_series(1, 60) n;
 
 -- Addresses of most users, some on several clients, some too old to count at 10:30.
 insert into telecom.online_address (user_number, node_client_id, address_hash, seen_at)
@@ -631,7 +648,7 @@ create function oracle.runs(u uuid, now timestamptz, n text, skip text, text, fi
             and (coalesce(f ->> 'start', '') = '' or r.started_at >= (f ->> 'start')::timestamptz)
             and (coalesce(f ->> 'end', '') = '' or r.started_at < (f ->> 'end')::timestamptz)
     ), job as (
-        select name from unnest(array['apply-package-extensions', 'bill-traffic', 'expire-packages', 'maintain-storage',
+        select name from unnest(array['apply-package-extensions', 'bill-traffic', 'deliver-webhooks', 'expire-packages', 'maintain-storage',
             'reconcile-usage', 'record-node-status-history', 'refresh-node-status-view', 'refresh-server-status',
             'summarize-usage', 'sweep-outbox']) name
         where coalesce(filters::jsonb ->> 'job', '') in ('', name)
@@ -664,7 +681,8 @@ create function oracle.dead(u uuid, now timestamptz, text, text, text, text) ret
                 order by last_failed_at desc, message_id desc limit 1
             ) l
         )) order by place))
-    from unnest(array['usage-report', 'node-usage', 'user-usage-billing', 'package-expiring', 'package-order', 'schedule'])
+    from unnest(array['usage-report', 'node-usage', 'user-usage-billing', 'package-expiring', 'package-order', 'webhook-event',
+        'schedule'])
         with ordinality q (name, place)
 $$;
 
@@ -686,4 +704,26 @@ create function oracle.metrics(u uuid, now timestamptz, wanted text, a text, b t
         from telecom.node_server_metrics_hourly where node_server_id = id and hour >= since and hour < until))
     from telecom.node_server, oracle.since(a, b, now) since, oracle.until(b, now) until
     where id = wanted::int
+create function oracle.webhooks(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select w.*, row_number() over (order by w.created_at desc, w.id desc) as rank from telecom.webhook w
+        where w.disabled_at is null or filters::jsonb ->> 'include_disabled' = 'true'
+    )
+    select json_build_object('total', (select count(*) from matching), 'webhooks', coalesce(json_agg(json_build_object(
+        'id', id, 'url', url, 'description', description, 'event_types', event_types, 'created_at', created_at,
+        'previous_secret_until', previous_secret_until, 'disabled_at', disabled_at, 'disabled_by', disabled_by) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.deliveries(u uuid, now timestamptz, n text, skip text, hook text, filters text) returns json language sql as $$
+    with matching as (
+        select d.*, row_number() over (order by d.id desc) as rank from telecom.webhook_delivery d
+        where d.webhook_id = hook::uuid and coalesce(filters::jsonb ->> 'status', '') in ('', d.status::text)
+    )
+    select json_build_object('total', (select count(*) from matching), 'deliveries', coalesce(json_agg(json_build_object(
+        'id', id, 'webhook_id', webhook_id, 'event_id', event_id, 'event_type', event_type, 'status', status, 'attempts', attempts,
+        'created_at', created_at, 'last_attempt_at', last_attempt_at,
+        'next_attempt_at', case when status = 'pending' then due_at end, 'response_status', response_status, 'failure', failure)
+        order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
 $$;

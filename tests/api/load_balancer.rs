@@ -69,6 +69,7 @@ async fn every_consumer_handles_its_recorded_event(pool: PgPool) {
             "ingest-node-usage" => deliver_event(&world.ingest_node_usage(), event).await,
             "apply-user-usage-billing" => deliver_event(&world.hook(), event).await,
             "deliver-package-order" => deliver_event(&world.orders(), event).await,
+            "record-webhook-deliveries" => deliver_event(&world.webhook_events(), event).await,
             "handle-package-expiring" => deliver_event(&world.expiring(), event).await,
             other => panic!("unknown consumer {other}"),
         };

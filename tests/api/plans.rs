@@ -5,6 +5,7 @@ mod analytics;
 mod explain;
 mod online;
 mod operation_manage;
+mod webhooks;
 
 use serde_json::Value;
 use sqlx::PgPool;

@@ -84,12 +84,33 @@ async fn writer_role_cannot_write_what_the_operator_owns(pool: PgPool) {
         "delete from telecom.package_queue",
         "create table telecom.mine (id integer)",
         "drop table telecom.usage_report",
+        "update telecom.webhook set url = ''",
+        "delete from telecom.webhook",
+        "update telecom.webhook_delivery set body = ''",
         "refresh materialized view telecom.node_status_hourly_mv",
         "alter role telecom_writer superuser",
         "copy telecom.package to '/tmp/packages'",
     ];
     for sql in refused {
         assert_eq!(sqlstate(&world.writer, sql).await, DENIED, "{sql}");
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn only_roles_that_sign_or_create_read_the_secrets_of_webhooks(pool: PgPool) {
+    let world = World::new(pool).await;
+    for (role, expected) in [
+        (&world.reader, DENIED),
+        (&world.secret_reader, DENIED),
+        (&world.node, DENIED),
+        (&world.writer, ""),
+        (&world.api, ""),
+    ] {
+        for secret in ["sealed_secret", "sealed_previous_secret"] {
+            let read = format!("select {secret} from telecom.webhook");
+            assert_eq!(sqlstate(role, &read).await, expected, "{secret}");
+        }
+        assert_eq!(sqlstate(role, "select url from telecom.webhook").await, "");
     }
 }
 
@@ -254,7 +275,11 @@ const UPDATED_BY_WRITER: &str = "billing: usage_report.billing_run_id package_qu
              operation: job_run.ended_at job_run.outcome job_run.error_code job_run.counts
              job_run.lag_seconds rejected_message.error_code rejected_message.reason
              rejected_message.attempts rejected_message.last_failed_at
-             dead_letter_queue.message_count dead_letter_queue.counted_at";
+             dead_letter_queue.message_count dead_letter_queue.counted_at
+             webhooks: webhook.disabled_at webhook.disabled_by webhook_delivery.status
+             webhook_delivery.attempts webhook_delivery.last_attempt_at webhook_delivery.due_at
+             webhook_delivery.claimed_until webhook_delivery.response_status
+             webhook_delivery.failure";
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
@@ -275,7 +300,10 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              node_client.route_class node_client.access_groups node_client.client_config
              node_client.archived_at
              node_user.secret node_user.updated_at node_access.revoked_at
-             doubtful_push.decision doubtful_push.decided_at",
+             doubtful_push.decision doubtful_push.decided_at
+             webhook.sealed_secret webhook.sealed_previous_secret webhook.previous_secret_until
+             webhook.disabled_at webhook.disabled_by webhook_delivery.status
+             webhook_delivery.attempts webhook_delivery.due_at webhook_delivery.retry_until",
         ),
         ("telecom_reader", "update", ""),
         (

@@ -1,6 +1,7 @@
 //! Transactions write the tables that `docs/ARCHITECTURE.md` lists, in the listed order.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::json;
 use shared::config::TelecomConfig;
@@ -15,6 +16,7 @@ use shared::services::manage::{
 };
 use sqlx::PgPool;
 use telecom_tests::push::push;
+use telecom_tests::receiver::{Answer, Receiver};
 use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;
 use telecom_tests::{GIB, World, actor, assert_all_accepted, user};
@@ -255,4 +257,26 @@ async fn retrying_parked_usage_writes_the_documented_tables_in_order(pool: PgPoo
         "retry parked usage",
         "retry-parked-events",
     );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn webhooks_write_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let receiver = Receiver::start(|_| Answer::Status(410, "")).await;
+    record_writes(&world).await;
+    world.webhook(&receiver.url(), &[]).await;
+    assert_documented(&written(&world).await, "create a webhook", "create-webhook");
+
+    world.sql("truncate public.written").await;
+    world.publish("PackageExpired", [1]).await;
+    let recorded = written(&world).await;
+    assert_documented(&recorded, "record deliveries", "record-webhook-deliveries");
+
+    world.sql("truncate public.written").await;
+    let done = world.deliver_webhooks(Duration::from_secs(10)).await;
+    assert_eq!(done.failed, 1);
+    let [claim, result]: [Vec<String>; 2] = written(&world).await.try_into().unwrap();
+    let of = |order| vec![order];
+    assert_documented(&of(claim), "deliver webhooks, claim", "deliver-webhooks");
+    assert_documented(&of(result), "deliver webhooks, result", "deliver-webhooks");
 }

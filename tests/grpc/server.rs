@@ -124,6 +124,7 @@ async fn a_generic_client_finds_and_calls_all_methods_by_reflection(pool: PgPool
         "PackageManage",
         "PackageQueueManage",
         "UsageManage",
+        "WebhookManage",
     ] {
         assert!(
             found["services"]

@@ -195,6 +195,7 @@ async fn administrators_see_the_newest_reasons_of_each_queue(pool: PgPool) {
         ["user-usage-billing", null],
         ["package-expiring", null],
         ["package-order", null],
+        ["webhook-event", null],
         ["schedule", 0],
     ]);
     assert_eq!(json!(numbers), expected);

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use shared::auth::{Access, Admission};
 use shared::clock;
 use shared::config::{CorsConfig, DatabaseRole, RateLimitConfig, TelecomConfig};
+use shared::domain::webhook::url::Receivers;
 use shared::http::nodes::Nodes;
 use shared::http::{Endpoint, Registered, endpoint_for, endpoints};
 use shared::lambda::{alb, api};
@@ -21,9 +22,9 @@ use sqlx::PgPool;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::World;
 use crate::grpc::{self, GrpcServer};
 use crate::token::Issuer;
+use crate::{World, webhook};
 
 /// An API operation on both transports, with a request that succeeds and changes nothing.
 #[derive(Debug, Clone, Copy)]
@@ -353,7 +354,8 @@ impl Served for AnalysisService {
 
 impl Served for ManageService {
     fn over(pool: PgPool, context: clock::Context) -> Self {
-        Self::new(pool, context, TelecomConfig::default())
+        let service = Self::new(pool, context, TelecomConfig::default());
+        service.with_webhooks(webhook::setup(Receivers::Public))
     }
 }
 

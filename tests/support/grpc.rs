@@ -11,6 +11,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, MethodDescriptor, Seriali
 use serde_json::Value;
 use shared::auth::Admission;
 use shared::config::{RateLimitConfig, TelecomConfig};
+use shared::domain::webhook::url::Receivers;
 use shared::services::analysis::AnalysisService;
 use shared::services::manage::ManageService;
 use telecom_grpc::{GrpcConfig, Services, serve_until};
@@ -21,8 +22,8 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use crate::World;
 use crate::token::Issuer;
+use crate::{World, webhook};
 
 #[derive(Debug)]
 pub struct GrpcServer {
@@ -62,7 +63,8 @@ impl GrpcServer {
                 world.api.clone(),
                 world.context(),
                 TelecomConfig::default(),
-            ),
+            )
+            .with_webhooks(webhook::setup(Receivers::Public)),
             admission,
         };
         let listener = TcpListener::bind(config.address).await.unwrap();

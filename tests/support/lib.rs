@@ -21,6 +21,7 @@ mod pools;
 mod publisher;
 pub mod push;
 pub mod queue;
+pub mod receiver;
 pub mod report;
 pub mod repository;
 pub mod snapshot;
@@ -30,6 +31,7 @@ pub mod transport;
 mod wait;
 pub mod watch;
 pub mod web;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -38,7 +38,9 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 14] = [
+    const PREFIXES: [&str; 17] = [
+        "DELIVERY_FAILURE_",
+        "DELIVERY_STATUS_",
         "JOB_OUTCOME_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
@@ -53,8 +55,11 @@ pub fn plain_text(text: &str) -> String {
         "TOP_NODE_KIND_",
         "USAGE_GROUPING_",
         "USAGE_INTERVAL_",
+        "WEBHOOK_END_",
     ];
     if [
+        "DELIVERY_FAILURE_UNSPECIFIED",
+        "WEBHOOK_END_UNSPECIFIED",
         "JOB_OUTCOME_UNSPECIFIED",
         "PACKAGE_END_REASON_UNSPECIFIED",
         "PUSH_DECISION_UNSPECIFIED",

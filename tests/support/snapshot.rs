@@ -108,6 +108,7 @@ fn is_arbitrary(field: &str) -> bool {
             "items",
             "created_at",
             "updated_at",
+            "sealed_secret",
             "secret",
             "token",
             "token_hash",

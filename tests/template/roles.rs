@@ -83,6 +83,9 @@ fn needed(template: &Value, name: &str, function: &Value) -> Statements {
             needed.insert(("sqs:GetQueueAttributes".to_owned(), queue));
         } else if variable.ends_with("_QUEUE_URL") {
             needed.insert(("sqs:SendMessage".to_owned(), arn(resource(target).unwrap())));
+        } else if variable == "TELECOM_WEBHOOK_KEY_SECRET_ARN" {
+            let key = json!({ "Ref": "WebhookKey" }).to_string();
+            needed.insert(("secretsmanager:GetSecretValue".to_owned(), key));
         } else if variable == "TELECOM_EVENT_BUS_NAME" {
             needed.insert((
                 "events:PutEvents".to_owned(),

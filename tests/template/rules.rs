@@ -34,8 +34,9 @@ pub const RULES: [fn(&Value) -> Vec<String>; 12] = [
     logs,
 ];
 
-/// Variables of the HTTP functions that the gRPC server does not need. Web pages do not call it.
-const OF_HTTP_ALONE: [&str; 1] = ["TELECOM_CORS_ALLOWED_ORIGINS"];
+/// Variables of the HTTP functions that the gRPC server does not need. Web pages do not call it,
+/// and it is deployed to AWS only, where its default is right.
+const OF_HTTP_ALONE: [&str; 2] = ["TELECOM_CORS_ALLOWED_ORIGINS", "TELECOM_WEBHOOK_RECEIVERS"];
 
 /// The queues that receive dead letters of other queues or of schedules.
 fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
@@ -50,11 +51,13 @@ fn dead_letter_queues(template: &Value) -> BTreeSet<&str> {
 
 fn queues(template: &Value) -> Vec<String> {
     let dead = dead_letter_queues(template);
-    let denied = &template["Resources"]["EncryptedTransportOnly"]["Properties"]["Queues"];
-    let denied: Vec<&str> = denied
-        .as_array()
-        .into_iter()
-        .flatten()
+    let is_encrypting = |policy: &Value| {
+        let statements = &policy["PolicyDocument"]["Statement"];
+        statements[0]["Sid"] == "DenyUnencryptedTransport"
+    };
+    let denied: Vec<&str> = of_type(template, "AWS::SQS::QueuePolicy")
+        .filter(|(_, policy)| is_encrypting(policy))
+        .flat_map(|(_, policy)| policy["Queues"].as_array().into_iter().flatten())
         .filter_map(resource)
         .collect();
     let mut found = Vec::new();

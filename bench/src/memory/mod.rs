@@ -174,6 +174,7 @@ impl Session<'_> {
             .await?;
         self.job("summarize-usage", "all of it").await?;
         self.job("reconcile-usage", "all of it").await?;
+        self.job("deliver-webhooks", "no webhooks").await?;
         self.job("migrate", "nothing to apply").await?;
         let device = devices.get(1).context("The fleet has no users.")?;
         let token = token::token(&self.surroundings.issuer, device.user_id, Role::Admin)?;

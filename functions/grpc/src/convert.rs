@@ -93,6 +93,7 @@ enumeration!(v1::UsageInterval, "USAGE_INTERVAL_");
 enumeration!(v1::UsageGrouping, "USAGE_GROUPING_");
 enumeration!(v1::TopMeasure, "TOP_MEASURE_");
 enumeration!(v1::TopNodeKind, "TOP_NODE_KIND_");
+enumeration!(v1::DeliveryStatus, "DELIVERY_STATUS_");
 
 /// Converts a required enumeration value to the type of the same name in `shared`.
 pub fn named<E: Enumeration, T: FromStr>(field: &str, number: i32) -> Result<T, Error> {

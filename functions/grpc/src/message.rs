@@ -25,6 +25,9 @@ use shared::domain::queued_package::{
 };
 use shared::domain::top::{TopMeasure, TopNode, TopNodeKind, TopUser};
 use shared::domain::traffic_usage::{TrafficSum, UsageBucket, UsageGrouping, UsageInterval};
+use shared::domain::webhook::{
+    DeliveryFailure, DeliveryStatus, Webhook, WebhookDelivery, WebhookEnd,
+};
 use shared::services::analysis::{
     NodeAvailability, RecentRange, RecentTrafficUsage, TrafficBucket, UserNodeStatusHistory,
     UserNodes, UserPackages, UserUsuallyUsedNodes,
@@ -34,8 +37,9 @@ use shared::services::manage::{
     DeadLetters, DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess, JobRunPage,
     NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
     NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
-    RequestedExtension, RetriedEvents, ShownNodeAccess, ShownOrder, ShownPackage, TopNodes,
-    TopUsers, TrafficUsage, UncorrectedUser,
+    RequestedExtension, RetriedEvents, SecretWebhook, ShownNodeAccess, ShownOrder, ShownPackage,
+    ShownWebhook, ShownWebhookDelivery, TopNodes, TopUsers, TrafficUsage, UncorrectedUser,
+    WebhookDeliveries, Webhooks,
 };
 use uuid::Uuid;
 
@@ -148,6 +152,11 @@ enumeration! {
     UsageGrouping { None, Server, Client }
     TopMeasure { Billed, Raw }
     TopNodeKind { Client, Server }
+    WebhookEnd { Requested, Gone }
+    DeliveryStatus { Pending, Delivered, Failed }
+    DeliveryFailure {
+        Status, Redirect, TimedOut, UnknownHost, ForbiddenAddress, Connection, UnreadableSecret
+    }
 }
 
 // Of users.
@@ -316,8 +325,25 @@ message! {
     }
 }
 
+// Of webhooks.
+message! {
+    Webhooks => ListWebhooksResponse { webhooks, total }
+    Webhook => Webhook {
+        id, url, description, event_types, created_at, previous_secret_until, disabled_at,
+        disabled_by
+    }
+    ShownWebhook => DisableWebhookResponse { webhook }
+    WebhookDeliveries => ListWebhookDeliveriesResponse { deliveries, total }
+    WebhookDelivery => WebhookDelivery {
+        id, webhook_id, event_id, event_type, status, attempts, created_at, last_attempt_at,
+        next_attempt_at, response_status, failure
+    }
+    ShownWebhookDelivery => RedeliverWebhookResponse { delivery }
+}
+
 // Of several calls with the same output.
 same! {
+    SecretWebhook => [CreateWebhookResponse, RotateWebhookSecretResponse] { webhook, secret }
     NodeServerDetails => [
         ShowNodeServerResponse, CreateNodeServerResponse, UpdateNodeServerResponse,
         ArchiveNodeServerResponse

@@ -13,6 +13,7 @@ use proto::v1::package_manage_server::PackageManageServer;
 use proto::v1::package_queue_manage_server::PackageQueueManageServer;
 use proto::v1::telecom_server::TelecomServer;
 use proto::v1::usage_manage_server::UsageManageServer;
+use proto::v1::webhook_manage_server::WebhookManageServer;
 use shared::app::{App, FromApp};
 use shared::auth::Admission;
 use shared::config::CorsConfig;
@@ -207,7 +208,8 @@ fn add_services(routes: &mut RoutesBuilder, services: Services, config: &GrpcCon
     add!(OperationManageServer, manage.clone());
     add!(PackageManageServer, manage.clone());
     add!(PackageQueueManageServer, manage.clone());
-    add!(UsageManageServer, manage);
+    add!(UsageManageServer, manage.clone());
+    add!(WebhookManageServer, manage);
 }
 
 /// Allows web pages of the configured origins to call the server over gRPC-Web.
@@ -239,6 +241,7 @@ async fn report(health: &HealthReporter, status: ServingStatus) {
         "telecom.v1.PackageManage",
         "telecom.v1.PackageQueueManage",
         "telecom.v1.UsageManage",
+        "telecom.v1.WebhookManage",
     ] {
         health.set_service_status(service, status).await;
     }

@@ -2,6 +2,7 @@
 
 mod nodes;
 mod usage;
+mod webhooks;
 
 use chrono_tz::Tz;
 use proto::v1;

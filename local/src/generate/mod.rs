@@ -17,6 +17,14 @@ use crate::emulator::load_balancer;
 
 const FUNCTION: &str = include_str!("function.yaml");
 const ROUTE: &str = include_str!("route.yaml");
+/// What a function needs that encrypts the secrets of webhooks.
+const WEBHOOK_VARIABLES: &str = "          \
+TELECOM_WEBHOOK_KEY_SECRET_ARN: !If [HasWebhooks, !Ref WebhookKey, \"\"]
+          TELECOM_WEBHOOK_RECEIVERS: !If [OnAws, public, any]
+";
+const WEBHOOK_PERMISSION: &str = "              - \
+{Effect: Allow, Action: secretsmanager:GetSecretValue, Resource: !Ref WebhookKey}
+";
 
 #[derive(Debug)]
 pub struct Generated {
@@ -114,7 +122,10 @@ fn fill(block: &str, endpoint: &Registered, all: &[Registered]) -> String {
         (Access::User, &Method::GET) => "ApiConcurrency",
         _ => "AdminApiConcurrency",
     };
+    let of_webhooks = |text: &'static str| if endpoint.uses_webhook_key { text } else { "" };
     block
+        .replace("{webhook_variables}", of_webhooks(WEBHOOK_VARIABLES))
+        .replace("{webhook_permission}", of_webhooks(WEBHOOK_PERMISSION))
         .replace("{Name}", endpoint.rpc)
         .replace("{name}", &endpoint.function())
         .replace("{role}", role)

@@ -56,6 +56,7 @@ impl<'a> Deployment<'a> {
             "Architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" },
             "SchemaVersion": schema_version(settings)?,
             "DeletionProtection": "false",
+            "Webhooks": "true",
         });
         if let Some(object) = parameters.as_object_mut() {
             object.extend(

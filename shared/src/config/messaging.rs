@@ -4,7 +4,7 @@ use super::optional;
 use crate::domain::dead_letter::Queue;
 
 /// The variables with the URLs of the dead-letter queues.
-const DEAD_LETTER_QUEUES: [(Queue, &str); 6] = [
+const DEAD_LETTER_QUEUES: [(Queue, &str); 7] = [
     (
         Queue::UsageReport,
         "TELECOM_USAGE_REPORT_DEAD_LETTER_QUEUE_URL",
@@ -21,6 +21,10 @@ const DEAD_LETTER_QUEUES: [(Queue, &str); 6] = [
     (
         Queue::PackageOrder,
         "TELECOM_PACKAGE_ORDER_DEAD_LETTER_QUEUE_URL",
+    ),
+    (
+        Queue::WebhookEvent,
+        "TELECOM_WEBHOOK_EVENT_DEAD_LETTER_QUEUE_URL",
     ),
     (Queue::Schedule, "TELECOM_SCHEDULE_DEAD_LETTER_QUEUE_URL"),
 ];

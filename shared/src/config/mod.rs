@@ -7,6 +7,7 @@ mod database;
 mod messaging;
 mod rate_limit;
 mod telecom;
+mod webhook;
 
 use std::env;
 use std::str::FromStr;
@@ -18,6 +19,7 @@ pub use database::{DatabaseConfig, DatabaseLogin, DatabaseRole};
 pub use messaging::MessagingConfig;
 pub use rate_limit::RateLimitConfig;
 pub use telecom::{Retention, TelecomConfig};
+pub use webhook::{WebhookConfig, WebhookKeyLocation};
 
 /// A variable that is missing or invalid.
 #[derive(Debug, thiserror::Error)]

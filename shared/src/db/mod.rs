@@ -65,6 +65,8 @@ pub mod usage_report;
 pub mod user_list;
 pub mod user_package_usage;
 pub mod user_usage;
+pub mod webhook;
+pub mod webhook_delivery;
 
 mod copy;
 mod error;

@@ -44,7 +44,7 @@ begin
     for relation in
         select oid from pg_class
         where relnamespace = 'telecom'::regnamespace and relkind in ('r', 'p', 'v', 'm')
-            and relname not in ('node_server', 'node_client', 'node_user', 'online_address_salt')
+            and relname not in ('node_server', 'node_client', 'node_user', 'online_address_salt', 'webhook')
     loop
         execute format('grant select on %s to telecom_reader', relation);
         if relation <> 'telecom.audit_entry'::regclass then
@@ -74,6 +74,8 @@ grant select (
 
 grant select (user_id, number, created_at, updated_at) on telecom.node_user to telecom_reader, telecom_writer;
 grant select (only_row) on telecom.online_address_salt to telecom_reader, telecom_writer;
+grant select (id, url, description, event_types, previous_secret_until, created_at, disabled_at, disabled_by)
+    on telecom.webhook to telecom_reader, telecom_writer;
 
 grant telecom_reader to telecom_secret_reader;
 grant select (secret) on telecom.node_user to telecom_secret_reader;
@@ -254,6 +256,13 @@ grant
     ), delete
     on telecom.doubtful_push to telecom_writer;
 grant delete on telecom.online_address to telecom_writer;
+-- Deliveries to webhooks. The secrets that sign them are encrypted.
+grant select (sealed_secret, sealed_previous_secret), update (disabled_at, disabled_by) on telecom.webhook
+    to telecom_writer;
+grant
+    insert (webhook_id, event_id, event_type, body, created_at, due_at, retry_until),
+    update (status, attempts, last_attempt_at, due_at, claimed_until, response_status, failure), delete
+    on telecom.webhook_delivery to telecom_writer;
 -- To fold the changes of user lists, which triggers count as the owner of the table.
 grant insert (available_group, changes), delete on telecom.user_list_change to telecom_writer;
 grant insert (node_server_id, status, created_at), delete on telecom.node_status_history to telecom_writer;
@@ -311,6 +320,12 @@ grant
     update (revoked_at)
     on telecom.node_access to telecom_api;
 grant update (decision, decided_at) on telecom.doubtful_push to telecom_api;
+grant
+    insert (id, url, description, event_types, sealed_secret, created_at),
+    update (sealed_secret, sealed_previous_secret, previous_secret_until, disabled_at, disabled_by),
+    select (sealed_secret, sealed_previous_secret)
+    on telecom.webhook to telecom_api;
+grant update (status, attempts, due_at, retry_until) on telecom.webhook_delivery to telecom_api;
 grant delete on telecom.answered_call to telecom_writer;
 grant update (last_package_id, last_item_id, extended_count, completed_at), delete on telecom.package_extension
     to telecom_writer;

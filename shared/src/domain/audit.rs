@@ -61,6 +61,10 @@ pub enum Target {
     NodeAccess(i64),
     /// The number and the secret of a user for nodes, by the id of the user.
     NodeCredential(Uuid),
+    /// A webhook, by its id.
+    Webhook(Uuid),
+    /// A delivery to a webhook, by its id.
+    WebhookDelivery(i64),
 }
 
 impl Target {
@@ -72,11 +76,13 @@ impl Target {
             Self::Package(id)
             | Self::PackageItem(id)
             | Self::NodeAccess(id)
+            | Self::WebhookDelivery(id)
             | Self::DoubtfulPush(id) => id.to_string(),
             Self::Order(id)
             | Self::Extension(id)
             | Self::ParkedUsage(id)
-            | Self::NodeCredential(id) => id.to_string(),
+            | Self::NodeCredential(id)
+            | Self::Webhook(id) => id.to_string(),
         };
         (TargetKind::from(self).into(), id)
     }
@@ -191,7 +197,8 @@ pub struct RecordedAction {
     /// Name of the operation that performed the action, or `RevealSecrets`.
     pub action: String,
     /// Kind of the object: `node_server`, `node_client`, `package`, `package_item`, `order`,
-    /// `extension`, `parked_usage`, `node_access`, `node_credential` or `doubtful_push`.
+    /// `extension`, `parked_usage`, `node_access`, `node_credential`, `doubtful_push`, `webhook` or
+    /// `webhook_delivery`.
     pub target_kind: String,
     /// Id of the object. Of `parked_usage` and `node_credential`, the id of the user.
     pub target_id: String,

@@ -31,6 +31,8 @@ pub enum Queue {
     PackageExpiring,
     /// Orders and cancellations of the shop.
     PackageOrder,
+    /// Facts for the receivers of webhooks.
+    WebhookEvent,
     /// Schedules that could not start their function. No function consumes them.
     Schedule,
 }
@@ -39,7 +41,7 @@ pub enum Queue {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeadLetterQueue {
     /// Name of the queue without the name of the stack: `usage-report`, `node-usage`,
-    /// `user-usage-billing`, `package-expiring`, `package-order` or `schedule`.
+    /// `user-usage-billing`, `package-expiring`, `package-order`, `webhook-event` or `schedule`.
     pub queue: String,
     /// Number of messages in its dead-letter queue at `counted_at`. `null` if they were never
     /// counted.

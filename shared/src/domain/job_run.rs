@@ -26,6 +26,8 @@ pub enum JobName {
     ApplyPackageExtensions,
     /// Bills the usage that was reported.
     BillTraffic,
+    /// Sends facts to the receivers of webhooks.
+    DeliverWebhooks,
     /// Ends items whose time is over.
     ExpirePackages,
     /// Creates partitions, and deletes rows past their retention.

@@ -1,8 +1,9 @@
 //! Facts that are published to other systems, on the event bus with the source `telecom`.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use strum::IntoStaticStr;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use strum::{EnumDiscriminants, EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
 use super::package_expiring::ExpiryReason;
@@ -16,8 +17,13 @@ pub const SOURCE: &str = "telecom";
 pub const VERSION: u32 = 1;
 
 /// Something that happened in this system.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, IntoStaticStr, EnumDiscriminants)]
 #[serde(untagged)]
+#[strum_discriminants(
+    name(FactType),
+    doc = "The type of a fact, which is the `detail-type` of its entry.",
+    derive(EnumString, IntoStaticStr, VariantNames, Deserialize, JsonSchema)
+)]
 pub enum Fact {
     /// An order was delivered: its items entered the user's queue.
     PackageDelivered {

@@ -9,6 +9,7 @@ pub mod package_order;
 pub mod publisher;
 pub mod usage_report;
 pub mod user_usage_billing;
+pub mod webhook;
 
 mod json;
 

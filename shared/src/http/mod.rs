@@ -23,6 +23,7 @@ pub mod request;
 pub mod response;
 pub mod traffic_usage;
 pub mod usually_used_nodes;
+pub mod webhooks;
 
 pub use registry::{Registered, allowed_methods, endpoint_for, endpoints};
 

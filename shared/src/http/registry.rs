@@ -64,6 +64,12 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::analytics::TopUsers);
         $visit!($crate::http::analytics::TopNodes);
         $visit!($crate::http::analytics::Overview);
+        $visit!($crate::http::webhooks::WebhookList);
+        $visit!($crate::http::webhooks::NewWebhook);
+        $visit!($crate::http::webhooks::SecretRotation);
+        $visit!($crate::http::webhooks::WebhookDisablement);
+        $visit!($crate::http::webhooks::DeliveryList);
+        $visit!($crate::http::webhooks::Redelivery);
     };
 }
 
@@ -86,6 +92,8 @@ pub struct Registered {
     pub database_role: DatabaseRole,
     /// Conditions that a caller may or must send.
     pub accepts: Accepts,
+    /// Whether the function may read the keys that encrypt the secrets of webhooks.
+    pub uses_webhook_key: bool,
     /// An example of a request.
     pub example: Example,
 }
@@ -144,6 +152,7 @@ impl Registered {
             access: E::Input::ACCESS,
             database_role: E::Input::DATABASE_ROLE,
             accepts: E::Input::ACCEPTS,
+            uses_webhook_key: E::Input::USES_WEBHOOK_KEY,
             example: E::EXAMPLE,
         }
     }

@@ -19,7 +19,9 @@ use crate::db::answered_call::{self, AnsweredCall, Found};
 use crate::db::{self, Connection, audit};
 use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::domain::condition::{Accepts, Conditions};
+use crate::domain::webhook::url::Receivers;
 use crate::error::{Error, ErrorKind};
+use crate::events::webhook::keys::WebhookKeySource;
 
 /// A change that a caller requests.
 #[derive(Debug, Clone)]
@@ -48,6 +50,7 @@ impl<C: Operation> Operation for Requested<C> {
     const ACCESS: Access = C::ACCESS;
     const DATABASE_ROLE: DatabaseRole = C::DATABASE_ROLE;
     const ACCEPTS: Accepts = C::ACCEPTS;
+    const USES_WEBHOOK_KEY: bool = C::USES_WEBHOOK_KEY;
 
     fn access(&self) -> Access {
         self.change.access()
@@ -72,12 +75,23 @@ pub trait Change: Operation + Serialize + Send + Sync + 'static {
     async fn apply(&self, tx: &mut Connection, work: &mut Work<'_>) -> Result<Self::Output, Error>;
 }
 
+/// What changes of webhooks need of the deployment.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookSetup {
+    /// The keys that encrypt the secrets of webhooks.
+    pub keys: WebhookKeySource,
+    /// Which receivers are allowed.
+    pub receivers: Receivers,
+}
+
 /// The surroundings of one change: its time, its caller, and what is written with it.
 pub struct Work<'w> {
     /// Time of the change.
     pub now: DateTime<Utc>,
     /// The rules of the deployment.
     pub config: &'w TelecomConfig,
+    /// What a webhook needs.
+    pub webhooks: &'w WebhookSetup,
     /// The caller, whom the timeline of a server names.
     pub actor: &'w Actor,
     /// Source of new ids.
@@ -177,6 +191,7 @@ pub(super) async fn make<C: Change>(
     pool: &PgPool,
     context: &Context,
     config: &TelecomConfig,
+    webhooks: &WebhookSetup,
     Requested {
         change,
         actor,
@@ -184,6 +199,12 @@ pub(super) async fn make<C: Change>(
     }: Requested<C>,
 ) -> Result<C::Output, Error> {
     let change = change.checked()?;
+    // Read before the transaction, which must not wait for another system.
+    if C::USES_WEBHOOK_KEY
+        && let Err(error) = webhooks.keys.keys().await
+    {
+        tracing::warn!(%error, cause = error.cause(), "the keys of webhooks cannot be read");
+    }
     db::write_tx(pool, C::NAME, async |tx| {
         let now = context.now();
         let call = answered_call::<C>(&change, &actor, &conditions)?;
@@ -195,6 +216,7 @@ pub(super) async fn make<C: Change>(
         let mut work = Work {
             now,
             config,
+            webhooks,
             actor: &actor,
             ids: context.ids.as_ref(),
             outbox: Outbox::for_the_sweep(context, now),

@@ -56,6 +56,8 @@ pub trait Operation {
     const DATABASE_ROLE: DatabaseRole = DatabaseRole::Reader;
     /// Conditions that a caller may or must send with the input.
     const ACCEPTS: Accepts = Accepts::Nothing;
+    /// Whether the operation's function may read the keys that encrypt the secrets of webhooks.
+    const USES_WEBHOOK_KEY: bool = false;
 
     /// Access that this input requires.
     fn access(&self) -> Access {

@@ -12,6 +12,7 @@ use super::given::{self, Given, id, limit, number, offset, range, time_near_data
 use super::operation_manage::{
     accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
 };
+use super::webhooks::{deliveries, webhooks};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -234,6 +235,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => online_users(known).boxed(),
         8 => analytics(known).boxed(),
         4 => job_runs().boxed(),
+        5 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
     ]
 }
 

@@ -114,7 +114,8 @@ fn series(series: &Value) -> Value {
 fn columns(path: &str) -> String {
     const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
-    let is_id = |segment: &str| segment.parse::<i64>().is_ok();
+    let is_id =
+        |segment: &str| segment.parse::<i64>().is_ok() || segment.parse::<uuid::Uuid>().is_ok();
     let segments = path.split('/');
     let segments = segments.map(|segment| if is_id(segment) { "{id}" } else { segment });
     let path = segments.collect::<Vec<_>>().join("/");

@@ -66,6 +66,8 @@ const CONSUMED: By = By::Sql(
 );
 const NO_DOUBT: By = By::Sql("delete from telecom.doubtful_push");
 const DECIDED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "push_decided"));
+const WEBHOOK_DISABLED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "webhook_disabled"));
+const NO_DELIVERY: By = By::Sql("delete from telecom.webhook_delivery");
 const CHARGED: By = By::Sql("delete from telecom.parked_event");
 
 const fn after(by: By, then: Then) -> Ended {
@@ -76,7 +78,7 @@ const fn after_write(rpc: &'static str, id: &'static str, then: Then) -> Ended {
     after(By::Write(rpc, id), then)
 }
 
-pub static TABLE: [Write; 23] = [
+pub static TABLE: [Write; 27] = [
     Write {
         rpc: "CreateNodeServer",
         id: "",
@@ -300,6 +302,41 @@ pub static TABLE: [Write; 23] = [
         ended: &[
             after(CHARGED, Then::Nothing),
             after(CHARGED, Then::Returns("/retried", 0)),
+        ],
+    },
+    Write {
+        rpc: "CreateWebhook",
+        id: "",
+        body: r#"{ "url": "https://hooks.example.com/", "description": "shop" }"#,
+        other: r#"{ "url": "https://hooks.example.com/", "description": "mailer" }"#,
+        audited: &["webhook"],
+        ended: &[],
+    },
+    Write {
+        rpc: "RotateWebhookSecret",
+        id: "$WEBHOOK",
+        body: r#"{ "reason": "published" }"#,
+        other: r#"{ "reason": "published", "overlap_seconds": 0 }"#,
+        audited: &["webhook"],
+        ended: &[after_write("DisableWebhook", "$WEBHOOK", WEBHOOK_DISABLED)],
+    },
+    Write {
+        rpc: "DisableWebhook",
+        id: "$WEBHOOK",
+        body: r#"{ "reason": "moved" }"#,
+        other: r#"{ "reason": "sold" }"#,
+        audited: &["webhook"],
+        ended: &[after_write("DisableWebhook", "$WEBHOOK", Then::Nothing)],
+    },
+    Write {
+        rpc: "RedeliverWebhook",
+        id: "$DELIVERY",
+        body: r#"{ "reason": "repaired" }"#,
+        other: r#"{ "reason": "lost" }"#,
+        audited: &["webhook_delivery"],
+        ended: &[
+            after_write("DisableWebhook", "$WEBHOOK", WEBHOOK_DISABLED),
+            after(NO_DELIVERY, NOT_FOUND),
         ],
     },
 ];

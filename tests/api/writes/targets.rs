@@ -8,6 +8,7 @@ use uuid::Uuid;
 const SERIES: Uuid = Uuid::from_u128(0x5e);
 const ORDER: Uuid = Uuid::from_u128(0x01);
 const NEW_ORDER: Uuid = Uuid::from_u128(0x02);
+const WEBHOOK: Uuid = Uuid::from_u128(0x3e_b400);
 const NEW_SECRET: Uuid = Uuid::from_u128(0x8a2b_1a52_43f1_4c53_9f0d_3f8f_5f0c_2a11);
 
 /// Deletes what the operations write. This is several times as fast as to truncate the tables.
@@ -25,17 +26,19 @@ const EMPTY: &str = "
     delete from telecom.node_status_transition;
     delete from telecom.parked_event;
     delete from telecom.doubtful_push;
+    delete from telecom.webhook_delivery;
+    delete from telecom.webhook;
     delete from telecom.answered_call;
     delete from telecom.audit_entry;
     delete from telecom.outbox;
     alter table telecom.node_user alter column number restart;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
-        'telecom.node_access', 'telecom.doubtful_push']) name";
+        'telecom.node_access', 'telecom.doubtful_push', 'telecom.webhook_delivery']) name";
 
 /// The targets of all operations: a server with a client, a series with its master and a second
-/// version, an order with an active and a waiting item, a parked event, an access, and a doubtful
-/// push.
+/// version, an order with an active and a waiting item, a parked event, an access, a doubtful push,
+/// and a webhook with a failed delivery.
 #[derive(Debug)]
 pub struct Targets(Placeholders);
 
@@ -55,6 +58,8 @@ impl Default for Targets {
         targets.set("EVENT", 1);
         targets.set("ACCESS", 1);
         targets.set("DOUBT", 1);
+        targets.set("DELIVERY", 1);
+        targets.set("WEBHOOK", json!(WEBHOOK));
         targets.set("USER", json!(user(1)));
         targets.set("SECRET", json!(NEW_SECRET));
         Self(targets)
@@ -118,6 +123,19 @@ impl Targets {
                     array[number], '{{10}}', '{{20}}', 30, 1
                 from telecom.node_user where user_id = '{}'",
                 user(1)
+            ))
+            .await;
+        world
+            .sql(&format!(
+                "with hook as (
+                    insert into telecom.webhook (id, url, description, sealed_secret, created_at)
+                    values ('{WEBHOOK}', 'https://hooks.example.com/', 'shop', '', '{NOW}')
+                    returning id
+                )
+                insert into telecom.webhook_delivery (webhook_id, event_id, event_type, body,
+                    created_at, status, attempts, due_at, retry_until, failure)
+                select id, '{ORDER}', 'PackageExpired', '{{}}', '{NOW}', 'failed', 9, '{NOW}',
+                    '{NOW}', 'timed_out' from hook"
             ))
             .await;
     }

@@ -84,7 +84,7 @@ pub struct Archive {
 /// A factor of a client and the time for which it applied.
 #[derive(Debug, Clone, Copy)]
 pub struct Span {
-    /// In ten-thousandths.
+    /// The factor in ten-thousandths.
     pub factor: i64,
     /// When the factor came into force at the earliest.
     pub from: Instant,

@@ -8,11 +8,13 @@ use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{
     self, Connection, answered_call, audit, dead_letter, job_run, maintenance,
     node_metrics as metric_hours, node_push, node_usage, package_extension, user_usage,
+    webhook_delivery,
 };
 use crate::domain::audit::KEPT_DAYS;
 use crate::domain::dead_letter as dead_letters;
 use crate::domain::job_run::{self as job_runs, JobName};
 use crate::domain::node_metrics;
+use crate::domain::webhook::DELIVERIES_KEPT;
 use crate::error::Error;
 use crate::events::usage_report::MAX_AGE_DAYS;
 use crate::services::Processor;
@@ -74,6 +76,8 @@ pub struct Maintained {
     pub failed_messages_deleted: u64,
     /// Number of hours of metrics deleted.
     pub metric_hours_deleted: u64,
+    /// Number of deliveries to webhooks deleted.
+    pub deliveries_deleted: u64,
 }
 
 #[async_trait]
@@ -141,6 +145,8 @@ impl TelecomCronExecutor {
                 package_extension::delete(connection, audit_before, BATCH).await?;
             self.delete_pushes(connection, done).await?;
             self.delete_observations(connection, done).await?;
+            done.deliveries_deleted +=
+                webhook_delivery::delete(connection, now - DELIVERIES_KEPT, BATCH).await?;
             if *done == so_far {
                 break;
             }

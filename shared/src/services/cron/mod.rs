@@ -6,6 +6,7 @@
 
 pub mod apply_package_extensions;
 pub mod bill_traffic;
+pub mod deliver_webhooks;
 pub mod expire_packages;
 pub mod maintain_storage;
 

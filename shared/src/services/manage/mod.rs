@@ -14,8 +14,10 @@ mod count_queued_packages;
 mod create_node_client;
 mod create_node_server;
 mod create_package;
+mod create_webhook;
 mod decide_doubtful_push;
 mod deliver_order;
+mod disable_webhook;
 mod extend_packages;
 mod get_fleet_overview;
 mod get_node_server_availability;
@@ -32,11 +34,15 @@ mod list_package_series;
 mod list_parked_events;
 mod list_top_nodes;
 mod list_top_users;
+mod list_webhook_deliveries;
+mod list_webhooks;
 mod node_settings;
+mod redeliver_webhook;
 mod retire_package;
 mod retry_parked_events;
 mod revoke_node_access;
 mod rotate_node_credential;
+mod rotate_webhook_secret;
 mod set_master_package;
 mod set_node_credential;
 mod set_node_server_maintenance;
@@ -63,8 +69,10 @@ pub use count_queued_packages::{CountQueuedPackages, QueuedPackageCounts};
 pub use create_node_client::CreateNodeClient;
 pub use create_node_server::CreateNodeServer;
 pub use create_package::{CreatePackage, ShownPackage};
+pub use create_webhook::{CreateWebhook, SecretWebhook};
 pub use decide_doubtful_push::{DecideDoubtfulPush, DecidedPush, PushRemedy, UncorrectedUser};
 pub use deliver_order::{DeliverOrder, ShownOrder};
+pub use disable_webhook::{DisableWebhook, ShownWebhook};
 pub use extend_packages::{ExtendPackages, RequestedExtension};
 pub use get_fleet_overview::{FleetOverview, GetFleetOverview};
 pub use get_node_server_availability::{GetNodeServerAvailability, NodeServerAvailability};
@@ -81,11 +89,15 @@ pub use list_package_series::{ListPackageSeries, PackageSeriesPage};
 pub use list_parked_events::{ListParkedEvents, ParkedEvents};
 pub use list_top_nodes::{ListTopNodes, TopNodes};
 pub use list_top_users::{ListTopUsers, TopUsers};
+pub use list_webhook_deliveries::{ListWebhookDeliveries, WebhookDeliveries};
+pub use list_webhooks::{ListWebhooks, Webhooks};
 pub use node_settings::Patch;
+pub use redeliver_webhook::{RedeliverWebhook, ShownWebhookDelivery};
 pub use retire_package::RetirePackage;
 pub use retry_parked_events::{RetriedEvents, RetryParkedEvents};
 pub use revoke_node_access::{RevokeNodeAccess, ShownNodeAccess};
 pub use rotate_node_credential::{NodeCredential, RotateNodeCredential, RotateUserNodeCredential};
+pub use rotate_webhook_secret::RotateWebhookSecret;
 pub use set_master_package::SetMasterPackage;
 pub use set_node_credential::{ChangedNodeCredential, SetUserNodeCredential, is_random};
 pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMaintenance};
@@ -101,7 +113,7 @@ use crate::db::{Connection, audit};
 use crate::domain::audit::{Actor, AuditEntry, Target};
 use crate::error::Error;
 use crate::services::Processor;
-use crate::services::change::{self, Change, Requested};
+use crate::services::change::{self, Change, Requested, WebhookSetup};
 
 /// Processes the operations that require the administrator's scope.
 #[derive(Debug, Clone)]
@@ -109,6 +121,7 @@ pub struct ManageService {
     pool: PgPool,
     context: Context,
     config: TelecomConfig,
+    webhooks: WebhookSetup,
 }
 
 impl ManageService {
@@ -119,14 +132,27 @@ impl ManageService {
             pool,
             context,
             config,
+            webhooks: WebhookSetup::default(),
         }
+    }
+
+    /// Lets the service create webhooks.
+    #[must_use]
+    pub fn with_webhooks(self, webhooks: WebhookSetup) -> Self {
+        Self { webhooks, ..self }
     }
 }
 
 #[async_trait]
 impl FromApp for ManageService {
     async fn from_app(app: &App) -> Result<Self, StartError> {
-        Ok(Self::new(app.database()?, app.context(), app.config()?))
+        let config = app.webhooks()?;
+        let webhooks = WebhookSetup {
+            keys: app.webhook_keys(&config).await,
+            receivers: config.receivers,
+        };
+        let service = Self::new(app.database()?, app.context(), app.config()?);
+        Ok(service.with_webhooks(webhooks))
     }
 }
 
@@ -136,7 +162,14 @@ impl<C: Change> Processor<Requested<C>> for ManageService {
 
     #[tracing::instrument(name = "change", skip_all, fields(operation = C::NAME))]
     async fn process(&self, requested: Requested<C>) -> Result<C::Output, Error> {
-        change::make(&self.pool, &self.context, &self.config, requested).await
+        change::make(
+            &self.pool,
+            &self.context,
+            &self.config,
+            &self.webhooks,
+            requested,
+        )
+        .await
     }
 }
 

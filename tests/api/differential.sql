@@ -150,6 +150,8 @@ select (array['node-usage', 'package-order', 'of-newer-code'])[1 + n % 3], md5('
     timestamptz '2026-03-10 10:00:00.25Z' - n / 4 * interval '1 minute'
 from generate_series(1, 60) n;
 insert into telecom.dead_letter_queue values ('node-usage', 7, '2026-03-10 10:29:00.125Z'), ('schedule', 0, '2026-03-10 10:28Z');
+
+-- Webhooks, and deliveries to two of them.
 insert into telecom.webhook (id, url, description, event_types, sealed_secret, sealed_previous_secret, previous_secret_until,
     created_at, disabled_at, disabled_by)
 select md5('webhook ' || n)::uuid, 'https://hooks.example.com/' || n, (array['=1+1', 'two, "words"'])[1 + n % 2],
@@ -637,6 +639,8 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
         'last_30_days', oracle.traffic_sum(oracle.top_start('month', now), date_trunc('hour', now) + interval '1 hour'),
         'top_users', oracle.top_users(u, now, '5', 'day', 'billed', '') -> 'users',
         'top_nodes', oracle.top_nodes(u, now, '5', 'day', 'billed', 'client') -> 'nodes')
+$$;
+
 create function oracle.runs(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with run as (
         select r.*, case when r.outcome = 'running' and r.deadline_at < now then 'lost' else r.outcome::text end as state
@@ -704,6 +708,8 @@ create function oracle.metrics(u uuid, now timestamptz, wanted text, a text, b t
         from telecom.node_server_metrics_hourly where node_server_id = id and hour >= since and hour < until))
     from telecom.node_server, oracle.since(a, b, now) since, oracle.until(b, now) until
     where id = wanted::int
+$$;
+
 create function oracle.webhooks(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select w.*, row_number() over (order by w.created_at desc, w.id desc) as rank from telecom.webhook w

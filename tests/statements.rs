@@ -93,5 +93,5 @@ async fn billing_sends_as_many_statements_for_10_events_as_for_1000(pool: PgPool
     let ten = statements(&world, &world.hook(), &batch(1, 10)).await;
     let thousand = statements(&world, &world.hook(), &batch(2, 1_000)).await;
     assert_eq!(ten, thousand);
-    assert!((1..=10).contains(&ten), "{ten} statements");
+    assert!((1..=12).contains(&ten), "{ten} statements");
 }

@@ -1,6 +1,6 @@
 //! Records the runs of scheduled jobs, so that an operator sees when each job ran and what it did.
 //!
-//! A record never makes a job fail, and delays it by at most [`MAX_DELAY`]. If the database refuses
+//! A record never makes a job fail, and delays it by at most two seconds. If the database refuses
 //! a record, a warning is logged.
 
 use std::time::Duration;

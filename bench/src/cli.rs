@@ -44,10 +44,18 @@ pub struct Cli {
     /// same minute, and how long an extension of 100,000 packages takes
     #[arg(long, conflicts_with = "fleet")]
     pub expiry: bool,
-    /// Measure only the pulls and pushes of 1,200 nodes against the running system at this URL,
-    /// whose database is that of `DATABASE_URL`. `make status` prints both. Adds nodes and users
-    #[arg(long, value_name = "URL", conflicts_with_all = ["fleet", "expiry"])]
-    pub nodes: Option<String>,
+    /// Measure only 1,200 nodes of the running system, whose database is that of `DATABASE_URL`
+    /// (`make status` prints it). They call copies of the release function behind a load balancer
+    /// of their own. Adds nodes and users (takes a quarter of an hour)
+    #[arg(long, conflicts_with_all = ["fleet", "expiry"])]
+    pub nodes: bool,
+    /// The emulator whose queue receives what nodes push until a package is used up
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
+    pub aws: String,
+    /// Send the requests of `--nodes` to this URL instead, such as that of the emulator's load
+    /// balancer, which `make status` prints
+    #[arg(long, value_name = "URL", requires = "nodes")]
+    pub through: Option<String>,
     /// Skip the memory of the functions
     #[arg(long)]
     pub no_memory: bool,
@@ -63,6 +71,10 @@ pub struct Cli {
     /// Name of the database to create. An existing database of this name is replaced
     #[arg(long, default_value = "telecom_bench")]
     pub database: String,
+    /// Run this SQL on the new database before the measurement, such as `drop trigger …`, to find
+    /// out what a part of the schema costs
+    #[arg(long, value_name = "SQL", conflicts_with = "nodes")]
+    pub change_schema: Option<String>,
     /// Keep the database at the end
     #[arg(long)]
     pub keep: bool,

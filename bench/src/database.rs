@@ -66,6 +66,9 @@ impl Database {
             .process(Run::within(None))
             .await
             .map_err(fault)?;
+        if let Some(change) = &cli.change_schema {
+            run(&mut database.connect().await?, change).await?;
+        }
         Ok(database)
     }
 

@@ -17,6 +17,7 @@ mod database;
 mod expiry;
 mod extension;
 mod fleet;
+mod function;
 mod memory;
 mod messaging;
 mod nodes;

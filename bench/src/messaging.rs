@@ -26,6 +26,8 @@ pub const REGION: &str = "eu-central-1";
 pub const BILLING: &str = "user-usage-billing";
 /// Queue of expiring packages.
 pub const EXPIRING: &str = "package-expiring";
+/// Queue of reports that a function for nodes could not store.
+pub const NODE_USAGE: &str = "node-usage";
 pub const BUS: &str = "telecom";
 
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 use shared::clock::{Clock, System};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::api;
 use crate::bars;
@@ -45,9 +45,8 @@ const SEED: u64 = 20_261_122;
 
 /// Runs the selected measurements and prints the results. Returns false if a bar was missed.
 pub async fn run(cli: &Cli) -> Result<bool> {
-    if let Some(url) = &cli.nodes {
-        let pool = PgPool::connect(&cli.database_url).await?;
-        println!("{}", nodes::measure(&pool, url, cli.markdown).await?);
+    if cli.nodes {
+        println!("{}", nodes::measure(cli).await?);
         return Ok(true);
     }
     let database = step("Creating the database", Database::create(cli, "")).await?;

@@ -2,7 +2,6 @@
 //! process and is invoked through a stand-in of the runtime API.
 
 mod apis;
-mod function;
 
 use std::path::Path;
 
@@ -17,12 +16,12 @@ use sqlx::PgConnection;
 use crate::cli::Cli;
 use crate::database::{Database, run};
 use crate::fleet::{self, Device};
+use crate::function::{Function, Measured, Surroundings};
 use crate::messaging::{BILLING, EXPIRING, Messaging};
 use crate::pipeline::MESSAGES_PER_DELIVERY;
 use crate::progress::step;
 use crate::token;
 use crate::workload::{Collectors, REPORTS_PER_DELIVERY, Rhythm, deliveries, delivery, past_hour};
-use function::{Function, Surroundings};
 
 /// Measurements of one function.
 #[derive(Debug, Serialize)]
@@ -36,6 +35,23 @@ pub struct Memory {
     /// Milliseconds from the start of the process to its first response.
     pub first_answer_ms: f64,
     pub bound: Bound,
+}
+
+impl Memory {
+    fn of(measured: Measured, with: String, bound: Bound) -> Self {
+        let Measured {
+            function,
+            peak_mb,
+            first_answer_ms,
+        } = measured;
+        Self {
+            function,
+            with,
+            peak_mb,
+            first_answer_ms,
+            bound,
+        }
+    }
 }
 
 /// The bar that applies to a function.
@@ -187,8 +203,11 @@ impl Session<'_> {
                 "{} returned {answer}.",
                 api.function
             );
-            self.results
-                .push(function.finish(api.what, Bound::FirstAnswer).await?);
+            self.results.push(Memory::of(
+                function.finish().await?,
+                api.what,
+                Bound::FirstAnswer,
+            ));
         }
         Ok(())
     }
@@ -208,7 +227,7 @@ impl Session<'_> {
             accepted(name, &function.invoke(batch).await?)?;
         }
         self.results
-            .push(function.finish(with.to_owned(), bound).await?);
+            .push(Memory::of(function.finish().await?, with.to_owned(), bound));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! the event that AWS's load balancer would send, and the function's response into an HTTP
 //! response. The routes come from the list of endpoints.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -37,14 +38,18 @@ const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/
 /// A running load balancer. Dropping it stops it.
 #[derive(Debug)]
 pub struct LoadBalancer {
+    pub address: SocketAddr,
     _runtime: Background,
 }
 
 impl LoadBalancer {
+    /// Serves on `port` of 127.0.0.1, or on a free port if it is 0.
     pub fn start(port: u16, invoke: Invoke) -> Result<Self> {
         let runtime = background()?;
-        runtime.block_on(serve(Balancer { invoke }, port))?;
-        Ok(Self { _runtime: runtime })
+        Ok(Self {
+            address: runtime.block_on(serve(Balancer { invoke }, port))?,
+            _runtime: runtime,
+        })
     }
 }
 

@@ -9,8 +9,7 @@ use local::demo::token::Issuer;
 use local::emulator::localstack::runtime_api::RuntimeApi;
 use tokio::process::Child;
 
-use super::{Bound, Memory};
-use crate::messaging::{BILLING, BUS, EXPIRING, Messaging, REGION};
+use crate::messaging::{BILLING, BUS, EXPIRING, Messaging, NODE_USAGE, REGION};
 use crate::process::{peak_mb, spawn};
 use crate::token;
 
@@ -46,9 +45,24 @@ impl Surroundings<'_> {
                 "TELECOM_PACKAGE_EXPIRING_QUEUE_URL",
                 self.messaging.queue_url(EXPIRING),
             ),
+            (
+                "TELECOM_NODE_USAGE_QUEUE_URL",
+                self.messaging.queue_url(NODE_USAGE),
+            ),
             ("TELECOM_EVENT_BUS_NAME", BUS.to_owned()),
         ]
     }
+}
+
+/// What one process of a function needed.
+#[derive(Debug)]
+pub struct Measured {
+    /// Name of the function's binary.
+    pub function: String,
+    /// Maximum resident set size (`VmHWM`), in units of 2^20 bytes.
+    pub peak_mb: f64,
+    /// Milliseconds from the start of the process to its first response.
+    pub first_answer_ms: f64,
 }
 
 /// A running function. Dropping it kills the process.
@@ -64,14 +78,26 @@ pub struct Function {
 
 impl Function {
     pub async fn start(surroundings: &Surroundings<'_>, name: &str) -> Result<Self> {
+        Self::start_copy(surroundings, name, name, Vec::new()).await
+    }
+
+    /// Starts one of several processes of a function. `log` is part of the name of its log file.
+    /// `other` replaces environment variables.
+    pub async fn start_copy(
+        surroundings: &Surroundings<'_>,
+        name: &str,
+        log: &str,
+        other: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
         let runtime = RuntimeApi::start(name).await?;
-        let log = std::env::temp_dir().join(format!("telecom-bench-{name}.log"));
+        let log = std::env::temp_dir().join(format!("telecom-bench-{log}.log"));
         let binary = surroundings.binaries.join(name);
         let runtime_api = ("AWS_LAMBDA_RUNTIME_API", runtime.address.to_string());
         let variables = surroundings.environment(name).into_iter();
         let environment = variables
             .chain(token::environment(&surroundings.issuer)?)
-            .chain([runtime_api]);
+            .chain([runtime_api])
+            .chain(other);
         let started = Instant::now();
         let process = spawn(&binary, &log, environment)?;
         Ok(Self {
@@ -96,18 +122,16 @@ impl Function {
         Ok(body)
     }
 
-    /// Reads the peak memory and kills the process.
-    pub async fn finish(mut self, with: String, bound: Bound) -> Result<Memory> {
+    /// Reads the measurements and kills the process.
+    pub async fn finish(mut self) -> Result<Measured> {
         let peak_mb = peak_mb(&self.process)?;
         self.process.kill().await?;
         let answered_at = self.first_answer.unwrap_or(self.started);
         let first_answer = answered_at.duration_since(self.started);
-        Ok(Memory {
+        Ok(Measured {
             function: self.name,
-            with,
             peak_mb,
             first_answer_ms: first_answer.as_secs_f64() * 1e3,
-            bound,
         })
     }
 }

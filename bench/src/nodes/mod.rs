@@ -1,23 +1,25 @@
-//! Nodes of a running system: how long pulls and pushes of 1,200 nodes take, and how long it takes
-//! from a push that uses up a package to the pull that lacks its user.
+//! Nodes of a running system: how long it takes from a push that uses up a package to the pull that
+//! lacks its user, and how long the pulls and pushes of 1,000 nodes take.
 
-use std::collections::HashMap;
+mod copies;
+mod cut_off;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use local::demo::node::{Call, HttpPanel, Program, Pull, Sender};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
-use shared::clock::{Clock as _, System};
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep_until};
 
+use crate::cli::Cli;
 use crate::progress::step;
 use crate::table::Table;
+use copies::{Copies, Queue};
+use cut_off::end_packages;
 
 /// Nodes that push the traffic of all users of one list.
 const NODES: i32 = 1_000;
@@ -28,45 +30,82 @@ const LONG_LIST: i32 = 30_000;
 /// Nodes that push until a package is used up, one user after another.
 const ENDING_NODES: i32 = 200;
 /// Their users, and the intervals for which the nodes run.
-const INTERVALS: i32 = 4;
+const INTERVALS: i32 = 3;
 const INTERVAL: Duration = Duration::from_mins(1);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Pulls of the long list.
 const LONG_PULLS: u32 = 20;
 
-/// Measures the system at `url`, whose database is `pool`, and returns the tables.
-pub async fn measure(pool: &PgPool, url: &str, markdown: bool) -> Result<String> {
-    let seeded = step("Adding nodes and users", seed(pool)).await?;
-    let panel = HttpPanel::new(url);
+/// Measures the running system whose database is that of `cli`, and returns the tables.
+///
+/// The pushes that use up packages go to the queue of the system, which bills them. Those of the
+/// 1,000 nodes go to a queue that only keeps them, unless they go through the emulator: its queue
+/// would take most of the time.
+pub async fn measure(cli: &Cli) -> Result<String> {
+    let pool = PgPool::connect(&cli.database_url).await?;
+    let seeded = step("Adding nodes and users", seed(&pool)).await?;
+    let system = Target::new(cli, Some(Queue { aws: &cli.aws })).await?;
+    let ends = end_packages(&pool, &system.panel, seeded.ending);
+    let cut_off = step("Ending 600 packages of 200 nodes, in five minutes", ends).await?;
+    drop(system);
+    let target = Target::new(cli, None).await?;
     let mut durations = Durations::default();
     for _ in 0..LONG_PULLS {
-        let took = pull(&panel, &seeded.long, None).await?.took;
+        let took = pull(&target.panel, &seeded.long, None).await?.took;
         durations.long_list.push(took);
     }
-    let began = Instant::now() + Duration::from_secs(1);
-    let nodes = seeded.nodes.iter().enumerate().map(|(seed, sender)| {
-        let (panel, sender) = (panel.clone(), sender.clone());
-        let users = Arc::clone(&seeded.users);
-        tokio::spawn(async move { load(&panel, &sender, &users, began, seed).await })
-    });
-    let ending = seeded.ending.into_iter().enumerate().map(|(seed, node)| {
-        let panel = panel.clone();
-        tokio::spawn(async move { end_packages(&panel, node, began, seed).await })
-    });
-    let (nodes, ending): (Vec<_>, Vec<_>) = (nodes.collect(), ending.collect());
-    let run = async { Ok((join_all(nodes).await, join_all(ending).await)) };
-    let (nodes, ending) = step("Running 1,200 nodes for six minutes", run).await?;
-    for node in nodes {
-        durations.add(node??);
+    let loads = load(&target.panel, seeded.nodes, &seeded.users);
+    durations.add(step("Running 1,000 nodes for four minutes", loads).await?);
+    if let Some(copies) = target.copies {
+        let (kept, pushes) = (copies.kept_reports()?, durations.pushes.len());
+        ensure!(
+            kept == pushes,
+            "{kept} of {pushes} pushes reached the queue"
+        );
     }
-    let ending: Result<Vec<_>> = ending.into_iter().map(|node| node?).collect();
-    let ended = ending?.into_iter().flatten().collect();
-    let cut_off = step("Reading when packages ended", CutOff::of(pool, ended)).await?;
     Ok(format!(
         "{}\n{}",
-        durations.table(markdown),
-        cut_off.table(markdown)
+        durations.table(cli.markdown),
+        cut_off.table(cli.markdown)
     ))
+}
+
+/// Where nodes send their requests.
+struct Target {
+    panel: HttpPanel,
+    /// `None` if the requests go through the emulator.
+    copies: Option<Copies>,
+}
+
+impl Target {
+    async fn new(cli: &Cli, queue: Option<Queue<'_>>) -> Result<Self> {
+        if let Some(url) = &cli.through {
+            let panel = HttpPanel::new(url);
+            return Ok(Self {
+                panel,
+                copies: None,
+            });
+        }
+        let copies = Copies::start(cli, queue).await?;
+        Ok(Self {
+            panel: HttpPanel::new(&copies.url()),
+            copies: Some(copies),
+        })
+    }
+}
+
+/// Runs all nodes at once.
+async fn load(panel: &HttpPanel, nodes: Vec<Sender>, users: &Arc<Vec<i32>>) -> Result<Durations> {
+    let began = Instant::now() + Duration::from_secs(1);
+    let nodes = nodes.into_iter().enumerate().map(|(seed, sender)| {
+        let (panel, users) = (panel.clone(), Arc::clone(users));
+        tokio::spawn(async move { load_one(&panel, &sender, &users, began, seed).await })
+    });
+    let mut durations = Durations::default();
+    for node in join_all(nodes.collect::<Vec<_>>()).await {
+        durations.add(node??);
+    }
+    Ok(durations)
 }
 
 /// Nodes and users that were added.
@@ -196,7 +235,7 @@ async fn send(panel: &HttpPanel, call: Call) -> Result<Pulled> {
 
 /// Lets a node push the traffic of all users and pull the list, in each interval at times of its
 /// own. Nothing changes the list, so the response to each later pull is 304.
-async fn load(
+async fn load_one(
     panel: &HttpPanel,
     sender: &Sender,
     users: &[i32],
@@ -239,72 +278,6 @@ async fn load(
     Ok(durations)
 }
 
-/// When a package ended, for the node and for the system.
-struct Ended {
-    user: i32,
-    pushed_at: DateTime<Utc>,
-    /// The first pull that lacked the user.
-    lacked_at: DateTime<Utc>,
-}
-
-/// Lets a node use up the package of one user in each interval, and pull the list at another time
-/// of the interval. Users that the last pull still has are left out.
-async fn end_packages(
-    panel: &HttpPanel,
-    node: EndingNode,
-    began: Instant,
-    seed: usize,
-) -> Result<Vec<Ended>> {
-    let EndingNode { sender, users } = node;
-    let mut rng = ChaCha8Rng::seed_from_u64(u64::try_from(seed)?);
-    let [pull_at, push_at] = [(); 2].map(|()| began + rng.random_range(Duration::ZERO..INTERVAL));
-    let pushes = async {
-        let mut used_up = Vec::new();
-        for (interval, user) in (0..).zip(&users) {
-            sleep_until(push_at + INTERVAL * interval).await;
-            let rows = [(*user, [0, 2_000_000])].into_iter().collect();
-            let mut rng = ChaCha8Rng::seed_from_u64(0);
-            used_up.push((*user, System.now()));
-            send(panel, sender.push(&rows, &mut rng)).await?;
-        }
-        Ok(used_up)
-    };
-    let pulls = async {
-        let (mut lists, mut tag, mut last) = (Vec::new(), None, Vec::new());
-        // The last package ends at most two intervals after the last push.
-        for interval in 0..INTERVALS.unsigned_abs() + 2 {
-            sleep_until(pull_at + INTERVAL * interval).await;
-            let pulled = pull(panel, &sender, tag).await?;
-            if pulled.status == 200 {
-                last = numbers(&pulled.body)?;
-            }
-            tag = pulled.tag;
-            lists.push((System.now(), last.clone()));
-        }
-        anyhow::Ok(lists)
-    };
-    let (used_up, lists) = tokio::try_join!(pushes, pulls)?;
-    let ended = |(user, pushed_at): (i32, DateTime<Utc>)| {
-        let lacking = lists
-            .iter()
-            .find(|(at, list)| *at > pushed_at && !list.contains(&user))?;
-        Some(Ended {
-            user,
-            pushed_at,
-            lacked_at: lacking.0,
-        })
-    };
-    Ok(used_up.into_iter().filter_map(ended).collect())
-}
-
-fn numbers(body: &[u8]) -> Result<Vec<i32>> {
-    let list: Value = serde_json::from_slice(body)?;
-    let users = list.get("users").and_then(Value::as_array);
-    let users = users.context("The list has no users")?;
-    let number = |user: &Value| i32::try_from(user.get("id")?.as_i64()?).ok();
-    Ok(users.iter().filter_map(number).collect())
-}
-
 #[derive(Default)]
 struct Durations {
     pushes: Vec<Duration>,
@@ -330,70 +303,6 @@ impl Durations {
         ];
         for (name, durations) in rows {
             table.push(row(name, durations, 1_000.0));
-        }
-        table.write(markdown)
-    }
-}
-
-/// How long each stage took, from a push that uses up a package.
-#[derive(Default)]
-struct CutOff {
-    recorded: Vec<Duration>,
-    ended: Vec<Duration>,
-    waited: Vec<Duration>,
-    total: Vec<Duration>,
-}
-
-impl CutOff {
-    async fn of(pool: &PgPool, ended: Vec<Ended>) -> Result<Self> {
-        let statement = "/* bench.stages */
-            select n.number, r.received_at, q.ended_at
-            from telecom.node_user n
-            join telecom.package_queue q using (user_id)
-            join telecom.traffic_usage t using (user_id)
-            join telecom.usage_report r on r.seq = t.usage_report_seq
-            where n.number = any($1)";
-        let users: Vec<i32> = ended.iter().map(|ended| ended.user).collect();
-        let times: Vec<(i32, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(statement)
-            .bind(users)
-            .fetch_all(pool)
-            .await?;
-        let times: HashMap<i32, (DateTime<Utc>, DateTime<Utc>)> = times
-            .into_iter()
-            .map(|(user, recorded_at, ended_at)| (user, (recorded_at, ended_at)))
-            .collect();
-        let mut cut_off = Self::default();
-        for Ended {
-            user,
-            pushed_at,
-            lacked_at,
-        } in ended
-        {
-            let (recorded_at, ended_at) = times.get(&user).context("A push is not recorded")?;
-            let stages = [
-                (&mut cut_off.recorded, *recorded_at - pushed_at),
-                (&mut cut_off.ended, *ended_at - *recorded_at),
-                (&mut cut_off.waited, lacked_at - *ended_at),
-                (&mut cut_off.total, lacked_at - pushed_at),
-            ];
-            for (durations, took) in stages {
-                durations.push(took.to_std().unwrap_or_default());
-            }
-        }
-        Ok(cut_off)
-    }
-
-    fn table(self, markdown: bool) -> String {
-        let head = format!("end of a package, of {}", ENDING_NODES * INTERVALS);
-        let mut table = Table::new(&[&head, "number", "p50 s", "p99 s"]);
-        let rows = [
-            ("push until it is recorded", self.recorded),
-            ("record until the package ends", self.ended),
-            ("end until the next pull", self.waited),
-            ("push until the pull that lacks the user", self.total),
-        ];
-        for (name, durations) in rows {
-            table.push(row(name, durations, 1.0));
         }
         table.write(markdown)
     }

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use aws_lambda_events::alb::AlbTargetGroupResponse;
 use http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use lambda_http::tower::util::BoxCloneService;
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -22,12 +23,12 @@ const SECURITY_HEADERS: [(HeaderName, &str); 2] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
 ];
 
+/// What serves the requests of a function. Its type is the same for every function, so that what
+/// surrounds it is compiled once, and not again for the binary of each function.
+pub type Handler = BoxCloneService<Request, Response<Body>, Infallible>;
+
 /// Runs a function that serves events of the load balancer.
-pub async fn run<S>(service: S) -> Result<(), BoxError>
-where
-    S: Service<Request, Response = Response<Body>, Error = Infallible> + Clone + Send,
-    S::Future: Send,
-{
+pub async fn run(service: Handler) -> Result<(), BoxError> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<Box<RawValue>>| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(handle(service, event).await) }

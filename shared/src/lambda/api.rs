@@ -1,6 +1,7 @@
 //! The API functions behind the load balancer.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::header::{
@@ -8,10 +9,11 @@ use http::header::{
 };
 use http::{HeaderValue, Method};
 use lambda_http::{Body, Request, RequestExt, Response, service_fn, tower};
-use tower::{Layer, Service};
+use tower::Layer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::{BoxError, alb, before_deadline, log_error};
+use super::alb::{self, Handler};
+use super::{BoxError, before_deadline, log_error};
 use crate::app::{App, FromApp};
 use crate::auth::Admission;
 use crate::config::CorsConfig;
@@ -26,34 +28,35 @@ use crate::telemetry::{self, RequestIds};
 pub async fn run<E>() -> Result<(), BoxError>
 where
     E: Endpoint,
-    E::Service: FromApp,
+    E::Service: FromApp + 'static,
 {
     telemetry::init();
     let app = App::default();
     let (service, admission) = (E::Service::from_app(&app).await?, app.admission()?);
-    let (app, service, admission) = (&app, &service, &admission);
-    serve(service_fn(move |request: Request| async move {
-        app.renew_login().await;
-        Ok::<_, Infallible>(handle::<E>(service, admission, request).await)
-    }))
+    let parts = Arc::new((app, service, admission));
+    serve(Handler::new(service_fn(move |request: Request| {
+        let parts = Arc::clone(&parts);
+        async move {
+            let (app, service, admission) = &*parts;
+            app.renew_login().await;
+            Ok::<_, Infallible>(handle::<E>(service, admission, request).await)
+        }
+    })))
     .await
 }
 
 /// Runs the function that serves the documentation of all endpoints. It requires no token.
 pub async fn run_documentation() -> Result<(), BoxError> {
     telemetry::init();
-    serve(service_fn(|request: Request| async move {
+    serve(Handler::new(service_fn(|request: Request| async move {
         Ok::<_, Infallible>(document(&request))
-    }))
+    })))
     .await
 }
 
-async fn serve<S>(service: S) -> Result<(), BoxError>
-where
-    S: Service<Request, Response = Response<Body>, Error = Infallible> + Clone + Send,
-    S::Future: Send,
-{
-    alb::run(cors(&CorsConfig::from_env()?).layer(service)).await
+async fn serve(service: Handler) -> Result<(), BoxError> {
+    let service = cors(&CorsConfig::from_env()?).layer(service);
+    alb::run(Handler::new(service)).await
 }
 
 /// Allows web pages of the configured origins to call the API.

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::json::{each_field, scalar, text};
-use crate::domain::node_config::Protocol;
 use crate::error::{Error, ErrorKind};
 
 /// The secret of a node. `Debug` omits it.
@@ -60,21 +59,6 @@ impl NodeType {
             "anytls" => Self::Anytls,
             _ => Self::Other,
         })
-    }
-
-    /// Whether a node of this type can use a configuration for `protocol`.
-    #[must_use]
-    pub fn fits(self, protocol: Protocol) -> bool {
-        self == match protocol {
-            Protocol::Vmess => Self::Vmess,
-            Protocol::Vless => Self::Vless,
-            Protocol::Trojan => Self::Trojan,
-            Protocol::Shadowsocks => Self::Shadowsocks,
-            Protocol::Hysteria | Protocol::Hysteria2 => Self::Hysteria,
-            Protocol::Tuic => Self::Tuic,
-            Protocol::Anytls => Self::Anytls,
-            Protocol::Socks | Protocol::Http | Protocol::Naive | Protocol::Mieru => Self::Other,
-        }
     }
 }
 

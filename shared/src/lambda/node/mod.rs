@@ -16,7 +16,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use lambda_http::{Body, Request, RequestExt, Response, service_fn};
 
-use super::{BoxError, alb, before_deadline, log_error};
+use super::alb::{self, Handler};
+use super::{BoxError, before_deadline, log_error};
 use crate::app::{App, FromApp};
 use crate::db::user_list::NodeConfigs;
 use crate::domain::node_access::NodeAccess;
@@ -60,11 +61,15 @@ pub async fn run<P: NodeApi>() -> Result<(), BoxError> {
     telemetry::init();
     let app = App::default();
     let service = NodeService::from_app(&app).await?;
-    let (app, service) = (&app, &service);
-    alb::run(service_fn(move |request: Request| async move {
-        app.renew_login().await;
-        Ok::<_, Infallible>(handle::<P>(service, request).await)
-    }))
+    let parts = Arc::new((app, service));
+    alb::run(Handler::new(service_fn(move |request: Request| {
+        let parts = Arc::clone(&parts);
+        async move {
+            let (app, service) = &*parts;
+            app.renew_login().await;
+            Ok::<_, Infallible>(handle::<P>(service, request).await)
+        }
+    })))
     .await
 }
 

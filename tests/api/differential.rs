@@ -4,6 +4,7 @@
 mod analytics;
 mod by_hand;
 mod compare;
+mod explanations;
 mod generated;
 mod given;
 mod operation_manage;
@@ -25,6 +26,7 @@ use uuid::Uuid;
 use analytics::analytics_by_hand;
 use by_hand::{admin_questions, user_questions};
 use compare::compare;
+use explanations::explanations_by_hand;
 use generated::{Call, Caller, Known, calls};
 use operation_manage::operations_by_hand;
 use webhooks::webhooks_by_hand;
@@ -65,7 +67,10 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     let questions = admin_questions(&api.world).await.into_iter();
     let questions = questions.chain(operations_by_hand());
     let questions = questions.chain(webhooks_by_hand());
-    for question in questions.chain(analytics_by_hand()) {
+    for question in questions
+        .chain(analytics_by_hand())
+        .chain(explanations_by_hand())
+    {
         compare(
             &api,
             &Call {
@@ -117,7 +122,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || always.contains(oracle))
     };
     assert!(
-        outcomes.len() == 26 && outcomes.iter().all(counted),
+        outcomes.len() == 28 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

@@ -529,6 +529,17 @@ select bucket_start, node_server_id, node_client_id, sum(raw_upload_bytes), sum(
 from telecom.user_package_usage group by bucket_start, node_server_id, node_client_id;
 update telecom.usage_summary set days_closed_before = '2026-02-01', days_summed_before = '2026-02-01';
 
+create function oracle.corrects(c telecom.usage_correction, x telecom.user_package_usage) returns boolean language sql as $$
+    select (c.user_id, c.bucket_start, c.node_server_id, coalesce(c.node_client_id, 0), coalesce(c.package_queue_id, 0))
+        = (x.user_id, x.bucket_start, x.node_server_id, coalesce(x.node_client_id, 0), coalesce(x.package_queue_id, 0))
+$$;
+
+-- The hourly usage, and what corrections added to each row of it.
+create view oracle.usage_with_corrections as
+select x.*, coalesce((select sum(billed_upload_bytes) from telecom.usage_correction c where oracle.corrects(c, x)), 0) as fixed_up,
+    coalesce((select sum(billed_download_bytes) from telecom.usage_correction c where oracle.corrects(c, x)), 0) as fixed_down
+from telecom.user_package_usage x;
+
 create function oracle.usage(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language plpgsql as $$
 declare
     f        jsonb := filters;
@@ -549,21 +560,24 @@ begin
     create temporary table cell as
         select s, e, case when grouping <> 'none' then node_server_id end as sid,
             case when grouping = 'client' then node_client_id end as cid, sum(raw_upload_bytes) as ru,
-            sum(raw_download_bytes) as rd, sum(billed_upload_bytes) as bu, sum(billed_download_bytes) as bd
-        from bucket join telecom.user_package_usage on bucket_start >= s and bucket_start < e
+            sum(raw_download_bytes) as rd, sum(billed_upload_bytes) as bu, sum(billed_download_bytes) as bd,
+            sum(fixed_up) as cu, sum(fixed_down) as cd
+        from bucket join oracle.usage_with_corrections on bucket_start >= s and bucket_start < e
         where coalesce(f ->> 'user', '') in ('', replace(user_id::text, '-', ''), user_id::text, upper(user_id::text))
             and coalesce(f ->> 'server_id', '') in ('', node_server_id::text)
             and (coalesce(f ->> 'node_client_id', '') = '' or f ->> 'node_client_id' = node_client_id::text)
         group by s, e, sid, cid;
     if grouping = 'none' then
-        insert into cell select s, e, null, null, 0, 0, 0, 0 from bucket where s not in (select s from cell);
+        insert into cell select s, e, null, null, 0, 0, 0, 0, 0, 0 from bucket where s not in (select s from cell);
     end if;
     select json_build_object('start', (select min(s) from bucket), 'end', (select max(e) from bucket), 'interval', step,
         'time_zone', zone, 'group_by', grouping, 'total', (select count(*) from cell),
         'sum', (select json_build_object('raw_upload', coalesce(sum(ru), 0), 'raw_download', coalesce(sum(rd), 0),
-            'billed_upload', coalesce(sum(bu), 0), 'billed_download', coalesce(sum(bd), 0)) from cell),
+            'billed_upload', coalesce(sum(bu), 0), 'billed_download', coalesce(sum(bd), 0),
+            'corrected_upload', coalesce(sum(cu), 0), 'corrected_download', coalesce(sum(cd), 0)) from cell),
         'usage', coalesce(json_agg(json_build_object('start', s, 'end', e, 'server_id', sid, 'node_client_id', cid,
-            'raw_upload', ru, 'raw_download', rd, 'billed_upload', bu, 'billed_download', bd) order by s, sid, cid), '[]'))
+            'raw_upload', ru, 'raw_download', rd, 'billed_upload', bu, 'billed_download', bd, 'corrected_upload', cu,
+            'corrected_download', cd) order by s, sid, cid), '[]'))
     into answer from (select * from cell order by s, sid, cid offset skip::int limit n::int) page;
     drop table bucket, cell;
     return answer;
@@ -616,8 +630,9 @@ $$;
 
 create function oracle.traffic_sum(a timestamptz, b timestamptz) returns json language sql as $$
     select json_build_object('raw_upload', coalesce(sum(raw_upload_bytes), 0), 'raw_download', coalesce(sum(raw_download_bytes), 0),
-        'billed_upload', coalesce(sum(billed_upload_bytes), 0), 'billed_download', coalesce(sum(billed_download_bytes), 0))
-    from telecom.user_package_usage where bucket_start >= a and bucket_start < b
+        'billed_upload', coalesce(sum(billed_upload_bytes), 0), 'billed_download', coalesce(sum(billed_download_bytes), 0),
+        'corrected_upload', coalesce(sum(fixed_up), 0), 'corrected_download', coalesce(sum(fixed_down), 0))
+    from oracle.usage_with_corrections where bucket_start >= a and bucket_start < b
 $$;
 
 create function oracle.overview(u uuid, now timestamptz, text, text, text, text) returns json language sql as $$
@@ -629,7 +644,9 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
             'active_packages', (select count(*) from telecom.package_queue where status = 'active'),
             'waiting_packages', (select count(*) from telecom.package_queue where status = 'in_queue'),
             'online_users', (select count(distinct user_number) from telecom.online_address where seen_at > now - interval '3 minutes'),
-            'unbilled_reports', 0, 'oldest_unbilled_at', null, 'parked_events', (select count(*) from telecom.parked_event),
+            'unbilled_reports', (select count(*) from telecom.usage_report where billing_run_id is null),
+            'oldest_unbilled_at', (select min(received_at) from telecom.usage_report where billing_run_id is null),
+             'parked_events', (select count(*) from telecom.parked_event),
             'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', 0,
             'usage_drifts', 0),
         'hours', oracle.usage(u, now, '24', '0', '', jsonb_build_object('start', oracle.top_start('day', now),
@@ -732,4 +749,122 @@ create function oracle.deliveries(u uuid, now timestamptz, n text, skip text, ho
         'next_attempt_at', case when status = 'pending' then due_at end, 'response_status', response_status, 'failure', failure)
         order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+-- Reports of some hours, billed by two runs or not yet, and corrections. They explain only a part of the hourly usage.
+insert into telecom.usage_report (report_id, node_server_id, period_start, period_end, payload_hash, line_count, received_at,
+    billing_run_id)
+select md5('report ' || bucket_start || node_server_id || i)::uuid, node_server_id, bucket_start + greatest(i - 1, 0) * interval '12 minutes',
+    bucket_start + i * interval '12 minutes', '', 2, timestamptz '2026-03-10 10:00:00Z' + i * interval '1 second',
+    case when i < 4 then md5('run ' || i / 2)::uuid end
+from (select distinct bucket_start, node_server_id from telecom.user_package_usage where bucket_start >= '2026-03-08Z') hours,
+    generate_series(0, 5) i;
+insert into telecom.traffic_usage (usage_report_seq, received_at, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor)
+select r.seq, r.received_at, (random() * 1000)::bigint, (random() * 10000)::bigint, u.user_id,
+    case when line < 25 then 101 end, (array[1, 2.5, 0.3333])[1 + line % 3]
+from telecom.usage_report r, oracle.users u, generate_series(1, 26) line
+where u.n < 10 and r.report_id <> md5('') ::uuid and (line < 3 or u.n = 1) and r.received_at between '2026-03-10 10:00Z' and '2026-03-10 10:00:05Z';
+insert into telecom.usage_correction (user_id, bucket_start, node_server_id, node_client_id, billed_upload_bytes,
+    billed_download_bytes, corrected_at, actor_user_id, reason)
+select user_id, bucket_start, node_server_id, node_client_id, n - 2, 1 - n * n, '2026-03-10 10:10Z', md5('keeper')::uuid, 'reason ' || n
+from telecom.user_package_usage, generate_series(1, 2) n where bucket_start >= '2026-03-09Z';
+insert into telecom.user_package_usage
+select user_id, timestamptz '2026-03-10 09:00Z' - n * interval '1 hour', 1 + n % 3, case when n % 4 > 0 then 101 end, id, n, 2 * n, 3, n * n
+from telecom.package_queue, generate_series(1, 8) n where activated_at is not null;
+insert into telecom.node_usage_delta
+select bucket_start, node_server_id, node_client_id, sum(raw_upload_bytes), sum(raw_download_bytes),
+    sum(billed_upload_bytes), sum(billed_download_bytes)
+from telecom.user_package_usage where package_queue_id is not null group by bucket_start, node_server_id, node_client_id;
+
+create function oracle.row_json(x telecom.user_package_usage) returns json language sql as $$
+    select json_build_object('hour', x.bucket_start, 'server_id', x.node_server_id, 'node_client_id', x.node_client_id,
+        'package_queue_id', x.package_queue_id, 'raw_upload', x.raw_upload_bytes, 'raw_download', x.raw_download_bytes,
+        'billed_upload', x.billed_upload_bytes, 'billed_download', x.billed_download_bytes,
+        'corrected_upload', coalesce(sum(c.billed_upload_bytes), 0), 'corrected_download', coalesce(sum(c.billed_download_bytes), 0))
+    from telecom.usage_correction c where oracle.corrects(c, x)
+$$;
+
+create function oracle.sum_json(ru numeric, rd numeric, bu numeric, bd numeric, cu numeric, cd numeric) returns json language sql as $$
+    select json_build_object('raw_upload', coalesce(ru, 0), 'raw_download', coalesce(rd, 0), 'billed_upload', coalesce(bu, 0),
+        'billed_download', coalesce(bd, 0), 'corrected_upload', coalesce(cu, 0), 'corrected_download', coalesce(cd, 0))
+$$;
+
+create function oracle.explained(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language plpgsql as $$
+declare
+    wanted uuid := filters::jsonb ->> 'user';
+    h      timestamptz := date_trunc('hour', (filters::jsonb ->> 'hour')::timestamptz, 'UTC');
+    shown  record;
+    billed record;
+    parked record;
+    fixed  record;
+    answer json;
+begin
+    select sum(raw_upload_bytes) ru, sum(raw_download_bytes) rd, sum(billed_upload_bytes) bu, sum(billed_download_bytes) bd
+    into shown from telecom.user_package_usage where user_id = wanted and bucket_start = h;
+    select sum(raw_upload_bytes) ru, sum(raw_download_bytes) rd, sum(billed_upload_bytes) bu, sum(billed_download_bytes) bd
+    into parked from telecom.parked_event where user_id = wanted and bucket_start = h;
+    select sum(billed_upload_bytes) bu, sum(billed_download_bytes) bd
+    into fixed from telecom.usage_correction c where user_id = wanted and bucket_start = h and exists (
+        select from telecom.user_package_usage x where x.user_id = wanted and x.bucket_start = h
+            and x.node_server_id = c.node_server_id and x.package_queue_id is not distinct from c.package_queue_id
+            and x.node_client_id is not distinct from c.node_client_id);
+    create temporary table part as
+        select r.billing_run_id run, r.node_server_id sid, t.node_client_id cid, min(r.received_at) first_at, count(*) lines,
+            sum(t.upload_bytes) ru, sum(t.download_bytes) rd, sum(t.upload_bytes * t.traffic_factor) bu,
+            sum(t.download_bytes * t.traffic_factor) bd,
+            (array_agg(json_build_object('report_id', r.report_id, 'received_at', r.received_at, 'period_start', r.period_start,
+                'period_end', r.period_end, 'upload', t.upload_bytes, 'download', t.download_bytes, 'factor', t.traffic_factor)
+                order by r.received_at, r.seq, t.upload_bytes, t.download_bytes))[1:20] texts
+        from telecom.usage_report r join telecom.traffic_usage t on t.usage_report_seq = r.seq
+        where t.user_id = wanted and case when r.period_start < r.period_end
+                then r.period_end > h and r.period_end <= h + interval '1 hour'
+                else r.period_end >= h and r.period_end < h + interval '1 hour' end
+            and r.node_server_id in (select node_server_id from telecom.user_package_usage where user_id = wanted and bucket_start = h)
+        group by 1, 2, 3;
+    select sum(ru) ru, sum(rd) rd, sum(round(bu)) bu, sum(round(bd)) bd into billed from part where run is not null;
+    select json_build_object('user', wanted, 'hour', h,
+        'usage', (select coalesce(json_agg(oracle.row_json(x) order by x.node_server_id, x.node_client_id, x.package_queue_id), '[]')
+            from telecom.user_package_usage x where user_id = wanted and bucket_start = h),
+        'sum', oracle.sum_json(shown.ru, shown.rd, shown.bu, shown.bd, fixed.bu, fixed.bd),
+        'total', (select count(*) from part),
+        'billed', oracle.sum_json(billed.ru, billed.rd, billed.bu, billed.bd, 0, 0),
+        'parked', oracle.sum_json(parked.ru, parked.rd, parked.bu, parked.bd, 0, 0),
+        'corrections', (select coalesce(json_agg(json_build_object('id', id, 'user', user_id, 'hour', bucket_start,
+            'server_id', node_server_id, 'node_client_id', node_client_id, 'package_queue_id', package_queue_id,
+            'billed_upload', billed_upload_bytes, 'billed_download', billed_download_bytes, 'corrected_at', corrected_at,
+            'actor', actor_user_id, 'reason', reason) order by id), '[]')
+            from telecom.usage_correction where user_id = wanted and bucket_start = h),
+        'unexplained', oracle.sum_json(
+            coalesce(shown.ru, 0) - coalesce(billed.ru, 0) + coalesce(parked.ru, 0),
+            coalesce(shown.rd, 0) - coalesce(billed.rd, 0) + coalesce(parked.rd, 0),
+            coalesce(shown.bu, 0) - coalesce(billed.bu, 0) + coalesce(parked.bu, 0) - coalesce(fixed.bu, 0),
+            coalesce(shown.bd, 0) - coalesce(billed.bd, 0) + coalesce(parked.bd, 0) - coalesce(fixed.bd, 0), 0, 0),
+        'parts', coalesce(json_agg(json_build_object('billing_run_id', run, 'server_id', sid, 'node_client_id', cid,
+            'raw_upload', ru, 'raw_download', rd, 'billed_upload', case when run is null then 0 else round(bu) end,
+            'billed_download', case when run is null then 0 else round(bd) end, 'exact_upload', trim_scale(bu)::text,
+            'exact_download', trim_scale(bd)::text, 'lines', texts, 'line_count', lines) order by first_at, run, sid, cid), '[]'))
+    into answer from (select * from part order by first_at, run, sid, cid offset skip::int limit n::int) page;
+    drop table part;
+    return answer;
+end $$;
+
+create function oracle.explained_item(u uuid, now timestamptz, n text, skip text, wanted text, text) returns json language sql as $$
+    with charged as (
+        select x, x.bucket_start, row_number() over (order by bucket_start desc, node_server_id, node_client_id) as rank, raw_upload_bytes,
+            raw_download_bytes, billed_upload_bytes, billed_download_bytes
+        from telecom.user_package_usage x where package_queue_id = wanted::bigint
+    ), fixed as (
+        select coalesce(sum(billed_upload_bytes), 0) bu, coalesce(sum(billed_download_bytes), 0) bd
+        from telecom.usage_correction where package_queue_id = wanted::bigint
+    ), total as (
+        select coalesce(sum(raw_upload_bytes), 0) ru, coalesce(sum(raw_download_bytes), 0) rd,
+            coalesce(sum(billed_upload_bytes), 0) bu, coalesce(sum(billed_download_bytes), 0) bd, count(*) as rows
+        from charged
+    )
+    select json_build_object('id', q.id, 'user', q.user_id, 'upload', q.upload_bytes, 'download', q.download_bytes,
+        'total', t.rows, 'sum', oracle.sum_json(t.ru, t.rd, t.bu, t.bd, f.bu, f.bd),
+        'unexplained_upload', q.upload_bytes - t.bu, 'unexplained_download', q.download_bytes - t.bd,
+        'usage', (select coalesce(json_agg(oracle.row_json(x) order by rank), '[]') from charged
+            where rank > skip::int and rank <= skip::int + n::int))
+    from telecom.package_queue q, total t, fixed f where q.id = wanted::bigint
 $$;

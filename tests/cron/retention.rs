@@ -94,7 +94,7 @@ async fn every_table_has_a_documented_retention(pool: PgPool) {
 }
 
 /// For each table, a statement that inserts a row dated `$1`.
-const ROWS: [(&str, &str); 23] = [
+const ROWS: [(&str, &str); 24] = [
     (
         "node_server_metrics_hourly",
         "insert into telecom.node_server_metrics_hourly values (1,
@@ -183,6 +183,12 @@ const ROWS: [(&str, &str); 23] = [
         "user_usage_daily",
         "insert into telecom.user_usage_daily values (gen_random_uuid(), $1::date, 1, null, 1, 1, \
          1, 1)",
+    ),
+    (
+        "usage_correction",
+        "insert into telecom.usage_correction (user_id, bucket_start, node_server_id,
+         billed_upload_bytes, billed_download_bytes, corrected_at, actor_user_id, reason)
+         values (gen_random_uuid(), $1, 1, 1, 1, $1, gen_random_uuid(), 'r')",
     ),
     ("accepted_usage", "insert into telecom.accepted_usage values ($1, null, 1, 1, 1, 1)"),
     (

@@ -291,6 +291,8 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
             "update",
             "answered_call.answer package.is_master package.retired_at package_order.cancelled_at
              package_queue.status package_queue.adjust_quota_bytes package_queue.activated_at
+             package_queue.upload_bytes package_queue.download_bytes
+             user_package_usage.billed_upload_bytes user_package_usage.billed_download_bytes
              package_queue.expires_at package_queue.ended_at package_queue.end_reason
              package_queue.extended_seconds node_server.status parked_event.retry_at
              node_server.name node_server.compatibility

@@ -11,7 +11,7 @@ use shared::services::change::Requested;
 use shared::services::cron::Run;
 use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
 use shared::services::manage::{
-    DecideDoubtfulPush, ExtendPackages, ManageService, PushRemedy, RetryParkedEvents,
+    CorrectUsage, DecideDoubtfulPush, ExtendPackages, ManageService, PushRemedy, RetryParkedEvents,
     SetNodeServerMaintenance,
 };
 use sqlx::PgPool;
@@ -19,7 +19,7 @@ use telecom_tests::push::push;
 use telecom_tests::receiver::{Answer, Receiver};
 use telecom_tests::report::texts;
 use telecom_tests::watch::Watch;
-use telecom_tests::{GIB, World, actor, assert_all_accepted, user};
+use telecom_tests::{CLIENT, GIB, SERVER, World, actor, assert_all_accepted, user};
 use uuid::Uuid;
 
 /// Adds triggers that record which tables each transaction writes.
@@ -233,6 +233,33 @@ async fn a_correction_writes_the_documented_tables_in_order(pool: PgPool) {
         "decide a doubtful push",
         "decide-doubtful-push",
     );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_correction_of_usage_writes_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let package = world.package(GIB, 30).await;
+    let item = world.active_item(user(1), package).await;
+    world.waiting_item(user(1), package).await;
+    // The day is closed, so that the correction is late. The item is used up.
+    world
+        .sql("update telecom.usage_summary set days_closed_before = '2026-03-11'")
+        .await;
+    record_writes(&world).await;
+    let service = ManageService::new(world.api.clone(), world.context(), TelecomConfig::default());
+    let correct = CorrectUsage {
+        user: user(1),
+        hour: world.context().now(),
+        server_id: SERVER,
+        node_client_id: Some(CLIENT),
+        package_queue_id: Some(item),
+        billed_upload: GIB,
+        billed_download: 0,
+        reason: "never reported".to_owned(),
+    };
+    let corrected = service.process(Requested::by(actor(1), correct)).await;
+    assert_eq!(corrected.unwrap().usage.traffic.billed_upload, GIB);
+    assert_documented(&written(&world).await, "correct usage", "correct-usage");
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]

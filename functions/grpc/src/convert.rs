@@ -39,6 +39,12 @@ pub fn requested_time(
     timestamp.map(|at| read(at).ok_or_else(invalid)).transpose()
 }
 
+/// The timestamp in a required field of a request.
+pub fn required_time(field: &str, timestamp: Option<Timestamp>) -> Result<DateTime<Utc>, Error> {
+    let time = requested_time(field, timestamp)?;
+    time.ok_or_else(|| Error::parameter(field, "a timestamp"))
+}
+
 /// A proto3 number without presence, in which 0 means that it is not set.
 pub fn given(number: impl Into<i64>) -> Option<i64> {
     Some(number.into()).filter(|number| *number != 0)

@@ -25,6 +25,9 @@ use shared::domain::queued_package::{
 };
 use shared::domain::top::{TopMeasure, TopNode, TopNodeKind, TopUser};
 use shared::domain::traffic_usage::{TrafficSum, UsageBucket, UsageGrouping, UsageInterval};
+use shared::domain::usage_explanation::{
+    BilledPart, ExplainedLine, ExplainedUsage, UsageCorrection,
+};
 use shared::domain::webhook::{
     DeliveryFailure, DeliveryStatus, Webhook, WebhookDelivery, WebhookEnd,
 };
@@ -34,12 +37,12 @@ use shared::services::analysis::{
 };
 use shared::services::manage::{
     AdminClients, AdminPackages, AdminServers, AuditEntries, ChangedItem, ChangedNodeCredential,
-    DeadLetters, DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess, JobRunPage,
-    NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
-    NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, ParkedEvents, QueuedPackageCounts,
-    RequestedExtension, RetriedEvents, SecretWebhook, ShownNodeAccess, ShownOrder, ShownPackage,
-    ShownWebhook, ShownWebhookDelivery, TopNodes, TopUsers, TrafficUsage, UncorrectedUser,
-    WebhookDeliveries, Webhooks,
+    CorrectedUsage, DeadLetters, DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess,
+    JobRunPage, NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
+    NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, PackageUsageExplanation,
+    ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, SecretWebhook,
+    ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook, ShownWebhookDelivery, TopNodes,
+    TopUsers, TrafficUsage, UncorrectedUser, UsageExplanation, WebhookDeliveries, Webhooks,
 };
 use uuid::Uuid;
 
@@ -303,9 +306,15 @@ message! {
     }
     UsageBucket => UsageBucket {
         start, end, server_id, node_client_id;
-        traffic { raw_upload, raw_download, billed_upload, billed_download }
+        traffic {
+            raw_upload, raw_download, billed_upload, billed_download, corrected_upload,
+            corrected_download
+        }
     }
-    TrafficSum => TrafficSum { raw_upload, raw_download, billed_upload, billed_download }
+    TrafficSum => TrafficSum {
+        raw_upload, raw_download, billed_upload, billed_download, corrected_upload,
+        corrected_download
+    }
     TopUsers => ListTopUsersResponse { range, by, start, as_of, total, users }
     TopUser => TopUser {
         rank, user, raw_upload, raw_download, billed_upload, billed_download
@@ -323,6 +332,35 @@ message! {
         waiting_packages, online_users, unbilled_reports, oldest_unbilled_at, parked_events,
         open_doubts, quarantined_reports, usage_drifts
     }
+}
+
+// Of explanations and corrections.
+message! {
+    UsageExplanation => ExplainUsageResponse {
+        user, hour, usage, sum, parts, total, billed, parked, corrections, unexplained
+    }
+    ExplainedUsage => ExplainedUsage {
+        hour, server_id, node_client_id, package_queue_id;
+        traffic {
+            raw_upload, raw_download, billed_upload, billed_download, corrected_upload,
+            corrected_download
+        }
+    }
+    BilledPart => BilledPart {
+        billing_run_id, server_id, node_client_id, raw_upload, raw_download, billed_upload,
+        billed_download, exact_upload, exact_download, lines, line_count
+    }
+    ExplainedLine => ExplainedLine {
+        report_id, received_at, period_start, period_end, upload, download, factor
+    }
+    UsageCorrection => UsageCorrection {
+        id, user, hour, server_id, node_client_id, package_queue_id, billed_upload,
+        billed_download, corrected_at, actor, reason
+    }
+    PackageUsageExplanation => ExplainPackageUsageResponse {
+        id, user, upload, download, usage, total, sum, unexplained_upload, unexplained_download
+    }
+    CorrectedUsage => CorrectUsageResponse { correction, usage }
 }
 
 // Of webhooks.

@@ -73,7 +73,8 @@ statements! {
     }
 }
 
-/// Returns those of `hours` whose hourly rows and parked usage differ from the accepted usage.
+/// Returns those of `hours` whose hourly rows and parked usage differ from the accepted usage and
+/// its corrections.
 pub async fn hours(
     connection: &mut Connection,
     hours: &[DateTime<Utc>],
@@ -85,8 +86,14 @@ pub async fn hours(
             sum(raw_download_bytes) as raw_download,
                 sum(billed_upload_bytes) as billed_upload,
                 sum(billed_download_bytes) as billed_download
-            from telecom.accepted_usage
-            where bucket_start = any($1)
+            from (
+                select bucket_start, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+                billed_download_bytes
+                from telecom.accepted_usage where bucket_start = any($1)
+                union all
+                select bucket_start, 0, 0, billed_upload_bytes, billed_download_bytes
+                from telecom.usage_correction where bucket_start = any($1)
+            ) a
             group by bucket_start
         ), recorded as (
             select bucket_start, sum(raw_upload_bytes) as raw_upload,

@@ -305,8 +305,38 @@ grant
     update (is_master, retired_at)
     on telecom.package to telecom_api;
 grant
-    update (status, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason, extended_seconds)
+    update (
+        status, upload_bytes, download_bytes, adjust_quota_bytes, activated_at, expires_at, ended_at, end_reason,
+        extended_seconds
+    )
     on telecom.package_queue to telecom_api;
+-- Corrections change billed bytes only. Raw bytes are what nodes reported.
+grant
+    insert (
+        user_id, bucket_start, node_server_id, node_client_id, package_queue_id, raw_upload_bytes, raw_download_bytes,
+        billed_upload_bytes, billed_download_bytes
+    ),
+    update (billed_upload_bytes, billed_download_bytes)
+    on telecom.user_package_usage to telecom_api;
+grant
+    insert (
+        user_id, bucket_start, node_server_id, node_client_id, package_queue_id, billed_upload_bytes,
+        billed_download_bytes, corrected_at, actor_user_id, reason
+    )
+    on telecom.usage_correction to telecom_api;
+grant
+    insert (
+        bucket_start, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    )
+    on telecom.node_usage_delta to telecom_api;
+grant
+    insert (
+        user_id, day, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    )
+    on telecom.late_user_usage to telecom_api;
+grant delete on telecom.usage_correction to telecom_writer;
 grant update (retry_at) on telecom.parked_event to telecom_api;
 grant insert (
     id, created_at, actor_user_id, request_id, available_group, series, hours, reason, item_count

@@ -71,6 +71,8 @@ pub async fn find(
             raw_download: row.raw_download,
             billed_upload: row.billed_upload,
             billed_download: row.billed_download,
+            corrected_upload: row.corrected_upload,
+            corrected_download: row.corrected_download,
         };
         let Ok(number) = usize::try_from(row.number) else {
             found.total = row.server_id.unwrap_or_default().into();

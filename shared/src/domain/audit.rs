@@ -57,6 +57,8 @@ pub enum Target {
     ParkedUsage(Uuid),
     /// A doubtful push, by its id.
     DoubtfulPush(i64),
+    /// A correction of usage, by its id.
+    UsageCorrection(i64),
     /// Access of node software or of a collector, by its id.
     NodeAccess(i64),
     /// The number and the secret of a user for nodes, by the id of the user.
@@ -77,6 +79,7 @@ impl Target {
             | Self::PackageItem(id)
             | Self::NodeAccess(id)
             | Self::WebhookDelivery(id)
+            | Self::UsageCorrection(id)
             | Self::DoubtfulPush(id) => id.to_string(),
             Self::Order(id)
             | Self::Extension(id)

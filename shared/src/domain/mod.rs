@@ -32,6 +32,7 @@ pub mod time_range;
 pub mod top;
 pub mod traffic;
 pub mod traffic_usage;
+pub mod usage_explanation;
 pub mod webhook;
 
 use std::str::FromStr;

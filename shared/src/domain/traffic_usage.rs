@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
@@ -64,7 +64,7 @@ pub struct Filter {
 }
 
 /// Carried and charged bytes of upload and download.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TrafficSum {
     /// Bytes that users sent, as carried.
     pub raw_upload: i64,
@@ -74,6 +74,35 @@ pub struct TrafficSum {
     pub billed_upload: i64,
     /// Bytes charged for download.
     pub billed_download: i64,
+    /// The part of `billed_upload` that corrections added. Negative if they lowered it.
+    pub corrected_upload: i64,
+    /// The part of `billed_download` that corrections added. Negative if they lowered it.
+    pub corrected_download: i64,
+}
+
+impl TrafficSum {
+    /// The difference. `None` if a field would overflow.
+    #[must_use]
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        Some(Self {
+            raw_upload: self.raw_upload.checked_sub(other.raw_upload)?,
+            raw_download: self.raw_download.checked_sub(other.raw_download)?,
+            billed_upload: self.billed_upload.checked_sub(other.billed_upload)?,
+            billed_download: self.billed_download.checked_sub(other.billed_download)?,
+            corrected_upload: self.corrected_upload.checked_sub(other.corrected_upload)?,
+            corrected_download: self
+                .corrected_download
+                .checked_sub(other.corrected_download)?,
+        })
+    }
+
+    /// The sum. `None` if a field would overflow.
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        Self::default()
+            .checked_sub(other)
+            .and_then(|negated| self.checked_sub(negated))
+    }
 }
 
 /// Traffic of a bucket, or of one node in a bucket.

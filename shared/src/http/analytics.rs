@@ -79,7 +79,7 @@ impl Endpoint for AnyTrafficUsage {
     const CSV: Option<Csv> = Some(Csv {
         list: "usage",
         header: "start,end,server_id,node_client_id,raw_upload,raw_download,billed_upload,\
-                 billed_download",
+                 billed_download,corrected_upload,corrected_download",
     });
 
     fn input(request: &ApiRequest<'_>) -> Result<GetTrafficUsage, Error> {
@@ -175,7 +175,8 @@ impl Endpoint for Overview {
     const SUMMARY: &'static str = "Get the overview of the fleet";
     const CSV: Option<Csv> = Some(Csv {
         list: "hours",
-        header: "start,end,raw_upload,raw_download,billed_upload,billed_download",
+        header: "start,end,raw_upload,raw_download,billed_upload,billed_download,\
+                 corrected_upload,corrected_download",
     });
 
     fn input(_: &ApiRequest<'_>) -> Result<GetFleetOverview, Error> {

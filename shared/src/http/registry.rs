@@ -64,6 +64,9 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::analytics::TopUsers);
         $visit!($crate::http::analytics::TopNodes);
         $visit!($crate::http::analytics::Overview);
+        $visit!($crate::http::usage_explanation::HourExplanation);
+        $visit!($crate::http::usage_explanation::PackageExplanation);
+        $visit!($crate::http::usage_explanation::Corrections);
         $visit!($crate::http::webhooks::WebhookList);
         $visit!($crate::http::webhooks::NewWebhook);
         $visit!($crate::http::webhooks::SecretRotation);

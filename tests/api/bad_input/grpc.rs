@@ -30,11 +30,19 @@ const RUNS: &str = "OperationManage/ListJobRuns";
 const AUDIT: &str = "OperationManage/ListAuditEntries";
 const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
 const ONLINE: &str = "UsageManage/GetOnlineUsers";
+const EXPLAIN: &str = "UsageManage/ExplainUsage";
 const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 44] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 46] = [
+    (EXPLAIN, "{}", "user", "a UUID"),
+    (
+        EXPLAIN,
+        r#"{"user": "00000000-0000-4000-8000-0000000000aa"}"#,
+        "hour",
+        "a timestamp",
+    ),
     (RUNS, r#"{"job": "bill"}"#, "job", "one of: apply-"),
     (RUNS, r#"{"outcome": 6}"#, "outcome", "JOB_OUTCOME_LOST (5)"),
     (
@@ -183,6 +191,7 @@ async fn every_field_of_a_grpc_request_refuses_bad_values(pool: PgPool) {
                 FieldKind::Int32 if field.name() == "display_order" => continue,
                 // A quota may be lowered.
                 FieldKind::Int64 if field.name() == "bytes" => json!(0),
+                FieldKind::Int64 if field.name().starts_with("billed_") => json!(i64::MIN),
                 FieldKind::Int32 | FieldKind::Int64 => json!(-1),
                 FieldKind::Enum(_) => json!(99),
                 FieldKind::String => json!("\u{0}"),

@@ -8,6 +8,7 @@ use telecom_tests::{NOW, at};
 use uuid::Uuid;
 
 use super::analytics::analytics;
+use super::explanations::explanations;
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
     accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
@@ -234,6 +235,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
         8 => analytics(known).boxed(),
+        4 => explanations(known).boxed(),
         4 => job_runs().boxed(),
         5 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
     ]

@@ -62,6 +62,7 @@ fn rows(oracle: &str, answer: &Value) -> Option<Vec<Value>> {
                 .collect(),
         ),
         "history" => Some(list("hours")),
+        "explained" => Some(list("parts")),
         "used" => Some(list("nodes")),
         "online" => Some(list("users")),
         "runs" => Some(list("runs")),

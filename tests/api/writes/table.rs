@@ -78,7 +78,7 @@ const fn after_write(rpc: &'static str, id: &'static str, then: Then) -> Ended {
     after(By::Write(rpc, id), then)
 }
 
-pub static TABLE: [Write; 27] = [
+pub static TABLE: [Write; 28] = [
     Write {
         rpc: "CreateNodeServer",
         id: "",
@@ -292,6 +292,17 @@ pub static TABLE: [Write; 27] = [
             after_write("DecideDoubtfulPush", "$DOUBT", DECIDED),
             after(NO_DOUBT, NOT_FOUND),
         ],
+    },
+    Write {
+        rpc: "CorrectUsage",
+        id: "",
+        body: r#"{ "user": "$USER", "hour": "2026-03-10T10:00:00Z", "server_id": $SERVER,
+            "node_client_id": $CLIENT, "package_queue_id": $ITEM, "billed_download": 10,
+            "reason": "reported too little" }"#,
+        other: r#"{ "user": "$USER", "hour": "2026-03-10T10:00:00Z", "server_id": $SERVER,
+            "billed_upload": 5, "reason": "reported too little" }"#,
+        audited: &["package_item", "usage_correction"],
+        ended: &[after(CONSUMED, Then::Returns("/usage/billed_download", 10))],
     },
     Write {
         rpc: "RetryParkedEvents",

@@ -26,6 +26,10 @@ const EMPTY: &str = "
     delete from telecom.node_status_transition;
     delete from telecom.parked_event;
     delete from telecom.doubtful_push;
+    delete from telecom.usage_correction;
+    delete from telecom.user_package_usage;
+    delete from telecom.node_usage_delta;
+    delete from telecom.late_user_usage;
     delete from telecom.webhook_delivery;
     delete from telecom.webhook;
     delete from telecom.answered_call;
@@ -34,7 +38,8 @@ const EMPTY: &str = "
     alter table telecom.node_user alter column number restart;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
-        'telecom.node_access', 'telecom.doubtful_push', 'telecom.webhook_delivery']) name";
+        'telecom.node_access', 'telecom.doubtful_push', 'telecom.usage_correction',
+        'telecom.webhook_delivery']) name";
 
 /// The targets of all operations: a server with a client, a series with its master and a second
 /// version, an order with an active and a waiting item, a parked event, an access, a doubtful push,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use sqlx::error::DatabaseError;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 /// How long a statement is retried.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -24,12 +24,20 @@ impl Operator {
     }
 
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        PgConnection::connect(&self.url()).await
+    }
+
+    /// Connections that are opened when they are needed.
+    pub fn pool(&self) -> Result<PgPool, sqlx::Error> {
+        PgPool::connect_lazy(&self.url())
+    }
+
+    fn url(&self) -> String {
         let port = self.port.load(Ordering::SeqCst);
         let name = self.name;
-        PgConnection::connect(&format!(
+        format!(
             "postgres://telecom@127.0.0.1:{port}/telecom?sslmode=disable&application_name={name}"
-        ))
-        .await
+        )
     }
 
     /// Runs `work` on new connections until it succeeds. `work` must be idempotent.

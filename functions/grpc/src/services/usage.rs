@@ -7,14 +7,15 @@ use shared::auth::Principal;
 use shared::domain::recent_range::time_zone;
 use shared::domain::{doubtful_push, online, traffic_usage};
 use shared::services::manage::{
-    DecideDoubtfulPush, GetFleetOverview, GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes,
-    ListTopNodes, ListTopUsers,
+    CorrectUsage, DecideDoubtfulPush, ExplainPackageUsage, ExplainUsage, GetFleetOverview,
+    GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes, ListTopNodes, ListTopUsers,
 };
 use tonic::{Request, async_trait};
 
 use super::{Manage, Reply};
 use crate::convert::{
-    given, given_text, named, named_or_default, named_or_none, requested_time, uuid,
+    given, given_text, named, named_or_default, named_or_none, requested_time, required_time,
+    required_uuid, uuid,
 };
 
 #[async_trait]
@@ -126,6 +127,54 @@ impl UsageManage for Manage {
         request: Request<v1::GetFleetOverviewRequest>,
     ) -> Reply<v1::GetFleetOverviewResponse> {
         let input = |_: &_, _| Ok(GetFleetOverview);
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn explain_usage(
+        &self,
+        request: Request<v1::ExplainUsageRequest>,
+    ) -> Reply<v1::ExplainUsageResponse> {
+        let input = |_: &_, asked: v1::ExplainUsageRequest| {
+            Ok(ExplainUsage {
+                user: required_uuid("user", &asked.user)?,
+                hour: required_time("hour", asked.hour)?,
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn explain_package_usage(
+        &self,
+        request: Request<v1::ExplainPackageUsageRequest>,
+    ) -> Reply<v1::ExplainPackageUsageResponse> {
+        let input = |_: &_, asked: v1::ExplainPackageUsageRequest| {
+            Ok(ExplainPackageUsage {
+                id: asked.id,
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn correct_usage(
+        &self,
+        request: Request<v1::CorrectUsageRequest>,
+    ) -> Reply<v1::CorrectUsageResponse> {
+        let input = |caller: &Principal, asked: v1::CorrectUsageRequest| {
+            Ok(caller.request(CorrectUsage {
+                user: required_uuid("user", &asked.user)?,
+                hour: required_time("hour", asked.hour)?,
+                server_id: asked.server_id,
+                node_client_id: Some(asked.node_client_id).filter(|id| *id != 0),
+                package_queue_id: given(asked.package_queue_id),
+                billed_upload: asked.billed_upload,
+                billed_download: asked.billed_download,
+                reason: asked.reason,
+            }))
+        };
         self.dispatcher.call(&self.service, request, input).await
     }
 }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{Job, Run, TelecomCronExecutor};
 use crate::db::{
     self, Connection, answered_call, audit, dead_letter, job_run, maintenance,
-    node_metrics as metric_hours, node_push, node_usage, package_extension, user_usage,
-    webhook_delivery,
+    node_metrics as metric_hours, node_push, node_usage, package_extension, usage_correction,
+    user_usage, webhook_delivery,
 };
 use crate::domain::audit::KEPT_DAYS;
 use crate::domain::dead_letter as dead_letters;
@@ -56,6 +56,8 @@ pub struct Maintained {
     pub sums_deleted: u64,
     /// Number of rows of accepted usage deleted.
     pub accepted_deleted: u64,
+    /// Number of corrections of usage deleted.
+    pub corrections_deleted: u64,
     /// Number of quarantined reports deleted.
     pub quarantined_deleted: u64,
     /// Number of audit entries deleted.
@@ -136,6 +138,8 @@ impl TelecomCronExecutor {
                 user_usage::delete_days(connection, usage_before.date_naive(), BATCH).await?;
             done.accepted_deleted +=
                 maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;
+            done.corrections_deleted +=
+                usage_correction::delete_before(connection, usage_before, BATCH).await?;
             done.quarantined_deleted +=
                 maintenance::delete_quarantined(connection, usage_before, BATCH).await?;
             done.audit_deleted += audit::delete(connection, audit_before, BATCH).await?;

@@ -3,6 +3,7 @@
 
 mod changes;
 mod emptied;
+mod explanations;
 mod facts;
 mod items;
 mod money;
@@ -22,6 +23,7 @@ pub async fn check(run: &Run) -> Result<()> {
     let recorded = reports::Recorded::load(run).await?;
     reports::check(run, &recorded);
     money::check(run, &recorded).await?;
+    explanations::check(run).await?;
     let moves = moves::load(run).await?;
     items::check(run, &moves).await?;
     facts::check(run, &moves);

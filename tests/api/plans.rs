@@ -3,6 +3,7 @@
 
 mod analytics;
 mod explain;
+mod fleet_metrics;
 mod online;
 mod operation_manage;
 mod webhooks;

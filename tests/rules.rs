@@ -76,6 +76,7 @@ mod grpc {
     mod container;
     mod drain;
     mod limits;
+    mod metrics;
     mod refusals;
     mod server;
     mod tls;

@@ -74,6 +74,7 @@ mod database {
 mod grpc {
     mod any_message;
     mod container;
+    mod dashboard;
     mod drain;
     mod limits;
     mod metrics;

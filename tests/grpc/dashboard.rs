@@ -1,5 +1,5 @@
-//! The dashboard and the alerts of `docs/monitoring` ask for metrics that a real server returns, and
-//! the dashboard shows all of them.
+//! The dashboard and the alerts of `docs/monitoring` ask for metrics that a real server returns,
+//! and the dashboard shows all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

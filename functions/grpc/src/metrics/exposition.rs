@@ -49,11 +49,12 @@ impl Metrics {
         self.calls.clone()
     }
 
-    /// All metrics in the text format of `OpenMetrics`. If the database cannot be read, those of the
-    /// fleet are left out.
+    /// All metrics in the text format of `OpenMetrics`. If the database cannot be read, those of
+    /// the fleet are left out.
     pub async fn text(&self) -> Result<String, fmt::Error> {
-        let fleet = self.fleet.text().await;
+        // Before the read, which uses a connection itself.
         self.pool.measure();
+        let fleet = self.fleet.text().await;
         let mut text = String::new();
         encode_registry(&mut text, &self.registry)?;
         text.push_str(fleet.as_deref().unwrap_or_default());

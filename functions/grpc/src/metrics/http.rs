@@ -36,6 +36,9 @@ const TEXT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Serves the metrics until `stop` completes, and then ends the scrapes that are in progress.
 pub async fn serve_until(metrics: Metrics, listener: TcpListener, stop: impl Future<Output = ()>) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "serving metrics");
+    }
     let (scrapes, free) = (GracefulShutdown::new(), Semaphore::new(MAX_CONNECTIONS));
     let free = Arc::new(free);
     tokio::pin!(stop);

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, System};
 use telecom_tests::api::OPERATIONS;
 use telecom_tests::report::report_of;
-use telecom_tests::{grpc, user};
+use telecom_tests::{grpc, metrics, user};
 use tonic::transport::Channel;
 use uuid::Uuid;
 
@@ -314,11 +314,22 @@ async fn every_operation_succeeds(system: &Deployed<'_>, stack: &Stack) {
             .count(),
         OPERATIONS.len()
     );
+    assert_eq!(counted_calls(stack).await, OPERATIONS.len().to_string());
     assert_eq!(system.get("/v1/openapi.json", None).1["openapi"], "3.1.0");
     assert_eq!(
         system.get("/v1/admin/node-servers/1/..", Some(&token)).0,
         404
     );
+}
+
+/// Number of calls to the gRPC server, by its metrics. Health checks do not count.
+async fn counted_calls(stack: &Stack) -> String {
+    let samples = metrics::scrape(([127, 0, 0, 1], stack.settings().metrics_port).into()).await;
+    let calls = samples
+        .iter()
+        .filter(|sample| sample.name == "telecom_grpc_calls_total");
+    let ours = calls.filter(|sample| sample.labels["operation"] != "Check");
+    ours.map(|sample| sample.value).sum::<f64>().to_string()
 }
 
 /// Runs the examples of the documentation unchanged.

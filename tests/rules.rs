@@ -75,8 +75,10 @@ mod database {
 mod grpc {
     mod any_message;
     mod container;
+    mod dashboard;
     mod drain;
     mod limits;
+    mod metrics;
     mod refusals;
     mod server;
     mod tls;

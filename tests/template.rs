@@ -371,6 +371,14 @@ fn each_planted_fault_is_caught(
     "network", "/Resources/ProxyToDatabase/Properties/CidrIp", Some(json!("10.0.0.0/8")),
         "admits addresses"
 )]
+#[case::metrics_that_the_load_balancer_reaches(
+    "network", "/Resources/LoadBalancerToGrpc/Properties/FromPort", Some(json!(1)),
+        "LoadBalancerToGrpc opens the port of the metrics"
+)]
+#[case::metrics_behind_the_load_balancer(
+    "edge", "/Resources/GrpcTargets/Properties/Port", Some(json!(9_464)),
+        "GrpcTargets passes requests to the metrics"
+)]
 #[case::a_security_group_with_all_egress(
     "network",
     "/Resources/DatabaseSecurityGroup/Properties/SecurityGroupEgress",

@@ -33,10 +33,11 @@ pub fn start(
             program.display()
         );
     }
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.grpc_port));
+    let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let addresses = [settings.grpc_port, settings.metrics_port].map(here);
     let mut command =
         ServiceUser::choose_to_reach(&[&program])?.service(&program, "TERM", Path::new("/"));
-    environment(&mut command, address, database_url, parameters);
+    environment(&mut command, addresses, database_url, parameters);
     let spec = ServiceSpec {
         name: "the gRPC server",
         stop_with: Signal::TERM,
@@ -46,15 +47,16 @@ pub fn start(
     let mut service = Service::start(spec, command)?;
     service.wait_until(|| {
         let mut ask = Command::new(&program);
-        environment(&mut ask, address, database_url, parameters);
+        environment(&mut ask, addresses, database_url, parameters);
         succeeds(ask.arg("health"))
     })?;
     Ok(service)
 }
 
+/// Sets the variables of a server that listens on an address for calls and on one for metrics.
 fn environment(
     command: &mut Command,
-    address: SocketAddr,
+    [address, metrics]: [SocketAddr; 2],
     database_url: &str,
     parameters: &BTreeMap<String, String>,
 ) {
@@ -65,6 +67,7 @@ fn environment(
         ("DATABASE_URL", database_url),
         ("DATABASE_MAX_CONNECTIONS", "5"),
         ("TELECOM_GRPC_ADDRESS", &address.to_string()),
+        ("TELECOM_GRPC_METRICS_ADDRESS", &metrics.to_string()),
         ("TELECOM_GRPC_REFLECTION", "true"),
         ("TELECOM_GRPC_WEB", "true"),
         // No load balancer has to notice the shutdown before the server stops.

@@ -16,6 +16,8 @@ pub const GATEWAY_PORT: u16 = 4566;
 pub const POSTGRES_PORT: u16 = 54329;
 /// Default port of the gRPC server.
 pub const GRPC_PORT: u16 = 50_051;
+/// Default port of the metrics of the gRPC server.
+pub const METRICS_PORT: u16 = 9_464;
 /// Default port of the HTTP API with LocalStack.
 pub const HTTP_PORT: u16 = 8080;
 /// Name of the deployed stack and of its load balancer, and prefix of its functions' names.
@@ -49,6 +51,8 @@ pub struct Settings {
     pub gateway_port: u16,
     pub postgres_port: u16,
     pub grpc_port: u16,
+    /// Port of the metrics of the gRPC server.
+    pub metrics_port: u16,
     pub emulator: Emulator,
     /// Port of the HTTP API with LocalStack. With ministack, the API is on `gateway_port`.
     pub http_port: u16,
@@ -70,6 +74,7 @@ impl Settings {
             gateway_port: GATEWAY_PORT,
             postgres_port: POSTGRES_PORT,
             grpc_port: GRPC_PORT,
+            metrics_port: METRICS_PORT,
             emulator: Emulator::Ministack,
             http_port: HTTP_PORT,
             database_url: None,
@@ -91,6 +96,7 @@ impl Settings {
             gateway_port: free_port()?,
             postgres_port: free_port()?,
             grpc_port: free_port()?,
+            metrics_port: free_port()?,
             http_port: free_port()?,
             profile: Profile::Debug,
             durable: false,
@@ -116,6 +122,12 @@ impl Settings {
     #[must_use]
     pub fn grpc_url(&self) -> String {
         format!("http://127.0.0.1:{}", self.grpc_port)
+    }
+
+    /// URL of the metrics of the gRPC server.
+    #[must_use]
+    pub fn metrics_url(&self) -> String {
+        format!("http://127.0.0.1:{}/metrics", self.metrics_port)
     }
 
     /// Path of a built program.

@@ -28,6 +28,9 @@ pub struct Endpoints {
     pub api: String,
     /// URL of the gRPC server.
     pub grpc: String,
+    /// URL of the metrics of the gRPC server. Records of earlier versions lack it.
+    #[serde(default)]
+    pub metrics: String,
     /// URL of the database, including the password.
     pub database_url: String,
     /// Outputs of the deployed stack, such as queue URLs.
@@ -84,6 +87,7 @@ impl Stack {
             aws: settings.endpoint(),
             api: settings.api_url(),
             grpc: settings.grpc_url(),
+            metrics: settings.metrics_url(),
             database_url,
             outputs,
         };
@@ -176,6 +180,8 @@ fn check_ports(settings: &Settings) -> Result<()> {
     let (gateway, grpc) = (settings.gateway_port, settings.grpc_port);
     check_port(gateway, "the AWS endpoint", "--port or TELECOM_PORT")?;
     check_port(grpc, "the gRPC server", "--grpc-port or TELECOM_GRPC_PORT")?;
+    let how = "--metrics-port or TELECOM_METRICS_PORT";
+    check_port(settings.metrics_port, "the metrics", how)?;
     if settings.emulator == Emulator::LocalStack {
         let how = "--http-port or TELECOM_HTTP_PORT";
         check_port(settings.http_port, "the HTTP API", how)?;

@@ -4,6 +4,7 @@
 mod analytics;
 mod explain;
 mod explanations;
+mod fleet_metrics;
 mod online;
 mod operation_manage;
 mod webhooks;

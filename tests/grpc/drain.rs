@@ -68,6 +68,7 @@ pub(super) fn configured(
         )
         .env("DATABASE_MAX_CONNECTIONS", "4")
         .env("TELECOM_GRPC_ADDRESS", format!("127.0.0.1:{port}"))
+        .env("TELECOM_GRPC_METRICS_ADDRESS", "127.0.0.1:0")
         .env("TELECOM_GRPC_DRAIN_SECONDS", "2")
         .envs([
             ("TELECOM_AUTH_ISSUER", ISSUER),

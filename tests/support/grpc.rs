@@ -13,9 +13,9 @@ use shared::auth::Admission;
 use shared::config::{RateLimitConfig, TelecomConfig};
 use shared::domain::webhook::url::Receivers;
 use shared::services::analysis::AnalysisService;
+use shared::services::fleet_metrics::FleetMetricsService;
 use shared::services::manage::ManageService;
-use telecom_grpc::{GrpcConfig, Services, serve_until};
-use tokio::net::TcpListener;
+use telecom_grpc::{GrpcConfig, Listeners, Metrics, Services, serve_until};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
@@ -28,15 +28,18 @@ use crate::{World, webhook};
 #[derive(Debug)]
 pub struct GrpcServer {
     pub address: SocketAddr,
+    /// Address of the metrics. `None` if they are off.
+    pub metrics: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<anyhow::Result<()>>,
 }
 
-/// A configuration with reflection and without a drain period.
+/// A configuration with reflection, and without metrics and a drain period.
 #[must_use]
 pub fn config() -> GrpcConfig {
     GrpcConfig {
         address: ([127, 0, 0, 1], 0).into(),
+        metrics: None,
         tls: None,
         reflection: true,
         web: None,
@@ -66,17 +69,24 @@ impl GrpcServer {
             )
             .with_webhooks(webhook::setup(Receivers::Public)),
             admission,
+            metrics: Metrics::new(
+                FleetMetricsService::new(world.api.clone(), world.context()),
+                world.context(),
+            ),
         };
-        let listener = TcpListener::bind(config.address).await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let address = listeners.calls.local_addr().unwrap();
+        let metrics = listeners.metrics.as_ref();
+        let metrics = metrics.map(|listener| listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
         let stopped = async move {
             let _ = stopped.await;
         };
         let serving =
-            tokio::spawn(async move { serve_until(services, &config, listener, stopped).await });
+            tokio::spawn(async move { serve_until(services, &config, listeners, stopped).await });
         Self {
             address,
+            metrics,
             stop: Some(stop),
             serving,
         }

@@ -14,6 +14,7 @@ mod delivery;
 pub mod fleet;
 pub mod grpc;
 pub mod log;
+pub mod metrics;
 pub mod node;
 pub mod placeholders;
 pub mod plain;

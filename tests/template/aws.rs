@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use crate::document::{ROOT, Templates, repository};
 use crate::resources::{is_documentation, lambdas, of_type, resource, role, under};
 
-pub const RULES: [fn(&Value) -> Vec<String>; 9] = [
+pub const RULES: [fn(&Value) -> Vec<String>; 10] = [
     wildcards,
     trust,
     endpoints,
     admission,
+    metrics,
     database,
     what_holds_data,
     migration_first,
@@ -126,6 +127,35 @@ fn admission(template: &Value) -> Vec<String> {
     if template["Globals"]["Function"]["VpcConfig"]["SecurityGroupIds"].is_null() {
         found.push("functions are outside the VPC".to_owned());
     }
+    found
+}
+
+/// The port of the metrics, which require no token.
+const METRICS_PORT: i64 = 9_464;
+
+/// Only the security group that the operator names reaches the metrics, so the load balancer passes
+/// no request to them.
+fn metrics(template: &Value) -> Vec<String> {
+    let includes = |rule: &Value| {
+        rule["IpProtocol"] == "-1"
+            || (rule["FromPort"].as_i64()..=rule["ToPort"].as_i64()).contains(&Some(METRICS_PORT))
+    };
+    let rules = of_type(template, "AWS::EC2::SecurityGroupIngress");
+    let open = rules.filter(|(_, rule)| {
+        resource(&rule["GroupId"]) == Some("GrpcSecurityGroup")
+            && includes(rule)
+            && resource(&rule["SourceSecurityGroupId"]) != Some("GrpcMetricsSecurityGroupId")
+    });
+    let mut found: Vec<String> = open
+        .map(|(name, _)| format!("{name} opens the port of the metrics"))
+        .collect();
+    let inline = &template["Resources"]["GrpcSecurityGroup"]["Properties"]["SecurityGroupIngress"];
+    if !inline.is_null() {
+        found.push("GrpcSecurityGroup has rules that are not resources".to_owned());
+    }
+    let targets = of_type(template, "AWS::ElasticLoadBalancingV2::TargetGroup");
+    let reached = targets.filter(|(_, group)| group["Port"].as_i64() == Some(METRICS_PORT));
+    found.extend(reached.map(|(name, _)| format!("{name} passes requests to the metrics")));
     found
 }
 

@@ -32,6 +32,8 @@ impl Server {
         let variables = [
             ("DATABASE_URL", database_url.to_owned()),
             ("TELECOM_GRPC_ADDRESS", address.to_string()),
+            // Counted as when deployed, on a port that is not asked.
+            ("TELECOM_GRPC_METRICS_ADDRESS", "127.0.0.1:0".to_owned()),
         ];
         let environment = variables.into_iter().chain(token::environment(issuer)?);
         let process = spawn(&binaries.join("telecom-grpc"), &log, environment)?;

@@ -1,22 +1,19 @@
 //! Writes one log line per call, also for a call that the transport rejects before it reaches a
 //! service.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
-use prost::Message;
-use prost_types::FileDescriptorSet;
 use shared::error::{Error, ErrorKind};
 use shared::telemetry::{RequestIds, millis_since};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::Service;
 
-use crate::status;
+use crate::{operations, status};
 
 /// The error of a call, for the log. The client sees less of it. It is an extension of the request.
 #[derive(Debug, Clone, Default)]
@@ -64,29 +61,6 @@ where
     }
 }
 
-/// Names of the known methods by path. Other paths are text from the client and are not logged.
-static METHODS: LazyLock<HashMap<String, String>> = LazyLock::new(|| {
-    let mut methods = HashMap::new();
-    for set in [
-        proto::FILE_DESCRIPTOR_SET,
-        tonic_health::pb::FILE_DESCRIPTOR_SET,
-    ] {
-        for file in FileDescriptorSet::decode(set).unwrap_or_default().file {
-            for service in &file.service {
-                let path =
-                    |method: &str| format!("/{}.{}/{method}", file.package(), service.name());
-                methods.extend(
-                    service
-                        .method
-                        .iter()
-                        .map(|method| (path(method.name()), method.name().to_owned())),
-                );
-            }
-        }
-    }
-    methods
-});
-
 /// The log line of a call. It is also written if the client cancels the call.
 struct Line {
     operation: &'static str,
@@ -110,7 +84,7 @@ impl Line {
     fn begin<B>(request: &Request<B>) -> Self {
         let path = request.uri().path();
         Self {
-            operation: METHODS.get(path).map_or("unknown", String::as_str),
+            operation: operations::name_of(path),
             ours: path.starts_with("/telecom.v1."),
             ids: RequestIds::of(request.headers()),
             began: Instant::now(),

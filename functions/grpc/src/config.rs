@@ -13,6 +13,9 @@ use shared::config::{
 pub struct GrpcConfig {
     /// `TELECOM_GRPC_ADDRESS` (default `0.0.0.0:50051`): the listen address.
     pub address: SocketAddr,
+    /// `TELECOM_GRPC_METRICS_ADDRESS` (default `0.0.0.0:9464`): the listen address of the metrics
+    /// for Prometheus. `None` if it is `off`.
+    pub metrics: Option<SocketAddr>,
     /// `TELECOM_GRPC_TLS_CERTIFICATE_FILE` and `TELECOM_GRPC_TLS_KEY_FILE`, PEM files. `None` if
     /// neither is set: the server then uses HTTP/2 without TLS.
     pub tls: Option<TlsFiles>,
@@ -57,6 +60,7 @@ impl GrpcConfig {
                 "an address and a port such as 0.0.0.0:50051",
                 anywhere,
             )?,
+            metrics: metrics_address()?,
             tls: tls_files()?,
             reflection: parsed("TELECOM_GRPC_REFLECTION", "true or false", false)?,
             web: parsed("TELECOM_GRPC_WEB", "true or false", false)?
@@ -69,6 +73,16 @@ impl GrpcConfig {
             drain: seconds("TELECOM_GRPC_DRAIN_SECONDS", 5)?,
         })
     }
+}
+
+fn metrics_address() -> Result<Option<SocketAddr>, ConfigError> {
+    const NAME: &str = "TELECOM_GRPC_METRICS_ADDRESS";
+    if optional(NAME).as_deref() == Some("off") {
+        return Ok(None);
+    }
+    let anywhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9_464));
+    let accepted = "off, or an address and a port such as 0.0.0.0:9464";
+    parsed(NAME, accepted, anywhere).map(Some)
 }
 
 fn tls_files() -> Result<Option<TlsFiles>, ConfigError> {

@@ -7,7 +7,9 @@ mod connection;
 mod convert;
 pub mod health;
 mod message;
+mod metrics;
 mod operation_manage;
+mod operations;
 mod pinned;
 mod server;
 mod services;
@@ -16,4 +18,5 @@ mod unread;
 mod watches;
 
 pub use config::{GrpcConfig, TlsFiles};
-pub use server::{Services, serve, serve_until};
+pub use metrics::Metrics;
+pub use server::{Listeners, Services, serve, serve_until};

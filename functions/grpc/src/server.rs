@@ -1,5 +1,6 @@
 //! The server: its limits, optional features and graceful shutdown.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -19,6 +20,7 @@ use shared::auth::Admission;
 use shared::config::CorsConfig;
 use shared::lambda::api::cors;
 use shared::services::analysis::AnalysisService;
+use shared::services::fleet_metrics::FleetMetricsService;
 use shared::services::manage::ManageService;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +40,7 @@ use tower_http::cors::CorsLayer;
 use crate::call::{Dispatcher, MAX_RESPONSE_BYTES};
 use crate::call_log::CallLog;
 use crate::config::{GrpcConfig, TlsFiles};
+use crate::metrics::{self, CountCalls, Metrics};
 use crate::services::{Analysis, Manage};
 use crate::watches::BoundedHealth;
 use crate::{connection, unread};
@@ -69,6 +72,37 @@ pub struct Services {
     pub manage: ManageService,
     /// Verifies the tokens of callers and limits the rate of their calls.
     pub admission: Admission,
+    /// Counts the calls.
+    pub metrics: Metrics,
+}
+
+/// The sockets on which the server listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Accepts calls.
+    pub calls: TcpListener,
+    /// Accepts requests for metrics. `None` if they are off.
+    pub metrics: Option<TcpListener>,
+}
+
+impl Listeners {
+    /// Listens on the configured addresses.
+    pub async fn bind(config: &GrpcConfig) -> Result<Self> {
+        let metrics = match config.metrics {
+            Some(address) => Some(listen("TELECOM_GRPC_METRICS_ADDRESS", address).await?),
+            None => None,
+        };
+        Ok(Self {
+            calls: listen("TELECOM_GRPC_ADDRESS", config.address).await?,
+            metrics,
+        })
+    }
+}
+
+async fn listen(variable: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{variable}: cannot listen on {address}"))
 }
 
 /// Serves until SIGTERM or SIGINT, then shuts down gracefully.
@@ -77,10 +111,9 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
         analysis: AnalysisService::from_app(app).await?,
         manage: ManageService::from_app(app).await?,
         admission: app.admission()?,
+        metrics: Metrics::new(FleetMetricsService::from_app(app).await?, app.context()),
     };
-    let listener = TcpListener::bind(config.address)
-        .await
-        .with_context(|| format!("TELECOM_GRPC_ADDRESS: cannot listen on {}", config.address))?;
+    let listeners = Listeners::bind(config).await?;
     let (mut term, mut int) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -90,15 +123,37 @@ pub async fn serve(app: &App, config: &GrpcConfig) -> Result<()> {
     };
     app.renew_login().await;
     tokio::select! {
-        stopped = serve_until(services, config, listener, stop) => stopped,
+        stopped = serve_until(services, config, listeners, stop) => stopped,
         never = app.keep_login() => never,
     }
 }
 
-/// Serves on `listener` until `stop` completes. After that, health checks report `NOT_SERVING`,
+/// Serves on `listeners` until `stop` completes. After that, health checks report `NOT_SERVING`,
 /// calls are accepted for the drain time, and calls in progress are completed. No call fails
-/// because of the shutdown.
+/// because of the shutdown. The metrics are served until the last call has ended.
 pub async fn serve_until(
+    services: Services,
+    config: &GrpcConfig,
+    listeners: Listeners,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let metrics = services.metrics.clone();
+    let (ending, ended) = oneshot::channel::<()>();
+    let calls = async move {
+        let outcome = serve_calls(services, config, listeners.calls, stop).await;
+        drop(ending);
+        outcome
+    };
+    let scrapes = async move {
+        if let Some(listener) = listeners.metrics {
+            metrics::serve_until(metrics, listener, ended.map(drop)).await;
+        }
+    };
+    let (outcome, ()) = tokio::join!(calls, scrapes);
+    outcome
+}
+
+async fn serve_calls(
     services: Services,
     config: &GrpcConfig,
     listener: TcpListener,
@@ -112,6 +167,7 @@ pub async fn serve_until(
     let (ending, ended) = oneshot::channel();
     let ended = ended.map(drop).shared();
 
+    let counted = services.metrics.calls();
     let mut routes = RoutesBuilder::default();
     routes.add_service(HealthServer::new(BoundedHealth::new(
         health.clone(),
@@ -142,6 +198,9 @@ pub async fn serve_until(
         .layer(option_layer(
             config.web.as_ref().map(|_| GrpcWebLayer::new()),
         ))
+        .layer(layer_fn(move |calls| {
+            CountCalls::new(calls, counted.clone())
+        }))
         .layer(layer_fn(CallLog))
         .layer(MapResponseLayer::new(move |response| {
             unread::bound(response, time_to_read)

@@ -12,7 +12,8 @@ use super::panel::PanelCommand;
 use crate::demo::script::Load;
 use crate::demo::token::Role;
 use crate::settings::{
-    Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, POSTGRES_PORT, Profile, Settings, repository,
+    Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, METRICS_PORT, POSTGRES_PORT, Profile, Settings,
+    repository,
 };
 
 /// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed
@@ -43,6 +44,9 @@ pub(super) struct Options {
     /// Port of the gRPC server
     #[arg(long, global = true, env = "TELECOM_GRPC_PORT", default_value_t = GRPC_PORT)]
     grpc_port: u16,
+    /// Port of the metrics of the gRPC server
+    #[arg(long, global = true, env = "TELECOM_METRICS_PORT", default_value_t = METRICS_PORT)]
+    metrics_port: u16,
     /// AWS emulator to use
     #[arg(long, global = true, env = "TELECOM_STACK", value_enum,
         default_value_t = Emulator::Ministack)]
@@ -191,6 +195,7 @@ impl Options {
             gateway_port: self.port,
             postgres_port: self.pg_port,
             grpc_port: self.grpc_port,
+            metrics_port: self.metrics_port,
             http_port: self.http_port,
             emulator: self.stack,
             database_url: self.database_url.clone().filter(|url| !url.is_empty()),
@@ -207,6 +212,7 @@ impl Options {
             format!("--port={}", self.port),
             format!("--pg-port={}", self.pg_port),
             format!("--grpc-port={}", self.grpc_port),
+            format!("--metrics-port={}", self.metrics_port),
             format!("--http-port={}", self.http_port),
         ];
         let root = self

@@ -14,6 +14,7 @@ pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> Str
     line("API", &format!("{api}/v1/traffic-usage?range=day"));
     line("API documentation", &format!("{api}/docs"));
     line("gRPC (telecom.v1, with reflection)", &endpoints.grpc);
+    line("Metrics of the gRPC server", &endpoints.metrics);
     line("AWS endpoint", &endpoints.aws);
     for (name, url) in outputs {
         if let Some(queue) = name

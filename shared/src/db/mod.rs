@@ -32,6 +32,7 @@ pub mod dead_letter;
 pub mod doubtful_push;
 pub mod expiry_notice;
 pub mod fleet;
+pub mod fleet_metrics;
 pub mod job_run;
 pub mod maintenance;
 pub mod node;

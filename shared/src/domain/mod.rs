@@ -7,6 +7,7 @@ pub mod dead_letter;
 pub mod doubtful_push;
 pub mod drift;
 pub mod expiry_notice;
+pub mod fleet_metrics;
 pub mod job_run;
 pub mod levels;
 pub mod line_rate;

@@ -6,6 +6,7 @@ pub mod change;
 mod charge;
 pub mod cron;
 mod dispatch;
+pub mod fleet_metrics;
 mod idempotency;
 pub mod manage;
 pub mod migrate;

@@ -51,5 +51,5 @@ pub fn explanations(known: &Known) -> impl Strategy<Value = Question> + use<> {
     let hours = (page(), user, hour).prop_map(|(page, user, hour)| explained(user, hour, &page));
     let id = number(1, i64::MAX, "", &[0, -1]).prop_filter("required", |id| !id.word.is_empty());
     let items = (page(), id).prop_map(|(page, id)| explained_item(&id, &page));
-    prop_oneof![3 => hours, 1 => items]
+    prop_oneof![2 => hours, 1 => items]
 }

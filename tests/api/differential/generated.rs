@@ -235,9 +235,9 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
         8 => analytics(known).boxed(),
-        4 => explanations(known).boxed(),
+        7 => explanations(known).boxed(),
         4 => job_runs().boxed(),
-        5 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
+        6 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
     ]
 }
 

@@ -84,7 +84,7 @@ async fn http_and_grpc_agree_with_plain_sql(pool: PgPool) {
     }
 }
 
-/// Compares 600 requests over a data set per seed. A failure prints the request.
+/// Compares 700 requests over a data set per seed. A failure prints the request.
 macro_rules! over_generated_questions {
     ($($name:ident: $seed:literal),+) => { $(
         #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -100,7 +100,7 @@ over_generated_questions! {
 }
 
 async fn agree(pool: PgPool, seed: u8) {
-    const QUESTIONS: usize = 600;
+    const QUESTIONS: usize = 700;
     let api = api_over_data(pool, &format!("0.{seed}")).await;
     let questions = calls(&known(&api.world).await);
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);

@@ -72,14 +72,14 @@ pub struct Services {
     pub manage: ManageService,
     /// Verifies the tokens of callers and limits the rate of their calls.
     pub admission: Admission,
-    /// Counts the calls.
+    /// Counts and times the calls of all services.
     pub metrics: Metrics,
 }
 
 /// The sockets on which the server listens.
 #[derive(Debug)]
 pub struct Listeners {
-    /// Accepts calls.
+    /// Accepts the connections of callers.
     pub calls: TcpListener,
     /// Accepts requests for metrics. `None` if they are off.
     pub metrics: Option<TcpListener>,

@@ -234,7 +234,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => doubtful_pushes().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
-        8 => analytics(known).boxed(),
+        16 => analytics(known).boxed(),
         7 => explanations(known).boxed(),
         4 => job_runs().boxed(),
         6 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],

@@ -83,7 +83,7 @@ pub enum WebhookEnd {
 pub struct Webhook {
     /// Id of the webhook.
     pub id: Uuid,
-    /// The receiver.
+    /// URL of the receiver of all deliveries.
     pub url: String,
     /// What the webhook is for.
     pub description: String,

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures::future::join_all;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -124,6 +125,11 @@ async fn usage_is_charged_to_an_item_while_the_active_item_changes(pool: PgPool)
         is_over.store(true, Ordering::Relaxed);
     };
     tokio::join!(replace_active_item, charge);
+    // If the item changes in every round of a charge, the usage is parked and charged later.
+    world.clock.set(at(NOW) + TimeDelta::hours(1));
+    world.bill().await;
+    let parked = "select count(*) from telecom.parked_event";
+    assert_eq!(world.number(parked).await, 0);
     let without_item =
         "select count(*) from telecom.user_package_usage where package_queue_id is null";
     assert_eq!(world.number(without_item).await, 0);

@@ -46,7 +46,7 @@ pub struct Cli {
     pub expiry: bool,
     /// Measure only 1,200 nodes of the running system, whose database is that of `DATABASE_URL`
     /// (`make status` prints it). They call copies of the release function behind a load balancer
-    /// of their own. Adds nodes and users (takes a quarter of an hour)
+    /// of their own. Adds nodes and users (takes ten minutes)
     #[arg(long, conflicts_with_all = ["fleet", "expiry"])]
     pub nodes: bool,
     /// The emulator whose queue receives what nodes push until a package is used up

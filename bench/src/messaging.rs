@@ -26,7 +26,7 @@ pub const REGION: &str = "eu-central-1";
 pub const BILLING: &str = "user-usage-billing";
 /// Queue of expiring packages.
 pub const EXPIRING: &str = "package-expiring";
-/// Queue of reports that a function for nodes could not store.
+/// Queue to which the functions for nodes send what nodes push.
 pub const NODE_USAGE: &str = "node-usage";
 pub const BUS: &str = "telecom";
 

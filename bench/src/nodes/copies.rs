@@ -18,6 +18,8 @@ use crate::messaging::{Messaging, NODE_USAGE};
 /// Default of the template's parameter `NodeConcurrency`.
 const COPIES: usize = 10;
 const FUNCTION: &str = "uniproxy";
+/// Region in which the emulator has its queues. It finds none in another one.
+const EMULATOR_REGION: &str = "us-east-1";
 
 /// The queue of a running system for reports of nodes.
 #[derive(Clone, Copy)]
@@ -27,10 +29,11 @@ pub struct Queue<'c> {
 }
 
 impl Queue<'_> {
-    fn variables(&self) -> [(&'static str, String); 2] {
+    fn variables(&self) -> [(&'static str, String); 3] {
         let queue = format!("{}/000000000000/{STACK_NAME}-{NODE_USAGE}", self.aws);
         [
             ("AWS_ENDPOINT_URL", self.aws.to_owned()),
+            ("AWS_REGION", EMULATOR_REGION.to_owned()),
             ("TELECOM_NODE_USAGE_QUEUE_URL", queue),
         ]
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use local::demo::node::HttpPanel;
@@ -14,7 +14,7 @@ use shared::clock::{Clock as _, System};
 use sqlx::PgPool;
 use tokio::time::{Instant, sleep_until};
 
-use super::{ENDING_NODES, EndingNode, INTERVAL, INTERVALS, pull, row, send};
+use super::{ENDING_NODES, EndingNode, INTERVAL, INTERVALS, pull, push, row};
 use crate::table::Table;
 
 /// When a package ended, for the node and for the system.
@@ -61,7 +61,7 @@ async fn end_packages_of(
             let rows = [(*user, [0, 2_000_000])].into_iter().collect();
             let mut rng = ChaCha8Rng::seed_from_u64(0);
             used_up.push((*user, System.now()));
-            send(panel, sender.push(&rows, &mut rng)).await?;
+            push(panel, sender.push(&rows, &mut rng)).await?;
         }
         Ok(used_up)
     };
@@ -112,6 +112,7 @@ pub struct CutOff {
 
 impl CutOff {
     async fn of(pool: &PgPool, ended: Vec<Ended>) -> Result<Self> {
+        ensure!(!ended.is_empty(), "No package has ended");
         let statement = "/* bench.stages */
             select n.number, r.received_at, q.ended_at
             from telecom.node_user n

@@ -218,6 +218,17 @@ async fn pull(panel: &HttpPanel, sender: &Sender, tag: Option<String>) -> Result
     Ok(pulled)
 }
 
+async fn push(panel: &HttpPanel, call: Call) -> Result<Duration> {
+    let pushed = send(panel, call).await?;
+    ensure!(
+        pushed.status == 200,
+        "A push was refused: {} {}",
+        pushed.status,
+        String::from_utf8_lossy(&pushed.body)
+    );
+    Ok(pushed.took)
+}
+
 async fn send(panel: &HttpPanel, call: Call) -> Result<Pulled> {
     let panel = panel.clone();
     let sent = move || {
@@ -252,28 +263,23 @@ async fn load_one(
             let bytes = [rng.random_range(1..100_000), rng.random_range(1..1_000_000)];
             (*user, bytes)
         });
-        let push = sender.push(&rows.collect(), &mut rng);
+        let call = sender.push(&rows.collect(), &mut rng);
         let pulls = async {
             sleep_until(pull_at).await;
             pull(panel, sender, tag.clone()).await
         };
         let pushes = async {
             sleep_until(push_at).await;
-            send(panel, push).await
+            push(panel, call).await
         };
-        let (pulled, accepted) = tokio::try_join!(pulls, pushes)?;
-        ensure!(
-            accepted.status == 200,
-            "A push was refused: {}",
-            accepted.status
-        );
-        durations.pushes.push(accepted.took);
-        if pulled.status == 304 {
-            durations.unchanged.push(pulled.took);
+        let (list, push) = tokio::try_join!(pulls, pushes)?;
+        durations.pushes.push(push);
+        if list.status == 304 {
+            durations.unchanged.push(list.took);
         } else {
-            durations.lists.push(pulled.took);
+            durations.lists.push(list.took);
         }
-        tag = pulled.tag;
+        tag = list.tag;
     }
     Ok(durations)
 }

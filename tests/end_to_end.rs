@@ -4,6 +4,8 @@
 
 #[path = "end_to_end/deployed.rs"]
 mod deployed;
+#[path = "end_to_end/traces.rs"]
+mod traces;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -164,6 +166,7 @@ async fn drive(stack: &Stack) {
 
     let token = bootstrap::token(stack.settings(), Some(user(1)), Role::User).unwrap();
     only_its_user_reads_the_usage(&system, &token);
+    traces::lead_through_all_logs(&system, stack).await;
     no_function_has_the_password(stack.endpoints());
     web_pages_reach_only_the_api(stack);
     only_the_owner_reads_private_files(&stack.settings().state, &stack.settings().deploy);
@@ -180,7 +183,7 @@ async fn drive(stack: &Stack) {
 /// The bill exhausts the package of user 1. The bad reports do not stop the pipeline.
 async fn a_repeated_report_is_billed_once(system: &Deployed<'_>, good: &str, bad: &[String]) {
     for _ in 0..3 {
-        system.send(good).await;
+        system.send_traced(good, traces::OF_REPORT).await;
     }
     system
         .until(

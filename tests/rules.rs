@@ -102,6 +102,7 @@ mod queue {
     mod record_webhook_deliveries;
     mod rejected_messages;
     mod report_sender;
+    mod traces;
 }
 mod properties;
 mod statements;

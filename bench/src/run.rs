@@ -5,7 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use serde::Serialize;
 use shared::clock::{Clock, System};
+use shared::telemetry;
 use sqlx::PgConnection;
+use tracing_subscriber::EnvFilter;
 
 use crate::api;
 use crate::bars;
@@ -49,6 +51,9 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         println!("{}", nodes::measure(cli).await?);
         return Ok(true);
     }
+    // What functions log is part of their work.
+    let logs = telemetry::subscriber(EnvFilter::new("info"), std::io::sink);
+    tracing::subscriber::set_global_default(logs)?;
     let database = step("Creating the database", Database::create(cli, "")).await?;
     if cli.fleet {
         return watch(cli, &database).await;

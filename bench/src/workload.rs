@@ -150,7 +150,8 @@ pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
                 "body": body,
             "attributes": {
                 "ApproximateReceiveCount": "1", "SentTimestamp": sent,
-                "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": sent
+                "SenderId": "AIDAIENQZJOLO23YVJ4VO", "ApproximateFirstReceiveTimestamp": sent,
+                "AWSTraceHeader": trace_header()
             },
             "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
                 "eventSource": "aws:sqs",
@@ -160,6 +161,13 @@ pub fn delivery(bodies: &[String]) -> Result<Vec<u8>> {
     };
     let records: Vec<serde_json::Value> = bodies.iter().map(record).collect();
     serde_json::to_vec(&json!({ "Records": records })).context("Cannot serialize an event.")
+}
+
+/// The header of a trace of its own.
+fn trace_header() -> String {
+    let id = Uuid::new_v4().simple().to_string();
+    let (time, random) = id.split_at(8);
+    format!("Root=1-{time}-{random};Parent=53995c3f42cd8ad8;Sampled=0")
 }
 
 /// Returns the start of the hour before the current one, so that every period lies in one past

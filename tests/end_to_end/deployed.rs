@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 use chrono::{DateTime, Utc};
 use local::emulator::invoke::invoke;
 use local::stack::{Endpoints, Stack};
@@ -73,6 +74,24 @@ impl<'s> Deployed<'s> {
         self.send_to("UsageReportQueueUrl", body).await;
     }
 
+    /// Sends a usage report that a trace caused, as its header says.
+    pub async fn send_traced(&self, body: &str, header: &str) {
+        let header = MessageSystemAttributeValue::builder()
+            .data_type("String")
+            .string_value(header)
+            .build()
+            .unwrap();
+        let queue = self.endpoints.output("UsageReportQueueUrl").unwrap();
+        self.sqs
+            .send_message()
+            .queue_url(queue)
+            .message_body(body)
+            .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, header)
+            .send()
+            .await
+            .unwrap();
+    }
+
     /// Sends a message to the queue whose URL is an output of the stack.
     pub async fn send_to(&self, output: &str, body: &str) {
         let queue = self.endpoints.output(output).unwrap();
@@ -122,6 +141,11 @@ impl<'s> Deployed<'s> {
             token,
             operation.headers,
         )
+    }
+
+    /// Sends a request that is not from a user. Returns the status.
+    pub fn post(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> u16 {
+        self.send_http("POST", path, body, None, headers).0
     }
 
     fn send_http(

@@ -26,6 +26,7 @@ pub mod receiver;
 pub mod report;
 pub mod repository;
 pub mod snapshot;
+pub mod spans;
 mod stored;
 pub mod token;
 pub mod transport;

@@ -223,6 +223,12 @@ impl Nodes {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// The trace headers of the messages that the nodes sent.
+    #[must_use]
+    pub fn trace_headers(&self) -> Vec<String> {
+        self.queue.trace_headers()
+    }
+
     /// Delivers all messages that the nodes sent, and bills their usage.
     pub async fn deliver(&self) {
         let consumer = self.world().ingest_node_usage();

@@ -27,6 +27,18 @@ impl Queue {
         };
         self.0.asked().iter().flat_map(bodies).collect()
     }
+
+    /// The trace header of each message received, in order. Messages without one are left out.
+    #[must_use]
+    pub fn trace_headers(&self) -> Vec<String> {
+        let header = |entry: &Value| {
+            let header = &entry["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"];
+            Some(header.as_str()?.to_owned())
+        };
+        let requests = self.0.asked();
+        let entries = requests.iter().flat_map(entries);
+        entries.filter_map(|entry| header(&entry)).collect()
+    }
 }
 
 fn entries(request: &ReceivedRequest) -> Vec<Value> {

@@ -86,6 +86,8 @@ fn valid_parameter_combinations_are_accepted(#[case] parameters: &[(&str, &str)]
 #[case::two_sources_of_keys(&[CERTIFICATE, KEYS, KEYS_URL, ("NatGateway", "true")],
     "Give AuthJwks or AuthJwksUrl")]
 #[case::unreachable_keys(&[CERTIFICATE, KEYS_URL], "do not reach AuthJwksUrl")]
+#[case::an_unreachable_collector(&[CERTIFICATE, KEYS, ("OtlpEndpoint", "https://collector.test")],
+    "do not reach OtlpEndpoint")]
 #[case::a_vpc_without_subnets(&[CERTIFICATE, KEYS, VPC, ("PrivateSubnetIds", "a,b")],
     "PublicSubnetIds of VpcId")]
 #[case::a_database_without_a_login(&[CERTIFICATE, KEYS, HOST], "both or neither")]

@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use http::{HeaderMap, Request, Response};
 use shared::error::{Error, ErrorKind};
-use shared::telemetry::{RequestIds, millis_since};
+use shared::telemetry::{Cause, RequestIds, millis_since, traced};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use tower::Service;
+use tracing::Span;
+use tracing::field::Empty;
 
 use crate::{operations, status};
 
@@ -39,7 +41,9 @@ pub struct CallLog<S>(pub S);
 impl<S, B, R> Service<Request<B>> for CallLog<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
+    S::Error: 'static,
     S::Future: Send + 'static,
+    R: 'static,
 {
     type Response = S::Response;
     type Error = S::Error;
@@ -50,14 +54,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let cause = Cause::of_request(request.headers());
         let (mut line, call_error) = (Line::begin(&request), CallError::default());
+        let span = line.span();
         request.extensions_mut().insert(call_error.clone());
         let call = self.0.call(request);
-        Box::pin(async move {
+        Box::pin(traced(span, cause, async move {
             let mut response = call.await?;
             line.end(call_error.take(), response.headers_mut());
             Ok(response)
-        })
+        }))
     }
 }
 
@@ -90,6 +96,15 @@ impl Line {
             began: Instant::now(),
             ended: false,
         }
+    }
+
+    /// The span of a call to our services. Health checks have none.
+    fn span(&self) -> Span {
+        let operation = self.operation;
+        if !self.ours {
+            return Span::none();
+        }
+        tracing::info_span!("call", otel.kind = "server", operation, trace_id = Empty)
     }
 
     fn end(&mut self, error: Option<Error>, headers: &mut HeaderMap) {

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use shared::app::App;
-use shared::telemetry;
+use shared::telemetry::{self, otlp};
 use telecom_grpc::{GrpcConfig, health, serve};
 
 /// Default of `DATABASE_MAX_CONNECTIONS`. Unlike a Lambda function, one process handles many calls
@@ -17,7 +17,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     match std::env::args().nth(1).as_deref() {
         None => {
             telemetry::init();
+            let exported = tokio::spawn(otlp::export_in_background());
             serve(&App::with_connections(MAX_CONNECTIONS), &config).await?;
+            exported.abort();
+            otlp::export().await;
             Ok(ExitCode::SUCCESS)
         }
         Some("health") => Ok(if health::ask(&config).await {

@@ -11,7 +11,7 @@ use crate::domain::traffic::{Factor, Traffic, UsageFold, UsageKey};
 use crate::error::Error;
 
 /// A report that the current transaction claimed for billing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedReport {
     /// Position in the order of arrival.
     pub seq: i64,
@@ -23,6 +23,8 @@ pub struct ClaimedReport {
     pub bucket_start: DateTime<Utc>,
     /// Number of usage lines.
     pub line_count: i32,
+    /// X-Ray trace header of what caused the report. `None` if that is unknown.
+    pub trace: Option<String>,
 }
 
 statements! {
@@ -50,7 +52,7 @@ statements! {
         set billing_run_id = $1
         from bounded b
         where r.report_id = b.report_id and b.lines_before < $3
-        returning r.seq, r.node_server_id, r.received_at, r.line_count,
+        returning r.seq, r.node_server_id, r.received_at, r.line_count, r.trace,
             -- The period is half-open: one that ends on the hour belongs to the hour before.
             date_trunc('hour', greatest(r.period_end - interval '1 microsecond', r.period_start),
             'UTC') as "bucket_start!""#

@@ -17,6 +17,7 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use sqlx::{Connection as _, Executor, PgPool, Postgres};
+use tracing::Instrument;
 
 use crate::config::DatabaseConfig;
 use crate::deadline;
@@ -163,10 +164,15 @@ pub async fn on_connection<T>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut loan = Loan::from(pool).await?;
-    let result = work(&mut loan.0).await;
-    loan.give_back();
-    result
+    let span = tracing::debug_span!("on_connection");
+    async {
+        let mut loan = Loan::from(pool).await?;
+        let result = work(&mut loan.0).await;
+        loan.give_back();
+        result
+    }
+    .instrument(span)
+    .await
 }
 
 /// Runs several statements that read and see the same snapshot. The database cancels a statement
@@ -178,16 +184,18 @@ pub async fn read_tx<T>(
     pool: &PgPool,
     work: impl AsyncFnOnce(&mut Connection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut loan = Loan::from(pool).await?;
-    let mut tx = begin(
-        &mut loan.0,
-        "/* db.read_tx */ begin isolation level repeatable read, read only",
-    )
-    .await?;
-    let result = work(&mut tx).await;
-    drop(tx);
-    loan.give_back();
-    result
+    const BEGIN: &str = "/* db.read_tx */ begin isolation level repeatable read, read only";
+    let span = tracing::debug_span!("read_tx");
+    async {
+        let mut loan = Loan::from(pool).await?;
+        let mut tx = begin(&mut loan.0, BEGIN).await?;
+        let result = work(&mut tx).await;
+        drop(tx);
+        loan.give_back();
+        result
+    }
+    .instrument(span)
+    .await
 }
 
 /// Runs a transaction that writes, and commits it if `work` succeeds. If the database aborts it in
@@ -202,7 +210,8 @@ pub async fn write_tx<T>(
         .with_min_delay(Duration::from_millis(20))
         .with_max_times(CONFLICT_RETRIES)
         .with_jitter();
-    (|| write_once(pool, work.clone()))
+    let span = || tracing::debug_span!("write_tx", transaction = name);
+    (|| write_once(pool, work.clone()).instrument(span()))
         .retry(backoff)
         .when(Error::is_conflict)
         .notify(|error, after| {

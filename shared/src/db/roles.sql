@@ -103,7 +103,7 @@ grant insert (package_id, status, items), delete on telecom.package_queue_count 
 
 grant
     insert (
-        report_id, collector_report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id,
+        report_id, collector_report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id, trace,
         received_at
     ),
     update (billing_run_id), delete

@@ -37,6 +37,8 @@ pub struct NewUsageReport<'r> {
     pub line_count: i32,
     /// SQS's `SenderId`. `None` if the queue did not provide it.
     pub sender_id: Option<&'r str>,
+    /// X-Ray trace header of what caused the report. `None` if that is unknown.
+    pub trace: Option<String>,
 }
 
 /// Inserts those of `reports` that are new and returns their keys and `seq`. Waits for another
@@ -84,7 +86,8 @@ async fn insert(
         &column(reports, |r| r.seen_at),
         &column(reports, |r| r.sender_id) as &[Option<&str>],
         received_at,
-        under_new_id
+        under_new_id,
+        &column(reports, |r| r.trace.as_deref()) as &[Option<&str>]
     )
     .fetch_all(connection)
     .await?;

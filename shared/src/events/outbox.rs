@@ -28,6 +28,6 @@ pub struct OutboxMessage {
     pub detail_type: Option<String>,
     /// The body, as it will arrive.
     pub body: String,
-    /// X-Ray trace header of the invocation that wrote it.
+    /// X-Ray trace header of the work that wrote it.
     pub trace: Option<String>,
 }

@@ -18,7 +18,7 @@ use super::outbox::{Destination, OutboxMessage};
 use crate::config::MessagingConfig;
 use crate::domain::dead_letter::Queue;
 use crate::error::{Error, chain};
-use crate::telemetry;
+use crate::telemetry::Cause;
 
 /// Maximum number of entries in a request, for SQS and for EventBridge.
 const MAX_ENTRIES: usize = 10;
@@ -104,7 +104,7 @@ impl Publisher {
     /// have been sent. The others may have been sent then, and may be sent again: the consumer
     /// recognizes repeats.
     pub async fn send_node_usage(&self, usages: &[NodeUsage]) -> Result<(), Error> {
-        let trace = telemetry::trace_header();
+        let trace = Cause::current().and_then(|cause| cause.header());
         let message = |usage: &NodeUsage| {
             Ok(QueueMessage {
                 id: usage.push_id,

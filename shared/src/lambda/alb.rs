@@ -5,16 +5,19 @@ use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use aws_lambda_events::alb::AlbTargetGroupResponse;
+use futures::future::BoxFuture;
 use http::header::{HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use lambda_http::tower::util::BoxCloneService;
 use lambda_http::tower::{Service, ServiceExt};
 use lambda_http::{Body, Request, RequestExt, Response};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::value::RawValue;
+use tracing::field::Empty;
 
 use super::{BoxError, caught, log_error, panicked};
 use crate::error::{Error, ErrorKind};
 use crate::http::problem;
+use crate::telemetry::{self, Cause, otlp, traced};
 
 /// Headers of every response. A browser must not return over plain HTTP, and must not guess the
 /// type of a body.
@@ -50,6 +53,23 @@ where
         log_error(&error);
         problem::response(&error)
     }))
+}
+
+/// Runs the work of a request as part of its trace, and flushes what it recorded before the
+/// response.
+///
+/// `work` is boxed, so that this is compiled once, and not again for each function.
+pub(super) async fn respond(
+    request: &Request,
+    work: BoxFuture<'_, Response<Body>>,
+) -> Response<Body> {
+    let span = tracing::info_span!("request", otel.kind = "server", trace_id = Empty);
+    let of_invocation = || Cause::of_invocation(request.lambda_context_ref()?);
+    let cause = Cause::of_request(request.headers()).or_else(of_invocation);
+    let response = traced(span, cause, work).await;
+    telemetry::flush();
+    otlp::export().await;
+    response
 }
 
 /// Parses an event. Errors of the parsers are not logged, because they quote text from the client.

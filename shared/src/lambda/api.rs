@@ -95,13 +95,21 @@ pub async fn handle<E: Endpoint>(
     admission: &Admission,
     request: Request,
 ) -> Response<Body> {
+    let work = Box::pin(answer::<E>(service, admission, &request));
+    alb::respond(&request, work).await
+}
+
+async fn answer<E: Endpoint>(
+    service: &E::Service,
+    admission: &Admission,
+    request: &Request,
+) -> Response<Body> {
     let began = Instant::now();
-    let result = match other_method(&request, &E::METHOD, E::PATH) {
+    let result = match other_method(request, &E::METHOD, E::PATH) {
         Some(refusal) => Ok(refusal),
-        // Boxed, because each surrounding layer would copy a future of this size.
-        None => Box::pin(process::<E>(service, admission, &request))
+        None => process::<E>(service, admission, request)
             .await
-            .and_then(|output| response::ok::<E>(&request, &output)),
+            .and_then(|output| response::ok::<E>(request, &output)),
     };
     let response = result.unwrap_or_else(|error| {
         log_error(&error);
@@ -129,7 +137,6 @@ pub async fn handle<E: Endpoint>(
         },
         1,
     );
-    telemetry::flush();
     response
 }
 

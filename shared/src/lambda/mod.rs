@@ -16,10 +16,12 @@ use lambda_runtime::{Context, Diagnostic, LambdaEvent, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tracing::field::Empty;
 
 use crate::app::{App, FromApp};
 use crate::deadline;
 use crate::error::{Error, ErrorKind};
+use crate::telemetry::{Cause, otlp, traced};
 use crate::{events, telemetry};
 
 /// An error that ends the process of a function.
@@ -42,8 +44,13 @@ where
     lambda_runtime::run(service_fn(
         move |event: LambdaEvent<Box<RawValue>>| async move {
             app.renew_login().await;
-            let result = caught(async { handle(service, read_event(event)?).await }).await;
+            let span = tracing::info_span!("invocation", trace_id = Empty);
+            let cause = Cause::of_invocation(&event.context);
+            let handled = caught(async { handle(service, read_event(event)?).await });
+            // Boxed, because each surrounding layer would repeat the type of the future.
+            let result = Box::pin(traced(span, cause, handled)).await;
             telemetry::flush();
+            otlp::export().await;
             result
         },
     ))
@@ -70,6 +77,13 @@ async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Er
 /// The error of work that panicked.
 fn panicked(panic: &(dyn std::any::Any + Send)) -> Error {
     Error::internal(format!("panic: {}", telemetry::panic_message(panic)))
+}
+
+impl Cause {
+    /// The trace of an invocation, which Lambda begins.
+    fn of_invocation(context: &Context) -> Option<Self> {
+        Self::of_header(context.xray_trace_id.as_deref()?)
+    }
 }
 
 /// Time reserved for the response after the work was cancelled.

@@ -13,6 +13,8 @@ use async_trait::async_trait;
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use chrono::DateTime;
 use lambda_runtime::{Context, LambdaEvent};
+use tracing::Span;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use super::{BoxError, caught, log_error, panicked, serve, time_to_work};
@@ -21,7 +23,7 @@ use crate::deadline;
 use crate::error::{Disposition, Error};
 use crate::services::queue::rejected_messages::RejectedMessages;
 use crate::services::{Batch, Consumer, Outcomes, Received};
-use crate::telemetry;
+use crate::telemetry::{self, Cause, traced};
 
 /// Runs a function that consumes a queue. Records why messages failed.
 pub async fn run<C: Consumer + FromApp + Send>() -> Result<(), BoxError> {
@@ -56,8 +58,11 @@ pub async fn handle<C: Consumer>(
     event: SqsEvent,
     context: &Context,
 ) -> Result<SqsBatchResponse, Error> {
-    let (received, failed) = deliver(consumer, event, context).await?;
-    respond(received, failed)
+    traced(delivery_span::<C>(), causes(&event), async {
+        let (received, failed) = deliver(consumer, event, context).await?;
+        respond(received, failed)
+    })
+    .await
 }
 
 /// Handles one delivery like [`handle`], and records why messages failed.
@@ -67,11 +72,28 @@ pub async fn handle_recorded<C: Consumer>(
     event: SqsEvent,
     context: &Context,
 ) -> Result<SqsBatchResponse, Error> {
-    let (received, failed) = deliver(consumer, event, context).await?;
-    rejected
-        .record(C::QUEUE, &failed, time_to_work(context))
-        .await;
-    respond(received, failed)
+    traced(delivery_span::<C>(), causes(&event), async {
+        let (received, failed) = deliver(consumer, event, context).await?;
+        rejected
+            .record(C::QUEUE, &failed, time_to_work(context))
+            .await;
+        respond(received, failed)
+    })
+    .await
+}
+
+fn delivery_span<C: Consumer>() -> Span {
+    let queue = <&str>::from(C::QUEUE);
+    tracing::info_span!("delivery", otel.kind = "consumer", queue, trace_id = Empty)
+}
+
+/// What caused the messages of a delivery.
+fn causes(event: &SqsEvent) -> Vec<Cause> {
+    event.records.iter().filter_map(cause).collect()
+}
+
+fn cause(message: &SqsMessage) -> Option<Cause> {
+    Cause::of_header(message.attributes.get("AWSTraceHeader")?)
 }
 
 /// The failed messages of a delivery, by the ids of SQS.
@@ -148,6 +170,7 @@ struct Record {
 }
 
 fn identify(mut message: SqsMessage) -> Result<Record, Error> {
+    let cause = cause(&message);
     let id = message.message_id.filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| Error::internal("a message has no id"))?;
     let sent_at = message
@@ -166,6 +189,7 @@ fn identify(mut message: SqsMessage) -> Result<Record, Error> {
             message_id,
             sent_at,
             sender_id,
+            cause,
         },
         body: message.body.unwrap_or_default(),
     })

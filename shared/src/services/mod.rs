@@ -31,6 +31,7 @@ use crate::config::DatabaseRole;
 use crate::domain::condition::Accepts;
 use crate::domain::dead_letter::Queue;
 use crate::error::Error;
+use crate::telemetry::Cause;
 
 /// Processes one kind of input and returns an output or an error.
 ///
@@ -83,6 +84,8 @@ pub struct Received {
     /// The principal that sent the message (`SenderId`), which is the id of a user, or of a role
     /// with its session. `None` if the queue did not provide it.
     pub sender_id: Option<String>,
+    /// What caused the message, as its sender says. `None` if it does not say.
+    pub cause: Option<Cause>,
 }
 
 /// Consumes a queue. Bodies are parsed one by one, and the valid messages are processed together.

@@ -19,7 +19,7 @@ use crate::events::outbox::{Destination, OutboxMessage};
 use crate::events::package_expiring::{ExpiryReason, PackageExpiringEvent};
 use crate::events::publisher::Publisher;
 use crate::events::user_usage_billing::{BillingBatch, UserUsageBillingEvent};
-use crate::telemetry;
+use crate::telemetry::{self, Cause};
 
 /// How long the writer of a message has to send it before the sweep may send it.
 pub const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -44,7 +44,7 @@ impl<'c> Outbox<'c> {
             context,
             now,
             lease: LEASE,
-            trace: telemetry::trace_header(),
+            trace: Cause::current().and_then(|cause| cause.header()),
             messages: Vec::new(),
         }
     }

@@ -76,10 +76,14 @@ pub async fn run<P: NodeApi>() -> Result<(), BoxError> {
 /// Handles one request: reads it, responds, and logs it without its query, which may contain a
 /// token.
 pub async fn handle<P: NodeApi>(service: &NodeService, request: Request) -> Response<Body> {
+    alb::respond(&request, Box::pin(answer::<P>(service, &request))).await
+}
+
+async fn answer<P: NodeApi>(service: &NodeService, request: &Request) -> Response<Body> {
     let began = Instant::now();
     let invocation = request.lambda_context_ref().cloned().unwrap_or_default();
     let result = before_deadline(&invocation, async {
-        let request = NodeRequest::read(&request)?;
+        let request = NodeRequest::read(request)?;
         P::respond(service, &request).await?.finish(&request)
     });
     let response = Box::pin(result).await.unwrap_or_else(|error| {
@@ -107,7 +111,6 @@ pub async fn handle<P: NodeApi>(service: &NodeService, request: Request) -> Resp
         "NodeRequestsFailed"
     };
     telemetry::count(counted, 1);
-    telemetry::flush();
     response
 }
 

@@ -4,7 +4,10 @@
 use std::time::Instant;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tracing::field::Empty;
+use uuid::Uuid;
 
 use super::{Job, Run, TelecomCronExecutor};
 use crate::db::billing::{self, ClaimedReport};
@@ -16,7 +19,7 @@ use crate::events::outbox::OutboxMessage;
 use crate::events::user_usage_billing::UserUsageBillingEvent;
 use crate::services::Processor;
 use crate::services::outbox::{self, Outbox};
-use crate::telemetry;
+use crate::telemetry::{self, Cause, traced};
 
 /// Maximum claim of one transaction, and the claim that a run begins with. It limits memory and the
 /// duration of a transaction. A run does not begin with smaller claims, because these would contain
@@ -213,7 +216,24 @@ impl TelecomCronExecutor {
                 ..Step::default()
             });
         }
-        let mut usage = billing::fold_usage(tx, &reports).await?;
+        let span = tracing::info_span!("bill_reports", trace_id = Empty);
+        let causes: Vec<Cause> = reports.iter().filter_map(cause).collect();
+        let step = traced(span, causes, self.fold(tx, run_id, now, &reports)).await?;
+        Ok(Step {
+            is_last: claim.exceeds(&reports),
+            ..step
+        })
+    }
+
+    /// Bills the claimed reports, and writes the messages, as part of the trace of one of them.
+    async fn fold(
+        &self,
+        tx: &mut Connection,
+        run_id: Uuid,
+        now: DateTime<Utc>,
+        reports: &[ClaimedReport],
+    ) -> Result<Step, Error> {
+        let mut usage = billing::fold_usage(tx, reports).await?;
         billing::insert_run(tx, run_id, now, reports.len(), &usage).await?;
         // Sorted by user, so that two messages of a run share at most one user, and their consumers
         // hardly ever wait for the same lock.
@@ -223,13 +243,19 @@ impl TelecomCronExecutor {
         let messages = outbox
             .write_billing(tx, run_id, events.chunks(EVENTS_PER_MESSAGE))
             .await?;
+        let (reports, events) = (reports.len(), events.len());
+        tracing::info!(reports, events, messages = messages.len(), %run_id, "reports folded");
         Ok(Step {
-            reports: reports.len(),
-            events: events.len(),
+            reports,
+            events,
             messages,
-            is_last: claim.exceeds(&reports),
+            ..Step::default()
         })
     }
+}
+
+fn cause(report: &ClaimedReport) -> Option<Cause> {
+    Cause::of_header(report.trace.as_deref()?)
 }
 
 fn event((key, traffic): &(UsageKey, Traffic)) -> Result<UserUsageBillingEvent, Error> {

@@ -17,6 +17,7 @@ use crate::domain::line_rate::LineRate;
 use crate::error::Error;
 use crate::events::node_usage::NodeUsage;
 use crate::services::{Batch, Consumer, Outcomes, Processor, Received};
+use crate::telemetry::Cause;
 use pushes::{Pushes, Surroundings};
 
 /// Records what nodes reported. Decides which pushes are repeats, and which are doubtful.
@@ -62,6 +63,8 @@ pub struct ReceivedUsage {
     pub usage: NodeUsage,
     /// When the queue accepted the message. `None` if the queue did not provide it.
     pub sent_at: Option<DateTime<Utc>>,
+    /// The request of the node. `None` if the message does not name it.
+    pub cause: Option<Cause>,
 }
 
 impl Consumer for IngestNodeUsage {
@@ -72,6 +75,7 @@ impl Consumer for IngestNodeUsage {
         Ok(ReceivedUsage {
             usage: NodeUsage::parse(body)?,
             sent_at: received.sent_at,
+            cause: received.cause.clone(),
         })
     }
 }

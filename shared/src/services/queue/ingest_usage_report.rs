@@ -73,6 +73,7 @@ impl Consumer for IngestUsageReports {
             clock_skew,
             sender_id: received.sender_id.clone(),
             payload_hash,
+            cause: received.cause.clone(),
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::line_rate::LineRate;
 use crate::error::Error;
 use crate::events::usage_report::UsageReport;
 use crate::services::Outcomes;
+use crate::telemetry::Cause;
 pub(super) use fleet::Fleet;
 use records::Records;
 pub(super) use records::{Record, Recorded};
@@ -30,6 +31,8 @@ pub struct HashedReport {
     pub sender_id: Option<String>,
     /// SHA-256 of the payload.
     pub payload_hash: Vec<u8>,
+    /// What caused the message of the report. `None` if that is unknown.
+    pub cause: Option<Cause>,
 }
 
 impl HashedReport {

@@ -141,6 +141,7 @@ impl Pushes {
             NodeUsageContent::Push(push) => self.report_of_push(usage, push, around.now),
             NodeUsageContent::Report(report) => report_of_collector(usage, report, around.now),
         };
+        hashed.cause.clone_from(&message.cause);
         let check = around.fleet.check_server(&hashed.report);
         if let (Some(push), Ok(())) = (push_of(usage), &check) {
             self.arrive(message, push, &mut hashed, around)?;
@@ -180,6 +181,7 @@ impl Pushes {
             clock_skew: None,
             sender_id: Some(sender(usage)),
             payload_hash: push.payload_hash(usage),
+            cause: None,
         }
     }
 
@@ -334,6 +336,7 @@ fn report_of_collector(
         clock_skew: Some(report.period_end - usage.arrived_at),
         sender_id: Some(sender(usage)),
         payload_hash: report.payload_hash(),
+        cause: None,
         report: of_client,
     }
 }

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::events::usage_report::UsageLine;
 use crate::services::Outcomes;
 use crate::services::idempotency::{check_payload, first_of_each_key};
-use crate::telemetry;
+use crate::telemetry::{self, Cause};
 
 /// A report, and the reason why some or all of its lines are quarantined. `None` if all lines are
 /// billed.
@@ -57,12 +57,14 @@ impl<'r> Record<'r> {
         fleet.factor(&self.hashed.report, line)
     }
 
-    fn row(&self, fleet: &Fleet) -> Result<NewUsageReport<'r>, Error> {
+    /// The row of the report. If it is unknown what caused it, that is the current work.
+    fn row(&self, fleet: &Fleet, current: Option<&Cause>) -> Result<NewUsageReport<'r>, Error> {
         let HashedReport {
             report,
             seen_at,
             payload_hash,
             sender_id,
+            cause,
             ..
         } = self.hashed;
         let lines = match self.quarantine {
@@ -81,6 +83,7 @@ impl<'r> Record<'r> {
             payload_hash,
             line_count: i32::try_from(lines).map_err(Error::internal)?,
             sender_id: sender_id.as_deref(),
+            trace: cause.as_ref().or(current).and_then(Cause::header),
         })
     }
 }
@@ -107,10 +110,11 @@ impl<'r> Records<'r> {
     }
 
     pub async fn write(&self, tx: &mut Connection, now: DateTime<Utc>) -> Result<Recorded, Error> {
+        let current = Cause::current();
         let rows = self
             .by_key
             .values()
-            .map(|record| record.row(self.fleet))
+            .map(|record| record.row(self.fleet, current.as_ref()))
             .collect::<Result<Vec<_>, _>>()?;
         let seqs = usage_report::insert_new(tx, &rows, now).await?;
         let new: Vec<New<'r>> = self

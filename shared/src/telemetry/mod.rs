@@ -1,4 +1,7 @@
-//! JSON logs and metrics in the formats of CloudWatch.
+//! JSON logs and metrics in the formats of CloudWatch, and traces.
+
+pub mod otlp;
+mod trace;
 
 use std::panic::PanicHookInfo;
 use std::sync::{LazyLock, OnceLock};
@@ -6,16 +9,19 @@ use std::time::Instant;
 
 use http::HeaderMap;
 use metrics_cloudwatch_embedded::Collector;
+use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{EnvFilter, FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::ChronoUtc;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
 use crate::quote::MAX_QUOTED;
+pub use trace::{Cause, traced};
 
 static METRICS: OnceLock<&'static Collector> = OnceLock::new();
 
@@ -25,11 +31,15 @@ const OURS: [&str; 2] = ["shared", "telecom_grpc"];
 /// events, and the HTTP and AWS crates log headers and bodies.
 const DEPENDENCIES_MAX: LevelFilter = LevelFilter::INFO;
 
-/// Sets up logging (`RUST_LOG`, default `info`), metrics and the logging of panics in this process.
-/// A second call does nothing.
+/// Sets up logging (`RUST_LOG`, default `info`), metrics, the export of traces and the logging of
+/// panics in this process. A second call does nothing.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let logs = subscriber(filter, std::io::stdout).try_init();
+    let tracer = otlp::tracer();
+    let exported = tracer.as_ref().ok().cloned().flatten().map(spans);
+    let logs = subscriber(filter, std::io::stdout)
+        .with(exported)
+        .try_init();
     let service = std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|_| "local".into());
     let builder = metrics_cloudwatch_embedded::Builder::new()
         .cloudwatch_namespace("Telecom")
@@ -39,6 +49,9 @@ pub fn init() {
         std::panic::set_hook(Box::new(log_panic));
         METRICS.get_or_init(|| collector);
     }
+    if let Err(error) = tracer {
+        tracing::error!(%error, "spans are not exported: a variable OTEL_* is wrong");
+    }
 }
 
 /// The subscriber that writes events as JSON lines, if `filter` and the limits of this module allow
@@ -46,14 +59,14 @@ pub fn init() {
 ///
 /// The layer is built here, because each line needs its own timestamp and level. Lambda treats a
 /// JSON line without them as INFO.
-pub fn subscriber<W>(filter: EnvFilter, writer: W) -> impl Subscriber + Send + Sync
+pub fn subscriber<W>(
+    filter: EnvFilter,
+    writer: W,
+) -> impl Subscriber + Send + Sync + for<'s> LookupSpan<'s>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let limits = Targets::new().with_default(DEPENDENCIES_MAX);
-    let limits = OURS.into_iter().fold(limits, |limits, krate| {
-        limits.with_target(krate, LevelFilter::TRACE)
-    });
+    let limits = ours(LevelFilter::TRACE).with_default(DEPENDENCIES_MAX);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -62,6 +75,24 @@ where
         .with_timer(ChronoUtc::rfc_3339())
         .with_writer(writer);
     Registry::default().with(lines.with_filter(filter.and(limits)))
+}
+
+/// A layer that records our spans, and our events in them, with a tracer.
+#[must_use]
+pub fn spans<S>(tracer: SdkTracer) -> impl Layer<S>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        .with_location(false)
+        .with_threads(false)
+        .with_filter(ours(LevelFilter::DEBUG))
+}
+
+/// Only spans and events of our crates, up to `level`.
+fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_targets(OURS.map(|krate| (krate, level)))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {
@@ -133,8 +164,7 @@ pub fn millis_since(began: Instant) -> u64 {
 pub struct RequestIds {
     /// Value of the header `x-request-id`. `None` if it is absent or not an id.
     pub request_id: Option<String>,
-    /// Value of `traceparent` (W3C), otherwise the root of `x-amzn-trace-id`, which the load
-    /// balancer adds. `None` if neither is present.
+    /// Id of the trace that the headers name, as 32 hexadecimal digits. `None` if they name none.
     pub trace_id: Option<String>,
 }
 
@@ -144,17 +174,9 @@ impl RequestIds {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok();
-        let root = || {
-            text("x-amzn-trace-id")?
-                .split(';')
-                .find_map(|part| part.trim().strip_prefix("Root="))
-        };
-        let trace_id = text("traceparent")
-            .and_then(id)
-            .or_else(|| root().and_then(id));
         Self {
             request_id: text("x-request-id").and_then(id),
-            trace_id,
+            trace_id: Cause::of_request(headers).map(|cause| cause.trace_id()),
         }
     }
 }
@@ -163,14 +185,6 @@ fn id(text: &str) -> Option<String> {
     let is_id = (1..=MAX_QUOTED).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     is_id.then(|| text.to_owned())
-}
-
-/// The X-Ray trace header of the current invocation, as the runtime sets it.
-#[must_use]
-pub fn trace_header() -> Option<String> {
-    std::env::var("_X_AMZN_TRACE_ID")
-        .ok()
-        .filter(|header| !header.is_empty())
 }
 
 #[cfg(test)]
@@ -189,33 +203,9 @@ mod tests {
     #[case::too_long(&"a".repeat(65), false)]
     #[case::empty("", false)]
     fn a_request_id_is_logged_only_if_well_formed(#[case] text: &str, #[case] logged: bool) {
-        for name in ["x-request-id", "traceparent"] {
-            let headers = HeaderMap::from_iter([(name.parse().unwrap(), text.parse().unwrap())]);
-            let RequestIds {
-                request_id,
-                trace_id,
-            } = RequestIds::of(&headers);
-            assert_eq!(request_id.or(trace_id), logged.then(|| text.to_owned()));
-        }
-    }
-
-    #[rstest]
-    #[case(
-        "Root=1-5bdb40ca-556d8b0c50dc66f0511bf520",
-        Some("1-5bdb40ca-556d8b0c50dc66f0511bf520")
-    )]
-    #[case(
-        "Self=1-0-0; Root=1-5bdb40ca-55;CalledFrom=canary",
-        Some("1-5bdb40ca-55")
-    )]
-    #[case("Root=canary", None)]
-    #[case("canary", None)]
-    fn the_root_of_the_load_balancers_trace_header_is_logged(
-        #[case] text: &str,
-        #[case] logged: Option<&str>,
-    ) {
-        let headers =
-            HeaderMap::from_iter([("x-amzn-trace-id".parse().unwrap(), text.parse().unwrap())]);
-        assert_eq!(RequestIds::of(&headers).trace_id.as_deref(), logged);
+        let name = "x-request-id".parse().unwrap();
+        let headers = HeaderMap::from_iter([(name, text.parse().unwrap())]);
+        let request_id = RequestIds::of(&headers).request_id;
+        assert_eq!(request_id, logged.then(|| text.to_owned()));
     }
 }

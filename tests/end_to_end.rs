@@ -166,13 +166,13 @@ async fn drive(stack: &Stack) {
 
     let token = bootstrap::token(stack.settings(), Some(user(1)), Role::User).unwrap();
     only_its_user_reads_the_usage(&system, &token);
-    traces::lead_through_all_logs(&system, stack).await;
     no_function_has_the_password(stack.endpoints());
     web_pages_reach_only_the_api(stack);
     only_the_owner_reads_private_files(&stack.settings().state, &stack.settings().deploy);
     no_service_runs_as_root();
     every_operation_succeeds(&system, stack).await;
     run_examples(stack, &token);
+    traces::lead_through_all_logs(&system).await;
 
     let mut dead = system.dead_letters(3).await;
     dead.sort();

@@ -177,6 +177,23 @@ impl<'s> Deployed<'s> {
         )
     }
 
+    /// What a function has logged.
+    pub fn log(&self, function: &str) -> String {
+        let group = format!("/aws/lambda/telecom-{function}");
+        let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/logs/aws4_request";
+        let mut answer = ureq::post(&self.endpoints.aws)
+            .header("x-amz-target", "Logs_20140328.FilterLogEvents")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("authorization", credential)
+            .send(json!({ "logGroupName": group }).to_string())
+            .unwrap();
+        let answer: Value = answer.body_mut().read_json().unwrap();
+        let messages = answer["events"].as_array().unwrap().iter();
+        messages
+            .map(|event| event["message"].as_str().unwrap().to_owned() + "\n")
+            .collect()
+    }
+
     pub async fn dead_letters(&self, count: usize) -> Vec<String> {
         let queue = self
             .endpoints

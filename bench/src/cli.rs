@@ -49,6 +49,10 @@ pub struct Cli {
     /// of their own. Adds nodes and users (takes ten minutes)
     #[arg(long, conflicts_with_all = ["fleet", "expiry"])]
     pub nodes: bool,
+    /// Measure only the operations for administrators that read two years of usage: traffic of a
+    /// user and of all nodes, top users and nodes, and the overview (takes ten minutes and 15 GB)
+    #[arg(long, conflicts_with_all = ["fleet", "expiry", "nodes"])]
+    pub analytics: bool,
     /// The emulator whose queue receives what nodes push until a package is used up
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
     pub aws: String,

@@ -10,6 +10,7 @@
     reason = "the standard output of the program is its result"
 )]
 
+mod analytics;
 mod api;
 mod bars;
 mod cli;

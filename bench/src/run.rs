@@ -9,6 +9,7 @@ use shared::telemetry;
 use sqlx::PgConnection;
 use tracing_subscriber::EnvFilter;
 
+use crate::analytics;
 use crate::api;
 use crate::bars;
 use crate::cli::Cli;
@@ -61,6 +62,9 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     if cli.expiry {
         return expiry(cli, &database).await;
     }
+    if cli.analytics {
+        return analytics(cli, &database).await;
+    }
     let mut results = Results {
         environment: database.environment(cli.consumers()).await?,
         workloads: Vec::new(),
@@ -109,6 +113,19 @@ async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
     let table = results::bar_table(&bars, cli.markdown);
     let text = format!("{}\n{table}", extension.text());
     print(cli, &(&expiry, &extension, &bars), &text)?;
+    Ok(bars.iter().all(|bar| bar.met))
+}
+
+/// Measures only the operations that read two years of usage.
+async fn analytics(cli: &Cli, database: &Database) -> Result<bool> {
+    let analytics = Box::pin(analytics::measure(cli, database)).await?;
+    if !cli.keep {
+        database.drop().await?;
+    }
+    let bars = analytics.bars();
+    let table = results::bar_table(&bars, cli.markdown);
+    let text = format!("{}\n{table}", analytics.text(cli.markdown));
+    print(cli, &(&analytics, &bars), &text)?;
     Ok(bars.iter().all(|bar| bar.met))
 }
 

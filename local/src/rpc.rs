@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result};
 use bytes::{Buf, BufMut};
 use prost_reflect::prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor};
+use prost_reflect::{DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
@@ -38,6 +38,17 @@ pub fn full_name(method: &MethodDescriptor) -> String {
 /// Encodes a request that is given in the JSON of protobuf.
 pub fn encode(method: &MethodDescriptor, message: Value) -> Result<Vec<u8>> {
     Ok(DynamicMessage::deserialize(method.input(), message)?.encode_to_vec())
+}
+
+/// Decodes a response into the JSON of protobuf, with all fields, their names in the protocol, and
+/// integers of 64 bits as numbers.
+pub fn decode(method: &MethodDescriptor, response: &[u8]) -> Result<Value> {
+    let options = SerializeOptions::new()
+        .use_proto_field_name(true)
+        .stringify_64_bit_integers(false)
+        .skip_default_fields(false);
+    let message = DynamicMessage::decode(method.output(), response)?;
+    Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
 }
 
 /// Calls `method` (its full name) with arbitrary bytes as the message and returns the bytes of the

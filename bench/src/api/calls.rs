@@ -1,7 +1,8 @@
 //! The RPCs, as clients call them.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use http::Method;
+use local::demo::token::{Issuer, Role};
 use local::rpc;
 use serde_json::{Value, json};
 use shared::auth::Access;
@@ -9,6 +10,10 @@ use shared::http::endpoints;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
+use uuid::Uuid;
+
+use super::server::Server;
+use crate::token::token;
 
 /// A client with its own connection, and the tokens of a user and of an administrator.
 #[derive(Debug, Clone)]
@@ -18,6 +23,22 @@ pub struct Client {
     pub user: MetadataValue<Ascii>,
     /// Token for operations of administrators.
     pub admin: MetadataValue<Ascii>,
+}
+
+impl Client {
+    /// Connects to the server with tokens of `user`.
+    pub async fn connect(server: &Server, issuer: &Issuer, user: Uuid) -> Result<Self> {
+        let bearer = |token: String| {
+            format!("Bearer {token}")
+                .parse()
+                .context("The token is not a valid header value.")
+        };
+        Ok(Self {
+            channel: server.connect().await?,
+            user: bearer(token(issuer, user, Role::User)?)?,
+            admin: bearer(token(issuer, user, Role::Admin)?)?,
+        })
+    }
 }
 
 /// An RPC and a request.
@@ -31,7 +52,8 @@ pub struct Rpc {
 }
 
 impl Rpc {
-    fn new(name: &'static str, access: Access, message: Value) -> Result<Self> {
+    /// The request `message` is in the JSON of protobuf.
+    pub fn new(name: &'static str, access: Access, message: Value) -> Result<Self> {
         let method = rpc::named(name)?;
         Ok(Self {
             name,
@@ -41,8 +63,8 @@ impl Rpc {
         })
     }
 
-    /// Calls the RPC once and reads the response.
-    pub async fn call(&self, client: Client) -> Result<(), Status> {
+    /// Calls the RPC once and returns the encoded response.
+    pub async fn call(&self, client: Client) -> Result<Vec<u8>, Status> {
         let mut request = Request::new(self.message.clone());
         let token = if self.admin {
             client.admin
@@ -50,8 +72,12 @@ impl Rpc {
             client.user
         };
         request.metadata_mut().insert("authorization", token);
-        rpc::call_raw(&client.channel, &self.method, request).await?;
-        Ok(())
+        rpc::call_raw(&client.channel, &self.method, request).await
+    }
+
+    /// Decodes a response.
+    pub fn decode(&self, response: &[u8]) -> Result<Value> {
+        rpc::decode(&rpc::named(self.name)?, response)
     }
 }
 

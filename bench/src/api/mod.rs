@@ -1,23 +1,22 @@
 //! The API over gRPC. `telecom-grpc` in its own process, its clients in this one, and the database
 //! share the same processors. Measurements alternate with `pgbench -S -M prepared`.
 
-mod calls;
+pub mod calls;
 mod pgbench;
-mod server;
+pub mod server;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
-use local::demo::token::{Issuer, Role};
+use local::demo::token::Issuer;
 use serde::Serialize;
 
 use crate::cli::Cli;
 use crate::database::{Database, run_all};
 use crate::fleet;
 use crate::progress::step;
-use crate::token::token;
 use calls::{Client, Rpc};
 use pgbench::Pgbench;
 use server::Server;
@@ -88,20 +87,9 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
 
 /// As many clients as are needed at the same time, each of a different user.
 async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
-    let bearer = |token: String| {
-        format!("Bearer {token}")
-            .parse()
-            .context("The token is not a valid header value.")
-    };
-    let client = async |user| {
-        anyhow::Ok(Client {
-            channel: server.connect().await?,
-            user: bearer(token(issuer, user, Role::User)?)?,
-            admin: bearer(token(issuer, user, Role::Admin)?)?,
-        })
-    };
     let most = CLIENTS.into_iter().max().unwrap_or(COMPARED_CLIENTS);
-    try_join_all(fleet::user_ids().into_iter().take(most).map(client)).await
+    let users = fleet::user_ids().into_iter().take(most);
+    try_join_all(users.map(|user| Client::connect(server, issuer, user))).await
 }
 
 /// Creates the fleet with 40 node clients in a user's package, and usage of 120 hours for 10,000

@@ -63,7 +63,7 @@ pub struct Latency {
     pub question: &'static str,
     /// Number of measured calls.
     pub calls: usize,
-    /// Median, in milliseconds.
+    /// Median of the measured calls, in milliseconds.
     pub p50_ms: f64,
     /// 99th percentile, in milliseconds.
     pub p99_ms: f64,

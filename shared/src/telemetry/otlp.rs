@@ -127,7 +127,7 @@ impl Export {
     }
 }
 
-/// Collects finished spans.
+/// Collects finished spans until they are exported.
 #[derive(Debug, Clone, Default)]
 struct Finished(Arc<Mutex<Vec<SpanData>>>);
 

@@ -108,6 +108,11 @@ async fn a_call_that_its_client_gives_up_is_cancelled(pool: PgPool) {
     })
     .await;
     calling.abort();
+    // The lock is held until the call has ended. Otherwise the call could still succeed.
+    until("the statement is cancelled", async || {
+        world.number(WAITING).await == 0
+    })
+    .await;
     lock.rollback().await.unwrap();
     until("the call has ended", async || {
         calls(&scrape(address).await, "ListNodeServers", "CANCELLED") == 1.0

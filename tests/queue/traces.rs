@@ -1,12 +1,19 @@
 //! One trace leads from the arrival of a report to the item that it is charged to.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
+use shared::telemetry;
+use shared::telemetry::otlp::Export;
 use sqlx::PgPool;
 use telecom_tests::log::Log;
 use telecom_tests::node::{Nodes, V1, post};
+use telecom_tests::receiver::{Answer, Receiver};
 use telecom_tests::report::report;
 use telecom_tests::spans::Spans;
 use telecom_tests::{World, deliver_event, failures, message_id, user};
+use tracing_subscriber::layer::SubscriberExt;
 
 /// A trace that a client wants to be followed.
 const SAMPLED: &str = "Root=1-6123abcd-0123456789abcdef01234567;Parent=00f067aa0ba902b7;Sampled=1";
@@ -20,7 +27,7 @@ fn delivery(messages: &[(String, Option<String>)]) -> Value {
     let record = |(index, (body, trace)): (usize, &(String, Option<String>))| {
         json!({ "messageId": message_id(index), "receiptHandle": "r", "body": body,
             "attributes": trace.iter().map(|trace| ("AWSTraceHeader", trace))
-                .collect::<std::collections::HashMap<_, _>>() })
+                .collect::<HashMap<_, _>>() })
     };
     let records: Vec<Value> = messages.iter().enumerate().map(record).collect();
     json!({ "Records": records })
@@ -164,4 +171,25 @@ async fn a_trace_that_is_not_sampled_is_not_exported(pool: PgPool) {
     )];
     deliver_event(&world.ingest(), delivery(&reports)).await;
     assert_eq!(spans.take().await, []);
+}
+
+/// Functions export before they respond.
+#[tokio::test]
+async fn a_collector_that_does_not_answer_delays_one_response() {
+    let silent = Receiver::start(|_| Answer::Hang).await;
+    let url = format!("http://127.0.0.1:{}/v1/traces", silent.port());
+    let (tracer, export) = Export::new(Some(&url)).unwrap();
+    let subscriber = tracing_subscriber::registry().with(telemetry::spans(tracer));
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut took = Vec::new();
+    for _ in 0..3 {
+        drop(tracing::info_span!(target: "shared", "delivery").entered());
+        let began = Instant::now();
+        export.run().await;
+        took.push(began.elapsed());
+    }
+    assert_eq!(silent.received().len(), 1);
+    let second = Duration::from_secs(1);
+    assert!(took[0] >= second && took[0] < 3 * second, "{took:?}");
+    assert!(took[1] + took[2] < second, "{took:?}");
 }

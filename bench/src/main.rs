@@ -22,6 +22,7 @@ mod function;
 mod memory;
 mod messaging;
 mod nodes;
+mod percentile;
 mod pipeline;
 mod process;
 mod profile;

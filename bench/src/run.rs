@@ -23,7 +23,7 @@ use crate::nodes;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::reference::{Copy, Panels};
-use crate::results::{self, Results, Workload};
+use crate::results::{self, Bar, Results, Workload};
 use crate::verify::Expected;
 use crate::watch;
 use crate::workload::{Collectors, Minute, Rhythm, past_hour};
@@ -102,6 +102,13 @@ fn print(cli: &Cli, results: &impl Serialize, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Prints the results of a measurement. Returns false if a bar was missed.
+fn conclude(cli: &Cli, results: &impl Serialize, bars: &[Bar], text: &str) -> Result<bool> {
+    let table = results::bar_table(bars, cli.markdown);
+    print(cli, results, &format!("{text}\n{table}"))?;
+    Ok(bars.iter().all(|bar| bar.met))
+}
+
 /// Measures only the expiry of packages, and then their extension.
 async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
     let expiry = Box::pin(expiry::measure(database)).await?;
@@ -109,11 +116,8 @@ async fn expiry(cli: &Cli, database: &Database) -> Result<bool> {
     if !cli.keep {
         database.drop().await?;
     }
-    let bars = vec![expiry.bar(), extension.bar()];
-    let table = results::bar_table(&bars, cli.markdown);
-    let text = format!("{}\n{table}", extension.text());
-    print(cli, &(&expiry, &extension, &bars), &text)?;
-    Ok(bars.iter().all(|bar| bar.met))
+    let bars = [expiry.bar(), extension.bar()];
+    conclude(cli, &(&expiry, &extension, &bars), &bars, &extension.text())
 }
 
 /// Measures only the operations that read two years of usage.
@@ -122,11 +126,8 @@ async fn analytics(cli: &Cli, database: &Database) -> Result<bool> {
     if !cli.keep {
         database.drop().await?;
     }
-    let bars = analytics.bars();
-    let table = results::bar_table(&bars, cli.markdown);
-    let text = format!("{}\n{table}", analytics.text(cli.markdown));
-    print(cli, &(&analytics, &bars), &text)?;
-    Ok(bars.iter().all(|bar| bar.met))
+    let (bars, text) = (analytics.bars(), analytics.text(cli.markdown));
+    conclude(cli, &(&analytics, &bars), &bars, &text)
 }
 
 /// Measures only the monitoring of a fleet.
@@ -138,9 +139,7 @@ async fn watch(cli: &Cli, database: &Database) -> Result<bool> {
         years.drop().await?;
     }
     let bars = watch.bars();
-    let table = results::bar_table(&bars, cli.markdown);
-    print(cli, &(&watch, &bars), &format!("{}\n{table}", watch.text()))?;
-    Ok(bars.iter().all(|bar| bar.met))
+    conclude(cli, &(&watch, &bars), &bars, &watch.text())
 }
 
 async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {

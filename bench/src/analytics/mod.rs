@@ -4,7 +4,7 @@ mod history;
 mod indexes;
 mod questions;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use local::demo::token::Issuer;
@@ -16,6 +16,7 @@ use crate::api::calls::Client;
 use crate::api::server::Server;
 use crate::cli::Cli;
 use crate::database::Database;
+use crate::percentile::percentile_ms;
 use crate::progress::step;
 use crate::results::{Bar, Limit};
 use crate::table::Table;
@@ -153,13 +154,6 @@ async fn ask(client: &Client, question: &Question) -> Result<Latency> {
         p99_ms: percentile_ms(&measured, 99),
         bar: question.bar,
     })
-}
-
-/// A percentile of sorted times, in milliseconds.
-fn percentile_ms(times: &[Duration], percent: usize) -> f64 {
-    times
-        .get(times.len() * percent / 100)
-        .map_or(0.0, |time| time.as_secs_f64() * 1e3)
 }
 
 impl Analytics {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::cli::Cli;
 use crate::database::{Database, run_all};
 use crate::fleet;
+use crate::percentile::percentile_ms;
 use crate::progress::step;
 use calls::{Client, Rpc};
 use pgbench::Pgbench;
@@ -186,17 +187,12 @@ async fn call(
     let elapsed = began.elapsed();
     let mut times = durations.into_iter().collect::<Result<Vec<_>>>()?.concat();
     times.sort_unstable();
-    let ms = |percent: usize| {
-        times
-            .get(times.len() * percent / 100)
-            .map_or(0.0, |time| time.as_secs_f64() * 1e3)
-    };
     let calls_per_second = times.len() as f64 / elapsed.as_secs_f64();
     Ok(Latency {
         rpc: rpc.name,
         clients: number,
         calls_per_second,
-        p50_ms: ms(50),
-        p99_ms: ms(99),
+        p50_ms: percentile_ms(&times, 50),
+        p99_ms: percentile_ms(&times, 99),
     })
 }

@@ -16,6 +16,7 @@ use sqlx::PgPool;
 use tokio::time::{Instant, sleep_until};
 
 use crate::cli::Cli;
+use crate::percentile::percentile;
 use crate::progress::step;
 use crate::table::Table;
 use copies::{Copies, Queue};
@@ -317,10 +318,9 @@ impl Durations {
 fn row(name: &str, mut durations: Vec<Duration>, per_second: f64) -> Vec<String> {
     durations.sort_unstable();
     let count = durations.len();
-    let at = |percent: usize| {
-        let position = (count * percent / 100).min(count.saturating_sub(1));
-        let took = durations.get(position).copied().unwrap_or_default();
-        format!("{:.1}", took.as_secs_f64() * per_second)
+    let at = |percent| {
+        let took = percentile(&durations, percent).as_secs_f64();
+        format!("{:.1}", took * per_second)
     };
     vec![name.to_owned(), count.to_string(), at(50), at(99)]
 }

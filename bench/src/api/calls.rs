@@ -87,11 +87,12 @@ pub fn recent_traffic_usage() -> Result<Rpc> {
     Rpc::new("GetRecentTrafficUsage", Access::User, month)
 }
 
-/// All RPCs that read, each with the request of its example.
+/// All RPCs that read, each with the request of its example, except those whose example names an
+/// object that does not exist.
 pub fn all() -> Result<Vec<Rpc>> {
     endpoints()
         .iter()
-        .filter(|endpoint| endpoint.method == Method::GET)
+        .filter(|endpoint| endpoint.method == Method::GET && endpoint.example.status == 200)
         .map(|endpoint| Rpc::new(endpoint.rpc, endpoint.access, endpoint.example_message(1)?))
         .collect()
 }

@@ -89,6 +89,10 @@ const OF_USER_1: &str = "user_id = '0fff0000-0000-0000-0000-000000000001'";
     "update telecom.node_usage_delta set raw_upload_bytes = raw_upload_bytes + 7",
     &[("node_hour", [7, 0, 0, 0])]
 )]
+#[case::day_of_a_node(
+    "insert into telecom.node_usage_daily values ('2026-03-10', 2, 21, 7, 0, 0, -3)",
+    &[("node_day", [7, 0, 0, -3])]
+)]
 #[case::parked(
     "insert into telecom.parked_event (user_id, bucket_start, node_server_id, raw_upload_bytes,
     raw_download_bytes,

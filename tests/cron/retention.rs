@@ -94,7 +94,7 @@ async fn every_table_has_a_documented_retention(pool: PgPool) {
 }
 
 /// For each table, a statement that inserts a row dated `$1`.
-const ROWS: [(&str, &str); 24] = [
+const ROWS: [(&str, &str); 25] = [
     (
         "node_server_metrics_hourly",
         "insert into telecom.node_server_metrics_hourly values (1,
@@ -178,6 +178,10 @@ const ROWS: [(&str, &str); 24] = [
     (
         "node_usage_hourly",
         "insert into telecom.node_usage_hourly values ($1, 1, null, 1, 1, 1, 1)",
+    ),
+    (
+        "node_usage_daily",
+        "insert into telecom.node_usage_daily values ($1::date, 1, null, 1, 1, 1, 1)",
     ),
     (
         "user_usage_daily",

@@ -12,8 +12,8 @@ use telecom_tests::report::{report_of, texts};
 use telecom_tests::{CLIENT, GIB, NOW, SERVER, World, at, user};
 use uuid::Uuid;
 
-/// Rows whose sums differ from the hourly usage: of nodes, of all nodes together, and of the days
-/// that are summed.
+/// Rows whose sums differ from the hourly usage: of nodes by hour and by day, of all nodes together,
+/// and of the days that are summed.
 const DIFFERENCES: &str = "
     with node as (
         select bucket_start, node_server_id, node_client_id, raw_upload_bytes up,
@@ -27,6 +27,13 @@ const DIFFERENCES: &str = "
         select bucket_start, node_server_id, node_client_id, -raw_upload_bytes,
             -billed_download_bytes
         from telecom.user_package_usage
+    ), node_day as (
+        select day, node_server_id, node_client_id, raw_upload_bytes up, billed_download_bytes down
+        from telecom.node_usage_daily
+        union all
+        select (bucket_start at time zone 'UTC')::date, node_server_id, node_client_id,
+            -raw_upload_bytes, -billed_download_bytes
+        from telecom.node_usage_hourly where node_server_id is not null
     ), total as (
         select bucket_start, raw_upload_bytes up, billed_download_bytes down
         from telecom.node_usage_hourly where node_server_id is null
@@ -53,6 +60,9 @@ const DIFFERENCES: &str = "
     select (select count(*) from (select from node
             group by bucket_start, node_server_id, node_client_id
             having (sum(up), sum(down)) <> (0, 0)) a)
+        + (select count(*) from (select from node_day
+            group by day, node_server_id, node_client_id
+            having (sum(up), sum(down)) <> (0, 0)) d)
         + (select count(*) from (select from total group by bucket_start
             having (sum(up), sum(down)) <> (0, 0)) b)
         + (select count(*) from (select from of_day group by user_id, day, node_client_id

@@ -253,6 +253,8 @@ const UPDATED_BY_WRITER: &str = "billing: usage_report.billing_run_id package_qu
              parked_event.retry_at
              sums: node_usage_hourly.raw_upload_bytes node_usage_hourly.raw_download_bytes
              node_usage_hourly.billed_upload_bytes node_usage_hourly.billed_download_bytes
+             node_usage_daily.raw_upload_bytes node_usage_daily.raw_download_bytes
+             node_usage_daily.billed_upload_bytes node_usage_daily.billed_download_bytes
              user_usage_daily.raw_upload_bytes user_usage_daily.raw_download_bytes
              user_usage_daily.billed_upload_bytes user_usage_daily.billed_download_bytes
              usage_summary.only_row usage_summary.days_closed_before

@@ -234,6 +234,17 @@ where h.bucket_start = timestamptz 'HOUR'
     and (h.node_server_id, h.node_client_id)
         is not distinct from (d.node_server_id, d.node_client_id)";
 
+/// Usage of nodes by day, which the job writes together with that by hour.
+const SUM_NODE_DAYS: &str = "
+insert into telecom.node_usage_daily
+select (bucket_start at time zone 'UTC')::date, node_server_id, node_client_id,
+    sum(raw_upload_bytes), sum(raw_download_bytes), sum(billed_upload_bytes),
+    sum(billed_download_bytes)
+from telecom.node_usage_hourly
+where node_server_id is not null
+group by 1, 2, 3
+order by 1, 2, 3";
+
 /// Sums of the same usage in different tables, each of which must be there and equal the others.
 /// The second part compares the recent days only.
 const SUMS: &str = "
@@ -306,6 +317,7 @@ impl History {
         step("Sums of days, by the job", summed).await?;
         let last_minute = history.replaced(LAST_MINUTE);
         run_all(&mut one, &last_minute).await?;
+        step("Days of nodes", run(&mut one, SUM_NODE_DAYS)).await?;
         step("Comparing the sums", history.compare_sums(&mut one)).await?;
         step("Vacuum", run(&mut one, "vacuum analyze")).await?;
         checkpoint(&mut one).await?;

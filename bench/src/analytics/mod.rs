@@ -31,10 +31,11 @@ const CALLS: usize = 200;
 /// Users of the requests of one user, a different one in each call of a kind.
 const USERS: i64 = 220;
 /// Tables whose size is reported.
-const TABLES: [&str; 4] = [
+const TABLES: [&str; 5] = [
     "user_package_usage",
     "user_usage_daily",
     "node_usage_hourly",
+    "node_usage_daily",
     "package_queue",
 ];
 

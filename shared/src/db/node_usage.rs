@@ -1,8 +1,9 @@
-//! Hourly usage per node client, as the sum of `node_usage_hourly` and `node_usage_delta`.
+//! Hourly usage per node client, as the sum of `node_usage_hourly` and `node_usage_delta`, and daily
+//! usage, as the sum of `node_usage_daily` and `node_usage_delta`.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::user_package_usage::UsageToAdd;
 use super::{Connection, column, statements};
@@ -52,8 +53,8 @@ statements! {
         &column(deltas, |(_, traffic)| traffic.billed_download)
     }
 
-    /// Moves at most `limit` deltas into the hourly rows of their clients and into the totals of
-    /// their hours. Returns the number of deltas. Only one transaction may do so at a time.
+    /// Moves at most `limit` deltas into the hourly and daily rows of their clients and into the
+    /// totals of their hours. Returns the number of deltas. Only one transaction may do so at a time.
     pub fn merge_deltas(limit: i64) -> Value<i64> {
         r#"/* node_usage.merge_deltas */
         with delta as (
@@ -61,7 +62,7 @@ statements! {
                 select ctid from telecom.node_usage_delta limit $1
             ))
             returning *
-        ), merged as (
+        ), hourly as (
             insert into telecom.node_usage_hourly as u
             select bucket_start, node_server_id, node_client_id, sum(raw_upload_bytes)::bigint,
                 sum(raw_download_bytes)::bigint, sum(billed_upload_bytes)::bigint,
@@ -69,6 +70,18 @@ statements! {
             from delta
             group by grouping sets ((bucket_start, node_server_id, node_client_id), (bucket_start))
             on conflict on constraint node_usage_hourly_key do update set
+                raw_upload_bytes = u.raw_upload_bytes + excluded.raw_upload_bytes,
+                raw_download_bytes = u.raw_download_bytes + excluded.raw_download_bytes,
+                billed_upload_bytes = u.billed_upload_bytes + excluded.billed_upload_bytes,
+                billed_download_bytes = u.billed_download_bytes + excluded.billed_download_bytes
+        ), daily as (
+            insert into telecom.node_usage_daily as u
+            select (bucket_start at time zone 'UTC')::date, node_server_id, node_client_id,
+                sum(raw_upload_bytes)::bigint, sum(raw_download_bytes)::bigint,
+                sum(billed_upload_bytes)::bigint, sum(billed_download_bytes)::bigint
+            from delta
+            group by 1, 2, 3
+            on conflict on constraint node_usage_daily_key do update set
                 raw_upload_bytes = u.raw_upload_bytes + excluded.raw_upload_bytes,
                 raw_download_bytes = u.raw_download_bytes + excluded.raw_download_bytes,
                 billed_upload_bytes = u.billed_upload_bytes + excluded.billed_upload_bytes,
@@ -82,6 +95,14 @@ statements! {
         "/* node_usage.delete_hours */
         delete from telecom.node_usage_hourly where ctid = any(array(
             select ctid from telecom.node_usage_hourly where bucket_start < $1 limit $2
+        ))"
+    }
+
+    /// Deletes at most `limit` rows of days before `before`. Returns their number.
+    pub fn delete_days(before: NaiveDate, limit: i64) -> Changed {
+        "/* node_usage.delete_days */
+        delete from telecom.node_usage_daily where ctid = any(array(
+            select ctid from telecom.node_usage_daily where day < $1 limit $2
         ))"
     }
 }

@@ -172,6 +172,18 @@ pub async fn node_hours(
     Ok(drifts!(rows, NodeHour, row => DriftKey::Hour { bucket_start: row.bucket_start }))
 }
 
+/// Returns the first hours of those days whose usage of a node differs from the node's hourly rows.
+/// A day is checked if its first hour is among `hours`.
+pub async fn node_days(
+    connection: &mut Connection,
+    hours: &[DateTime<Utc>],
+) -> Result<Vec<Drift>, Error> {
+    let rows = sqlx::query_file!("src/db/sql/reconciliation.node_days.sql", hours)
+        .fetch_all(connection)
+        .await?;
+    Ok(drifts!(rows, NodeDay, row => DriftKey::Hour { bucket_start: row.bucket_start }))
+}
+
 /// Returns the first hours of those summed days whose usage of a user differs from the user's
 /// hourly rows. A day is checked if its first hour is among `hours`.
 pub async fn user_days(

@@ -136,6 +136,13 @@ grant
     on telecom.node_usage_hourly to telecom_writer;
 grant
     insert (
+        day, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
+        billed_download_bytes
+    ),
+    update (raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes), delete
+    on telecom.node_usage_daily to telecom_writer;
+grant
+    insert (
         user_id, day, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes, billed_upload_bytes,
         billed_download_bytes
     ), delete

@@ -1,6 +1,6 @@
 //! Reads traffic of users and nodes in any range of time, from the smallest table that has it.
 
-use chrono::{DateTime, Timelike, Utc};
+use chrono::{DateTime, NaiveTime, Timelike, Utc};
 
 use super::{Connection, statements};
 use crate::domain::page::Page;
@@ -97,6 +97,7 @@ statements! {
     fn find_top_nodes(
         start: DateTime<Utc>,
         end: DateTime<Utc>,
+        by_day: bool,
         clients: bool,
         raw: bool,
         limit: i64
@@ -106,14 +107,20 @@ statements! {
             select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
                 billed_upload_bytes, billed_download_bytes
             from telecom.node_usage_hourly
-            where node_server_id is not null and bucket_start >= $1 and bucket_start < $2
+            where not $3 and node_server_id is not null
+                and bucket_start >= $1 and bucket_start < $2
+            union all
+            select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
+                billed_upload_bytes, billed_download_bytes
+            from telecom.node_usage_daily
+            where $3 and day >= ($1 at time zone 'UTC')::date and day < ($2 at time zone 'UTC')::date
             union all
             select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
                 billed_upload_bytes, billed_download_bytes
             from telecom.node_usage_delta
             where bucket_start >= $1 and bucket_start < $2
         ), node as (
-            select node_server_id, case when $3 then node_client_id end as node_client_id,
+            select node_server_id, case when $4 then node_client_id end as node_client_id,
                 sum(raw_upload_bytes)::bigint as raw_upload,
                 sum(raw_download_bytes)::bigint as raw_download,
                 sum(billed_upload_bytes)::bigint as billed_upload,
@@ -123,14 +130,14 @@ statements! {
         ), place as (
             select node.*,
                 row_number() over (
-                    order by case when $4 then raw_upload + raw_download
+                    order by case when $5 then raw_upload + raw_download
                             else billed_upload + billed_download end desc,
                         raw_upload + raw_download + billed_upload + billed_download desc,
                         node_server_id, node_client_id
                 ) as rank
             from node
             order by rank
-            limit $5
+            limit $6
         )
         select p.rank as "rank!", p.node_server_id as "server_id!", p.node_client_id,
             coalesce(c.name, s.name) as name, p.raw_upload as "raw_upload!",
@@ -138,12 +145,13 @@ statements! {
             p.billed_download as "billed_download!"
         from place p
         left join telecom.node_client c on c.id = p.node_client_id
-        left join telecom.node_server s on s.id = p.node_server_id and not $3
+        left join telecom.node_server s on s.id = p.node_server_id and not $4
         order by p.rank"#
     }
 }
 
-/// The nodes with the most traffic from `start` to `end`, at most `limit`.
+/// The nodes with the most traffic from `start` to `end`, at most `limit`. Whole UTC days are
+/// read by day.
 pub async fn top_nodes(
     connection: &mut Connection,
     (start, end): (DateTime<Utc>, DateTime<Utc>),
@@ -151,6 +159,7 @@ pub async fn top_nodes(
     by: TopMeasure,
     limit: i64,
 ) -> Result<Vec<TopNode>, Error> {
+    let by_day = start.time() == NaiveTime::MIN && end.time() == NaiveTime::MIN;
     let (clients, raw) = (kind == TopNodeKind::Client, by == TopMeasure::Raw);
-    find_top_nodes(connection, start, end, clients, raw, limit).await
+    find_top_nodes(connection, start, end, by_day, clients, raw, limit).await
 }

@@ -1,7 +1,7 @@
 //! Daily usage per user and node client. Days before `usage_summary.days_summed_before` are rows
 //! of `user_usage_daily` and, until they are merged, of `late_user_usage`.
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 
 use super::user_package_usage::UsageToAdd;
 use super::{Connection, column, statements};
@@ -145,7 +145,8 @@ pub async fn add_late(
     usage: &[UsageToAdd],
     closed_before: NaiveDate,
 ) -> Result<(), Error> {
-    let is_late = |usage: &&UsageToAdd| usage.key.bucket_start.date_naive() < closed_before;
+    let closed_before = closed_before.and_time(NaiveTime::MIN).and_utc();
+    let is_late = |usage: &&UsageToAdd| usage.key.bucket_start < closed_before;
     let late: Vec<UsageToAdd> = usage.iter().filter(is_late).copied().collect();
     if late.is_empty() {
         return Ok(());

@@ -26,6 +26,9 @@ pub enum DriftKind {
     /// The usage of a node client, or of all servers, in an hour, compared with the hourly rows of
     /// users. The difference is the largest one of the hour.
     NodeHour,
+    /// The usage of a node client on a day, compared with its hourly rows. The difference is the
+    /// largest one of the day, and the key is the day's first hour.
+    NodeDay,
     /// The usage of a user on a day, compared with the user's hourly rows. The difference is the
     /// largest one of the day, and the key is the day's first hour.
     UserDay,
@@ -77,8 +80,8 @@ impl Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DriftKey {
-    /// The key of [`DriftKind::Hour`], [`DriftKind::Uncharged`], [`DriftKind::NodeHour`] and
-    /// [`DriftKind::UserDay`].
+    /// The key of [`DriftKind::Hour`], [`DriftKind::Uncharged`], [`DriftKind::NodeHour`],
+    /// [`DriftKind::NodeDay`] and [`DriftKind::UserDay`].
     Hour {
         /// Start of the UTC hour.
         bucket_start: DateTime<Utc>,

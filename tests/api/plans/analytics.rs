@@ -24,13 +24,18 @@ const DATA: &str = "
     insert into telecom.node_usage_hourly
         select timestamptz '2026-01-01Z' + n * interval '1 hour', null, null, 1, 1, 1, 1
         from generate_series(0, 2399) n;
+    insert into telecom.node_usage_daily
+        select (bucket_start at time zone 'UTC')::date, node_server_id, node_client_id, 24, 24, 24,
+            24 from telecom.node_usage_hourly where node_server_id is not null
+        on conflict do nothing;
     insert into telecom.top_user
         select r, md5(n::text)::uuid, n, n, 1, 1, 1, 1
         from generate_series(1, 1000) n, unnest(array['day', 'week', 'month']) r;";
-const TABLES: [&str; 3] = [
+const TABLES: [&str; 4] = [
     "user_usage_daily",
     "user_package_usage",
     "node_usage_hourly",
+    "node_usage_daily",
 ];
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
@@ -61,7 +66,12 @@ async fn traffic_is_read_by_index_from_sums(pool: PgPool) {
         ("top_user.by_raw", "'week', 20", 20.0),
         (
             "traffic_usage.find_top_nodes",
-            "'2026-04-10Z', '2026-04-11Z', true, false, 20",
+            "'2026-04-10Z', '2026-04-11Z', false, true, false, 20",
+            2_500.0,
+        ),
+        (
+            "traffic_usage.find_top_nodes",
+            "'2026-03-12Z', '2026-04-11Z', true, true, false, 20",
             2_500.0,
         ),
     ] {

@@ -135,6 +135,8 @@ impl TelecomCronExecutor {
                 maintenance::delete_usage(connection, usage_before, BATCH).await?;
             done.sums_deleted += node_usage::delete_hours(connection, usage_before, BATCH).await?;
             done.sums_deleted +=
+                node_usage::delete_days(connection, usage_before.date_naive(), BATCH).await?;
+            done.sums_deleted +=
                 user_usage::delete_days(connection, usage_before.date_naive(), BATCH).await?;
             done.accepted_deleted +=
                 maintenance::delete_accepted_usage(connection, usage_before, BATCH).await?;

@@ -285,6 +285,7 @@ impl Reconciliation<'_> {
                 let mut found = reconciliation::hours(tx, &hours).await?;
                 found.extend(reconciliation::uncharged(tx, &hours).await?);
                 found.extend(reconciliation::node_hours(tx, &hours).await?);
+                found.extend(reconciliation::node_days(tx, &hours).await?);
                 found.extend(reconciliation::user_days(tx, &hours).await?);
                 Ok(found)
             }

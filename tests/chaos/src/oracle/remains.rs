@@ -10,7 +10,7 @@ use crate::ledger::Books;
 use crate::run::Run;
 
 /// Rules about leftovers, each with a query that must return 0 at the end.
-const REMAINS: [(&str, &str); 8] = [
+const REMAINS: [(&str, &str); 9] = [
     (
         "messages left in the outbox",
         "select count(*) from telecom.outbox",
@@ -60,6 +60,22 @@ const REMAINS: [(&str, &str); 8] = [
          )
          select count(*) from (
             select from usage group by bucket_start, node_server_id, node_client_id
+            having (sum(up), sum(down)) <> (0, 0)
+         ) wrong",
+    ),
+    (
+        "usage of a node on a day differs from that of its hours",
+        "with usage as (
+            select day, node_server_id, node_client_id, raw_upload_bytes up,
+                billed_download_bytes down
+            from telecom.node_usage_daily
+            union all
+            select (bucket_start at time zone 'UTC')::date, node_server_id, node_client_id,
+                -raw_upload_bytes, -billed_download_bytes
+            from telecom.node_usage_hourly where node_server_id is not null
+         )
+         select count(*) from (
+            select from usage group by day, node_server_id, node_client_id
             having (sum(up), sum(down)) <> (0, 0)
          ) wrong",
     ),

@@ -12,8 +12,8 @@ use telecom_tests::report::{report_of, texts};
 use telecom_tests::{CLIENT, GIB, NOW, SERVER, World, at, user};
 use uuid::Uuid;
 
-/// Rows whose sums differ from the hourly usage: of nodes by hour and by day, of all nodes together,
-/// and of the days that are summed.
+/// Rows whose sums differ from the hourly usage: of nodes by hour and by day, of all nodes
+/// together, and of the days that are summed.
 const DIFFERENCES: &str = "
     with node as (
         select bucket_start, node_server_id, node_client_id, raw_upload_bytes up,

@@ -3,6 +3,7 @@
 mod history;
 mod indexes;
 mod questions;
+mod sums;
 
 use std::time::Instant;
 

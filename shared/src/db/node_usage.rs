@@ -1,5 +1,5 @@
-//! Hourly usage per node client, as the sum of `node_usage_hourly` and `node_usage_delta`, and daily
-//! usage, as the sum of `node_usage_daily` and `node_usage_delta`.
+//! Usage per node client: hourly as the sum of `node_usage_hourly` and `node_usage_delta`, daily as
+//! the sum of `node_usage_daily` and `node_usage_delta`.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,8 @@ statements! {
     }
 
     /// Moves at most `limit` deltas into the hourly and daily rows of their clients and into the
-    /// totals of their hours. Returns the number of deltas. Only one transaction may do so at a time.
+    /// totals of their hours. Returns the number of deltas. Only one transaction may do so at a
+    /// time.
     pub fn merge_deltas(limit: i64) -> Value<i64> {
         r#"/* node_usage.merge_deltas */
         with delta as (

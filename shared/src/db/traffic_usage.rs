@@ -113,7 +113,8 @@ statements! {
             select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
                 billed_upload_bytes, billed_download_bytes
             from telecom.node_usage_daily
-            where $3 and day >= ($1 at time zone 'UTC')::date and day < ($2 at time zone 'UTC')::date
+            where $3 and day >= ($1 at time zone 'UTC')::date
+                and day < ($2 at time zone 'UTC')::date
             union all
             select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
                 billed_upload_bytes, billed_download_bytes

@@ -1,0 +1,49 @@
+import { useEffect, useState } from 'preact/hooks';
+import { fetchRead } from './client.ts';
+import type { Problem } from './problem.ts';
+import type { Answer, Query, Read, ReadPath } from './types.ts';
+import { useQuery, type QueryResult } from './useQuery.ts';
+import { pathOf } from './url.ts';
+
+export interface Pages<Path extends ReadPath, Row> {
+  first: QueryResult<Path>;
+  rows: Row[];
+  total: number | undefined;
+  more: (() => void) | undefined;
+  loadingMore: boolean;
+  problem: Problem | undefined;
+}
+
+/**
+ * Reads a list page by page. Only the first page is read again by itself: the pages after it would shift under the
+ * reader.
+ */
+export function usePages<Path extends ReadPath, Row>(
+  request: Read<Path>,
+  rowsOf: (answer: Answer<Path>) => Row[],
+  poll = 30,
+): Pages<Path, Row> {
+  const key = pathOf(request);
+  const [added, setAdded] = useState<{ key: string; rows: Row[] }>({ key, rows: [] });
+  const [loadingMore, setLoadingMore] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const later = added.key === key ? added.rows : [];
+  const first = useQuery(request, later.length > 0 ? 0 : poll);
+  useEffect(() => setProblem(undefined), [key]);
+
+  const answer = first.data;
+  const start = answer === undefined ? [] : rowsOf(answer);
+  const rows = [...start, ...later];
+  const total = (answer as { total?: number } | undefined)?.total;
+
+  const more = async () => {
+    setLoadingMore(true);
+    const next = { ...request, query: { ...(request.query as object), offset: rows.length } as Query<Path> };
+    const outcome = await fetchRead(next, null, new AbortController().signal);
+    setLoadingMore(false);
+    setProblem(outcome.kind === 'problem' ? outcome.problem : undefined);
+    if (outcome.kind === 'data') setAdded({ key, rows: [...later, ...rowsOf(outcome.data)] });
+  };
+  const complete = total === undefined || rows.length >= total || start.length === 0;
+  return { first, rows, total, more: complete ? undefined : () => void more(), loadingMore, problem };
+}

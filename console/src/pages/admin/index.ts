@@ -1,0 +1,20 @@
+// The pages of administrators, which are one file of the build.
+export { Access } from './Access.tsx';
+export { Audit } from './Audit.tsx';
+export { Catalog } from './Catalog.tsx';
+export { Client } from './Client.tsx';
+export { Clients } from './Clients.tsx';
+export { Doubts } from './Doubts.tsx';
+export { ExplainHour } from './ExplainHour.tsx';
+export { ExplainItem } from './ExplainItem.tsx';
+export { Operation } from './Operation.tsx';
+export { Overview } from './Overview.tsx';
+export { Parked } from './Parked.tsx';
+export { Queue } from './Queue.tsx';
+export { Server } from './Server.tsx';
+export { Servers } from './Servers.tsx';
+export { Traffic } from './Traffic.tsx';
+export { User } from './User.tsx';
+export { Users } from './Users.tsx';
+export { Webhook } from './Webhook.tsx';
+export { Webhooks } from './Webhooks.tsx';

@@ -1,0 +1,211 @@
+// Live data, long lists, the keyboard, downloads, and what the first view costs.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { go, settled } from '../support/browser.mjs';
+import { live, onPage, setUp, started } from '../support/console.mjs';
+
+setUp();
+
+test('the skip link leads past the navigation', async () => {
+  await onPage({}, async (page) => {
+    await settled(page);
+    await page.evaluate(() => document.activeElement?.blur());
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Skip to content');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+  });
+});
+
+test('pages, ranges and tables are reached by the keyboard', async () => {
+  await onPage({}, async (page) => {
+    await settled(page);
+    await page.getByRole('link', { name: 'Nodes', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('h1').textContent === 'Nodes');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'page-title');
+    await settled(page);
+    await page.getByRole('radio', { name: '24 hours' }).focus();
+    await page.keyboard.press('ArrowRight');
+    assert.match(page.url(), /range=week/);
+    await go(page, '#/');
+    const table = page.locator('figure summary').first();
+    await table.focus();
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('figure table');
+  });
+});
+
+test('the menu of a narrow window opens and closes', async () => {
+  await onPage({ viewport: { width: 390, height: 844 } }, async (page) => {
+    await settled(page);
+    const menu = page.getByRole('button', { name: 'Menu' });
+    assert.equal(await page.locator('#sidebar').isVisible(), false);
+    await menu.click();
+    assert.equal(await menu.getAttribute('aria-expanded'), 'true');
+    await page.getByRole('link', { name: 'Nodes', exact: true }).click();
+    await page.waitForFunction(() => document.querySelector('h1').textContent === 'Nodes');
+    assert.equal(await page.locator('#sidebar').isVisible(), false);
+  });
+});
+
+test('data is read again with its etag, and not while the tab is hidden', async () => {
+  const asked = [];
+  const prepare = (page) =>
+    page.route('**/v1/admin/overview', async (route) => {
+      asked.push(route.request().headers()['if-none-match']);
+      if (asked.length > 1) return route.fulfill({ status: 304, headers: { etag: '"one"' } });
+      const response = await route.fetch();
+      return route.fulfill({ response, headers: { ...response.headers(), etag: '"one"' } });
+    });
+  const hide = (page, hidden) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  await onPage(
+    {
+      role: 'admin',
+      prepare: async (page) => {
+        await page.clock.install();
+        await prepare(page);
+      },
+      hash: '#/overview',
+    },
+    async (page) => {
+      await page.waitForSelector('.tiles');
+      assert.deepEqual(asked, [undefined]);
+      await page.clock.runFor(16_000);
+      await page.waitForTimeout(100);
+      assert.deepEqual(asked, [undefined, '"one"']);
+      assert.ok(await page.locator('.tiles').first().isVisible(), 'an unchanged answer keeps the page');
+      await hide(page, true);
+      await page.clock.runFor(120_000);
+      await page.waitForTimeout(100);
+      assert.equal(asked.length, 2);
+      await hide(page, false);
+      await page.waitForTimeout(100);
+      assert.equal(asked.length, 3);
+    },
+  );
+});
+
+test('a list of 10,000 clients is read page by page', async () => {
+  const offsets = [];
+  const prepare = (page) => page.route('**/v1/admin/node-clients?*', async (route) => fulfil(route));
+  const fulfil = async (route) => {
+    const offset = Number(new URL(route.request().url()).searchParams.get('offset') ?? 0);
+    offsets.push(offset);
+    const row = (id) => ({
+      id,
+      name: `Client ${id}`,
+      server_id: 1,
+      server_name: 'de-01',
+      status: 'online',
+      traffic_factor: 1,
+      display_order: 0,
+      speed_limit: null,
+      country: 'DE',
+      location: '',
+      route_class: '',
+      access_groups: [1],
+      client_config: {},
+      revision: 1,
+      archived_at: null,
+      created_at: '2026-01-01T00:00:00Z',
+      updated_at: '2026-01-01T00:00:00Z',
+    });
+    return route.fulfill({
+      json: { clients: Array.from({ length: 50 }, (_, index) => row(offset + index + 1)), total: 10_000 },
+    });
+  };
+  const both = async (page) => {
+    await prepare(page);
+    await page.route('**/v1/admin/node-clients', (route) => fulfil(route));
+  };
+  await onPage({ role: 'admin', prepare: both, hash: '#/clients' }, async (page) => {
+    await settled(page);
+    assert.equal(await page.locator('tbody tr').count(), 50);
+    await page.getByRole('button', { name: 'Load more' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 100);
+    assert.deepEqual(offsets.slice(0, 2), [0, 50]);
+    assert.match(await page.locator('.pager').textContent(), /100 of 10,000/);
+  });
+});
+
+test('a table is downloaded as CSV with the token in a header', async () => {
+  let request;
+  const prepare = (page) =>
+    page.on('request', (one) => {
+      if (one.headers().accept === 'text/csv') request = one;
+    });
+  await onPage({ role: 'admin', prepare, hash: '#/servers' }, async (page) => {
+    await settled(page);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'CSV' }).first().click(),
+    ]);
+    assert.equal(download.suggestedFilename(), 'admin-node-servers.csv');
+    assert.match((await readFile(await download.path())).toString(), /,/);
+    assert.match(request.headers().authorization, /^Bearer /);
+  });
+});
+
+test('the call behind a card can be copied as a command without the token', async () => {
+  await onPage({ role: 'admin', hash: '#/servers?status=online' }, async (page) => {
+    await settled(page);
+    await page.getByText('API call').first().click();
+    const command = await page.locator('.api pre').first().textContent();
+    assert.match(command, /^curl -H "authorization: Bearer \$TOKEN" .*\/v1\/admin\/node-servers\?status=online'$/);
+  });
+});
+
+test('a search finds a user, and an order', async () => {
+  await onPage({ role: 'admin', hash: '#/users' }, async (page) => {
+    await settled(page);
+    await page.getByRole('searchbox').fill('not an id');
+    await page.keyboard.press('Enter');
+    assert.match(await page.locator('main').textContent(), /A user id is a UUID/);
+    await page.getByRole('searchbox').fill('DE300000-0000-4000-8000-000000000001');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => document.querySelector('h1').textContent === 'User');
+    assert.match(page.url(), /#\/users\/de300000-0000-4000-8000-000000000001$/);
+    await go(page, '#/queue');
+    await page.getByRole('radio', { name: 'Order' }).check();
+    await page.getByRole('searchbox').fill('0d2c6a52-58f5-4f35-8a51-6b8e4b0c7c11');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(() => location.hash.includes('order=0d2c6a52'));
+  });
+});
+
+test('the first view is at most 90 kB compressed', { skip: live && 'measured on the built files' }, async () => {
+  const loaded = new Map();
+  const prepare = (page) =>
+    page.on('response', async (response) => {
+      if (response.url().includes('/console/'))
+        loaded.set(response.url(), gzipSync(await response.body().catch(() => Buffer.alloc(0)), { level: 9 }).length);
+    });
+  await onPage({ prepare }, async (page) => {
+    await settled(page);
+    const total = [...loaded.values()].reduce((sum, size) => sum + size, 0);
+    console.log(`the first view: ${loaded.size} files, ${total} bytes compressed`);
+    assert.ok(total <= 90_000, `${total} bytes`);
+  });
+});
+
+test('a slow machine shows the first view within two seconds', async (context) => {
+  await onPage({}, async (page) => {
+    await settled(page);
+    const session = await page.context().newCDPSession(page);
+    await session.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+    await page.goto('about:blank');
+    const begin = Date.now();
+    await page.goto(started.url);
+    await page.waitForSelector('.hero-value');
+    const taken = Date.now() - begin;
+    context.diagnostic(`interactive after ${taken} ms with a processor throttled 4 times`);
+    assert.ok(taken < 2000, `${taken} ms`);
+  });
+});

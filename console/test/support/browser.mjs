@@ -1,0 +1,96 @@
+// Opens the console in Debian's Chromium, signed in.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+export const screenshots = fileURLToPath(new URL('../../../target/console-screenshots/', import.meta.url));
+mkdirSync(screenshots, { recursive: true });
+
+const candidates = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const axeSource = readFileSync(
+  fileURLToPath(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url)),
+  'utf8',
+);
+
+export function launch() {
+  const executablePath = candidates.find((path) => path && existsSync(path));
+  if (!executablePath)
+    throw new Error('Chromium is missing. Install it (Debian, Ubuntu: `sudo apt-get install chromium`).');
+  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** Opens a page and records what must not happen on it. */
+export async function open(browser, options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1440, height: 900 },
+    locale: 'en-GB',
+    timezoneId: 'UTC',
+    reducedMotion: 'reduce',
+    ...options,
+  });
+  const page = await context.newPage();
+  const faults = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && /Content Security Policy|Trusted|TypeError|ReferenceError/.test(message.text()))
+      faults.push(message.text());
+  });
+  return { context, page, faults };
+}
+
+/** Signs in through the issuer's page, which every issuer of a local system offers for these two roles. */
+export async function signIn(page, url, role = 'user', hash = '') {
+  await page.goto(url + hash);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  const choices = { user: /user/i, admin: /admin/i, reader: /reader/i };
+  await page
+    .getByRole('link', { name: choices[role] })
+    .or(page.getByRole('button', { name: choices[role] }))
+    .first()
+    .click();
+  await page.waitForSelector('.shell');
+}
+
+/** Waits until nothing on the page is loading. */
+export async function settled(page) {
+  await page.waitForSelector('h1');
+  await page.waitForFunction(
+    () =>
+      !document.querySelector('.skeleton') &&
+      [...document.querySelectorAll('.plot')].every((plot) => plot.querySelector('canvas')),
+  );
+}
+
+export async function go(page, hash) {
+  await page.evaluate((next) => {
+    window.location.hash = next;
+  }, hash);
+  await page.waitForTimeout(30);
+  await settled(page);
+}
+
+/** Runs axe in a world of its own, so that the policy of the page stays as it is. */
+export async function violations(page) {
+  const session = await page.context().newCDPSession(page);
+  const { frameTree } = await session.send('Page.getFrameTree');
+  const { executionContextId } = await session.send('Page.createIsolatedWorld', {
+    frameId: frameTree.frame.id,
+    worldName: 'axe',
+  });
+  const run = async (expression) => {
+    const { result, exceptionDetails } = await session.send('Runtime.evaluate', {
+      expression,
+      contextId: executionContextId,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  };
+  await run(axeSource);
+  const found = await run(
+    `axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations.map((one) => one.id + ': ' + one.nodes.slice(0, 3).map((node) => node.target.join(' ') + ' ' + (node.any[0]?.message ?? '')).join(' | ')))`,
+  );
+  await session.detach();
+  return found;
+}

@@ -1,0 +1,28 @@
+// All pages of the console, for tests that look at each of them.
+const user = 'de300000-0000-4000-8000-000000000001';
+const hour = `${new Date().toISOString().slice(0, 13)}:00:00Z`;
+
+export const userPages = { usage: '#/', nodes: '#/nodes', packages: '#/packages' };
+
+export const adminPages = {
+  overview: '#/overview',
+  traffic: '#/traffic',
+  servers: '#/servers',
+  server: '#/servers/1',
+  clients: '#/clients',
+  client: '#/clients/2',
+  access: '#/access',
+  users: '#/users',
+  'users-connected': '#/users?list=online',
+  user: `#/users/${user}`,
+  'explain-hour': `#/users/${user}/hours/${hour}`,
+  queue: '#/queue',
+  'explain-item': '#/items/1601/usage',
+  catalog: '#/catalog',
+  operation: '#/operation',
+  doubts: '#/doubts',
+  parked: '#/parked',
+  webhooks: '#/webhooks',
+  webhook: '#/webhooks/0193b0e1-0000-4000-8000-000000000016',
+  audit: '#/audit',
+};

@@ -12,7 +12,7 @@ PROGRAM := $(firstword $(LOCAL))
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS="$$(printf '\t')" read -r name what; do printf '  make %-14s %s\n' "$$name" "$$what"; done
-	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051), TELECOM_METRICS_PORT (9464). DATABASE_URL: an existing database to use instead of a local one.\n'
+	@printf '\nPorts: TELECOM_PORT (4566), TELECOM_SIGN_IN_PORT (4567), TELECOM_PG_PORT (54329), TELECOM_GRPC_PORT (50051), TELECOM_METRICS_PORT (9464). DATABASE_URL: an existing database to use instead of a local one.\n'
 
 run: build ## Start everything on this machine; Ctrl-C stops it. STACK=localstack uses LocalStack
 	@exec $(LOCAL) run

@@ -49,6 +49,22 @@ fn every_test_that_a_document_names_exists() {
     }
 }
 
+/// The local system has a page on which everybody may sign in as an administrator.
+#[test]
+fn no_deployed_program_contains_the_local_system() {
+    let mut programs = vec!["shared".to_owned(), "proto".to_owned()];
+    for folder in fs::read_dir(root().join("functions")).unwrap() {
+        let name = folder.unwrap().file_name().into_string().unwrap();
+        programs.push(format!("functions/{name}"));
+    }
+    assert!(programs.len() > 7, "{programs:?}");
+    for program in programs {
+        let manifest = read(&format!("{program}/Cargo.toml"));
+        let used = manifest.split("[dev-dependencies]").next().unwrap();
+        assert!(!used.contains("local"), "{program} uses the local system");
+    }
+}
+
 #[test]
 fn every_alarm_is_documented_with_a_response() {
     let templates = files(&root().join("stacks"), "yaml")

@@ -14,8 +14,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
-use local::demo::bootstrap;
 use local::demo::token::Role;
+use local::demo::{bootstrap, sign_in};
 use local::process::{ServiceUser, find_program};
 use local::python::Environment;
 use local::settings::Settings;
@@ -26,6 +26,7 @@ use telecom_tests::api::OPERATIONS;
 use telecom_tests::report::report_of;
 use telecom_tests::{grpc, metrics, user};
 use tonic::transport::Channel;
+use ureq::ResponseExt;
 use uuid::Uuid;
 
 use deployed::Deployed;
@@ -93,6 +94,45 @@ fn web_pages_reach_only_the_api(stack: &Stack) {
             status(stack, request, &here, header),
             200,
             "{request} {header}"
+        );
+    }
+}
+
+/// The load balancer serves the console, whose scripts are compressed, and which learns where
+/// people sign in.
+fn the_console_is_served(stack: &Stack) {
+    let console = stack.settings().console_url();
+    let get = |url: &str, encoding: &str| {
+        let request = ureq::get(url).header("accept-encoding", encoding);
+        request
+            .call()
+            .unwrap_or_else(|error| panic!("{url}: {error}"))
+    };
+    let moved = get(console.trim_end_matches('/'), "identity");
+    assert_eq!(moved.get_uri().to_string(), console);
+    let mut config = get(&format!("{console}config.json"), "identity");
+    let config: Value = config.body_mut().read_json().unwrap();
+    assert_eq!(
+        config["issuer"],
+        sign_in::url(stack.settings().sign_in_port)
+    );
+    let page = get(&console, "identity");
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(
+        policy.contains(config["issuer"].as_str().unwrap()),
+        "{policy}"
+    );
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../console/dist/assets");
+    for asset in fs::read_dir(assets).unwrap() {
+        let asset = asset.unwrap();
+        let name = asset.file_name().into_string().unwrap();
+        let mut served = get(&format!("{console}assets/{name}"), "br");
+        let is_compressed = served.headers().contains_key("content-encoding");
+        let bytes = served.body_mut().read_to_vec().unwrap().len();
+        let size = usize::try_from(asset.metadata().unwrap().len()).unwrap();
+        assert!(
+            is_compressed && bytes < size,
+            "{name}: {bytes} of {size} bytes"
         );
     }
 }
@@ -168,6 +208,7 @@ async fn drive(stack: &Stack) {
     only_its_user_reads_the_usage(&system, &token);
     no_function_has_the_password(stack.endpoints());
     web_pages_reach_only_the_api(stack);
+    the_console_is_served(stack);
     only_the_owner_reads_private_files(&stack.settings().state, &stack.settings().deploy);
     no_service_runs_as_root();
     every_operation_succeeds(&system, stack).await;

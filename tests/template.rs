@@ -297,6 +297,12 @@ fn each_planted_fault_is_caught(
         Some(json!(["/v1/node"])),
     "/v1/nodes"
 )]
+#[case::two_rules_with_one_priority(
+    "edge",
+    "/Resources/ListNodesRule/Properties/Priority",
+    Some(json!(290)),
+    "the priority of another rule"
+)]
 #[case::a_target_group_without_multi_value_headers(
     "edge",
     "/Resources/ListNodesTargets/Properties/TargetGroupAttributes",

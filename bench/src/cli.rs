@@ -69,6 +69,9 @@ pub struct Cli {
     /// Skip the throughput of the pipeline
     #[arg(long)]
     pub no_throughput: bool,
+    /// Write no logs and no traces, to find out what they cost
+    #[arg(long)]
+    pub no_telemetry: bool,
     /// Folder with the release build of the functions
     #[arg(long, default_value = "target/release")]
     pub functions: PathBuf,

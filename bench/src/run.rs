@@ -52,9 +52,11 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         println!("{}", nodes::measure(cli).await?);
         return Ok(true);
     }
-    // What functions log is part of their work.
-    let logs = telemetry::subscriber(EnvFilter::new("info"), std::io::sink);
-    tracing::subscriber::set_global_default(logs)?;
+    if !cli.no_telemetry {
+        // What functions log is part of their work.
+        let logs = telemetry::subscriber(EnvFilter::new("info"), std::io::sink);
+        tracing::subscriber::set_global_default(logs)?;
+    }
     let database = step("Creating the database", Database::create(cli, "")).await?;
     if cli.fleet {
         return watch(cli, &database).await;

@@ -18,6 +18,8 @@ pub const POSTGRES_PORT: u16 = 54329;
 pub const GRPC_PORT: u16 = 50_051;
 /// Default port of the metrics of the gRPC server.
 pub const METRICS_PORT: u16 = 9_464;
+/// Default port of the page on which people sign in to the console.
+pub const SIGN_IN_PORT: u16 = 4567;
 /// Default port of the HTTP API with LocalStack.
 pub const HTTP_PORT: u16 = 8080;
 /// Name of the deployed stack and of its load balancer, and prefix of its functions' names.
@@ -53,6 +55,8 @@ pub struct Settings {
     pub grpc_port: u16,
     /// Port of the metrics of the gRPC server.
     pub metrics_port: u16,
+    /// Port of the page on which people sign in to the console.
+    pub sign_in_port: u16,
     pub emulator: Emulator,
     /// Port of the HTTP API with LocalStack. With ministack, the API is on `gateway_port`.
     pub http_port: u16,
@@ -75,6 +79,7 @@ impl Settings {
             postgres_port: POSTGRES_PORT,
             grpc_port: GRPC_PORT,
             metrics_port: METRICS_PORT,
+            sign_in_port: SIGN_IN_PORT,
             emulator: Emulator::Ministack,
             http_port: HTTP_PORT,
             database_url: None,
@@ -97,6 +102,7 @@ impl Settings {
             postgres_port: free_port()?,
             grpc_port: free_port()?,
             metrics_port: free_port()?,
+            sign_in_port: free_port()?,
             http_port: free_port()?,
             profile: Profile::Debug,
             durable: false,
@@ -117,6 +123,12 @@ impl Settings {
             Emulator::Ministack => format!("{}/_alb/{STACK_NAME}", self.endpoint()),
             Emulator::LocalStack => format!("http://127.0.0.1:{}", self.http_port),
         }
+    }
+
+    /// URL of the console.
+    #[must_use]
+    pub fn console_url(&self) -> String {
+        format!("{}/console/", self.api_url())
     }
 
     #[must_use]

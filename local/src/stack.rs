@@ -182,6 +182,8 @@ fn check_ports(settings: &Settings) -> Result<()> {
     check_port(grpc, "the gRPC server", "--grpc-port or TELECOM_GRPC_PORT")?;
     let how = "--metrics-port or TELECOM_METRICS_PORT";
     check_port(settings.metrics_port, "the metrics", how)?;
+    let how = "--sign-in-port or TELECOM_SIGN_IN_PORT";
+    check_port(settings.sign_in_port, "the sign-in page", how)?;
     if settings.emulator == Emulator::LocalStack {
         let how = "--http-port or TELECOM_HTTP_PORT";
         check_port(settings.http_port, "the HTTP API", how)?;

@@ -7,7 +7,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::document::{ROOT, Templates, repository};
-use crate::resources::{is_documentation, lambdas, of_type, resource, role, under};
+use crate::resources::{is_without_database, lambdas, of_type, resource, role, under};
 
 pub const RULES: [fn(&Value) -> Vec<String>; 10] = [
     wildcards,
@@ -242,7 +242,7 @@ fn migration_first(template: &Value) -> Vec<String> {
         .collect();
     let early = lambdas(template).filter(|(name, function)| {
         *name != "MigrateFunction"
-            && !is_documentation(function)
+            && !is_without_database(function)
             && template["Resources"][name.as_str()]["DependsOn"] != "Migration"
     });
     found.extend(early.map(|(name, _)| format!("{name} does not wait for the migration")));
@@ -291,7 +291,7 @@ fn database_roles(templates: &Templates) -> Vec<String> {
     let root = &templates[ROOT];
     let by_default = &root["Globals"]["Function"]["Environment"]["Variables"]["DATABASE_URL"];
     let mut found = Vec::new();
-    for (name, function) in lambdas(root).filter(|(_, function)| !is_documentation(function)) {
+    for (name, function) in lambdas(root).filter(|(_, function)| !is_without_database(function)) {
         let url = &function["Environment"]["Variables"]["DATABASE_URL"];
         let url = if url.is_null() { by_default } else { url };
         let name_in_database = url["Fn::GetAtt"].as_str().and_then(|output| {

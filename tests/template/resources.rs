@@ -17,8 +17,12 @@ pub fn lambdas(template: &Value) -> impl Iterator<Item = (&String, &Value)> {
     of_type(template, "AWS::Serverless::Function")
 }
 
-/// The resource to which `!GetAtt Name.Attribute` or `!Ref Name` refers.
+/// The resource to which `!GetAtt Name.Attribute` or `!Ref Name` refers. Of `!If`, that of the case
+/// in which the condition holds.
 pub fn resource(reference: &Value) -> Option<&str> {
+    if let Some(case) = reference["Fn::If"].get(1) {
+        return resource(case);
+    }
     let name = reference["Fn::GetAtt"]
         .as_str()
         .or_else(|| reference["Ref"].as_str())?;
@@ -85,8 +89,7 @@ pub fn number(template: &Value, value: &Value) -> Option<i64> {
         .or_else(|| template["Parameters"][resource(value)?]["Default"].as_i64())
 }
 
-pub fn is_documentation(function: &Value) -> bool {
-    function["CodeUri"]
-        .as_str()
-        .is_some_and(|code| code.contains("documentation"))
+pub fn is_without_database(function: &Value) -> bool {
+    package(function)
+        .is_some_and(|package| ["show-api-documentation", "show-console"].contains(&package))
 }

@@ -11,7 +11,7 @@ use shared::http::openapi;
 
 use crate::document::repository;
 use crate::resources::{
-    events, is_documentation, lambdas, number, of_type, package, resource, role, timeout, under,
+    events, is_without_database, lambdas, number, of_type, package, resource, role, timeout, under,
     variables,
 };
 
@@ -200,7 +200,7 @@ fn functions(template: &Value) -> Vec<String> {
         .map(|entry| entry.unwrap().path())
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    written.insert("migrate".to_owned());
+    written.extend(["migrate".to_owned(), "show-console".to_owned()]);
     let deployed: BTreeSet<String> = lambdas(template)
         .filter_map(|(_, function)| Some(package(function)?.to_owned()))
         .collect();
@@ -224,7 +224,17 @@ fn functions(template: &Value) -> Vec<String> {
     found
 }
 
-/// Every path of the OpenAPI document and both paths of the documentation have a rule, a target
+/// A load balancer refuses a rule whose priority another rule of the listener has.
+fn priorities(template: &Value) -> Vec<String> {
+    let place = |rule: &Value| format!("{} {}", rule["ListenerArn"], rule["Priority"]);
+    let mut taken = BTreeSet::new();
+    of_type(template, "AWS::ElasticLoadBalancingV2::ListenerRule")
+        .filter(|(_, rule)| !taken.insert(place(rule)))
+        .map(|(name, _)| format!("{name} has the priority of another rule"))
+        .collect()
+}
+
+/// Every path of the OpenAPI document, of the documentation and of the console has a rule, a target
 /// group and a permission.
 fn apis(template: &Value) -> Vec<String> {
     let document = openapi::document();
@@ -234,8 +244,8 @@ fn apis(template: &Value) -> Vec<String> {
         .keys()
         .map(|path| path.replace("{id}", "*"))
         .collect();
-    wanted.extend(["/docs".to_owned(), "/v1/openapi.json".to_owned()]);
-    let mut found = Vec::new();
+    wanted.extend(["/docs", "/v1/openapi.json", "/console", "/console/*"].map(str::to_owned));
+    let mut found = priorities(template);
     for (name, rule) in of_type(template, "AWS::ElasticLoadBalancingV2::ListenerRule") {
         if name.starts_with("Grpc") {
             continue;
@@ -284,7 +294,7 @@ fn transports(template: &Value) -> Vec<String> {
     };
     let folder = repository().join("functions/api/src/bin");
     let is_operation = |function: &Value| {
-        !is_documentation(function)
+        !is_without_database(function)
             && package(function)
                 .is_some_and(|package| folder.join(format!("{package}.rs")).is_file())
     };
@@ -367,7 +377,8 @@ fn connections(template: &Value) -> Vec<String> {
     if all == 0 {
         found.push("there is no bound on the gRPC servers' connections".to_owned());
     }
-    for (name, function) in lambdas(template).filter(|(_, function)| !is_documentation(function)) {
+    for (name, function) in lambdas(template).filter(|(_, function)| !is_without_database(function))
+    {
         let of_queue = events(function, "SQS")
             .filter_map(|event| event["ScalingConfig"]["MaximumConcurrency"].as_i64())
             .max();

@@ -12,8 +12,8 @@ use super::panel::PanelCommand;
 use crate::demo::script::Load;
 use crate::demo::token::Role;
 use crate::settings::{
-    Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, METRICS_PORT, POSTGRES_PORT, Profile, Settings,
-    repository,
+    Emulator, GATEWAY_PORT, GRPC_PORT, HTTP_PORT, METRICS_PORT, POSTGRES_PORT, Profile,
+    SIGN_IN_PORT, Settings, repository,
 };
 
 /// Runs the whole system on this machine: PostgreSQL, an AWS emulator (ministack) and the deployed
@@ -47,6 +47,9 @@ pub(super) struct Options {
     /// Port of the metrics of the gRPC server
     #[arg(long, global = true, env = "TELECOM_METRICS_PORT", default_value_t = METRICS_PORT)]
     metrics_port: u16,
+    /// Port of the page on which people sign in to the console
+    #[arg(long, global = true, env = "TELECOM_SIGN_IN_PORT", default_value_t = SIGN_IN_PORT)]
+    sign_in_port: u16,
     /// AWS emulator to use
     #[arg(long, global = true, env = "TELECOM_STACK", value_enum,
         default_value_t = Emulator::Ministack)]
@@ -196,6 +199,7 @@ impl Options {
             postgres_port: self.pg_port,
             grpc_port: self.grpc_port,
             metrics_port: self.metrics_port,
+            sign_in_port: self.sign_in_port,
             http_port: self.http_port,
             emulator: self.stack,
             database_url: self.database_url.clone().filter(|url| !url.is_empty()),
@@ -213,6 +217,7 @@ impl Options {
             format!("--pg-port={}", self.pg_port),
             format!("--grpc-port={}", self.grpc_port),
             format!("--metrics-port={}", self.metrics_port),
+            format!("--sign-in-port={}", self.sign_in_port),
             format!("--http-port={}", self.http_port),
         ];
         let root = self

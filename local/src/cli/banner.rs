@@ -11,6 +11,7 @@ pub fn ready(settings: &Settings, endpoints: &Endpoints, more: &[String]) -> Str
     let Endpoints { api, outputs, .. } = endpoints;
     let mut lines = vec!["\nReady.\n".to_owned()];
     let mut line = |name: &str, value: &dyn Display| lines.push(format!("  {name:<38} {value}"));
+    line("Console", &settings.console_url());
     line("API", &format!("{api}/v1/traffic-usage?range=day"));
     line("API documentation", &format!("{api}/docs"));
     line("gRPC (telecom.v1, with reflection)", &endpoints.grpc);

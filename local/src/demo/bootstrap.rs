@@ -16,8 +16,9 @@ use crate::demo::collector::SqsSink;
 use crate::demo::fleet::{self, ADMIN, DEMO_USER, Fleet};
 use crate::demo::node::{self, Accesses, HttpPanel};
 use crate::demo::script::Load;
+use crate::demo::sign_in::{self, SignIn};
 use crate::demo::simulator::{Options, Pace};
-use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role};
+use crate::demo::token::{AUDIENCE, ISSUER, Issuer, Role, TOKEN_TTL};
 use crate::demo::verify::{self, Outcome};
 use crate::demo::visitor::{self, StatusFile};
 use crate::emulator::client::sqs;
@@ -28,22 +29,34 @@ use crate::stack::Endpoints;
 
 /// Seed of the demo fleet and of its reports.
 pub const SEED: u64 = 1;
-/// Validity of the printed tokens.
-const TOKEN_TTL: Duration = Duration::from_hours(24);
 
 /// The local token issuer. Its key is in the state folder.
 pub fn issuer(settings: &Settings) -> Result<Issuer> {
     Issuer::open(&settings.state.join("keys"))
 }
 
-/// The template parameters `AuthIssuer`, `AuthAudience` and `AuthJwks`.
+/// The template parameters about tokens and about the sign-in to the console.
 pub fn auth_parameters(settings: &Settings) -> Result<BTreeMap<String, String>> {
     let jwks = issuer(settings)?.jwks()?;
     Ok(BTreeMap::from([
         ("AuthIssuer".to_owned(), ISSUER.to_owned()),
         ("AuthAudience".to_owned(), AUDIENCE.to_owned()),
         ("AuthJwks".to_owned(), jwks),
+        ("ConsoleClientId".to_owned(), sign_in::CLIENT_ID.to_owned()),
+        (
+            "ConsoleIssuer".to_owned(),
+            sign_in::url(settings.sign_in_port),
+        ),
     ]))
+}
+
+/// Starts the page on which people sign in to the console.
+pub fn sign_in(settings: &Settings) -> Result<SignIn> {
+    SignIn::start(
+        settings.sign_in_port,
+        issuer(settings)?,
+        settings.console_url(),
+    )
 }
 
 /// Loads the demo fleet into the migrated database. Existing data is not changed.

@@ -1,6 +1,6 @@
 //! A simulated VPN fleet for a system on one machine: a demo fleet, collectors and nodes that
 //! report usage as real ones would, an account of what they sent, a verification of the results,
-//! and an issuer of tokens.
+//! and an issuer of tokens with a page to sign in.
 //!
 //! Nothing here calls the code under test to compute expected values.
 
@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod node;
 pub mod report;
 pub mod script;
+pub mod sign_in;
 pub mod simulator;
 pub mod token;
 pub mod verify;

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::jwk::{Jwk, JwkSet, KeyAlgorithm, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde::Serialize;
+use serde_json::json;
 use shared::auth::{ADMIN_SCOPE, SECRETS_SCOPE};
 use tempfile::NamedTempFile;
 use uuid::Uuid;
@@ -20,6 +21,8 @@ use crate::files::private_folder;
 
 pub const ISSUER: &str = "https://issuer.telecom.local";
 pub const AUDIENCE: &str = "telecom";
+/// Validity of the tokens for people.
+pub const TOKEN_TTL: Duration = Duration::from_hours(24);
 
 /// What a token allows its bearer to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +105,30 @@ impl Issuer {
         })?)
     }
 
+    /// Issues an ID token, which tells `client` who signed in at `issuer`.
+    pub fn id_token(
+        &self,
+        issuer: &str,
+        client: &str,
+        sub: Uuid,
+        nonce: Option<&str>,
+        ttl: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<String> {
+        let (iat, exp) = times(ttl, now)?;
+        self.sign(&json!({
+            "iss": issuer, "aud": client, "sub": sub, "nonce": nonce, "iat": iat, "exp": exp,
+        }))
+    }
+
+    fn sign(&self, claims: &impl Serialize) -> Result<String> {
+        let header = Header {
+            kid: self.public.common.key_id.clone(),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        Ok(encode(&header, claims, &self.key)?)
+    }
+
     /// Issues a token for `sub` that is valid for `ttl` from `now`.
     pub fn issue(
         &self,
@@ -110,24 +137,23 @@ impl Issuer {
         ttl: Duration,
         now: DateTime<Utc>,
     ) -> Result<String> {
-        let iat = now.timestamp();
-        let exp = iat
-            .checked_add_unsigned(ttl.as_secs())
-            .context("The expiry is out of range")?;
-        let header = Header {
-            kid: self.public.common.key_id.clone(),
-            ..Header::new(Algorithm::EdDSA)
-        };
-        let claims = Claims {
+        let (iat, exp) = times(ttl, now)?;
+        self.sign(&Claims {
             iss: ISSUER,
             aud: AUDIENCE,
             sub,
             iat,
             exp,
             scope: role.scope(),
-        };
-        Ok(encode(&header, &claims, &self.key)?)
+        })
     }
+}
+
+/// When a token is issued, and when it expires.
+fn times(ttl: Duration, now: DateTime<Utc>) -> Result<(i64, i64)> {
+    let issued = now.timestamp();
+    let expires = issued.checked_add_unsigned(ttl.as_secs());
+    Ok((issued, expires.context("The expiry is out of range")?))
 }
 
 fn read_key(file: File) -> Result<Vec<u8>> {

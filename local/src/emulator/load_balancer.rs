@@ -32,6 +32,9 @@ pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
 const TARGET_GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0";
 
+/// The function that serves the console, and the beginnings of its paths.
+const CONSOLE: (&str, [&str; 2]) = ("show-console", ["/console", "/console/"]);
+
 /// The function that serves the API's documentation, and its paths.
 const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/v1/openapi.json"]);
 
@@ -80,6 +83,10 @@ fn function_for(method: &Method, path: &str) -> Option<String> {
     let (documentation, paths) = DOCUMENTATION;
     if paths.contains(&path) {
         return Some(documentation.to_owned());
+    }
+    let (console, [page, files]) = CONSOLE;
+    if path == page || path.starts_with(files) {
+        return Some(console.to_owned());
     }
     if let Some((function, _)) = NODES.iter().find(|(_, start)| path.starts_with(start)) {
         return Some((*function).to_owned());

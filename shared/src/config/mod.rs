@@ -43,7 +43,8 @@ pub fn optional(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn required(name: &'static str) -> Result<String, ConfigError> {
+/// The value of a variable that must be set.
+pub fn required(name: &'static str) -> Result<String, ConfigError> {
     optional(name).ok_or_else(|| invalid(name, "is not set"))
 }
 

@@ -75,11 +75,12 @@ fn respond(content_type: &'static str, body: Body, cache: &'static str) -> Respo
 pub fn tagged(
     request: &Request,
     content_type: &'static str,
-    body: String,
+    body: impl Into<Body>,
     revision: Option<i64>,
     cache: &'static str,
 ) -> Result<Response<Body>, Error> {
-    let digest: [u8; 32] = Sha256::digest(body.as_bytes()).into();
+    let body = body.into();
+    let digest: [u8; 32] = Sha256::digest(&body).into();
     let tag = digest
         .first_chunk()
         .copied()
@@ -94,7 +95,7 @@ pub fn tagged(
     let body = if known || request.method() == Method::HEAD {
         Body::Empty
     } else {
-        Body::Text(body)
+        body
     };
     let mut response = respond(content_type, body, cache);
     let headers = response.headers_mut();

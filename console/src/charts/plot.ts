@@ -66,7 +66,7 @@ export function plot(element: HTMLElement, options: PlotOptions): () => void {
           grid: { stroke: grid, width: 1 },
           size: 78,
           space: 44,
-          values: (_, splits) => splits.map((value) => options.format(value)),
+          values: (_, splits) => splits.map((value) => (value === 0 ? '0' : options.format(value))),
         },
       ],
       cursor: { y: false, points: { show: kind === 'lines' }, drag: { x: false, y: false } },

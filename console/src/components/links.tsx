@@ -14,7 +14,13 @@ export function NodeLink({
   client: number | null | undefined;
   name?: string | null | undefined;
 }) {
-  if (client === null || client === undefined) return <ServerLink id={server} name={name} />;
+  if (client === null || client === undefined) {
+    return (
+      <>
+        <ServerLink id={server} name={name} /> <span class="muted">client unknown</span>
+      </>
+    );
+  }
   return <a href={href(`/clients/${client}`)}>{name ?? `Client ${client}`}</a>;
 }
 

@@ -15,11 +15,7 @@ export function NodeLink({
   name?: string | null | undefined;
 }) {
   if (client === null || client === undefined) {
-    return (
-      <>
-        <ServerLink id={server} name={name} /> <span class="muted">client unknown</span>
-      </>
-    );
+    return <ServerLink id={server} name={`${name ?? `Server ${server}`} (client unknown)`} />;
   }
   return <a href={href(`/clients/${client}`)}>{name ?? `Client ${client}`}</a>;
 }

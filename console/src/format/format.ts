@@ -27,10 +27,16 @@ const relativeFormat = kept(
 
 let zone: string | undefined;
 
+/** Browsers that hide the zone name one that no API knows. */
+function ownZone(): string {
+  const named = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return named && named !== 'Etc/Unknown' ? named : 'UTC';
+}
+
 export function viewer(): Locale {
   return {
     language: typeof navigator === 'undefined' ? undefined : navigator.language,
-    timeZone: (zone ??= Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'),
+    timeZone: (zone ??= ownZone()),
   };
 }
 

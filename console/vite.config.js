@@ -12,6 +12,8 @@ export default defineConfig({
         modulePreload: { polyfill: false },
         // A data URL in a style sheet would be the only reason to allow them there.
         assetsInlineLimit: 0,
+        // The licences of the libraries ask to be passed on with them.
+        license: { fileName: 'licenses.md' },
         reportCompressedSize: false,
     },
 });

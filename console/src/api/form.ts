@@ -30,6 +30,7 @@ export type Control =
   | { kind: 'text'; long: boolean }
   | { kind: 'number'; whole: boolean }
   | { kind: 'bytes' }
+  | { kind: 'rate' }
   | { kind: 'seconds' }
   | { kind: 'flag' }
   | { kind: 'time' }
@@ -65,6 +66,7 @@ export function controlOf(name: string, schema: FieldSchema): Control {
   if (types.includes('boolean')) return { kind: 'flag' };
   if (types.includes('object')) return { kind: 'json' };
   if (types.includes('integer') && /(^|_)bytes$|^traffic_limit$|^billed_/.test(name)) return { kind: 'bytes' };
+  if (types.includes('integer') && name === 'speed_limit') return { kind: 'rate' };
   if (types.includes('integer') && /_seconds$/.test(name)) return { kind: 'seconds' };
   if (types.includes('integer') || types.includes('number'))
     return { kind: 'number', whole: types.includes('integer') };
@@ -73,6 +75,7 @@ export function controlOf(name: string, schema: FieldSchema): Control {
 }
 
 export const byteUnits: Record<string, number> = { B: 1, MB: 1e6, GB: 1e9, TB: 1e12 };
+export const rateUnits: Record<string, number> = { 'bit/s': 1, 'Mbit/s': 1e6, 'Gbit/s': 1e9 };
 export const secondUnits: Record<string, number> = { seconds: 1, minutes: 60, hours: 3_600, days: 86_400 };
 
 /** A value in the largest unit in which it is a whole number. */
@@ -147,4 +150,15 @@ export function patchOf(before: unknown, after: unknown): unknown {
       patch[name] = patchOf(before[name], after[name]);
   }
   return patch;
+}
+
+/** The fields of a form as a reader expects them: the name first, then what is required, JSON and the reason last. */
+export function inOrder({ properties, required }: ChangeSchema): [string, FieldSchema][] {
+  const rank = ([name, schema]: [string, FieldSchema]) => {
+    if (name === 'name') return 0;
+    if (name === 'reason') return 4;
+    if (controlOf(name, schema).kind === 'json') return 3;
+    return required.includes(name) ? 1 : 2;
+  };
+  return Object.entries(properties).sort((a, b) => rank(a) - rank(b));
 }

@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
+import { useStore } from '../app/store.ts';
 import { fetchRead } from './client.ts';
 import type { Problem } from './problem.ts';
 import type { Answer, Query, Read, ReadPath } from './types.ts';
-import { useQuery, type QueryResult } from './useQuery.ts';
+import { changesMade, useQuery, type QueryResult } from './useQuery.ts';
 import { pathOf } from './url.ts';
 
 export interface Pages<Path extends ReadPath, Row> {
@@ -23,12 +24,20 @@ export function usePages<Path extends ReadPath, Row>(
   rowsOf: (answer: Answer<Path>) => Row[],
   poll = 30,
 ): Pages<Path, Row> {
-  const key = pathOf(request);
+  // After a change, the pages that were added may be old.
+  const key = `${pathOf(request)} ${useStore(changesMade)}`;
   const [added, setAdded] = useState<{ key: string; rows: Row[] }>({ key, rows: [] });
   const [loadingMore, setLoadingMore] = useState(false);
   const [problem, setProblem] = useState<Problem>();
   const later = added.key === key ? added.rows : [];
-  const first = useQuery(request, later.length > 0 ? 0 : poll);
+  const query = useQuery(request, later.length > 0 ? 0 : poll);
+  const first = {
+    ...query,
+    reload: () => {
+      setAdded({ key, rows: [] });
+      query.reload();
+    },
+  };
   useEffect(() => setProblem(undefined), [key]);
 
   const answer = first.data;

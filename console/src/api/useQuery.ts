@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { createStore } from '../app/store.ts';
 import { fetchRead } from './client.ts';
 import type { Problem } from './problem.ts';
 import type { Answer, Read, ReadPath } from './types.ts';
@@ -37,8 +38,12 @@ function keep(key: string, value: Kept): void {
 export const forgetAnswers = () => kept.clear();
 
 const reloads = new Set<() => void>();
+/** Counts the changes that were made, after which what was read page by page may be old. */
+export const changesMade = createStore(0);
+
 /** Reads again what is on the page, after a change. */
 export function reloadAll(): void {
+  changesMade.set(changesMade.get() + 1);
   for (const reload of [...reloads]) reload();
 }
 
@@ -83,7 +88,7 @@ export function useQuery<Path extends ReadPath>(request: Read<Path> | null, poll
     };
     const visible = () => {
       clearTimeout(timer);
-      if (!document.hidden) void run();
+      if (!document.hidden && poll > 0) void run();
     };
     const again = () => void run();
     reload.current = again;

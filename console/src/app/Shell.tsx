@@ -103,9 +103,9 @@ export function BrandMark() {
   return (
     <svg class="brand-mark" viewBox="0 0 32 32" aria-hidden="true">
       <rect width="32" height="32" rx="8" />
-      <rect class="bar" x="8" y="17" width="4" height="7" rx="1.5" />
-      <rect class="bar" x="14" y="12" width="4" height="12" rx="1.5" />
-      <rect class="bar" x="20" y="8" width="4" height="16" rx="1.5" />
+      <rect class="mark" x="8" y="17" width="4" height="7" rx="1.5" />
+      <rect class="mark" x="14" y="12" width="4" height="12" rx="1.5" />
+      <rect class="mark" x="20" y="8" width="4" height="16" rx="1.5" />
     </svg>
   );
 }

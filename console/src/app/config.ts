@@ -11,7 +11,8 @@ export interface Config {
 export const pageUrl = () => new URL('.', window.location.href).href;
 
 export async function loadConfig(): Promise<Config> {
-  const response = await fetch('config.json', { cache: 'no-cache' });
+  // The page has begun to load it, see index.html.
+  const response = await fetch('config.json');
   if (!response.ok) throw new Error(`config.json: ${response.status}`);
   const config = (await response.json()) as Partial<Config>;
   if (!config.issuer || !config.client_id) throw new Error('config.json: issuer or client_id is missing');

@@ -5,7 +5,16 @@ import { createStore, useStore } from './store.ts';
 import { href, parseHash } from './location.ts';
 
 const current = createStore(parseHash(window.location.hash));
-window.addEventListener('hashchange', () => current.set(parseHash(window.location.hash)));
+let left = 0;
+
+window.addEventListener('hashchange', () => {
+  const next = parseHash(window.location.hash);
+  if (next.path !== current.get().path) left += 1;
+  current.set(next);
+});
+
+/** Whether the reader came to this page from another one of the console. */
+export const cameFromPage = () => left > 0;
 
 export const useLocation = () => useStore(current);
 

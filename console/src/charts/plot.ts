@@ -46,7 +46,7 @@ export function plot(element: HTMLElement, options: PlotOptions): () => void {
     {
       width: element.clientWidth,
       height: HEIGHT,
-      padding: [12, 8, 0, 0],
+      padding: [12, 28, 0, 0],
       legend: { show: false },
       scales: {
         // One place for each bucket, so that days of 23 and 25 hours are as wide as the others.
@@ -66,7 +66,7 @@ export function plot(element: HTMLElement, options: PlotOptions): () => void {
           grid: { stroke: grid, width: 1 },
           size: 78,
           space: 44,
-          values: (_, splits) => splits.map((value) => options.format(value)),
+          values: (_, splits) => splits.map((value) => (value === 0 ? '0' : options.format(value))),
         },
       ],
       cursor: { y: false, points: { show: kind === 'lines' }, drag: { x: false, y: false } },

@@ -1,7 +1,7 @@
 // One dialog for all changes. The form comes from the schema of the operation, so no change is described twice.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { sendWrite, type Outcome } from '../api/client.ts';
-import { controlOf, patchOf, type ChangeSchema } from '../api/form.ts';
+import { controlOf, inOrder, patchOf, type ChangeSchema } from '../api/form.ts';
 import changes from '../api/generated/changes.json';
 import { reloadAll } from '../api/useQuery.ts';
 import * as format from '../format/format.ts';
@@ -28,13 +28,10 @@ export function ActionDialog({ action }: { action: Action }) {
     dialog.current?.showModal();
   }, []);
 
-  const fields = useMemo(
-    () =>
-      Object.entries(schema.properties).filter(
-        ([name]) => !(name in (action.fixed ?? {})) && name !== 'dry_run' && !action.hidden?.includes(name),
-      ),
-    [schema, action],
-  );
+  const fields = useMemo(() => {
+    const left = (name: string) => name in (action.fixed ?? {}) || name === 'dry_run' || action.hidden?.includes(name);
+    return inOrder(schema).filter(([name]) => !left(name));
+  }, [schema, action]);
   const asksId = action.id === undefined && schema.path.includes('{id}');
   const patch = schema.method === 'patch';
   const full: Body = { ...values, ...action.fixed };
@@ -114,6 +111,7 @@ export function ActionDialog({ action }: { action: Action }) {
                 schema={field}
                 control={controlOf(name, field)}
                 required={schema.required.includes(name)}
+                optional={!patch}
                 initial={action.initial?.[name] ?? (schema.required.includes(name) ? undefined : field.default)}
                 error={
                   (shownFaults ? problems[name] : undefined) ?? (problem?.field === name ? problem.detail : undefined)
@@ -205,6 +203,7 @@ function plain(name: string, value: unknown): string {
   const control = controlOf(name, { type: 'integer' });
   if (typeof value === 'number' && control.kind === 'bytes')
     return `${format.bytes(value)} (${format.exactBytes(value)})`;
+  if (typeof value === 'number' && control.kind === 'rate') return format.bitRate(value);
   if (typeof value === 'number' && control.kind === 'seconds') return format.duration(value);
   if (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value)) return format.time(value, 'full');
   if (typeof value === 'boolean') return value ? 'yes' : 'no';

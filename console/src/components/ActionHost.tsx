@@ -25,6 +25,8 @@ export interface Action {
   /** What happens, in plain words. */
   effect: string;
   danger?: boolean;
+  /** For changes that users make for themselves. */
+  anyone?: boolean;
   /** Tag of the version that was read, for changes that must not overwrite others. */
   ifMatch?: string;
 }
@@ -44,7 +46,7 @@ export function ActionHost() {
 /** A button that opens the dialog. Readers without the permission to change anything do not see it. */
 export function ActionButton({ action, primary = false }: { action: Action; primary?: boolean }) {
   const now = useStore(session);
-  if (now.state !== 'signed-in' || !mayChange(now.claims)) return null;
+  if (now.state !== 'signed-in' || !(action.anyone || mayChange(now.claims))) return null;
   return (
     <button
       type="button"

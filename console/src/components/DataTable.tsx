@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { Empty } from './states.tsx';
+import { useFit } from './useFit.ts';
 
 export interface Column<Row> {
   title: string;
@@ -19,9 +20,10 @@ interface Props<Row> {
 }
 
 export function DataTable<Row>({ caption, columns, rows, rowKey, empty }: Props<Row>) {
+  const { frame, fits } = useFit();
   if (rows.length === 0) return <>{empty ?? <Empty title="Nothing here yet" />}</>;
   return (
-    <div class="table-frame">
+    <div ref={frame} class={fits ? 'table-frame' : 'table-frame as-cards'}>
       <table>
         <caption class="hidden">{caption}</caption>
         <thead>

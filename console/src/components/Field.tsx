@@ -1,5 +1,14 @@
 import { useId, useState } from 'preact/hooks';
-import { byteUnits, fromUnits, inUnits, secondUnits, valueOf, type Control, type FieldSchema } from '../api/form.ts';
+import {
+  byteUnits,
+  fromUnits,
+  inUnits,
+  rateUnits,
+  secondUnits,
+  valueOf,
+  type Control,
+  type FieldSchema,
+} from '../api/form.ts';
 import { toLocalInput, words } from '../format/format.ts';
 
 interface Props {
@@ -8,13 +17,15 @@ interface Props {
   schema: FieldSchema;
   control: Control;
   required: boolean;
+  /** Whether the label says that the field may be left empty. */
+  optional?: boolean;
   initial: unknown;
   error: string | undefined;
   /** Gets the value, or `undefined` if the field is empty, or the text of a fault. */
   onValue: (value: unknown, fault?: string) => void;
 }
 
-export function Field({ name, label, schema, control, required, initial, error, onValue }: Props) {
+export function Field({ name, label, schema, control, required, optional = true, initial, error, onValue }: Props) {
   const id = useId();
   const help = [firstSentences(schema.description)].filter(Boolean).join(' ');
   const describedBy = `${id}-help${error ? ` ${id}-error` : ''}`;
@@ -33,6 +44,7 @@ export function Field({ name, label, schema, control, required, initial, error, 
       onValue(undefined, fault instanceof Error ? fault.message : String(fault));
     }
   };
+  const units = unitsOf(control);
   const shown =
     control.kind === 'choices' ? (
       <fieldset class="choices" aria-describedby={describedBy}>
@@ -54,15 +66,10 @@ export function Field({ name, label, schema, control, required, initial, error, 
       <>
         <label for={id}>
           {label ?? words(name)}
-          {required ? '' : <span class="muted"> (optional)</span>}
+          {required || !optional ? '' : <span class="muted"> (optional)</span>}
         </label>
-        {control.kind === 'bytes' || control.kind === 'seconds' ? (
-          <WithUnit
-            common={common}
-            units={control.kind === 'bytes' ? byteUnits : secondUnits}
-            initial={initial}
-            onValue={onValue}
-          />
+        {units ? (
+          <WithUnit common={common} units={units} initial={initial} onValue={onValue} />
         ) : control.kind === 'choice' ? (
           <select {...common} onChange={(event) => change(event.currentTarget.value)}>
             <option value="" selected={initial === undefined}>
@@ -123,6 +130,12 @@ export function Field({ name, label, schema, control, required, initial, error, 
   );
 }
 
+function unitsOf(control: Control): Record<string, number> | undefined {
+  if (control.kind === 'bytes') return byteUnits;
+  if (control.kind === 'seconds') return secondUnits;
+  return control.kind === 'rate' ? rateUnits : undefined;
+}
+
 /** Descriptions are Markdown; a form needs their text. */
 const firstSentences = (text = '') => text.replaceAll('`', '').replaceAll('\n', ' ');
 
@@ -142,7 +155,9 @@ interface UnitProps {
 
 function WithUnit({ common, units, initial, onValue }: UnitProps) {
   const [start, startUnit] =
-    typeof initial === 'number' ? inUnits(initial, units) : ['', 'GB' in units ? 'GB' : 'days'];
+    typeof initial === 'number'
+      ? inUnits(initial, units)
+      : ['', Object.keys(units).at(-1) === 'TB' ? 'GB' : (Object.keys(units).at(-1) ?? '')];
   const [text, setText] = useState(start);
   const [unit, setUnit] = useState(startUnit);
   const change = (nextText: string, nextUnit: string) => {

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useId } from 'preact/hooks';
+import { useEffect, useId, useRef } from 'preact/hooks';
 import type { QueryState } from '../api/useQuery.ts';
+import { cameFromPage } from '../app/router.ts';
 import { Ago } from './values.tsx';
 
 interface PageProps {
@@ -16,11 +17,18 @@ export function Page({ title, description, actions, query, children }: PageProps
   useEffect(() => {
     document.title = `${title} · Telecom`;
   }, [title]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    // A screen reader continues at the new page, not at the link that led to it.
+    if (!cameFromPage()) return;
+    heading.current?.focus({ preventScroll: true });
+    window.scrollTo(0, 0);
+  }, []);
   return (
     <>
       <header class="page-header">
         <div>
-          <h1 id="page-title" tabIndex={-1}>
+          <h1 id="page-title" ref={heading} tabIndex={-1}>
             {title}
           </h1>
           {description ? <p class="muted">{description}</p> : null}

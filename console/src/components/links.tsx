@@ -14,7 +14,9 @@ export function NodeLink({
   client: number | null | undefined;
   name?: string | null | undefined;
 }) {
-  if (client === null || client === undefined) return <ServerLink id={server} name={name} />;
+  if (client === null || client === undefined) {
+    return <ServerLink id={server} name={`${name ?? `Server ${server}`} (client unknown)`} />;
+  }
   return <a href={href(`/clients/${client}`)}>{name ?? `Client ${client}`}</a>;
 }
 

@@ -1,7 +1,7 @@
 import type { Schema } from '../api/types.ts';
 import * as format from '../format/format.ts';
 import { Facts } from './layout.tsx';
-import { Bytes, Num } from './values.tsx';
+import { Bar, Bytes, Num } from './values.tsx';
 
 type Metrics = Schema<'NodeServerMetrics'>;
 type Row = [string, preact.ComponentChildren];
@@ -67,7 +67,7 @@ function Gauge({
   return (
     <>
       <span>{text}</span>
-      <meter class={`bar ${used / total > 0.9 ? 'low' : ''}`} aria-label={label} min={0} max={total} value={used} />
+      <Bar label={label} value={used} max={total} low={used / total > 0.9} />
     </>
   );
 }

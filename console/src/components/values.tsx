@@ -109,3 +109,30 @@ export function Json({ value }: { value: unknown }) {
   if (value === null || value === undefined) return <Absent />;
   return <pre class="json">{JSON.stringify(value, null, 2)}</pre>;
 }
+
+/** How much of a whole something is. */
+export function Bar({ label, value, max, big = false, low = false }: BarProps) {
+  const share = max > 0 ? Math.min(1, Math.max(0, value / max)) : 0;
+  return (
+    <div
+      class={`bar ${big ? 'big' : ''} ${low ? 'low' : ''}`}
+      role="meter"
+      aria-label={label}
+      aria-valuemin={0}
+      aria-valuemax={max}
+      aria-valuenow={Math.min(Math.max(value, 0), max)}
+      aria-valuetext={format.percent(share)}
+    >
+      <span style={{ width: `${share * 100}%` }} />
+    </div>
+  );
+}
+
+interface BarProps {
+  label: string;
+  value: number;
+  max: number;
+  big?: boolean;
+  /** Whether little is left. */
+  low?: boolean;
+}

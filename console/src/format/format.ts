@@ -5,10 +5,38 @@ export interface Locale {
   timeZone: string;
 }
 
+/** Keeps formatters, which take far longer to make than to use. */
+function kept<T>(
+  make: (language: string | undefined, options: string) => T,
+): (language: string | undefined, options: object) => T {
+  const known = new Map<string, T>();
+  return (language, options) => {
+    const text = JSON.stringify(options);
+    const key = `${language} ${text}`;
+    const found = known.get(key) ?? make(language, text);
+    known.set(key, found);
+    return found;
+  };
+}
+
+const numberFormat = kept((language, options) => new Intl.NumberFormat(language, JSON.parse(options) as object));
+const timeFormat = kept((language, options) => new Intl.DateTimeFormat(language, JSON.parse(options) as object));
+const relativeFormat = kept(
+  (language, options) => new Intl.RelativeTimeFormat(language, JSON.parse(options) as object),
+);
+
+let zone: string | undefined;
+
+/** Browsers that hide the zone name one that no API knows. */
+function ownZone(): string {
+  const named = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return named && named !== 'Etc/Unknown' ? named : 'UTC';
+}
+
 export function viewer(): Locale {
   return {
     language: typeof navigator === 'undefined' ? undefined : navigator.language,
-    timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC',
+    timeZone: (zone ??= ownZone()),
   };
 }
 
@@ -34,7 +62,7 @@ function precision(value: number, power: number): Intl.NumberFormatOptions {
 /** Decimal units, as in the names of packages: 1 GB is 1,000,000,000 bytes. */
 export function bytes(value: number, at: Locale = viewer()): string {
   const [amount, power] = scaled(value, 1000, sizes.length - 1);
-  return new Intl.NumberFormat(at.language, {
+  return numberFormat(at.language, {
     style: 'unit',
     unit: sizes[power] ?? 'byte',
     unitDisplay: power === 0 ? 'long' : 'short',
@@ -43,7 +71,7 @@ export function bytes(value: number, at: Locale = viewer()): string {
 }
 
 export function exactBytes(value: number, at: Locale = viewer()): string {
-  return new Intl.NumberFormat(at.language, { style: 'unit', unit: 'byte', unitDisplay: 'long' }).format(value);
+  return numberFormat(at.language, { style: 'unit', unit: 'byte', unitDisplay: 'long' }).format(value);
 }
 
 const rates = ['bit', 'kilobit', 'megabit', 'gigabit', 'terabit'];
@@ -51,17 +79,17 @@ const rates = ['bit', 'kilobit', 'megabit', 'gigabit', 'terabit'];
 export function bitRate(value: number, at: Locale = viewer()): string {
   const [amount, power] = scaled(value, 1000, rates.length - 1);
   const options = { style: 'unit', unit: `${rates[power] ?? 'bit'}-per-second`, maximumFractionDigits: 1 } as const;
-  return new Intl.NumberFormat(at.language, options).format(amount);
+  return numberFormat(at.language, options).format(amount);
 }
 
 export function number(value: number, at: Locale = viewer(), options: Intl.NumberFormatOptions = {}): string {
-  return new Intl.NumberFormat(at.language, options).format(value);
+  return numberFormat(at.language, options).format(value);
 }
 
 /** A share of time. Anything short of all of it is never shown as 100 %. */
 export function percent(share: number, at: Locale = viewer()): string {
   const shown = share < 1 ? Math.min(share, 0.9999) : share;
-  return new Intl.NumberFormat(at.language, {
+  return numberFormat(at.language, {
     style: 'percent',
     maximumFractionDigits: shown > 0.99 && shown < 1 ? 2 : 1,
   }).format(shown);
@@ -81,7 +109,7 @@ const styles: Record<TimeStyle, Intl.DateTimeFormatOptions> = {
 };
 
 export function time(value: string | number, style: TimeStyle = 'minute', at: Locale = viewer()): string {
-  return new Intl.DateTimeFormat(at.language, { ...styles[style], timeZone: at.timeZone }).format(new Date(value));
+  return timeFormat(at.language, { ...styles[style], timeZone: at.timeZone }).format(new Date(value));
 }
 
 const spans: [Intl.RelativeTimeFormatUnit & string, number][] = [
@@ -93,7 +121,7 @@ const spans: [Intl.RelativeTimeFormatUnit & string, number][] = [
 /** "in 12 days", "3 minutes ago". */
 export function relative(value: string | number, now: number, at: Locale = viewer()): string {
   const seconds = (new Date(value).getTime() - now) / 1000;
-  const format = new Intl.RelativeTimeFormat(at.language, { numeric: 'auto' });
+  const format = relativeFormat(at.language, { numeric: 'auto' });
   for (const [unit, length] of spans) {
     if (Math.abs(seconds) >= length) return format.format(Math.trunc(seconds / length), unit);
   }
@@ -108,10 +136,10 @@ export function duration(seconds: number, at: Locale = viewer()): string {
     const count = Math.floor(rest / length);
     rest -= count * length;
     if (count > 0 && parts.length < 2) {
-      parts.push(new Intl.NumberFormat(at.language, { style: 'unit', unit, unitDisplay: 'long' }).format(count));
+      parts.push(numberFormat(at.language, { style: 'unit', unit, unitDisplay: 'long' }).format(count));
     } else if (parts.length > 0) break;
   }
-  const zero = new Intl.NumberFormat(at.language, { style: 'unit', unit: 'second', unitDisplay: 'long' });
+  const zero = numberFormat(at.language, { style: 'unit', unit: 'second', unitDisplay: 'long' });
   return parts.length > 0 ? new Intl.ListFormat(at.language, { type: 'unit' }).format(parts) : zero.format(0);
 }
 

@@ -24,7 +24,7 @@ test('pages, ranges and tables are reached by the keyboard', async () => {
     await settled(page);
     await page.getByRole('link', { name: 'Nodes', exact: true }).focus();
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => document.querySelector('h1').textContent === 'Nodes');
+    await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'Nodes');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'page-title');
     await settled(page);
     await page.getByRole('radio', { name: '24 hours' }).focus();
@@ -46,7 +46,7 @@ test('the menu of a narrow window opens and closes', async () => {
     await menu.click();
     assert.equal(await menu.getAttribute('aria-expanded'), 'true');
     await page.getByRole('link', { name: 'Nodes', exact: true }).click();
-    await page.waitForFunction(() => document.querySelector('h1').textContent === 'Nodes');
+    await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'Nodes');
     assert.equal(await page.locator('#sidebar').isVisible(), false);
   });
 });
@@ -170,7 +170,7 @@ test('a search finds a user, and an order', async () => {
     assert.match(await page.locator('main').textContent(), /A user id is a UUID/);
     await page.getByRole('searchbox').fill('DE300000-0000-4000-8000-000000000001');
     await page.keyboard.press('Enter');
-    await page.waitForFunction(() => document.querySelector('h1').textContent === 'User');
+    await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'User');
     assert.match(page.url(), /#\/users\/de300000-0000-4000-8000-000000000001$/);
     await go(page, '#/queue');
     await page.getByRole('radio', { name: 'Order' }).check();

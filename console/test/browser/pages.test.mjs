@@ -32,6 +32,22 @@ for (const { name: view, ...options } of views) {
   }
 }
 
+test('no table is cut off at the widths between', async () => {
+  await onPage({ role: 'admin' }, async (page) => {
+    for (const width of [360, 640, 800, 1024, 1200]) {
+      await page.setViewportSize({ width, height: 800 });
+      for (const [name, hash] of Object.entries({ ...userPages, ...adminPages })) {
+        await go(page, hash);
+        const cut = await page.evaluate(() => {
+          const frames = [...document.querySelectorAll('.table-frame')];
+          return [document.documentElement, ...frames].filter((one) => one.scrollWidth > one.clientWidth + 1).length;
+        });
+        assert.equal(cut, 0, `${name} at ${width} px`);
+      }
+    }
+  });
+});
+
 test('every navigation entry leads to a page of its name', async () => {
   await onPage({ role: 'admin' }, async (page) => {
     const entries = await page.locator('nav a').all();

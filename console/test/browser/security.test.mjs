@@ -39,7 +39,7 @@ for (const [role, pages] of Object.entries({ user: userPages, admin: adminPages 
       page.route('**/v1/**', async (route) => {
         const response = await route.fetch();
         const type = response.headers()['content-type'] ?? '';
-        if (!type.includes('json')) return route.fulfill({ response });
+        if (response.status() === 304 || !type.includes('json')) return route.fulfill({ response });
         return route.fulfill({ response, json: poisoned(await response.json()) });
       });
     await onPage({ role, prepare }, async (page) => {

@@ -727,18 +727,20 @@ const reads = {
     };
   },
   '/v1/admin/audit-entries': (query, now) => {
-    const all = range(130).map((index) => ({
-      id: 4800 - index,
-      created_at: iso(Math.floor(now / 60_000) * 60_000 - index * 47 * 60_000),
-      actor_user_id: uuid(1, 'ad310000'),
-      request_id: uuid(index),
-      action: ['AdjustQuota', 'SetNodeServerMaintenance', 'UpdateNodeClient'][index % 3],
-      target_kind: ['package_item', 'node_server', 'node_client'][index % 3],
-      target_id: String(1600 - index),
-      before: { adjust_quota: 0, quota: 18_000_000_000 },
-      after: { adjust_quota: 10_737_418_240, quota: 28_737_418_240 },
-      reason: ['compensation for the outage', 'new disk', null][index % 3],
-    }));
+    const all = range(130)
+      .map((index) => ({
+        id: 4800 - index,
+        created_at: iso(Math.floor(now / 60_000) * 60_000 - index * 47 * 60_000),
+        actor_user_id: uuid(1, 'ad310000'),
+        request_id: uuid(index),
+        action: ['AdjustQuota', 'SetNodeServerMaintenance', 'UpdateNodeClient'][index % 3],
+        target_kind: ['package_item', 'node_server', 'node_client'][index % 3],
+        target_id: String(1600 - index),
+        before: { adjust_quota: 0, quota: 18_000_000_000 },
+        after: { adjust_quota: 10_737_418_240, quota: 28_737_418_240 },
+        reason: ['compensation for the outage', 'new disk', null][index % 3],
+      }))
+      .filter((entry) => !query.get('target_kind') || entry.target_kind === query.get('target_kind'));
     return { entries: page(all, query), total: all.length };
   },
   '/v1/admin/webhooks': () => ({

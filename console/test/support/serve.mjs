@@ -34,6 +34,7 @@ export async function serve({ port = 0, api = process.env.CONSOLE_API, dist, sco
           200,
           'application/json',
           JSON.stringify({ issuer: `${origin}/issuer`, client_id: 'console', scope, api: null }),
+          { 'cache-control': 'no-cache' },
         );
       }
       if (url.pathname.startsWith(`${PREFIX}/console/`))

@@ -1,4 +1,4 @@
-import { read, type Schema } from '../../api/types.ts';
+import { read, type Read, type Schema } from '../../api/types.ts';
 import { useQuery } from '../../api/useQuery.ts';
 import { useFilter } from '../../app/router.ts';
 import { ActionButton } from '../../components/ActionHost.tsx';
@@ -10,7 +10,7 @@ import { Empty, Resource } from '../../components/states.tsx';
 import { Ago, Json, Num, Status, Time } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
 import { longRanges, type LongRange } from '../../format/range.ts';
-import { TrafficCard } from './Traffic.tsx';
+import { TrafficCard } from './TrafficCard.tsx';
 
 type Details = Schema<'NodeClientDetails'>;
 
@@ -105,7 +105,7 @@ function Present({
   request,
 }: {
   details: Details;
-  request: Parameters<typeof Source>[0]['request'];
+  request: Read<'/v1/admin/node-clients/{id}'> | null;
 }) {
   return (
     <div class="columns">

@@ -1,12 +1,14 @@
-import { read } from '../../api/types.ts';
+import { read, type Schema } from '../../api/types.ts';
 import { usePages } from '../../api/usePages.ts';
 import { usageColumns } from '../../components/explained.tsx';
 import { Card, Page, Tile, Tiles } from '../../components/layout.tsx';
 import { UserLink } from '../../components/links.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
-import { Empty, Resource } from '../../components/states.tsx';
+import { Empty } from '../../components/states.tsx';
 import { Bytes } from '../../components/values.tsx';
+
+type Explanation = Schema<'PackageUsageExplanation'>;
 
 export function ExplainItem({ parameters }: { parameters: Record<string, string> }) {
   const id = parameters['id'] ?? '';
@@ -26,31 +28,7 @@ export function ExplainItem({ parameters }: { parameters: Record<string, string>
       }
       query={pages.first}
     >
-      <Resource query={pages.first} lines={3}>
-        {(data) => {
-          const unexplained = data.unexplained_upload + data.unexplained_download;
-          return (
-            <Tiles>
-              <Tile label="Counted up">
-                <Bytes value={data.upload} field="upload" />
-              </Tile>
-              <Tile label="Counted down">
-                <Bytes value={data.download} field="download" />
-              </Tile>
-              <Tile label="Of it corrected">
-                <Bytes value={data.sum.corrected_upload + data.sum.corrected_download} />
-              </Tile>
-              <Tile
-                label="Not explained by hours"
-                tone={unexplained === 0 ? '' : 'warn'}
-                note={unexplained === 0 ? 'All hours are here' : 'Their hours are no longer kept'}
-              >
-                <Bytes value={unexplained} />
-              </Tile>
-            </Tiles>
-          );
-        }}
-      </Resource>
+      {pages.first.data ? <Counters explanation={pages.first.data} /> : null}
       <Card
         title="Hours"
         description="Newest first. An hour leads to its reports."
@@ -65,5 +43,29 @@ export function ExplainItem({ parameters }: { parameters: Record<string, string>
         />
       </Card>
     </Page>
+  );
+}
+
+function Counters({ explanation: { upload, download, sum, ...rest } }: { explanation: Explanation }) {
+  const unexplained = rest.unexplained_upload + rest.unexplained_download;
+  return (
+    <Tiles>
+      <Tile label="Counted up">
+        <Bytes value={upload} field="upload" />
+      </Tile>
+      <Tile label="Counted down">
+        <Bytes value={download} field="download" />
+      </Tile>
+      <Tile label="Of it corrected">
+        <Bytes value={sum.corrected_upload + sum.corrected_download} />
+      </Tile>
+      <Tile
+        label="Not explained by hours"
+        tone={unexplained === 0 ? '' : 'warn'}
+        note={unexplained === 0 ? 'All hours are here' : 'Their hours are no longer kept'}
+      >
+        <Bytes value={unexplained} />
+      </Tile>
+    </Tiles>
   );
 }

@@ -66,7 +66,7 @@ export function MetricsHistory({ id }: { id: string }) {
           <Choice label="Range of metrics" value={range} options={ranges} names={rangeNames} onChange={setRange} />
         </div>
       }
-      footer={<Source request={query.request} csv={false} />}
+      footer={<Source request={query.request} />}
     >
       <Resource query={query} lines={8}>
         {(data) => {

@@ -11,7 +11,7 @@ import { Empty, Resource } from '../../components/states.tsx';
 import { Ago, Bytes, Num, Status, useNow } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
 
-type Overview_ = Schema<'FleetOverview'>;
+type FleetOverview = Schema<'FleetOverview'>;
 
 export function Overview() {
   const overview = useQuery(read('/v1/admin/overview'), 15);
@@ -45,7 +45,7 @@ export function Overview() {
   );
 }
 
-function Fleet({ overview: { counts } }: { overview: Overview_ }) {
+function Fleet({ overview: { counts } }: { overview: FleetOverview }) {
   const now = useNow(15);
   const lag = counts.oldest_unbilled_at ? (now - Date.parse(counts.oldest_unbilled_at)) / 1000 : 0;
   return (
@@ -133,7 +133,7 @@ function Attention({ counts }: { counts: Schema<'FleetCounts'> }) {
   );
 }
 
-function Totals({ overview: { last_24_hours, previous_24_hours, last_30_days } }: { overview: Overview_ }) {
+function Totals({ overview: { last_24_hours, previous_24_hours, last_30_days } }: { overview: FleetOverview }) {
   const before = billedOf(previous_24_hours);
   const change = before > 0 ? billedOf(last_24_hours) / before - 1 : null;
   const sign = { style: 'percent', maximumFractionDigits: 0, signDisplay: 'exceptZero' } as const;
@@ -170,7 +170,7 @@ function Totals({ overview: { last_24_hours, previous_24_hours, last_30_days } }
   );
 }
 
-function Top({ overview }: { overview: Overview_ }) {
+function Top({ overview }: { overview: FleetOverview }) {
   return (
     <div class="columns">
       <Card

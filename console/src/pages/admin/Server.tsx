@@ -1,4 +1,4 @@
-import { read, type Schema } from '../../api/types.ts';
+import { read, type Read, type Schema } from '../../api/types.ts';
 import { useQuery } from '../../api/useQuery.ts';
 import { href } from '../../app/location.ts';
 import { useFilter } from '../../app/router.ts';
@@ -12,10 +12,9 @@ import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
 import { Ago, Json, Num, Share, Status, Time } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
-import { rangeNames, ranges, startOf, type LongRange, type Range } from '../../format/range.ts';
+import { longRanges, rangeNames, ranges, startOf, type LongRange, type Range } from '../../format/range.ts';
 import { MetricsHistory } from './MetricsHistory.tsx';
-import { TrafficCard } from './Traffic.tsx';
-import { longRanges } from '../../format/range.ts';
+import { TrafficCard } from './TrafficCard.tsx';
 
 type Details = Schema<'NodeServerDetails'>;
 
@@ -111,7 +110,7 @@ function Changes({ details: { server, server_config, revision } }: { details: De
   );
 }
 
-function Present({ details, request }: { details: Details; request: Parameters<typeof Source>[0]['request'] }) {
+function Present({ details, request }: { details: Details; request: Read<'/v1/admin/node-servers/{id}'> | null }) {
   const { server, metrics } = details;
   return (
     <div class="columns">

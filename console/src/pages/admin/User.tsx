@@ -13,7 +13,7 @@ import { Id, Num } from '../../components/values.tsx';
 import { toLocalInput } from '../../format/format.ts';
 import { longRanges, type LongRange } from '../../format/range.ts';
 import { ItemActions } from './itemActions.tsx';
-import { Shares, TrafficCard } from './Traffic.tsx';
+import { Shares, TrafficCard } from './TrafficCard.tsx';
 
 export function User({ parameters }: { parameters: Record<string, string> }) {
   const user = parameters['id'] ?? '';
@@ -44,6 +44,15 @@ export function User({ parameters }: { parameters: Record<string, string> }) {
               fixed: { user },
               effect:
                 'Adds signed bytes to what this user is billed for one hour. The reports stay as they are; the correction shows as its own entry. The explanation of the hour has the server, the client and the package to enter here.',
+            }}
+          />
+          <ActionButton
+            action={{
+              change: 'SetUserNodeCredential',
+              label: 'Set node secret',
+              id: user,
+              effect:
+                'Gives the user a secret that they had in another system, so that their app keeps working. It must be a random UUID of version 4.',
             }}
           />
           <ActionButton
@@ -81,16 +90,7 @@ export function User({ parameters }: { parameters: Record<string, string> }) {
             </Empty>
           }
           columns={[
-            ...itemColumns(),
-            {
-              title: 'Order',
-              cell: (item) => (
-                <Id
-                  value={item.order}
-                  {...(item.order ? { link: href('/queue', { by: 'order', order: item.order }) } : {})}
-                />
-              ),
-            },
+            ...itemColumns().filter((column) => column.title !== 'Active since'),
             { title: 'Changes', cell: (item) => <ItemActions item={item} /> },
           ]}
         />

@@ -10,7 +10,7 @@ import { NodeLink, ServerLink, UserLink } from '../../components/links.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
-import { Ago, Bytes, Num } from '../../components/values.tsx';
+import { Ago, Bar, Bytes, Num } from '../../components/values.tsx';
 import { rangeNames, ranges, type Range } from '../../format/range.ts';
 
 const lists = ['users', 'clients', 'servers', 'online'] as const;
@@ -147,9 +147,7 @@ function amounts<Row extends Amounts>(most: number, by: 'billed' | 'raw') {
   return [
     {
       title: 'Share',
-      cell: (row: Row) => (
-        <meter class="bar" aria-label="Traffic" min={0} max={most} value={by === 'raw' ? rawOf(row) : billedOf(row)} />
-      ),
+      cell: (row: Row) => <Bar label="Traffic" value={by === 'raw' ? rawOf(row) : billedOf(row)} max={most} />,
     },
     { title: 'Carried', numeric: true, cell: (row: Row) => <Bytes value={rawOf(row)} /> },
     { title: 'Billed', numeric: true, cell: (row: Row) => <Bytes value={billedOf(row)} /> },

@@ -55,7 +55,7 @@ export function Webhook({ parameters }: { parameters: Record<string, string> }) 
             onChange={setStatus}
           />
         }
-        footer={<Source request={pages.first.request} csv={false} />}
+        footer={<Source request={pages.first.request} />}
       >
         <PagedTable
           caption="Deliveries"

@@ -4,7 +4,7 @@ import { href } from '../../app/location.ts';
 import { Card, Facts } from '../../components/layout.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty } from '../../components/states.tsx';
-import { Bytes, Num, Status, Time, useNow } from '../../components/values.tsx';
+import { Bar, Bytes, Num, Status, Time, useNow } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
 
 type Item = Schema<'QueuedPackage'>;
@@ -84,11 +84,7 @@ function Left({ item, devices }: { item: Item; devices: Schema<'OnlineDevices'> 
           <span class="hero-value">Unlimited</span>
         )}
       </p>
-      {limited ? (
-        <meter class={`bar big ${low ? 'low' : ''}`} min={0} max={1} value={used} aria-label="Used part of the package">
-          {format.percent(used)}
-        </meter>
-      ) : null}
+      {limited ? <Bar label="Used part of the package" value={item.used} max={item.quota ?? 0} big low={low} /> : null}
       {item.expires_at ? (
         <p>
           Until{' '}

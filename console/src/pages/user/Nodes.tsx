@@ -2,6 +2,7 @@ import { read, type Schema } from '../../api/types.ts';
 import { useQuery } from '../../api/useQuery.ts';
 import { useFilter } from '../../app/router.ts';
 import { AvailabilityBar, StatusStrip, slotsOf } from '../../charts/Strip.tsx';
+import { ActionButton, type Action } from '../../components/ActionHost.tsx';
 import { Choice, Select } from '../../components/controls.tsx';
 import { DataTable } from '../../components/DataTable.tsx';
 import { Card, Page, Tile, Tiles } from '../../components/layout.tsx';
@@ -14,6 +15,15 @@ import { rangeNames, ranges, startOf, type Range } from '../../format/range.ts';
 type Node = Schema<'Node'>;
 const statuses = ['any', 'online', 'offline', 'maintenance'] as const;
 
+const rotation: Action = {
+  change: 'RotateNodeCredential',
+  label: 'New node secret',
+  anyone: true,
+  danger: true,
+  effect:
+    'Gives you a new secret for the nodes and shows it once. The nodes refuse the old one within a minute or two, so update your app with the new one. Do this if others may know your secret.',
+};
+
 export function Nodes() {
   const [range, setRange] = useFilter<Range>('range', 'day', ranges);
   const [status, setStatus] = useFilter<(typeof statuses)[number]>('status', 'any', statuses);
@@ -22,7 +32,12 @@ export function Nodes() {
   const history = useQuery(read('/v1/node-status-history', { start }), 60);
   const availability = new Map((history.data?.availability ?? []).map((one) => [one.node_client_id, one]));
   return (
-    <Page title="Nodes" description="The nodes that your active package opens" query={nodes}>
+    <Page
+      title="Nodes"
+      description="The nodes that your active package opens"
+      query={nodes}
+      actions={<ActionButton action={rotation} />}
+    >
       <Resource query={nodes}>{(data) => <Counts nodes={data.nodes} total={data.total} />}</Resource>
       <Card
         title="Availability"

@@ -9,7 +9,7 @@ import { DataTable } from '../../components/DataTable.tsx';
 import { Card, Page } from '../../components/layout.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
-import { Bytes } from '../../components/values.tsx';
+import { Bar, Bytes } from '../../components/values.tsx';
 import { viewer } from '../../format/format.ts';
 import { rangeNames, ranges, type Range } from '../../format/range.ts';
 import { ActivePackage } from './ActivePackage.tsx';
@@ -85,13 +85,7 @@ function MostUsed() {
                 {
                   title: 'Share',
                   cell: (node) => (
-                    <meter
-                      class="bar"
-                      aria-label={`Billed traffic of ${node.node_name}`}
-                      min={0}
-                      max={most}
-                      value={node.billed_traffic}
-                    />
+                    <Bar label={`Billed traffic of ${node.node_name}`} value={node.billed_traffic} max={most} />
                   ),
                 },
                 {

@@ -1,3 +1,4 @@
 mod harness;
+mod past;
 mod pipeline;
 mod simulation;

@@ -82,7 +82,7 @@ impl Run {
         for table in ["node_client", "node_server"] {
             world.sql(&format!("delete from telecom.{table}")).await;
         }
-        let mut fleet = fleet::seed(&world.pool, SEED, at(NOW)).await.unwrap();
+        let mut fleet = fleet::seed(&world.pool, SEED, at(NOW), 0).await.unwrap();
         let mut programs = BTreeSet::new();
         let mut is_first = |program: Program| programs.insert(program);
         let servers = &mut fleet.servers;

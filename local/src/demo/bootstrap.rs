@@ -15,6 +15,7 @@ use crate::demo::background::{Reporters, Running};
 use crate::demo::collector::SqsSink;
 use crate::demo::fleet::{self, ADMIN, DEMO_USER, Fleet};
 use crate::demo::node::{self, Accesses, HttpPanel};
+use crate::demo::past;
 use crate::demo::script::Load;
 use crate::demo::sign_in::{self, SignIn};
 use crate::demo::simulator::{Options, Pace};
@@ -59,12 +60,12 @@ pub fn sign_in(settings: &Settings) -> Result<SignIn> {
     )
 }
 
-/// Loads the demo fleet into the migrated database. Existing data is not changed.
+/// Loads the demo fleet and its past into the migrated database. Existing data is not changed.
 pub fn seed(endpoints: &Endpoints) -> Result<Fleet> {
     step("Loading the demo fleet", || {
         block_on(async {
             let pool = PgPool::connect(&endpoints.database_url).await?;
-            fleet::seed(&pool, SEED, System.now()).await
+            fleet::seed(&pool, SEED, System.now(), past::DAYS).await
         })
     })
 }

@@ -18,6 +18,7 @@ use super::catalog::{
 };
 use super::node::program::Program;
 use super::node_software;
+use super::past::Past;
 
 /// The user for demonstrations: a `Day` package of 20 GB is active, a `Week` and a `Month` package
 /// are in the queue.
@@ -99,8 +100,11 @@ fn servers() -> Vec<Server> {
 /// Inserts the fleet of `seed` into the database, unless it is there, and returns it. The users'
 /// oldest packages are active since up to 55 minutes before `now`.
 ///
+/// A fleet that is new also gets a [past](super::past) of `past_days` days, in the same
+/// transaction. Packages that last a week or longer are then active for up to some weeks.
+///
 /// Servers and clients get ids from 1 on. Returns an error if these ids belong to another fleet.
-pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>) -> Result<Fleet> {
+pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>, past_days: u16) -> Result<Fleet> {
     let fleet = Fleet::plan(seed);
     let mut tx = pool.begin().await?;
     sqlx::query(
@@ -108,32 +112,58 @@ pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>) -> Result<Fleet>
     )
     .execute(&mut *tx)
     .await?;
-    insert_servers(&mut tx, &fleet).await?;
-    insert_clients(&mut tx, &fleet).await?;
-    insert_packages(&mut tx, &fleet).await?;
+    let created_at = now - TimeDelta::days(i64::from(past_days) + 1);
+    let is_new = insert_servers(&mut tx, &fleet, created_at).await? > 0;
+    insert_clients(&mut tx, &fleet, created_at).await?;
+    insert_packages(&mut tx, &fleet, created_at).await?;
+    let past = Past {
+        seed,
+        now,
+        days: past_days,
+        servers: fleet.servers.len(),
+        users: &fleet.users,
+        series: (0..SERIES.len()).map(|s| series_id(&fleet, s)).collect(),
+        admin: ADMIN,
+    };
+    // Before the items of the fleet, because users see their items in the order of ids.
+    let reserved_from = if is_new && past_days > 0 {
+        past.reserve_ids(&mut tx).await?
+    } else {
+        None
+    };
     insert_items(&mut tx, &fleet, now).await?;
+    if let Some(reserved_from) = reserved_from {
+        past.write(&mut tx, reserved_from).await?;
+    }
     tx.commit().await?;
     Ok(fleet)
 }
 
-/// Runs an insert whose rows are the JSON array `$1`. Returns the number of inserted rows.
+/// Runs an insert whose rows are the JSON array `$1`, and whose `created_at` is `$2`. Returns the
+/// number of inserted rows.
 async fn insert(
     tx: &mut Transaction<'static, Postgres>,
     statement: &'static str,
     rows: &[impl Serialize + Sync],
+    created_at: DateTime<Utc>,
 ) -> Result<u64> {
-    let inserted = sqlx::query(statement).bind(Json(rows)).execute(&mut **tx);
-    Ok(inserted.await?.rows_affected())
+    let query = sqlx::query(statement).bind(Json(rows)).bind(created_at);
+    Ok(query.execute(&mut **tx).await?.rows_affected())
 }
 
-async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
+/// Returns the number of servers that were not there.
+async fn insert_servers(
+    tx: &mut Transaction<'static, Postgres>,
+    fleet: &Fleet,
+    created_at: DateTime<Utc>,
+) -> Result<u64> {
     let statement = "/* demo.insert_servers */
-        insert into telecom.node_server (id, name, compatibility, server_config)
+        insert into telecom.node_server (id, name, compatibility, server_config, created_at)
         select id, name, (case when id % 3 = 0 then 'ssp'
-        else 'new_v2b' end)::telecom.node_server_compatibility, config
+        else 'new_v2b' end)::telecom.node_server_compatibility, config, $2
         from jsonb_to_recordset($1) as s (id int, name text, config jsonb)
         on conflict (id) do nothing";
-    let inserted = insert(tx, statement, &fleet.servers).await?;
+    let inserted = insert(tx, statement, &fleet.servers, created_at).await?;
     let foreign: i64 = sqlx::query_scalar(
         "/* demo.foreign_servers */
         select count(*) from jsonb_to_recordset($1) as s (id int, name text)
@@ -149,15 +179,21 @@ async fn insert_servers(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
              database."
         );
     }
-    advance_ids(tx, "telecom.node_server", inserted).await
+    advance_ids(tx, "telecom.node_server", inserted).await?;
+    Ok(inserted)
 }
 
-async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
+async fn insert_clients(
+    tx: &mut Transaction<'static, Postgres>,
+    fleet: &Fleet,
+    created_at: DateTime<Utc>,
+) -> Result<()> {
     let statement = "/* demo.insert_clients */
         insert into telecom.node_client (id, node_server_id, name, traffic_factor, display_order,
-            speed_limit_bits_per_second, country, location, route_class, access_groups)
+            speed_limit_bits_per_second, country, location, route_class, access_groups,
+            created_at)
         select id, server, name, factor / 10000.0, (id * 37) % 100, speed, country, location,
-            route, groups
+            route, groups, $2
         from jsonb_to_recordset($1) as c (id int, server int, name text, factor bigint,
             speed bigint, country text, location text, route text, groups int[])
         on conflict (id) do nothing";
@@ -179,7 +215,7 @@ async fn insert_clients(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) 
             }));
         }
     }
-    let inserted = insert(tx, statement, &clients).await?;
+    let inserted = insert(tx, statement, &clients, created_at).await?;
     advance_ids(tx, "telecom.node_client", inserted).await
 }
 
@@ -206,11 +242,15 @@ fn series_id(fleet: &Fleet, series: usize) -> Uuid {
     )
 }
 
-async fn insert_packages(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet) -> Result<()> {
+async fn insert_packages(
+    tx: &mut Transaction<'static, Postgres>,
+    fleet: &Fleet,
+    created_at: DateTime<Utc>,
+) -> Result<()> {
     let statement = "/* demo.insert_packages */
         insert into telecom.package (series, version, is_master, name, available_group,
-            max_client_number, expire_duration_seconds, traffic_limit_bytes)
-        select * from jsonb_to_recordset($1) as p (series uuid, version int, is_master bool,
+            max_client_number, expire_duration_seconds, traffic_limit_bytes, created_at)
+        select p.*, $2 from jsonb_to_recordset($1) as p (series uuid, version int, is_master bool,
             name text, available_group int, max_clients int, seconds bigint, bytes bigint)
         on conflict (series, version) do nothing";
     let mut packages = Vec::new();
@@ -228,7 +268,7 @@ async fn insert_packages(tx: &mut Transaction<'static, Postgres>, fleet: &Fleet)
             }));
         }
     }
-    insert(tx, statement, &packages).await?;
+    insert(tx, statement, &packages, created_at).await?;
     Ok(())
 }
 
@@ -302,6 +342,8 @@ async fn insert_items(
         -- Who owns anything was seeded before, or is not ours to give to.
         where not exists (select from telecom.package_queue q where q.user_id = i.user_id)
         order by i.created_at, i.user_id";
-    insert(tx, statement, &items(fleet, now)).await?;
+    let items = items(fleet, now);
+    let query = sqlx::query(statement).bind(Json(items));
+    query.execute(&mut **tx).await?;
     Ok(())
 }

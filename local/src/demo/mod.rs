@@ -21,6 +21,7 @@ pub mod visitor;
 mod catalog;
 mod journal;
 mod node_software;
+mod past;
 mod stop;
 #[cfg(test)]
 mod tests;

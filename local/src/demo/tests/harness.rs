@@ -11,6 +11,7 @@ use shared::clock::{Clock, Context, Fixed};
 use shared::config::{MessagingConfig, TelecomConfig};
 use shared::events::publisher::Publisher;
 use shared::services::cron::bill_traffic::BillTrafficJob;
+use shared::services::cron::reconcile_usage::{ReconcileUsageJob, Reconciled};
 use shared::services::cron::{Run, TelecomCronExecutor};
 use shared::services::queue::apply_user_usage_billing::TelecomBillingHook;
 use shared::services::queue::handle_package_expiring::HandlePackageExpiring;
@@ -104,14 +105,19 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline with the demo fleet.
+    /// A pipeline with the demo fleet, without a past.
     pub async fn new(pool: PgPool) -> Self {
+        Self::with_past(pool, 0).await
+    }
+
+    /// A pipeline with the demo fleet and a past of `days`.
+    pub async fn with_past(pool: PgPool, days: u16) -> Self {
         sqlx::query("select telecom.create_traffic_usage_partitions($1, 3)")
             .bind(now().date_naive())
             .execute(&pool)
             .await
             .unwrap();
-        fleet::seed(&pool, SEED, now()).await.unwrap();
+        fleet::seed(&pool, SEED, now(), days).await.unwrap();
         let clock = Fixed::at(now());
         let aws = aws_config::SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
@@ -136,14 +142,29 @@ impl Pipeline {
 
     /// Runs the billing job, then processes the outbox until it is empty.
     pub async fn bill(&self) {
+        let job = BillTrafficJob(Run::default());
+        self.jobs().process(job).await.unwrap();
+        while self.pump().await > 0 {}
+    }
+
+    /// Runs the reconciliation until it has checked everything. Returns what the last run did.
+    pub async fn reconcile(&self) -> Reconciled {
+        loop {
+            let job = ReconcileUsageJob(Run::default());
+            let done = self.jobs().process(job).await.unwrap();
+            if done.rotated {
+                return done;
+            }
+        }
+    }
+
+    fn jobs(&self) -> TelecomCronExecutor {
         let (pool, context, publisher) = (
             self.pool.clone(),
             self.context.clone(),
             self.publisher.clone(),
         );
-        let jobs = TelecomCronExecutor::new(pool, publisher, context, TelecomConfig::default());
-        jobs.process(BillTrafficJob(Run::default())).await.unwrap();
-        while self.pump().await > 0 {}
+        TelecomCronExecutor::new(pool, publisher, context, TelecomConfig::default())
     }
 
     /// Takes the messages from the outbox and delivers each twice to its consumer.

@@ -1,4 +1,5 @@
 mod harness;
+mod past;
 mod pipeline;
 mod sign_in;
 mod simulation;

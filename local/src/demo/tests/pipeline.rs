@@ -198,7 +198,7 @@ async fn verify_compares_the_responses_of_the_api(pool: PgPool) {
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn seeding_again_changes_nothing(pool: PgPool) {
-    let fleet = fleet::seed(&pool, SEED, now()).await.unwrap();
+    let fleet = fleet::seed(&pool, SEED, now(), 0).await.unwrap();
     let before = contents(&pool).await;
     let [servers, clients, packages, items, ..] = before[..] else {
         panic!("{before:?}");
@@ -206,7 +206,7 @@ async fn seeding_again_changes_nothing(pool: PgPool) {
     assert_eq!([servers, clients], [24, 46]);
     assert!(packages >= 6 && items > 600, "{before:?}");
     let later = now() + chrono::TimeDelta::hours(3);
-    assert_eq!(fleet::seed(&pool, SEED, later).await.unwrap(), fleet);
+    assert_eq!(fleet::seed(&pool, SEED, later, 0).await.unwrap(), fleet);
     assert_eq!(contents(&pool).await, before);
     let next: i32 = sqlx::query_scalar(
         "insert into telecom.node_server (name, compatibility) values ('x', 'ssp') returning id",

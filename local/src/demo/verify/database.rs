@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::billing::{Amounts, HourKey, hour_of, hour_text};
 use super::check::{self, Check, add};
+use super::past::{self, Past};
 use crate::demo::report::Report;
 
 #[derive(Debug, FromRow)]
@@ -65,7 +66,9 @@ pub(super) struct Snapshot {
     /// Number of usage rows without a package item although the user had an active or a waiting one
     /// at that time.
     pub uncharged: i128,
+    /// Usage of hours that are not in the past.
     usage: Vec<UsageRow>,
+    past: Past,
     items: Vec<ItemRow>,
 }
 
@@ -84,9 +87,15 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
     )
     .fetch_all(&mut **tx)
     .await?;
-    let usage = sqlx::query_as("/* verify.usage */ select * from telecom.user_package_usage")
-        .fetch_all(&mut **tx)
-        .await?;
+    let usage = sqlx::query_as(
+        "/* verify.usage */ select * from telecom.user_package_usage
+        where bucket_start not in (
+            select bucket_start from telecom.accepted_usage where billing_run_id is null
+        )",
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let past = past::read(tx).await?;
     let items = sqlx::query_as(
         "/* verify.items */ select id, user_id, upload_bytes, download_bytes \
          from telecom.package_queue",
@@ -118,6 +127,7 @@ pub(super) async fn read(tx: &mut Transaction<'static, Postgres>) -> Result<Snap
         outbox,
         uncharged,
         usage,
+        past,
         items,
     })
 }
@@ -152,7 +162,12 @@ fn by_server(clients: Vec<(i32, i32, i64)>) -> HashMap<i32, Vec<(i32, i64)>> {
 
 impl Snapshot {
     /// Compares the hourly usage, summed over package items.
-    pub fn compare_hours(&self, expected: &HashMap<HourKey, Amounts>) -> Vec<Check> {
+    pub fn compare_hours(&self, reported: &HashMap<HourKey, Amounts>) -> Vec<Check> {
+        let expected: HashMap<HourKey, Amounts> = reported
+            .iter()
+            .filter(|((.., hour), _)| !self.past.contains(*hour))
+            .map(|(key, amounts)| (*key, *amounts))
+            .collect();
         let mut found: HashMap<HourKey, Amounts> = HashMap::new();
         for row in &self.usage {
             let key = (
@@ -169,25 +184,23 @@ impl Snapshot {
             "hourly billed upload",
             "hourly billed download",
         ];
-        check::keys(names, expected, &found, |(user, server, client, hour)| {
+        let mut checks = check::keys(names, &expected, &found, |(user, server, client, hour)| {
             let client = client_text(*client);
             format!(
                 "user {user} server {server} client {client} hour {}",
                 hour_text(*hour)
             )
-        })
+        });
+        checks.extend(self.past.compare(reported));
+        checks
     }
 
     /// Compares the counters of package items, and checks that these and the usage without a
     /// package add up to everything billed.
     pub fn compare_items(&self, hours: &HashMap<HourKey, Amounts>) -> Vec<Check> {
         let mut charged: HashMap<Option<i64>, [i128; 2]> = HashMap::new();
-        for row in &self.usage {
-            let [_, _, upload, download] = row.amounts();
-            add(
-                charged.entry(row.package_queue_id).or_default(),
-                [upload, download],
-            );
+        for (_, item, amounts) in self.charges() {
+            add(charged.entry(item).or_default(), amounts);
         }
         let unpaid: i128 = charged.remove(&None).unwrap_or_default().iter().sum();
         let counters = self.items.iter().map(|item| {
@@ -201,14 +214,14 @@ impl Snapshot {
         let mut checks = check::keys(names, &charged, &counters, |item| {
             format!("package item {}", item.unwrap_or_default())
         });
-        let billed = hours
+        let reported: i128 = hours
             .values()
             .map(|[_, _, upload, download]| upload + download)
             .sum();
         let paid: i128 = counters.values().flatten().sum();
         checks.push(Check::equal(
             "all counters and usage without package",
-            billed,
+            reported + self.past.billed(),
             paid + unpaid,
         ));
         checks.push(self.paid_by_others());
@@ -222,15 +235,32 @@ impl Snapshot {
             .iter()
             .map(|item| (item.id, item.user_id))
             .collect();
-        let foreign = |row: &&UsageRow| {
-            row.package_queue_id
-                .is_some_and(|id| owners.get(&id) != Some(&row.user_id))
+        let foreign = |(user, item, _): &(Uuid, Option<i64>, [i128; 2])| {
+            item.is_some_and(|id| owners.get(&id) != Some(user))
         };
         Check::equal(
             "usage paid by another user's package",
             0,
-            check::count(self.usage.iter().filter(foreign).count()),
+            check::count(self.charges().filter(foreign).count()),
         )
+    }
+
+    /// User, item, and the billed upload and download of all hourly rows. Those of the past are
+    /// summed.
+    fn charges(&self) -> impl Iterator<Item = (Uuid, Option<i64>, [i128; 2])> {
+        let usage = self.usage.iter().map(|row| {
+            let [_, _, upload, download] = row.amounts();
+            (row.user_id, row.package_queue_id, [upload, download])
+        });
+        let past = self.past.charges.iter().map(|charge| {
+            let billed = [charge.billed_upload, charge.billed_download];
+            (
+                charge.user_id,
+                charge.package_queue_id,
+                billed.map(i128::from),
+            )
+        });
+        usage.chain(past)
     }
 }
 

@@ -9,6 +9,7 @@ mod api;
 mod billing;
 mod check;
 mod database;
+mod past;
 mod pushes;
 mod raw;
 

@@ -55,8 +55,8 @@ pub fn run(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> 
 }
 
 fn run_locked(settings: &Settings, load: Option<Load>, show: impl FnOnce(&str)) -> Result<()> {
-    let _sign_in = bootstrap::sign_in(settings)?;
     let mut stack = Stack::start(settings.clone(), bootstrap::auth_parameters(settings)?)?;
+    let _sign_in = bootstrap::sign_in(settings)?;
     let fleet = bootstrap::seed(stack.endpoints())?;
     let accesses = bootstrap::node_access(settings, stack.endpoints(), &fleet)?;
     let banner = bootstrap::banner(settings, stack.endpoints())?;

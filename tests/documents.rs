@@ -26,7 +26,13 @@ fn names_a_test(name: &str) -> bool {
 
 #[test]
 fn every_test_that_a_document_names_exists() {
-    let folders = ["tests", "local/src", "shared/src", "functions/grpc/src"];
+    let folders = [
+        "tests",
+        "local/src",
+        "shared/src",
+        "functions/console/src",
+        "functions/grpc/src",
+    ];
     let sources: String = folders
         .iter()
         .flat_map(|folder| files(&root().join(folder), "rs"))
@@ -49,7 +55,7 @@ fn every_test_that_a_document_names_exists() {
     }
 }
 
-/// The local system has a page on which everybody may sign in as an administrator.
+/// The local system has a page on which anyone may sign in as an administrator.
 #[test]
 fn no_deployed_program_contains_the_local_system() {
     let mut programs = vec!["shared".to_owned(), "proto".to_owned()];

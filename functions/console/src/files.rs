@@ -81,6 +81,7 @@ fn content_type(name: &str) -> &'static str {
         Some((_, "html")) => "text/html; charset=utf-8",
         Some((_, "js")) => "text/javascript; charset=utf-8",
         Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "md")) => "text/markdown; charset=utf-8",
         Some((_, "json")) => "application/json",
         Some((_, "svg")) => "image/svg+xml",
         Some((_, "png")) => "image/png",

@@ -50,7 +50,10 @@ mod tests {
         ETAG, IF_NONE_MATCH, LOCATION,
     };
     use lambda_http::RequestExt;
+    use lambda_runtime::{Context, LambdaEvent};
+    use serde_json::value::RawValue;
     use serde_json::{Value, json};
+    use shared::lambda::alb;
 
     use super::*;
 
@@ -147,6 +150,15 @@ mod tests {
                 "scope": "openid", "api": null
             })
         );
+    }
+
+    #[tokio::test]
+    async fn the_recorded_event_of_the_load_balancer_is_answered() {
+        let event = include_str!("../../../events/show-console.json").to_owned();
+        let event = RawValue::from_string(event).unwrap();
+        let event = LambdaEvent::new(event, Context::default());
+        let answer = alb::handle(handler(&settings()).unwrap(), event).await;
+        assert_eq!((answer.status_code, answer.is_base64_encoded), (200, true));
     }
 
     #[test]

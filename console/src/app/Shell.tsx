@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { mayRead, type Claims } from '../auth/token.ts';
 import { signOut } from '../auth/session.ts';
 import { Id } from '../components/values.tsx';
@@ -10,7 +10,7 @@ import { ThemeSwitch } from './ThemeSwitch.tsx';
 
 export function Shell({ claims, path, children }: { claims: Claims; path: string; children: ComponentChildren }) {
   const [open, setOpen] = useState(false);
-  useEffect(() => setOpen(false), [path]);
+  useLayoutEffect(() => setOpen(false), [path]);
   return (
     <div class="shell">
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>

@@ -50,6 +50,7 @@ export function ActionButton({ action, primary = false }: { action: Action; prim
   return (
     <button
       type="button"
+      data-change={action.change}
       class={primary ? 'primary' : action.danger ? 'danger-quiet' : ''}
       onClick={() => opened.set(action)}
     >

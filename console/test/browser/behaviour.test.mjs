@@ -25,11 +25,11 @@ test('pages, ranges and tables are reached by the keyboard', async () => {
     await page.getByRole('link', { name: 'Nodes', exact: true }).focus();
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'Nodes');
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'page-title');
+    await page.waitForFunction(() => document.activeElement.id === 'page-title');
     await settled(page);
     await page.getByRole('radio', { name: '24 hours' }).focus();
     await page.keyboard.press('ArrowRight');
-    assert.match(page.url(), /range=week/);
+    await page.waitForFunction(() => window.location.hash.includes('range=week'));
     await go(page, '#/');
     const table = page.locator('figure summary').first();
     await table.focus();
@@ -47,7 +47,7 @@ test('the menu of a narrow window opens and closes', async () => {
     assert.equal(await menu.getAttribute('aria-expanded'), 'true');
     await page.getByRole('link', { name: 'Nodes', exact: true }).click();
     await page.waitForFunction(() => document.querySelector('h1')?.textContent === 'Nodes');
-    assert.equal(await page.locator('#sidebar').isVisible(), false);
+    await page.locator('#sidebar').waitFor({ state: 'hidden' });
   });
 });
 

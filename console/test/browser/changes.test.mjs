@@ -1,11 +1,17 @@
 // Changes ask once, say what will change, and report what happened. Requests that change something are answered here,
 // so that a running system stays as it is.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { go, screenshots, settled, violations } from '../support/browser.mjs';
 import { live, onPage, problem, setUp } from '../support/console.mjs';
+import { adminPages, userPages } from '../support/pages.mjs';
 
 setUp();
+
+const changes = Object.keys(
+  JSON.parse(readFileSync(new URL('../../src/api/generated/changes.json', import.meta.url), 'utf8')),
+);
 
 /** Answers each change with what `reply` returns, and records the requests. */
 function recorder(reply = () => ({ json: { changed: true } })) {
@@ -145,7 +151,7 @@ test('a secret is shown once, with the answer', async () => {
     await dialog.getByText('9f2c77aa01').waitFor();
     assert.deepEqual(await violations(page), []);
     await dialog.getByRole('button', { name: 'Done' }).click();
-    assert.equal(await page.getByText('9f2c77aa01').count(), 0);
+    await page.getByText('9f2c77aa01').waitFor({ state: 'detached' });
   });
 });
 
@@ -213,3 +219,35 @@ test('a package is cancelled by the keyboard alone', async () => {
     assert.match(sent[0].path, /\/cancellation$/);
   });
 });
+
+test(
+  'every change that the API offers has an accessible form',
+  { skip: live && 'needs objects in every state' },
+  async () => {
+    await onPage({ role: 'admin' }, async (page) => {
+      const opened = new Set();
+      for (const hash of [
+        ...Object.values({ ...userPages, ...adminPages }),
+        '#/queue?by=order&order=7c0a0922-0000-4000-8000-000000001601',
+      ]) {
+        await go(page, hash);
+        const names = await page
+          .locator('[data-change]')
+          .evaluateAll((all) => [...new Set(all.map((one) => one.dataset.change))]);
+        for (const name of names.filter((one) => !opened.has(one))) {
+          await page.locator(`[data-change="${name}"]`).first().click();
+          await page.getByRole('dialog').waitFor();
+          assert.deepEqual(await violations(page), [], name);
+          assert.ok((await page.locator('.effect').textContent()).length > 20, name);
+          await page.keyboard.press('Escape');
+          await page.getByRole('dialog').waitFor({ state: 'detached' });
+          opened.add(name);
+        }
+      }
+      assert.deepEqual(
+        changes.filter((name) => !opened.has(name)),
+        [],
+      );
+    });
+  },
+);

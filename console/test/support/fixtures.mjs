@@ -531,7 +531,10 @@ const reads = {
       retired_at: number === 1 && series === 2 ? '2026-04-01T00:00:00Z' : null,
     });
     const all = [
-      { series: uuid(1, '6ffe1c79'), versions: [version('Week 100 GB', 1, 1, 100e9, 7, true)] },
+      {
+        series: uuid(1, '6ffe1c79'),
+        versions: [version('Week 120 GB', 1, 2, 120e9, 7, false), version('Week 100 GB', 1, 1, 100e9, 7, true)],
+      },
       {
         series: uuid(2, '6ffe1c79'),
         versions: [version('Month 500 GB', 2, 2, 500e9, 30, true), version('Month 400 GB', 2, 1, 400e9, 30, false)],

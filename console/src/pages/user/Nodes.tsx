@@ -70,57 +70,62 @@ export function Nodes() {
       >
         <Resource query={nodes} lines={10}>
           {(data) => (
-            <DataTable
-              caption="Nodes"
-              rows={data.nodes.filter((node) => status === 'any' || node.status === status)}
-              rowKey={(node) => node.id}
-              empty={
-                data.total === 0 ? (
-                  <Empty title="No nodes">You see nodes while you have an active package.</Empty>
-                ) : (
-                  <Empty title="No node has this status" />
-                )
-              }
-              columns={[
-                { title: 'Node', main: true, cell: (node) => node.name },
-                { title: 'Status', cell: (node) => <Status value={node.status} /> },
-                { title: 'Place', cell: place },
-                { title: 'Route', cell: (node) => node.route_class || '–' },
-                {
-                  title: 'Factor',
-                  numeric: true,
-                  cell: (node) => (
-                    <data value={String(node.traffic_factor)} title="Billed bytes for each byte carried">
-                      {format.factor(node.traffic_factor)}
-                    </data>
-                  ),
-                },
-                {
-                  title: 'Speed limit',
-                  numeric: true,
-                  cell: (node) =>
-                    node.speed_limit ? (
-                      <data value={String(node.speed_limit)}>{format.bitRate(node.speed_limit)}</data>
-                    ) : (
-                      'None'
+            <>
+              <DataTable
+                caption="Nodes"
+                rows={data.nodes.filter((node) => status === 'any' || node.status === status)}
+                rowKey={(node) => node.id}
+                empty={
+                  data.total === 0 ? (
+                    <Empty title="No nodes">You see nodes while you have an active package.</Empty>
+                  ) : (
+                    <Empty title="No node has this status" />
+                  )
+                }
+                columns={[
+                  { title: 'Node', main: true, cell: (node) => node.name },
+                  { title: 'Status', cell: (node) => <Status value={node.status} /> },
+                  { title: 'Place', cell: place },
+                  { title: 'Route', cell: (node) => node.route_class || '–' },
+                  {
+                    title: 'Factor',
+                    numeric: true,
+                    cell: (node) => (
+                      <data value={String(node.traffic_factor)} title="Billed bytes for each byte carried">
+                        {format.factor(node.traffic_factor)}
+                      </data>
                     ),
-                },
-                {
-                  title: `Online, ${rangeNames[range]}`,
-                  cell: (node) => {
-                    const one = availability.get(node.id);
-                    return one ? (
-                      <span class="share">
-                        <AvailabilityBar of={one} />
-                        <Share value={one.availability} field="availability" />
-                      </span>
-                    ) : (
-                      '–'
-                    );
                   },
-                },
-              ]}
-            />
+                  {
+                    title: 'Speed limit',
+                    numeric: true,
+                    cell: (node) =>
+                      node.speed_limit ? (
+                        <data value={String(node.speed_limit)}>{format.bitRate(node.speed_limit)}</data>
+                      ) : (
+                        'None'
+                      ),
+                  },
+                  {
+                    title: `Online, ${rangeNames[range]}`,
+                    cell: (node) => {
+                      const one = availability.get(node.id);
+                      return one ? (
+                        <span class="share">
+                          <AvailabilityBar of={one} />
+                          <Share value={one.availability} field="availability" />
+                        </span>
+                      ) : (
+                        '–'
+                      );
+                    },
+                  },
+                ]}
+              />
+              {data.total > data.nodes.length ? (
+                <p class="muted spaced">The first {data.nodes.length} nodes are shown.</p>
+              ) : null}
+            </>
           )}
         </Resource>
       </Card>

@@ -48,10 +48,10 @@ with hourly as (
 select coalesce(
     (h.raw, h.billed) = (d.raw, d.billed) and c.billed = r.billed
         and (r.raw, r.billed) = (t.raw, t.billed) and (r.raw, r.billed) = (n.raw, n.billed)
-        and (r.raw, r.billed) = (nd.raw, nd.billed),
+        and (r.raw, r.billed) = (by_day.raw, by_day.billed),
     false
 )
-from hourly h, daily d, counters c, recent r, node t, node n, node_day nd
+from hourly h, daily d, counters c, recent r, node t, node n, node_day by_day
 where t.total and not n.total";
 
 /// Fails if the tables differ. Hourly usage begins with the day `hourly`, and that of all users

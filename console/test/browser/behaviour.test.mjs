@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { go, settled } from '../support/browser.mjs';
+import { go, settled, until } from '../support/browser.mjs';
 import { live, onPage, setUp, started } from '../support/console.mjs';
 
 setUp();
@@ -78,7 +78,7 @@ test('data is read again with its etag, and not while the tab is hidden', async 
       await page.waitForSelector('.tiles');
       assert.deepEqual(asked, [undefined]);
       await page.clock.runFor(16_000);
-      await page.waitForTimeout(100);
+      await until(() => asked.length === 2);
       assert.deepEqual(asked, [undefined, '"one"']);
       assert.ok(await page.locator('.tiles').first().isVisible(), 'an unchanged answer keeps the page');
       await hide(page, true);
@@ -86,7 +86,7 @@ test('data is read again with its etag, and not while the tab is hidden', async 
       await page.waitForTimeout(100);
       assert.equal(asked.length, 2);
       await hide(page, false);
-      await page.waitForTimeout(100);
+      await until(() => asked.length === 3);
       assert.equal(asked.length, 3);
     },
   );

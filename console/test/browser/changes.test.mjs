@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { go, screenshots, settled, violations } from '../support/browser.mjs';
+import { go, screenshots, settled, until, violations } from '../support/browser.mjs';
 import { live, onPage, problem, setUp } from '../support/console.mjs';
 import { adminPages, userPages } from '../support/pages.mjs';
 
@@ -85,7 +85,7 @@ test('a repeat after a failure has the same key, a changed request another one',
     await confirm.click();
     await dialog.locator('[data-code="unavailable"]').waitFor();
     await confirm.click();
-    await page.waitForTimeout(100);
+    await until(() => sent.length === 2);
     await dialog.getByLabel('Bytes').fill('2');
     await confirm.click();
     await dialog.getByText('Done', { exact: true }).first().waitFor();

@@ -51,6 +51,11 @@ export async function signIn(page, url, role = 'user', hash = '') {
   await page.waitForSelector('.shell');
 }
 
+/** Waits until `holds` returns true, which is asked again and again for some seconds. */
+export async function until(holds) {
+  for (let tries = 0; tries < 250 && !holds(); tries += 1) await new Promise((next) => setTimeout(next, 20));
+}
+
 /** Waits until nothing on the page is loading. */
 export async function settled(page) {
   await page.waitForSelector('h1');
@@ -61,11 +66,18 @@ export async function settled(page) {
   );
 }
 
+/** Opens a page of the console. The second frame after the change of the address shows it. */
 export async function go(page, hash) {
-  await page.evaluate((next) => {
-    window.location.hash = next;
-  }, hash);
-  await page.waitForTimeout(30);
+  await page.evaluate(
+    (next) =>
+      new Promise((shown) => {
+        if (window.location.hash === next) return shown();
+        const frames = () => requestAnimationFrame(() => requestAnimationFrame(shown));
+        window.addEventListener('hashchange', frames, { once: true });
+        window.location.hash = next;
+      }),
+    hash,
+  );
   await settled(page);
 }
 

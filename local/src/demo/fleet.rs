@@ -100,8 +100,8 @@ fn servers() -> Vec<Server> {
 /// Inserts the fleet of `seed` into the database, unless it is there, and returns it. The users'
 /// oldest packages are active since up to 55 minutes before `now`.
 ///
-/// A fleet that is new also gets a [past](super::past) of `past_days` days, in the same
-/// transaction. Packages that last a week or longer are then active for up to some weeks.
+/// A fleet that is new also gets a past of `past_days` days, in the same transaction. Packages that
+/// last a week or longer are then active for up to some weeks.
 ///
 /// Servers and clients get ids from 1 on. Returns an error if these ids belong to another fleet.
 pub async fn seed(pool: &PgPool, seed: u64, now: DateTime<Utc>, past_days: u16) -> Result<Fleet> {

@@ -584,27 +584,27 @@ const reads = {
       download,
       factor: 2.5,
     });
+    // Two runs billed a line each, and rounded it.
+    const part = (number, upload, download) => ({
+      billing_run_id: uuid(number, '01e40000'),
+      server_id: 1,
+      node_client_id: 2,
+      raw_upload: upload,
+      raw_download: download,
+      billed_upload: Math.round(upload * 2.5),
+      billed_download: Math.round(download * 2.5),
+      exact_upload: String(upload * 2.5),
+      exact_download: String(download * 2.5),
+      line_count: 1,
+      lines: [line(number, upload, download)],
+    });
     return {
       user: query.get('user'),
       hour,
       usage,
       sum: { ...sum(752_503, 24_500_008), corrected_download: -500_000 },
-      parts: [
-        {
-          billing_run_id: uuid(4, '01e40000'),
-          server_id: 1,
-          node_client_id: 2,
-          raw_upload: 301_001,
-          raw_download: 10_000_003,
-          billed_upload: 752_503,
-          billed_download: 25_000_008,
-          exact_upload: '752502.5',
-          exact_download: '25000007.5',
-          line_count: 2,
-          lines: [line(1, 300_000, 4_000_001), line(2, 1_001, 6_000_002)],
-        },
-      ],
-      total: 1,
+      parts: [part(1, 300_000, 4_000_001), part(2, 1_001, 6_000_002)],
+      total: 2,
       billed: sum(752_503, 25_000_008),
       parked: nothing,
       corrections: [

@@ -48,7 +48,7 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
                 <Empty title="No reports are kept for this hour">Reports are kept for 45 days by default.</Empty>
               </Card>
             ) : (
-              pages.rows.map((part, index) => <Part key={index} part={part} />)
+              pages.rows.map((part, index) => <Part key={index} number={index + 1} part={part} />)
             )}
             {pages.problem ? <ProblemNotice problem={pages.problem} /> : null}
             {pages.more ? (
@@ -94,10 +94,10 @@ function Equation({ explanation: { sum, billed, parked, corrections, unexplained
   );
 }
 
-function Part({ part }: { part: Schema<'BilledPart'> }) {
+function Part({ number, part }: { number: number; part: Schema<'BilledPart'> }) {
   return (
     <Card
-      title={part.billing_run_id ? 'Billing run' : 'Not billed yet'}
+      title={`Part ${number}: ${part.billing_run_id ? 'billing run' : 'not billed yet'}`}
       description={
         <>
           {part.billing_run_id ? <Id value={part.billing_run_id} /> : <Status value="pending" />} ·{' '}

@@ -32,11 +32,15 @@ pub type Invoke = Arc<dyn Fn(&str, Value) -> Result<Value> + Send + Sync>;
 const TARGET_GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/local/0";
 
-/// The function that serves the console, and the beginnings of its paths.
-const CONSOLE: (&str, [&str; 2]) = ("show-console", ["/console", "/console/"]);
+/// The function that serves the files of the console, and the beginning of their paths.
+const CONSOLE: (&str, &str) = ("show-console", "/console/");
 
-/// The function that serves the API's documentation, and its paths.
-const DOCUMENTATION: (&str, [&str; 2]) = ("show-api-documentation", ["/docs", "/v1/openapi.json"]);
+/// Functions that serve no operation, and their whole paths.
+const PATHS: [(&str, &str); 3] = [
+    ("show-console", "/console"),
+    ("show-api-documentation", "/docs"),
+    ("show-api-documentation", "/v1/openapi.json"),
+];
 
 /// A running load balancer. Dropping it stops it.
 #[derive(Debug)]
@@ -80,15 +84,10 @@ impl Server for Balancer {
 /// Name of the function to which the load balancer's rules lead a request. `None` if no rule
 /// matches.
 fn function_for(method: &Method, path: &str) -> Option<String> {
-    let (documentation, paths) = DOCUMENTATION;
-    if paths.contains(&path) {
-        return Some(documentation.to_owned());
-    }
-    let (console, [page, files]) = CONSOLE;
-    if path == page || path.starts_with(files) {
-        return Some(console.to_owned());
-    }
-    if let Some((function, _)) = NODES.iter().find(|(_, start)| path.starts_with(start)) {
+    let whole = PATHS.iter().find(|(_, whole)| path == *whole);
+    let mut beginnings = NODES.iter().chain([&CONSOLE]);
+    let beginning = || beginnings.find(|(_, start)| path.starts_with(start));
+    if let Some((function, _)) = whole.or_else(beginning) {
         return Some((*function).to_owned());
     }
     endpoint_for(&endpoints(), method, path).map(Registered::function)
@@ -165,7 +164,8 @@ mod tests {
             .iter()
             .map(|endpoint| (endpoint.method.clone(), endpoint.example_path(1)))
             .collect();
-        requests.extend(DOCUMENTATION.1.map(|path| (Method::GET, path.to_owned())));
+        let documentation = ["/docs", "/v1/openapi.json"];
+        requests.extend(documentation.map(|path| (Method::GET, path.to_owned())));
         for (method, path) in requests {
             let function = function_for(&method, &path).unwrap();
             let binary = crate::settings::repository()

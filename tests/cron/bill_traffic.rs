@@ -1,5 +1,7 @@
 //! Each reported byte is billed once, at the factor of its client.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -9,6 +11,10 @@ use shared::services::cron::bill_traffic::BillTrafficJob;
 use sqlx::PgPool;
 use telecom_tests::report::{report, report_of, texts, with};
 use telecom_tests::{GIB, NOW, World, at, user};
+use tracing::Subscriber;
+use tracing::span::Id;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::Registry;
 use uuid::Uuid;
 
 /// Delivers report bodies and asserts that no message failed.
@@ -199,4 +205,29 @@ async fn job_bills_a_smaller_claim_if_the_database_is_slow(pool: PgPool) {
     let run = Run::within(Some(Duration::from_secs(13)));
     let billed = world.cron().process(BillTrafficJob(run)).await.unwrap();
     assert!(billed.reports > 0, "{billed:?}");
+}
+
+/// Counts how often spans are entered.
+#[derive(Debug, Clone, Default)]
+struct Entries(Arc<AtomicUsize>);
+
+impl<S: Subscriber> Layer<S> for Entries {
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn no_span_is_entered_for_each_row_that_is_billed(pool: PgPool) {
+    const LINES: u16 = 3_000;
+    let world = World::new(pool).await;
+    let lines: Vec<_> = (0..u128::from(LINES)).map(|n| (user(n), 1, 0)).collect();
+    assert_all_accepted(&world, &texts(&[report(1, &lines)])).await;
+    let entries = Entries::default();
+    let subscriber = Registry::default().with(entries.clone());
+    let guard = tracing::subscriber::set_default(subscriber);
+    assert_eq!(world.bill().await.events, usize::from(LINES));
+    drop(guard);
+    let entries = entries.0.load(Ordering::Relaxed);
+    assert!((1..usize::from(LINES)).contains(&entries), "{entries}");
 }

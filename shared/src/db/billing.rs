@@ -6,6 +6,7 @@ use foldhash::HashMap;
 use futures::TryStreamExt;
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, column, statements};
 use crate::domain::traffic::{Factor, Traffic, UsageFold, UsageKey};
 use crate::error::Error;
@@ -74,6 +75,13 @@ statements! {
 /// arithmetic and sorting. Measured, summing here halves the time of a run. The rows are streamed,
 /// so only the sums are held in memory.
 pub async fn fold_usage(
+    connection: &mut Connection,
+    reports: &[ClaimedReport],
+) -> Result<Vec<(UsageKey, Traffic)>, Error> {
+    without_span(fold_rows(connection, reports)).await
+}
+
+async fn fold_rows(
     connection: &mut Connection,
     reports: &[ClaimedReport],
 ) -> Result<Vec<(UsageKey, Traffic)>, Error> {

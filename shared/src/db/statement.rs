@@ -1,6 +1,17 @@
 //! Functions that run one statement.
 
+use tracing::Dispatch;
+use tracing::instrument::{WithDispatch, WithSubscriber};
+
 use crate::error::Error;
+
+/// Lets a statement with many rows run outside of the current span. sqlx enters and leaves the
+/// current span for each row, which costs more than reading the row.
+///
+/// Events that happen meanwhile are not logged.
+pub(super) fn without_span<F: Future>(statement: F) -> WithDispatch<F> {
+    statement.with_subscriber(Dispatch::none())
+}
 
 /// Defines asynchronous functions that run one statement each. A function takes a connection and
 /// the parameters of its statement. If the parameters must be computed, their list follows the
@@ -31,7 +42,10 @@ macro_rules! run {
         $crate::db::statement::run!($result $($item)?, $connection, $sql, $($computed)+)
     };
     (Rows $row:ty, $connection:ident, $($statement:tt)*) => {
-        Ok(sqlx::query_as!($row, $($statement)*).fetch_all($connection).await?)
+        Ok($crate::db::statement::without_span(
+            sqlx::query_as!($row, $($statement)*).fetch_all($connection)
+        )
+        .await?)
     };
     (Row $row:ty, $connection:ident, $($statement:tt)*) => {
         Ok(sqlx::query_as!($row, $($statement)*).fetch_one($connection).await?)

@@ -4,6 +4,8 @@
 
 #[path = "template/aws.rs"]
 mod aws;
+#[path = "template/console.rs"]
+mod console;
 #[path = "template/cost.rs"]
 mod cost;
 #[path = "template/document.rs"]

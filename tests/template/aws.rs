@@ -25,7 +25,7 @@ pub const RULES_OF_FILES: [fn(&Templates) -> Vec<String>; 3] =
     [database_roles, secrets, parameters];
 
 /// Allowed statements with a wildcard by their `Sid`, and the reason for each.
-const WIDE: [(&str, &str); 6] = [
+const WIDE: [(&str, &str); 7] = [
     (
         "NetworkInterfaces",
         "Lambda checks for these actions on all resources before it creates a function in a VPC",
@@ -49,6 +49,10 @@ const WIDE: [(&str, &str); 6] = [
     (
         "LoadBalancerWrites",
         "the names of the access log's objects contain the date and a number",
+    ),
+    (
+        "CloudFrontReads",
+        "the names of the console's files contain a hash of their content",
     ),
 ];
 

@@ -72,6 +72,9 @@ const VPC: (&str, &str) = ("VpcId", "vpc-1");
 #[case::an_existing_vpc(&[CERTIFICATE, KEYS_URL, VPC, ("PrivateSubnetIds", "a,b"),
     ("PublicSubnetIds", "c,d")])]
 #[case::an_existing_database(&[CERTIFICATE, KEYS, HOST, SECRET])]
+#[case::the_console_at_cloudfront(&[CERTIFICATE, KEYS, ("ConsoleClientId", "console"),
+    ("ConsoleApiUrl", "https://api"), ("ConsoleDomainName", "console.test"),
+    ("ConsoleCertificateArn", "arn:u")])]
 #[case::an_emulator(&[("Deployment", "local"), KEYS, HOST, SECRET, ("DatabaseSslMode", "disable")])]
 #[test]
 fn valid_parameter_combinations_are_accepted(#[case] parameters: &[(&str, &str)]) {
@@ -92,6 +95,10 @@ fn valid_parameter_combinations_are_accepted(#[case] parameters: &[(&str, &str)]
     "PublicSubnetIds of VpcId")]
 #[case::a_database_without_a_login(&[CERTIFICATE, KEYS, HOST], "both or neither")]
 #[case::a_login_without_a_database(&[CERTIFICATE, KEYS, SECRET], "both or neither")]
+#[case::a_console_without_a_client(&[CERTIFICATE, KEYS, ("ConsoleApiUrl", "https://api")],
+    "give ConsoleClientId too")]
+#[case::a_domain_name_without_a_certificate(&[CERTIFICATE, KEYS, ("ConsoleClientId", "console"),
+    ("ConsoleApiUrl", "https://api"), ("ConsoleDomainName", "console.test")], "or neither")]
 #[case::two_images(&[CERTIFICATE, KEYS, ("GrpcImageTag", "1"), ("GrpcImageUri", "i:1")],
     "not both")]
 #[test]

@@ -250,7 +250,11 @@ create function oracle.times(server integer, a timestamptz, b timestamptz) retur
 $$;
 
 create function oracle.availability(u uuid, now timestamptz, wanted text, a text, b text, text) returns jsonb language sql as $$
-    select jsonb_build_object('id', id, 'start', since, 'end', until) || oracle.times(id, since, until)
+    select jsonb_build_object('id', id, 'start', since, 'end', until, 'hours', (
+        select coalesce(jsonb_agg(jsonb_build_object('hour', h) || oracle.times(id, greatest(h, since), least(h + interval '1 hour', until))
+            order by h), '[]')
+        from generate_series(date_trunc('hour', since, 'UTC'), until, interval '1 hour') h where h < until and since < until
+    )) || oracle.times(id, since, until)
     from telecom.node_server, least(oracle.since(a, b, now), now) since, least(oracle.until(b, now), now) until
     where id = wanted::int
 $$;
@@ -469,6 +473,18 @@ create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, 
         'raw_upload', raw_upload_bytes, 'raw_download', raw_download_bytes, 'billed_upload', billed_upload_bytes,
         'billed_download', billed_download_bytes, 'reason', reason, 'parked_at', parked_at, 'attempts', attempts,
         'retry_at', retry_at) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.corrections(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select c.*, row_number() over (order by c.id desc) as rank from telecom.usage_correction c
+        where coalesce(filters::jsonb ->> 'user', '') = '' or c.user_id = (filters::jsonb ->> 'user')::uuid
+    )
+    select json_build_object('total', (select count(*) from matching), 'corrections', coalesce(json_agg(json_build_object(
+        'id', id, 'user', user_id, 'hour', bucket_start, 'server_id', node_server_id, 'node_client_id', node_client_id,
+        'package_queue_id', package_queue_id, 'billed_upload', billed_upload_bytes, 'billed_download', billed_download_bytes,
+        'corrected_at', corrected_at, 'actor', actor_user_id, 'reason', reason) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 

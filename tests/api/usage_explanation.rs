@@ -194,6 +194,28 @@ async fn a_correction_is_part_of_every_sum_and_shown_as_such(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn corrections_are_listed_newest_first_of_one_user_or_of_all(pool: PgPool) {
+    let (api, item) = api(pool, GIB).await;
+    charge(&api, &[report(1, &[(user(1), 100, 1_000)])]).await;
+    let mut made = Vec::new();
+    for (key, upload) in [("a", -10), ("b", 20)] {
+        let (_, answer) = correct(&api, key, item, (upload, 0), json!({})).await;
+        made.insert(0, answer["correction"].clone());
+    }
+    let list = async |query: &str| {
+        let path = "/v1/admin/usage-corrections";
+        api.get(path, query, Some(&api.issuer.admin())).await.1
+    };
+    let all = json!({ "corrections": made, "total": 2 });
+    assert_eq!(list("").await, all);
+    assert_eq!(list(&format!("user={}", user(1))).await, all);
+    let none = json!({ "corrections": [], "total": 0 });
+    assert_eq!(list(&format!("user={}", user(2))).await, none);
+    let second = json!({ "corrections": [made[1]], "total": 2 });
+    assert_eq!(list("limit=1&offset=1").await, second);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn a_repeated_correction_changes_nothing(pool: PgPool) {
     let (api, item) = api(pool, GIB).await;
     charge(&api, &[report(1, &[(user(1), 100, 0)])]).await;

@@ -1,6 +1,7 @@
+import type { ComponentChildren } from 'preact';
 import type { Schema } from '../api/types.ts';
 import { DataTable } from '../components/DataTable.tsx';
-import { Num, Time } from '../components/values.tsx';
+import { Num, Seconds, Time } from '../components/values.tsx';
 import * as format from '../format/format.ts';
 
 type Hour = Schema<'NodeStatusHour'>;
@@ -28,25 +29,67 @@ function describe(slot: Slot): string {
   return `${when}: ${online_nodes} online, ${offline_nodes} offline, ${maintenance_nodes} in maintenance`;
 }
 
-function Column({ slot, index }: { slot: Slot; index: number }) {
-  const { hour } = slot;
-  const total = hour ? hour.online_nodes + hour.offline_nodes + hour.maintenance_nodes : 0;
-  if (!hour || total === 0) {
-    return (
-      <rect class="unknown" x={index} y={0} width={0.82} height={1}>
-        <title>{describe(slot)}</title>
-      </rect>
-    );
-  }
-  const offline = hour.offline_nodes / total;
-  const maintenance = hour.maintenance_nodes / total;
+/** An hour of a strip, with what was in each status: nodes or seconds. */
+interface Part {
+  key: string;
+  title: string;
+  online: number;
+  offline: number;
+  maintenance: number;
+  unknown: number;
+}
+
+/** What is offline comes first, then maintenance, online and unknown, from top to bottom. */
+function Column({ part, index }: { part: Part; index: number }) {
+  const { online, offline, maintenance, unknown } = part;
+  const total = online + offline + maintenance + unknown || 1;
+  const stack: [string, number][] = [
+    ['bad', offline],
+    ['warn', maintenance],
+    ['good', online],
+    ['unknown', unknown],
+  ];
+  let y = 0;
   return (
     <g>
-      <title>{describe(slot)}</title>
-      <rect class="good" x={index} y={0} width={0.82} height={1} />
-      <rect class="warn" x={index} y={offline} width={0.82} height={maintenance} />
-      <rect class="bad" x={index} y={0} width={0.82} height={offline} />
+      <title>{part.title}</title>
+      {stack.map(([name, value]) => {
+        const at = y;
+        y += value / total;
+        return value > 0 && <rect key={name} class={name} x={index} y={at} width={0.82} height={value / total} />;
+      })}
     </g>
+  );
+}
+
+interface StripProps {
+  label: string;
+  parts: Part[];
+  from: string | undefined;
+  children: ComponentChildren;
+}
+
+/** One column for each hour, and the same as a table. */
+function Strip({ label, parts, from, children }: StripProps) {
+  return (
+    <figure class="strip">
+      <svg role="img" aria-label={label} viewBox={`0 0 ${Math.max(parts.length, 1)} 1`} preserveAspectRatio="none">
+        {parts.map((part, index) => (
+          <Column key={part.key} part={part} index={index} />
+        ))}
+      </svg>
+      <figcaption>
+        <span>
+          <Time value={from} />
+        </span>
+        <StripLegend />
+        <span>now</span>
+      </figcaption>
+      <details>
+        <summary>Show as a table</summary>
+        {children}
+      </details>
+    </figure>
   );
 }
 
@@ -54,52 +97,74 @@ function Column({ slot, index }: { slot: Slot; index: number }) {
 export function StatusStrip({ slots }: { slots: Slot[] }) {
   const known = slots.filter((slot) => slot.hour);
   const troubled = known.filter((slot) => slot.hour && slot.hour.offline_nodes > 0).length;
+  const parts = slots.map((slot) => {
+    const { online_nodes: online = 0, offline_nodes: offline = 0, maintenance_nodes: maintenance = 0 } = slot.hour ?? {};
+    const unknown = online + offline + maintenance === 0 ? 1 : 0;
+    return { key: slot.start, title: describe(slot), online, offline, maintenance, unknown };
+  });
   return (
-    <figure class="strip">
-      <svg
-        role="img"
-        aria-label={`Status of ${slots.length} hours: ${known.length} recorded, ${troubled} of them with nodes offline.`}
-        viewBox={`0 0 ${Math.max(slots.length, 1)} 1`}
-        preserveAspectRatio="none"
-      >
-        {slots.map((slot, index) => (
-          <Column key={slot.start} slot={slot} index={index} />
-        ))}
-      </svg>
-      <figcaption>
-        <span>
-          <Time value={slots[0]?.start} />
-        </span>
-        <StripLegend />
-        <span>now</span>
-      </figcaption>
-      <details>
-        <summary>Show as a table</summary>
-        <DataTable
-          caption="Nodes by status and hour"
-          rows={[...known].reverse().map((slot) => slot.hour as Hour)}
-          rowKey={(hour) => hour.bucket_start}
-          columns={[
-            { title: 'Hour', main: true, cell: (hour) => <Time value={hour.bucket_start} /> },
-            {
-              title: 'Online',
-              numeric: true,
-              cell: (hour) => <Num value={hour.online_nodes} field="online_nodes" />,
-            },
-            {
-              title: 'Offline',
-              numeric: true,
-              cell: (hour) => <Num value={hour.offline_nodes} field="offline_nodes" />,
-            },
-            {
-              title: 'Maintenance',
-              numeric: true,
-              cell: (hour) => <Num value={hour.maintenance_nodes} field="maintenance_nodes" />,
-            },
-          ]}
-        />
-      </details>
-    </figure>
+    <Strip
+      label={`Status of ${slots.length} hours: ${known.length} recorded, ${troubled} of them with nodes offline.`}
+      parts={parts}
+      from={slots[0]?.start}
+    >
+      <DataTable
+        caption="Nodes by status and hour"
+        rows={[...known].reverse().map((slot) => slot.hour as Hour)}
+        rowKey={(hour) => hour.bucket_start}
+        columns={[
+          { title: 'Hour', main: true, cell: (hour) => <Time value={hour.bucket_start} /> },
+          {
+            title: 'Online',
+            numeric: true,
+            cell: (hour) => <Num value={hour.online_nodes} field="online_nodes" />,
+          },
+          {
+            title: 'Offline',
+            numeric: true,
+            cell: (hour) => <Num value={hour.offline_nodes} field="offline_nodes" />,
+          },
+          {
+            title: 'Maintenance',
+            numeric: true,
+            cell: (hour) => <Num value={hour.maintenance_nodes} field="maintenance_nodes" />,
+          },
+        ]}
+      />
+    </Strip>
+  );
+}
+
+/** How long a server was in each status, hour by hour. */
+export function AvailabilityStrip({ hours }: { hours: Schema<'StatusTimesHour'>[] }) {
+  const troubled = hours.filter((hour) => hour.offline_seconds > 0).length;
+  const parts = hours.map((hour) => ({
+    key: hour.hour,
+    title: `${format.time(hour.hour)}: ${timesText(hour)}`,
+    online: hour.online_seconds,
+    offline: hour.offline_seconds,
+    maintenance: hour.maintenance_seconds,
+    unknown: hour.unknown_seconds,
+  }));
+  return (
+    <Strip
+      label={`Status of ${hours.length} hours, in ${troubled} of which the server was offline.`}
+      parts={parts}
+      from={hours[0]?.hour}
+    >
+      <DataTable
+        caption="Time in each status by hour"
+        rows={[...hours].reverse()}
+        rowKey={(hour) => hour.hour}
+        columns={[
+          { title: 'Hour', main: true, cell: (hour) => <Time value={hour.hour} /> },
+          { title: 'Online', numeric: true, cell: (hour) => format.duration(hour.online_seconds) },
+          { title: 'Offline', numeric: true, cell: (hour) => format.duration(hour.offline_seconds) },
+          { title: 'Maintenance', numeric: true, cell: (hour) => format.duration(hour.maintenance_seconds) },
+          { title: 'Unknown', numeric: true, cell: (hour) => format.duration(hour.unknown_seconds) },
+        ]}
+      />
+    </Strip>
   );
 }
 
@@ -116,15 +181,28 @@ export function StripLegend() {
   );
 }
 
-interface Seconds {
+interface Times {
   online_seconds: number;
   offline_seconds: number;
   maintenance_seconds: number;
   unknown_seconds: number;
 }
 
+function timesText(of: Times): string {
+  const parts: [string, number][] = [
+    ['online', of.online_seconds],
+    ['in maintenance', of.maintenance_seconds],
+    ['offline', of.offline_seconds],
+    ['unknown', of.unknown_seconds],
+  ];
+  return parts
+    .filter(([, seconds]) => seconds > 0)
+    .map(([name, seconds]) => `${format.duration(seconds)} ${name}`)
+    .join(', ');
+}
+
 /** The parts of a time that a node spent in each status. */
-export function AvailabilityBar({ of }: { of: Seconds }) {
+export function AvailabilityBar({ of }: { of: Times }) {
   const parts: [string, number][] = [
     ['good', of.online_seconds],
     ['warn', of.maintenance_seconds],
@@ -132,16 +210,7 @@ export function AvailabilityBar({ of }: { of: Seconds }) {
     ['unknown', of.unknown_seconds],
   ];
   const total = parts.reduce((sum, [, seconds]) => sum + seconds, 0) || 1;
-  const names: Record<string, string> = {
-    good: 'online',
-    warn: 'in maintenance',
-    bad: 'offline',
-    unknown: 'unknown',
-  };
-  const text = parts
-    .filter(([, seconds]) => seconds > 0)
-    .map(([name, seconds]) => `${format.duration(seconds)} ${names[name]}`)
-    .join(', ');
+  const text = timesText(of);
   let x = 0;
   return (
     <svg class="availability" role="img" aria-label={text || 'unknown'} viewBox="0 0 1 1" preserveAspectRatio="none">

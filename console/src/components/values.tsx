@@ -23,6 +23,15 @@ export function Num({ value, field, absent }: { value: Maybe<number>; field?: st
   );
 }
 
+/** A duration. The title has the exact seconds. */
+export function Seconds({ value }: { value: number }) {
+  return (
+    <data value={String(value)} title={`${format.number(value)} s`}>
+      {format.duration(value)}
+    </data>
+  );
+}
+
 export function Share({ value, field }: { value: Maybe<number>; field?: string }) {
   if (value === null || value === undefined) return <Absent text="unknown" />;
   return (

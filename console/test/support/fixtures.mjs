@@ -75,6 +75,41 @@ function client(id) {
 
 const range = (count) => Array.from({ length: count }, (_, index) => index + 1);
 
+/** The hours of a server that was offline for ten minutes now and then. */
+function hoursOfStatus(start, now) {
+  const hours = [];
+  for (let at = Math.floor(Date.parse(start) / HOUR) * HOUR; at < now; at += HOUR) {
+    const offline = noise('offline', at) > 0.95 ? 600 : 0;
+    const online = 3_600 - offline;
+    const [maintenance_seconds, unknown_seconds] = [0, 0];
+    hours.push({
+      hour: iso(at),
+      online_seconds: online,
+      offline_seconds: offline,
+      maintenance_seconds,
+      unknown_seconds,
+      availability: online / 3_600,
+    });
+  }
+  return hours;
+}
+
+function correctionOf(user, hour, now) {
+  return {
+    id: 7,
+    user,
+    hour,
+    billed_upload: 0,
+    billed_download: -500_000,
+    corrected_at: iso(now - DAY),
+    actor: uuid(1, 'ad310000'),
+    reason: 'reported twice',
+    server_id: 1,
+    node_client_id: 2,
+    package_queue_id: 1601,
+  };
+}
+
 /** Bytes of an hour, with a day and a week in them. */
 function hourly(at, who, scale) {
   const hour = new Date(at).getUTCHours();
@@ -368,6 +403,7 @@ const reads = {
         },
   '/v1/admin/node-servers/{id}/availability': (query, now, id) => ({
     id: Number(id),
+    hours: hoursOfStatus(query.get('start'), now),
     start: query.get('start'),
     end: iso(now),
     online_seconds: 2_556_000,
@@ -607,24 +643,14 @@ const reads = {
       total: 2,
       billed: sum(752_503, 25_000_008),
       parked: nothing,
-      corrections: [
-        {
-          id: 7,
-          user: query.get('user'),
-          hour,
-          billed_upload: 0,
-          billed_download: -500_000,
-          corrected_at: iso(now - DAY),
-          actor: uuid(1, 'ad310000'),
-          reason: 'reported twice',
-          server_id: 1,
-          node_client_id: 2,
-          package_queue_id: 1601,
-        },
-      ],
+      corrections: [correctionOf(query.get('user'), hour, now)],
       unexplained: nothing,
     };
   },
+  '/v1/admin/usage-corrections': (query, now) => ({
+    corrections: [correctionOf(query.get('user'), iso(Math.floor(now / HOUR) * HOUR - DAY), now)],
+    total: 1,
+  }),
   '/v1/admin/doubtful-pushes': (query, now) => ({
     pushes: range(2).map((id) => ({
       id,

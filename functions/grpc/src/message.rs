@@ -23,6 +23,7 @@ use shared::domain::parked_usage::ParkedUsage;
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
+use shared::domain::server_status::StatusTimesHour;
 use shared::domain::top::{TopMeasure, TopNode, TopNodeKind, TopUser};
 use shared::domain::traffic_usage::{TrafficSum, UsageBucket, UsageGrouping, UsageInterval};
 use shared::domain::usage_explanation::{
@@ -42,7 +43,8 @@ use shared::services::manage::{
     NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, PackageUsageExplanation,
     ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, SecretWebhook,
     ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook, ShownWebhookDelivery, TopNodes,
-    TopUsers, TrafficUsage, UncorrectedUser, UsageExplanation, WebhookDeliveries, Webhooks,
+    TopUsers, TrafficUsage, UncorrectedUser, UsageCorrections, UsageExplanation, WebhookDeliveries,
+    Webhooks,
 };
 use uuid::Uuid;
 
@@ -202,7 +204,11 @@ message! {
         }
     }
     NodeServerAvailability => GetNodeServerAvailabilityResponse {
-        id, start, end, availability;
+        id, start, end, availability, hours;
+        times { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds }
+    }
+    StatusTimesHour => NodeServerAvailabilityHour {
+        hour, availability;
         times { online_seconds, offline_seconds, maintenance_seconds, unknown_seconds }
     }
     NodeServerMetricsHistory => GetNodeServerMetricsResponse { id, start, end, hours }
@@ -361,6 +367,7 @@ message! {
         id, user, upload, download, usage, total, sum, unexplained_upload, unexplained_download
     }
     CorrectedUsage => CorrectUsageResponse { correction, usage }
+    UsageCorrections => ListUsageCorrectionsResponse { corrections, total }
 }
 
 // Of webhooks.

@@ -1,10 +1,12 @@
 //! Hourly snapshots of the status of servers, and the time that servers spent in each status.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{Connection, statements};
-use crate::domain::server_status::StatusTimes;
+use crate::domain::server_status::{KnownTimes, StatusTimes};
 use crate::error::Error;
 
 statements! {
@@ -100,17 +102,50 @@ pub enum Servers {
 }
 
 /// Returns the time that each server spent in each status within `[start, end)`, ordered by server.
-/// Maintenance, which an administrator sets, is known throughout the retention period. Other
-/// statuses are known only while the collection worked.
-///
-/// Only the intervals that begin in the range and the interval at its start are read for each
-/// server.
 pub async fn status_times(
     connection: &mut Connection,
     servers: Servers,
     start: DateTime<Utc>,
     end: DateTime<Utc>,
 ) -> Result<Vec<(i32, StatusTimes)>, Error> {
+    let found = known_times(connection, servers, &[start, end]).await?;
+    let times = found
+        .into_iter()
+        .map(|(id, _, known)| (id, known.within(end - start)));
+    Ok(times.collect())
+}
+
+/// Returns the recorded time that a server spent in each status between consecutive `edges`, which
+/// are ascending. `None` if there is no such server.
+pub async fn times_between(
+    connection: &mut Connection,
+    server: i32,
+    edges: &[DateTime<Utc>],
+) -> Result<Option<Vec<KnownTimes>>, Error> {
+    let found = known_times(connection, Servers::One(server), edges).await?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let by_bucket: HashMap<i32, KnownTimes> = found
+        .into_iter()
+        .map(|(_, bucket, known)| (bucket, known))
+        .collect();
+    let buckets = (1..).take(edges.len().saturating_sub(1));
+    let times = buckets.map(|bucket| by_bucket.get(&bucket).copied().unwrap_or_default());
+    Ok(Some(times.collect()))
+}
+
+/// The recorded time of each server in each status, as `(server, bucket, time)`. Buckets are
+/// counted from 1 and lie between consecutive `edges`. A server without recorded time has one row.
+///
+/// Maintenance, which an administrator sets, is known throughout the retention period. Other
+/// statuses are known only while the collection worked. Only the intervals that begin in the range
+/// and the interval at its start are read for each server.
+async fn known_times(
+    connection: &mut Connection,
+    servers: Servers,
+    edges: &[DateTime<Utc>],
+) -> Result<Vec<(i32, i32, KnownTimes)>, Error> {
     let (server, user) = match servers {
         Servers::One(id) => (Some(id), None),
         Servers::OfUser(user) => (None, Some(user)),
@@ -119,26 +154,23 @@ pub async fn status_times(
         "src/db/sql/node_status_history.status_times.sql",
         server,
         user,
-        start,
-        end
+        edges.first().copied(),
+        edges.last().copied(),
+        edges
     )
     .fetch_all(connection)
     .await?;
-    let range = (end - start).num_seconds();
-    let times = rows.into_iter().map(|row| {
-        let known = row
-            .online
-            .saturating_add(row.offline)
-            .saturating_add(row.maintenance);
-        let times = StatusTimes {
-            online_seconds: row.online,
-            offline_seconds: row.offline,
-            maintenance_seconds: row.maintenance,
-            unknown_seconds: range.saturating_sub(known).max(0),
+    let known = rows.into_iter().map(|row| {
+        let [online, offline, maintenance] =
+            [row.online, row.offline, row.maintenance].map(TimeDelta::microseconds);
+        let known = KnownTimes {
+            online,
+            offline,
+            maintenance,
         };
-        (row.id, times)
+        (row.id, row.bucket, known)
     });
-    Ok(times.collect())
+    Ok(known.collect())
 }
 
 /// The node clients that a user's active package opens, as `(client, server)`, by display order,

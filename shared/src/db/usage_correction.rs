@@ -3,9 +3,11 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statements;
+use super::{Connection, statements};
+use crate::domain::page::Page;
 use crate::domain::traffic::UsageKey;
-use crate::domain::usage_explanation::UsageCorrection;
+use crate::domain::usage_explanation::{CORRECTION_PAGES, UsageCorrection};
+use crate::error::Error;
 
 /// A package item that is locked by this transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +174,35 @@ statements! {
         order by id limit $3"#
     }
 
+    /// Only the arm of the union for the filter reads rows.
+    fn find(user: Option<Uuid>, max_total: i64, limit: i64, offset: i64) -> Row<Found> {
+        r#"/* usage_correction.find */
+        with match as materialized (
+            (select id from telecom.usage_correction
+            where user_id between $1::uuid and $1::uuid order by id desc limit $2)
+            union all
+            (select id from telecom.usage_correction where $1::uuid is null
+            order by id desc limit $2)
+        )
+        select (select count(*) from match) as "total!",
+            array(select id from match order by id desc limit $3 offset $4) as "ids!""#,
+        user as Option<Uuid>,
+        max_total,
+        limit,
+        offset
+    }
+
+    /// Corrections by id, newest first.
+    fn show(ids: &[i64]) -> Rows<UsageCorrection> {
+        r#"/* usage_correction.show */
+        select id, user_id as "user", bucket_start as hour, node_server_id as server_id,
+            node_client_id, package_queue_id, billed_upload_bytes as billed_upload,
+            billed_download_bytes as billed_download, corrected_at, actor_user_id as actor, reason
+        from telecom.usage_correction
+        where id = any($1)
+        order by id desc"#
+    }
+
     /// Deletes at most `limit` corrections of hours before `before`. Returns their number.
     pub fn delete_before(before: DateTime<Utc>, limit: i64) -> Changed {
         "/* usage_correction.delete_before */
@@ -179,4 +210,21 @@ statements! {
             select ctid from telecom.usage_correction where bucket_start < $1 limit $2
         ))"
     }
+}
+
+struct Found {
+    total: i64,
+    ids: Vec<i64>,
+}
+
+/// A page of corrections, newest first, of one user or of all, and the number of matching
+/// corrections, counted up to the greatest offset of [`CORRECTION_PAGES`].
+pub async fn list(
+    connection: &mut Connection,
+    user: Option<Uuid>,
+    page: Page,
+) -> Result<(Vec<UsageCorrection>, i64), Error> {
+    let max_total = CORRECTION_PAGES.max_offset;
+    let found = find(connection, user, max_total, page.limit, page.offset).await?;
+    Ok((show(connection, &found.ids).await?, found.total))
 }

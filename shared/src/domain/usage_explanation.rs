@@ -17,6 +17,13 @@ pub const PAGES: PageBounds = PageBounds {
 /// Maximum number of lines that are returned for one billed part.
 pub const MAX_LINES: usize = 20;
 
+/// Limits of a page of corrections. Matching corrections are counted up to `max_offset`.
+pub const CORRECTION_PAGES: PageBounds = PageBounds {
+    default_limit: 50,
+    max_limit: 200,
+    max_offset: 10_000,
+};
+
 /// A correction of what a user is billed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageCorrection {

@@ -92,7 +92,7 @@ impl Endpoint for NodeServerAvailability {
     type Input = GetNodeServerAvailability;
     const PATH: &'static str = "/v1/admin/node-servers/{id}/availability";
     const RULE_PRIORITY: u16 = 145;
-    const SUMMARY: &'static str = "Get a node server's availability";
+    const SUMMARY: &'static str = "Get a node server's availability, in all and by hour";
     const PARAMETERS: &'static [Parameter] = &[
         Parameter::optional(
             "start",
@@ -106,6 +106,11 @@ impl Endpoint for NodeServerAvailability {
             Kind::Time,
         ),
     ];
+    const CSV: Option<Csv> = Some(Csv {
+        list: "hours",
+        header: "hour,online_seconds,offline_seconds,maintenance_seconds,unknown_seconds,\
+            availability",
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<GetNodeServerAvailability, Error> {
         Ok(GetNodeServerAvailability {

@@ -12,11 +12,13 @@ use super::request::ApiRequest;
 use super::{Csv, Endpoint, Example};
 use crate::domain::time_range::YEAR_PATTERN;
 use crate::domain::traffic::MAX_CHARGE_BYTES;
-use crate::domain::usage_explanation::PAGES;
+use crate::domain::usage_explanation::{CORRECTION_PAGES, PAGES};
 use crate::domain::{LINE_PATTERN, MAX_NODE_ID, MAX_REASON};
 use crate::error::Error;
 use crate::services::change::Requested;
-use crate::services::manage::{CorrectUsage, ExplainPackageUsage, ExplainUsage, ManageService};
+use crate::services::manage::{
+    CorrectUsage, ExplainPackageUsage, ExplainUsage, ListUsageCorrections, ManageService,
+};
 
 /// Shows how the usage of a user's hour came about: which billing runs billed which lines of which
 /// reports, by which factors, and what was corrected.
@@ -159,5 +161,35 @@ impl Endpoint for Corrections {
             billed_download: body.billed_download,
             reason: body.reason,
         }))
+    }
+}
+
+/// Lists corrections, newest first.
+#[derive(Debug)]
+pub struct ListedCorrections;
+
+impl Endpoint for ListedCorrections {
+    type Service = ManageService;
+    type Input = ListUsageCorrections;
+    const PATH: &'static str = "/v1/admin/usage-corrections";
+    const RULE_PRIORITY: u16 = 280;
+    const SUMMARY: &'static str = "List corrections of usage";
+    const PARAMETERS: &'static [Parameter] = &[
+        Parameter::optional("user", "Return only corrections of this user.", Kind::Uuid),
+        Parameter::limit(CORRECTION_PAGES),
+        Parameter::offset(CORRECTION_PAGES),
+    ];
+    const CSV: Option<Csv> = Some(Csv {
+        list: "corrections",
+        header: "id,user,hour,server_id,node_client_id,package_queue_id,billed_upload,\
+            billed_download,corrected_at,actor,reason",
+    });
+
+    fn input(request: &ApiRequest<'_>) -> Result<ListUsageCorrections, Error> {
+        Ok(ListUsageCorrections {
+            limit: request.get("limit")?,
+            offset: request.get("offset")?,
+            user: request.get("user")?,
+        })
     }
 }

@@ -31,11 +31,12 @@ const AUDIT: &str = "OperationManage/ListAuditEntries";
 const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
 const ONLINE: &str = "UsageManage/GetOnlineUsers";
 const EXPLAIN: &str = "UsageManage/ExplainUsage";
+const CORRECTIONS: &str = "UsageManage/ListUsageCorrections";
 const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 46] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 47] = [
     (EXPLAIN, "{}", "user", "a UUID"),
     (
         EXPLAIN,
@@ -166,6 +167,7 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 46] = [
         "before `end`",
     ),
     (PARKED, r#"{"user": "me"}"#, "user", "a UUID"),
+    (CORRECTIONS, r#"{"user": "me"}"#, "user", "a UUID"),
     (ONLINE, r#"{"user": "me"}"#, "user", "a UUID"),
     (ONLINE, r#"{"limit": 201}"#, "limit", "1 to 200"),
     (ONLINE, r#"{"offset": 1000001}"#, "offset", "0 to 1000000"),

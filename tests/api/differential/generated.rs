@@ -11,7 +11,7 @@ use super::analytics::analytics;
 use super::explanations::explanations;
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
-    accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
+    accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, of_users, online_users,
 };
 use super::webhooks::{deliveries, webhooks};
 use super::{Question, question};
@@ -230,7 +230,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         5 => packages(known).boxed(),
         6 => shown().boxed(),
         3 => audit_entries(known).boxed(),
-        2 => parked_events(known).boxed(),
+        4 => of_users(known).boxed(),
         3 => doubtful_pushes().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),

@@ -19,6 +19,10 @@ const PARKED: (&str, &str) = (
     "/v1/admin/parked-events",
     "OperationManage/ListParkedEvents",
 );
+const CORRECTIONS: (&str, &str) = (
+    "/v1/admin/usage-corrections",
+    "UsageManage/ListUsageCorrections",
+);
 const RUNS: (&str, &str) = ("/v1/admin/job-runs", "OperationManage/ListJobRuns");
 const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
@@ -77,6 +81,8 @@ pub fn operations_by_hand() -> Vec<Question> {
         filtered(RUNS, "runs", &page("3", "5"), &[]),
         filtered(PARKED, "parked", &page("50", "0"), &[]),
         filtered(PARKED, "parked", &page("4", "6"), &[]),
+        filtered(CORRECTIONS, "corrections", &page("50", "0"), &[]),
+        filtered(CORRECTIONS, "corrections", &page("3", "2"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
         filtered(ACCESSES, "accesses", &page("50", "0"), &[]),
@@ -190,11 +196,12 @@ fn range() -> impl Strategy<Value = [Given; 2]> {
     })
 }
 
-/// Parked events of all users or of one.
-pub fn parked_events(known: &Known) -> impl Strategy<Value = Question> + use<> {
+/// Parked events or corrections of all users or of one.
+pub fn of_users(known: &Known) -> impl Strategy<Value = Question> + use<> {
+    let lists = select(vec![(PARKED, "parked"), (CORRECTIONS, "corrections")]);
     let page = (limit(200, "50"), offset(10_000));
-    (page, given::uuid(&known.users))
-        .prop_map(|(page, user)| filtered(PARKED, "parked", &page, &[("user", user)]))
+    (lists, page, given::uuid(&known.users))
+        .prop_map(|((list, oracle), page, user)| filtered(list, oracle, &page, &[("user", user)]))
 }
 
 /// Doubtful pushes with any combination of filters.

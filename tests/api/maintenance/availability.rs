@@ -60,6 +60,34 @@ async fn availability_includes_an_outage_between_two_snapshots(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn each_hour_has_its_part_of_the_availability(pool: PgPool) {
+    let mut scenario = Scenario::begin(pool).await;
+    // Server 1 reports from 10:30 until 10:40, is silent for 20 minutes, then reports until 11:20.
+    scenario.pass(10, &[1, 2]).await;
+    scenario.pass(19, &[2]).await;
+    scenario.pass(21, &[1, 2]).await;
+    let query = "start=2026-03-10T10:15:00Z&end=2026-03-10T12:00:00Z";
+    let (_, answer) = scenario.api.get(PATH, query, Some(&scenario.admin())).await;
+    let hour = |hour: &str, [online, offline, unknown]: [i64; 3], availability: f64| {
+        json!({
+            "hour": hour, "online_seconds": online * 60, "offline_seconds": offline * 60,
+            "maintenance_seconds": 0, "unknown_seconds": unknown * 60,
+            "availability": availability,
+        })
+    };
+    let expected = [
+        hour("2026-03-10T10:00:00Z", [10, 20, 15], 1.0 / 3.0),
+        hour("2026-03-10T11:00:00Z", [20, 0, 0], 1.0),
+    ];
+    assert_eq!(answer["hours"], json!(expected));
+    for name in ["online_seconds", "offline_seconds", "unknown_seconds"] {
+        let of_hours = |hour: &Value| hour[name].as_i64().unwrap();
+        let sum: i64 = expected.iter().map(of_hours).sum();
+        assert_eq!(answer[name], sum, "{name}");
+    }
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn maintenance_and_unknown_time_are_counted_separately(pool: PgPool) {
     let mut scenario = Scenario::begin(pool).await;
     scenario.pass(10, &[1, 2]).await;

@@ -75,6 +75,17 @@ async fn explanations_read_the_reports_of_one_hour_by_index(pool: PgPool) {
         ),
         ("usage_explanation.item_sums", "7".to_owned(), 500.0),
         (
+            "usage_correction.find",
+            "null, 10000, 50, 100".to_owned(),
+            10_000.0,
+        ),
+        (
+            "usage_correction.find",
+            "md5('7')::uuid, 10000, 50, 0".to_owned(),
+            1_000.0,
+        ),
+        ("usage_correction.show", "'{1,2,3,7000}'".to_owned(), 10.0),
+        (
             "usage_correction.of_hour",
             format!("{user}, {hour}, 1000"),
             10.0,

@@ -2,7 +2,7 @@ import { read, type Read, type Schema } from '../../api/types.ts';
 import { useQuery } from '../../api/useQuery.ts';
 import { href } from '../../app/location.ts';
 import { useFilter } from '../../app/router.ts';
-import { AvailabilityBar, StripLegend } from '../../charts/Strip.tsx';
+import { AvailabilityBar, AvailabilityStrip } from '../../charts/Strip.tsx';
 import { ActionButton } from '../../components/ActionHost.tsx';
 import { Choice } from '../../components/controls.tsx';
 import { DataTable } from '../../components/DataTable.tsx';
@@ -10,7 +10,7 @@ import { Card, Facts, Page } from '../../components/layout.tsx';
 import { MetricsFacts } from '../../components/metrics.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
-import { Ago, Json, Num, Share, Status, Time } from '../../components/values.tsx';
+import { Ago, Json, Num, Seconds, Share, Status, Time } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
 import { longRanges, rangeNames, ranges, startOf, type LongRange, type Range } from '../../format/range.ts';
 import { MetricsHistory } from './MetricsHistory.tsx';
@@ -167,12 +167,7 @@ function Availability({ id }: { id: string }) {
       actions={
         <Choice label="Range of availability" value={range} options={ranges} names={rangeNames} onChange={setRange} />
       }
-      footer={
-        <>
-          <StripLegend />
-          <Source request={query.request} csv={false} />
-        </>
-      }
+      footer={<Source request={query.request} />}
     >
       <Resource query={query}>
         {(data) => (
@@ -194,18 +189,13 @@ function Availability({ id }: { id: string }) {
                 ['Unknown', <Seconds value={data.unknown_seconds} />],
               ]}
             />
+            <AvailabilityStrip hours={data.hours} />
           </>
         )}
       </Resource>
     </Card>
   );
 }
-
-const Seconds = ({ value }: { value: number }) => (
-  <data value={String(value)} title={`${format.number(value)} s`}>
-    {format.duration(value)}
-  </data>
-);
 
 function Clients({ id }: { id: string }) {
   const query = useQuery(read('/v1/admin/node-clients', { server_id: Number(id), limit: 200 }));

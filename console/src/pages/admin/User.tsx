@@ -9,7 +9,7 @@ import { Card, Page } from '../../components/layout.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
-import { Id, Num } from '../../components/values.tsx';
+import { Bytes, Id, Num, Time } from '../../components/values.tsx';
 import { toLocalInput } from '../../format/format.ts';
 import { longRanges, type LongRange } from '../../format/range.ts';
 import { ItemActions } from './itemActions.tsx';
@@ -98,6 +98,7 @@ export function User({ parameters }: { parameters: Record<string, string> }) {
       <TrafficCard of={{ user }} what="Traffic of this user" range={range} setRange={setRange} />
       <Shares of={{ user }} range={range} group={group} setGroup={setGroup} />
       <Explain user={user} />
+      <Corrections user={user} />
       <Audit user={user} />
     </Page>
   );
@@ -124,6 +125,47 @@ function Explain({ user }: { user: string }) {
         </label>
         <button type="submit">Explain</button>
       </form>
+    </Card>
+  );
+}
+
+function Corrections({ user }: { user: string }) {
+  const pages = usePages(read('/v1/admin/usage-corrections', { user }), (answer) => answer.corrections);
+  return (
+    <Card
+      title="Corrections"
+      description="Bytes that administrators added to what was billed, or gave back"
+      footer={<Source request={pages.first.request} />}
+    >
+      <PagedTable
+        caption="Corrections of this user's usage"
+        pages={pages}
+        rowKey={(correction) => correction.id}
+        empty={<Empty title="The usage of this user was never corrected" />}
+        columns={[
+          { title: 'Made', main: true, cell: (correction) => <Time value={correction.corrected_at} /> },
+          {
+            title: 'Hour',
+            cell: (correction) => (
+              <a href={href(`/users/${user}/hours/${correction.hour}`)}>
+                <Time value={correction.hour} />
+              </a>
+            ),
+          },
+          {
+            title: 'Up',
+            numeric: true,
+            cell: (correction) => <Bytes value={correction.billed_upload} field="billed_upload" />,
+          },
+          {
+            title: 'Down',
+            numeric: true,
+            cell: (correction) => <Bytes value={correction.billed_download} field="billed_download" />,
+          },
+          { title: 'Reason', cell: (correction) => correction.reason },
+          { title: 'By', cell: (correction) => <Id value={correction.actor} /> },
+        ]}
+      />
     </Card>
   );
 }

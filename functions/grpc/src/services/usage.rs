@@ -9,6 +9,7 @@ use shared::domain::{doubtful_push, online, traffic_usage};
 use shared::services::manage::{
     CorrectUsage, DecideDoubtfulPush, ExplainPackageUsage, ExplainUsage, GetFleetOverview,
     GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes, ListTopNodes, ListTopUsers,
+    ListUsageCorrections,
 };
 use tonic::{Request, async_trait};
 
@@ -154,6 +155,20 @@ impl UsageManage for Manage {
                 id: asked.id,
                 limit: given(asked.limit),
                 offset: given(asked.offset),
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_usage_corrections(
+        &self,
+        request: Request<v1::ListUsageCorrectionsRequest>,
+    ) -> Reply<v1::ListUsageCorrectionsResponse> {
+        let input = |_: &_, asked: v1::ListUsageCorrectionsRequest| {
+            Ok(ListUsageCorrections {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                user: uuid("user", &asked.user)?,
             })
         };
         self.dispatcher.call(&self.service, request, input).await

@@ -13,7 +13,9 @@ with server as (
         from telecom.node_status_seal
     ) k
 ), status_interval as (
-    select server.id, t.to_status, upper(r) - lower(r) as length
+    select server.id, t.to_status, number,
+        least(upper(r), ($5::timestamptz[])[number + 1])
+            - greatest(lower(r), ($5::timestamptz[])[number]) as length
     from server
     cross join lateral (
         (select to_status, since, until from telecom.node_status_transition
@@ -28,15 +30,19 @@ with server as (
         case t.to_status when 'maintenance' then known.kept else known.heard end
         * tstzmultirange(tstzrange(t.since, t.until))
     ) r
+    cross join generate_series(
+        width_bucket(lower(r), $5::timestamptz[]),
+        width_bucket(upper(r) - interval '1 microsecond', $5::timestamptz[])
+    ) number
 )
-select server.id as "id!",
-    coalesce(extract(epoch from sum(length) filter (where to_status = 'online')), 0)::bigint
-        as "online!",
-    coalesce(extract(epoch from sum(length) filter (where to_status = 'offline')), 0)::bigint
-        as "offline!",
-    coalesce(extract(epoch from sum(length) filter (where to_status = 'maintenance')), 0)::bigint
-        as "maintenance!"
+select server.id as "id!", coalesce(number, 1) as "bucket!",
+    coalesce(1000000 * extract(epoch from sum(length)
+        filter (where to_status = 'online')), 0)::bigint as "online!",
+    coalesce(1000000 * extract(epoch from sum(length)
+        filter (where to_status = 'offline')), 0)::bigint as "offline!",
+    coalesce(1000000 * extract(epoch from sum(length)
+        filter (where to_status = 'maintenance')), 0)::bigint as "maintenance!"
 from server
 left join status_interval on status_interval.id = server.id
-group by server.id
-order by server.id
+group by 1, 2
+order by 1, 2

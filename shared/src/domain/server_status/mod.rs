@@ -10,5 +10,5 @@ pub use policy::{
     CollectionHealth, FleetSnapshot, OfflinePolicy, SilenceCutoffs, WatchState, evaluate,
 };
 pub use timeline::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
-pub use times::StatusTimes;
+pub use times::{KnownTimes, StatusTimes, StatusTimesHour};
 pub use transition::{Evaluation, OpenInterval, ServerState, StatusChange};

@@ -8,9 +8,10 @@ use serde::Serialize;
 use super::ManageService;
 use crate::auth::Access;
 use crate::db;
-use crate::db::node_status_history::{Servers, status_times};
+use crate::db::node_status_history::times_between;
+use crate::domain::bucket::{hour_of, hourly_between};
 use crate::domain::node_id;
-use crate::domain::server_status::StatusTimes;
+use crate::domain::server_status::{KnownTimes, StatusTimes, StatusTimesHour};
 use crate::domain::time_range::TimeRange;
 use crate::error::Error;
 use crate::services::{Operation, Processor};
@@ -32,7 +33,7 @@ impl Operation for GetNodeServerAvailability {
 }
 
 /// How long a node server was in each status.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NodeServerAvailability {
     /// Id of the node server.
     pub id: i32,
@@ -45,6 +46,8 @@ pub struct NodeServerAvailability {
     pub times: StatusTimes,
     /// Online / (online + offline), from 0 to 1. `null` if both are 0.
     pub availability: Option<f64>,
+    /// The hours that the range touches, in ascending order.
+    pub hours: Vec<StatusTimesHour>,
 }
 
 #[async_trait]
@@ -59,21 +62,47 @@ impl Processor<GetNodeServerAvailability> for ManageService {
         let id = node_id("id", input.id)?;
         let range = TimeRange::requested(input.start, input.end, self.context.now())?
             .before(self.context.now());
-        let times = db::on_connection(&self.pool, async |connection| {
-            status_times(connection, Servers::One(id), range.start, range.end).await
+        let edges = edges(range);
+        let known = db::on_connection(&self.pool, async |connection| {
+            times_between(connection, id, &edges).await
         })
-        .await?;
-        let (_, times) = times
-            .first()
-            .copied()
-            .ok_or_else(|| Error::not_found(&format!("Node server {id}")))?;
-        let availability = times.availability();
+        .await?
+        .ok_or_else(|| Error::not_found(&format!("Node server {id}")))?;
+        let sum: KnownTimes = known.iter().copied().sum();
+        let times = sum.within(range.end - range.start);
         Ok(NodeServerAvailability {
             id,
             start: range.start,
             end: range.end,
             times,
-            availability,
+            availability: times.availability(),
+            hours: hours(&edges, &known),
         })
     }
+}
+
+/// The start and the end of the range, and the hours that begin between them.
+fn edges(range: TimeRange) -> Vec<DateTime<Utc>> {
+    let inner = hourly_between(range.start, range.end)
+        .into_iter()
+        .filter(|&hour| range.start < hour && hour < range.end);
+    let ends = [range.start, range.end];
+    let [first, last] = ends.map(std::iter::once);
+    first.chain(inner).chain(last).collect()
+}
+
+fn hours(edges: &[DateTime<Utc>], known: &[KnownTimes]) -> Vec<StatusTimesHour> {
+    let buckets = edges.iter().zip(edges.iter().skip(1)).zip(known);
+    let hour = |((&start, &end), known): ((&DateTime<Utc>, &DateTime<Utc>), &KnownTimes)| {
+        let times = known.within(end - start);
+        StatusTimesHour {
+            hour: hour_of(start),
+            times,
+            availability: times.availability(),
+        }
+    };
+    buckets
+        .filter(|((start, end), _)| start < end)
+        .map(hour)
+        .collect()
 }

@@ -2,7 +2,7 @@ import { usePages } from '../../api/usePages.ts';
 import { read } from '../../api/types.ts';
 import { useFilter } from '../../app/router.ts';
 import { ActionButton } from '../../components/ActionHost.tsx';
-import { Check, Search } from '../../components/controls.tsx';
+import { Check, ServerFilter, useSwitch } from '../../components/controls.tsx';
 import { Card, Page } from '../../components/layout.tsx';
 import { NodeLink, ServerLink } from '../../components/links.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
@@ -13,10 +13,10 @@ import { duration, words } from '../../format/format.ts';
 
 export function Access() {
   const [server, setServer] = useFilter<string>('server', '');
-  const [revoked, setRevoked] = useFilter<'no' | 'yes'>('revoked', 'no', ['no', 'yes']);
+  const [revoked, setRevoked] = useSwitch('revoked');
   const request = read('/v1/admin/node-access', {
     server_id: server ? Number(server) : undefined,
-    include_revoked: revoked === 'yes' || undefined,
+    include_revoked: revoked || undefined,
   });
   const pages = usePages(request, (answer) => answer.accesses);
   return (
@@ -40,12 +40,8 @@ export function Access() {
         title={server ? `Accesses of server ${server}` : 'All accesses'}
         actions={
           <div class="filters">
-            <Check label="Revoked, too" checked={revoked === 'yes'} onChange={(on) => setRevoked(on ? 'yes' : 'no')} />
-            <Search
-              label="Id of the server"
-              value={server}
-              onSearch={(value) => setServer(/^\d+$/.test(value) ? value : '')}
-            />
+            <Check label="Revoked, too" checked={revoked} onChange={setRevoked} />
+            <ServerFilter value={server} onChange={setServer} />
           </div>
         }
         footer={<Source request={pages.first.request} />}

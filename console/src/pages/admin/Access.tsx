@@ -11,6 +11,19 @@ import { Empty } from '../../components/states.tsx';
 import { Status, Time } from '../../components/values.tsx';
 import { duration, words } from '../../format/format.ts';
 
+/** Names as their authors write them. */
+const names: Record<string, string> = {
+  uniproxy: 'UniProxy',
+  mod_mu: 'mod_mu',
+  xrayr: 'XrayR',
+  v2bx: 'V2bX',
+  v2node: 'v2node',
+  xboard_node: 'Xboard-Node',
+  xboard_node_rust: 'xboard-node-rust',
+  ss22v2b: 'ss22v2b',
+};
+const nameOf = (one: string) => names[one] ?? words(one);
+
 export function Access() {
   const [server, setServer] = useFilter<string>('server', '');
   const [revoked, setRevoked] = useSwitch('revoked');
@@ -63,8 +76,8 @@ export function Access() {
               cell: (access) =>
                 access.node_client_id ? <NodeLink server={access.server_id} client={access.node_client_id} /> : 'All',
             },
-            { title: 'Protocol', cell: (access) => words(access.protocol) },
-            { title: 'Software', cell: (access) => words(access.software) },
+            { title: 'Protocol', cell: (access) => nameOf(access.protocol) },
+            { title: 'Software', cell: (access) => nameOf(access.software) },
             { title: 'Networks', cell: (access) => access.allowed_networks.join(', ') || 'All' },
             { title: 'Interval', cell: (access) => duration(access.interval_seconds) },
             { title: 'Issued', cell: (access) => <Time value={access.created_at} /> },

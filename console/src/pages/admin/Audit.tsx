@@ -21,6 +21,7 @@ const kinds = [
   'node_access',
   'node_credential',
   'doubtful_push',
+  'usage_correction',
   'webhook',
   'webhook_delivery',
 ];

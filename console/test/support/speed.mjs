@@ -29,11 +29,12 @@ export async function firstData(page, url, selector) {
   return Math.round(taken.sort((a, b) => a - b)[(RUNS - 1) / 2]);
 }
 
-/** A limit of milliseconds on this machine, and a text that says why it is not the bar. */
+/** A limit of milliseconds on this machine: `bar`, or more if the processors are shared. `why` says so. */
 export function limitOf(bar) {
   const [load] = os.loadavg();
-  if (load < os.cpus().length / 2) return { limit: bar, why: 'the bar' };
-  return { limit: 3 * bar, why: `3 times the bar, because the machine is busy (load ${load.toFixed(1)})` };
+  const times = Math.max(1, Math.ceil((1.5 * load) / os.cpus().length));
+  const why = times === 1 ? 'the bar' : `${times} times the bar, because the machine is busy (load ${load.toFixed(1)})`;
+  return { limit: times * bar, why };
 }
 
 /** Milliseconds until the page has shown the next frame after a key was pressed. */

@@ -6,6 +6,9 @@ import type { Answer, Query, Read, ReadPath } from './types.ts';
 import { changesMade, useQuery, type QueryResult } from './useQuery.ts';
 import { pathOf } from './url.ts';
 
+/** Rows of the pages after the first one, the most that each list returns: who asks for more looks for something. */
+const NEXT = 200;
+
 export interface Pages<Path extends ReadPath, Row> {
   first: QueryResult<Path>;
   rows: Row[];
@@ -47,7 +50,8 @@ export function usePages<Path extends ReadPath, Row>(
 
   const more = async () => {
     setLoadingMore(true);
-    const next = { ...request, query: { ...(request.query as object), offset: rows.length } as Query<Path> };
+    const query = { limit: NEXT, ...(request.query as object), offset: rows.length } as Query<Path>;
+    const next = { ...request, query };
     const outcome = await fetchRead(next, null, new AbortController().signal);
     setLoadingMore(false);
     setProblem(outcome.kind === 'problem' ? outcome.problem : undefined);

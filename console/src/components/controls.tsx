@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useId, useState } from 'preact/hooks';
+import { useFilter } from '../app/router.ts';
 
 interface ChoiceProps<T extends string> {
   label: string;
@@ -57,6 +58,12 @@ export function Check({
   );
 }
 
+/** A yes/no filter in the address. */
+export function useSwitch(name: string): [boolean, (on: boolean) => void] {
+  const [value, setValue] = useFilter<'no' | 'yes'>(name, 'no', ['no', 'yes']);
+  return [value === 'yes', (on) => setValue(on ? 'yes' : 'no')];
+}
+
 /** A filter that applies when the reader is done, not with each letter. */
 export function Search({
   label,
@@ -94,6 +101,13 @@ export function Search({
       />
       <button type="submit">Search</button>
     </form>
+  );
+}
+
+/** A filter by the id of a server. Any other text removes the filter. */
+export function ServerFilter({ value, onChange }: { value: string; onChange: (server: string) => void }) {
+  return (
+    <Search label="Id of the server" value={value} onSearch={(given) => onChange(/^\d+$/.test(given) ? given : '')} />
   );
 }
 

@@ -143,6 +143,13 @@ export function duration(seconds: number, at: Locale = viewer()): string {
   return parts.length > 0 ? new Intl.ListFormat(at.language, { type: 'unit' }).format(parts) : zero.format(0);
 }
 
+/** "395ms", "50.1s". */
+export function milliseconds(value: number, at: Locale = viewer()): string {
+  const [amount, unit] = value < 1000 ? [value, 'millisecond'] : [value / 1000, 'second'];
+  const options = { style: 'unit', unit, unitDisplay: 'narrow', maximumFractionDigits: 1 } as const;
+  return numberFormat(at.language, options).format(amount);
+}
+
 export function country(code: string, at: Locale = viewer()): string {
   try {
     return new Intl.DisplayNames(at.language ? [at.language] : [], { type: 'region' }).of(code) ?? code;

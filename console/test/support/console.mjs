@@ -1,9 +1,10 @@
 // What the browser tests share: a running console and a browser.
 import { after, before } from 'node:test';
 import { launch, open, settled, signIn } from './browser.mjs';
+import { findPages } from './pages.mjs';
 import { serve } from './serve.mjs';
 
-/** Whether the tests run on a console with a real API. They then change nothing. */
+/** Whether the tests run on a console with a real API. */
 export const live = Boolean(process.env.CONSOLE_URL);
 
 export const started = {};
@@ -14,11 +15,26 @@ export function setUp(options = {}) {
     started.browser = await launch();
     if (!live) started.server = await serve(options);
     started.url = process.env.CONSOLE_URL ?? started.server.url;
+    if (live) await findPages(await readerOf('admin'));
   });
   after(async () => {
     await started.browser.close();
     await started.server?.close();
   });
+}
+
+/** Signs in, and returns a function that reads a path of the API as JSON. */
+export async function readerOf(role) {
+  const { context, page } = await open(started.browser);
+  const asked = page.waitForRequest((request) => Boolean(request.headers().authorization));
+  await signIn(page, started.url, role);
+  const { authorization } = (await asked).headers();
+  await context.close();
+  return async (path) => {
+    const response = await fetch(new URL(`..${path}`, started.url), { headers: { authorization } });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
 }
 
 /** Runs `use` on a page of the console, signed in as `role` at `hash`, and checks that nothing forbidden happened. */

@@ -26,3 +26,14 @@ export const adminPages = {
   webhook: '#/webhooks/0193b0e1-0000-4000-8000-000000000016',
   audit: '#/audit',
 };
+
+/** Points the pages of one object at objects of a running system. `read` reads a path of its API. */
+export async function findPages(read) {
+  const { clients } = await read('/v1/admin/node-clients?limit=1');
+  const { packages } = await read(`/v1/admin/package-queue?user=${user}&status=active`);
+  const { webhooks } = await read('/v1/admin/webhooks?limit=1');
+  adminPages.server = `#/servers/${clients[0].server_id}`;
+  adminPages.client = `#/clients/${clients[0].id}`;
+  adminPages['explain-item'] = `#/items/${packages[0].id}/usage`;
+  if (webhooks.length > 0) adminPages.webhook = `#/webhooks/${webhooks[0].id}`;
+}

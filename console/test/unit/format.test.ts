@@ -57,6 +57,11 @@ test('a duration has its two greatest parts', () => {
   assert.equal(format.duration(86_405, english), '1 day');
 });
 
+test('a time of less than a second is shown in milliseconds', () => {
+  assert.equal(plain(format.milliseconds(395, english)), '395ms');
+  assert.equal(plain(format.milliseconds(50_116, english)), '50.1s');
+});
+
 test('a factor has at most four decimals', () => {
   assert.equal(format.factor(1.5, english), '×1.5');
   assert.equal(format.factor(0.123_45, english), '×0.1235');

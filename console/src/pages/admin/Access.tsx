@@ -2,7 +2,7 @@ import { usePages } from '../../api/usePages.ts';
 import { read } from '../../api/types.ts';
 import { useFilter } from '../../app/router.ts';
 import { ActionButton } from '../../components/ActionHost.tsx';
-import { Check, Search } from '../../components/controls.tsx';
+import { Check, ServerFilter, useSwitch } from '../../components/controls.tsx';
 import { Card, Page } from '../../components/layout.tsx';
 import { NodeLink, ServerLink } from '../../components/links.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
@@ -11,12 +11,25 @@ import { Empty } from '../../components/states.tsx';
 import { Status, Time } from '../../components/values.tsx';
 import { duration, words } from '../../format/format.ts';
 
+/** Names as their authors write them. */
+const names: Record<string, string> = {
+  uniproxy: 'UniProxy',
+  mod_mu: 'mod_mu',
+  xrayr: 'XrayR',
+  v2bx: 'V2bX',
+  v2node: 'v2node',
+  xboard_node: 'Xboard-Node',
+  xboard_node_rust: 'xboard-node-rust',
+  ss22v2b: 'ss22v2b',
+};
+const nameOf = (one: string) => names[one] ?? words(one);
+
 export function Access() {
   const [server, setServer] = useFilter<string>('server', '');
-  const [revoked, setRevoked] = useFilter<'no' | 'yes'>('revoked', 'no', ['no', 'yes']);
+  const [revoked, setRevoked] = useSwitch('revoked');
   const request = read('/v1/admin/node-access', {
     server_id: server ? Number(server) : undefined,
-    include_revoked: revoked === 'yes' || undefined,
+    include_revoked: revoked || undefined,
   });
   const pages = usePages(request, (answer) => answer.accesses);
   return (
@@ -40,12 +53,8 @@ export function Access() {
         title={server ? `Accesses of server ${server}` : 'All accesses'}
         actions={
           <div class="filters">
-            <Check label="Revoked, too" checked={revoked === 'yes'} onChange={(on) => setRevoked(on ? 'yes' : 'no')} />
-            <Search
-              label="Id of the server"
-              value={server}
-              onSearch={(value) => setServer(/^\d+$/.test(value) ? value : '')}
-            />
+            <Check label="Revoked, too" checked={revoked} onChange={setRevoked} />
+            <ServerFilter value={server} onChange={setServer} />
           </div>
         }
         footer={<Source request={pages.first.request} />}
@@ -67,8 +76,8 @@ export function Access() {
               cell: (access) =>
                 access.node_client_id ? <NodeLink server={access.server_id} client={access.node_client_id} /> : 'All',
             },
-            { title: 'Protocol', cell: (access) => words(access.protocol) },
-            { title: 'Software', cell: (access) => words(access.software) },
+            { title: 'Protocol', cell: (access) => nameOf(access.protocol) },
+            { title: 'Software', cell: (access) => nameOf(access.software) },
             { title: 'Networks', cell: (access) => access.allowed_networks.join(', ') || 'All' },
             { title: 'Interval', cell: (access) => duration(access.interval_seconds) },
             { title: 'Issued', cell: (access) => <Time value={access.created_at} /> },

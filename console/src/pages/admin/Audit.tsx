@@ -8,6 +8,7 @@ import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty } from '../../components/states.tsx';
 import { Id, Time } from '../../components/values.tsx';
+import { number } from '../../format/format.ts';
 
 type Filters = Query<'/v1/admin/audit-entries'>;
 const kinds = [
@@ -21,6 +22,7 @@ const kinds = [
   'node_access',
   'node_credential',
   'doubtful_push',
+  'usage_correction',
   'webhook',
   'webhook_delivery',
 ];
@@ -118,8 +120,11 @@ function Change({ before, after }: { before?: unknown; after?: unknown }) {
     value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : {};
   const names = [...new Set([...Object.keys(fields(before)), ...Object.keys(fields(after))])];
   if (names.length === 0) return <span class="muted">–</span>;
-  const text = (value: unknown) =>
-    value === undefined ? 'none' : typeof value === 'string' ? value : JSON.stringify(value);
+  const text = (name: string, value: unknown) => {
+    if (value === undefined) return 'none';
+    if (typeof value === 'number' && !/(^|_)id$/.test(name)) return number(value);
+    return typeof value === 'string' ? value : JSON.stringify(value);
+  };
   return (
     <details>
       <summary>{names.length === 1 ? names[0]?.replaceAll('_', ' ') : `${names.length} fields`}</summary>
@@ -130,10 +135,10 @@ function Change({ before, after }: { before?: unknown; after?: unknown }) {
             <dd>
               {before ? (
                 <>
-                  <del>{text(fields(before)[name])}</del> →{' '}
+                  <del>{text(name, fields(before)[name])}</del> →{' '}
                 </>
               ) : null}
-              {text(fields(after)[name])}
+              {text(name, fields(after)[name])}
             </dd>
           </div>
         ))}

@@ -48,38 +48,16 @@ export function Client({ parameters }: { parameters: Record<string, string> }) {
 
 function Changes({ client }: { client: Details['client'] }) {
   if (client.archived_at) return null;
-  const {
-    name,
-    traffic_factor,
-    display_order,
-    speed_limit,
-    country,
-    location,
-    route_class,
-    access_groups,
-    client_config,
-  } = client;
-  const server_id = client.server_id;
   return (
     <>
       <ActionButton
         action={{
           change: 'UpdateNodeClient',
           label: 'Edit client',
-          subject: name,
+          subject: client.name,
           id: client.id,
-          initial: {
-            server_id,
-            name,
-            traffic_factor,
-            display_order,
-            speed_limit,
-            country,
-            location,
-            route_class,
-            access_groups,
-            client_config,
-          },
+          // The form has the fields that can be changed, and no other field is ever sent.
+          initial: { ...client },
           ifMatch: `"${client.revision}"`,
           effect:
             'Changes the settings of the client. A new factor counts for reports that arrive from then on. If another administrator has changed the client meanwhile, nothing is changed.',
@@ -89,7 +67,7 @@ function Changes({ client }: { client: Details['client'] }) {
         action={{
           change: 'ArchiveNodeClient',
           label: 'Archive client',
-          subject: name,
+          subject: client.name,
           id: client.id,
           danger: true,
           effect:

@@ -3,7 +3,7 @@ import { read } from '../../api/types.ts';
 import { href } from '../../app/location.ts';
 import { useFilter } from '../../app/router.ts';
 import { ActionButton } from '../../components/ActionHost.tsx';
-import { Check, Search } from '../../components/controls.tsx';
+import { Check, ServerFilter, useSwitch } from '../../components/controls.tsx';
 import { Card, Page } from '../../components/layout.tsx';
 import { ServerLink } from '../../components/links.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
@@ -14,10 +14,10 @@ import * as format from '../../format/format.ts';
 
 export function Clients() {
   const [server, setServer] = useFilter<string>('server', '');
-  const [archived, setArchived] = useFilter<'no' | 'yes'>('archived', 'no', ['no', 'yes']);
+  const [archived, setArchived] = useSwitch('archived');
   const request = read('/v1/admin/node-clients', {
     server_id: server ? Number(server) : undefined,
-    include_archived: archived === 'yes' || undefined,
+    include_archived: archived || undefined,
   });
   const pages = usePages(request, (answer) => answer.clients);
   return (
@@ -41,16 +41,8 @@ export function Clients() {
         title={server ? `Clients of server ${server}` : 'All clients'}
         actions={
           <div class="filters">
-            <Check
-              label="Archived, too"
-              checked={archived === 'yes'}
-              onChange={(on) => setArchived(on ? 'yes' : 'no')}
-            />
-            <Search
-              label="Id of the server"
-              value={server}
-              onSearch={(value) => setServer(/^\d+$/.test(value) ? value : '')}
-            />
+            <Check label="Archived, too" checked={archived} onChange={setArchived} />
+            <ServerFilter value={server} onChange={setServer} />
           </div>
         }
         footer={<Source request={pages.first.request} />}

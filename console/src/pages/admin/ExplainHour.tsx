@@ -8,6 +8,7 @@ import { Source } from '../../components/Source.tsx';
 import { Empty, ProblemNotice, Resource } from '../../components/states.tsx';
 import { Bytes, Id, Num, Status, Time } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
+import { useNodeNames } from './nodeNames.ts';
 
 type Explanation = Schema<'UsageExplanation'>;
 
@@ -15,6 +16,7 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
   const user = parameters['id'] ?? '';
   const hour = parameters['hour'] ?? '';
   const pages = usePages(read('/v1/admin/usage-explanation', { user, hour, limit: 100 }), (answer) => answer.parts, 0);
+  const names = useNodeNames('client');
   return (
     <Page
       title="How this hour was billed"
@@ -38,7 +40,7 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
                 caption="Hourly usage"
                 rows={data.usage}
                 rowKey={(row) => `${row.server_id}-${row.node_client_id}-${row.package_queue_id}`}
-                columns={usageColumns(user, false)}
+                columns={usageColumns(user, false, names)}
                 empty={<Empty title="Nothing was used in this hour" />}
               />
             </Card>
@@ -48,7 +50,7 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
                 <Empty title="No reports are kept for this hour">Reports are kept for 45 days by default.</Empty>
               </Card>
             ) : (
-              pages.rows.map((part, index) => <Part key={index} number={index + 1} part={part} />)
+              pages.rows.map((part, index) => <Part key={index} number={index + 1} part={part} names={names} />)
             )}
             {pages.problem ? <ProblemNotice problem={pages.problem} /> : null}
             {pages.more ? (
@@ -94,14 +96,20 @@ function Equation({ explanation: { sum, billed, parked, corrections, unexplained
   );
 }
 
-function Part({ number, part }: { number: number; part: Schema<'BilledPart'> }) {
+interface PartProps {
+  number: number;
+  part: Schema<'BilledPart'>;
+  names: Map<number, string>;
+}
+
+function Part({ number, part, names }: PartProps) {
   return (
     <Card
       title={`Part ${number}: ${part.billing_run_id ? 'billing run' : 'not billed yet'}`}
       description={
         <>
           {part.billing_run_id ? <Id value={part.billing_run_id} /> : <Status value="pending" />} ·{' '}
-          <NodeLink server={part.server_id} client={part.node_client_id} />
+          <NodeLink server={part.server_id} client={part.node_client_id} name={names.get(part.node_client_id ?? 0)} />
         </>
       }
     >

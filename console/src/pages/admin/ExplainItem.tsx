@@ -7,6 +7,7 @@ import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty } from '../../components/states.tsx';
 import { Bytes } from '../../components/values.tsx';
+import { useNodeNames } from './nodeNames.ts';
 
 type Explanation = Schema<'PackageUsageExplanation'>;
 
@@ -17,6 +18,7 @@ export function ExplainItem({ parameters }: { parameters: Record<string, string>
     (answer) => answer.usage,
     60,
   );
+  const names = useNodeNames('client');
   const user = pages.first.data?.user ?? '';
   return (
     <Page
@@ -38,7 +40,7 @@ export function ExplainItem({ parameters }: { parameters: Record<string, string>
           caption="Hours charged to this package"
           pages={pages}
           rowKey={(row) => `${row.hour}-${row.server_id}-${row.node_client_id}`}
-          columns={usageColumns(user, true)}
+          columns={usageColumns(user, true, names)}
           empty={<Empty title="Nothing was charged to this package yet" />}
         />
       </Card>

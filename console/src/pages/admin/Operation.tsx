@@ -9,7 +9,7 @@ import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
 import { Ago, Num, Status, Time } from '../../components/values.tsx';
-import { duration, words } from '../../format/format.ts';
+import { duration, milliseconds, number, words } from '../../format/format.ts';
 
 const outcomes = ['any', 'running', 'completed', 'incomplete', 'failed', 'lost'] as const;
 
@@ -81,20 +81,20 @@ export function Operation() {
 
 const took = (run: Schema<'JobRun'>) =>
   typeof run.duration_milliseconds === 'number' ? (
-    <>
-      <Num value={run.duration_milliseconds} field="duration_milliseconds" /> ms
-    </>
+    <data class="number" value={String(run.duration_milliseconds)}>
+      {milliseconds(run.duration_milliseconds)}
+    </data>
   ) : (
     '–'
   );
 
 function Counts({ counts }: { counts: unknown }) {
   const shown = Object.entries((counts ?? {}) as Record<string, unknown>).filter(
-    ([, value]) => typeof value === 'number' && value !== 0,
+    (one): one is [string, number] => typeof one[1] === 'number' && one[1] !== 0,
   );
   return (
     <span class="muted">
-      {shown.map(([name, value]) => `${String(value)} ${name.replaceAll('_', ' ')}`).join(', ') || '–'}
+      {shown.map(([name, value]) => `${number(value)} ${name.replaceAll('_', ' ')}`).join(', ') || '–'}
     </span>
   );
 }

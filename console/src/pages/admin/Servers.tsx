@@ -3,7 +3,7 @@ import { read } from '../../api/types.ts';
 import { href } from '../../app/location.ts';
 import { useFilter } from '../../app/router.ts';
 import { ActionButton } from '../../components/ActionHost.tsx';
-import { Check, Choice } from '../../components/controls.tsx';
+import { Check, Choice, useSwitch } from '../../components/controls.tsx';
 import { Card, Page } from '../../components/layout.tsx';
 import { ServerLink } from '../../components/links.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
@@ -15,10 +15,10 @@ const statuses = ['any', 'online', 'offline', 'maintenance'] as const;
 
 export function Servers() {
   const [status, setStatus] = useFilter<(typeof statuses)[number]>('status', 'any', statuses);
-  const [archived, setArchived] = useFilter<'no' | 'yes'>('archived', 'no', ['no', 'yes']);
+  const [archived, setArchived] = useSwitch('archived');
   const request = read('/v1/admin/node-servers', {
     status: status === 'any' ? undefined : status,
-    include_archived: archived === 'yes' || undefined,
+    include_archived: archived || undefined,
   });
   const pages = usePages(request, (answer) => answer.servers, 15);
   return (
@@ -41,11 +41,7 @@ export function Servers() {
         title="All servers"
         actions={
           <div class="filters">
-            <Check
-              label="Archived, too"
-              checked={archived === 'yes'}
-              onChange={(on) => setArchived(on ? 'yes' : 'no')}
-            />
+            <Check label="Archived, too" checked={archived} onChange={setArchived} />
             <Choice
               label="Status"
               value={status}

@@ -12,6 +12,7 @@ import { Bar, Bytes } from '../../components/values.tsx';
 import { viewer } from '../../format/format.ts';
 import { intervalOf, longRanges, rangeNames, startOf, type LongRange } from '../../format/range.ts';
 import { byNode } from './byNode.ts';
+import { useNodeNames } from './nodeNames.ts';
 import { billedOf, rawOf } from '../../charts/usage.ts';
 
 type Of = { user?: string; server_id?: number; node_client_id?: number };
@@ -77,6 +78,7 @@ export function Shares({ of, range, group, setGroup }: SharesProps) {
     limit: 4000,
   });
   const usage = useQuery(request, 120);
+  const names = useNodeNames(group);
   return (
     <Card
       title="Where it went"
@@ -115,9 +117,13 @@ export function Shares({ of, range, group, setGroup }: SharesProps) {
                     main: true,
                     cell: (row) =>
                       group === 'server' ? (
-                        <ServerLink id={row.server_id ?? 0} />
+                        <ServerLink id={row.server_id ?? 0} name={names.get(row.server_id ?? 0)} />
                       ) : (
-                        <NodeLink server={row.server_id ?? 0} client={row.node_client_id} />
+                        <NodeLink
+                          server={row.server_id ?? 0}
+                          client={row.node_client_id}
+                          name={names.get(row.node_client_id ?? 0)}
+                        />
                       ),
                   },
                   {

@@ -29,7 +29,8 @@ export function User({ parameters }: { parameters: Record<string, string> }) {
           <code>{user}</code> ·{' '}
           {online.data ? (
             <>
-              connected from <Num value={online.data.addresses} /> addresses
+              connected from <Num value={online.data.addresses} />{' '}
+              {online.data.addresses === 1 ? 'address' : 'addresses'}
             </>
           ) : null}
         </>

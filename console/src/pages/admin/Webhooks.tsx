@@ -1,9 +1,8 @@
 import { read } from '../../api/types.ts';
 import { usePages } from '../../api/usePages.ts';
 import { href } from '../../app/location.ts';
-import { useFilter } from '../../app/router.ts';
 import { ActionButton } from '../../components/ActionHost.tsx';
-import { Check } from '../../components/controls.tsx';
+import { Check, useSwitch } from '../../components/controls.tsx';
 import { Card, Page } from '../../components/layout.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
@@ -11,9 +10,9 @@ import { Empty } from '../../components/states.tsx';
 import { Status, Time } from '../../components/values.tsx';
 
 export function Webhooks() {
-  const [disabled, setDisabled] = useFilter<'no' | 'yes'>('disabled', 'no', ['no', 'yes']);
+  const [disabled, setDisabled] = useSwitch('disabled');
   const pages = usePages(
-    read('/v1/admin/webhooks', { include_disabled: disabled === 'yes' || undefined }),
+    read('/v1/admin/webhooks', { include_disabled: disabled || undefined }),
     (answer) => answer.webhooks,
   );
   return (
@@ -35,9 +34,7 @@ export function Webhooks() {
     >
       <Card
         title="Receivers"
-        actions={
-          <Check label="Disabled, too" checked={disabled === 'yes'} onChange={(on) => setDisabled(on ? 'yes' : 'no')} />
-        }
+        actions={<Check label="Disabled, too" checked={disabled} onChange={setDisabled} />}
         footer={<Source request={pages.first.request} />}
       >
         <PagedTable

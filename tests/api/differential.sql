@@ -727,14 +727,23 @@ create function oracle.metrics(u uuid, now timestamptz, wanted text, a text, b t
     where id = wanted::int
 $$;
 
+create function oracle.one_webhook(wanted uuid) returns json language sql as $$
+    select json_build_object('id', id, 'url', url, 'description', description, 'event_types', event_types, 'created_at', created_at,
+        'previous_secret_until', previous_secret_until, 'disabled_at', disabled_at, 'disabled_by', disabled_by)
+    from telecom.webhook where id = wanted
+$$;
+
+create function oracle.webhook(u uuid, now timestamptz, wanted text, text, text, text) returns json language sql as $$
+    select json_build_object('webhook', oracle.one_webhook(id)) from telecom.webhook where id = wanted::uuid
+$$;
+
 create function oracle.webhooks(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select w.*, row_number() over (order by w.created_at desc, w.id desc) as rank from telecom.webhook w
         where w.disabled_at is null or filters::jsonb ->> 'include_disabled' = 'true'
     )
-    select json_build_object('total', (select count(*) from matching), 'webhooks', coalesce(json_agg(json_build_object(
-        'id', id, 'url', url, 'description', description, 'event_types', event_types, 'created_at', created_at,
-        'previous_secret_until', previous_secret_until, 'disabled_at', disabled_at, 'disabled_by', disabled_by) order by rank), '[]'))
+    select json_build_object('total', (select count(*) from matching),
+        'webhooks', coalesce(json_agg(oracle.one_webhook(id) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 

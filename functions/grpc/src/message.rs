@@ -370,7 +370,6 @@ message! {
         id, url, description, event_types, created_at, previous_secret_until, disabled_at,
         disabled_by
     }
-    ShownWebhook => DisableWebhookResponse { webhook }
     WebhookDeliveries => ListWebhookDeliveriesResponse { deliveries, total }
     WebhookDelivery => WebhookDelivery {
         id, webhook_id, event_id, event_type, status, attempts, created_at, last_attempt_at,
@@ -382,6 +381,7 @@ message! {
 // Of several calls with the same output.
 same! {
     SecretWebhook => [CreateWebhookResponse, RotateWebhookSecretResponse] { webhook, secret }
+    ShownWebhook => [ShowWebhookResponse, DisableWebhookResponse] { webhook }
     NodeServerDetails => [
         ShowNodeServerResponse, CreateNodeServerResponse, UpdateNodeServerResponse,
         ArchiveNodeServerResponse

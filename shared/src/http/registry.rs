@@ -69,6 +69,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::usage_explanation::Corrections);
         $visit!($crate::http::webhooks::WebhookList);
         $visit!($crate::http::webhooks::NewWebhook);
+        $visit!($crate::http::webhooks::ShownWebhook);
         $visit!($crate::http::webhooks::SecretRotation);
         $visit!($crate::http::webhooks::WebhookDisablement);
         $visit!($crate::http::webhooks::DeliveryList);

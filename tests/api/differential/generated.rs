@@ -13,7 +13,7 @@ use super::given::{self, Given, id, limit, number, offset, range, time_near_data
 use super::operation_manage::{
     accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
 };
-use super::webhooks::{deliveries, webhooks};
+use super::webhooks::{deliveries, shown_webhook, webhooks};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -237,7 +237,11 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         16 => analytics(known).boxed(),
         7 => explanations(known).boxed(),
         4 => job_runs().boxed(),
-        6 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
+        10 => prop_oneof![
+            4 => webhooks().boxed(),
+            4 => deliveries().boxed(),
+            2 => shown_webhook().boxed(),
+        ].boxed(),
     ]
 }
 

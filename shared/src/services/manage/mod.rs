@@ -51,6 +51,7 @@ mod set_node_credential;
 mod set_node_server_maintenance;
 mod set_package_end;
 mod show_package;
+mod show_webhook;
 mod update_node_client;
 mod update_node_server;
 
@@ -109,6 +110,7 @@ pub use set_node_credential::{ChangedNodeCredential, SetUserNodeCredential, is_r
 pub use set_node_server_maintenance::{NodeServerMaintenance, SetNodeServerMaintenance};
 pub use set_package_end::SetPackageEnd;
 pub use show_package::ShowPackage;
+pub use show_webhook::ShowWebhook;
 pub use update_node_client::UpdateNodeClient;
 pub use update_node_server::UpdateNodeServer;
 

@@ -37,6 +37,7 @@ mod api {
     mod rate_limit;
     mod traffic_usage;
     mod uniproxy;
+    mod usage_drifts;
     mod usage_explanation;
     mod usage_reports;
     mod webhooks;

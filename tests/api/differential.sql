@@ -114,6 +114,17 @@ select md5('push ' || n / 2)::uuid, (array['contains_previous', 'unknown_users',
     case when n % 7 < 2 then timestamptz '2026-03-10 10:20Z' end
 from generate_series(1, 40) n;
 
+-- Drifts of each kind, some of them accepted.
+insert into telecom.usage_drift (kind, bucket_start, package_queue_id, billing_run_id, user_id, raw_upload_bytes,
+    raw_download_bytes, billed_upload_bytes, billed_download_bytes, first_found_at, found_at, accepted_reason)
+select kind, case when kind not in ('item', 'run', 'applied') then timestamptz '2026-03-09Z' + n * interval '1 hour' end,
+    case when kind = 'item' then n end, case when kind in ('run', 'applied') then md5('run ' || n)::uuid end,
+    case when kind = 'item' then md5('user ' || n)::uuid end, n, -n, (random() * 1e15)::bigint, -9223372036854775807,
+    case when n % 4 > 0 then timestamptz '2026-03-10 09:20Z' end, timestamptz '2026-03-10 10:00:00.25Z' + n * interval '1 minute',
+    case when n % 5 = 0 then 'imported' end
+from (select (array['hour', 'uncharged', 'item', 'run', 'applied', 'node_hour', 'node_day', 'user_day'])[1 + n % 8] as kind, n
+    from generate_series(1, 40) n) d;
+
 insert into telecom.node_access (token_hash, protocol, software, node_server_id, node_client_id, allowed_networks,
     interval_seconds, client_timeout_seconds, created_at, revoked_at)
 select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', 'usage_report'])[1 + n % 3]::telecom.node_protocol,
@@ -459,6 +470,19 @@ create function oracle.doubtful(u uuid, now timestamptz, n text, skip text, text
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
+create function oracle.drifts(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select d.*, row_number() over (order by d.id desc) as rank from telecom.usage_drift d
+        where d.accepted_reason is null and coalesce(filters::jsonb ->> 'kind', '') in ('', d.kind)
+    )
+    select json_build_object('total', (select count(*) from matching), 'drifts', coalesce(json_agg(json_build_object(
+        'id', id, 'kind', kind, 'bucket_start', bucket_start, 'package_queue_id', package_queue_id, 'user', user_id,
+        'billing_run_id', billing_run_id, 'raw_upload', raw_upload_bytes, 'raw_download', raw_download_bytes,
+        'billed_upload', billed_upload_bytes, 'billed_download', billed_download_bytes,
+        'first_found_at', coalesce(first_found_at, found_at), 'found_at', found_at) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
 create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select e.*, row_number() over (order by e.id) as rank from telecom.parked_event e
@@ -648,7 +672,7 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
             'oldest_unbilled_at', (select min(received_at) from telecom.usage_report where billing_run_id is null),
              'parked_events', (select count(*) from telecom.parked_event),
             'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', 0,
-            'usage_drifts', 0),
+            'usage_drifts', (select count(*) from telecom.usage_drift where accepted_reason is null)),
         'hours', oracle.usage(u, now, '24', '0', '', jsonb_build_object('start', oracle.top_start('day', now),
             'end', date_trunc('hour', now) + interval '1 hour')::text) -> 'usage',
         'last_24_hours', oracle.traffic_sum(oracle.top_start('day', now), date_trunc('hour', now) + interval '1 hour'),

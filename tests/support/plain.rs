@@ -38,9 +38,10 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 17] = [
+    const PREFIXES: [&str; 18] = [
         "DELIVERY_FAILURE_",
         "DELIVERY_STATUS_",
+        "DRIFT_KIND_",
         "JOB_OUTCOME_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",

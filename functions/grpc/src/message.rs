@@ -7,6 +7,7 @@ use proto::v1;
 use shared::domain::audit::RecordedAction;
 use shared::domain::dead_letter::{DeadLetterQueue, FailureReason};
 use shared::domain::doubtful_push::{DoubtfulPush, PushDecision, PushDoubt};
+use shared::domain::drift::{DriftKind, UsageDrift};
 use shared::domain::job_run::{JobOutcome, JobRun, JobSummary};
 use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
@@ -42,7 +43,8 @@ use shared::services::manage::{
     NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, PackageUsageExplanation,
     ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, SecretWebhook,
     ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook, ShownWebhookDelivery, TopNodes,
-    TopUsers, TrafficUsage, UncorrectedUser, UsageExplanation, WebhookDeliveries, Webhooks,
+    TopUsers, TrafficUsage, UncorrectedUser, UsageDrifts, UsageExplanation, WebhookDeliveries,
+    Webhooks,
 };
 use uuid::Uuid;
 
@@ -150,6 +152,7 @@ enumeration! {
     PushDecision { Kept, Corrected }
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
+    DriftKind { Hour, Uncharged, Item, Run, Applied, NodeHour, NodeDay, UserDay }
     RecentRange { Day, Week, Month }
     UsageInterval { Hour, Day }
     UsageGrouping { None, Server, Client }
@@ -331,6 +334,15 @@ message! {
         online_servers, offline_servers, maintenance_servers, clients, active_packages,
         waiting_packages, online_users, unbilled_reports, oldest_unbilled_at, parked_events,
         open_doubts, quarantined_reports, usage_drifts
+    }
+}
+
+// Of drifts.
+message! {
+    UsageDrifts => ListUsageDriftsResponse { drifts, total }
+    UsageDrift => UsageDrift {
+        id, kind, bucket_start, package_queue_id, user, billing_run_id, raw_upload, raw_download,
+        billed_upload, billed_download, first_found_at, found_at
     }
 }
 

@@ -178,7 +178,7 @@ grant update (hour_cursor, item_cursor, run_cursor) on telecom.reconciliation to
 grant
     insert (
         kind, bucket_start, package_queue_id, billing_run_id, user_id, raw_upload_bytes, raw_download_bytes,
-        billed_upload_bytes, billed_download_bytes, found_at
+        billed_upload_bytes, billed_download_bytes, found_at, first_found_at
     ),
     update (
         raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, found_at, accepted_reason

@@ -22,6 +22,7 @@ mod registry;
 pub mod request;
 pub mod response;
 pub mod traffic_usage;
+pub mod usage_drifts;
 pub mod usage_explanation;
 pub mod usually_used_nodes;
 pub mod webhooks;

@@ -67,6 +67,7 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::usage_explanation::HourExplanation);
         $visit!($crate::http::usage_explanation::PackageExplanation);
         $visit!($crate::http::usage_explanation::Corrections);
+        $visit!($crate::http::usage_drifts::UsageDrifts);
         $visit!($crate::http::webhooks::WebhookList);
         $visit!($crate::http::webhooks::NewWebhook);
         $visit!($crate::http::webhooks::ShownWebhook);

@@ -29,13 +29,14 @@ const METRICS: &str = "NodeServerManage/GetNodeServerMetrics";
 const RUNS: &str = "OperationManage/ListJobRuns";
 const AUDIT: &str = "OperationManage/ListAuditEntries";
 const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
+const DRIFTS: &str = "UsageManage/ListUsageDrifts";
 const ONLINE: &str = "UsageManage/GetOnlineUsers";
 const EXPLAIN: &str = "UsageManage/ExplainUsage";
 const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 46] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 48] = [
     (EXPLAIN, "{}", "user", "a UUID"),
     (
         EXPLAIN,
@@ -43,6 +44,8 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 46] = [
         "hour",
         "a timestamp",
     ),
+    (DRIFTS, r#"{"kind": 9}"#, "kind", "DRIFT_KIND_USER_DAY (8)"),
+    (DRIFTS, r#"{"limit": 201}"#, "limit", "1 to 200"),
     (RUNS, r#"{"job": "bill"}"#, "job", "one of: apply-"),
     (RUNS, r#"{"outcome": 6}"#, "outcome", "JOB_OUTCOME_LOST (5)"),
     (

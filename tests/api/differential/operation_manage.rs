@@ -1,5 +1,5 @@
 //! Requests for the audit log, for runs of jobs, for dead letters, for parked events, for doubtful
-//! pushes, for accesses of nodes and for users who are connected.
+//! pushes, for drifts, for accesses of nodes and for users who are connected.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -24,9 +24,20 @@ const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
     "UsageManage/ListDoubtfulPushes",
 );
+const DRIFTS: (&str, &str) = ("/v1/admin/usage-drifts", "UsageManage/ListUsageDrifts");
 const ACCESSES: (&str, &str) = ("/v1/admin/node-access", "NodeServerManage/ListNodeAccess");
 const ONLINE: (&str, &str) = ("/v1/admin/online-users", "UsageManage/GetOnlineUsers");
 const DOUBTS: [&str; 3] = ["contains_previous", "unknown_users", "unreadable_rows"];
+const DRIFT_KINDS: [&str; 8] = [
+    "hour",
+    "uncharged",
+    "item",
+    "run",
+    "applied",
+    "node_hour",
+    "node_day",
+    "user_day",
+];
 /// Kinds of targets and actions in the data.
 const KINDS: [&str; 3] = ["node_server", "package_item", "order"];
 const ACTIONS: [&str; 4] = [
@@ -79,6 +90,8 @@ pub fn operations_by_hand() -> Vec<Question> {
         filtered(PARKED, "parked", &page("4", "6"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
+        filtered(DRIFTS, "drifts", &page("50", "0"), &[]),
+        filtered(DRIFTS, "drifts", &page("3", "5"), &[]),
         filtered(ACCESSES, "accesses", &page("50", "0"), &[]),
         filtered(
             ACCESSES,
@@ -217,6 +230,13 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
         ];
         filtered(DOUBTFUL, "doubtful", &page, &filters)
     })
+}
+
+/// Usage drifts of all kinds or of one.
+pub fn usage_drifts() -> impl Strategy<Value = Question> {
+    let kind = prop_oneof![Just(Given::nothing("")), word("DRIFT_KIND_", &DRIFT_KINDS)];
+    let page = (limit(200, "50"), offset(10_000));
+    (page, kind).prop_map(|(page, kind)| filtered(DRIFTS, "drifts", &page, &[("kind", kind)]))
 }
 
 /// Accesses of nodes with any combination of filters.

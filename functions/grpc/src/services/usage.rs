@@ -9,6 +9,7 @@ use shared::domain::{doubtful_push, online, traffic_usage};
 use shared::services::manage::{
     CorrectUsage, DecideDoubtfulPush, ExplainPackageUsage, ExplainUsage, GetFleetOverview,
     GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes, ListTopNodes, ListTopUsers,
+    ListUsageDrifts,
 };
 use tonic::{Request, async_trait};
 
@@ -174,6 +175,20 @@ impl UsageManage for Manage {
                 billed_download: asked.billed_download,
                 reason: asked.reason,
             }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_usage_drifts(
+        &self,
+        request: Request<v1::ListUsageDriftsRequest>,
+    ) -> Reply<v1::ListUsageDriftsResponse> {
+        let input = |_: &_, asked: v1::ListUsageDriftsRequest| {
+            Ok(ListUsageDrifts {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                kind: named_or_none::<v1::DriftKind, _>("kind", asked.kind)?,
+            })
         };
         self.dispatcher.call(&self.service, request, input).await
     }

@@ -34,6 +34,7 @@ mod api {
     mod panel_import;
     mod plans;
     mod published_keys;
+    mod quarantined_reports;
     mod rate_limit;
     mod traffic_usage;
     mod uniproxy;

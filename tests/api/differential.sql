@@ -125,6 +125,20 @@ select kind, case when kind not in ('item', 'run', 'applied') then timestamptz '
 from (select (array['hour', 'uncharged', 'item', 'run', 'applied', 'node_hour', 'node_day', 'user_day'])[1 + n % 8] as kind, n
     from generate_series(1, 40) n) d;
 
+-- Reports in quarantine, some of them released.
+insert into telecom.quarantined_report (usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end, received_at,
+    reason, released_at, released_by, release_reason)
+select 3 * n, md5('quarantined ' || n)::uuid, 1 + n % 15, case when n % 3 > 0 then '=sender ' || n end, timestamptz '2026-03-10Z',
+    timestamptz '2026-03-10 00:02Z' + n * interval '1 minute', timestamptz '2026-03-10 00:03:00.25Z' + n * interval '1 minute',
+    (array['implausible_bytes', 'unknown_node_client'])[1 + n % 2],
+    case when n % 4 = 0 then timestamptz '2026-03-10 09:00:00.5Z' end, case when n % 4 = 0 then 'owner' end,
+    case when n % 4 = 0 then 'two, "words"' end
+from generate_series(1, 40) n;
+insert into telecom.quarantined_usage
+select 3 * n, (random() * 1e15)::bigint, n, md5('user ' || 1 + i % 5)::uuid, case when i % 2 = 0 then 100 + i end,
+    case when n % 2 = 0 or i % 3 > 0 then 1.5 end
+from generate_series(1, 40) n, generate_series(1, 1 + n % 6) i;
+
 insert into telecom.node_access (token_hash, protocol, software, node_server_id, node_client_id, allowed_networks,
     interval_seconds, client_timeout_seconds, created_at, revoked_at)
 select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', 'usage_report'])[1 + n % 3]::telecom.node_protocol,
@@ -483,6 +497,24 @@ create function oracle.drifts(u uuid, now timestamptz, n text, skip text, text, 
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
+create function oracle.quarantine(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select r.*, row_number() over (order by r.usage_report_seq desc) as rank
+        from telecom.quarantined_report r, cast(filters as jsonb) f
+        where coalesce(f ->> 'server_id', '') in ('', r.node_server_id::text) and coalesce(f ->> 'reason', '') in ('', r.reason)
+            and coalesce(f ->> 'state', '') in ('', case when r.released_at is null then 'waiting' else 'released' end)
+    )
+    select json_build_object('total', (select count(*) from matching), 'reports', coalesce(json_agg(json_build_object(
+        'id', m.usage_report_seq, 'report_id', report_id, 'server_id', node_server_id, 'sender_id', sender_id,
+        'period_start', period_start, 'period_end', period_end, 'received_at', received_at, 'reason', reason,
+        'lines', l.lines, 'lines_without_factor', l.lines - l.factors, 'upload', l.upload, 'download', l.download,
+        'released_at', released_at, 'released_by', released_by, 'release_reason', release_reason) order by rank), '[]'))
+    from matching m
+    join (select usage_report_seq, count(*) as lines, count(traffic_factor) as factors, sum(upload_bytes) as upload,
+        sum(download_bytes) as download from telecom.quarantined_usage group by 1) l using (usage_report_seq)
+    where rank > skip::int and rank <= skip::int + n::int
+$$;
+
 create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select e.*, row_number() over (order by e.id) as rank from telecom.parked_event e
@@ -671,7 +703,7 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
             'unbilled_reports', (select count(*) from telecom.usage_report where billing_run_id is null),
             'oldest_unbilled_at', (select min(received_at) from telecom.usage_report where billing_run_id is null),
              'parked_events', (select count(*) from telecom.parked_event),
-            'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', 0,
+            'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', (select count(*) from telecom.quarantined_report where released_at is null),
             'usage_drifts', (select count(*) from telecom.usage_drift where accepted_reason is null)),
         'hours', oracle.usage(u, now, '24', '0', '', jsonb_build_object('start', oracle.top_start('day', now),
             'end', date_trunc('hour', now) + interval '1 hour')::text) -> 'usage',

@@ -38,7 +38,7 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 18] = [
+    const PREFIXES: [&str; 19] = [
         "DELIVERY_FAILURE_",
         "DELIVERY_STATUS_",
         "DRIFT_KIND_",
@@ -51,6 +51,7 @@ pub fn plain_text(text: &str) -> String {
         "PACKAGE_END_REASON_",
         "PUSH_DECISION_",
         "PUSH_DOUBT_",
+        "QUARANTINE_REASON_",
         "RECENT_RANGE_",
         "TOP_MEASURE_",
         "TOP_NODE_KIND_",

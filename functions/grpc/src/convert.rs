@@ -96,6 +96,8 @@ enumeration!(v1::PushDoubt, "PUSH_DOUBT_");
 enumeration!(v1::DoubtState, "DOUBT_STATE_");
 enumeration!(v1::PushRemedy, "PUSH_REMEDY_");
 enumeration!(v1::DriftKind, "DRIFT_KIND_");
+enumeration!(v1::QuarantineReason, "QUARANTINE_REASON_");
+enumeration!(v1::QuarantineState, "QUARANTINE_STATE_");
 enumeration!(v1::UsageInterval, "USAGE_INTERVAL_");
 enumeration!(v1::UsageGrouping, "USAGE_GROUPING_");
 enumeration!(v1::TopMeasure, "TOP_MEASURE_");

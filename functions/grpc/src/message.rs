@@ -21,6 +21,7 @@ use shared::domain::order::DeliveredOrder;
 use shared::domain::overview::FleetCounts;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::parked_usage::ParkedUsage;
+use shared::domain::quarantine::{QuarantineReason, QuarantinedReport};
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
@@ -41,10 +42,10 @@ use shared::services::manage::{
     CorrectedUsage, DeadLetters, DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess,
     JobRunPage, NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
     NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, PackageUsageExplanation,
-    ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, SecretWebhook,
-    ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook, ShownWebhookDelivery, TopNodes,
-    TopUsers, TrafficUsage, UncorrectedUser, UsageDrifts, UsageExplanation, WebhookDeliveries,
-    Webhooks,
+    ParkedEvents, QuarantinedReports, QueuedPackageCounts, ReleasedReport, RequestedExtension,
+    RetriedEvents, SecretWebhook, ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook,
+    ShownWebhookDelivery, TopNodes, TopUsers, TrafficUsage, UncorrectedUser, UsageDrifts,
+    UsageExplanation, WebhookDeliveries, Webhooks,
 };
 use uuid::Uuid;
 
@@ -153,6 +154,7 @@ enumeration! {
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
     DriftKind { Hour, Uncharged, Item, Run, Applied, NodeHour, NodeDay, UserDay }
+    QuarantineReason { ImplausibleBytes, UnknownNodeClient }
     RecentRange { Day, Week, Month }
     UsageInterval { Hour, Day }
     UsageGrouping { None, Server, Client }
@@ -337,8 +339,14 @@ message! {
     }
 }
 
-// Of drifts.
+// Of drifts and of reports in quarantine.
 message! {
+    QuarantinedReports => ListQuarantinedReportsResponse { reports, total }
+    QuarantinedReport => QuarantinedReport {
+        id, report_id, server_id, sender_id, period_start, period_end, received_at, reason, lines,
+        lines_without_factor, upload, download, released_at, released_by, release_reason
+    }
+    ReleasedReport => ReleaseQuarantinedReportResponse { report, billed_report_id }
     UsageDrifts => ListUsageDriftsResponse { drifts, total }
     UsageDrift => UsageDrift {
         id, kind, bucket_start, package_queue_id, user, billing_run_id, raw_upload, raw_download,

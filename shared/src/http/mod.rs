@@ -18,6 +18,7 @@ pub mod package_queue;
 pub mod packages;
 pub mod parameter;
 pub mod problem;
+pub mod quarantined_reports;
 mod registry;
 pub mod request;
 pub mod response;

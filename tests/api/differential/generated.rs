@@ -12,7 +12,7 @@ use super::explanations::explanations;
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
     accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, online_users, parked_events,
-    usage_drifts,
+    quarantined_reports, usage_drifts,
 };
 use super::webhooks::{deliveries, shown_webhook, webhooks};
 use super::{Question, question};
@@ -234,6 +234,7 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         2 => parked_events(known).boxed(),
         3 => doubtful_pushes().boxed(),
         3 => usage_drifts().boxed(),
+        4 => quarantined_reports().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
         16 => analytics(known).boxed(),

@@ -101,7 +101,7 @@ pub trait Endpoint {
 /// The CSV representation of a response: one row per item of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct Csv {
-    /// The field of the response that contains the list.
+    /// The field of the response that contains the list. Empty if the response is the only row.
     pub list: &'static str,
     /// Names of the columns, separated by commas. A column is a field of an item, or of an object
     /// in an item.

@@ -3,12 +3,13 @@
 use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
+use serde_json::Value;
 use strum::VariantNames;
 
 use super::packages::ReasonBody;
 use super::parameter::{INCLUDE_ARCHIVED, Kind, Parameter, REVEAL_SECRETS};
 use super::request::ApiRequest;
-use super::{Csv, Endpoint, Example, PATCH_OF_UNKNOWN_NODE, merge_patch};
+use super::{Csv, Endpoint, Example, Output, PATCH_OF_UNKNOWN_NODE, merge_patch};
 use crate::domain::node::{NodeServerDetails, NodeServerStatus};
 use crate::domain::node_settings::NodeServerSettings;
 use crate::domain::page::FLEET_PAGES;
@@ -106,6 +107,11 @@ impl Endpoint for NodeServerAvailability {
             Kind::Time,
         ),
     ];
+    const CSV: Option<Csv> = Some(Csv {
+        list: "",
+        header: "id,start,end,online_seconds,offline_seconds,maintenance_seconds,\
+            unknown_seconds,availability",
+    });
 
     fn input(request: &ApiRequest<'_>) -> Result<GetNodeServerAvailability, Error> {
         Ok(GetNodeServerAvailability {
@@ -113,6 +119,11 @@ impl Endpoint for NodeServerAvailability {
             start: request.time("start")?,
             end: request.time("end")?,
         })
+    }
+
+    /// One row, which is the response.
+    fn csv_items(output: &Output<Self>) -> Result<Vec<Value>, Error> {
+        Ok(vec![serde_json::to_value(output).map_err(Error::internal)?])
     }
 }
 

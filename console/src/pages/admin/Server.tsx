@@ -170,7 +170,7 @@ function Availability({ id }: { id: string }) {
       footer={
         <>
           <StripLegend />
-          <Source request={query.request} csv={false} />
+          <Source request={query.request} />
         </>
       }
     >

@@ -34,9 +34,11 @@ mod api {
     mod panel_import;
     mod plans;
     mod published_keys;
+    mod quarantined_reports;
     mod rate_limit;
     mod traffic_usage;
     mod uniproxy;
+    mod usage_drifts;
     mod usage_explanation;
     mod usage_reports;
     mod webhooks;

@@ -25,6 +25,8 @@ const PACKAGES: &str = "/v1/admin/package-queue";
 const METRICS: &str = "/v1/admin/node-servers/1/metrics";
 const RUNS: &str = "/v1/admin/job-runs";
 const AUDIT: &str = "/v1/admin/audit-entries";
+const QUARANTINE: &str = "/v1/admin/quarantined-reports";
+const DRIFTS: &str = "/v1/admin/usage-drifts";
 
 const INVALID: &str = "invalid_parameter";
 const RANGES: &str = "day, week, month";
@@ -139,6 +141,12 @@ const IDS: &str = "1 to 2147483647";
     "in_queue, active, consumed, cancelled"
 )]
 #[case(PACKAGES, "offset=10001", INVALID, "offset", "0 to 10000")]
+#[case(QUARANTINE, "reason=forged", INVALID, "reason", "implausible_bytes, ")]
+#[case(QUARANTINE, "state=open", INVALID, "state", "waiting, released")]
+#[case(QUARANTINE, "server_id=0", INVALID, "server_id", IDS)]
+#[case(QUARANTINE, "limit=101", INVALID, "limit", "1 to 100")]
+#[case(DRIFTS, "kind=day", INVALID, "kind", "hour, uncharged, item, ")]
+#[case(DRIFTS, "offset=10001", INVALID, "offset", "0 to 10000")]
 #[case(RUNS, "job=bill", INVALID, "job", "one of: apply-package-extensions")]
 #[case(RUNS, "outcome=killed", INVALID, "outcome", "failed, lost")]
 #[case(

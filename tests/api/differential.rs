@@ -122,14 +122,19 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || always.contains(oracle))
     };
     assert!(
-        outcomes.len() == 28 && outcomes.iter().all(counted),
+        outcomes.len() == 31 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }
 
 async fn known(world: &World) -> Known {
-    let zones: Vec<String> =
-        column(world, "select name from pg_timezone_names order by name").await;
+    // PostgreSQL reads a name such as MET as an abbreviation, which has no summer time.
+    let zones: Vec<String> = column(
+        world,
+        "select name from pg_timezone_names
+        where name not in (select abbrev from pg_timezone_abbrevs) order by name",
+    )
+    .await;
     Known {
         users: column(world, "select user_id from oracle.users order by n").await,
         orders: column(

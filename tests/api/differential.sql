@@ -114,6 +114,31 @@ select md5('push ' || n / 2)::uuid, (array['contains_previous', 'unknown_users',
     case when n % 7 < 2 then timestamptz '2026-03-10 10:20Z' end
 from generate_series(1, 40) n;
 
+-- Drifts of each kind, some of them accepted.
+insert into telecom.usage_drift (kind, bucket_start, package_queue_id, billing_run_id, user_id, raw_upload_bytes,
+    raw_download_bytes, billed_upload_bytes, billed_download_bytes, first_found_at, found_at, accepted_reason)
+select kind, case when kind not in ('item', 'run', 'applied') then timestamptz '2026-03-09Z' + n * interval '1 hour' end,
+    case when kind = 'item' then n end, case when kind in ('run', 'applied') then md5('run ' || n)::uuid end,
+    case when kind = 'item' then md5('user ' || n)::uuid end, n, -n, (random() * 1e15)::bigint, -9223372036854775807,
+    case when n % 4 > 0 then timestamptz '2026-03-10 09:20Z' end, timestamptz '2026-03-10 10:00:00.25Z' + n * interval '1 minute',
+    case when n % 5 = 0 then 'imported' end
+from (select (array['hour', 'uncharged', 'item', 'run', 'applied', 'node_hour', 'node_day', 'user_day'])[1 + n % 8] as kind, n
+    from generate_series(1, 40) n) d;
+
+-- Reports in quarantine, some of them released.
+insert into telecom.quarantined_report (usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end, received_at,
+    reason, released_at, released_by, release_reason)
+select 3 * n, md5('quarantined ' || n)::uuid, 1 + n % 15, case when n % 3 > 0 then '=sender ' || n end, timestamptz '2026-03-10Z',
+    timestamptz '2026-03-10 00:02Z' + n * interval '1 minute', timestamptz '2026-03-10 00:03:00.25Z' + n * interval '1 minute',
+    (array['implausible_bytes', 'unknown_node_client'])[1 + n % 2],
+    case when n % 4 = 0 then timestamptz '2026-03-10 09:00:00.5Z' end, case when n % 4 = 0 then 'owner' end,
+    case when n % 4 = 0 then 'two, "words"' end
+from generate_series(1, 40) n;
+insert into telecom.quarantined_usage
+select 3 * n, (random() * 1e15)::bigint, n, md5('user ' || 1 + i % 5)::uuid, case when i % 2 = 0 then 100 + i end,
+    case when n % 2 = 0 or i % 3 > 0 then 1.5 end
+from generate_series(1, 40) n, generate_series(1, 1 + n % 6) i;
+
 insert into telecom.node_access (token_hash, protocol, software, node_server_id, node_client_id, allowed_networks,
     interval_seconds, client_timeout_seconds, created_at, revoked_at)
 select sha256(convert_to('token ' || n, 'UTF8')), (array['uniproxy', 'mod_mu', 'usage_report'])[1 + n % 3]::telecom.node_protocol,
@@ -463,6 +488,37 @@ create function oracle.doubtful(u uuid, now timestamptz, n text, skip text, text
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 
+create function oracle.drifts(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select d.*, row_number() over (order by d.id desc) as rank from telecom.usage_drift d
+        where d.accepted_reason is null and coalesce(filters::jsonb ->> 'kind', '') in ('', d.kind)
+    )
+    select json_build_object('total', (select count(*) from matching), 'drifts', coalesce(json_agg(json_build_object(
+        'id', id, 'kind', kind, 'bucket_start', bucket_start, 'package_queue_id', package_queue_id, 'user', user_id,
+        'billing_run_id', billing_run_id, 'raw_upload', raw_upload_bytes, 'raw_download', raw_download_bytes,
+        'billed_upload', billed_upload_bytes, 'billed_download', billed_download_bytes,
+        'first_found_at', coalesce(first_found_at, found_at), 'found_at', found_at) order by rank), '[]'))
+    from matching where rank > skip::int and rank <= skip::int + n::int
+$$;
+
+create function oracle.quarantine(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
+    with matching as (
+        select r.*, row_number() over (order by r.usage_report_seq desc) as rank
+        from telecom.quarantined_report r, cast(filters as jsonb) f
+        where coalesce(f ->> 'server_id', '') in ('', r.node_server_id::text) and coalesce(f ->> 'reason', '') in ('', r.reason)
+            and coalesce(f ->> 'state', '') in ('', case when r.released_at is null then 'waiting' else 'released' end)
+    )
+    select json_build_object('total', (select count(*) from matching), 'reports', coalesce(json_agg(json_build_object(
+        'id', m.usage_report_seq, 'report_id', report_id, 'server_id', node_server_id, 'sender_id', sender_id,
+        'period_start', period_start, 'period_end', period_end, 'received_at', received_at, 'reason', reason,
+        'lines', l.lines, 'lines_without_factor', l.lines - l.factors, 'upload', l.upload, 'download', l.download,
+        'released_at', released_at, 'released_by', released_by, 'release_reason', release_reason) order by rank), '[]'))
+    from matching m
+    join (select usage_report_seq, count(*) as lines, count(traffic_factor) as factors, sum(upload_bytes) as upload,
+        sum(download_bytes) as download from telecom.quarantined_usage group by 1) l using (usage_report_seq)
+    where rank > skip::int and rank <= skip::int + n::int
+$$;
+
 create function oracle.parked(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select e.*, row_number() over (order by e.id) as rank from telecom.parked_event e
@@ -663,8 +719,8 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
             'unbilled_reports', (select count(*) from telecom.usage_report where billing_run_id is null),
             'oldest_unbilled_at', (select min(received_at) from telecom.usage_report where billing_run_id is null),
              'parked_events', (select count(*) from telecom.parked_event),
-            'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', 0,
-            'usage_drifts', 0),
+            'open_doubts', (select count(*) from telecom.doubtful_push where decision is null), 'quarantined_reports', (select count(*) from telecom.quarantined_report where released_at is null),
+            'usage_drifts', (select count(*) from telecom.usage_drift where accepted_reason is null)),
         'hours', oracle.usage(u, now, '24', '0', '', jsonb_build_object('start', oracle.top_start('day', now),
             'end', date_trunc('hour', now) + interval '1 hour')::text) -> 'usage',
         'last_24_hours', oracle.traffic_sum(oracle.top_start('day', now), date_trunc('hour', now) + interval '1 hour'),
@@ -743,14 +799,23 @@ create function oracle.metrics(u uuid, now timestamptz, wanted text, a text, b t
     where id = wanted::int
 $$;
 
+create function oracle.one_webhook(wanted uuid) returns json language sql as $$
+    select json_build_object('id', id, 'url', url, 'description', description, 'event_types', event_types, 'created_at', created_at,
+        'previous_secret_until', previous_secret_until, 'disabled_at', disabled_at, 'disabled_by', disabled_by)
+    from telecom.webhook where id = wanted
+$$;
+
+create function oracle.webhook(u uuid, now timestamptz, wanted text, text, text, text) returns json language sql as $$
+    select json_build_object('webhook', oracle.one_webhook(id)) from telecom.webhook where id = wanted::uuid
+$$;
+
 create function oracle.webhooks(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
     with matching as (
         select w.*, row_number() over (order by w.created_at desc, w.id desc) as rank from telecom.webhook w
         where w.disabled_at is null or filters::jsonb ->> 'include_disabled' = 'true'
     )
-    select json_build_object('total', (select count(*) from matching), 'webhooks', coalesce(json_agg(json_build_object(
-        'id', id, 'url', url, 'description', description, 'event_types', event_types, 'created_at', created_at,
-        'previous_secret_until', previous_secret_until, 'disabled_at', disabled_at, 'disabled_by', disabled_by) order by rank), '[]'))
+    select json_build_object('total', (select count(*) from matching),
+        'webhooks', coalesce(json_agg(oracle.one_webhook(id) order by rank), '[]'))
     from matching where rank > skip::int and rank <= skip::int + n::int
 $$;
 

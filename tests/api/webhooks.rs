@@ -92,6 +92,23 @@ async fn a_disabled_webhook_is_listed_on_request_and_not_rotated(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_webhook_is_shown_by_its_id_also_after_it_was_disabled(pool: PgPool) {
+    let api = Api::over_http(World::new(pool).await);
+    let (_, created) = create(&api, "1", &body("https://hooks.example.com/a")).await;
+    let path = format!("{PATH}/{}", created["webhook"]["id"].as_str().unwrap());
+    let shown = json!({ "webhook": created["webhook"] });
+    assert_eq!(get(&api, &path, "").await, shown);
+    let disablement = format!("{path}/disablement");
+    let reason = json!({ "reason": "moved" });
+    let (_, disabled) = api.change("PUT", &disablement, &[], &reason).await;
+    assert_eq!(get(&api, &path, "").await, disabled);
+
+    let unknown = format!("{PATH}/00000000-0000-4000-8000-0000000000ee");
+    let (status, problem) = api.get(&unknown, "", Some(&api.issuer.admin())).await;
+    assert_eq!((status, &problem["code"]), (404, &json!("not_found")));
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn urls_types_and_descriptions_are_validated(pool: PgPool) {
     let api = Api::over_http(World::new(pool).await);
     let valid = body("https://hooks.example.com/a");

@@ -305,6 +305,8 @@ async fn roles_may_write_only_the_columns_that_functions_write(pool: PgPool) {
              node_client.archived_at
              node_user.secret node_user.updated_at node_access.revoked_at
              doubtful_push.decision doubtful_push.decided_at
+             quarantined_report.released_at quarantined_report.released_by
+             quarantined_report.release_reason
              webhook.sealed_secret webhook.sealed_previous_secret webhook.previous_secret_until
              webhook.disabled_at webhook.disabled_by webhook_delivery.status
              webhook_delivery.attempts webhook_delivery.due_at webhook_delivery.retry_until",

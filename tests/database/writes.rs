@@ -11,8 +11,8 @@ use shared::services::change::Requested;
 use shared::services::cron::Run;
 use shared::services::cron::apply_package_extensions::ApplyPackageExtensionsJob;
 use shared::services::manage::{
-    CorrectUsage, DecideDoubtfulPush, ExtendPackages, ManageService, PushRemedy, RetryParkedEvents,
-    SetNodeServerMaintenance,
+    CorrectUsage, DecideDoubtfulPush, ExtendPackages, ManageService, PushRemedy,
+    ReleaseQuarantinedReport, RetryParkedEvents, SetNodeServerMaintenance,
 };
 use sqlx::PgPool;
 use telecom_tests::push::push;
@@ -232,6 +232,35 @@ async fn a_correction_writes_the_documented_tables_in_order(pool: PgPool) {
         &written(&world).await,
         "decide a doubtful push",
         "decide-doubtful-push",
+    );
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn a_release_from_quarantine_writes_the_documented_tables_in_order(pool: PgPool) {
+    let world = World::new(pool).await;
+    let quarantine = "with report as (
+            insert into telecom.quarantined_report (usage_report_seq, report_id, node_server_id,
+                period_start, period_end, received_at, reason)
+            values (7, gen_random_uuid(), 1, '2026-03-10Z', '2026-03-10Z', '2026-03-10Z',
+                'implausible_bytes')
+            returning usage_report_seq
+        )
+        insert into telecom.quarantined_usage
+        select usage_report_seq, 1, 2, gen_random_uuid(), 11, 1 from report";
+    world.sql(quarantine).await;
+    record_writes(&world).await;
+    let service = ManageService::new(world.api.clone(), world.context(), TelecomConfig::default());
+    let release = ReleaseQuarantinedReport {
+        id: 7,
+        factor: None,
+        reason: "the provider counted the same".to_owned(),
+    };
+    let released = service.process(Requested::by(actor(1), release)).await;
+    assert!(released.unwrap().report.released_at.is_some());
+    assert_documented(
+        &written(&world).await,
+        "release a report in quarantine",
+        "release-quarantined-report",
     );
 }
 

@@ -38,9 +38,10 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 17] = [
+    const PREFIXES: [&str; 19] = [
         "DELIVERY_FAILURE_",
         "DELIVERY_STATUS_",
+        "DRIFT_KIND_",
         "JOB_OUTCOME_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
@@ -50,6 +51,7 @@ pub fn plain_text(text: &str) -> String {
         "PACKAGE_END_REASON_",
         "PUSH_DECISION_",
         "PUSH_DOUBT_",
+        "QUARANTINE_REASON_",
         "RECENT_RANGE_",
         "TOP_MEASURE_",
         "TOP_NODE_KIND_",

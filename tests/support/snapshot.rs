@@ -106,6 +106,8 @@ fn is_arbitrary(field: &str) -> bool {
     is_id
         || [
             "items",
+            "seq",
+            "usage_report_seq",
             "created_at",
             "updated_at",
             "sealed_secret",

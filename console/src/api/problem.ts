@@ -23,6 +23,8 @@ const byCode: Record<string, string> = {
   item_not_active: 'The package is still waiting. It gets its end when it becomes active.',
   series_not_sold: 'Make a version of the series its master first.',
   order_id_reused: 'Use another order id.',
+  report_released: 'Its lines are billed with the next run of the billing job. Reload the page.',
+  factor_required: 'Enter the factor with which the lines of unknown clients are billed.',
   usage_out_of_range: 'Lower the correction, so that the billed bytes stay at zero or more.',
   webhooks_not_enabled: 'Enable webhooks in the deployment first.',
   webhook_disabled: 'A disabled webhook gets nothing. Create another one.',

@@ -43,6 +43,8 @@ export const routes: Route[] = [
   { pattern: '/operation', admin: true, name: 'Jobs and queues', group: 'Operation', page: admin('Operation') },
   { pattern: '/doubts', admin: true, name: 'Doubtful pushes', group: 'Operation', page: admin('Doubts') },
   { pattern: '/parked', admin: true, name: 'Parked usage', group: 'Operation', page: admin('Parked') },
+  { pattern: '/quarantine', admin: true, name: 'Quarantine', group: 'Operation', page: admin('Quarantine') },
+  { pattern: '/drifts', admin: true, name: 'Usage drifts', group: 'Operation', page: admin('Drifts') },
   { pattern: '/webhooks', admin: true, name: 'Webhooks', group: 'Operation', page: admin('Webhooks') },
   { pattern: '/webhooks/:id', admin: true, page: admin('Webhook') },
   { pattern: '/audit', admin: true, name: 'Audit log', group: 'Operation', page: admin('Audit') },

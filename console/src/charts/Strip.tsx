@@ -98,7 +98,11 @@ export function StatusStrip({ slots }: { slots: Slot[] }) {
   const known = slots.filter((slot) => slot.hour);
   const troubled = known.filter((slot) => slot.hour && slot.hour.offline_nodes > 0).length;
   const parts = slots.map((slot) => {
-    const { online_nodes: online = 0, offline_nodes: offline = 0, maintenance_nodes: maintenance = 0 } = slot.hour ?? {};
+    const {
+      online_nodes: online = 0,
+      offline_nodes: offline = 0,
+      maintenance_nodes: maintenance = 0,
+    } = slot.hour ?? {};
     const unknown = online + offline + maintenance === 0 ? 1 : 0;
     return { key: slot.start, title: describe(slot), online, offline, maintenance, unknown };
   });
@@ -158,10 +162,10 @@ export function AvailabilityStrip({ hours }: { hours: Schema<'StatusTimesHour'>[
         rowKey={(hour) => hour.hour}
         columns={[
           { title: 'Hour', main: true, cell: (hour) => <Time value={hour.hour} /> },
-          { title: 'Online', numeric: true, cell: (hour) => format.duration(hour.online_seconds) },
-          { title: 'Offline', numeric: true, cell: (hour) => format.duration(hour.offline_seconds) },
-          { title: 'Maintenance', numeric: true, cell: (hour) => format.duration(hour.maintenance_seconds) },
-          { title: 'Unknown', numeric: true, cell: (hour) => format.duration(hour.unknown_seconds) },
+          { title: 'Online', numeric: true, cell: (hour) => <Seconds value={hour.online_seconds} /> },
+          { title: 'Offline', numeric: true, cell: (hour) => <Seconds value={hour.offline_seconds} /> },
+          { title: 'Maintenance', numeric: true, cell: (hour) => <Seconds value={hour.maintenance_seconds} /> },
+          { title: 'Unknown', numeric: true, cell: (hour) => <Seconds value={hour.unknown_seconds} /> },
         ]}
       />
     </Strip>

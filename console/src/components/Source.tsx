@@ -9,7 +9,7 @@ import { ProblemNotice } from './states.tsx';
 
 interface Props<Path extends ReadPath> {
   request: Read<Path> | null;
-  /** Operations on one object have no CSV form. */
+  /** Most operations that return one object have no CSV form. */
   csv?: boolean;
 }
 

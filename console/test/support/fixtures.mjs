@@ -73,6 +73,17 @@ function client(id) {
   };
 }
 
+const webhook = {
+  id: uuid(16, '0193b0e1'),
+  url: 'https://shop.example.com/telecom',
+  description: 'shop',
+  event_types: ['PackageExpired', 'PackageQueueEmptied'],
+  created_at: '2026-03-10T10:30:00Z',
+  previous_secret_until: null,
+  disabled_at: null,
+  disabled_by: null,
+};
+
 const range = (count) => Array.from({ length: count }, (_, index) => index + 1);
 
 /** The hours of a server that was offline for ten minutes now and then. */
@@ -337,7 +348,7 @@ const reads = {
         parked_events: 0,
         open_doubts: 2,
         quarantined_reports: 1,
-        usage_drifts: 0,
+        usage_drifts: 3,
       },
       hours,
       last_24_hours: total(hours),
@@ -672,6 +683,51 @@ const reads = {
     })),
     total: 2,
   }),
+  '/v1/admin/quarantined-reports': (query, now) => {
+    const all = range(3)
+      .map((id) => ({
+        id: 4714 - id,
+        report_id: uuid(id),
+        server_id: id,
+        sender_id: id === 2 ? null : `AIDAEXAMPLE${id}`,
+        period_start: iso(now - id * HOUR - 120_000),
+        period_end: iso(now - id * HOUR),
+        received_at: iso(now - id * HOUR + 9_000),
+        reason: id === 1 ? 'unknown_node_client' : 'implausible_bytes',
+        lines: 40 + id,
+        lines_without_factor: id === 1 ? 41 : 0,
+        upload: 7_000_000_000_000 + id,
+        download: 9_000_000_000_000 + id,
+        released_at: id === 3 ? iso(now - HOUR) : null,
+        released_by: id === 3 ? DEMO_USER : null,
+        release_reason: id === 3 ? 'the provider counted the same' : null,
+      }))
+      .filter(
+        (report) =>
+          (!query.get('reason') || report.reason === query.get('reason')) &&
+          (!query.get('state') || (report.released_at ? 'released' : 'waiting') === query.get('state')),
+      );
+    return { reports: page(all, query), total: all.length };
+  },
+  '/v1/admin/usage-drifts': (query, now) => {
+    const all = ['item', 'hour', 'applied']
+      .map((kind, index) => ({
+        id: 9 - index,
+        kind,
+        bucket_start: kind === 'hour' ? iso(Math.floor(now / HOUR) * HOUR - 2 * HOUR) : null,
+        package_queue_id: kind === 'item' ? 1601 : null,
+        user: kind === 'item' ? DEMO_USER : null,
+        billing_run_id: kind === 'applied' ? uuid(7) : null,
+        raw_upload: kind === 'item' ? 0 : -1_200_000 - index,
+        raw_download: kind === 'item' ? 0 : -8_700_000 - index,
+        billed_upload: 500_001 + index,
+        billed_download: -9_100_003 - index,
+        first_found_at: iso(now - (30 + index) * HOUR),
+        found_at: iso(now - (2 + index) * HOUR),
+      }))
+      .filter((drift) => !query.get('kind') || drift.kind === query.get('kind'));
+    return { drifts: page(all, query), total: all.length };
+  },
   '/v1/admin/parked-events': (query, now) => ({
     events: [
       {
@@ -772,21 +828,8 @@ const reads = {
       .filter((entry) => !query.get('target_kind') || entry.target_kind === query.get('target_kind'));
     return { entries: page(all, query), total: all.length };
   },
-  '/v1/admin/webhooks': () => ({
-    webhooks: [
-      {
-        id: uuid(16, '0193b0e1'),
-        url: 'https://shop.example.com/telecom',
-        description: 'shop',
-        event_types: ['PackageExpired', 'PackageQueueEmptied'],
-        created_at: '2026-03-10T10:30:00Z',
-        previous_secret_until: null,
-        disabled_at: null,
-        disabled_by: null,
-      },
-    ],
-    total: 1,
-  }),
+  '/v1/admin/webhooks': () => ({ webhooks: [webhook], total: 1 }),
+  '/v1/admin/webhooks/{id}': () => ({ webhook }),
   '/v1/admin/webhooks/{id}/deliveries': (query, now, id) => ({
     deliveries: range(12).map((index) => ({
       id: 40 - index,

@@ -22,6 +22,8 @@ export const adminPages = {
   operation: '#/operation',
   doubts: '#/doubts',
   parked: '#/parked',
+  quarantine: '#/quarantine',
+  drifts: '#/drifts',
   webhooks: '#/webhooks',
   webhook: '#/webhooks/0193b0e1-0000-4000-8000-000000000016',
   audit: '#/audit',

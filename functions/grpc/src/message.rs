@@ -7,6 +7,7 @@ use proto::v1;
 use shared::domain::audit::RecordedAction;
 use shared::domain::dead_letter::{DeadLetterQueue, FailureReason};
 use shared::domain::doubtful_push::{DoubtfulPush, PushDecision, PushDoubt};
+use shared::domain::drift::{DriftKind, UsageDrift};
 use shared::domain::job_run::{JobOutcome, JobRun, JobSummary};
 use shared::domain::node::{
     Node, NodeClient, NodeClientDetails, NodeServerCompatibility, NodeServerDetails,
@@ -20,6 +21,7 @@ use shared::domain::order::DeliveredOrder;
 use shared::domain::overview::FleetCounts;
 use shared::domain::package_version::{PackageSeries, PackageVersion};
 use shared::domain::parked_usage::ParkedUsage;
+use shared::domain::quarantine::{QuarantineReason, QuarantinedReport};
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
@@ -41,10 +43,10 @@ use shared::services::manage::{
     CorrectedUsage, DeadLetters, DecidedPush, DoubtfulPushes, FleetOverview, IssuedNodeAccess,
     JobRunPage, NodeAccessPage, NodeCredential, NodeServerAvailability, NodeServerMaintenance,
     NodeServerMetricsHistory, OnlineUsers, PackageSeriesPage, PackageUsageExplanation,
-    ParkedEvents, QueuedPackageCounts, RequestedExtension, RetriedEvents, SecretWebhook,
-    ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook, ShownWebhookDelivery, TopNodes,
-    TopUsers, TrafficUsage, UncorrectedUser, UsageCorrections, UsageExplanation, WebhookDeliveries,
-    Webhooks,
+    ParkedEvents, QuarantinedReports, QueuedPackageCounts, ReleasedReport, RequestedExtension,
+    RetriedEvents, SecretWebhook, ShownNodeAccess, ShownOrder, ShownPackage, ShownWebhook,
+    ShownWebhookDelivery, TopNodes, TopUsers, TrafficUsage, UncorrectedUser, UsageCorrections,
+    UsageDrifts, UsageExplanation, WebhookDeliveries, Webhooks,
 };
 use uuid::Uuid;
 
@@ -152,6 +154,8 @@ enumeration! {
     PushDecision { Kept, Corrected }
     PushDoubt { ContainsPrevious, UnknownUsers, UnreadableRows }
     PackageQueueStatus { InQueue, Active, Consumed, Cancelled }
+    DriftKind { Hour, Uncharged, Item, Run, Applied, NodeHour, NodeDay, UserDay }
+    QuarantineReason { ImplausibleBytes, UnknownNodeClient }
     RecentRange { Day, Week, Month }
     UsageInterval { Hour, Day }
     UsageGrouping { None, Server, Client }
@@ -340,6 +344,21 @@ message! {
     }
 }
 
+// Of drifts and of reports in quarantine.
+message! {
+    QuarantinedReports => ListQuarantinedReportsResponse { reports, total }
+    QuarantinedReport => QuarantinedReport {
+        id, report_id, server_id, sender_id, period_start, period_end, received_at, reason, lines,
+        lines_without_factor, upload, download, released_at, released_by, release_reason
+    }
+    ReleasedReport => ReleaseQuarantinedReportResponse { report, billed_report_id }
+    UsageDrifts => ListUsageDriftsResponse { drifts, total }
+    UsageDrift => UsageDrift {
+        id, kind, bucket_start, package_queue_id, user, billing_run_id, raw_upload, raw_download,
+        billed_upload, billed_download, first_found_at, found_at
+    }
+}
+
 // Of explanations and corrections.
 message! {
     UsageExplanation => ExplainUsageResponse {
@@ -377,7 +396,6 @@ message! {
         id, url, description, event_types, created_at, previous_secret_until, disabled_at,
         disabled_by
     }
-    ShownWebhook => DisableWebhookResponse { webhook }
     WebhookDeliveries => ListWebhookDeliveriesResponse { deliveries, total }
     WebhookDelivery => WebhookDelivery {
         id, webhook_id, event_id, event_type, status, attempts, created_at, last_attempt_at,
@@ -389,6 +407,7 @@ message! {
 // Of several calls with the same output.
 same! {
     SecretWebhook => [CreateWebhookResponse, RotateWebhookSecretResponse] { webhook, secret }
+    ShownWebhook => [ShowWebhookResponse, DisableWebhookResponse] { webhook }
     NodeServerDetails => [
         ShowNodeServerResponse, CreateNodeServerResponse, UpdateNodeServerResponse,
         ArchiveNodeServerResponse

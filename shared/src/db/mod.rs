@@ -57,6 +57,7 @@ pub mod package_order;
 pub mod package_queue;
 pub mod parked_event;
 pub mod quarantine;
+pub mod quarantined_report;
 pub mod queued_package;
 pub mod reconciliation;
 pub mod report_sender;

@@ -47,8 +47,11 @@ statements! {
                     select from telecom.doubtful_push where decision is null limit $2
                 ) doubt
             ) as "open_doubts!",
-            (select count(*) from (select from telecom.quarantined_report limit $2) quarantined)
-                as "quarantined_reports!",
+            (
+                select count(*) from (
+                    select from telecom.quarantined_report where released_at is null limit $2
+                ) quarantined
+            ) as "quarantined_reports!",
             (
                 select count(*) from (
                     select from telecom.usage_drift where accepted_reason is null limit $2

@@ -1,29 +1,17 @@
 //! Reports, or lines of reports, that are not billed until an administrator releases them.
 
 use chrono::{DateTime, Utc};
-use strum::IntoStaticStr;
 use uuid::Uuid;
 
 use super::copy::Copy;
 use super::{Connection, column, statements};
+use crate::domain::quarantine::QuarantineReason;
 use crate::domain::traffic::Factor;
 use crate::error::Error;
 
-/// Why a report is in quarantine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum Reason {
-    /// The server cannot carry the reported bytes in the reported period. All lines are
-    /// quarantined.
-    ImplausibleBytes,
-    /// Some lines name a node client that the server does not have. Only these lines are
-    /// quarantined.
-    UnknownNodeClient,
-}
-
-/// A report of which all or some lines are quarantined.
+/// A report to store, of which all or some lines are quarantined.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuarantinedReport<'r> {
+pub struct NewQuarantinedReport<'r> {
     /// The `seq` of the report in `usage_report`.
     pub usage_report_seq: i64,
     /// The id that the collector assigned.
@@ -37,12 +25,15 @@ pub struct QuarantinedReport<'r> {
     /// End of the period, exclusive.
     pub period_end: DateTime<Utc>,
     /// Why the report is in quarantine.
-    pub reason: Reason,
+    pub reason: QuarantineReason,
 }
 
 statements! {
     /// Inserts quarantined reports. Their lines follow with [`copy_lines`].
-    pub fn insert_reports(reports: &[QuarantinedReport<'_>], received_at: DateTime<Utc>) -> Done {
+    pub fn insert_reports(
+        reports: &[NewQuarantinedReport<'_>],
+        received_at: DateTime<Utc>
+    ) -> Done {
         r#"/* quarantine.insert_reports */
         insert into telecom.quarantined_report (
             usage_report_seq, report_id, node_server_id, sender_id, period_start, period_end,

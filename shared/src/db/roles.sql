@@ -178,7 +178,7 @@ grant update (hour_cursor, item_cursor, run_cursor) on telecom.reconciliation to
 grant
     insert (
         kind, bucket_start, package_queue_id, billing_run_id, user_id, raw_upload_bytes, raw_download_bytes,
-        billed_upload_bytes, billed_download_bytes, found_at
+        billed_upload_bytes, billed_download_bytes, found_at, first_found_at
     ),
     update (
         raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, found_at, accepted_reason
@@ -357,6 +357,18 @@ grant
     update (revoked_at)
     on telecom.node_access to telecom_api;
 grant update (decision, decided_at) on telecom.doubtful_push to telecom_api;
+-- A release adds the quarantined lines as a report of its own.
+grant update (released_at, released_by, release_reason) on telecom.quarantined_report to telecom_api;
+grant
+    insert (
+        report_id, node_server_id, period_start, period_end, payload_hash, line_count, seen_at, sender_id, trace, received_at
+    )
+    on telecom.usage_report to telecom_api;
+grant
+    insert (
+        usage_report_seq, received_at, upload_bytes, download_bytes, user_id, node_client_id, traffic_factor
+    )
+    on telecom.traffic_usage to telecom_api;
 grant
     insert (id, url, description, event_types, sealed_secret, created_at),
     update (sealed_secret, sealed_previous_secret, previous_secret_until, disabled_at, disabled_by),
@@ -371,5 +383,5 @@ grant update (last_package_id, last_item_id, extended_count, completed_at), dele
 grant insert (created_at, actor_user_id, request_id, action, target_kind, target_id, before, after, reason)
     on telecom.audit_entry to telecom_secret_reader, telecom_writer;
 grant execute on all functions in schema telecom to telecom_writer;
--- Only administrators may release quarantined reports for billing.
+-- Only administrators may release quarantined reports for billing: by a call, which is audited, or as the owner of the schema.
 revoke execute on function telecom.release_quarantined_report from telecom_writer;

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use strum::VariantNames;
 use uuid::Uuid;
 
-use super::{Connection, column, statements, stored};
-use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys};
+use super::{Connection, column, from_row, statements, stored};
+use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys, PAGES, UsageDrift};
+use crate::domain::page::Page;
 use crate::error::Error;
 
 /// Returns the hours, items and runs of the oldest drifts, without duplicates. Reads at most
@@ -37,6 +39,65 @@ statements! {
         r#"/* usage_drift.count */ select count(*) as "drifts!" from telecom.usage_drift
         where accepted_reason is null"#
     }
+
+    /// The open drifts of each kind are read separately and in order, at most as many as are
+    /// counted. `between` keeps the planner from reading all drifts by id, as with `=` it might.
+    fn find(kinds: &[String], page: Page) -> Row<Found> {
+        r#"/* usage_drift.find */
+        with match as materialized (
+            select d.id from unnest($1::text[]) k
+            cross join lateral (
+                select d.id from telecom.usage_drift d
+                where d.kind between k and k and d.accepted_reason is null
+                order by d.kind desc, d.id desc limit $2
+            ) d
+            order by d.id desc limit $2
+        )
+        select (select count(*) from match) as "total!",
+            array(select id from match order by id desc limit $3 offset $4) as "ids!""#,
+        kinds, PAGES.max_offset, page.limit, page.offset
+    }
+}
+
+struct Found {
+    total: i64,
+    ids: Vec<i64>,
+}
+
+/// A page of drifts that no operator has accepted, newest first, and the number of matching ones,
+/// counted up to the greatest offset of [`PAGES`].
+pub async fn list(
+    connection: &mut Connection,
+    kind: Option<DriftKind>,
+    page: Page,
+) -> Result<(Vec<UsageDrift>, i64), Error> {
+    let all = || DriftKind::VARIANTS.iter().map(ToString::to_string);
+    let kinds = kind.map_or_else(|| all().collect(), |kind| vec![kind.to_string()]);
+    let found = find(connection, &kinds, page).await?;
+    Ok((show(connection, &found.ids).await?, found.total))
+}
+
+/// Drifts by id, newest first.
+async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<UsageDrift>, Error> {
+    let rows = sqlx::query!(
+        r#"/* usage_drift.show */
+        select id as "id!", kind, bucket_start, package_queue_id, user_id as "user",
+            billing_run_id, raw_upload_bytes as raw_upload, raw_download_bytes as raw_download,
+            billed_upload_bytes as billed_upload, billed_download_bytes as billed_download,
+            coalesce(first_found_at, found_at) as "first_found_at!", found_at
+        from telecom.usage_drift where id = any($1) order by id desc"#,
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    let drifts = rows.into_iter().map(|row| {
+        Ok(from_row!(row => UsageDrift {
+            id, bucket_start, package_queue_id, user, billing_run_id, raw_upload, raw_download,
+            billed_upload, billed_download, first_found_at, found_at;
+            kind: stored(&row.kind)?
+        }))
+    });
+    drifts.collect()
 }
 
 /// Records the drifts that a check of `keys` found, deletes those that it did not find again, and
@@ -60,9 +121,9 @@ pub async fn record(
         insert into telecom.usage_drift as d (
             kind, bucket_start, package_queue_id, billing_run_id, user_id,
             raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
-            found_at
+            found_at, first_found_at
         )
-        select *, $10::timestamptz from unnest(
+        select *, $10::timestamptz, $10 from unnest(
             $1::text[], $2::timestamptz[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[],
             $7::bigint[], $8::bigint[],
             $9::bigint[]

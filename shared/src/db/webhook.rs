@@ -81,6 +81,13 @@ statements! {
         for no key update"#
     }
 
+    fn show_row(id: Uuid) -> FirstRow<Row> {
+        r#"/* webhook.show */
+        select id, url, description, event_types, created_at, previous_secret_until, disabled_at,
+            disabled_by::text
+        from telecom.webhook where id = $1"#
+    }
+
     fn list_rows(include_disabled: bool, page: Page) -> Rows<Row> {
         r#"/* webhook.list */
         select id, url, description, event_types, created_at, previous_secret_until, disabled_at,
@@ -107,6 +114,12 @@ statements! {
 /// Returns a webhook, and locks it until the transaction ends. `None` if it does not exist.
 pub async fn lock(connection: &mut Connection, id: Uuid) -> Result<Option<Webhook>, Error> {
     let row = lock_row(connection, id).await?;
+    row.map(Webhook::try_from).transpose()
+}
+
+/// Returns a webhook, without a lock. `None` if it does not exist.
+pub async fn show(connection: &mut Connection, id: Uuid) -> Result<Option<Webhook>, Error> {
+    let row = show_row(connection, id).await?;
     row.map(Webhook::try_from).transpose()
 }
 

@@ -57,6 +57,8 @@ pub enum Target {
     ParkedUsage(Uuid),
     /// A doubtful push, by its id.
     DoubtfulPush(i64),
+    /// A report in quarantine, by its id there.
+    QuarantinedReport(i64),
     /// A correction of usage, by its id.
     UsageCorrection(i64),
     /// Access of node software or of a collector, by its id.
@@ -80,6 +82,7 @@ impl Target {
             | Self::NodeAccess(id)
             | Self::WebhookDelivery(id)
             | Self::UsageCorrection(id)
+            | Self::QuarantinedReport(id)
             | Self::DoubtfulPush(id) => id.to_string(),
             Self::Order(id)
             | Self::Extension(id)
@@ -200,8 +203,8 @@ pub struct RecordedAction {
     /// Name of the operation that performed the action, or `RevealSecrets`.
     pub action: String,
     /// Kind of the object: `node_server`, `node_client`, `package`, `package_item`, `order`,
-    /// `extension`, `parked_usage`, `node_access`, `node_credential`, `doubtful_push`, `webhook` or
-    /// `webhook_delivery`.
+    /// `extension`, `parked_usage`, `node_access`, `node_credential`, `doubtful_push`,
+    /// `quarantined_report`, `usage_correction`, `webhook` or `webhook_delivery`.
     pub target_kind: String,
     /// Id of the object. Of `parked_usage` and `node_credential`, the id of the user.
     pub target_id: String,

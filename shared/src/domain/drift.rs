@@ -1,15 +1,25 @@
 //! The keys that reconciliation checks and the drifts that it finds.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use strum::{Display, EnumString, IntoStaticStr};
+use strum::{Display, EnumString, IntoStaticStr, VariantNames};
 use uuid::Uuid;
 
+use super::page::PageBounds;
 use super::traffic::Traffic;
 
+/// Limits of a page of drifts. Matching drifts are counted up to `max_offset`.
+pub const PAGES: PageBounds = PageBounds {
+    default_limit: 50,
+    max_limit: 200,
+    max_offset: 10_000,
+};
+
 /// The two amounts of traffic that differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, EnumString, IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[derive(Display, EnumString, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum DriftKind {
     /// The hourly rows and parked usage of an hour, compared with the usage accepted for the hour.
@@ -111,4 +121,34 @@ pub struct Drift {
     /// Recorded or charged traffic minus expected traffic. It may be negative.
     #[serde(flatten)]
     pub difference: Traffic,
+}
+
+/// A recorded drift that no operator has accepted, as administrators see it. Of the hour, the item
+/// and the billing run, only that to which its kind refers is not `null`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct UsageDrift {
+    /// Id of the drift. A drift that disappears and is found again gets a new one.
+    pub id: i64,
+    /// The amounts that differ.
+    pub kind: DriftKind,
+    /// Start of the UTC hour, or of the UTC day for `node_day` and `user_day`.
+    pub bucket_start: Option<DateTime<Utc>>,
+    /// Id of the package item.
+    pub package_queue_id: Option<i64>,
+    /// Owner of the package item.
+    pub user: Option<Uuid>,
+    /// Id of the billing run.
+    pub billing_run_id: Option<Uuid>,
+    /// Bytes sent as recorded minus as expected, before the traffic factor.
+    pub raw_upload: i64,
+    /// Bytes received as recorded minus as expected, before the traffic factor.
+    pub raw_download: i64,
+    /// Bytes charged for upload minus those expected.
+    pub billed_upload: i64,
+    /// Bytes charged for download minus those expected.
+    pub billed_download: i64,
+    /// When the amounts were first found to differ.
+    pub first_found_at: DateTime<Utc>,
+    /// When they were last found to differ by other bytes than before.
+    pub found_at: DateTime<Utc>,
 }

@@ -25,6 +25,7 @@ pub mod package_extension;
 pub mod package_version;
 pub mod page;
 pub mod parked_usage;
+pub mod quarantine;
 pub mod queued_package;
 pub mod recent_range;
 pub mod secret;

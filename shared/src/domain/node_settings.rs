@@ -109,7 +109,7 @@ impl Settings for NodeClientSettings {
 
     fn checked(mut self) -> Result<Self, Error> {
         node_id("server_id", self.server_id)?;
-        check_factor(self.traffic_factor)?;
+        check_factor("traffic_factor", self.traffic_factor)?;
         if let Some(speed) = self.speed_limit {
             within("speed_limit", speed, 1, MAX_SPEED)?;
         }
@@ -145,7 +145,8 @@ fn label(field: &str, text: &str) -> Result<String, Error> {
     }
 }
 
-fn check_factor(factor: f64) -> Result<(), Error> {
+/// Refuses a traffic factor in `field` that the database cannot store exactly.
+pub fn check_factor(field: &str, factor: f64) -> Result<(), Error> {
     let units = factor * 10_000.0;
     // Four decimal places are exact in the database. In binary they are nearly so.
     let is_exact = (units - units.round()).abs() < 1e-6;
@@ -153,7 +154,7 @@ fn check_factor(factor: f64) -> Result<(), Error> {
         return Ok(());
     }
     let accepted = "a number from 0 to 100 with at most four decimal places";
-    Err(Error::parameter("traffic_factor", accepted))
+    Err(Error::parameter(field, accepted))
 }
 
 /// Checks a configuration for values that could not be stored or read again.
@@ -263,7 +264,7 @@ mod tests {
     #[case(99.9999)]
     #[case(100.0)]
     fn factors_with_four_decimal_places_are_accepted(#[case] factor: f64) {
-        check_factor(factor).unwrap();
+        check_factor("traffic_factor", factor).unwrap();
     }
 
     #[rstest]

@@ -30,7 +30,7 @@ pub struct FleetCounts {
     pub parked_events: i64,
     /// Number of doubtful pushes about which an administrator has to decide.
     pub open_doubts: i64,
-    /// Number of reports in quarantine.
+    /// Number of reports that wait in quarantine.
     pub quarantined_reports: i64,
     /// Number of amounts of traffic that should be equal and are not.
     pub usage_drifts: i64,

@@ -68,8 +68,12 @@ macro_rules! for_each_endpoint {
         $visit!($crate::http::usage_explanation::PackageExplanation);
         $visit!($crate::http::usage_explanation::Corrections);
         $visit!($crate::http::usage_explanation::ListedCorrections);
+        $visit!($crate::http::usage_drifts::UsageDrifts);
+        $visit!($crate::http::quarantined_reports::QuarantinedReports);
+        $visit!($crate::http::quarantined_reports::Release);
         $visit!($crate::http::webhooks::WebhookList);
         $visit!($crate::http::webhooks::NewWebhook);
+        $visit!($crate::http::webhooks::ShownWebhook);
         $visit!($crate::http::webhooks::SecretRotation);
         $visit!($crate::http::webhooks::WebhookDisablement);
         $visit!($crate::http::webhooks::DeliveryList);

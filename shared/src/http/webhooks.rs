@@ -19,7 +19,7 @@ use crate::events::facts::FactType;
 use crate::services::change::Requested;
 use crate::services::manage::{
     CreateWebhook, DisableWebhook, ListWebhookDeliveries, ListWebhooks, ManageService,
-    RedeliverWebhook, RotateWebhookSecret,
+    RedeliverWebhook, RotateWebhookSecret, ShowWebhook,
 };
 
 /// An id that no webhook has, for examples.
@@ -56,6 +56,29 @@ impl Endpoint for WebhookList {
             offset: request.get("offset")?,
             include_disabled: request.get("include_disabled")?.unwrap_or(false),
         })
+    }
+}
+
+/// Returns a webhook, which may be disabled.
+#[derive(Debug)]
+pub struct ShownWebhook;
+
+impl Endpoint for ShownWebhook {
+    type Service = ManageService;
+    type Input = ShowWebhook;
+    const PATH: &'static str = "/v1/admin/webhooks/{id}";
+    const ID: Kind = Kind::Uuid;
+    const RULE_PRIORITY: u16 = 269;
+    const SUMMARY: &'static str = "Show a webhook";
+    const EXAMPLE: Example = Example {
+        message: r#"{"id":"00000000-0000-4000-8000-0000000000ee"}"#,
+        id: Some(UNKNOWN_WEBHOOK),
+        status: 404,
+        ..Example::DEFAULT
+    };
+
+    fn input(request: &ApiRequest<'_>) -> Result<ShowWebhook, Error> {
+        Ok(ShowWebhook { id: request.id()? })
     }
 }
 

@@ -29,6 +29,8 @@ const METRICS: &str = "NodeServerManage/GetNodeServerMetrics";
 const RUNS: &str = "OperationManage/ListJobRuns";
 const AUDIT: &str = "OperationManage/ListAuditEntries";
 const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
+const QUARANTINE: &str = "UsageManage/ListQuarantinedReports";
+const DRIFTS: &str = "UsageManage/ListUsageDrifts";
 const ONLINE: &str = "UsageManage/GetOnlineUsers";
 const EXPLAIN: &str = "UsageManage/ExplainUsage";
 const CORRECTIONS: &str = "UsageManage/ListUsageCorrections";
@@ -36,7 +38,7 @@ const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 47] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 52] = [
     (EXPLAIN, "{}", "user", "a UUID"),
     (
         EXPLAIN,
@@ -44,6 +46,11 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 47] = [
         "hour",
         "a timestamp",
     ),
+    (QUARANTINE, r#"{"reason": 3}"#, "reason", "_BYTES (1)"),
+    (QUARANTINE, r#"{"state": 3}"#, "state", "_RELEASED (2)"),
+    (QUARANTINE, r#"{"server_id": -1}"#, "server_id", IDS),
+    (DRIFTS, r#"{"kind": 9}"#, "kind", "DRIFT_KIND_USER_DAY (8)"),
+    (DRIFTS, r#"{"limit": 201}"#, "limit", "1 to 200"),
     (RUNS, r#"{"job": "bill"}"#, "job", "one of: apply-"),
     (RUNS, r#"{"outcome": 6}"#, "outcome", "JOB_OUTCOME_LOST (5)"),
     (

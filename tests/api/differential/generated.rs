@@ -12,8 +12,9 @@ use super::explanations::explanations;
 use super::given::{self, Given, id, limit, number, offset, range, time_near_data, word, zone};
 use super::operation_manage::{
     accesses, audit_entries, dead_letters, doubtful_pushes, job_runs, of_users, online_users,
+    quarantined_reports, usage_drifts,
 };
-use super::webhooks::{deliveries, webhooks};
+use super::webhooks::{deliveries, shown_webhook, webhooks};
 use super::{Question, question};
 
 /// Existing ids that requests may name, and time zones.
@@ -232,12 +233,18 @@ fn admins_question(known: &Known) -> impl Strategy<Value = Question> + use<> {
         3 => audit_entries(known).boxed(),
         4 => of_users(known).boxed(),
         3 => doubtful_pushes().boxed(),
+        3 => usage_drifts().boxed(),
+        4 => quarantined_reports().boxed(),
         2 => accesses().boxed(),
         3 => online_users(known).boxed(),
         16 => analytics(known).boxed(),
         7 => explanations(known).boxed(),
         4 => job_runs().boxed(),
-        6 => prop_oneof![2 => webhooks().boxed(), 3 => deliveries().boxed()],
+        10 => prop_oneof![
+            4 => webhooks().boxed(),
+            4 => deliveries().boxed(),
+            2 => shown_webhook().boxed(),
+        ].boxed(),
     ]
 }
 

@@ -1,5 +1,5 @@
 //! Requests for the audit log, for runs of jobs, for dead letters, for parked events, for doubtful
-//! pushes, for accesses of nodes and for users who are connected.
+//! pushes, for drifts, for the quarantine, for accesses of nodes and for users who are connected.
 
 use chrono::{DateTime, FixedOffset};
 use proptest::prelude::*;
@@ -28,9 +28,25 @@ const DOUBTFUL: (&str, &str) = (
     "/v1/admin/doubtful-pushes",
     "UsageManage/ListDoubtfulPushes",
 );
+const DRIFTS: (&str, &str) = ("/v1/admin/usage-drifts", "UsageManage/ListUsageDrifts");
+const QUARANTINE: (&str, &str) = (
+    "/v1/admin/quarantined-reports",
+    "UsageManage/ListQuarantinedReports",
+);
 const ACCESSES: (&str, &str) = ("/v1/admin/node-access", "NodeServerManage/ListNodeAccess");
 const ONLINE: (&str, &str) = ("/v1/admin/online-users", "UsageManage/GetOnlineUsers");
 const DOUBTS: [&str; 3] = ["contains_previous", "unknown_users", "unreadable_rows"];
+const QUARANTINE_REASONS: [&str; 2] = ["implausible_bytes", "unknown_node_client"];
+const DRIFT_KINDS: [&str; 8] = [
+    "hour",
+    "uncharged",
+    "item",
+    "run",
+    "applied",
+    "node_hour",
+    "node_day",
+    "user_day",
+];
 /// Kinds of targets and actions in the data.
 const KINDS: [&str; 3] = ["node_server", "package_item", "order"];
 const ACTIONS: [&str; 4] = [
@@ -85,6 +101,10 @@ pub fn operations_by_hand() -> Vec<Question> {
         filtered(CORRECTIONS, "corrections", &page("3", "2"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("50", "0"), &[]),
         filtered(DOUBTFUL, "doubtful", &page("3", "5"), &[]),
+        filtered(DRIFTS, "drifts", &page("50", "0"), &[]),
+        filtered(DRIFTS, "drifts", &page("3", "5"), &[]),
+        filtered(QUARANTINE, "quarantine", &page("50", "0"), &[]),
+        filtered(QUARANTINE, "quarantine", &page("3", "5"), &[]),
         filtered(ACCESSES, "accesses", &page("50", "0"), &[]),
         filtered(
             ACCESSES,
@@ -223,6 +243,29 @@ pub fn doubtful_pushes() -> impl Strategy<Value = Question> {
             ("state", state),
         ];
         filtered(DOUBTFUL, "doubtful", &page, &filters)
+    })
+}
+
+/// Usage drifts of all kinds or of one.
+pub fn usage_drifts() -> impl Strategy<Value = Question> {
+    let kind = prop_oneof![Just(Given::nothing("")), word("DRIFT_KIND_", &DRIFT_KINDS)];
+    let page = (limit(200, "50"), offset(10_000));
+    (page, kind).prop_map(|(page, kind)| filtered(DRIFTS, "drifts", &page, &[("kind", kind)]))
+}
+
+/// Reports in quarantine with any combination of filters.
+pub fn quarantined_reports() -> impl Strategy<Value = Question> {
+    let optional =
+        |given: BoxedStrategy<Given>| prop_oneof![2 => Just(Given::nothing("")), 1 => given];
+    let filters = (
+        filter_id(1..=16),
+        optional(word("QUARANTINE_REASON_", &QUARANTINE_REASONS).boxed()),
+        optional(word("QUARANTINE_STATE_", &["waiting", "released"]).boxed()),
+    );
+    let page = (limit(100, "50"), offset(10_000));
+    (page, filters).prop_map(|(page, (server, reason, state))| {
+        let filters = [("server_id", server), ("reason", reason), ("state", state)];
+        filtered(QUARANTINE, "quarantine", &page, &filters)
     })
 }
 

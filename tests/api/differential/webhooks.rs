@@ -5,9 +5,9 @@ use proptest::sample::select;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Question;
 use super::given::{Given, limit, offset, word};
 use super::operation_manage::filtered;
+use super::{Question, question};
 
 const WEBHOOKS: (&str, &str) = ("/v1/admin/webhooks", "WebhookManage/ListWebhooks");
 const DELIVERIES: &str = "WebhookManage/ListWebhookDeliveries";
@@ -34,6 +34,8 @@ pub fn webhooks_by_hand() -> Vec<Question> {
             &page(4, 3),
             &[("include_disabled", all)],
         ),
+        shown(IDS[0]),
+        shown(IDS[2]),
         of_webhook(IDS[0], &page(50, 0), none()),
         of_webhook(IDS[1], &page(7, 20), none()),
         of_webhook(IDS[1], &page(50, 0), failed),
@@ -50,6 +52,14 @@ fn of_webhook(id: Uuid, page: &(Given, Given), status: Given) -> Question {
     question
 }
 
+/// One webhook by its id.
+fn shown(id: Uuid) -> Question {
+    let path = format!("/v1/admin/webhooks/{id}");
+    let message = json!({ "id": id });
+    let question = question(&path, "", "WebhookManage/ShowWebhook", message, "webhook");
+    question.with_arguments([&id.to_string()])
+}
+
 /// Webhooks with or without the disabled ones.
 pub fn webhooks() -> impl Strategy<Value = Question> {
     let flag = any::<bool>().prop_map(|all| Given::new(&all, all, true));
@@ -63,6 +73,12 @@ pub fn webhooks() -> impl Strategy<Value = Question> {
             &[("include_disabled", disabled)],
         )
     })
+}
+
+/// One webhook, or an id that no webhook has.
+pub fn shown_webhook() -> impl Strategy<Value = Question> {
+    let unknown = any::<u128>().prop_map(Uuid::from_u128);
+    prop_oneof![3 => select(IDS.to_vec()), 1 => unknown].prop_map(shown)
 }
 
 /// The deliveries of a webhook in any state.

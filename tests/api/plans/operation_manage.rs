@@ -1,5 +1,5 @@
-//! Searches of the audit log, of runs of jobs and of parked events read by index, however rare the
-//! matches are.
+//! Searches of the audit log, of runs of jobs, of parked events, of drifts and of the
+//! quarantine read by index, however rare the matches are.
 
 use sqlx::PgPool;
 use telecom_tests::World;
@@ -8,7 +8,9 @@ use super::explain::plan;
 use super::{check, vacuum};
 
 /// 200,000 audit entries, nearly all of them by one caller who performed one of the actions rarely,
-/// 50,000 parked events, 50,000 doubtful pushes, and 60,000 runs of three jobs.
+/// 50,000 parked events, 50,000 doubtful pushes, 60,000 drifts, of which one in ten is open,
+/// 50,000 reports in quarantine with four lines each, of which one in fifty waits, and 60,000 runs
+/// of three jobs.
 const DATA: &str = "
     insert into telecom.audit_entry (created_at, actor_user_id, action, target_kind, target_id,
     after)
@@ -32,6 +34,25 @@ const DATA: &str = "
             'kept'::telecom.doubt_decision end,
             case when n % 1000 > 1 then '2026-03-01Z'::timestamptz end
         from generate_series(1, 50000) n;
+    insert into telecom.usage_drift (kind, bucket_start, package_queue_id, user_id,
+        raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes, found_at,
+        accepted_reason)
+        select case when n % 10000 = 0 then 'hour' else 'item' end,
+            case when n % 10000 = 0 then timestamptz '2026-03-01Z' + n * interval '1 hour' end,
+            case when n % 10000 > 0 then n end, null, 0, 0, n, n, '2026-03-01Z',
+            case when n % 10 > 0 then 'imported' end
+        from generate_series(1, 60000) n;
+    insert into telecom.quarantined_report (usage_report_seq, report_id, node_server_id,
+        period_start, period_end, received_at, reason, released_at, released_by, release_reason)
+        select n, gen_random_uuid(), n % 1000, '2026-03-01Z', '2026-03-01Z',
+            timestamptz '2026-03-01Z' + n * interval '1 second',
+            case when n % 10000 = 7 then 'implausible_bytes' else 'unknown_node_client' end,
+            case when n % 50 > 0 then '2026-03-02Z'::timestamptz end,
+            case when n % 50 > 0 then 'owner' end, case when n % 50 > 0 then 'checked' end
+        from generate_series(1, 50000) n;
+    insert into telecom.quarantined_usage
+        select 1 + n % 50000, 1, 2, md5((n % 10000)::text)::uuid, 99, null
+        from generate_series(1, 200000) n;
     insert into telecom.job_run (id, job, started_at, deadline_at, ended_at, outcome, error_code)
         select md5(n::text)::uuid, case when n % 100 = 7 then 'maintain-storage'
             when n % 2 = 0 then 'sweep-outbox' else 'bill-traffic' end,
@@ -48,10 +69,13 @@ const DATA: &str = "
             'unknown_server', 'r', '2026-03-01Z',
             timestamptz '2026-03-01Z' + n * interval '1 second'
         from generate_series(1, 50000) n;";
-const LOGS: [&str; 5] = [
+const LOGS: [&str; 8] = [
     "audit_entry",
     "parked_event",
     "doubtful_push",
+    "usage_drift",
+    "quarantined_report",
+    "quarantined_usage",
     "job_run",
     "rejected_message",
 ];
@@ -110,7 +134,7 @@ const SEARCHES: [(&str, f64); 11] = [
 ];
 
 /// Statements, arguments, and the maximum number of rows that a step may touch.
-const STATEMENTS: [(&str, &str, f64); 19] = [
+const STATEMENTS: [(&str, &str, f64); 29] = [
     (
         "dead_letter.reasons",
         "'{usage-report,package-order,schedule}', 1000, 20",
@@ -154,6 +178,32 @@ const STATEMENTS: [(&str, &str, f64); 19] = [
     ),
     ("doubtful_push.show", "'{1,2,3,7000}'", 10.0),
     ("doubtful_push.rows_at_stake", "7", 20_000.0),
+    ("usage_drift.find", "'{hour,item}', 1000, 50, 100", 1_010.0),
+    ("usage_drift.find", "'{hour}', 1000, 50, 0", 10.0),
+    ("usage_drift.show", "'{1,2,3,7000}'", 10.0),
+    (
+        "quarantined_report.find",
+        "null, '{implausible_bytes,unknown_node_client}', null, 1000, 50, 100",
+        3_100.0,
+    ),
+    (
+        "quarantined_report.find",
+        "null, '{implausible_bytes,unknown_node_client}', false, 1000, 50, 100",
+        1_100.0,
+    ),
+    (
+        "quarantined_report.find",
+        "null, '{implausible_bytes}', true, 1000, 50, 0",
+        20.0,
+    ),
+    (
+        "quarantined_report.find",
+        "7, '{implausible_bytes,unknown_node_client}', null, 1000, 50, 0",
+        60.0,
+    ),
+    ("quarantined_report.show", "'{1,2,3,7000}'", 20.0),
+    ("quarantined_report.lock", "7", 1.0),
+    ("quarantined_report.unknown_clients", "7, 10", 10.0),
     ("audit.created_at", "70000", 1.0),
     ("audit.show", "'{1,2,3,70000}'", 10.0),
     ("parked_event.find", "null, 10000, 50, 100", 10_000.0),

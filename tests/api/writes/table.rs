@@ -66,6 +66,8 @@ const CONSUMED: By = By::Sql(
 );
 const NO_DOUBT: By = By::Sql("delete from telecom.doubtful_push");
 const DECIDED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "push_decided"));
+const NO_QUARANTINE: By = By::Sql("delete from telecom.quarantined_report");
+const RELEASED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "report_released"));
 const WEBHOOK_DISABLED: Then = Then::Refused(Refused(409, Code::AlreadyExists, "webhook_disabled"));
 const NO_DELIVERY: By = By::Sql("delete from telecom.webhook_delivery");
 const CHARGED: By = By::Sql("delete from telecom.parked_event");
@@ -78,7 +80,7 @@ const fn after_write(rpc: &'static str, id: &'static str, then: Then) -> Ended {
     after(By::Write(rpc, id), then)
 }
 
-pub static TABLE: [Write; 28] = [
+pub static TABLE: [Write; 29] = [
     Write {
         rpc: "CreateNodeServer",
         id: "",
@@ -291,6 +293,17 @@ pub static TABLE: [Write; 28] = [
         ended: &[
             after_write("DecideDoubtfulPush", "$DOUBT", DECIDED),
             after(NO_DOUBT, NOT_FOUND),
+        ],
+    },
+    Write {
+        rpc: "ReleaseQuarantinedReport",
+        id: "$QUARANTINED",
+        body: r#"{ "factor": 1.5, "reason": "the client was deleted too early" }"#,
+        other: r#"{ "factor": 2, "reason": "the client was deleted too early" }"#,
+        audited: &["quarantined_report"],
+        ended: &[
+            after_write("ReleaseQuarantinedReport", "$QUARANTINED", RELEASED),
+            after(NO_QUARANTINE, NOT_FOUND),
         ],
     },
     Write {

@@ -26,6 +26,9 @@ const EMPTY: &str = "
     delete from telecom.node_status_transition;
     delete from telecom.parked_event;
     delete from telecom.doubtful_push;
+    delete from telecom.quarantined_report;
+    delete from telecom.usage_report;
+    delete from telecom.traffic_usage;
     delete from telecom.usage_correction;
     delete from telecom.user_package_usage;
     delete from telecom.node_usage_delta;
@@ -36,6 +39,7 @@ const EMPTY: &str = "
     delete from telecom.audit_entry;
     delete from telecom.outbox;
     alter table telecom.node_user alter column number restart;
+    alter table telecom.usage_report alter column seq restart;
     select setval(pg_get_serial_sequence(name, 'id'), 1, false)
     from unnest(array['telecom.package', 'telecom.package_queue', 'telecom.parked_event',
         'telecom.node_access', 'telecom.doubtful_push', 'telecom.usage_correction',
@@ -43,7 +47,7 @@ const EMPTY: &str = "
 
 /// The targets of all operations: a server with a client, a series with its master and a second
 /// version, an order with an active and a waiting item, a parked event, an access, a doubtful push,
-/// and a webhook with a failed delivery.
+/// a report in quarantine, and a webhook with a failed delivery.
 #[derive(Debug)]
 pub struct Targets(Placeholders);
 
@@ -63,6 +67,7 @@ impl Default for Targets {
         targets.set("EVENT", 1);
         targets.set("ACCESS", 1);
         targets.set("DOUBT", 1);
+        targets.set("QUARANTINED", 7);
         targets.set("DELIVERY", 1);
         targets.set("WEBHOOK", json!(WEBHOOK));
         targets.set("USER", json!(user(1)));
@@ -130,6 +135,7 @@ impl Targets {
                 user(1)
             ))
             .await;
+        quarantine(world).await;
         world
             .sql(&format!(
                 "with hook as (
@@ -144,4 +150,22 @@ impl Targets {
             ))
             .await;
     }
+}
+
+/// Adds a report with a line of an unknown client to the quarantine.
+async fn quarantine(world: &World) {
+    world
+        .sql(&format!(
+            "with report as (
+                insert into telecom.quarantined_report (usage_report_seq, report_id,
+                    node_server_id, period_start, period_end, received_at, reason)
+                values (7, '{ORDER}', {SERVER}, '2026-03-10T10:00:00Z', '{NOW}', '{NOW}',
+                    'unknown_node_client')
+                returning usage_report_seq
+            )
+            insert into telecom.quarantined_usage
+            select usage_report_seq, 10, 20, '{}', 99, null from report",
+            user(1)
+        ))
+        .await;
 }

@@ -22,6 +22,7 @@ const kinds = [
   'node_access',
   'node_credential',
   'doubtful_push',
+  'quarantined_report',
   'usage_correction',
   'webhook',
   'webhook_delivery',

@@ -110,10 +110,15 @@ function Attention({ counts }: { counts: Schema<'FleetCounts'> }) {
     {
       name: 'Quarantined reports',
       count: counts.quarantined_reports,
-      link: undefined,
+      link: href('/quarantine'),
       note: 'are not billed until they are released',
     },
-    { name: 'Usage drifts', count: counts.usage_drifts, link: undefined, note: 'were found by the reconciliation' },
+    {
+      name: 'Usage drifts',
+      count: counts.usage_drifts,
+      link: href('/drifts'),
+      note: 'were found by the reconciliation',
+    },
   ].filter((matter) => matter.count > 0);
   if (matters.length === 0) return null;
   return (
@@ -125,7 +130,7 @@ function Attention({ counts }: { counts: Schema<'FleetCounts'> }) {
             <strong>
               <Num value={matter.count} />
             </strong>{' '}
-            {matter.link ? <a href={matter.link}>{matter.name}</a> : matter.name} {matter.note}.
+            <a href={matter.link}>{matter.name}</a> {matter.note}.
           </li>
         ))}
       </ul>

@@ -7,7 +7,7 @@ import { Choice } from '../../components/controls.tsx';
 import { Card, Facts, Page } from '../../components/layout.tsx';
 import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
-import { Empty } from '../../components/states.tsx';
+import { Empty, Resource } from '../../components/states.tsx';
 import { Ago, Id, Num, Status, Time } from '../../components/values.tsx';
 import { words } from '../../format/format.ts';
 
@@ -16,9 +16,8 @@ const statuses = ['any', 'pending', 'delivered', 'failed'] as const;
 export function Webhook({ parameters }: { parameters: Record<string, string> }) {
   const id = parameters['id'] ?? '';
   const [status, setStatus] = useFilter<(typeof statuses)[number]>('status', 'any', statuses);
-  // No operation returns one webhook.
-  const webhooks = useQuery(read('/v1/admin/webhooks', { include_disabled: true, limit: 200 }), 60);
-  const webhook = webhooks.data?.webhooks.find((one) => one.id === id);
+  const shown = useQuery(read('/v1/admin/webhooks/{id}', undefined, id), 60);
+  const webhook = shown.data?.webhook;
   const pages = usePages(
     read('/v1/admin/webhooks/{id}/deliveries', { status: status === 'any' ? undefined : status }, id),
     (answer) => answer.deliveries,
@@ -31,18 +30,20 @@ export function Webhook({ parameters }: { parameters: Record<string, string> }) 
       query={pages.first}
       actions={webhook ? <Changes webhook={webhook} /> : null}
     >
-      {webhook ? (
-        <Card>
-          <Facts
-            rows={[
-              ['State', <Status value={webhook.disabled_at ? 'disabled' : 'active'} />],
-              ['Facts', webhook.event_types.join(', ') || 'All'],
-              ['Added', <Time value={webhook.created_at} />],
-              ['Previous secret until', <Time value={webhook.previous_secret_until} />],
-            ]}
-          />
-        </Card>
-      ) : null}
+      <Card title="Receiver" footer={<Source request={shown.request} csv={false} />}>
+        <Resource query={shown}>
+          {({ webhook }) => (
+            <Facts
+              rows={[
+                ['State', <Status value={webhook.disabled_at ? 'disabled' : 'active'} />],
+                ['Facts', webhook.event_types.join(', ') || 'All'],
+                ['Added', <Time value={webhook.created_at} />],
+                ['Previous secret until', <Time value={webhook.previous_secret_until} />],
+              ]}
+            />
+          )}
+        </Resource>
+      </Card>
       <Card
         title="Deliveries"
         description="Of the last 30 days, newest first"

@@ -5,11 +5,11 @@ use proto::v1;
 use proto::v1::usage_manage_server::UsageManage;
 use shared::auth::Principal;
 use shared::domain::recent_range::time_zone;
-use shared::domain::{doubtful_push, online, traffic_usage};
+use shared::domain::{doubtful_push, online, quarantine, traffic_usage};
 use shared::services::manage::{
     CorrectUsage, DecideDoubtfulPush, ExplainPackageUsage, ExplainUsage, GetFleetOverview,
-    GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes, ListTopNodes, ListTopUsers,
-    ListUsageCorrections,
+    GetOnlineUsers, GetTrafficUsage, ListDoubtfulPushes, ListQuarantinedReports, ListTopNodes,
+    ListTopUsers, ListUsageCorrections, ListUsageDrifts, ReleaseQuarantinedReport,
 };
 use tonic::{Request, async_trait};
 
@@ -187,6 +187,52 @@ impl UsageManage for Manage {
                 package_queue_id: given(asked.package_queue_id),
                 billed_upload: asked.billed_upload,
                 billed_download: asked.billed_download,
+                reason: asked.reason,
+            }))
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_usage_drifts(
+        &self,
+        request: Request<v1::ListUsageDriftsRequest>,
+    ) -> Reply<v1::ListUsageDriftsResponse> {
+        let input = |_: &_, asked: v1::ListUsageDriftsRequest| {
+            Ok(ListUsageDrifts {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                kind: named_or_none::<v1::DriftKind, _>("kind", asked.kind)?,
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn list_quarantined_reports(
+        &self,
+        request: Request<v1::ListQuarantinedReportsRequest>,
+    ) -> Reply<v1::ListQuarantinedReportsResponse> {
+        let input = |_: &_, asked: v1::ListQuarantinedReportsRequest| {
+            Ok(ListQuarantinedReports {
+                limit: given(asked.limit),
+                offset: given(asked.offset),
+                filter: quarantine::Filter {
+                    server_id: Some(asked.server_id).filter(|id| *id != 0),
+                    reason: named_or_none::<v1::QuarantineReason, _>("reason", asked.reason)?,
+                    state: named_or_none::<v1::QuarantineState, _>("state", asked.state)?,
+                },
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn release_quarantined_report(
+        &self,
+        request: Request<v1::ReleaseQuarantinedReportRequest>,
+    ) -> Reply<v1::ReleaseQuarantinedReportResponse> {
+        let input = |caller: &Principal, asked: v1::ReleaseQuarantinedReportRequest| {
+            Ok(caller.request(ReleaseQuarantinedReport {
+                id: asked.id,
+                factor: asked.factor,
                 reason: asked.reason,
             }))
         };

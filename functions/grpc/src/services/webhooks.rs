@@ -6,7 +6,7 @@ use shared::auth::Principal;
 use shared::domain::webhook::{DEFAULT_OVERLAP_SECONDS, WebhookSettings};
 use shared::services::manage::{
     CreateWebhook, DisableWebhook, ListWebhookDeliveries, ListWebhooks, RedeliverWebhook,
-    RotateWebhookSecret,
+    RotateWebhookSecret, ShowWebhook,
 };
 use tonic::{Request, async_trait};
 
@@ -24,6 +24,18 @@ impl WebhookManage for Manage {
                 limit: given(asked.limit),
                 offset: given(asked.offset),
                 include_disabled: asked.include_disabled,
+            })
+        };
+        self.dispatcher.call(&self.service, request, input).await
+    }
+
+    async fn show_webhook(
+        &self,
+        request: Request<v1::ShowWebhookRequest>,
+    ) -> Reply<v1::ShowWebhookResponse> {
+        let input = |_: &_, asked: v1::ShowWebhookRequest| {
+            Ok(ShowWebhook {
+                id: required_uuid("id", &asked.id)?,
             })
         };
         self.dispatcher.call(&self.service, request, input).await

@@ -33,10 +33,10 @@ impl Operation for DisableWebhook {
     const ACCEPTS: Accepts = Accepts::IdempotencyKey;
 }
 
-/// A webhook after a call.
+/// A webhook, after the change if the call made one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShownWebhook {
-    /// The webhook after the call.
+    /// The webhook, after the change if the call made one.
     pub webhook: Webhook,
 }
 

@@ -15,7 +15,8 @@ use crate::services::{Operation, Processor};
 /// Requests a page of corrections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ListUsageCorrections {
-    /// Maximum number of corrections to return, within [`CORRECTION_PAGES`]. `None` for the default.
+    /// Maximum number of corrections to return, within [`CORRECTION_PAGES`]. `None` for the
+    /// default.
     pub limit: Option<i64>,
     /// Number of corrections to skip. `None` skips none.
     pub offset: Option<i64>,

@@ -9,10 +9,11 @@ use super::fleet::Fleet;
 use crate::db::Connection;
 use crate::db::node::{self, ClientFactor, Heartbeat, SkewedClock};
 use crate::db::node_metrics;
-use crate::db::quarantine::{self, QuarantinedLine, QuarantinedReport, Reason};
+use crate::db::quarantine::{self, NewQuarantinedReport, QuarantinedLine};
 use crate::db::usage_report::{self, NewUsageReport, RawUsage, ReportKey};
 use crate::domain::line_rate::LineRate;
 use crate::domain::node_metrics::{self as hourly, MetricSums, ServerHour};
+use crate::domain::quarantine::QuarantineReason;
 use crate::error::Error;
 use crate::events::usage_report::UsageLine;
 use crate::services::Outcomes;
@@ -24,7 +25,7 @@ use crate::telemetry::{self, Cause};
 #[derive(Debug, Clone, Copy)]
 pub(in crate::services::queue) struct Record<'r> {
     hashed: &'r HashedReport,
-    quarantine: Option<Reason>,
+    quarantine: Option<QuarantineReason>,
 }
 
 impl<'r> Record<'r> {
@@ -32,13 +33,13 @@ impl<'r> Record<'r> {
         let report = &hashed.report;
         let period = report.period_end - report.period_start;
         let quarantine = if !line_rate.carries(report.total_bytes(), period) {
-            Some(Reason::ImplausibleBytes)
+            Some(QuarantineReason::ImplausibleBytes)
         } else if report
             .usage
             .iter()
             .any(|line| fleet.factor(report, line).is_none())
         {
-            Some(Reason::UnknownNodeClient)
+            Some(QuarantineReason::UnknownNodeClient)
         } else {
             None
         };
@@ -51,7 +52,7 @@ impl<'r> Record<'r> {
 
     /// The client and factor of a line. `None` if the line is quarantined.
     pub fn billed_by(&self, line: &UsageLine, fleet: &Fleet) -> Option<ClientFactor> {
-        if self.quarantine == Some(Reason::ImplausibleBytes) {
+        if self.quarantine == Some(QuarantineReason::ImplausibleBytes) {
             return None;
         }
         fleet.factor(&self.hashed.report, line)
@@ -187,7 +188,7 @@ impl<'r> Records<'r> {
         new: &[New<'r>],
         now: DateTime<Utc>,
     ) -> Result<Vec<Quarantined>, Error> {
-        let reports: Vec<QuarantinedReport<'r>> = new
+        let reports: Vec<NewQuarantinedReport<'r>> = new
             .iter()
             .filter_map(|(record, seq)| quarantined_report(record, *seq))
             .collect();
@@ -200,7 +201,7 @@ impl<'r> Records<'r> {
             .collect();
         quarantine::insert_reports(tx, &reports, now).await?;
         quarantine::copy_lines(tx, lines.iter().copied()).await?;
-        let quarantined = |report: &QuarantinedReport<'r>| Quarantined {
+        let quarantined = |report: &NewQuarantinedReport<'r>| Quarantined {
             usage_report_seq: report.usage_report_seq,
             node_server_id: report.node_server_id,
             reason: report.reason,
@@ -242,9 +243,9 @@ impl<'r> Records<'r> {
 fn quarantined_report<'r>(
     record: &Record<'r>,
     usage_report_seq: i64,
-) -> Option<QuarantinedReport<'r>> {
+) -> Option<NewQuarantinedReport<'r>> {
     let report = &record.hashed.report;
-    Some(QuarantinedReport {
+    Some(NewQuarantinedReport {
         usage_report_seq,
         report_id: report.report_id,
         node_server_id: report.server_id,
@@ -259,7 +260,7 @@ fn quarantined_report<'r>(
 struct Quarantined {
     usage_report_seq: i64,
     node_server_id: i32,
-    reason: Reason,
+    reason: QuarantineReason,
     lines: usize,
 }
 

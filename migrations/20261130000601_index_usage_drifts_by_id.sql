@@ -1,0 +1,2 @@
+-- no-transaction
+create unique index concurrently if not exists usage_drift_id_idx on telecom.usage_drift (id);

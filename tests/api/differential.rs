@@ -122,7 +122,7 @@ async fn agree(pool: PgPool, seed: u8) {
         *answered > 0 && (*refused > 0 || always.contains(oracle))
     };
     assert!(
-        outcomes.len() == 31 && outcomes.iter().all(counted),
+        outcomes.len() == 32 && outcomes.iter().all(counted),
         "{outcomes:?}"
     );
 }

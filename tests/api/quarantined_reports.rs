@@ -115,7 +115,10 @@ async fn a_released_report_is_billed_once_at_the_factors_of_its_arrival(pool: Pg
     let on_client = "select count(*) from telecom.traffic_usage where node_client_id = 11
         and traffic_factor = 0.5";
     assert_eq!(api.world.number(on_client).await, 3);
-    assert_eq!(list(&api, "state=released").await, [report.clone()]);
+    assert_eq!(
+        list(&api, "state=released").await,
+        std::slice::from_ref(report)
+    );
     let token = api.issuer.admin();
     let (_, overview) = api.get("/v1/admin/overview", "", Some(&token)).await;
     assert_eq!(overview["counts"]["quarantined_reports"], 1, "{overview}");

@@ -89,7 +89,11 @@ fn trust(template: &Value) -> Vec<String> {
     let of_services =
         statements.filter_map(|one| Some((one["Principal"]["Service"].as_str()?, one)));
     let bound = |one: &Value| {
-        one["Condition"]["StringEquals"]["aws:SourceAccount"] == json!({"Ref": "AWS::AccountId"})
+        let equals = &one["Condition"]["StringEquals"];
+        equals["aws:SourceAccount"] == json!({"Ref": "AWS::AccountId"})
+            || equals["aws:SourceArn"]
+                .to_string()
+                .contains(":${AWS::AccountId}:")
     };
     let in_path = |one: &Value| {
         one["Resource"]

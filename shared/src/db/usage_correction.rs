@@ -174,12 +174,13 @@ statements! {
         order by id limit $3"#
     }
 
-    /// Only the arm of the union for the filter reads rows.
+    /// Only the arm of the union for the filter reads rows. `between` and the order keep the
+    /// planner from reading all rows by primary key and discarding those of other users.
     fn find(user: Option<Uuid>, max_total: i64, limit: i64, offset: i64) -> Row<Found> {
         r#"/* usage_correction.find */
         with match as materialized (
             (select id from telecom.usage_correction
-            where user_id between $1::uuid and $1::uuid order by id desc limit $2)
+            where user_id between $1::uuid and $1::uuid order by user_id, id desc limit $2)
             union all
             (select id from telecom.usage_correction where $1::uuid is null
             order by id desc limit $2)

@@ -1,7 +1,7 @@
 //! Time buckets. Consecutive half-open buckets are represented by their boundaries. There is one
 //! more boundary than there are buckets.
 
-use chrono::{DateTime, Days, DurationRound, LocalResult, NaiveDate, TimeDelta, TimeZone, Utc};
+use chrono::{DateTime, Days, LocalResult, NaiveDate, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 
 /// The `hours + 1` boundaries of the last `hours` hours, including the current, partial hour.
@@ -19,7 +19,10 @@ pub fn hourly_boundaries(now: DateTime<Utc>, hours: u16) -> Vec<DateTime<Utc>> {
 /// Start of the UTC hour that contains `at`.
 #[must_use]
 pub fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.duration_trunc(TimeDelta::hours(1)).unwrap_or(at)
+    // `duration_trunc` fails for times that a 64-bit number of nanoseconds cannot express.
+    let nanoseconds = i64::from(at.timestamp_subsec_nanos());
+    let seconds = TimeDelta::seconds(at.timestamp().rem_euclid(3_600));
+    at - seconds - TimeDelta::nanoseconds(nanoseconds)
 }
 
 /// The `days + 1` boundaries of the last `days` calendar days in `zone`, including today, which is
@@ -81,6 +84,14 @@ mod tests {
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn hours_begin_on_the_hour_in_every_accepted_year() {
+        for year in ["0001", "1969", "2026", "9999"] {
+            let parse = |time: &str| format!("{year}-01-02T{time}Z").parse().unwrap();
+            assert_eq!(hour_of(parse("05:06:07.5")), parse("05:00:00"), "{year}");
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ import type { Answer, Query, Read, ReadPath } from './types.ts';
 import { changesMade, useQuery, type QueryResult } from './useQuery.ts';
 import { pathOf } from './url.ts';
 
-/** Rows of the pages after the first one, the most that each list returns: who asks for more looks for something. */
+/**
+ * Rows of the pages after the first one: who asks for more looks for something. A list that returns fewer names its
+ * own limit.
+ */
 const NEXT = 200;
 
 export interface Pages<Path extends ReadPath, Row> {

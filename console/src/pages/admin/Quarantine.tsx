@@ -21,6 +21,7 @@ export function Quarantine() {
     read('/v1/admin/quarantined-reports', {
       state: state === 'any' ? undefined : state,
       reason: reason === 'any' ? undefined : reason,
+      limit: 100,
     }),
     (answer) => answer.reports,
   );

@@ -5,9 +5,11 @@ use crate::memory::{Bound, Memory};
 use crate::results::{Bar, END_TO_END, Limit, Workload};
 
 /// End to end, as a multiple of the panels' way.
-const OF_PANELS: Limit = Limit::AtLeast(8.0);
+const OF_PANELS: Limit = Limit::AtLeast(20.0);
 /// End to end, as a multiple of COPY.
-const OF_COPY: Limit = Limit::AtLeast(0.08);
+const OF_COPY: Limit = Limit::AtLeast(0.11);
+/// End to end, as a multiple of the set-based way.
+const OF_SET_BASED: Limit = Limit::AtLeast(2.5);
 /// Peak memory of a queue function with 10,000 usage rows.
 const QUEUE_FUNCTION_MB: Limit = Limit::Below(64.0);
 /// Time from the start of an API function's process to its first response.
@@ -27,6 +29,12 @@ pub fn evaluate(workloads: &[Workload], memory: &[Memory], api: Option<&Api>) ->
         let name = |other: &str| format!("{END_TO_END}, {}, × {other}", workload.name);
         bars.push(Bar::new(name("panels"), OF_PANELS, line.of_panels, 3));
         bars.push(Bar::new(name("COPY"), OF_COPY, line.of_copy, 3));
+        bars.push(Bar::new(
+            name("set-based"),
+            OF_SET_BASED,
+            line.of_set_based,
+            2,
+        ));
     }
     let bound_by = |bound| memory.iter().filter(move |memory| memory.bound == bound);
     bars.extend(bound_by(Bound::Memory).map(|memory| {

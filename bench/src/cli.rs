@@ -27,6 +27,10 @@ pub struct Cli {
     /// up]. template.yaml allows 10; the panels' way has 8 connections
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub consumers: Option<u8>,
+    /// Number of times that the throughput is measured. Medians are reported, and the lowest and
+    /// highest ratio end to end
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub rounds: u8,
     /// Report the time per SQL statement (needs the extension `pg_stat_statements`)
     #[arg(long)]
     pub profile: bool,

@@ -30,6 +30,7 @@ mod progress;
 mod reference;
 mod results;
 mod run;
+mod set_based;
 mod table;
 mod token;
 mod verify;

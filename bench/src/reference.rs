@@ -1,4 +1,5 @@
 //! The references for the pipeline: the fastest way into PostgreSQL, and the usual way of panels.
+//! The set-based way of the best panels is in [`crate::set_based`].
 
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use crate::workload::Row;
 
 /// Rows per COPY and per delivery.
 const ROWS_PER_COMMIT: usize = 10_000;
+/// How often the rows of a minute are copied, so that the time is long enough to be measured.
+const COPIES: usize = 12;
 /// Number of connections of the panels' way.
 const PANEL_CONNECTIONS: usize = 8;
 
@@ -25,6 +28,9 @@ create table public.bare_usage (
     download_bytes bigint not null, user_id uuid not null, node_client_id integer,
     traffic_factor numeric(7, 4) not null
 )";
+
+const COPIED: &str =
+    "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
 
 /// Tables as panels have them: counters in the user's row, and a log with its two usual indexes.
 const PANEL_TABLES: &str = "
@@ -60,7 +66,7 @@ pub struct Measured {
 pub struct Copy {
     connection: PgConnection,
     time: Duration,
-    rows: Vec<Row>,
+    rows: usize,
 }
 
 impl Copy {
@@ -70,17 +76,18 @@ impl Copy {
         Ok(Self {
             connection,
             time: Duration::ZERO,
-            rows: Vec::new(),
+            rows: 0,
         })
     }
 
+    /// Copies the rows of a minute [`COPIES`] times, checks them, and removes them.
     pub async fn add(&mut self, rows: &[Row]) -> Result<()> {
         let chunks: Vec<Vec<u8>> = rows
             .chunks(ROWS_PER_COMMIT)
             .map(binary)
             .collect::<Result<_>>()?;
         let began = Instant::now();
-        for chunk in chunks {
+        for chunk in std::iter::repeat_n(&chunks, COPIES).flatten() {
             let mut copy = self
                 .connection
                 .copy_in_raw("copy public.bare_usage from stdin with (format binary)")
@@ -89,21 +96,19 @@ impl Copy {
             copy.finish().await?;
         }
         self.time += began.elapsed();
-        self.rows.extend_from_slice(rows);
-        Ok(())
-    }
-
-    /// Checks the recorded rows and returns the measurement.
-    pub async fn finish(mut self) -> Result<Measured> {
-        let sums =
-            "select count(*), sum(upload_bytes + download_bytes)::bigint from public.bare_usage";
-        check(&mut self.connection, sums, &self.rows)
+        let copied = rows.repeat(COPIES);
+        check(&mut self.connection, COPIED, &copied)
             .await
             .context("COPY")?;
-        Ok(Measured {
-            rows: self.rows.len(),
+        self.rows += copied.len();
+        run(&mut self.connection, "truncate public.bare_usage").await
+    }
+
+    pub fn finish(&self) -> Measured {
+        Measured {
+            rows: self.rows,
             time: self.time,
-        })
+        }
     }
 }
 
@@ -270,7 +275,7 @@ async fn panel_row(connection: &mut PgConnection, row: &Row) -> Result<()> {
 }
 
 /// `sums` is a query for the number of rows and their bytes.
-async fn check(connection: &mut PgConnection, sums: &str, rows: &[Row]) -> Result<()> {
+pub async fn check(connection: &mut PgConnection, sums: &str, rows: &[Row]) -> Result<()> {
     let found = sqlx::query(sums).fetch_one(connection).await?;
     let (count, bytes): (i64, i64) = (found.try_get(0)?, found.try_get(1)?);
     let expected: i64 = rows.iter().map(|row| row.upload + row.download).sum();

@@ -23,7 +23,8 @@ use crate::nodes;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::reference::{Copy, Panels};
-use crate::results::{self, Bar, Results, Workload};
+use crate::results::{self, Bar, References, Results, Workload};
+use crate::set_based::SetBased;
 use crate::verify::Expected;
 use crate::watch;
 use crate::workload::{Collectors, Minute, Rhythm, past_hour};
@@ -75,11 +76,13 @@ pub async fn run(cli: &Cli) -> Result<bool> {
         bars: Vec::new(),
     };
     if !cli.no_throughput {
-        for rhythm in RHYTHMS {
-            results
-                .workloads
-                .push(Box::pin(measure(cli, rhythm)).await?);
+        let mut rounds = RHYTHMS.map(|_| Vec::new());
+        for _ in 0..cli.rounds {
+            for (rhythm, rounds) in RHYTHMS.into_iter().zip(&mut rounds) {
+                rounds.push(Box::pin(measure(cli, rhythm)).await?);
+            }
         }
+        results.workloads = rounds.into_iter().filter_map(Workload::median).collect();
     }
     if !cli.no_memory {
         results.memory = memory::measure(cli).await?;
@@ -172,14 +175,15 @@ async fn generate(rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
     Ok((warm_up, minutes))
 }
 
-/// The pipeline and both references on one database. They alternate minute by minute, so that a
-/// slow phase of this machine affects all three.
+/// The pipeline and the references on one database. They alternate minute by minute, so that a slow
+/// phase of this machine affects all of them.
 struct Comparison {
     connection: PgConnection,
     expected: Expected,
     pipeline: Pipeline,
     copy: Copy,
     panels: Panels,
+    set_based: SetBased,
 }
 
 impl Comparison {
@@ -196,6 +200,7 @@ impl Comparison {
                 .await?,
             copy: Copy::start(&database).await?,
             panels: Panels::start(&database).await?,
+            set_based: SetBased::start(&database).await?,
         };
         comparison.expected.add(&warm_up.rows);
         comparison.pipeline.warm_up(warm_up).await?;
@@ -207,6 +212,7 @@ impl Comparison {
         for minute in minutes {
             self.copy.add(&minute.rows).await?;
             self.panels.add(&minute.rows, panels_limit).await?;
+            self.set_based.add(&minute.rows).await?;
             self.expected.add(&minute.rows);
             self.pipeline.minute(minute).await?;
         }
@@ -215,8 +221,12 @@ impl Comparison {
 
     async fn finish(mut self, name: &'static str) -> Result<Workload> {
         self.expected.verify(&mut self.connection).await?;
-        let (copy, panels) = (self.copy.finish().await?, self.panels.finish().await?);
+        let references = References {
+            copy: self.copy.finish(),
+            panels: self.panels.finish().await?,
+            set_based: self.set_based.finish().await?,
+        };
         let (totals, profile) = self.pipeline.finish();
-        Ok(Workload::new(name, &totals, copy, panels, profile))
+        Ok(Workload::new(name, &totals, references, profile))
     }
 }

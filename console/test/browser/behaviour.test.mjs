@@ -146,6 +146,20 @@ test('a list of 10,000 clients is read page by page', async () => {
 });
 
 test(
+  'a list that returns fewer rows at once is read by its own limit',
+  { skip: live && 'made-up reports' },
+  async () => {
+    await onPage({ role: 'admin', hash: '#/quarantine?state=released' }, async (page) => {
+      await settled(page);
+      assert.equal(await page.locator('tbody tr').count(), 100);
+      await loadUntil(page, 130);
+      assert.equal(await page.locator('tbody tr').count(), 130);
+      assert.equal(await page.getByRole('button', { name: 'Load more' }).count(), 0);
+    });
+  },
+);
+
+test(
   'the shares of nodes name all of them, or say that there are more',
   { skip: live && 'made-up nodes' },
   async () => {

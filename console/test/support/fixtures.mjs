@@ -692,7 +692,8 @@ const reads = {
     total: 2,
   }),
   '/v1/admin/quarantined-reports': (query, now) => {
-    const all = range(3)
+    // Two reports wait. Of those that were released, there are more than one page.
+    const all = range(132)
       .map((id) => ({
         id: 4714 - id,
         report_id: uuid(id),
@@ -706,9 +707,9 @@ const reads = {
         lines_without_factor: id === 1 ? 41 : 0,
         upload: 7_000_000_000_000 + id,
         download: 9_000_000_000_000 + id,
-        released_at: id === 3 ? iso(now - HOUR) : null,
-        released_by: id === 3 ? DEMO_USER : null,
-        release_reason: id === 3 ? 'the provider counted the same' : null,
+        released_at: id > 2 ? iso(now - HOUR) : null,
+        released_by: id > 2 ? DEMO_USER : null,
+        release_reason: id > 2 ? 'the provider counted the same' : null,
       }))
       .filter(
         (report) =>

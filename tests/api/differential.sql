@@ -594,6 +594,15 @@ create function oracle.online(u uuid, now timestamptz, n text, skip text, text, 
     from people where rank > skip::int and rank <= skip::int + n::int
 $$;
 
+-- Usage at the ends of a quarter and of a year, whose days are summed.
+insert into telecom.user_package_usage
+select user_id, timestamptz '2026-03-10 23:00Z' - d * interval '1 day', 1 + n % 3, 100 + n, null, n, d, n * d, 2 * d
+from oracle.users, unnest(array[89, 90, 364, 365]) d where n < 5;
+insert into telecom.user_usage_daily
+select user_id, (bucket_start at time zone 'UTC')::date, node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
+    billed_upload_bytes, billed_download_bytes
+from telecom.user_package_usage where bucket_start < '2026-01-01Z';
+
 -- Sums of the hourly usage, as charges append them. The job moves them before the requests.
 insert into telecom.node_usage_delta
 select bucket_start, node_server_id, node_client_id, sum(raw_upload_bytes), sum(raw_download_bytes),
@@ -657,7 +666,8 @@ end $$;
 
 create function oracle.top_start(range text, now timestamptz) returns timestamptz language sql as $$
     select case range when 'day' then date_trunc('hour', now) - interval '23 hours'
-        when 'week' then date_trunc('day', now, 'UTC') - interval '6 days' else date_trunc('day', now, 'UTC') - interval '29 days' end
+        else date_trunc('day', now, 'UTC') - interval '1 day' * case range when 'week' then 6 when 'month' then 29 when 'quarter' then 89
+            else 364 end end
 $$;
 
 create function oracle.top_end(range text, now timestamptz) returns timestamptz language sql as $$
@@ -682,22 +692,26 @@ create function oracle.top_users(u uuid, now timestamptz, n text, range text, me
     from place where rank <= n::int
 $$;
 
-create function oracle.top_nodes(u uuid, now timestamptz, n text, range text, measure text, kind text) returns json language sql as $$
-    with total as (
+create function oracle.top_nodes(u uuid, now timestamptz, n text, text, text, filters text) returns json language sql as $$
+    with asked as (
+        select f ->> 'range' as range, f ->> 'by' as measure, f ->> 'kind' as kind, nullif(f ->> 'user', '')::uuid as wanted
+        from cast(filters as jsonb) f
+    ), total as (
         select node_server_id as sid, case kind when 'client' then node_client_id end as cid, sum(raw_upload_bytes) as ru,
             sum(raw_download_bytes) as rd, sum(billed_upload_bytes) as bu, sum(billed_download_bytes) as bd
-        from telecom.user_package_usage where bucket_start >= oracle.top_start(range, now)
-            and bucket_start < oracle.top_end(range, now) group by sid, cid
+        from telecom.user_package_usage, asked where bucket_start >= oracle.top_start(range, now)
+            and bucket_start < oracle.top_end(range, now) and (wanted is null or user_id = wanted) group by sid, cid
     ), place as (
-        select *, row_number() over (order by case measure when 'raw' then ru + rd else bu + bd end desc,
-            ru + rd + bu + bd desc, sid, cid) as rank from total
+        select total.*, row_number() over (order by case measure when 'raw' then ru + rd else bu + bd end desc,
+            ru + rd + bu + bd desc, sid, cid) as rank from total, asked
     )
     select json_build_object('range', range, 'by', measure, 'kind', kind, 'start', oracle.top_start(range, now),
-        'nodes', coalesce(json_agg(json_build_object('rank', rank, 'server_id', sid, 'node_client_id', cid,
+        'nodes', (select coalesce(json_agg(json_build_object('rank', rank, 'server_id', sid, 'node_client_id', cid,
             'name', case kind when 'client' then (select name from telecom.node_client where id = cid)
                 else (select name from telecom.node_server where id = sid) end,
-            'raw_upload', ru, 'raw_download', rd, 'billed_upload', bu, 'billed_download', bd) order by rank), '[]'))
-    from place where rank <= n::int
+            'raw_upload', ru, 'raw_download', rd, 'billed_upload', bu, 'billed_download', bd) order by rank), '[]')
+            from place where rank <= n::int))
+    from asked
 $$;
 
 create function oracle.traffic_sum(a timestamptz, b timestamptz) returns json language sql as $$
@@ -727,7 +741,7 @@ create function oracle.overview(u uuid, now timestamptz, text, text, text, text)
         'previous_24_hours', oracle.traffic_sum(oracle.top_start('day', now) - interval '24 hours', oracle.top_start('day', now)),
         'last_30_days', oracle.traffic_sum(oracle.top_start('month', now), date_trunc('hour', now) + interval '1 hour'),
         'top_users', oracle.top_users(u, now, '5', 'day', 'billed', '') -> 'users',
-        'top_nodes', oracle.top_nodes(u, now, '5', 'day', 'billed', 'client') -> 'nodes')
+        'top_nodes', oracle.top_nodes(u, now, '5', '', '', '{"range": "day", "by": "billed", "kind": "client"}') -> 'nodes')
 $$;
 
 create function oracle.runs(u uuid, now timestamptz, n text, skip text, text, filters text) returns json language sql as $$
@@ -859,7 +873,7 @@ from telecom.user_package_usage where package_queue_id is not null group by buck
 
 create function oracle.row_json(x telecom.user_package_usage) returns json language sql as $$
     select json_build_object('hour', x.bucket_start, 'server_id', x.node_server_id, 'node_client_id', x.node_client_id,
-        'package_queue_id', x.package_queue_id, 'raw_upload', x.raw_upload_bytes, 'raw_download', x.raw_download_bytes,
+        'node_client_name', (select name from telecom.node_client where id = x.node_client_id), 'package_queue_id', x.package_queue_id, 'raw_upload', x.raw_upload_bytes, 'raw_download', x.raw_download_bytes,
         'billed_upload', x.billed_upload_bytes, 'billed_download', x.billed_download_bytes,
         'corrected_upload', coalesce(sum(c.billed_upload_bytes), 0), 'corrected_download', coalesce(sum(c.billed_download_bytes), 0))
     from telecom.usage_correction c where oracle.corrects(c, x)
@@ -921,7 +935,7 @@ begin
             coalesce(shown.bu, 0) - coalesce(billed.bu, 0) + coalesce(parked.bu, 0) - coalesce(fixed.bu, 0),
             coalesce(shown.bd, 0) - coalesce(billed.bd, 0) + coalesce(parked.bd, 0) - coalesce(fixed.bd, 0), 0, 0),
         'parts', coalesce(json_agg(json_build_object('billing_run_id', run, 'server_id', sid, 'node_client_id', cid,
-            'raw_upload', ru, 'raw_download', rd, 'billed_upload', case when run is null then 0 else round(bu) end,
+            'node_client_name', (select name from telecom.node_client where id = cid), 'raw_upload', ru, 'raw_download', rd, 'billed_upload', case when run is null then 0 else round(bu) end,
             'billed_download', case when run is null then 0 else round(bd) end, 'exact_upload', trim_scale(bu)::text,
             'exact_download', trim_scale(bd)::text, 'lines', texts, 'line_count', lines) order by first_at, run, sid, cid), '[]'))
     into answer from (select * from part order by first_at, run, sid, cid offset skip::int limit n::int) page;

@@ -95,8 +95,10 @@ async fn an_hour_is_explained_down_to_the_lines_of_its_reports(pool: PgPool) {
     assert_eq!(explained["billed"], explained["sum"]);
     assert_eq!(explained["unexplained"], traffic((0, 0), (0, 0)));
     assert_eq!(explained["usage"][0]["package_queue_id"], item);
+    assert_eq!(explained["usage"][0]["node_client_name"], "c11");
     assert_eq!(explained["total"], 2);
     let first = &explained["parts"][0];
+    assert_eq!(first["node_client_name"], "c11");
     assert_eq!(
         (&first["exact_upload"], &first["line_count"]),
         (&json!("7.5"), &json!(2))

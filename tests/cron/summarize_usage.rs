@@ -238,3 +238,34 @@ async fn users_and_nodes_with_the_most_traffic_are_listed_first(pool: PgPool) {
     );
     assert_eq!(of(&nodes["nodes"], "name"), [json!("c11"), json!("c21")]);
 }
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn nodes_of_a_user_have_the_traffic_of_the_user(pool: PgPool) {
+    let world = world(pool).await;
+    let api = Api::over_http(world.clone());
+    let admin = api.issuer.admin();
+    // Of yesterday before and after the day is summed, and of today.
+    charge(&world, 1, SERVER, 24, 100).await;
+    world.summarize().await;
+    charge(&world, 2, 2, 24, 10).await;
+    charge(&world, 3, SERVER, 0, 1).await;
+    for late in [3, 0] {
+        assert_eq!(days(&world).await.2, late);
+        let query = format!("range=year&user={}", user(2));
+        let (status, top) = api.get("/v1/admin/top-nodes", &query, Some(&admin)).await;
+        assert_eq!(status, 200, "{top}");
+        let nodes = top["nodes"].as_array().unwrap();
+        let uploads: Vec<_> = nodes.iter().map(|node| &node["raw_upload"]).collect();
+        assert_eq!(uploads, [303, 30]);
+        let billed = nodes
+            .iter()
+            .map(|node| node["billed_upload"].as_i64().unwrap());
+        let billed: i64 = billed.sum();
+        let query = format!("interval=day&start=2026-03-01T00:00:00Z&user={}", user(2));
+        let (_, usage) = api
+            .get("/v1/admin/traffic-usage", &query, Some(&admin))
+            .await;
+        assert_eq!(usage["sum"]["billed_upload"], billed);
+        world.summarize().await;
+    }
+}

@@ -38,11 +38,12 @@ fn plain_number(number: &Number) -> Number {
 
 #[must_use]
 pub fn plain_text(text: &str) -> String {
-    const PREFIXES: [&str; 19] = [
+    const PREFIXES: [&str; 20] = [
         "DELIVERY_FAILURE_",
         "DELIVERY_STATUS_",
         "DRIFT_KIND_",
         "JOB_OUTCOME_",
+        "LONG_RANGE_",
         "NODE_PROTOCOL_",
         "NODE_SOFTWARE_",
         "NODE_SERVER_STATUS_",

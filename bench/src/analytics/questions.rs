@@ -228,7 +228,7 @@ impl<'a> Questions<'a> {
             .bind(self.month)
             .fetch_one(&mut *self.connection)
             .await?;
-        let message = json!({ "range": "RECENT_RANGE_MONTH", "kind": kind });
+        let message = json!({ "range": "LONG_RANGE_MONTH", "kind": kind });
         let expected = vec![
             ("/nodes", 20),
             (pointer, first.id.into()),

@@ -9,7 +9,7 @@ import { Bytes, Time } from './values.tsx';
 type Usage = Schema<'ExplainedUsage'>;
 
 /** The hourly rows that histories and counters are made of. */
-export function usageColumns(user: string, withHour: boolean, names: Map<number, string>): Column<Usage>[] {
+export function usageColumns(user: string, withHour: boolean): Column<Usage>[] {
   const hour: Column<Usage> = {
     title: 'Hour',
     main: true,
@@ -24,9 +24,7 @@ export function usageColumns(user: string, withHour: boolean, names: Map<number,
     {
       title: 'Client',
       main: !withHour,
-      cell: (row) => (
-        <NodeLink server={row.server_id} client={row.node_client_id} name={names.get(row.node_client_id ?? 0)} />
-      ),
+      cell: (row) => <NodeLink server={row.server_id} client={row.node_client_id} name={row.node_client_name} />,
     },
     {
       title: 'Package',

@@ -145,6 +145,54 @@ test('a list of 10,000 clients is read page by page', async () => {
   });
 });
 
+test(
+  'a list that returns fewer rows at once is read by its own limit',
+  { skip: live && 'made-up reports' },
+  async () => {
+    await onPage({ role: 'admin', hash: '#/quarantine?state=released' }, async (page) => {
+      await settled(page);
+      assert.equal(await page.locator('tbody tr').count(), 100);
+      await loadUntil(page, 130);
+      assert.equal(await page.locator('tbody tr').count(), 130);
+      assert.equal(await page.getByRole('button', { name: 'Load more' }).count(), 0);
+    });
+  },
+);
+
+test(
+  'the shares of nodes name all of them, or say that there are more',
+  { skip: live && 'made-up nodes' },
+  async () => {
+    const amounts = { raw_upload: 1, raw_download: 2, billed_upload: 3, billed_download: 4 };
+    const row = (rank) => ({ rank, server_id: rank, node_client_id: null, name: `node ${rank}`, ...amounts });
+    const queries = [];
+    const many = (page, count) =>
+      page.route('**/v1/admin/top-nodes?*', (route) => {
+        queries.push(Object.fromEntries(new URL(route.request().url()).searchParams));
+        const nodes = Array.from({ length: count }, (_, index) => row(index + 1));
+        const range = queries.at(-1).range;
+        return route.fulfill({ json: { range, by: 'billed', kind: 'server', start: '2026-01-01T00:00:00Z', nodes } });
+      });
+    for (const [count, says] of [
+      [999, false],
+      [1000, true],
+    ]) {
+      const user = 'de300000-0000-4000-8000-000000000001';
+      await onPage(
+        { role: 'admin', prepare: (page) => many(page, count), hash: `#/users/${user}?range=year&by=server` },
+        async (page) => {
+          await settled(page);
+          await page.getByRole('link', { name: `node ${count}`, exact: true }).waitFor();
+          const text = await page.locator('main').textContent();
+          assert.equal(text.includes('Only the first 1,000 nodes are shown'), says);
+          assert.match(text, /Last 365 days, in UTC days/);
+          assert.deepEqual(queries.at(-1), { user, range: 'year', by: 'billed', kind: 'server', limit: '1000' });
+        },
+      );
+    }
+  },
+);
+
 test('a page with 10,000 rows stays fluid', { skip: live && 'the answers are made up' }, async (context) => {
   const prepare = (page) => tenThousandClients(page, 500);
   await onPage({ role: 'admin', prepare, hash: '#/clients' }, async (page) => {

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { faultOf } from './documented.mjs';
 
 export const screenshots = fileURLToPath(new URL('../../../target/console-screenshots/', import.meta.url));
 mkdirSync(screenshots, { recursive: true });
@@ -19,6 +20,12 @@ export function launch() {
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
 }
 
+/**
+ * What was wrong with requests to the API since the last look: of all pages, also if a test answered them itself. The
+ * API answers each of them with 400.
+ */
+export const undocumented = [];
+
 /** Opens a page and records what must not happen on it. */
 export async function open(browser, options = {}) {
   const context = await browser.newContext({
@@ -27,6 +34,11 @@ export async function open(browser, options = {}) {
     timezoneId: 'UTC',
     reducedMotion: 'reduce',
     ...options,
+  });
+  context.on('request', (request) => {
+    const url = new URL(request.url());
+    const fault = url.pathname.includes('/v1/') ? faultOf(request.method(), url) : null;
+    if (fault) undocumented.push(fault.detail);
   });
   const page = await context.newPage();
   const faults = [];

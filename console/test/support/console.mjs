@@ -1,6 +1,6 @@
 // What the browser tests share: a running console and a browser.
-import { after, before } from 'node:test';
-import { launch, open, settled, signIn } from './browser.mjs';
+import { after, afterEach, before } from 'node:test';
+import { launch, open, settled, signIn, undocumented } from './browser.mjs';
 import { findPages } from './pages.mjs';
 import { serve } from './serve.mjs';
 
@@ -9,13 +9,17 @@ export const live = Boolean(process.env.CONSOLE_URL);
 
 export const started = {};
 
-/** Starts what the tests of a file need. */
+/** Starts what the tests of a file need. Each test fails if a page made a request that the API does not accept. */
 export function setUp(options = {}) {
   before(async () => {
     started.browser = await launch();
     if (!live) started.server = await serve(options);
     started.url = process.env.CONSOLE_URL ?? started.server.url;
     if (live) await findPages(await readerOf('admin'));
+  });
+  afterEach(() => {
+    const requests = undocumented.splice(0);
+    if (requests.length > 0) throw new Error(`docs/openapi.json does not accept requests: ${requests.join('; ')}`);
   });
   after(async () => {
     await started.browser.close();

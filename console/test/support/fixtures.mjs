@@ -480,18 +480,23 @@ const reads = {
     total: 50,
     users: top(now, 50, 61e9).map((row) => ({ ...row, user: uuid(row.rank, 'de300000') })),
   }),
-  '/v1/admin/top-nodes': (query, now) => ({
-    range: query.get('range') ?? 'day',
-    by: query.get('by') ?? 'billed',
-    kind: query.get('kind') ?? 'client',
-    start: iso(now - DAY),
-    nodes: top(now, 20, 410e9).map((row) => ({
-      ...row,
-      server_id: row.rank,
-      node_client_id: query.get('kind') === 'server' ? null : row.rank * 2,
-      name: query.get('kind') === 'server' ? server(row.rank, now).name : client(row.rank * 2).name,
-    })),
-  }),
+  '/v1/admin/top-nodes': (query, now) => {
+    const kind = query.get('kind') ?? 'client';
+    const days = { day: 1, week: 7, month: 30, quarter: 90, year: 365 }[query.get('range') ?? 'day'];
+    const count = Math.min(Number(query.get('limit') ?? 20), kind === 'server' ? 24 : 48);
+    return {
+      range: query.get('range') ?? 'day',
+      by: query.get('by') ?? 'billed',
+      kind,
+      start: iso(days === 1 ? Math.floor(now / HOUR) * HOUR - 23 * HOUR : dayStart(now - (days - 1) * DAY, 'UTC')),
+      nodes: top(now, count, days * (query.get('user') ? 4e9 : 410e9)).map((row) => ({
+        ...row,
+        server_id: kind === 'server' ? row.rank : Math.ceil(row.rank / 2),
+        node_client_id: kind === 'server' ? null : row.rank,
+        name: kind === 'server' ? server(row.rank, now).name : client(row.rank).name,
+      })),
+    };
+  },
   '/v1/admin/online-users': (query, now) => ({
     as_of: iso(now),
     users: page(
@@ -544,6 +549,7 @@ const reads = {
         hour: iso(at),
         server_id: 1 + (index % 6),
         node_client_id: 2 + 2 * (index % 6),
+        node_client_name: client(2 + 2 * (index % 6)).name,
         package_queue_id: Number(id),
         ...hourly(at, 'me', 1.1e9),
         corrected_upload: 0,
@@ -597,6 +603,7 @@ const reads = {
         hour,
         server_id: 1,
         node_client_id: 2,
+        node_client_name: client(2).name,
         package_queue_id: 1601,
         raw_upload: 301_001,
         raw_download: 10_000_003,
@@ -636,6 +643,7 @@ const reads = {
       billing_run_id: uuid(number, '01e40000'),
       server_id: 1,
       node_client_id: 2,
+      node_client_name: client(2).name,
       raw_upload: upload,
       raw_download: download,
       billed_upload: Math.round(upload * 2.5),
@@ -684,7 +692,8 @@ const reads = {
     total: 2,
   }),
   '/v1/admin/quarantined-reports': (query, now) => {
-    const all = range(3)
+    // Two reports wait. Of those that were released, there are more than one page.
+    const all = range(132)
       .map((id) => ({
         id: 4714 - id,
         report_id: uuid(id),
@@ -698,9 +707,9 @@ const reads = {
         lines_without_factor: id === 1 ? 41 : 0,
         upload: 7_000_000_000_000 + id,
         download: 9_000_000_000_000 + id,
-        released_at: id === 3 ? iso(now - HOUR) : null,
-        released_by: id === 3 ? DEMO_USER : null,
-        release_reason: id === 3 ? 'the provider counted the same' : null,
+        released_at: id > 2 ? iso(now - HOUR) : null,
+        released_by: id > 2 ? DEMO_USER : null,
+        release_reason: id > 2 ? 'the provider counted the same' : null,
       }))
       .filter(
         (report) =>

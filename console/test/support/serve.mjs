@@ -4,6 +4,7 @@ import { createServer, request as httpRequest } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { faultOf } from './documented.mjs';
 import { answer } from './fixtures.mjs';
 import { createIssuer } from './issuer.mjs';
 
@@ -92,6 +93,11 @@ async function made(request, response, url) {
       detail: 'Bearer token is missing.',
     };
     return send(response, 401, 'application/problem+json', JSON.stringify(problem));
+  }
+  const fault = faultOf(request.method, url);
+  if (fault) {
+    const problem = { type: 'about:blank', title: 'Bad Request', status: 400, code: 'invalid_parameter', ...fault };
+    return send(response, 400, 'application/problem+json', JSON.stringify(problem));
   }
   let body = '';
   for await (const part of request) body += part;

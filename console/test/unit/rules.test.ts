@@ -7,7 +7,6 @@ import { href, match, parseHash } from '../../src/app/location.ts';
 import { mayChange, mayRead, readToken } from '../../src/auth/token.ts';
 import { joined, sumOf } from '../../src/charts/usage.ts';
 import { intervalOf, startOf } from '../../src/format/range.ts';
-import { byNode } from '../../src/pages/admin/byNode.ts';
 
 const token = (claims: object) => `x.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.y`;
 
@@ -124,27 +123,4 @@ test('the two series of a user join by their buckets', () => {
     actually_billed: [bucket(3), bucket(4)],
   });
   assert.deepEqual(sumOf(rows), { raw_upload: 3, raw_download: 20, billed_upload: 7, billed_download: 20 });
-});
-
-test('the traffic of a node is the sum of its buckets', () => {
-  const bucket = (server_id: number, billed_upload: number) => ({
-    start: 's',
-    end: 'e',
-    server_id,
-    node_client_id: null,
-    raw_upload: 1,
-    raw_download: 0,
-    billed_upload,
-    billed_download: 0,
-    corrected_upload: 0,
-    corrected_download: 0,
-  });
-  const rows = byNode([bucket(1, 1), bucket(2, 5), bucket(1, 2)]);
-  assert.deepEqual(
-    rows.map((row) => [row.server_id, row.billed_upload, row.raw_upload]),
-    [
-      [2, 5, 1],
-      [1, 3, 2],
-    ],
-  );
 });

@@ -86,6 +86,7 @@ macro_rules! enumeration {
     };
 }
 enumeration!(v1::RecentRange, "RECENT_RANGE_");
+enumeration!(v1::LongRange, "LONG_RANGE_");
 enumeration!(v1::NodeServerCompatibility, "NODE_SERVER_COMPATIBILITY_");
 enumeration!(v1::NodeServerStatus, "NODE_SERVER_STATUS_");
 enumeration!(v1::PackageQueueStatus, "PACKAGE_QUEUE_STATUS_");

@@ -25,6 +25,7 @@ use shared::domain::quarantine::{QuarantineReason, QuarantinedReport};
 use shared::domain::queued_package::{
     PackageEndReason, PackageQueueCounts, PackageQueueStatus, PackageSeriesCounts, QueuedPackage,
 };
+use shared::domain::recent_range::LongRange;
 use shared::domain::server_status::StatusTimesHour;
 use shared::domain::top::{TopMeasure, TopNode, TopNodeKind, TopUser};
 use shared::domain::traffic_usage::{TrafficSum, UsageBucket, UsageGrouping, UsageInterval};
@@ -157,6 +158,7 @@ enumeration! {
     DriftKind { Hour, Uncharged, Item, Run, Applied, NodeHour, NodeDay, UserDay }
     QuarantineReason { ImplausibleBytes, UnknownNodeClient }
     RecentRange { Day, Week, Month }
+    LongRange { Day, Week, Month, Quarter, Year }
     UsageInterval { Hour, Day }
     UsageGrouping { None, Server, Client }
     TopMeasure { Billed, Raw }
@@ -365,15 +367,15 @@ message! {
         user, hour, usage, sum, parts, total, billed, parked, corrections, unexplained
     }
     ExplainedUsage => ExplainedUsage {
-        hour, server_id, node_client_id, package_queue_id;
+        hour, server_id, node_client_id, node_client_name, package_queue_id;
         traffic {
             raw_upload, raw_download, billed_upload, billed_download, corrected_upload,
             corrected_download
         }
     }
     BilledPart => BilledPart {
-        billing_run_id, server_id, node_client_id, raw_upload, raw_download, billed_upload,
-        billed_download, exact_upload, exact_download, lines, line_count
+        billing_run_id, server_id, node_client_id, node_client_name, raw_upload, raw_download,
+        billed_upload, billed_download, exact_upload, exact_download, lines, line_count
     }
     ExplainedLine => ExplainedLine {
         report_id, received_at, period_start, period_end, upload, download, factor

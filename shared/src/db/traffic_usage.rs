@@ -1,8 +1,9 @@
 //! Reads traffic of users and nodes in any range of time, from the smallest table that has it.
 
-use chrono::{DateTime, NaiveTime, Timelike, Utc};
+use chrono::{DateTime, Timelike, Utc};
+use uuid::Uuid;
 
-use super::{Connection, statements};
+use super::Connection;
 use crate::domain::page::Page;
 use crate::domain::top::{TopMeasure, TopNode, TopNodeKind};
 use crate::domain::traffic_usage::{Filter, TrafficSum, UsageBucket, UsageGrouping};
@@ -19,9 +20,13 @@ pub struct Found {
     pub sum: TrafficSum,
 }
 
+/// Whether a boundary of buckets, which is a full hour at least, is one of UTC days.
+fn is_day(boundary: &DateTime<Utc>) -> bool {
+    boundary.num_seconds_from_midnight() == 0
+}
+
 /// The tables that have the traffic.
 fn source(filter: Filter, grouping: UsageGrouping, boundaries: &[DateTime<Utc>]) -> &'static str {
-    let is_day = |boundary: &DateTime<Utc>| boundary.num_seconds_from_midnight() == 0;
     match filter {
         Filter { user: Some(_), .. } if boundaries.iter().all(is_day) => "user_days",
         Filter { user: Some(_), .. } => "user_hours",
@@ -93,74 +98,33 @@ pub async fn find(
     Ok(found)
 }
 
-statements! {
-    fn find_top_nodes(
-        start: DateTime<Utc>,
-        end: DateTime<Utc>,
-        by_day: bool,
-        clients: bool,
-        raw: bool,
-        limit: i64
-    ) -> Rows<TopNode> {
-        r#"/* traffic_usage.find_top_nodes */
-        with usage as (
-            select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
-                billed_upload_bytes, billed_download_bytes
-            from telecom.node_usage_hourly
-            where not $3 and node_server_id is not null
-                and bucket_start >= $1 and bucket_start < $2
-            union all
-            select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
-                billed_upload_bytes, billed_download_bytes
-            from telecom.node_usage_daily
-            where $3 and day >= ($1 at time zone 'UTC')::date
-                and day < ($2 at time zone 'UTC')::date
-            union all
-            select node_server_id, node_client_id, raw_upload_bytes, raw_download_bytes,
-                billed_upload_bytes, billed_download_bytes
-            from telecom.node_usage_delta
-            where bucket_start >= $1 and bucket_start < $2
-        ), node as (
-            select node_server_id, case when $4 then node_client_id end as node_client_id,
-                sum(raw_upload_bytes)::bigint as raw_upload,
-                sum(raw_download_bytes)::bigint as raw_download,
-                sum(billed_upload_bytes)::bigint as billed_upload,
-                sum(billed_download_bytes)::bigint as billed_download
-            from usage
-            group by 1, 2
-        ), place as (
-            select node.*,
-                row_number() over (
-                    order by case when $5 then raw_upload + raw_download
-                            else billed_upload + billed_download end desc,
-                        raw_upload + raw_download + billed_upload + billed_download desc,
-                        node_server_id, node_client_id
-                ) as rank
-            from node
-            order by rank
-            limit $6
-        )
-        select p.rank as "rank!", p.node_server_id as "server_id!", p.node_client_id,
-            coalesce(c.name, s.name) as name, p.raw_upload as "raw_upload!",
-            p.raw_download as "raw_download!", p.billed_upload as "billed_upload!",
-            p.billed_download as "billed_download!"
-        from place p
-        left join telecom.node_client c on c.id = p.node_client_id
-        left join telecom.node_server s on s.id = p.node_server_id and not $4
-        order by p.rank"#
-    }
-}
-
-/// The nodes with the most traffic from `start` to `end`, at most `limit`. Whole UTC days are
-/// read by day.
+/// The nodes with the most traffic from `start` to `end`, of all users or of `user`, at most
+/// `limit`. Whole UTC days are read by day.
 pub async fn top_nodes(
     connection: &mut Connection,
+    user: Option<Uuid>,
     (start, end): (DateTime<Utc>, DateTime<Utc>),
     kind: TopNodeKind,
     by: TopMeasure,
     limit: i64,
 ) -> Result<Vec<TopNode>, Error> {
-    let by_day = start.time() == NaiveTime::MIN && end.time() == NaiveTime::MIN;
-    let (clients, raw) = (kind == TopNodeKind::Client, by == TopMeasure::Raw);
-    find_top_nodes(connection, start, end, by_day, clients, raw, limit).await
+    let by_day = [start, end].iter().all(is_day);
+    let source = match (user, by_day) {
+        (Some(_), true) => "user_days",
+        (Some(_), false) => "user_hours",
+        (None, true) => "node_days",
+        (None, false) => "node_hours",
+    };
+    let nodes = sqlx::query_file_as!(
+        TopNode,
+        "src/db/sql/traffic_usage.find_top_nodes.sql",
+        source,
+        user,
+        start,
+        end,
+        kind == TopNodeKind::Client,
+        by == TopMeasure::Raw,
+        limit
+    );
+    Ok(nodes.fetch_all(connection).await?)
 }

@@ -56,8 +56,8 @@ pub async fn parts(
             continue;
         }
         found.parts.push(from_row!(row => BilledPart {
-            billing_run_id, server_id, node_client_id, raw_upload, raw_download, billed_upload,
-            billed_download, exact_upload, exact_download;
+            billing_run_id, server_id, node_client_id, node_client_name, raw_upload, raw_download,
+            billed_upload, billed_download, exact_upload, exact_download;
             line_count: row.lines,
             lines: serde_json::from_value(row.first_lines).map_err(Error::internal)?
         }));
@@ -69,6 +69,7 @@ struct Row {
     hour: DateTime<Utc>,
     server_id: i32,
     node_client_id: Option<i32>,
+    node_client_name: Option<String>,
     package_queue_id: Option<i64>,
     raw_upload: i64,
     raw_download: i64,
@@ -84,6 +85,7 @@ impl From<Row> for ExplainedUsage {
             hour: row.hour,
             server_id: row.server_id,
             node_client_id: row.node_client_id,
+            node_client_name: row.node_client_name,
             package_queue_id: row.package_queue_id,
             traffic: TrafficSum {
                 raw_upload: row.raw_upload,
@@ -126,7 +128,7 @@ statements! {
     fn rows_of_hour(user: Uuid, hour: DateTime<Utc>) -> Rows<Row> {
         r#"/* usage_explanation.rows_of_hour */
         select u.bucket_start as hour, u.node_server_id as server_id, u.node_client_id,
-            u.package_queue_id, u.raw_upload_bytes as raw_upload,
+            n.name as "node_client_name?", u.package_queue_id, u.raw_upload_bytes as raw_upload,
             u.raw_download_bytes as raw_download, u.billed_upload_bytes as billed_upload,
             u.billed_download_bytes as billed_download, c.upload as "corrected_upload!",
             c.download as "corrected_download!"
@@ -140,6 +142,7 @@ statements! {
                 and c.node_client_id is not distinct from u.node_client_id
                 and c.package_queue_id is not distinct from u.package_queue_id
         ) c
+        left join telecom.node_client n on n.id = u.node_client_id
         where u.user_id = $1 and u.bucket_start = $2
         order by u.node_server_id, u.node_client_id, u.package_queue_id"#
     }
@@ -147,7 +150,7 @@ statements! {
     fn rows_of_item(id: i64, user: Uuid, page: Page) -> Rows<Row> {
         r#"/* usage_explanation.rows_of_item */
         select u.bucket_start as hour, u.node_server_id as server_id, u.node_client_id,
-            u.package_queue_id, u.raw_upload_bytes as raw_upload,
+            n.name as "node_client_name?", u.package_queue_id, u.raw_upload_bytes as raw_upload,
             u.raw_download_bytes as raw_download, u.billed_upload_bytes as billed_upload,
             u.billed_download_bytes as billed_download, c.upload as "corrected_upload!",
             c.download as "corrected_download!"
@@ -166,6 +169,7 @@ statements! {
                 and c.node_client_id is not distinct from u.node_client_id
                 and c.package_queue_id = u.package_queue_id
         ) c
+        left join telecom.node_client n on n.id = u.node_client_id
         order by u.bucket_start desc, u.node_server_id, u.node_client_id"#,
         id,
         user,

@@ -38,10 +38,48 @@ impl RecentRange {
     /// Start and end of the range, with UTC days.
     #[must_use]
     pub fn period(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
-        let boundaries = self.boundaries(now, Tz::UTC);
-        let edge = |boundary: Option<&DateTime<Utc>>| boundary.copied().unwrap_or(now);
-        (edge(boundaries.first()), edge(boundaries.last()))
+        ends(&self.boundaries(now, Tz::UTC), now)
     }
+}
+
+/// The period before now that is added up as a whole. Its days are UTC days, including today.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[derive(EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum LongRange {
+    /// The last 24 hours.
+    #[default]
+    Day,
+    /// The last 7 days.
+    Week,
+    /// The last 30 days.
+    Month,
+    /// The last 90 days.
+    Quarter,
+    /// The last 365 days.
+    Year,
+}
+
+impl LongRange {
+    /// Start and end of the range.
+    #[must_use]
+    pub fn period(self, now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        let boundaries = match self {
+            Self::Day => hourly_boundaries(now, 24),
+            Self::Week => daily_boundaries(now, 7, Tz::UTC),
+            Self::Month => daily_boundaries(now, 30, Tz::UTC),
+            Self::Quarter => daily_boundaries(now, 90, Tz::UTC),
+            Self::Year => daily_boundaries(now, 365, Tz::UTC),
+        };
+        ends(&boundaries, now)
+    }
+}
+
+/// The first and the last of the boundaries.
+fn ends(boundaries: &[DateTime<Utc>], now: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+    let edge = |boundary: Option<&DateTime<Utc>>| boundary.copied().unwrap_or(now);
+    (edge(boundaries.first()), edge(boundaries.last()))
 }
 
 /// Parses the IANA name of a time zone.

@@ -53,7 +53,7 @@ pub struct UsageCorrection {
 }
 
 /// Usage of one hour, node client and package item, as the histories add it up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExplainedUsage {
     /// Start of the UTC hour.
     pub hour: DateTime<Utc>,
@@ -61,6 +61,8 @@ pub struct ExplainedUsage {
     pub server_id: i32,
     /// Id of the node client. `null` if it is unknown.
     pub node_client_id: Option<i32>,
+    /// Name of the node client. `null` if it was deleted or is unknown.
+    pub node_client_name: Option<String>,
     /// Id of the package item that is charged. `null` if there is none.
     pub package_queue_id: Option<i64>,
     /// Carried and charged bytes, corrections included.
@@ -98,6 +100,8 @@ pub struct BilledPart {
     pub server_id: i32,
     /// Id of the node client. `null` if it is unknown.
     pub node_client_id: Option<i32>,
+    /// Name of the node client. `null` if it was deleted or is unknown.
+    pub node_client_name: Option<String>,
     /// Bytes that the user sent, as carried.
     pub raw_upload: i64,
     /// Bytes that the user received, as carried.

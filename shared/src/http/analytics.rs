@@ -7,7 +7,7 @@ use strum::VariantNames;
 use super::parameter::{ID, Kind, Parameter};
 use super::request::ApiRequest;
 use super::{Csv, Endpoint};
-use crate::domain::recent_range::{RecentRange, time_zone};
+use crate::domain::recent_range::{LongRange, RecentRange, time_zone};
 use crate::domain::top::{TopMeasure, TopNodeKind};
 use crate::domain::traffic_usage::{Filter, UsageGrouping, UsageInterval};
 use crate::error::Error;
@@ -20,6 +20,12 @@ const RANGE: Parameter = Parameter::optional(
     "`day`: the last 24 hours. `week`, `month`: the last 7 or 30 days in UTC, including today. \
      Default: `day`.",
     Kind::OneOf(RecentRange::VARIANTS),
+);
+const LONG_RANGE: Parameter = Parameter::optional(
+    "range",
+    "`day`: the last 24 hours. `week`, `month`, `quarter`, `year`: the last 7, 30, 90 or 365 days \
+     in UTC, including today. Default: `day`.",
+    Kind::OneOf(LongRange::VARIANTS),
 );
 const BY: Parameter = Parameter::optional(
     "by",
@@ -126,7 +132,8 @@ impl Endpoint for TopUsers {
     }
 }
 
-/// Lists the node clients or node servers with the most traffic of the last day, week or month.
+/// Lists the node clients or node servers with the most traffic, of all users or of one, in the
+/// last day to the last year.
 #[derive(Debug)]
 pub struct TopNodes;
 
@@ -137,13 +144,14 @@ impl Endpoint for TopNodes {
     const RULE_PRIORITY: u16 = 257;
     const SUMMARY: &'static str = "List top nodes";
     const PARAMETERS: &'static [Parameter] = &[
-        RANGE,
+        LONG_RANGE,
         BY,
         Parameter::optional(
             "kind",
             "Whether node clients or node servers are listed. Default: `client`.",
             Kind::OneOf(TopNodeKind::VARIANTS),
         ),
+        Parameter::optional("user", "Count only the traffic of this user.", Kind::Uuid),
         Parameter::limit(ListTopNodes::BOUNDS),
     ];
     const CSV: Option<Csv> = Some(Csv {
@@ -157,6 +165,7 @@ impl Endpoint for TopNodes {
             range: request.one_of("range")?.unwrap_or_default(),
             by: request.one_of("by")?.unwrap_or_default(),
             kind: request.one_of("kind")?.unwrap_or_default(),
+            user: request.get("user")?,
             limit: request.get("limit")?,
         })
     }

@@ -39,8 +39,8 @@ impl Endpoint for HourExplanation {
     ];
     const CSV: Option<Csv> = Some(Csv {
         list: "parts",
-        header: "billing_run_id,server_id,node_client_id,raw_upload,raw_download,billed_upload,\
-                 billed_download,exact_upload,exact_download,line_count",
+        header: "billing_run_id,server_id,node_client_id,node_client_name,raw_upload,raw_download,\
+                 billed_upload,billed_download,exact_upload,exact_download,line_count",
     });
     const EXAMPLE: Example = Example {
         query: "user=00000000-0000-4000-8000-0000000000aa&hour=2026-01-01T00:00:00Z",
@@ -75,8 +75,8 @@ impl Endpoint for PackageExplanation {
     const PARAMETERS: &'static [Parameter] = &[Parameter::limit(PAGES), Parameter::offset(PAGES)];
     const CSV: Option<Csv> = Some(Csv {
         list: "usage",
-        header: "hour,server_id,node_client_id,package_queue_id,raw_upload,raw_download,\
-                 billed_upload,billed_download,corrected_upload,corrected_download",
+        header: "hour,server_id,node_client_id,node_client_name,package_queue_id,raw_upload,\
+                 raw_download,billed_upload,billed_download,corrected_upload,corrected_download",
     });
     const EXAMPLE: Example = Example {
         id: Some(UNKNOWN_ID),

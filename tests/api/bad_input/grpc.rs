@@ -32,13 +32,14 @@ const DOUBTFUL: &str = "UsageManage/ListDoubtfulPushes";
 const QUARANTINE: &str = "UsageManage/ListQuarantinedReports";
 const DRIFTS: &str = "UsageManage/ListUsageDrifts";
 const ONLINE: &str = "UsageManage/GetOnlineUsers";
+const TOP_NODES: &str = "UsageManage/ListTopNodes";
 const EXPLAIN: &str = "UsageManage/ExplainUsage";
 const CORRECTIONS: &str = "UsageManage/ListUsageCorrections";
 const PARKED: &str = "OperationManage/ListParkedEvents";
 
 const IDS: &str = "a whole number from 1 to 2147483647";
 /// Messages with one bad field each, the name of the field, and text that the description contains.
-const BAD_MESSAGES: [(&str, &str, &str, &str); 52] = [
+const BAD_MESSAGES: [(&str, &str, &str, &str); 54] = [
     (EXPLAIN, "{}", "user", "a UUID"),
     (
         EXPLAIN,
@@ -46,6 +47,8 @@ const BAD_MESSAGES: [(&str, &str, &str, &str); 52] = [
         "hour",
         "a timestamp",
     ),
+    (TOP_NODES, r#"{"range": 6}"#, "range", "LONG_RANGE_YEAR (5)"),
+    (TOP_NODES, r#"{"user": "x"}"#, "user", "a UUID"),
     (QUARANTINE, r#"{"reason": 3}"#, "reason", "_BYTES (1)"),
     (QUARANTINE, r#"{"state": 3}"#, "state", "_RELEASED (2)"),
     (QUARANTINE, r#"{"server_id": -1}"#, "server_id", IDS),

@@ -1,5 +1,7 @@
 //! Requests for traffic of any user or node, for those with the most traffic, and for the overview.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::json;
@@ -14,7 +16,10 @@ const USAGE: (&str, &str) = ("/v1/admin/traffic-usage", "UsageManage/GetTrafficU
 const INTERVALS: [&str; 2] = ["hour", "day"];
 const GROUPINGS: [&str; 3] = ["none", "server", "client"];
 const RANGES: [&str; 3] = ["day", "week", "month"];
+const LONG_RANGES: [&str; 5] = ["day", "week", "month", "quarter", "year"];
 const MEASURES: [&str; 2] = ["billed", "raw"];
+/// A user of the data.
+const USER: &str = "bb9836f5-e2ce-756d-059b-9a4556283bc0";
 
 /// Examples of these requests.
 pub fn analytics_by_hand() -> Vec<Question> {
@@ -35,17 +40,26 @@ pub fn analytics_by_hand() -> Vec<Question> {
     for zone in ["UTC", "Europe/Berlin", "Asia/Kolkata"] {
         for grouping in GROUPINGS {
             questions.push(usage(zone, grouping, Given::nothing("")));
-            let user = given("bb9836f5-e2ce-756d-059b-9a4556283bc0");
-            questions.push(usage(zone, grouping, user));
+            questions.push(usage(zone, grouping, given(USER)));
         }
     }
     for range in RANGES {
         for by in MEASURES {
             let (range, by) = (named("RECENT_RANGE_", range), named("TOP_MEASURE_", by));
-            let few = Given::new(&3, 3, true);
-            questions.push(top_users(&range, &by, &few));
-            let kind = named("TOP_NODE_KIND_", "server");
-            questions.push(top_nodes(&range, &by, &kind, &few));
+            questions.push(top_users(&range, &by, &Given::new(&3, 3, true)));
+        }
+    }
+    for range in LONG_RANGES {
+        for by in MEASURES {
+            for user in [Given::nothing(""), given(USER)] {
+                let filters = [
+                    ("range", named("LONG_RANGE_", range)),
+                    ("by", named("TOP_MEASURE_", by)),
+                    ("kind", named("TOP_NODE_KIND_", "server")),
+                    ("user", user),
+                ];
+                questions.push(top_nodes(&Given::new(&3, 3, true), &filters));
+            }
         }
     }
     questions
@@ -70,14 +84,17 @@ fn top_users(range: &Given, by: &Given, limit: &Given) -> Question {
         .with_arguments([&limit.word, &range.word, &by.word])
 }
 
-fn top_nodes(range: &Given, by: &Given, kind: &Given, limit: &Given) -> Question {
+/// The oracle reads the filters as one JSON object.
+fn top_nodes(limit: &Given, filters: &[(&'static str, Given)]) -> Question {
     let method = "UsageManage/ListTopNodes";
-    question("/v1/admin/top-nodes", "", method, json!({}), "top_nodes")
-        .given("range", "range", range)
-        .given("by", "by", by)
-        .given("kind", "kind", kind)
+    let wanted = filters.iter().map(|(name, given)| (*name, &given.word));
+    let wanted: BTreeMap<_, _> = wanted.collect();
+    let question = question("/v1/admin/top-nodes", "", method, json!({}), "top_nodes")
         .given("limit", "limit", limit)
-        .with_arguments([&limit.word, &range.word, &by.word, &kind.word])
+        .with_arguments([&limit.word, "", "", &json!(wanted).to_string()]);
+    filters.iter().fold(question, |question, (name, given)| {
+        question.given(name, name, given)
+    })
 }
 
 /// A word, or nothing, which stands for `default`.
@@ -130,16 +147,19 @@ pub fn analytics(known: &Known) -> impl Strategy<Value = Question> + use<> {
             filtered(USAGE, "usage", &page, &filters)
         },
     );
-    let top = || {
-        (
-            or_default("day", word("RECENT_RANGE_", &RANGES)),
-            or_default("billed", word("TOP_MEASURE_", &MEASURES)),
-            limit(1_000, "20"),
-        )
-    };
-    let users = top().prop_map(|(range, by, limit)| top_users(&range, &by, &limit));
-    let kind = or_default("client", word("TOP_NODE_KIND_", &["client", "server"]));
-    let nodes =
-        (top(), kind).prop_map(|((range, by, limit), kind)| top_nodes(&range, &by, &kind, &limit));
+    let measure = || or_default("billed", word("TOP_MEASURE_", &MEASURES));
+    let range = or_default("day", word("RECENT_RANGE_", &RANGES));
+    let users = (range, measure(), limit(1_000, "20"))
+        .prop_map(|(range, by, limit)| top_users(&range, &by, &limit));
+    let filters = (
+        or_default("day", word("LONG_RANGE_", &LONG_RANGES)),
+        measure(),
+        or_default("client", word("TOP_NODE_KIND_", &["client", "server"])),
+        given::uuid(&known.users),
+    );
+    let nodes = (limit(1_000, "20"), filters).prop_map(|(limit, (range, by, kind, user))| {
+        let filters = [("range", range), ("by", by), ("kind", kind), ("user", user)];
+        top_nodes(&limit, &filters)
+    });
     prop_oneof![4 => usage, 2 => users, 2 => nodes, 1 => Just(()).prop_map(|()| overview())]
 }

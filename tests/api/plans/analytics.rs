@@ -66,13 +66,29 @@ async fn traffic_is_read_by_index_from_sums(pool: PgPool) {
         ("top_user.by_raw", "'week', 20", 20.0),
         (
             "traffic_usage.find_top_nodes",
-            "'2026-04-10Z', '2026-04-11Z', false, true, false, 20",
+            "'node_hours', null, '2026-04-10Z', '2026-04-11Z', true, false, 20",
             2_500.0,
         ),
         (
             "traffic_usage.find_top_nodes",
-            "'2026-03-12Z', '2026-04-11Z', true, true, false, 20",
+            "'node_days', null, '2026-03-12Z', '2026-04-11Z', true, false, 20",
             2_500.0,
+        ),
+        (
+            "traffic_usage.find_top_nodes",
+            "'node_days', null, '2025-04-12Z', '2026-04-11Z', true, false, 20",
+            5_100.0,
+        ),
+        (
+            "traffic_usage.find_top_nodes",
+            "'user_hours', md5('7')::uuid, '2026-04-10Z', '2026-04-11Z', true, false, 20",
+            50.0,
+        ),
+        // Two clients on each of 99 days, and ten hours.
+        (
+            "traffic_usage.find_top_nodes",
+            "'user_days', md5('7')::uuid, '2025-04-12Z', '2026-04-11Z', true, false, 20",
+            250.0,
         ),
     ] {
         let plan = plan(&world, name, arguments).await;

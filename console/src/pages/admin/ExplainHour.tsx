@@ -8,7 +8,6 @@ import { Source } from '../../components/Source.tsx';
 import { Empty, ProblemNotice, Resource } from '../../components/states.tsx';
 import { Bytes, Id, Num, Status, Time } from '../../components/values.tsx';
 import * as format from '../../format/format.ts';
-import { useNodeNames } from './nodeNames.ts';
 
 type Explanation = Schema<'UsageExplanation'>;
 
@@ -16,7 +15,6 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
   const user = parameters['id'] ?? '';
   const hour = parameters['hour'] ?? '';
   const pages = usePages(read('/v1/admin/usage-explanation', { user, hour, limit: 100 }), (answer) => answer.parts, 0);
-  const names = useNodeNames('client');
   return (
     <Page
       title="How this hour was billed"
@@ -40,7 +38,7 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
                 caption="Hourly usage"
                 rows={data.usage}
                 rowKey={(row) => `${row.server_id}-${row.node_client_id}-${row.package_queue_id}`}
-                columns={usageColumns(user, false, names)}
+                columns={usageColumns(user, false)}
                 empty={<Empty title="Nothing was used in this hour" />}
               />
             </Card>
@@ -50,7 +48,7 @@ export function ExplainHour({ parameters }: { parameters: Record<string, string>
                 <Empty title="No reports are kept for this hour">Reports are kept for 45 days by default.</Empty>
               </Card>
             ) : (
-              pages.rows.map((part, index) => <Part key={index} number={index + 1} part={part} names={names} />)
+              pages.rows.map((part, index) => <Part key={index} number={index + 1} part={part} />)
             )}
             {pages.problem ? <ProblemNotice problem={pages.problem} /> : null}
             {pages.more ? (
@@ -99,17 +97,16 @@ function Equation({ explanation: { sum, billed, parked, corrections, unexplained
 interface PartProps {
   number: number;
   part: Schema<'BilledPart'>;
-  names: Map<number, string>;
 }
 
-function Part({ number, part, names }: PartProps) {
+function Part({ number, part }: PartProps) {
   return (
     <Card
       title={`Part ${number}: ${part.billing_run_id ? 'billing run' : 'not billed yet'}`}
       description={
         <>
           {part.billing_run_id ? <Id value={part.billing_run_id} /> : <Status value="pending" />} ·{' '}
-          <NodeLink server={part.server_id} client={part.node_client_id} name={names.get(part.node_client_id ?? 0)} />
+          <NodeLink server={part.server_id} client={part.node_client_id} name={part.node_client_name} />
         </>
       }
     >

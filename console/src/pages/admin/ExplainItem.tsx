@@ -7,7 +7,6 @@ import { PagedTable } from '../../components/PagedTable.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty } from '../../components/states.tsx';
 import { Bytes } from '../../components/values.tsx';
-import { useNodeNames } from './nodeNames.ts';
 
 type Explanation = Schema<'PackageUsageExplanation'>;
 
@@ -18,7 +17,6 @@ export function ExplainItem({ parameters }: { parameters: Record<string, string>
     (answer) => answer.usage,
     60,
   );
-  const names = useNodeNames('client');
   const user = pages.first.data?.user ?? '';
   return (
     <Page
@@ -40,7 +38,7 @@ export function ExplainItem({ parameters }: { parameters: Record<string, string>
           caption="Hours charged to this package"
           pages={pages}
           rowKey={(row) => `${row.hour}-${row.server_id}-${row.node_client_id}`}
-          columns={usageColumns(user, true, names)}
+          columns={usageColumns(user, true)}
           empty={<Empty title="Nothing was charged to this package yet" />}
         />
       </Card>

@@ -3,16 +3,14 @@ import { read, type Schema } from '../../api/types.ts';
 import { useQuery } from '../../api/useQuery.ts';
 import { RawAndBilled, UsageChart, UsageTotals } from '../../charts/UsageChart.tsx';
 import { Choice } from '../../components/controls.tsx';
-import { DataTable } from '../../components/DataTable.tsx';
+import { DataTable, type Column } from '../../components/DataTable.tsx';
 import { Card } from '../../components/layout.tsx';
 import { NodeLink, ServerLink } from '../../components/links.tsx';
 import { Source } from '../../components/Source.tsx';
 import { Empty, Resource } from '../../components/states.tsx';
 import { Bar, Bytes } from '../../components/values.tsx';
-import { viewer } from '../../format/format.ts';
+import { number, viewer } from '../../format/format.ts';
 import { intervalOf, longRanges, rangeNames, startOf, type LongRange } from '../../format/range.ts';
-import { byNode } from './byNode.ts';
-import { useNodeNames } from './nodeNames.ts';
 import { billedOf, rawOf } from '../../charts/usage.ts';
 
 type Of = { user?: string; server_id?: number; node_client_id?: number };
@@ -60,29 +58,23 @@ export function TrafficCard({
 }
 
 interface SharesProps {
-  of: Of;
+  of: Pick<Of, 'user'>;
   range: LongRange;
   group: 'server' | 'client';
   setGroup: (group: 'server' | 'client') => void;
 }
 
-/** How the traffic of a range divides over the nodes. */
+/** The most nodes that the API returns. */
+const MOST_NODES = 1000;
+
+/** How the traffic of a range divides over the nodes: that of the fleet, or of one user. */
 export function Shares({ of, range, group, setGroup }: SharesProps) {
-  const time_zone = viewer().timeZone as Schema<'TimeZone'>;
-  const request = read('/v1/admin/traffic-usage', {
-    ...of,
-    start: startOf(range, Date.now()),
-    interval: 'day',
-    time_zone,
-    group_by: group,
-    limit: 4000,
-  });
-  const usage = useQuery(request, 120);
-  const names = useNodeNames(group);
+  const query = { ...of, range, by: 'billed', kind: group, limit: MOST_NODES } as const;
+  const top = useQuery(read('/v1/admin/top-nodes', query), 120);
   return (
     <Card
       title="Where it went"
-      description={`Last ${rangeNames[range]}, in whole days`}
+      description={`Last ${rangeNames[range]}${range === 'day' ? '' : ', in UTC days'}`}
       actions={
         <Choice
           label="Group by"
@@ -92,52 +84,44 @@ export function Shares({ of, range, group, setGroup }: SharesProps) {
           onChange={setGroup}
         />
       }
-      footer={<Source request={usage.request} />}
+      footer={<Source request={top.request} />}
     >
-      <Resource query={usage} lines={8}>
-        {(data) => {
-          const rows = byNode(data.usage);
-          const most = Math.max(1, ...rows.map(billedOf));
-          return (
-            <>
-              {data.total > data.usage.length ? (
-                <p class="notice warn">
-                  This range has more rows than one request returns. The sums are those of its first {data.usage.length}{' '}
-                  rows. Choose a shorter range for all of them.
-                </p>
-              ) : null}
-              <DataTable
-                caption="Traffic by node"
-                rows={rows}
-                rowKey={(row) => `${row.server_id}-${row.node_client_id}`}
-                empty={<Empty title="No traffic in this range" />}
-                columns={[
-                  {
-                    title: group === 'server' ? 'Server' : 'Client',
-                    main: true,
-                    cell: (row) =>
-                      group === 'server' ? (
-                        <ServerLink id={row.server_id ?? 0} name={names.get(row.server_id ?? 0)} />
-                      ) : (
-                        <NodeLink
-                          server={row.server_id ?? 0}
-                          client={row.node_client_id}
-                          name={names.get(row.node_client_id ?? 0)}
-                        />
-                      ),
-                  },
-                  {
-                    title: 'Share',
-                    cell: (row) => <Bar label="Billed traffic" value={billedOf(row)} max={most} />,
-                  },
-                  { title: 'Carried', numeric: true, cell: (row) => <Bytes value={rawOf(row)} /> },
-                  { title: 'Billed', numeric: true, cell: (row) => <Bytes value={billedOf(row)} /> },
-                ]}
-              />
-            </>
-          );
-        }}
+      <Resource query={top} lines={8}>
+        {({ nodes }) => (
+          <>
+            {nodes.length === MOST_NODES ? (
+              <p class="notice warn">
+                Only the first {number(MOST_NODES)} nodes are shown, those with the most billed traffic.
+              </p>
+            ) : null}
+            <DataTable
+              caption="Traffic by node"
+              rows={nodes}
+              rowKey={(row) => `${row.server_id}-${row.node_client_id}`}
+              empty={<Empty title="No traffic in this range" />}
+              columns={shareColumns(group, Math.max(1, ...nodes.map(billedOf)))}
+            />
+          </>
+        )}
       </Resource>
     </Card>
   );
+}
+
+function shareColumns(group: 'server' | 'client', most: number): Column<Schema<'TopNode'>>[] {
+  return [
+    {
+      title: group === 'server' ? 'Server' : 'Client',
+      main: true,
+      cell: (row) =>
+        group === 'server' ? (
+          <ServerLink id={row.server_id} name={row.name} />
+        ) : (
+          <NodeLink server={row.server_id} client={row.node_client_id} name={row.name} />
+        ),
+    },
+    { title: 'Share', cell: (row) => <Bar label="Billed traffic" value={billedOf(row)} max={most} /> },
+    { title: 'Carried', numeric: true, cell: (row) => <Bytes value={rawOf(row)} /> },
+    { title: 'Billed', numeric: true, cell: (row) => <Bytes value={billedOf(row)} /> },
+  ];
 }

@@ -114,9 +114,10 @@ impl UsageManage for Manage {
     ) -> Reply<v1::ListTopNodesResponse> {
         let input = |_: &_, asked: v1::ListTopNodesRequest| {
             Ok(ListTopNodes {
-                range: named_or_default::<v1::RecentRange, _>("range", asked.range)?,
+                range: named_or_default::<v1::LongRange, _>("range", asked.range)?,
                 by: named_or_default::<v1::TopMeasure, _>("by", asked.by)?,
                 kind: named_or_default::<v1::TopNodeKind, _>("kind", asked.kind)?,
+                user: uuid("user", &asked.user)?,
                 limit: given(asked.limit),
             })
         };

@@ -55,12 +55,14 @@ select null::uuid as billing_run_id, 0 as "server_id!", null::int as node_client
     coalesce(sum(round(exact_download)) filter (where billing_run_id is not null), 0)::bigint
         as "billed_download!",
     '' as "exact_upload!", '' as "exact_download!", '[]'::jsonb as "first_lines!",
-    null::timestamptz as first_at
+    null::timestamptz as first_at, null::text as node_client_name
 from part
 union all
-select billing_run_id, node_server_id, node_client_id, lines, raw_upload, raw_download,
-    case when billing_run_id is null then 0 else round(exact_upload)::bigint end,
-    case when billing_run_id is null then 0 else round(exact_download)::bigint end,
-    trim_scale(exact_upload)::text, trim_scale(exact_download)::text, first_lines, first_at
-from page
+select p.billing_run_id, p.node_server_id, p.node_client_id, p.lines, p.raw_upload, p.raw_download,
+    case when p.billing_run_id is null then 0 else round(p.exact_upload)::bigint end,
+    case when p.billing_run_id is null then 0 else round(p.exact_download)::bigint end,
+    trim_scale(p.exact_upload)::text, trim_scale(p.exact_download)::text, p.first_lines, p.first_at,
+    n.name
+from page p
+left join telecom.node_client n on n.id = p.node_client_id
 order by first_at nulls first, 1, 2, 3

@@ -81,9 +81,16 @@ async fn read(tx: &mut Connection, now: DateTime<Utc>) -> Result<FleetOverview, 
         previous_24_hours: traffic(tx, &before).await?.sum,
         last_30_days: traffic(tx, &[month_start, day.1]).await?.sum,
         top_users: top_user::list(tx, RecentRange::Day, TopMeasure::Billed, TOP).await?,
-        top_nodes: traffic_usage::top_nodes(tx, day, TopNodeKind::Client, TopMeasure::Billed, TOP)
-            .await?,
+        top_nodes: top_nodes(tx, day).await?,
     })
+}
+
+async fn top_nodes(
+    tx: &mut Connection,
+    day: (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Vec<TopNode>, Error> {
+    let (kind, by) = (TopNodeKind::Client, TopMeasure::Billed);
+    traffic_usage::top_nodes(tx, None, day, kind, by, TOP).await
 }
 
 async fn traffic(

@@ -1,16 +1,17 @@
-//! `ListTopNodes`: lists the node clients or node servers with the most traffic of the last day,
-//! week or month.
+//! `ListTopNodes`: lists the node clients or node servers with the most traffic of all users or of
+//! one, in the last day to the last year.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::ManageService;
 use crate::auth::Access;
 use crate::db::{self, traffic_usage};
 use crate::domain::page::PageBounds;
-use crate::domain::recent_range::RecentRange;
+use crate::domain::recent_range::LongRange;
 use crate::domain::top::{TopMeasure, TopNode, TopNodeKind};
 use crate::error::Error;
 use crate::services::{Operation, Processor};
@@ -19,11 +20,13 @@ use crate::services::{Operation, Processor};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListTopNodes {
     /// The range, which ends now.
-    pub range: RecentRange,
+    pub range: LongRange,
     /// The amount by which nodes are ordered.
     pub by: TopMeasure,
     /// Whether clients or servers are listed.
     pub kind: TopNodeKind,
+    /// The user whose traffic counts. `None` for the traffic of all users.
+    pub user: Option<Uuid>,
     /// Maximum number of nodes to return, within [`Self::BOUNDS`]. `None` for the default.
     pub limit: Option<i64>,
 }
@@ -46,7 +49,7 @@ impl Operation for ListTopNodes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TopNodes {
     /// Range of the request.
-    pub range: RecentRange,
+    pub range: LongRange,
     /// The amount by which the nodes are ordered.
     pub by: TopMeasure,
     /// Whether clients or servers are listed.
@@ -67,12 +70,13 @@ impl Processor<ListTopNodes> for ManageService {
             range,
             by,
             kind,
+            user,
             limit,
         } = input;
         let limit = ListTopNodes::BOUNDS.page(limit, None)?.limit;
         let period = range.period(self.context.now());
         let nodes = db::on_connection(&self.pool, async |connection| {
-            traffic_usage::top_nodes(connection, period, kind, by, limit).await
+            traffic_usage::top_nodes(connection, user, period, kind, by, limit).await
         })
         .await?;
         Ok(TopNodes {

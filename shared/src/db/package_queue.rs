@@ -4,48 +4,23 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Connection, column, statements};
-use crate::domain::package::{ActiveItem, Charge};
+use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
-/// Adds `charges` to the active items of their users, and returns these items. `charges` is sorted
-/// by user and contains each user once. Users without an active item are missing from the result.
-///
-/// The items are locked in the order of `charges`, because the plan is a nested loop over them. A
-/// plan for the values of the arrays could hash them, and lock items in the order of their storage.
-pub async fn charge(
-    connection: &mut Connection,
-    charges: &[Charge],
-) -> Result<Vec<ActiveItem>, Error> {
-    plan_for_any_values(connection).await?;
-    charge_in_order(connection, charges).await
-}
-
 statements! {
-    fn plan_for_any_values() -> Done {
-        "/* package_queue.plan_for_any_values */
-        set local plan_cache_mode = force_generic_plan"
-    }
-
-    /// Writes each item once, also if its charge is 0 bytes: the hourly rows of an item may only be
-    /// written while the item is locked.
-    fn charge_in_order(charges: &[Charge]) -> Rows<ActiveItem> {
-        r#"/* package_queue.charge */
-        update telecom.package_queue q set
-            upload_bytes = q.upload_bytes + c.upload_bytes,
-            download_bytes = q.download_bytes + c.download_bytes
-        from (
-            select unnest($1::uuid[]) as user_id, unnest($2::bigint[]) as upload_bytes,
-                unnest($3::bigint[]) as download_bytes
-        ) as c
-        where q.user_id = c.user_id and q.status = 'active'
-        returning q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
-            q.expiring_event_at, (
-                select p.traffic_limit_bytes from telecom.package p where p.id = q.package_id
-            ) + q.adjust_quota_bytes as quota_bytes"#,
-        &column(charges, |charge| charge.user_id),
-        &column(charges, |charge| charge.upload_bytes),
-        &column(charges, |charge| charge.download_bytes)
+    /// Locks the active items of `users` until the transaction ends, and returns them. Both happen
+    /// in the order of user ids. Users without an active item are missing from the result.
+    pub fn lock_active(users: &[Uuid]) -> Rows<ActiveItem> {
+        r#"/* package_queue.lock_active */
+        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
+        q.expiring_event_at,
+            p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        where q.user_id = any($1) and q.status = 'active'
+        order by q.user_id
+        for no key update of q"#
     }
 
     /// Locks those of `items` that are active, in the order of user ids, until the transaction
@@ -58,15 +33,19 @@ statements! {
         for no key update"#
     }
 
-    /// Locks the active items of `users` that no other transaction has locked, and returns their
-    /// owners. For a transaction that already holds locks of other users, and must not wait for a
-    /// lock out of the order of user ids.
-    pub fn lock_active_unless_locked(users: &[Uuid]) -> Values<Uuid> {
+    /// Like [`lock_active`], but skips items that another transaction has locked. For a transaction
+    /// that already holds locks of other users, and must not wait for a lock out of the order of
+    /// user ids.
+    pub fn lock_active_unless_locked(users: &[Uuid]) -> Rows<ActiveItem> {
         r#"/* package_queue.lock_active_unless_locked */
-        select user_id from telecom.package_queue
-        where user_id = any($1) and status = 'active'
-        order by user_id
-        for no key update skip locked"#
+        select q.id, q.user_id, q.upload_bytes, q.download_bytes, q.announced_percent,
+        q.expiring_event_at,
+            p.traffic_limit_bytes + q.adjust_quota_bytes as quota_bytes
+        from telecom.package_queue q
+        join telecom.package p on p.id = q.package_id
+        where q.user_id = any($1) and q.status = 'active'
+        order by q.user_id
+        for no key update of q skip locked"#
     }
 }
 
@@ -102,19 +81,23 @@ statements! {
         where is_active or is_waiting"#
     }
 
-    /// Marks items that [`charge`] charged in this transaction, and that passed a threshold or are
-    /// exhausted.
-    pub fn mark_charged(items: &[ActiveItem]) -> Done {
-        r#"/* package_queue.mark_charged */
+    /// Updates items that [`lock_active`] locked in this transaction.
+    pub fn update_charged(items: &[ActiveItem]) -> Done {
+        r#"/* package_queue.update_charged */
         update telecom.package_queue q set
+            upload_bytes = c.upload_bytes,
+            download_bytes = c.download_bytes,
             announced_percent = c.announced_percent,
             expiring_event_at = c.expiring_event_at
         from (
-            select unnest($1::bigint[]) as id, unnest($2::smallint[]) as announced_percent,
-                unnest($3::timestamptz[]) as expiring_event_at
+            select unnest($1::bigint[]) as id, unnest($2::bigint[]) as upload_bytes,
+                unnest($3::bigint[]) as download_bytes, unnest($4::smallint[]) as announced_percent,
+                unnest($5::timestamptz[]) as expiring_event_at
         ) as c
         where q.id = c.id"#,
         &column(items, |item| item.id),
+        &column(items, |item| item.upload_bytes),
+        &column(items, |item| item.download_bytes),
         &column(items, |item| item.announced_percent),
         &column(items, |item| item.expiring_event_at) as &[Option<DateTime<Utc>>]
     }

@@ -27,9 +27,9 @@ pub struct ActiveItem {
     pub id: i64,
     /// Owner of the item.
     pub user_id: Uuid,
-    /// Upload billed so far, in bytes, at most [`MAX_COUNTER_BYTES`].
+    /// Upload billed so far, in bytes.
     pub upload_bytes: i64,
-    /// Download billed so far, in bytes, at most [`MAX_COUNTER_BYTES`].
+    /// Download billed so far, in bytes.
     pub download_bytes: i64,
     /// `traffic_limit + adjust_quota`, in bytes. It may be negative. `None` if the package is
     /// unlimited.
@@ -52,16 +52,28 @@ pub struct Charged {
 }
 
 impl ActiveItem {
-    /// Marks an item that was charged: with the highest of `thresholds`, which are percentages of
-    /// the quota, that it reached, and as expiring at `now` if its quota is used up and it is not
-    /// marked as expiring yet.
-    pub fn mark(&mut self, thresholds: &Levels, now: DateTime<Utc>) -> Charged {
-        let used_bytes = self.upload_bytes.saturating_add(self.download_bytes);
+    /// Adds a charge. `thresholds` are percentages of the quota. If the quota is used up and the
+    /// item is not marked as expiring yet, it is marked at `now`. `None` if a counter would exceed
+    /// [`MAX_COUNTER_BYTES`].
+    pub fn charge(
+        &mut self,
+        charge: &Charge,
+        thresholds: &Levels,
+        now: DateTime<Utc>,
+    ) -> Option<Charged> {
+        let add = |counter: i64, bytes| {
+            counter
+                .checked_add(bytes)
+                .filter(|sum| *sum <= MAX_COUNTER_BYTES)
+        };
+        self.upload_bytes = add(self.upload_bytes, charge.upload_bytes)?;
+        self.download_bytes = add(self.download_bytes, charge.download_bytes)?;
+        let used_bytes = self.upload_bytes.checked_add(self.download_bytes)?;
         let Some(quota_bytes) = self.quota_bytes else {
-            return Charged {
+            return Some(Charged {
                 used_bytes,
                 ..Charged::default()
-            };
+            });
         };
         let announced = self.announced_percent;
         let passed = |percent: &i16| {
@@ -74,11 +86,11 @@ impl ActiveItem {
         if expiring {
             self.expiring_event_at = Some(now);
         }
-        Charged {
+        Some(Charged {
             thresholds,
             used_bytes,
             expiring,
-        }
+        })
     }
 }
 
@@ -100,9 +112,17 @@ mod tests {
         }
     }
 
-    fn charge(item: &mut ActiveItem, bytes: i64) -> Charged {
-        item.download_bytes += bytes;
-        item.mark(&Levels::DEFAULT_QUOTA_PERCENT, DateTime::UNIX_EPOCH)
+    fn charge(item: &mut ActiveItem, bytes: i64) -> Option<Charged> {
+        let charge = Charge {
+            user_id: Uuid::nil(),
+            upload_bytes: 0,
+            download_bytes: bytes,
+        };
+        item.charge(
+            &charge,
+            &Levels::DEFAULT_QUOTA_PERCENT,
+            DateTime::UNIX_EPOCH,
+        )
     }
 
     #[rstest]
@@ -121,7 +141,7 @@ mod tests {
         #[case] thresholds: &[i16],
         #[case] expiring: bool,
     ) {
-        let charged = charge(&mut item, bytes);
+        let charged = charge(&mut item, bytes).unwrap();
         assert_eq!(
             (charged.thresholds.as_slice(), charged.expiring),
             (thresholds, expiring)
@@ -131,7 +151,13 @@ mod tests {
     #[test]
     fn an_exhausted_item_is_marked_as_expiring_once() {
         let mut item = item(0, 10, 95);
-        assert!(charge(&mut item, 10).expiring);
-        assert!(!charge(&mut item, 1).expiring);
+        assert!(charge(&mut item, 10).unwrap().expiring);
+        assert!(!charge(&mut item, 1).unwrap().expiring);
+    }
+
+    #[test]
+    fn a_counter_above_its_maximum_is_rejected() {
+        assert_eq!(charge(&mut item(0, 10, 0), MAX_COUNTER_BYTES + 1), None);
+        assert_eq!(charge(&mut item(0, 10, 0), i64::MAX), None);
     }
 }

@@ -147,9 +147,6 @@ fn charges(usage: &Usage) -> Result<Vec<Charge>, Error> {
 }
 
 /// Charges active items and returns them. `charges` and the result are sorted by user.
-///
-/// An item is written once by its charge. Only the few items that pass a threshold or are exhausted
-/// are written again.
 async fn charge_items(
     tx: &mut Connection,
     context: &Context,
@@ -157,26 +154,33 @@ async fn charge_items(
     charges: &[Charge],
     outbox: &mut Outbox<'_>,
 ) -> Result<Vec<ActiveItem>, Error> {
-    let mut items = charge_active(tx, context, charges, outbox).await?;
+    let mut items = lock_items(tx, context, charges, outbox).await?;
     items.sort_unstable_by_key(|item| item.user_id);
     let now = context.now();
-    let mut marked = Vec::new();
+    let mut charges = charges.iter();
+    // A charge of 0 bytes (factor 0) does not change an item, so the item is not written.
+    let mut changed = Vec::with_capacity(items.len());
     for item in &mut items {
         let before = *item;
-        let effect = item.mark(thresholds, now);
-        announce(item, &effect, outbox)?;
+        if let Some(charge) = charges.find(|charge| charge.user_id == item.user_id) {
+            let effect = item
+                .charge(charge, thresholds, now)
+                .ok_or_else(Error::overflow)?;
+            announce(item, &effect, outbox)?;
+        }
         if *item != before {
-            marked.push(*item);
+            changed.push(*item);
         }
     }
-    if !marked.is_empty() {
-        package_queue::mark_charged(tx, &marked).await?;
-    }
+    // The items are already locked, so they may be written in any order. The order of ids is the
+    // cheapest, because it is the order in which the rows are stored.
+    changed.sort_unstable_by_key(|item| item.id);
+    package_queue::update_charged(tx, &changed).await?;
     Ok(items)
 }
 
-/// Charges the item of each user. That is the active item or, if there is none, the oldest waiting
-/// item, which becomes active.
+/// Locks the item that each user is charged to. That is the active item or, if there is none, the
+/// oldest waiting item, which becomes active.
 ///
 /// While a statement waits for a lock, the holder of the lock may activate the user's next item.
 /// The statement then finds neither the old item, which is consumed, nor the new item, which its
@@ -184,7 +188,7 @@ async fn charge_items(
 /// finds neither an active nor a waiting item. Items found by the later statement are locked
 /// without waiting, because the transaction holds locks of other users by then. If that fails, the
 /// transaction runs again.
-async fn charge_active(
+async fn lock_items(
     tx: &mut Connection,
     context: &Context,
     charges: &[Charge],
@@ -192,14 +196,14 @@ async fn charge_active(
 ) -> Result<Vec<ActiveItem>, Error> {
     /// More than two rounds are needed only if other transactions change the same items meanwhile.
     const ROUNDS: usize = 4;
-    let mut items = package_queue::charge(tx, charges).await?;
-    let mut missing = without(charges.to_vec(), &items);
+    let users: Vec<Uuid> = charges.iter().map(|charge| charge.user_id).collect();
+    let mut items = package_queue::lock_active(tx, &users).await?;
+    if items.len() == users.len() {
+        return Ok(items);
+    }
+    let mut missing = without(users, &items);
     for _ in 0..ROUNDS {
-        if missing.is_empty() {
-            return Ok(items);
-        }
-        let users: Vec<Uuid> = missing.iter().map(|charge| charge.user_id).collect();
-        let found = package_queue::user_packages(tx, &users).await?;
+        let found = package_queue::user_packages(tx, &missing).await?;
         if found.is_empty() {
             return Ok(items);
         }
@@ -212,23 +216,17 @@ async fn charge_active(
             activate(tx, outbox, waiting, context.now()).await?;
         }
         let found: Vec<Uuid> = found.iter().map(|packages| packages.user_id).collect();
-        let locked = package_queue::lock_active_unless_locked(tx, &found).await?;
-        let mut charges = missing.clone();
-        charges.retain(|charge| locked.binary_search(&charge.user_id).is_ok());
-        items.extend(package_queue::charge(tx, &charges).await?);
+        items.extend(package_queue::lock_active_unless_locked(tx, &found).await?);
         missing = without(missing, &items);
     }
     Err(Error::conflict())
 }
 
-/// Returns those of `charges` that none of `items` was charged with.
-fn without(mut charges: Vec<Charge>, items: &[ActiveItem]) -> Vec<Charge> {
-    if charges.len() == items.len() {
-        return Vec::new();
-    }
+/// Returns those of `users` who have none of `items`.
+fn without(mut users: Vec<Uuid>, items: &[ActiveItem]) -> Vec<Uuid> {
     let found: HashSet<Uuid> = items.iter().map(|item| item.user_id).collect();
-    charges.retain(|charge| !found.contains(&charge.user_id));
-    charges
+    users.retain(|user| !found.contains(user));
+    users
 }
 
 fn announce(item: &ActiveItem, charged: &Charged, outbox: &mut Outbox<'_>) -> Result<(), Error> {

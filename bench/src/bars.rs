@@ -2,7 +2,8 @@
 
 use crate::api::Api;
 use crate::memory::{Bound, Memory};
-use crate::results::{Bar, END_TO_END, Limit, Workload};
+use crate::results::{Bar, Limit};
+use crate::throughput::{END_TO_END, Workload};
 
 /// End to end, as a multiple of the panels' way.
 const OF_PANELS: Limit = Limit::AtLeast(20.0);

@@ -17,6 +17,7 @@ use shared::services::queue::ingest_usage_report::IngestUsageReports;
 use shared::services::{Consumer, Processor};
 use tokio::task::JoinSet;
 
+use crate::cost::{Cost, Meter};
 use crate::database::{Database, fault};
 use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
@@ -34,6 +35,7 @@ pub struct Pipeline {
     apply: Vec<TelecomBillingHook>,
     messaging: Messaging,
     recorder: Option<Recorder>,
+    meter: Meter,
     totals: Totals,
 }
 
@@ -51,11 +53,34 @@ pub struct Totals {
     pub bill: Duration,
     /// Time from a billing delivery's bytes to the response.
     pub apply: Duration,
+    pub ingest_cost: Cost,
+    pub bill_cost: Cost,
+    pub apply_cost: Cost,
 }
 
 impl Totals {
     pub fn end_to_end(&self) -> Duration {
         self.ingest + self.bill + self.apply
+    }
+
+    /// Usage rows per second in this time.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_precision_loss,
+        reason = "a count far below 2^52"
+    )]
+    pub fn rate(&self, time: Duration) -> f64 {
+        self.rows as f64 / time.as_secs_f64()
+    }
+
+    /// What all stages used.
+    pub fn cost(&self) -> Cost {
+        let stages = [self.ingest_cost, self.bill_cost, self.apply_cost];
+        stages.into_iter().fold(Cost::default(), |sum, cost| Cost {
+            ours: sum.ours + cost.ours,
+            database: sum.database + cost.database,
+            wal_bytes: sum.wal_bytes + cost.wal_bytes,
+        })
     }
 }
 
@@ -87,14 +112,18 @@ impl Pipeline {
             ),
             messaging: messaging.clone(),
             recorder,
+            meter: Meter::start(database).await?,
             totals: Totals::default(),
         })
     }
 
     /// Processes one minute of reports from ingestion to the updated packages.
     pub async fn minute(&mut self, minute: &Minute) -> Result<()> {
+        self.meter.skip().await?;
         self.totals.ingest += consume_all(&self.ingest, &minute.deliveries).await?;
+        self.meter.add_to(&mut self.totals.ingest_cost).await?;
         self.record(|profile| &mut profile.ingest).await?;
+        self.meter.skip().await?;
         let began = Instant::now();
         let billed = self
             .bill
@@ -102,6 +131,7 @@ impl Pipeline {
             .await
             .map_err(fault)?;
         self.totals.bill += began.elapsed();
+        self.meter.add_to(&mut self.totals.bill_cost).await?;
         self.record(|profile| &mut profile.bill).await?;
         let bodies = self.messaging.take(BILLING)?;
         ensure!(
@@ -111,7 +141,9 @@ impl Pipeline {
             bodies.len()
         );
         let deliveries = deliveries(&bodies, MESSAGES_PER_DELIVERY)?;
+        self.meter.skip().await?;
         self.totals.apply += consume_all(&self.apply, &deliveries).await?;
+        self.meter.add_to(&mut self.totals.apply_cost).await?;
         self.record(|profile| &mut profile.apply).await?;
         self.totals.rows += u64::try_from(minute.rows.len())?;
         self.totals.events += u64::try_from(billed.events)?;
@@ -128,6 +160,11 @@ impl Pipeline {
             recorder.profile = Profile::default();
         }
         Ok(())
+    }
+
+    /// Returns the totals and begins new ones.
+    pub fn take_totals(&mut self) -> Totals {
+        std::mem::take(&mut self.totals)
     }
 
     /// The totals, and the profile if it was enabled.

@@ -17,14 +17,16 @@ use crate::database::{Database, checkpoint};
 use crate::expiry;
 use crate::extension;
 use crate::fleet;
+use crate::growth;
 use crate::memory;
 use crate::messaging::Messaging;
 use crate::nodes;
 use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::reference::{Copy, Panels};
-use crate::results::{self, Bar, References, Results, Workload};
+use crate::results::{self, Bar, Results};
 use crate::set_based::SetBased;
+use crate::throughput::{References, Workload};
 use crate::verify::Expected;
 use crate::watch;
 use crate::workload::{Collectors, Minute, Rhythm, past_hour};
@@ -67,6 +69,9 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     }
     if cli.analytics {
         return analytics(cli, &database).await;
+    }
+    if let Some(users) = cli.history {
+        return history(cli, &database, users).await;
     }
     let mut results = Results {
         environment: database.environment(cli.consumers()).await?,
@@ -133,6 +138,19 @@ async fn analytics(cli: &Cli, database: &Database) -> Result<bool> {
     }
     let (bars, text) = (analytics.bars(), analytics.text(cli.markdown));
     conclude(cli, &(&analytics, &bars), &bars, &text)
+}
+
+/// Measures only with a month of history.
+async fn history(cli: &Cli, empty: &Database, users: u32) -> Result<bool> {
+    let history = Database::create(cli, "_history").await?;
+    let reports = generate(RHYTHMS[0]).await?;
+    let growth = Box::pin(growth::measure(cli, [empty, &history], users, reports)).await?;
+    if !cli.keep {
+        empty.drop().await?;
+        history.drop().await?;
+    }
+    let (bars, text) = (growth.bars(), growth.text(cli.markdown));
+    conclude(cli, &(&growth, &bars), &bars, &text)
 }
 
 /// Measures only the monitoring of a fleet.

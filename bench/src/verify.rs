@@ -16,16 +16,25 @@ type ByUser = HashMap<Uuid, (i64, i64)>;
 #[derive(Debug)]
 pub struct Expected {
     before: ByUser,
+    /// Number of raw rows before, and their bytes.
+    raw_before: (i64, (i64, i64)),
+    /// Bytes of hourly usage before, by kind.
+    hourly_before: [(i64, i64); 2],
     rows: i64,
     raw: (i64, i64),
     billed: ByUser,
 }
 
 impl Expected {
-    /// Reads the packages' counters, which may not start at zero.
+    /// Reads what is there already.
     pub async fn start(connection: &mut PgConnection) -> Result<Self> {
         Ok(Self {
             before: counters(connection).await?,
+            raw_before: sums(connection, "traffic_usage", "").await?,
+            hourly_before: [
+                hourly(connection, "raw").await?,
+                hourly(connection, "billed").await?,
+            ],
             rows: 0,
             raw: (0, 0),
             billed: HashMap::new(),
@@ -53,18 +62,20 @@ impl Expected {
                 + (select count(*) from telecom.usage_report where billing_run_id is null
                 and line_count > 0)";
         let raw = sums(connection, "traffic_usage", "").await?;
+        let (rows, bytes) = self.raw_before;
+        let expected = (rows + self.rows, plus(bytes, self.raw));
         ensure!(
-            raw == (self.rows, self.raw),
-            "Raw rows and bytes are {raw:?}, expected were {:?}.",
-            (self.rows, self.raw)
+            raw == expected,
+            "Raw rows and bytes are {raw:?}, expected were {expected:?}."
         );
         let billed = self
             .billed
             .values()
-            .fold((0, 0), |sum, user| (sum.0 + user.0, sum.1 + user.1));
-        for (kind, expected) in [("raw", self.raw), ("billed", billed)] {
-            let prefix = format!("{kind}_");
-            let (_, hourly) = sums(connection, "user_package_usage", &prefix).await?;
+            .fold((0, 0), |sum, user| plus(sum, *user));
+        let kinds = [("raw", self.raw), ("billed", billed)];
+        for ((kind, added), before) in kinds.into_iter().zip(self.hourly_before) {
+            let hourly = hourly(connection, kind).await?;
+            let expected = plus(before, added);
             ensure!(
                 hourly == expected,
                 "Hourly usage has {hourly:?} {kind} bytes, expected were {expected:?}."
@@ -101,6 +112,16 @@ async fn counters(connection: &mut PgConnection) -> Result<ByUser> {
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?))))
         .collect()
+}
+
+fn plus(one: (i64, i64), other: (i64, i64)) -> (i64, i64) {
+    (one.0 + other.0, one.1 + other.1)
+}
+
+/// Bytes of hourly usage of a kind, `raw` or `billed`.
+async fn hourly(connection: &mut PgConnection, kind: &str) -> Result<(i64, i64)> {
+    let (_, bytes) = sums(connection, "user_package_usage", &format!("{kind}_")).await?;
+    Ok(bytes)
 }
 
 /// Number of rows, and the sums of the columns `<prefix>upload_bytes` and `<prefix>download_bytes`.

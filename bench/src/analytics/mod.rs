@@ -1,7 +1,7 @@
 //! How long questions of administrators take with two years of usage of 100,000 users.
 
 mod history;
-mod indexes;
+pub mod indexes;
 mod questions;
 mod sums;
 

@@ -65,11 +65,11 @@ pub struct Latency {
 /// Measures with its own database.
 pub async fn measure(cli: &Cli) -> Result<Api> {
     let database = step("API: creating the database", Database::create(cli, "")).await?;
-    step("API: a month of usage, a week of status", seed(&database)).await?;
+    fleet::seed(&mut database.connect().await?).await?;
+    let served = Served::start(cli, &database);
+    let Served { server, clients } =
+        step("API: a month of usage, a week of status", served).await?;
     let pgbench = step("API: pgbench's tables", Pgbench::prepare(&database.url)).await?;
-    let issuer = Issuer::generate()?;
-    let server = Server::start(&cli.functions, &database.url, &issuer).await?;
-    let clients = clients(&server, &issuer).await?;
     let (turns, calling) = if cli.quick {
         (1, CALLING / 5)
     } else {
@@ -86,6 +86,34 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     })
 }
 
+/// A server and its clients.
+pub struct Served {
+    server: Server,
+    clients: Vec<Client>,
+}
+
+impl Served {
+    /// Serves a database that has the fleet, after adding what the calls read.
+    pub async fn start(cli: &Cli, database: &Database) -> Result<Self> {
+        run_all(&mut database.connect().await?, SEED).await?;
+        let issuer = Issuer::generate()?;
+        let server = Server::start(&cli.functions, &database.url, &issuer).await?;
+        let clients = clients(&server, &issuer).await?;
+        Ok(Self { server, clients })
+    }
+
+    /// Calls per second of an RPC with `number` concurrent clients in the time `calling`.
+    pub async fn calls_per_second(
+        &self,
+        rpc: &Arc<Rpc>,
+        number: usize,
+        calling: Duration,
+    ) -> Result<f64> {
+        let calls = call(rpc, &self.clients, number, calling).await?;
+        Ok(calls.calls_per_second)
+    }
+}
+
 /// As many clients as are needed at the same time, each of a different user.
 async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
     let most = CLIENTS.into_iter().max().unwrap_or(COMPARED_CLIENTS);
@@ -93,14 +121,7 @@ async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
     try_join_all(users.map(|user| Client::connect(server, issuer, user))).await
 }
 
-/// Creates the fleet with 40 node clients in a user's package, and usage of 120 hours for 10,000
-/// users.
-async fn seed(database: &Database) -> Result<()> {
-    let mut connection = database.connect().await?;
-    fleet::seed(&mut connection).await?;
-    run_all(&mut connection, SEED).await
-}
-
+/// 40 node clients in a user's package, and usage of 120 hours for 10,000 users.
 const SEED: &str = "
 update telecom.node_client set access_groups = '{1}' where id % 25 = 0;
 -- Ten thousand users, each at four places in the evenings of 30 days.

@@ -23,7 +23,8 @@ pub async fn list(
 ///
 /// Only the arm of the union that has the best index for the filter runs. In the other arms, a
 /// condition on parameters alone is false and is evaluated once. The arms without a user and an
-/// order read each status separately and in order, at most `max_total` items per status.
+/// order read each status separately and in order, at most as many items per status as the page
+/// may need. Their total is the sum of the stored counts.
 ///
 /// These arms use `between s and s` and also order by the status. With `=`, the primary key gives
 /// the same order, so the planner might scan all items by primary key and discard those with
@@ -57,21 +58,25 @@ async fn find(
                 cross join lateral (
                     select id from telecom.package_queue q
                     where q.package_id = $3 and q.status between s and s
-                    order by q.status desc, id desc limit $5
+                    order by q.status desc, id desc limit $6::bigint + $7::bigint
                 ) q
                 where $1::uuid is null and $2::uuid is null and $3::bigint is not null
                 union all
                 select q.id from status
                 cross join lateral (
                     select id from telecom.package_queue q where q.status between s and s
-                    order by q.status desc, id desc limit $5
+                    order by q.status desc, id desc limit $6::bigint + $7::bigint
                 ) q
                 where $1::uuid is null and $2::uuid is null and $3::bigint is null
             ) q
             order by id desc
             limit $5
         )
-        select (select count(*) from match) as "total!",
+        select case when $1::uuid is null and $2::uuid is null then least($5, (
+                select coalesce(sum(items), 0)::bigint from telecom.package_queue_count
+                where ($3::bigint is null or package_id = $3)
+                    and status in (select s from status)
+            )) else (select count(*) from match) end as "total!",
             array(select id from match order by id desc limit $6 offset $7) as "ids!""#,
         filter.user,
         filter.order,

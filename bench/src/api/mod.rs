@@ -66,9 +66,8 @@ pub struct Latency {
 pub async fn measure(cli: &Cli) -> Result<Api> {
     let database = step("API: creating the database", Database::create(cli, "")).await?;
     fleet::seed(&mut database.connect().await?).await?;
-    let served = Served::start(cli, &database);
-    let Served { server, clients } =
-        step("API: a month of usage, a week of status", served).await?;
+    step("API: a month of usage, a week of status", seed(&database)).await?;
+    let Served { server, clients } = Served::start(cli, &database).await?;
     let pgbench = step("API: pgbench's tables", Pgbench::prepare(&database.url)).await?;
     let (turns, calling) = if cli.quick {
         (1, CALLING / 5)
@@ -93,9 +92,8 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves a database that has the fleet, after adding what the calls read.
+    /// Serves a database that has the fleet and what the calls read.
     pub async fn start(cli: &Cli, database: &Database) -> Result<Self> {
-        run_all(&mut database.connect().await?, SEED).await?;
         let issuer = Issuer::generate()?;
         let server = Server::start(&cli.functions, &database.url, &issuer).await?;
         let clients = clients(&server, &issuer).await?;
@@ -119,6 +117,11 @@ async fn clients(server: &Server, issuer: &Issuer) -> Result<Vec<Client>> {
     let most = CLIENTS.into_iter().max().unwrap_or(COMPARED_CLIENTS);
     let users = fleet::user_ids().into_iter().take(most);
     try_join_all(users.map(|user| Client::connect(server, issuer, user))).await
+}
+
+/// Adds what the calls read to a database that has the fleet.
+pub async fn seed(database: &Database) -> Result<()> {
+    run_all(&mut database.connect().await?, SEED).await
 }
 
 /// 40 node clients in a user's package, and usage of 120 hours for 10,000 users.

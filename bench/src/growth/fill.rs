@@ -1,5 +1,6 @@
-//! A month of history of half a million users, to whom the fleet of the pipeline belongs: all their
-//! raw usage, hourly usage and consumed packages.
+//! A month of history of half a million users: their raw usage, hourly usage and consumed packages.
+//! The users of the fleet have such packages, too, but no such usage, so that the calls of the
+//! comparison return the same rows.
 //!
 //! What neither the pipeline nor the measured operations read is left out: sums of nodes and of
 //! days, statuses, and the audit log. The reports are billed, but their sums are not those of the
@@ -65,7 +66,7 @@ from generate_series(0, ITEMS - 1) item, bench_user
 ";
 
 /// Hourly usage of a day, in the order in which charges insert it. A user uses a client for an
-/// hour.
+/// hour. The users of the fleet, who have active packages, have none.
 const HOURS: &str = "
 insert into telecom.user_package_usage (
     user_id, bucket_start, node_server_id, node_client_id, package_queue_id, raw_upload_bytes,
@@ -77,6 +78,7 @@ from (
     select number, user_id, (number * 7 + row * 5 + $2) % 24 as hour,
         ((number * 37 + row * 211 + $2) % 1000)::integer as client
     from generate_series($2 * HOURS / DAYS, ($2 + 1) * HOURS / DAYS - 1) row, bench_user
+    where number >= (select count(*) from telecom.package_queue where status = 'active')
 ) usage
 order by hour, number
 ";

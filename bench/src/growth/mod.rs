@@ -77,11 +77,13 @@ pub async fn measure(
     (warm_up, minutes): (Minute, Vec<Minute>),
 ) -> Result<Growth> {
     let scale = Scale::new(users);
+    let [empty, history] = databases;
     for database in databases {
         fleet::seed(&mut database.connect().await?).await?;
     }
-    let [empty, history] = databases;
     fill::fill(history, scale).await?;
+    step("A month of usage of the fleet", api::seed(empty)).await?;
+    step("The same with history", api::seed(history)).await?;
     let mut sides = [
         Side::start(empty, &warm_up).await?,
         Side::start(history, &warm_up).await?,
@@ -166,8 +168,12 @@ async fn stages(sides: &mut [Side; 2], minutes: &[Minute]) -> Result<Vec<Compare
 
 /// Calls per second of each RPC, in turns.
 async fn rpcs(cli: &Cli, [empty, history]: [&Database; 2]) -> Result<Vec<Compared>> {
-    let empty = step("API: empty tables", Served::start(cli, empty)).await?;
-    let history = step("API: history", Served::start(cli, history)).await?;
+    let empty = Served::start(cli, empty).await?;
+    let history = Served::start(cli, history).await?;
+    step("API, in turns", calls(&empty, &history)).await
+}
+
+async fn calls(empty: &Served, history: &Served) -> Result<Vec<Compared>> {
     let mut compared = Vec::new();
     for rpc in api::calls::all()?.into_iter().map(Arc::new) {
         let mut turns = Vec::new();

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 
 use crate::database::Database;
 
-/// Length of a tick of the processor times in `/proc`, which is the same on all usual Linux kernels.
+/// Length of a tick of the processor times in `/proc`, the same on all usual Linux kernels.
 const TICK: Duration = Duration::from_millis(10);
 
 /// What was used, by this process and by the database.

@@ -243,8 +243,8 @@ impl Spread {
             of_set_based,
         } = self;
         format!(
-            "medians of {rounds} rounds; end to end {:.3} to {:.3} × COPY, {:.1} to {:.1} × panels, \
-             {:.2} to {:.2} × set-based\n\n",
+            "medians of {rounds} rounds; end to end {:.3} to {:.3} × COPY, {:.1} to {:.1} \
+             × panels, {:.2} to {:.2} × set-based\n\n",
             of_copy.0, of_copy.1, of_panels.0, of_panels.1, of_set_based.0, of_set_based.1
         )
     }

@@ -184,6 +184,8 @@ test(
           await settled(page);
           const table = page.getByRole('table', { name: 'Traffic by node' });
           assert.equal(await table.getAttribute('aria-rowcount'), String(count + 1));
+          // Rows far from the screen are left out.
+          await page.getByRole('heading', { name: 'Where it went' }).scrollIntoViewIfNeeded();
           await page.getByRole('link', { name: 'node 1', exact: true }).waitFor();
           const text = await page.locator('main').textContent();
           assert.equal(text.includes('Only the first 1,000 nodes are shown'), says);

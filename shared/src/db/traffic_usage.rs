@@ -4,6 +4,7 @@ use chrono::{DateTime, Timelike, Utc};
 use uuid::Uuid;
 
 use super::Connection;
+use super::statement::without_span;
 use crate::domain::page::Page;
 use crate::domain::top::{TopMeasure, TopNode, TopNodeKind};
 use crate::domain::traffic_usage::{Filter, TrafficSum, UsageBucket, UsageGrouping};
@@ -126,5 +127,5 @@ pub async fn top_nodes(
         by == TopMeasure::Raw,
         limit
     );
-    Ok(nodes.fetch_all(connection).await?)
+    Ok(without_span(nodes.fetch_all(connection)).await?)
 }

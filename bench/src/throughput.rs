@@ -251,7 +251,7 @@ impl Spread {
 }
 
 /// The median. 0 without a value.
-fn middle(values: impl Iterator<Item = f64>) -> f64 {
+pub fn middle(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()

@@ -18,6 +18,7 @@ use crate::pipeline::{Pipeline, Totals};
 use crate::progress::step;
 use crate::results::{Bar, Limit};
 use crate::table::Table;
+use crate::throughput::middle;
 use crate::verify::Expected;
 use crate::workload::Minute;
 pub use fill::Scale;
@@ -55,16 +56,11 @@ pub struct Compared {
 impl Compared {
     /// Each turn is a pair of rates, with empty tables and with history.
     fn new(what: &'static str, turns: &[(f64, f64)]) -> Self {
-        let median = |values: &mut dyn Iterator<Item = f64>| {
-            let mut values: Vec<f64> = values.collect();
-            values.sort_by(f64::total_cmp);
-            values.get(values.len() / 2).copied().unwrap_or_default()
-        };
         Self {
             what,
-            empty: median(&mut turns.iter().map(|turn| turn.0)),
-            history: median(&mut turns.iter().map(|turn| turn.1)),
-            ratio: median(&mut turns.iter().map(|turn| turn.1 / turn.0)),
+            empty: middle(turns.iter().map(|turn| turn.0)),
+            history: middle(turns.iter().map(|turn| turn.1)),
+            ratio: middle(turns.iter().map(|turn| turn.1 / turn.0)),
         }
     }
 }

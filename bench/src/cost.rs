@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
-use crate::database::Database;
+use crate::database::{Database, flush_statistics};
 
 /// Length of a tick of the processor times in `/proc`, the same on all usual Linux kernels.
 const TICK: Duration = Duration::from_millis(10);
@@ -22,40 +22,89 @@ pub struct Cost {
     pub database: Duration,
     /// Bytes of write-ahead log.
     pub wal_bytes: u64,
+    /// How often the server synchronized the write-ahead log with the disk.
+    pub wal_syncs: u64,
 }
+
+/// With `open_sync` and `open_datasync` each write synchronizes, and PostgreSQL does not count it.
+const SYNCS: &str = "select case when current_setting('wal_sync_method') like 'open%' \
+    then wal_write else wal_sync end from pg_stat_wal";
+/// [`SYNCS`] since PostgreSQL 18, which moved these columns.
+const SYNCS_SINCE_18: &str = "select sum(case when current_setting('wal_sync_method') like 'open%' \
+    then writes else fsyncs end)::bigint from pg_stat_io \
+    where object = 'wal' and context = 'normal'";
 
 /// Measures the cost of the stages of a workload, one after the other.
 #[derive(Debug)]
 pub struct Meter {
     connection: PgConnection,
+    /// Pools whose connections flush their statistics before the synchronizations are counted.
+    pools: Vec<PgPool>,
+    /// The query for `wal_syncs`.
+    syncs: &'static str,
     last: Cost,
 }
 
 impl Meter {
     pub async fn start(database: &Database) -> Result<Self> {
         let mut connection = database.connect().await?;
-        let last = total(&mut connection).await?;
-        Ok(Self { connection, last })
+        let version = "select current_setting('server_version_num')::int";
+        let version: i32 = sqlx::query_scalar(version)
+            .fetch_one(&mut connection)
+            .await?;
+        let mut meter = Self {
+            connection,
+            pools: Vec::new(),
+            syncs: if version < 180_000 {
+                SYNCS
+            } else {
+                SYNCS_SINCE_18
+            },
+            last: Cost::default(),
+        };
+        meter.skip().await?;
+        Ok(meter)
+    }
+
+    /// Counts the synchronizations of the log by these pools in the stage that caused them.
+    pub fn with_pools(self, pools: Vec<PgPool>) -> Self {
+        Self { pools, ..self }
     }
 
     /// Leaves out what was used since the last measurement.
     pub async fn skip(&mut self) -> Result<()> {
-        self.last = total(&mut self.connection).await?;
+        let wal_syncs = self.wal_syncs().await?;
+        let used = total(&mut self.connection).await?;
+        self.last = Cost { wal_syncs, ..used };
         Ok(())
     }
 
     /// Adds what was used since the last measurement to `cost`.
     pub async fn add_to(&mut self, cost: &mut Cost) -> Result<()> {
-        let now = total(&mut self.connection).await?;
+        let used = total(&mut self.connection).await?;
+        // Flushing the statistics also takes processor time.
+        let wal_syncs = self.wal_syncs().await?;
+        let now = Cost { wal_syncs, ..used };
         cost.ours += now.ours.saturating_sub(self.last.ours);
         cost.database += now.database.saturating_sub(self.last.database);
         cost.wal_bytes += now.wal_bytes.saturating_sub(self.last.wal_bytes);
+        cost.wal_syncs += now.wal_syncs.saturating_sub(self.last.wal_syncs);
         self.last = now;
         Ok(())
     }
+
+    async fn wal_syncs(&mut self) -> Result<u64> {
+        for pool in &self.pools {
+            flush_statistics(pool).await?;
+        }
+        let syncs: i64 = sqlx::query_scalar(self.syncs)
+            .fetch_one(&mut self.connection)
+            .await?;
+        Ok(u64::try_from(syncs)?)
+    }
 }
 
-/// What has been used since the start of the processes.
+/// What has been used since the start of the processes, without `wal_syncs`.
 async fn total(connection: &mut PgConnection) -> Result<Cost> {
     const SERVER: &str = "select array(select pid from pg_stat_activity), \
         (pg_current_wal_insert_lsn() - '0/0')::bigint";
@@ -67,6 +116,7 @@ async fn total(connection: &mut PgConnection) -> Result<Cost> {
         ours: processor_time("self").context("/proc/self/stat cannot be read.")?,
         database: database.sum(),
         wal_bytes: u64::try_from(wal_bytes)?,
+        wal_syncs: 0,
     })
 }
 

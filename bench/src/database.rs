@@ -11,7 +11,7 @@ use shared::services::Processor;
 use shared::services::cron::Run;
 use shared::services::migrate::Migrate;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, PgPool};
+use sqlx::{Connection, PgExecutor, PgPool};
 use url::Url;
 
 use crate::cli::Cli;
@@ -137,11 +137,22 @@ pub async fn run_all(connection: &mut PgConnection, statements: &str) -> Result<
 }
 
 /// Runs a checkpoint, so that each measurement starts under the same conditions: there are no dirty
-/// pages, and the first change of each page is logged in full.
+/// pages, the first change of each page is logged in full, and the statistics of the connection are
+/// up to date.
 pub async fn checkpoint(connection: &mut PgConnection) -> Result<()> {
     run(connection, "checkpoint")
         .await
-        .context("The role must be a superuser or have pg_checkpoint.")
+        .context("The role must be a superuser or have pg_checkpoint.")?;
+    flush_statistics(connection).await
+}
+
+/// Adds what a connection has done to the statistics of the server. Otherwise a connection does so
+/// at most once per second, and up to ten seconds after it became idle.
+pub async fn flush_statistics(connection: impl PgExecutor<'_>) -> Result<()> {
+    sqlx::query("select pg_stat_force_next_flush()")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Converts an error of the system under test, including its causes.

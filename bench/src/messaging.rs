@@ -37,8 +37,8 @@ struct Inbox(Arc<Mutex<Messages>>);
 struct Messages {
     /// Requests to queues that have not been parsed.
     unparsed: Vec<Bytes>,
-    /// Bodies by queue or bus name.
-    parsed: HashMap<String, Vec<String>>,
+    /// Bodies of each request by queue or bus name.
+    parsed: HashMap<String, Vec<Vec<String>>>,
 }
 
 /// Queues and an event bus in memory.
@@ -103,6 +103,11 @@ impl Messaging {
 
     /// Takes the messages sent to `name`, in order of arrival.
     pub fn take(&self, name: &str) -> Result<Vec<String>> {
+        Ok(self.take_requests(name)?.concat())
+    }
+
+    /// Takes the messages sent to `name`, those of each request, in order of arrival.
+    pub fn take_requests(&self, name: &str) -> Result<Vec<Vec<String>>> {
         let mut messages = self.inbox.lock();
         for request in std::mem::take(&mut messages.unparsed) {
             let request: Batch =
@@ -116,9 +121,9 @@ impl Messaging {
 
 impl Messages {
     fn add(&mut self, name: &str, entries: Vec<Entry>) {
-        let bodies = entries.into_iter().map(|entry| entry.body);
-        let messages = self.parsed.entry(name.to_owned()).or_default();
-        messages.extend(bodies);
+        let bodies = entries.into_iter().map(|entry| entry.body).collect();
+        let requests = self.parsed.entry(name.to_owned()).or_default();
+        requests.push(bodies);
     }
 }
 

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::cost::{Cost, Meter};
 use crate::database::{Database, fault};
+use crate::dollars::{Invocations, sqs_requests};
 use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
 use crate::workload::{Minute, deliveries};
@@ -56,6 +57,11 @@ pub struct Totals {
     pub ingest_cost: Cost,
     pub bill_cost: Cost,
     pub apply_cost: Cost,
+    /// Requests that SQS bills for the usage reports.
+    pub report_requests: usize,
+    /// Requests that SQS bills for the billing events.
+    pub billing_requests: usize,
+    pub invocations: Invocations,
 }
 
 impl Totals {
@@ -80,6 +86,7 @@ impl Totals {
             ours: sum.ours + cost.ours,
             database: sum.database + cost.database,
             wal_bytes: sum.wal_bytes + cost.wal_bytes,
+            wal_syncs: sum.wal_syncs + cost.wal_syncs,
         })
     }
 }
@@ -97,22 +104,27 @@ impl Pipeline {
             None
         };
         let (context, publisher) = (Context::system(), messaging.publisher().await);
-        let ingest = || IngestUsageReports::new(database.pool(1), context.clone());
-        let apply =
-            || TelecomBillingHook::new(database.pool(1), publisher.clone(), context.clone());
+        let mut pools = Vec::new();
+        let mut pool = || {
+            let pool = database.pool(1);
+            pools.push(pool.clone());
+            pool
+        };
+        let ingest = (0..consumers)
+            .map(|_| IngestUsageReports::new(pool(), context.clone()))
+            .collect();
+        let apply = (0..consumers)
+            .map(|_| TelecomBillingHook::new(pool(), publisher.clone(), context.clone()))
+            .collect();
         let config = TelecomConfig::default();
+        let bill = TelecomCronExecutor::new(pool(), publisher, context, config);
         Ok(Self {
-            ingest: std::iter::repeat_with(ingest).take(consumers).collect(),
-            apply: std::iter::repeat_with(apply).take(consumers).collect(),
-            bill: TelecomCronExecutor::new(
-                database.pool(1),
-                publisher.clone(),
-                context.clone(),
-                config,
-            ),
+            ingest,
+            bill,
+            apply,
             messaging: messaging.clone(),
             recorder,
-            meter: Meter::start(database).await?,
+            meter: Meter::start(database).await?.with_pools(pools),
             totals: Totals::default(),
         })
     }
@@ -120,7 +132,9 @@ impl Pipeline {
     /// Processes one minute of reports from ingestion to the updated packages.
     pub async fn minute(&mut self, minute: &Minute) -> Result<()> {
         self.meter.skip().await?;
-        self.totals.ingest += consume_all(&self.ingest, &minute.deliveries).await?;
+        let (time, invocations) = consume_all(&self.ingest, &minute.deliveries).await?;
+        self.totals.ingest += time;
+        self.totals.invocations += invocations;
         self.meter.add_to(&mut self.totals.ingest_cost).await?;
         self.record(|profile| &mut profile.ingest).await?;
         self.meter.skip().await?;
@@ -130,10 +144,13 @@ impl Pipeline {
             .process(BillTrafficJob(Run::within(None)))
             .await
             .map_err(fault)?;
-        self.totals.bill += began.elapsed();
+        let time = began.elapsed();
+        self.totals.bill += time;
+        self.totals.invocations.add(time);
         self.meter.add_to(&mut self.totals.bill_cost).await?;
         self.record(|profile| &mut profile.bill).await?;
-        let bodies = self.messaging.take(BILLING)?;
+        let requests = self.messaging.take_requests(BILLING)?;
+        let bodies = requests.concat();
         ensure!(
             bodies.len() == billed.messages,
             "Billing created {} messages, but {} were published.",
@@ -142,12 +159,17 @@ impl Pipeline {
         );
         let deliveries = deliveries(&bodies, MESSAGES_PER_DELIVERY)?;
         self.meter.skip().await?;
-        self.totals.apply += consume_all(&self.apply, &deliveries).await?;
+        let (time, invocations) = consume_all(&self.apply, &deliveries).await?;
+        self.totals.apply += time;
+        self.totals.invocations += invocations;
         self.meter.add_to(&mut self.totals.apply_cost).await?;
         self.record(|profile| &mut profile.apply).await?;
         self.totals.rows += u64::try_from(minute.rows.len())?;
         self.totals.events += u64::try_from(billed.events)?;
         self.totals.messages += u64::try_from(billed.messages)?;
+        self.totals.report_requests += minute.requests;
+        let requests = requests.iter().map(Vec::as_slice);
+        self.totals.billing_requests += sqs_requests(requests, &bodies);
         Ok(())
     }
 
@@ -181,8 +203,8 @@ impl Pipeline {
 }
 
 /// Distributes deliveries to concurrent consumers, each of which takes the next one when it is
-/// done. Returns the total time.
-async fn consume_all<C>(consumers: &[C], deliveries: &[Vec<u8>]) -> Result<Duration>
+/// done. Returns the total time and the invocations.
+async fn consume_all<C>(consumers: &[C], deliveries: &[Vec<u8>]) -> Result<(Duration, Invocations)>
 where
     C: Consumer + Clone + Send + Sync + 'static,
 {
@@ -194,16 +216,20 @@ where
         let (consumer, next, deliveries) =
             (consumer.clone(), Arc::clone(&next), Arc::clone(&deliveries));
         workers.spawn(async move {
+            let mut invocations = Invocations::default();
             while let Some(event) = deliveries.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let began = Instant::now();
                 consume(&consumer, event).await?;
+                invocations.add(began.elapsed());
             }
-            anyhow::Ok(())
+            anyhow::Ok(invocations)
         });
     }
+    let mut invocations = Invocations::default();
     while let Some(worker) = workers.join_next().await {
-        worker.context("A consumer panicked.")??;
+        invocations += worker.context("A consumer panicked.")??;
     }
-    Ok(began.elapsed())
+    Ok((began.elapsed(), invocations))
 }
 
 /// Passes a delivery to a consumer as the runtime does, from its bytes to the bytes of the

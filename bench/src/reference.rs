@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::Row as _;
 
-use crate::database::{Database, run};
+use crate::database::{Database, flush_statistics, run};
 use crate::fleet;
 use crate::workload::Row;
 
@@ -101,7 +101,8 @@ impl Copy {
             .await
             .context("COPY")?;
         self.rows += copied.len();
-        run(&mut self.connection, "truncate public.bare_usage").await
+        run(&mut self.connection, "truncate public.bare_usage").await?;
+        flush_statistics(&mut self.connection).await
     }
 
     pub fn finish(&self) -> Measured {
@@ -207,6 +208,9 @@ impl Panels {
             self.done.extend(done);
         }
         self.time += began.elapsed();
+        for connection in &mut self.connections {
+            flush_statistics(connection).await?;
+        }
         Ok(())
     }
 

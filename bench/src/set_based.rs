@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::JoinSet;
 
-use crate::database::{Database, run};
+use crate::database::{Database, flush_statistics, run};
 use crate::fleet;
 use crate::reference::{Measured, check};
 use crate::workload::Row;
@@ -145,6 +145,9 @@ impl Way {
                 .push(worker.context("A worker panicked.")??);
         }
         self.time += began.elapsed();
+        for connection in &mut self.connections {
+            flush_statistics(connection).await?;
+        }
         Ok(())
     }
 }

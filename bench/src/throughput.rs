@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::cost::Cost;
+use crate::dollars::Dollars;
 use crate::pipeline::Totals;
 use crate::profile::{self, Profile, Stage};
 use crate::reference::Measured;
@@ -24,6 +25,7 @@ pub struct Workload {
     pub lines: Vec<Line>,
     /// `None` if there was one round.
     pub spread: Option<Spread>,
+    pub dollars: Dollars,
     /// `None` if statements were not profiled.
     pub profile: Option<Profile>,
 }
@@ -114,12 +116,13 @@ impl Workload {
             fold: rows as f64 / events as f64,
             lines,
             spread: None,
+            dollars: Dollars::per_million_rows(totals),
             profile,
         }
     }
 
-    /// The medians of rounds, each number by itself. The counts, and the times of statements, are
-    /// those of the last round. `None` without a round.
+    /// The medians of rounds, each number by itself. The counts, the dollars, and the times of
+    /// statements, are those of the last round. `None` without a round.
     pub fn median(rounds: Vec<Self>) -> Option<Self> {
         let line = |number: usize| {
             let of: Vec<&Line> = rounds
@@ -198,6 +201,7 @@ impl Workload {
             text.push_str(&spread.text());
         }
         text.push_str(&self.cost_text(markdown));
+        text.push_str(&self.dollars.text(markdown));
         if let Some(profile) = &self.profile {
             for (stage, works) in [
                 ("ingest", &profile.ingest),
@@ -219,7 +223,13 @@ impl Workload {
         reason = "counts far below 2^52"
     )]
     fn cost_text(&self, markdown: bool) -> String {
-        let mut table = Table::new(&["per row", "our CPU µs", "database CPU µs", "WAL bytes"]);
+        let mut table = Table::new(&[
+            "per row",
+            "our CPU µs",
+            "database CPU µs",
+            "WAL bytes",
+            "fsyncs per 1,000",
+        ]);
         for line in &self.lines {
             let Some(cost) = line.cost else { continue };
             let per_row = |amount: f64| amount / line.rows as f64;
@@ -228,6 +238,7 @@ impl Workload {
                 format!("{:.2}", per_row(cost.ours.as_secs_f64() * 1e6)),
                 format!("{:.2}", per_row(cost.database.as_secs_f64() * 1e6)),
                 format!("{:.0}", per_row(cost.wal_bytes as f64)),
+                format!("{:.2}", per_row(cost.wal_syncs as f64 * 1e3)),
             ]);
         }
         format!("{}\n", table.write(markdown))

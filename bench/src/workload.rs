@@ -13,6 +13,7 @@ use shared::domain::node::Metrics;
 use shared::events::usage_report::{TYPE, UsageLine, UsageReport};
 use uuid::Uuid;
 
+use crate::dollars;
 use crate::fleet::{Device, LINES_PER_SERVER, SERVERS};
 
 /// Reports per delivery: the `BatchSize` of template.yaml, with 10,000 usage rows.
@@ -51,6 +52,8 @@ pub struct Minute {
     pub deliveries: Vec<Vec<u8>>,
     /// The events' rows, in the same order.
     pub rows: Vec<Row>,
+    /// Requests that SQS bills for the reports. Each collector sends its reports one by one.
+    pub requests: usize,
 }
 
 /// Generates reports. The same seed yields the same reports.
@@ -74,7 +77,11 @@ impl<'f> Collectors<'f> {
     pub fn minute(&mut self, rhythm: &Rhythm) -> Result<Minute> {
         let (bodies, rows) = self.bodies(rhythm)?;
         let deliveries = deliveries(&bodies, REPORTS_PER_DELIVERY)?;
-        Ok(Minute { deliveries, rows })
+        Ok(Minute {
+            deliveries,
+            rows,
+            requests: dollars::sqs_requests(bodies.chunks(1), &bodies),
+        })
     }
 
     /// Generates the reports of the next minute. Also returns their rows.

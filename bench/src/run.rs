@@ -7,7 +7,7 @@ use serde::Serialize;
 use shared::clock::{Clock, System};
 use shared::telemetry;
 use sqlx::PgConnection;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::analytics;
 use crate::api;
@@ -57,7 +57,10 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     }
     if !cli.no_telemetry {
         // What functions log is part of their work.
-        let logs = telemetry::subscriber(EnvFilter::new("info"), std::io::sink);
+        let logs = telemetry::subscriber(
+            Targets::new().with_default(LevelFilter::INFO),
+            std::io::sink,
+        );
         tracing::subscriber::set_global_default(logs)?;
     }
     let database = step("Creating the database", Database::create(cli, "")).await?;

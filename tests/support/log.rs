@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use shared::telemetry;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// The lines that this thread logs during the lifetime of this value.
 #[derive(Debug)]
@@ -50,7 +50,10 @@ impl Log {
     pub fn of_everything() -> Self {
         let text = Text::default();
         let writer = text.clone();
-        let subscriber = telemetry::subscriber(EnvFilter::new("trace"), move || writer.clone());
+        let subscriber =
+            telemetry::subscriber(Targets::new().with_default(LevelFilter::TRACE), move || {
+                writer.clone()
+            });
         Self {
             text,
             _guard: tracing::subscriber::set_default(subscriber),

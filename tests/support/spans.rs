@@ -12,7 +12,7 @@ use prost::Message;
 use shared::telemetry;
 use shared::telemetry::otlp::Export;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 
 /// A receiver that accepts and keeps all spans.
@@ -44,7 +44,10 @@ impl Spans {
         let receiver = Receiver::default();
         let address = serve(receiver.clone(), 0).await.unwrap();
         let (tracer, export) = Export::new(Some(&format!("http://{address}/v1/traces"))).unwrap();
-        let logs = telemetry::subscriber(EnvFilter::new("info"), std::io::sink);
+        let logs = telemetry::subscriber(
+            Targets::new().with_default(LevelFilter::INFO),
+            std::io::sink,
+        );
         let subscriber = logs.with(telemetry::spans(tracer));
         Self {
             export,

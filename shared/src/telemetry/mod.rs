@@ -12,7 +12,7 @@ use metrics_cloudwatch_embedded::Collector;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, Targets};
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::ChronoUtc;
 use tracing_subscriber::layer::SubscriberExt;
@@ -34,7 +34,11 @@ const DEPENDENCIES_MAX: LevelFilter = LevelFilter::INFO;
 /// Sets up logging (`RUST_LOG`, default `info`), metrics, the export of traces and the logging of
 /// panics in this process. A second call does nothing.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|filter| !filter.is_empty());
+    let filter = filter.and_then(|filter| filter.parse().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let tracer = otlp::tracer();
     let exported = tracer.as_ref().ok().cloned().flatten().map(spans);
     let logs = subscriber(filter, std::io::stdout)
@@ -60,7 +64,7 @@ pub fn init() {
 /// The layer is built here, because each line needs its own timestamp and level. Lambda treats a
 /// JSON line without them as INFO.
 pub fn subscriber<W>(
-    filter: EnvFilter,
+    filter: Targets,
     writer: W,
 ) -> impl Subscriber + Send + Sync + for<'s> LookupSpan<'s>
 where

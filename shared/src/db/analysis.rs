@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::node::{Node, NodeStatusHour, UsuallyUsedNode};
 use crate::domain::page::Page;
@@ -17,8 +18,9 @@ pub async fn usage_by_bucket(
     user_id: Uuid,
     boundaries: &[DateTime<Utc>],
 ) -> Result<Vec<(usize, Traffic)>, Error> {
-    let rows = sqlx::query!(
-        r#"/* analysis.usage_by_bucket */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* analysis.usage_by_bucket */
         select width_bucket(bucket_start, $2::timestamptz[]) - 1 as "bucket!",
             sum(raw_upload_bytes)::bigint as "raw_upload!",
             sum(raw_download_bytes)::bigint as "raw_download!",
@@ -27,12 +29,13 @@ pub async fn usage_by_bucket(
         from telecom.user_package_usage
         where user_id = $1 and bucket_start >= $3 and bucket_start < $4
         group by 1"#,
-        user_id,
-        boundaries,
-        boundaries.first().copied(),
-        boundaries.last().copied()
+            user_id,
+            boundaries,
+            boundaries.first().copied(),
+            boundaries.last().copied()
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {
@@ -119,8 +122,9 @@ pub async fn user_nodes(
     user_id: Uuid,
     page: Page,
 ) -> Result<(Vec<Node>, i64), Error> {
-    let rows = sqlx::query!(
-        r#"/* analysis.user_nodes */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* analysis.user_nodes */
         select c.id as "id!", c.name as "name!", c.traffic_factor::float8 as "traffic_factor!",
             c.display_order as "display_order!", c.speed_limit_bits_per_second as speed_limit,
             s.status::text as "status!", c.country as "country!", c.location as "location!",
@@ -130,11 +134,12 @@ pub async fn user_nodes(
         where c.user_id = $1
         order by c.display_order, c.id
         limit $2 offset $3"#,
-        user_id,
-        page.limit,
-        page.offset
+            user_id,
+            page.limit,
+            page.offset
+        )
+        .fetch_all(&mut *connection),
     )
-    .fetch_all(&mut *connection)
     .await?;
     let total = sqlx::query_scalar!(
         r#"/* analysis.count_user_nodes */

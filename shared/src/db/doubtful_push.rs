@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::doubtful_push::{DoubtfulPush, Filter, PAGES, PushDecision};
 use crate::domain::page::Page;
@@ -82,8 +83,9 @@ statements! {
 
 /// Doubtful pushes by id, newest first.
 pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<DoubtfulPush>, Error> {
-    let rows = sqlx::query!(
-        r#"/* doubtful_push.show */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* doubtful_push.show */
         select id, doubt::text as "doubt!", evidence, push_id, previous_push_id,
             node_access_id as access_id, node_server_id as server_id, node_client_id, arrived_at,
             cardinality(user_numbers) as "users!", total_bytes as bytes,
@@ -91,9 +93,10 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Doubtf
             jsonb_path_query_array(unreadable, '$[0 to 9]') as "unreadable!", decision::text,
             decided_at
         from telecom.doubtful_push where id = any($1) order by id desc"#,
-        ids
+            ids
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let pushes = rows.into_iter().map(|row| {
         Ok(from_row!(row => DoubtfulPush {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::statement::without_span;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::node::Metrics;
 use crate::domain::node::{
@@ -24,8 +25,9 @@ pub async fn list_servers(
     page: Page,
 ) -> Result<(Vec<NodeServerSummary>, i64), Error> {
     let status: Option<&'static str> = status.map(Into::into);
-    let rows = sqlx::query!(
-        r#"/* fleet.list_servers */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* fleet.list_servers */
         select s.id as "id!", s.name as "name!", s.compatibility::text as "compatibility!",
         s.status::text as "status!",
             (select last_online_at from telecom.node_server_heartbeat h
@@ -46,12 +48,13 @@ pub async fn list_servers(
              order by status, id limit $2 offset $3)
         ) s
         order by s.id"#,
-        status,
-        page.limit,
-        page.offset,
-        archived
+            status,
+            page.limit,
+            page.offset,
+            archived
+        )
+        .fetch_all(&mut *connection),
     )
-    .fetch_all(&mut *connection)
     .await?;
     let total = sqlx::query_scalar!(
         r#"/* fleet.count_servers */
@@ -157,8 +160,9 @@ pub async fn list_clients(
         Clients::OfServer(id) => (Some(id), None),
         Clients::One(id) => (None, Some(id)),
     };
-    let rows = sqlx::query!(
-        r#"/* fleet.list_clients */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* fleet.list_clients */
         select c.id as "id!", c.name as "name!", c.node_server_id as "node_server_id!",
         s.name as server_name,
             s.status::text as "status!", c.traffic_factor::float8 as "traffic_factor!",
@@ -181,13 +185,14 @@ pub async fn list_clients(
         cross join lateral (select name, status from telecom.node_server
         where id = c.node_server_id limit 1) s
         order by c.id"#,
-        server,
-        client,
-        page.limit,
-        page.offset,
-        archived
+            server,
+            client,
+            page.limit,
+            page.offset,
+            archived
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let clients = rows.into_iter().map(|row| {
         Ok(from_row!(row => NodeClient {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use super::statement::without_span;
 use super::{Connection, column, statements};
 use crate::domain::node::Metrics;
 use crate::domain::traffic::Factor;
@@ -35,17 +36,19 @@ pub async fn client_factors(
     connection: &mut Connection,
     servers: &[i32],
 ) -> Result<HashMap<i32, ReportedServer>, Error> {
-    let rows = sqlx::query!(
-        r#"/* node.client_factors */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* node.client_factors */
         select s.id as node_server_id, s.archived_at, c.id as "node_client_id?",
         c.traffic_factor as "traffic_factor?: Factor", c.archived_at as client_archived_at
         from telecom.node_server s
         left join telecom.node_client c on c.node_server_id = s.id
         where s.id = any($1)
         order by s.id, c.id"#,
-        servers
+            servers
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let mut found: HashMap<i32, ReportedServer> = HashMap::new();
     for row in rows {
@@ -111,29 +114,31 @@ pub async fn record_heartbeats(
         Some((_, metrics)) => metrics.clone(),
         None => Metrics::default(),
     });
-    let skewed = sqlx::query_file_as!(
-        SkewedClock,
-        "src/db/sql/node.record_heartbeats.sql",
-        &column(heartbeats, |h| h.node_server_id),
-        &column(heartbeats, |h| h.online_at),
-        &column(heartbeats, |h| h.metrics.as_ref().map(|(at, _)| *at))
-            as &[Option<DateTime<Utc>>],
-        &column(&metrics, |m| m.cpu_percent) as &[Option<f64>],
-        &column(&metrics, |m| m.memory_used) as &[Option<i64>],
-        &column(&metrics, |m| m.memory_total) as &[Option<i64>],
-        &column(&metrics, |m| m.disk_used) as &[Option<i64>],
-        &column(&metrics, |m| m.disk_total) as &[Option<i64>],
-        &column(&metrics, |m| m.load1) as &[Option<f64>],
-        &column(&metrics, |m| m.online_users) as &[Option<i64>],
-        &column(&metrics, |m| m.uptime_seconds) as &[Option<i64>],
-        &column(&metrics, |m| m.upload_rate) as &[Option<i64>],
-        &column(&metrics, |m| m.download_rate) as &[Option<i64>],
-        &column(heartbeats, |h| h.traffic_at) as &[Option<DateTime<Utc>>],
-        &column(heartbeats, |h| h.clock_skew_seconds) as &[Option<i32>],
-        now,
-        NOTABLE_SKEW_SECONDS,
+    let skewed = without_span(
+        sqlx::query_file_as!(
+            SkewedClock,
+            "src/db/sql/node.record_heartbeats.sql",
+            &column(heartbeats, |h| h.node_server_id),
+            &column(heartbeats, |h| h.online_at),
+            &column(heartbeats, |h| h.metrics.as_ref().map(|(at, _)| *at))
+                as &[Option<DateTime<Utc>>],
+            &column(&metrics, |m| m.cpu_percent) as &[Option<f64>],
+            &column(&metrics, |m| m.memory_used) as &[Option<i64>],
+            &column(&metrics, |m| m.memory_total) as &[Option<i64>],
+            &column(&metrics, |m| m.disk_used) as &[Option<i64>],
+            &column(&metrics, |m| m.disk_total) as &[Option<i64>],
+            &column(&metrics, |m| m.load1) as &[Option<f64>],
+            &column(&metrics, |m| m.online_users) as &[Option<i64>],
+            &column(&metrics, |m| m.uptime_seconds) as &[Option<i64>],
+            &column(&metrics, |m| m.upload_rate) as &[Option<i64>],
+            &column(&metrics, |m| m.download_rate) as &[Option<i64>],
+            &column(heartbeats, |h| h.traffic_at) as &[Option<DateTime<Utc>>],
+            &column(heartbeats, |h| h.clock_skew_seconds) as &[Option<i32>],
+            now,
+            NOTABLE_SKEW_SECONDS,
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     Ok(skewed)
 }

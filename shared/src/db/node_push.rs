@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, column, statements};
 use crate::domain::doubtful_push::PushDoubt;
 use crate::domain::node_push::{LastPush, PushRow, PushSource, RepeatedPush};
@@ -177,8 +178,9 @@ pub async fn of_content(
     connection: &mut Connection,
     wanted: &[(&ContentKey, Times)],
 ) -> Result<Vec<(ContentKey, RepeatedPush)>, Error> {
-    let rows = sqlx::query!(
-        r#"/* node_push.of_content */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* node_push.of_content */
         select p.node_access_id, p.node_client_id, k.part as "part!", p.body_hash, p.push_id,
             p.first_arrived_at, p.last_arrived_at, p.arrivals
         from unnest(
@@ -187,14 +189,15 @@ pub async fn of_content(
         join telecom.node_push p using (node_access_id, node_client_id, body_hash)
         where p.last_arrived_at > k.after and p.first_arrived_at < k.before
         order by p.first_arrived_at, p.push_id"#,
-        &column(wanted, |(key, _)| key.source.access_id),
-        &column(wanted, |(key, _)| client(key.source)),
-        &column(wanted, |(key, _)| key.source.part),
-        &column(wanted, |(key, _)| key.body_hash.clone()),
-        &column(wanted, |(_, times)| times.after),
-        &column(wanted, |(_, times)| times.before)
+            &column(wanted, |(key, _)| key.source.access_id),
+            &column(wanted, |(key, _)| client(key.source)),
+            &column(wanted, |(key, _)| key.source.part),
+            &column(wanted, |(key, _)| key.body_hash.clone()),
+            &column(wanted, |(_, times)| times.after),
+            &column(wanted, |(_, times)| times.before)
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let found = rows.into_iter().map(|row| {
         let key = ContentKey {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, statements};
 use crate::domain::server_status::{KnownTimes, StatusTimes};
 use crate::error::Error;
@@ -150,15 +151,17 @@ async fn known_times(
         Servers::One(id) => (Some(id), None),
         Servers::OfUser(user) => (None, Some(user)),
     };
-    let rows = sqlx::query_file!(
-        "src/db/sql/node_status_history.status_times.sql",
-        server,
-        user,
-        edges.first().copied(),
-        edges.last().copied(),
-        edges
+    let rows = without_span(
+        sqlx::query_file!(
+            "src/db/sql/node_status_history.status_times.sql",
+            server,
+            user,
+            edges.first().copied(),
+            edges.last().copied(),
+            edges
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let known = rows.into_iter().map(|row| {
         let [online, offline, maintenance] =
@@ -180,17 +183,19 @@ pub async fn user_clients(
     user_id: Uuid,
     limit: i64,
 ) -> Result<(Vec<(i32, i32)>, i64), Error> {
-    let rows = sqlx::query!(
-        r#"/* node_status_history.user_clients */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* node_status_history.user_clients */
         select id as "id!", node_server_id as "node_server_id!", count(*) over () as "count!"
         from telecom.user_node_client
         where user_id = $1
         order by display_order, id
         limit $2"#,
-        user_id,
-        limit
+            user_id,
+            limit
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let count = rows.first().map_or(0, |row| row.count);
     Ok((

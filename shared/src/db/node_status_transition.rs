@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, column, statements, stored};
 use crate::domain::server_status::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
 use crate::error::Error;
@@ -30,8 +31,9 @@ pub async fn late_heartbeats(
     from: DateTime<Utc>,
     timeout: TimeDelta,
 ) -> Result<BTreeMap<i32, LateHeartbeats>, Error> {
-    let rows = sqlx::query!(
-        r#"/* node_status_transition.late_heartbeats */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* node_status_transition.late_heartbeats */
         with heartbeat as (
             select node_server_id, coalesce(seen_at, least(period_end, received_at)) as seen_at
             from telecom.usage_report
@@ -65,11 +67,12 @@ pub async fn late_heartbeats(
         from run
         group by node_server_id, id, number
         order by node_server_id, min(seen_at)"#,
-        arrived_from,
-        from,
-        timeout as TimeDelta
+            arrived_from,
+            from,
+            timeout as TimeDelta
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let mut late: BTreeMap<i32, LateHeartbeats> = BTreeMap::new();
     for row in rows {
@@ -99,8 +102,9 @@ pub async fn timelines(
     connection: &mut Connection,
     starts: &[TimelineStart],
 ) -> Result<BTreeMap<i32, StatusTimeline>, Error> {
-    let rows = sqlx::query!(
-        r#"/* node_status_transition.timelines */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* node_status_transition.timelines */
         select t.id as "id!", t.node_server_id as "node_server_id!", t.from_status::text,
             t.to_status::text as "to_status!", t.since as "since!", t.until,
             t.detected_at as "detected_at!", t.actor_user_id, t.reason
@@ -114,10 +118,11 @@ pub async fn timelines(
              order by since desc, until desc limit 1)
         ) t
         order by t.node_server_id, t.since, t.until nulls last, t.id"#,
-        &column(starts, |start| start.node_server_id),
-        &column(starts, |start| start.since)
+            &column(starts, |start| start.node_server_id),
+            &column(starts, |start| start.since)
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let mut timelines: BTreeMap<i32, StatusTimeline> = starts
         .iter()

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::statement::without_span;
 use super::{Connection, column, statements, stored};
 use crate::domain::server_status::{
     FleetSnapshot, OpenInterval, ServerState, StatusChange, WatchState,
@@ -73,8 +74,9 @@ pub async fn servers(
     connection: &mut Connection,
     ids: Option<&[i32]>,
 ) -> Result<Vec<ServerState>, Error> {
-    let rows = sqlx::query!(
-        r#"/* node_status_watch.servers */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* node_status_watch.servers */
         select s.id, s.name, s.status::text as "status!", h.last_online_at as "last_online_at?",
             t.to_status::text as open_status, t.since as "since?", t.detected_at as "detected_at?"
         from telecom.node_server s
@@ -82,9 +84,10 @@ pub async fn servers(
         left join telecom.node_status_transition t on t.node_server_id = s.id and t.until is null
         where ($1::int[] is null or s.id = any($1)) and s.archived_at is null
         order by s.id"#,
-        ids
+            ids
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let servers = rows.into_iter().map(|row| {
         let open_interval = match (row.open_status, row.since, row.detected_at) {

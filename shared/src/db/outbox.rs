@@ -6,6 +6,7 @@ use strum::VariantNames;
 use uuid::Uuid;
 
 use super::copy::Copy;
+use super::statement::without_span;
 use super::{Connection, column, statements, stored};
 use crate::error::Error;
 use crate::events::outbox::{Destination, OutboxMessage};
@@ -51,8 +52,9 @@ pub async fn lease(
     lease_until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<OutboxMessage>, Error> {
-    let rows = sqlx::query!(
-        r#"/* outbox.lease */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* outbox.lease */
         with due as (
             select id from telecom.outbox
             where send_after <= $1 and destination::text = any($4)
@@ -63,12 +65,13 @@ pub async fn lease(
         update telecom.outbox o set send_after = $2, attempts = o.attempts + 1
         from due where o.id = due.id
         returning o.id, o.destination::text as "destination!", o.detail_type, o.body, o.trace"#,
-        now,
-        lease_until,
-        limit,
-        Destination::VARIANTS as &[&str]
+            now,
+            lease_until,
+            limit,
+            Destination::VARIANTS as &[&str]
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     rows.into_iter()
         .map(|row| {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, statements};
 use crate::domain::package_version::{NewPackageVersion, PackageSeries, PackageVersion};
 use crate::domain::page::Page;
@@ -83,9 +84,10 @@ pub async fn list_series(
     )
     .fetch_one(&mut *connection)
     .await?;
-    let versions = sqlx::query_as!(
-        PackageVersion,
-        r#"/* package.list_series */
+    let versions = without_span(
+        sqlx::query_as!(
+            PackageVersion,
+            r#"/* package.list_series */
         select id, series, version, is_master, name, available_group, max_client_number,
             expire_duration_seconds as duration_seconds, traffic_limit_bytes as traffic_limit,
             created_at, retired_at
@@ -94,10 +96,11 @@ pub async fn list_series(
             select distinct series from telecom.package order by series limit $1 offset $2
         )
         order by series, version desc"#,
-        page.limit,
-        page.offset
+            page.limit,
+            page.offset
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let series = versions
         .chunk_by(|a, b| a.series == b.series)

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, column, statements};
 use crate::domain::package::ActiveItem;
 use crate::error::Error;
@@ -162,8 +163,9 @@ pub async fn consume_expired(
     items: &[i64],
     now: DateTime<Utc>,
 ) -> Result<Vec<ConsumedItem>, Error> {
-    let rows = sqlx::query!(
-        r#"/* package_queue.consume_expired */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* package_queue.consume_expired */
         with expired as (
             select q.id,
                 coalesce(q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes +
@@ -183,10 +185,11 @@ pub async fn consume_expired(
         from expired e
         where q.id = e.id
         returning q.id, q.user_id, e.exhausted as "exhausted!""#,
-        items,
-        now
+            items,
+            now
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let consumed = rows.into_iter().map(|row| ConsumedItem {
         item: Item {

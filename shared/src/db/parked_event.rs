@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, column, from_row, statements};
 use crate::domain::page::Page;
 use crate::domain::parked_usage::{PAGES, ParkedUsage};
@@ -81,8 +82,9 @@ pub async fn lock_due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<ParkedEvent>, Error> {
-    let rows = sqlx::query!(
-        r#"/* parked_event.lock_due */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* parked_event.lock_due */
         select id, user_id, bucket_start, node_server_id, node_client_id,
             raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes
         from telecom.parked_event
@@ -90,10 +92,11 @@ pub async fn lock_due(
         order by retry_at
         limit $2
         for update skip locked"#,
-        now,
-        limit
+            now,
+            limit
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     Ok(rows
         .into_iter()

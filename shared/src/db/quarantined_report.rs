@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use strum::VariantNames;
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::page::Page;
 use crate::domain::quarantine::{
@@ -160,8 +161,9 @@ pub async fn show(
     connection: &mut Connection,
     ids: &[i64],
 ) -> Result<Vec<QuarantinedReport>, Error> {
-    let rows = sqlx::query!(
-        r#"/* quarantined_report.show */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* quarantined_report.show */
         select usage_report_seq as "id!", report_id as "report_id!",
             node_server_id as "server_id!", sender_id, period_start as "period_start!",
             period_end as "period_end!", received_at as "received_at!", reason as "reason!",
@@ -169,9 +171,10 @@ pub async fn show(
             upload_bytes::bigint as "upload!", download_bytes::bigint as "download!", released_at,
             released_by, release_reason
         from telecom.quarantine where usage_report_seq = any($1) order by usage_report_seq desc"#,
-        ids
+            ids
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let reports = rows.into_iter().map(|row| {
         Ok(from_row!(row => QuarantinedReport {

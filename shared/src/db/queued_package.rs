@@ -1,5 +1,6 @@
 //! Package queue items as administrators see them.
 
+use super::statement::without_span;
 use super::{Connection, from_row, stored};
 use crate::domain::page::Page;
 use crate::domain::queued_package::{
@@ -23,10 +24,10 @@ pub async fn list(
 ///
 /// Only the arm of the union that has the best index for the filter runs. In the other arms, a
 /// condition on parameters alone is false and is evaluated once. The arms without a user and an
-/// order read each status separately and in order, at most as many items per status as the page
-/// may need. Their total is the sum of the stored counts.
+/// order read at most as many items as the page may need, and their total is the sum of the stored
+/// counts. With a package or a status, they read each status separately and in order.
 ///
-/// These arms use `between s and s` and also order by the status. With `=`, the primary key gives
+/// They then use `between s and s` and also order by the status. With `=`, the primary key gives
 /// the same order, so the planner might scan all items by primary key and discard those with
 /// another status.
 async fn find(
@@ -68,6 +69,14 @@ async fn find(
                     order by q.status desc, id desc limit $6::bigint + $7::bigint
                 ) q
                 where $1::uuid is null and $2::uuid is null and $3::bigint is null
+                    and $4::text is not null
+                union all
+                (
+                    select id from telecom.package_queue
+                    where $1::uuid is null and $2::uuid is null and $3::bigint is null
+                        and $4::text is null
+                    order by id desc limit $6::bigint + $7::bigint
+                )
             ) q
             order by id desc
             limit $5
@@ -93,8 +102,9 @@ async fn find(
 
 /// Items with their packages, newest first.
 pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
-    let rows = sqlx::query!(
-        r#"/* queued_package.show */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* queued_package.show */
         select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version,
         q.status::text as "status!",
             q.upload_bytes, q.download_bytes, q.upload_bytes + q.download_bytes as "used!",
@@ -105,9 +115,10 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
         join telecom.package p on p.id = q.package_id
         where q.id = any($1)
         order by q.id desc"#,
-        ids
+            ids
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let packages = rows.into_iter().map(|row| {
         Ok(from_row!(row => QueuedPackage {
@@ -130,8 +141,9 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
 pub async fn count_by_series(
     connection: &mut Connection,
 ) -> Result<Vec<PackageSeriesCounts>, Error> {
-    let rows = sqlx::query!(
-        r#"/* queued_package.count_by_series */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* queued_package.count_by_series */
         with counted as (
             select package_id,
                 sum(items) filter (where status = 'in_queue') as in_queue,
@@ -151,8 +163,9 @@ pub async fn count_by_series(
         left join counted c on c.package_id = p.id
         group by p.series
         order by 2, p.series"#
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let counts = rows.into_iter().map(|row| PackageSeriesCounts {
         series: row.series,

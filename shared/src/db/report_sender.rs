@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::statement::without_span;
 use super::{Connection, column};
 use crate::error::Error;
 
@@ -21,8 +22,9 @@ pub async fn forbidden(
     connection: &mut Connection,
     pairs: &[SenderOfServer<'_>],
 ) -> Result<HashSet<usize>, Error> {
-    let positions = sqlx::query_scalar!(
-        r#"/* report_sender.forbidden */
+    let positions = without_span(
+        sqlx::query_scalar!(
+            r#"/* report_sender.forbidden */
         select p.position as "position!"
         from unnest($1::text[], $2::text[], $3::int[]) with ordinality as p (sender_id, role_id,
         node_server_id, position)
@@ -37,11 +39,12 @@ pub async fn forbidden(
                 or exists (select from telecom.report_sender b where b.sender_id in (p.sender_id,
                 p.role_id))
             )"#,
-        &column(pairs, |pair| pair.sender_id) as &[Option<&str>],
-        &column(pairs, |pair| pair.sender_id?.split(':').next()) as &[Option<&str>],
-        &column(pairs, |pair| pair.node_server_id)
+            &column(pairs, |pair| pair.sender_id) as &[Option<&str>],
+            &column(pairs, |pair| pair.sender_id?.split(':').next()) as &[Option<&str>],
+            &column(pairs, |pair| pair.node_server_id)
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     Ok(positions
         .into_iter()

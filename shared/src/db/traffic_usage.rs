@@ -51,20 +51,22 @@ pub async fn find(
     boundaries: &[DateTime<Utc>],
     page: Page,
 ) -> Result<Found, Error> {
-    let rows = sqlx::query_file!(
-        "src/db/sql/traffic_usage.find.sql",
-        source(filter, grouping, boundaries),
-        filter.user,
-        filter.server_id,
-        filter.node_client_id,
-        boundaries.first().copied(),
-        boundaries.last().copied(),
-        boundaries,
-        <&str>::from(grouping),
-        page.limit,
-        page.offset
+    let rows = without_span(
+        sqlx::query_file!(
+            "src/db/sql/traffic_usage.find.sql",
+            source(filter, grouping, boundaries),
+            filter.user,
+            filter.server_id,
+            filter.node_client_id,
+            boundaries.first().copied(),
+            boundaries.last().copied(),
+            boundaries,
+            <&str>::from(grouping),
+            page.limit,
+            page.offset
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let mut found = Found {
         buckets: Vec::with_capacity(rows.len()),

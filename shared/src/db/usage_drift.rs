@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use strum::VariantNames;
 use uuid::Uuid;
 
+use super::statement::without_span;
 use super::{Connection, column, from_row, statements, stored};
 use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys, PAGES, UsageDrift};
 use crate::domain::page::Page;
@@ -14,13 +15,15 @@ use crate::error::Error;
 /// Returns the hours, items and runs of the oldest drifts, without duplicates. Reads at most
 /// `limit` drifts.
 pub async fn drifting(connection: &mut Connection, limit: i64) -> Result<[Keys; 3], Error> {
-    let rows = sqlx::query!(
-        r#"/* usage_drift.drifting */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* usage_drift.drifting */
         select bucket_start, package_queue_id, billing_run_id from telecom.usage_drift
         order by found_at limit $1"#,
-        limit
+            limit
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     Ok([
         Keys::Hours(distinct(rows.iter().filter_map(|row| row.bucket_start))),
@@ -79,16 +82,18 @@ pub async fn list(
 
 /// Drifts by id, newest first.
 async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<UsageDrift>, Error> {
-    let rows = sqlx::query!(
-        r#"/* usage_drift.show */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* usage_drift.show */
         select id as "id!", kind, bucket_start, package_queue_id, user_id as "user",
             billing_run_id, raw_upload_bytes as raw_upload, raw_download_bytes as raw_download,
             billed_upload_bytes as billed_upload, billed_download_bytes as billed_download,
             coalesce(first_found_at, found_at) as "first_found_at!", found_at
         from telecom.usage_drift where id = any($1) order by id desc"#,
-        ids
+            ids
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let drifts = rows.into_iter().map(|row| {
         Ok(from_row!(row => UsageDrift {
@@ -116,8 +121,9 @@ pub async fn record(
         DriftKey::Item { user, .. } => Some(user),
         _ => None,
     };
-    let changed = sqlx::query!(
-        r#"/* usage_drift.record */
+    let changed = without_span(
+        sqlx::query!(
+            r#"/* usage_drift.record */
         insert into telecom.usage_drift as d (
             kind, bucket_start, package_queue_id, billing_run_id, user_id,
             raw_upload_bytes, raw_download_bytes, billed_upload_bytes, billed_download_bytes,
@@ -140,18 +146,19 @@ pub async fn record(
             (excluded.raw_upload_bytes, excluded.raw_download_bytes, excluded.billed_upload_bytes,
                 excluded.billed_download_bytes)
         returning kind, bucket_start, package_queue_id, billing_run_id"#,
-        &column(found, |drift| drift.kind.to_string()),
-        &column(found, |drift| ids(&drift.key).0) as &[Option<DateTime<Utc>>],
-        &column(found, |drift| ids(&drift.key).1) as &[Option<i64>],
-        &column(found, |drift| ids(&drift.key).2) as &[Option<Uuid>],
-        &column(found, user) as &[Option<Uuid>],
-        &column(found, |drift| drift.difference.raw_upload),
-        &column(found, |drift| drift.difference.raw_download),
-        &column(found, |drift| drift.difference.billed_upload),
-        &column(found, |drift| drift.difference.billed_download),
-        now
+            &column(found, |drift| drift.kind.to_string()),
+            &column(found, |drift| ids(&drift.key).0) as &[Option<DateTime<Utc>>],
+            &column(found, |drift| ids(&drift.key).1) as &[Option<i64>],
+            &column(found, |drift| ids(&drift.key).2) as &[Option<Uuid>],
+            &column(found, user) as &[Option<Uuid>],
+            &column(found, |drift| drift.difference.raw_upload),
+            &column(found, |drift| drift.difference.raw_download),
+            &column(found, |drift| drift.difference.billed_upload),
+            &column(found, |drift| drift.difference.billed_download),
+            now
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let changed = changed
         .into_iter()

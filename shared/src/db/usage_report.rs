@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::copy::Copy;
+use super::statement::without_span;
 use super::{Connection, column};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
@@ -75,21 +76,23 @@ async fn insert(
     received_at: DateTime<Utc>,
     under_new_id: bool,
 ) -> Result<HashMap<ReportKey, i64>, Error> {
-    let rows = sqlx::query_file!(
-        "src/db/sql/usage_report.insert.sql",
-        &column(reports, |r| r.key.report_id),
-        &column(reports, |r| r.key.node_server_id),
-        &column(reports, |r| r.period_start),
-        &column(reports, |r| r.period_end),
-        &column(reports, |r| r.payload_hash.to_vec()),
-        &column(reports, |r| r.line_count),
-        &column(reports, |r| r.seen_at),
-        &column(reports, |r| r.sender_id) as &[Option<&str>],
-        received_at,
-        under_new_id,
-        &column(reports, |r| r.trace.as_deref()) as &[Option<&str>]
+    let rows = without_span(
+        sqlx::query_file!(
+            "src/db/sql/usage_report.insert.sql",
+            &column(reports, |r| r.key.report_id),
+            &column(reports, |r| r.key.node_server_id),
+            &column(reports, |r| r.period_start),
+            &column(reports, |r| r.period_end),
+            &column(reports, |r| r.payload_hash.to_vec()),
+            &column(reports, |r| r.line_count),
+            &column(reports, |r| r.seen_at),
+            &column(reports, |r| r.sender_id) as &[Option<&str>],
+            received_at,
+            under_new_id,
+            &column(reports, |r| r.trace.as_deref()) as &[Option<&str>]
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let key = |report_id, node_server_id| ReportKey {
         report_id,
@@ -106,8 +109,9 @@ pub async fn payload_hashes(
     connection: &mut Connection,
     keys: &[ReportKey],
 ) -> Result<Vec<(ReportKey, Vec<u8>)>, Error> {
-    let rows = sqlx::query!(
-        r#"/* usage_report.payload_hashes */
+    let rows = without_span(
+        sqlx::query!(
+            r#"/* usage_report.payload_hashes */
         select k.report_id as "report_id!", k.node_server_id as "node_server_id!", r.payload_hash
         from unnest($1::uuid[], $2::int[]) as k (report_id, node_server_id)
         cross join lateral (
@@ -117,10 +121,11 @@ pub async fn payload_hashes(
             report_id) = k.report_id
             limit 1
         ) r"#,
-        &column(keys, |key| key.report_id),
-        &column(keys, |key| key.node_server_id)
+            &column(keys, |key| key.report_id),
+            &column(keys, |key| key.node_server_id)
+        )
+        .fetch_all(connection),
     )
-    .fetch_all(connection)
     .await?;
     let key = |report_id, node_server_id| ReportKey {
         report_id,

@@ -122,7 +122,7 @@ async fn total(connection: &mut PgConnection) -> Result<Cost> {
 
 /// Time that a process has spent in its own code and in the kernel. `None` if there is no such
 /// process.
-fn processor_time(pid: &str) -> Option<Duration> {
+pub fn processor_time(pid: &str) -> Option<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, which is in parentheses, may contain blanks. Times are the 12th and 13th field
     // after it.

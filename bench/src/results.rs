@@ -134,7 +134,12 @@ fn api_text(api: &Api, markdown: bool) -> String {
         ]);
     }
     let (comparison, table) = (comparison.write(markdown), table.write(markdown));
-    format!("{comparison}\n{table}\n")
+    let cost = format!(
+        "processor time of a call: {:.0} µs of the client, {:.0} µs of the server, {:.0} µs of the \
+         database",
+        api.client_us, api.server_us, api.database_us
+    );
+    format!("{comparison}\n{cost}\n\n{table}\n")
 }
 
 /// The table of bars.

@@ -14,6 +14,7 @@ use local::demo::token::Issuer;
 use serde::Serialize;
 
 use crate::cli::Cli;
+use crate::cost::{Cost, Meter};
 use crate::database::{Database, run_all};
 use crate::fleet;
 use crate::percentile::percentile_ms;
@@ -40,7 +41,13 @@ pub struct Api {
     /// Calls per second of `GetRecentTrafficUsage` for a month. The clients share a connection,
     /// like the requests of a back end.
     pub calls_per_second: f64,
-    /// The same, with a connection per client.
+    /// Processor time of the client per call, in microseconds.
+    pub client_us: f64,
+    /// Processor time of the server per call, in microseconds.
+    pub server_us: f64,
+    /// Processor time of the database per call, in microseconds.
+    pub database_us: f64,
+    /// Calls per second with a connection per client.
     pub calls_apart_per_second: f64,
     /// Selects per second of `pgbench -S -M prepared`.
     pub selects_per_second: f64,
@@ -74,7 +81,8 @@ pub async fn measure(cli: &Cli) -> Result<Api> {
     } else {
         (TURNS, CALLING)
     };
-    let compared = compare(&clients, &pgbench, turns);
+    let meter = Meter::start(&database).await?;
+    let compared = compare(&clients, &server, meter, &pgbench, turns);
     let rates = step("API: comparing with pgbench", compared).await?;
     let latencies = step("API: latencies", latencies(&clients, calling)).await?;
     Ok(Api {
@@ -142,7 +150,13 @@ refresh materialized view telecom.node_status_hourly_mv;
 vacuum analyze";
 
 /// Measures the rates. Leaves the other fields empty.
-async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Api> {
+async fn compare(
+    clients: &[Client],
+    server: &Server,
+    mut meter: Meter,
+    pgbench: &Pgbench,
+    turns: u32,
+) -> Result<Api> {
     let rpc = Arc::new(calls::recent_traffic_usage()?);
     let channel = &clients.first().context("There are no clients.")?.channel;
     let sharing: Vec<Client> = clients
@@ -159,12 +173,24 @@ async fn compare(clients: &[Client], pgbench: &Pgbench, turns: u32) -> Result<Ap
         anyhow::Ok(calls.calls_per_second * share)
     };
     let mut rates = Api::default();
+    let (mut cost, mut in_server) = (Cost::default(), Duration::ZERO);
     for _ in 0..turns {
         rates.selects_per_second += pgbench.selects(COMPARED_CLIENTS, TURN).await? * share;
+        meter.skip().await?;
+        let before = server.processor_time()?;
         rates.calls_per_second += calls(&sharing).await?;
+        in_server += server.processor_time()?.saturating_sub(before);
+        meter.add_to(&mut cost).await?;
         rates.calls_apart_per_second += calls(clients).await?;
     }
-    Ok(rates)
+    let number = rates.calls_per_second * (TURN * turns).as_secs_f64();
+    let per_call = |time: Duration| time.as_secs_f64() * 1e6 / number;
+    Ok(Api {
+        client_us: per_call(cost.ours),
+        server_us: per_call(in_server),
+        database_us: per_call(cost.database),
+        ..rates
+    })
 }
 
 async fn latencies(clients: &[Client], calling: Duration) -> Result<Vec<Latency>> {

@@ -10,6 +10,7 @@ use local::loopback::ports::free_port;
 use tokio::process::Child;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::cost::processor_time;
 use crate::process::{peak_mb, spawn};
 use crate::token;
 
@@ -67,6 +68,12 @@ impl Server {
             .connect()
             .await
             .context("The gRPC server cannot be reached.")
+    }
+
+    /// Processor time of the server so far.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let id = self.process.id().context("The server has ended.")?;
+        processor_time(&id.to_string()).context("The processor time of the server is unknown.")
     }
 
     /// Peak memory of the server so far, in units of 2^20 bytes.

@@ -31,6 +31,7 @@ mod process;
 mod profile;
 mod progress;
 mod reference;
+mod requests;
 mod results;
 mod run;
 mod set_based;

@@ -19,9 +19,9 @@ use tokio::task::JoinSet;
 
 use crate::cost::{Cost, Meter};
 use crate::database::{Database, fault};
-use crate::dollars::{Invocations, sqs_requests};
 use crate::messaging::{BILLING, Messaging};
 use crate::profile::{Profile, Recorder, Stage};
+use crate::requests::{Invocations, sqs_requests};
 use crate::workload::{Minute, deliveries};
 
 /// Messages per delivery of billing events, which is 10,000 events. template.yaml allows twice as

@@ -32,16 +32,24 @@ use crate::watch;
 use crate::workload::{Collectors, Minute, Rhythm, past_hour};
 
 /// The bars apply to the first one, which is the default of panels' nodes.
-const RHYTHMS: [Rhythm; 2] = [
+const RHYTHMS: [Rhythm; 3] = [
     Rhythm {
         name: "reports each 60 s",
         period: Duration::from_mins(1),
         minutes: 15,
+        at_once: 1,
     },
     Rhythm {
         name: "reports each 10 s",
         period: Duration::from_secs(10),
         minutes: 3,
+        at_once: 1,
+    },
+    Rhythm {
+        name: "reports each 60 s, after 15 minutes without billing",
+        period: Duration::from_mins(1),
+        minutes: 15,
+        at_once: 15,
     },
 ];
 /// Total time limit of the panels' way. It would need minutes for all rows, at the same speed.
@@ -179,7 +187,8 @@ async fn measure(cli: &Cli, mut rhythm: Rhythm) -> Result<Workload> {
     let (warm_up, minutes) = step(&format!("{name}: generating reports"), generated).await?;
     let prepared = Comparison::prepare(cli, &warm_up);
     let mut comparison = step(&format!("{name}: seeding"), prepared).await?;
-    let measured = comparison.run(&minutes, limit / rhythm.minutes);
+    let turns = u32::try_from(minutes.len())?;
+    let measured = comparison.run(&minutes, limit / turns);
     step(&format!("{name}: measuring"), measured).await?;
     comparison.finish(name).await
 }
@@ -193,7 +202,7 @@ async fn generate(rhythm: Rhythm) -> Result<(Minute, Vec<Minute>)> {
         minutes.push(collectors.minute(&rhythm)?);
         tokio::task::yield_now().await;
     }
-    Ok((warm_up, minutes))
+    Ok((warm_up, Minute::merge(minutes, rhythm.at_once)))
 }
 
 /// The pipeline and the references on one database. They alternate minute by minute, so that a slow

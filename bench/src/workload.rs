@@ -13,8 +13,8 @@ use shared::domain::node::Metrics;
 use shared::events::usage_report::{TYPE, UsageLine, UsageReport};
 use uuid::Uuid;
 
-use crate::dollars;
 use crate::fleet::{Device, LINES_PER_SERVER, SERVERS};
+use crate::requests::sqs_requests;
 
 /// Reports per delivery: the `BatchSize` of template.yaml, with 10,000 usage rows.
 pub const REPORTS_PER_DELIVERY: usize = 100;
@@ -25,8 +25,10 @@ pub struct Rhythm {
     pub name: &'static str,
     /// Time between two reports of a server.
     pub period: Duration,
-    /// Number of minutes with reports. Billing runs once per minute.
+    /// Number of minutes with reports.
     pub minutes: u32,
+    /// Number of minutes that are ingested, billed and applied together. 1 if billing works.
+    pub at_once: usize,
 }
 
 impl Rhythm {
@@ -56,6 +58,24 @@ pub struct Minute {
     pub requests: usize,
 }
 
+impl Minute {
+    /// Merges each `at_once` successive minutes.
+    pub fn merge(minutes: Vec<Self>, at_once: usize) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for (number, minute) in minutes.into_iter().enumerate() {
+            match merged.last_mut().filter(|_| number % at_once != 0) {
+                Some(open) => {
+                    open.deliveries.extend(minute.deliveries);
+                    open.rows.extend(minute.rows);
+                    open.requests += minute.requests;
+                }
+                None => merged.push(minute),
+            }
+        }
+        merged
+    }
+}
+
 /// Generates reports. The same seed yields the same reports.
 #[derive(Debug)]
 pub struct Collectors<'f> {
@@ -80,7 +100,7 @@ impl<'f> Collectors<'f> {
         Ok(Minute {
             deliveries,
             rows,
-            requests: dollars::sqs_requests(bodies.chunks(1), &bodies),
+            requests: sqs_requests(bodies.chunks(1), &bodies),
         })
     }
 

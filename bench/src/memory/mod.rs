@@ -107,6 +107,7 @@ fn reports(devices: &[Device]) -> Result<Vec<String>> {
         name: "",
         period: std::time::Duration::from_secs(10),
         minutes: 1,
+        at_once: 1,
     };
     Collectors::new(devices, 1, past_hour(System.now()))
         .bodies(&rhythm)

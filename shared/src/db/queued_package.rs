@@ -24,10 +24,10 @@ pub async fn list(
 ///
 /// Only the arm of the union that has the best index for the filter runs. In the other arms, a
 /// condition on parameters alone is false and is evaluated once. The arms without a user and an
-/// order read at most as many items as the page may need, and their total is the sum of the stored
-/// counts. With a package or a status, they read each status separately and in order.
+/// order read each status separately and in order, at most as many items per status as the page
+/// may need. Their total is the sum of the stored counts.
 ///
-/// They then use `between s and s` and also order by the status. With `=`, the primary key gives
+/// These arms use `between s and s` and also order by the status. With `=`, the primary key gives
 /// the same order, so the planner might scan all items by primary key and discard those with
 /// another status.
 async fn find(
@@ -69,14 +69,6 @@ async fn find(
                     order by q.status desc, id desc limit $6::bigint + $7::bigint
                 ) q
                 where $1::uuid is null and $2::uuid is null and $3::bigint is null
-                    and $4::text is not null
-                union all
-                (
-                    select id from telecom.package_queue
-                    where $1::uuid is null and $2::uuid is null and $3::bigint is null
-                        and $4::text is null
-                    order by id desc limit $6::bigint + $7::bigint
-                )
             ) q
             order by id desc
             limit $5

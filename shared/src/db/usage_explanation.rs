@@ -29,7 +29,6 @@ pub async fn parts(
     hour: DateTime<Utc>,
     page: Page,
 ) -> Result<Parts, Error> {
-    let arrivals = arrivals(connection, user, hour).await?;
     let rows = without_span(
         sqlx::query_file!(
             "src/db/sql/usage_explanation.parts.sql",
@@ -37,9 +36,7 @@ pub async fn parts(
             hour,
             page.limit,
             page.offset,
-            i64::try_from(MAX_LINES).map_err(Error::internal)?,
-            arrivals.first,
-            arrivals.last
+            i64::try_from(MAX_LINES).map_err(Error::internal)?
         )
         .fetch_all(connection),
     )
@@ -130,26 +127,7 @@ pub struct ItemSums {
     pub corrected_download: i64,
 }
 
-/// When reports arrived. `None` if there are none.
-struct Arrivals {
-    first: Option<DateTime<Utc>>,
-    last: Option<DateTime<Utc>>,
-}
-
 statements! {
-    /// When the first and the last report of an hour arrived from the servers that the user used in
-    /// the hour.
-    fn arrivals(user: Uuid, hour: DateTime<Utc>) -> Row<Arrivals> {
-        r#"/* usage_explanation.arrivals */
-        select min(r.received_at) as first, max(r.received_at) as last
-        from (
-            select distinct node_server_id from telecom.user_package_usage
-            where user_id = $1 and bucket_start = $2
-        ) as server
-        join telecom.usage_report r on r.node_server_id = server.node_server_id
-            and r.period_end between $2::timestamptz and $2::timestamptz + interval '1 hour'"#
-    }
-
     fn rows_of_hour(user: Uuid, hour: DateTime<Utc>) -> Rows<Row> {
         r#"/* usage_explanation.rows_of_hour */
         select u.bucket_start as hour, u.node_server_id as server_id, u.node_client_id,

@@ -20,10 +20,9 @@ with server as (
     from report r
     cross join lateral (
         -- Not a join, so that each report is looked up by the index of the one partition of its
-        -- arrival. The bounds are parameters, so that the other partitions are not even opened.
+        -- arrival.
         select * from telecom.traffic_usage t
         where t.usage_report_seq = r.seq and t.received_at = r.received_at and t.user_id = $1
-            and t.received_at between $6 and $7
         offset 0
     ) t
 ), part as materialized (

@@ -70,6 +70,7 @@ mod database {
     mod migrations;
     mod node_constraints;
     mod package_counts;
+    mod read_plans;
     mod roles;
     mod user_lists;
     mod writes;

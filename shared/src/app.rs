@@ -5,12 +5,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
 use crate::auth::{Admission, Authenticator};
+use crate::aws;
 use crate::clock::Context;
 use crate::config::{
     AuthConfig, ConfigError, DatabaseConfig, MessagingConfig, RateLimitConfig, TelecomConfig,
@@ -20,15 +22,6 @@ use crate::db;
 use crate::db::credentials::Credentials;
 use crate::events::publisher::Publisher;
 use crate::events::webhook::keys::WebhookKeySource;
-
-/// By default, the SDK waits for a response on an open connection without a limit.
-fn aws_timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(2))
-        .operation_attempt_timeout(Duration::from_secs(5))
-        .operation_timeout(Duration::from_secs(12))
-        .build()
-}
 
 /// Reason why a function cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -53,23 +46,29 @@ pub trait FromApp: Sized {
 #[derive(Debug)]
 pub struct App {
     aws: OnceCell<SdkConfig>,
+    load_aws: fn() -> BoxFuture<'static, SdkConfig>,
     database: OnceLock<(PgPool, Credentials)>,
     max_connections: u32,
 }
 
-impl Default for App {
-    fn default() -> Self {
-        Self::with_connections(1)
-    }
-}
-
 impl App {
-    /// An app whose pool has at most `max_connections` connections, unless
-    /// `DATABASE_MAX_CONNECTIONS` is set.
+    /// The app of a function, which has one connection.
     #[must_use]
-    pub fn with_connections(max_connections: u32) -> Self {
+    pub fn function() -> Self {
+        Self::new(1, || aws::of_function().boxed())
+    }
+
+    /// The app of a server, whose pool has at most `max_connections` connections.
+    #[must_use]
+    pub fn server(max_connections: u32) -> Self {
+        Self::new(max_connections, || aws::of_server().boxed())
+    }
+
+    /// `DATABASE_MAX_CONNECTIONS` takes precedence over `max_connections`.
+    fn new(max_connections: u32, load_aws: fn() -> BoxFuture<'static, SdkConfig>) -> Self {
         Self {
             aws: OnceCell::new(),
+            load_aws,
             database: OnceLock::new(),
             max_connections,
         }
@@ -122,16 +121,9 @@ impl App {
         }
     }
 
-    /// The configuration of the SDK. `AWS_ENDPOINT_URL` and other variables of the SDK select AWS
-    /// or an emulator.
+    /// The configuration of the SDK. `AWS_ENDPOINT_URL` selects AWS or an emulator.
     async fn aws(&self) -> &SdkConfig {
-        self.aws
-            .get_or_init(|| {
-                aws_config::defaults(BehaviorVersion::latest())
-                    .timeout_config(aws_timeouts())
-                    .load()
-            })
-            .await
+        self.aws.get_or_init(self.load_aws).await
     }
 
     /// The system clock and random ids.

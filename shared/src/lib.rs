@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod auth;
+mod aws;
 pub mod clock;
 pub mod config;
 pub mod db;

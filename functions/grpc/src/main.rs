@@ -18,7 +18,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         None => {
             telemetry::init();
             let exported = tokio::spawn(otlp::export_in_background());
-            serve(&App::with_connections(MAX_CONNECTIONS), &config).await?;
+            serve(&App::server(MAX_CONNECTIONS), &config).await?;
             exported.abort();
             otlp::export().await;
             Ok(ExitCode::SUCCESS)

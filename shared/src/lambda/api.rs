@@ -31,7 +31,7 @@ where
     E::Service: FromApp + 'static,
 {
     telemetry::init();
-    let app = App::default();
+    let app = App::function();
     let (service, admission) = (E::Service::from_app(&app).await?, app.admission()?);
     let parts = Arc::new((app, service, admission));
     serve(Handler::new(service_fn(move |request: Request| {

@@ -38,7 +38,7 @@ where
     A: Serialize,
 {
     telemetry::init();
-    let app = App::default();
+    let app = App::function();
     let service = S::from_app(&app).await?;
     let (app, service, handle) = (&app, &service, &handle);
     lambda_runtime::run(service_fn(

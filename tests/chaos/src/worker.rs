@@ -82,7 +82,7 @@ impl Worker {
             clock: clock.clone(),
             ids: Arc::new(System),
         };
-        let app = App::default();
+        let app = App::function();
         let (pool, publisher, config) = (app.database()?, app.publisher().await, app.config()?);
         let endpoints = match function {
             Function::Manage => Some(Endpoints::new(pool.clone(), context.clone(), config)?),

@@ -59,7 +59,7 @@ pub trait NodeApi {
 /// Runs a function that serves the nodes of one protocol.
 pub async fn run<P: NodeApi>() -> Result<(), BoxError> {
     telemetry::init();
-    let app = App::default();
+    let app = App::function();
     let service = NodeService::from_app(&app).await?;
     let parts = Arc::new((app, service));
     alb::run(Handler::new(service_fn(move |request: Request| {

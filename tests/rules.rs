@@ -64,6 +64,7 @@ mod cron {
 }
 mod database {
     mod committed_queries;
+    mod distribution;
     mod given_up_calls;
     mod hand_made_rows;
     mod login;

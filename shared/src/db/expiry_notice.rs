@@ -31,11 +31,12 @@ statements! {
                 case when c.hours is null then q.noticed_expires_at else q.expires_at end
         from (
             select unnest($1::bigint[]) as id, unnest($2::smallint[]) as hours,
-                unnest($3::timestamptz[]) as next_at
+                unnest($3::timestamptz[]) as next_at, unnest($4::uuid[]) as user_id
         ) as c
-        where q.id = c.id"#,
+        where q.id = c.id and q.user_id = c.user_id"#,
         &column(checked, |(item, _)| item.id),
         &column(checked, |(_, notice)| notice.hours) as &[Option<i16>],
-        &column(checked, |(_, notice)| notice.next_at) as &[Option<DateTime<Utc>>]
+        &column(checked, |(_, notice)| notice.next_at) as &[Option<DateTime<Utc>>],
+        &column(checked, |(item, _)| item.user_id)
     }
 }

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Connection, from_row, statements};
+use super::package_queue::Item;
+use super::{Connection, column, from_row, statements};
 use crate::domain::audit::Actor;
 use crate::domain::package_extension::{
     ExtendedPackages, IncompleteExtension, ItemOfPackage, NewExtension,
@@ -97,9 +98,9 @@ statements! {
     /// Locks those of `items` that are active since `active_since` or longer, in the order of users
     /// and ids, until the transaction ends, and returns them. Leaves out items that `hours` would
     /// take beyond the limits of the table.
-    pub fn lock_items(items: &[i64], active_since: DateTime<Utc>, hours: i32) -> Values<i64> {
+    pub fn lock_items(items: &[i64], active_since: DateTime<Utc>, hours: i32) -> Rows<Item> {
         "/* package_extension.lock_items */
-        select id from telecom.package_queue
+        select id, user_id from telecom.package_queue
         where id = any($1) and status = 'active' and activated_at <= $2
             and extended_seconds + $3::int * 3600::bigint <= 3155760000
             and expires_at + make_interval(hours => $3::int) < '9999-12-31Z'
@@ -108,12 +109,15 @@ statements! {
     }
 
     /// Adds hours to the time of items that [`lock_items`] locked in this transaction.
-    pub fn extend_items(items: &[i64], hours: i32) -> Changed {
+    pub fn extend_items(items: &[Item], hours: i32) -> Changed {
         "/* package_extension.extend_items */
         update telecom.package_queue
-        set expires_at = expires_at + make_interval(hours => $2::int),
-            extended_seconds = extended_seconds + $2::int * 3600::bigint
-        where id = any($1)"
+        set expires_at = expires_at + make_interval(hours => $3::int),
+            extended_seconds = extended_seconds + $3::int * 3600::bigint
+        where id = any($1) and user_id = any($2)",
+        &column(items, |item| item.id),
+        &column(items, |item| item.user_id),
+        hours
     }
 
     /// Stores how far an extension came.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::package_queue::Item;
 use super::{column, statements};
 use crate::domain::order::NewOrder;
 
@@ -24,6 +25,17 @@ pub struct OpenItem {
     pub user_id: Uuid,
     /// Whether the item is active. Otherwise it is waiting.
     pub is_active: bool,
+}
+
+impl OpenItem {
+    /// The item and its owner.
+    #[must_use]
+    pub fn item(&self) -> Item {
+        Item {
+            id: self.id,
+            user_id: self.user_id,
+        }
+    }
 }
 
 statements! {
@@ -56,34 +68,44 @@ statements! {
     }
 
     /// Cancels items that [`lock_open`] locked in this transaction.
-    pub fn cancel(items: &[i64], now: DateTime<Utc>) -> Done {
+    pub fn cancel(items: &[OpenItem], now: DateTime<Utc>) -> Done {
         "/* package_item.cancel */
         update telecom.package_queue
-        set status = 'cancelled', end_reason = 'cancelled', ended_at = $2
-        where id = any($1)"
+        set status = 'cancelled', end_reason = 'cancelled', ended_at = $3
+        where id = any($1) and user_id = any($2)",
+        &column(items, |item| item.id),
+        &column(items, |item| item.user_id),
+        now
     }
 
     /// Sets the quota adjustments of items that [`lock_open`] locked in this transaction. A trigger
     /// marks an item as expiring if nothing is left to use.
-    pub fn set_adjust_quotas(adjusted: &[(i64, i64)]) -> Done {
+    pub fn set_adjust_quotas(adjusted: &[(Item, i64)]) -> Done {
         "/* package_item.set_adjust_quotas */
         update telecom.package_queue q set adjust_quota_bytes = a.bytes
-        from (select unnest($1::bigint[]) as id, unnest($2::bigint[]) as bytes) as a
-        where q.id = a.id",
-        &column(adjusted, |(id, _)| *id),
+        from (
+            select unnest($1::bigint[]) as id, unnest($2::uuid[]) as user_id,
+                unnest($3::bigint[]) as bytes
+        ) as a
+        where q.id = a.id and q.user_id = a.user_id",
+        &column(adjusted, |(item, _)| item.id),
+        &column(adjusted, |(item, _)| item.user_id),
         &column(adjusted, |(_, bytes)| *bytes)
     }
 
     /// Sets the end of an active item that [`lock_open`] locked in this transaction. A trigger
     /// makes the notices of the end due for a check.
-    pub fn set_end(id: i64, expires_at: DateTime<Utc>) -> Done {
+    pub fn set_end(item: Item, expires_at: DateTime<Utc>) -> Done {
         "/* package_item.set_end */
         update telecom.package_queue q set
-            expires_at = $2,
-            extended_seconds = extract(epoch from $2::timestamptz - q.activated_at)::bigint
+            expires_at = $3,
+            extended_seconds = extract(epoch from $3::timestamptz - q.activated_at)::bigint
                 - p.expire_duration_seconds
         from telecom.package p
-        where q.id = $1 and p.id = q.package_id"
+        where q.id = $1 and q.user_id = $2 and p.id = q.package_id",
+        item.id,
+        item.user_id,
+        expires_at
     }
 
     /// The active item of each of `users`, else the oldest waiting one. Users without an open item

@@ -9,6 +9,16 @@ use crate::domain::package::ActiveItem;
 use crate::error::Error;
 use crate::events::package_expiring::ExpiryReason;
 
+/// An item and its owner. Statements name both, because rows of items are found by item, and are
+/// distributed by user in a database of several servers (docs/SCALE.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// Id of the item.
+    pub id: i64,
+    /// Id of the item's owner.
+    pub user_id: Uuid,
+}
+
 statements! {
     /// Locks the active items of `users` until the transaction ends, and returns them. Both happen
     /// in the order of user ids. Users without an active item are missing from the result.
@@ -26,12 +36,14 @@ statements! {
 
     /// Locks those of `items` that are active, in the order of user ids, until the transaction
     /// ends.
-    pub fn lock_items(items: &[i64]) -> Values<i64> {
+    pub fn lock_items(items: &[Item]) -> Values<i64> {
         r#"/* package_queue.lock_items */
         select id from telecom.package_queue
-        where id = any($1) and status = 'active'
+        where id = any($1) and user_id = any($2) and status = 'active'
         order by user_id
-        for no key update"#
+        for no key update"#,
+        &column(items, |item| item.id),
+        &column(items, |item| item.user_id)
     }
 
     /// Like [`lock_active`], but skips items that another transaction has locked. For a transaction
@@ -93,24 +105,16 @@ statements! {
         from (
             select unnest($1::bigint[]) as id, unnest($2::bigint[]) as upload_bytes,
                 unnest($3::bigint[]) as download_bytes, unnest($4::smallint[]) as announced_percent,
-                unnest($5::timestamptz[]) as expiring_event_at
+                unnest($5::timestamptz[]) as expiring_event_at, unnest($6::uuid[]) as user_id
         ) as c
-        where q.id = c.id"#,
+        where q.id = c.id and q.user_id = c.user_id"#,
         &column(items, |item| item.id),
         &column(items, |item| item.upload_bytes),
         &column(items, |item| item.download_bytes),
         &column(items, |item| item.announced_percent),
-        &column(items, |item| item.expiring_event_at) as &[Option<DateTime<Utc>>]
+        &column(items, |item| item.expiring_event_at) as &[Option<DateTime<Utc>>],
+        &column(items, |item| item.user_id)
     }
-}
-
-/// An item and its owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    /// Id of the item.
-    pub id: i64,
-    /// Id of the item's owner.
-    pub user_id: Uuid,
 }
 
 statements! {
@@ -119,13 +123,14 @@ statements! {
     pub fn mark_time_expired(now: DateTime<Utc>, limit: i64) -> Rows<Item> {
         r#"/* package_queue.mark_time_expired */
         with due as (
-            select id from telecom.package_queue
+            select id, user_id from telecom.package_queue
             where status = 'active' and expires_at <= $1 and expiring_event_at is null
             order by expires_at
             limit $2
             for update skip locked
         )
-        update telecom.package_queue q set expiring_event_at = $1 from due where q.id = due.id
+        update telecom.package_queue q set expiring_event_at = $1 from due
+        where q.id = due.id and q.user_id = due.user_id
         returning q.id, q.user_id"#
     }
 
@@ -141,10 +146,12 @@ statements! {
     }
 
     /// Unmarks active items that have quota and time left after all.
-    pub fn unmark_expiring(items: &[i64]) -> Done {
+    pub fn unmark_expiring(items: &[Item]) -> Done {
         r#"/* package_queue.unmark_expiring */
-        update telecom.package_queue set expiring_event_at = null where id = any($1)
-        and status = 'active'"#
+        update telecom.package_queue set expiring_event_at = null
+        where id = any($1) and user_id = any($2) and status = 'active'"#,
+        &column(items, |item| item.id),
+        &column(items, |item| item.user_id)
     }
 }
 
@@ -160,32 +167,33 @@ pub struct ConsumedItem {
 /// Marks those of `items` as consumed that are active and have run out of quota or time.
 pub async fn consume_expired(
     connection: &mut Connection,
-    items: &[i64],
+    items: &[Item],
     now: DateTime<Utc>,
 ) -> Result<Vec<ConsumedItem>, Error> {
     let rows = without_span(
         sqlx::query!(
             r#"/* package_queue.consume_expired */
         with expired as (
-            select q.id,
+            select q.id, q.user_id,
                 coalesce(q.upload_bytes + q.download_bytes >= p.traffic_limit_bytes +
                 q.adjust_quota_bytes, false)
                     as exhausted
             from telecom.package_queue q
             join telecom.package p on p.id = q.package_id
-            where q.id = any($1) and q.status = 'active'
-                and (q.expires_at <= $2 or q.upload_bytes + q.download_bytes >=
+            where q.id = any($1) and q.user_id = any($2) and q.status = 'active'
+                and (q.expires_at <= $3 or q.upload_bytes + q.download_bytes >=
                 p.traffic_limit_bytes + q.adjust_quota_bytes)
         )
         update telecom.package_queue q set
             status = 'consumed',
-            ended_at = $2,
+            ended_at = $3,
             end_reason = (case when e.exhausted then 'traffic'
             else 'time' end)::telecom.package_end_reason
         from expired e
-        where q.id = e.id
+        where q.id = e.id and q.user_id = e.user_id
         returning q.id, q.user_id, e.exhausted as "exhausted!""#,
-            items,
+            &column(items, |item| item.id),
+            &column(items, |item| item.user_id),
             now
         )
         .fetch_all(connection),
@@ -225,15 +233,16 @@ statements! {
     pub fn activate_next(users: &[Uuid], now: DateTime<Utc>) -> Rows<ActivatedItem> {
         r#"/* package_queue.activate_next */
         with next as materialized (
-            select distinct on (user_id) id, package_id
+            select distinct on (user_id) id, user_id, package_id
             from telecom.package_queue
             where user_id = any($1) and status = 'in_queue'
             order by user_id, created_at, id
         ), locked as materialized (
             -- Only what still waits: a row that was changed since the first look is checked again.
-            select q.id, q.package_id
+            select q.id, q.user_id, q.package_id
             from telecom.package_queue q
-            where q.id = any(array(select id from next)) and q.status = 'in_queue'
+            where q.id = any(array(select id from next)) and q.user_id = any($1)
+                and q.status = 'in_queue'
             for no key update of q skip locked
         )
         update telecom.package_queue q set
@@ -242,7 +251,7 @@ statements! {
             expires_at = $2::timestamptz + make_interval(secs => p.expire_duration_seconds)
         from locked l
         join telecom.package p on p.id = l.package_id
-        where q.id = l.id
+        where q.id = l.id and q.user_id = l.user_id
         returning q.id, q.user_id, q.expires_at as "expires_at!",
         q.expiring_event_at is not null as "expiring!""#
     }

@@ -117,21 +117,28 @@ pub async fn lock_due(
 
 statements! {
     /// Deletes parked usage that has been charged.
-    pub fn delete(ids: &[i64]) -> Done {
-        r#"/* parked_event.delete */ delete from telecom.parked_event where id = any($1)"#
+    pub fn delete(events: &[&ParkedEvent]) -> Done {
+        r#"/* parked_event.delete */ delete from telecom.parked_event
+        where id = any($1) and user_id = any($2)"#,
+        &column(events, |event| event.id),
+        &column(events, |event| event.key.user_id)
     }
 
     /// Postpones the retry of parked usage that could still not be charged. `reasons[n]` is the
-    /// reason of row `ids[n]`.
-    pub fn postpone(ids: &[i64], reasons: &[String], now: DateTime<Utc>) -> Done {
+    /// reason of `events[n]`.
+    pub fn postpone(events: &[&ParkedEvent], reasons: &[String], now: DateTime<Utc>) -> Done {
         r#"/* parked_event.postpone */
         update telecom.parked_event e set
             reason = r.reason,
             attempts = e.attempts + 1,
             retry_at = $3::timestamptz + least(interval '1 minute' * power(2, least(e.attempts,
             10)), interval '1 hour')
-        from unnest($1::bigint[], $2::text[]) as r (id, reason)
-        where e.id = r.id"#
+        from unnest($1::bigint[], $2::text[], $4::uuid[]) as r (id, reason, user_id)
+        where e.id = r.id and e.user_id = r.user_id"#,
+        &column(events, |event| event.id),
+        reasons,
+        now,
+        &column(events, |event| event.key.user_id)
     }
 }
 
@@ -237,8 +244,11 @@ statements! {
     }
 
     /// Makes rows due at a time.
-    pub fn retry_at(ids: &[i64], at: DateTime<Utc>) -> Done {
+    pub fn retry_at(waiting: &[Waiting], at: DateTime<Utc>) -> Done {
         "/* parked_event.retry_at */
-        update telecom.parked_event set retry_at = $2 where id = any($1)"
+        update telecom.parked_event set retry_at = $3 where id = any($1) and user_id = any($2)",
+        &column(waiting, |waiting| waiting.id),
+        &column(waiting, |waiting| waiting.user_id),
+        at
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::package_queue::Item;
 use super::{Connection, statements};
 use crate::domain::page::Page;
 use crate::domain::traffic::UsageKey;
@@ -107,16 +108,17 @@ statements! {
 
     /// Adds billed bytes to the counters of an item that [`lock_item`] locked. The update names the
     /// quota so that a trigger marks or unmarks the item as exhausted, as after an adjustment.
-    pub fn add_to_item(id: i64, billed: Billed) -> Done {
+    pub fn add_to_item(item: Item, billed: Billed) -> Done {
         "/* usage_correction.add_to_item */
         update telecom.package_queue set
             upload_bytes = upload_bytes + $2,
             download_bytes = download_bytes + $3,
             adjust_quota_bytes = adjust_quota_bytes
-        where id = $1",
-        id,
+        where id = $1 and user_id = $4",
+        item.id,
         billed.upload,
-        billed.download
+        billed.download,
+        item.user_id
     }
 
     /// Whether the node server exists and, if there is a client, whether it is one of the server's.

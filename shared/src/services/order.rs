@@ -256,8 +256,7 @@ async fn cancel_open(
     items: &[i64],
 ) -> Result<Vec<OpenItem>, Error> {
     let open = package_item::lock_open(tx, items).await?;
-    let ids: Vec<i64> = open.iter().map(|item| item.id).collect();
-    package_item::cancel(tx, &ids, outbox.now()).await?;
+    package_item::cancel(tx, &open, outbox.now()).await?;
     for item in &open {
         outbox.fact(&Fact::PackageCancelled {
             user: item.user_id,

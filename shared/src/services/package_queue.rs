@@ -7,14 +7,14 @@ use uuid::Uuid;
 
 use super::outbox::Outbox;
 use crate::db::Connection;
-use crate::db::package_queue::{self as db, ActivatedItem, ConsumedItem};
+use crate::db::package_queue::{self as db, ActivatedItem, ConsumedItem, Item};
 use crate::error::Error;
 use crate::events::facts::Fact;
 use crate::events::package_expiring::ExpiryReason;
 
 pub(super) struct Advanced {
-    /// Ids of the consumed items.
-    pub consumed: Vec<i64>,
+    /// The consumed items.
+    pub consumed: Vec<Item>,
     /// Number of activated items.
     pub activated: usize,
 }
@@ -24,7 +24,7 @@ pub(super) struct Advanced {
 pub(super) async fn advance_queues(
     tx: &mut Connection,
     outbox: &mut Outbox<'_>,
-    items: &[i64],
+    items: &[Item],
     now: DateTime<Utc>,
 ) -> Result<Advanced, Error> {
     let consumed = db::consume_expired(tx, items, now).await?;
@@ -47,7 +47,7 @@ pub(super) async fn advance_queues(
         outbox.fact(&Fact::PackageQueueEmptied { user })?;
     }
     Ok(Advanced {
-        consumed: consumed.iter().map(|consumed| consumed.item.id).collect(),
+        consumed: consumed.iter().map(|consumed| consumed.item).collect(),
         activated,
     })
 }

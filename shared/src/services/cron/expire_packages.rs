@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Job, Run, TelecomCronExecutor};
-use crate::db::{self, Connection, online_address, package_queue, queued_package, user_list};
+use crate::db::package_queue::{self, Item};
+use crate::db::{self, Connection, online_address, queued_package, user_list};
 use crate::domain::job_run::JobName;
 use crate::error::Error;
 use crate::events::outbox::OutboxMessage;
@@ -144,16 +145,12 @@ impl TelecomCronExecutor {
         outbox: &mut Outbox<'_>,
         after: i64,
     ) -> Result<(Expired, Option<Step>), Error> {
-        let marked: Vec<i64> = package_queue::lock_expiring(tx, after, BATCH)
-            .await?
-            .iter()
-            .map(|item| item.id)
-            .collect();
-        let Some(&last) = marked.last() else {
+        let marked = package_queue::lock_expiring(tx, after, BATCH).await?;
+        let Some(last) = marked.last() else {
             return Ok((Expired::default(), Some(Step::MarkAndActivate)));
         };
         let advanced = advance_queues(tx, outbox, &marked, self.context.now()).await?;
-        let left: Vec<i64> = marked
+        let left: Vec<Item> = marked
             .iter()
             .copied()
             .filter(|item| !advanced.consumed.contains(item))
@@ -169,7 +166,7 @@ impl TelecomCronExecutor {
         let next = if marked.len() < BATCH_FULL {
             Step::MarkAndActivate
         } else {
-            Step::ConsumeMarked { after: last }
+            Step::ConsumeMarked { after: last.id }
         };
         Ok((expired, Some(next)))
     }

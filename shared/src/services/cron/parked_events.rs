@@ -87,13 +87,12 @@ impl TelecomCronExecutor {
         let (left, charged): (Vec<&ParkedEvent>, Vec<&ParkedEvent>) = due
             .iter()
             .partition(|event| reasons.contains_key(&event.key.user_id));
-        let ids = |events: &[&ParkedEvent]| events.iter().map(|event| event.id).collect::<Vec<_>>();
         let reasons: Vec<String> = left
             .iter()
             .map(|event| reasons.get(&event.key.user_id).cloned().unwrap_or_default())
             .collect();
-        parked_event::postpone(tx, &ids(&left), &reasons, now).await?;
-        parked_event::delete(tx, &ids(&charged)).await?;
+        parked_event::postpone(tx, &left, &reasons, now).await?;
+        parked_event::delete(tx, &charged).await?;
         Ok(Some((charged.len(), messages)))
     }
 }

@@ -9,6 +9,7 @@ use super::cancel_queued_package::{ChangedItem, ended, find};
 use crate::auth::Access;
 use crate::config::DatabaseRole;
 use crate::db::package_item::{self, OpenItem};
+use crate::db::package_queue::Item;
 use crate::db::{Connection, queued_package};
 use crate::domain::audit::Target;
 use crate::domain::condition::Accepts;
@@ -85,7 +86,11 @@ pub(super) async fn adjust(
         let adjusted = item.adjust_quota.saturating_add(bytes);
         within("bytes", adjusted, -MAX_TRAFFIC_BYTES, MAX_TRAFFIC_BYTES)
             .map_err(|_| Error::parameter("bytes", "a sum of all adjustments of at most 1 EiB"))?;
-        Ok((item.id, adjusted))
+        let item = Item {
+            id: item.id,
+            user_id: item.user,
+        };
+        Ok((item, adjusted))
     };
     let sums = before.iter().map(sum).collect::<Result<Vec<_>, Error>>()?;
     package_item::set_adjust_quotas(tx, &sums).await?;
@@ -98,7 +103,7 @@ pub(super) async fn adjust(
         })?;
     }
     let active = open.iter().filter(|item| item.is_active);
-    let active: Vec<i64> = active.map(|item| item.id).collect();
+    let active: Vec<Item> = active.map(OpenItem::item).collect();
     if !active.is_empty() {
         advance_queues(tx, &mut work.outbox, &active, work.now).await?;
     }

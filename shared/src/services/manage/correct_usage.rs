@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::auth::Access;
 use crate::config::DatabaseRole;
+use crate::db::package_queue::Item;
 use crate::db::usage_correction::{self as db, Billed};
 use crate::db::user_package_usage::UsageToAdd;
 use crate::db::{Connection, node_usage, queued_package, usage_explanation, user_usage};
@@ -161,9 +162,13 @@ impl CorrectUsage {
         let item = item.ok_or_else(|| Error::parameter("package_queue_id", accepted))?;
         self.check_sums("the package item", item.upload_bytes, item.download_bytes)?;
         let before = queued_package::show(tx, &[id]).await?;
-        db::add_to_item(tx, id, self.billed()).await?;
+        let owned = Item {
+            id,
+            user_id: self.user,
+        };
+        db::add_to_item(tx, owned, self.billed()).await?;
         if item.is_active {
-            advance_queues(tx, &mut work.outbox, &[id], work.now).await?;
+            advance_queues(tx, &mut work.outbox, &[owned], work.now).await?;
         }
         let after = queued_package::show(tx, &[id]).await?;
         for (before, after) in before.iter().zip(&after) {

@@ -71,8 +71,7 @@ impl Change for RetryParkedEvents {
         let mut waiting = self.lock(tx, work.now).await?;
         let more = waiting.len() > MAX_RETRIED;
         waiting.truncate(MAX_RETRIED);
-        let ids: Vec<i64> = waiting.iter().map(|event| event.id).collect();
-        parked_event::retry_at(tx, &ids, work.now).await?;
+        parked_event::retry_at(tx, &waiting, work.now).await?;
         for (user, events) in by_user(&waiting) {
             let due = events.iter().map(|event| Retry {
                 retry_at: work.now,
@@ -85,7 +84,7 @@ impl Change for RetryParkedEvents {
             work.changed(target, &Events { events }, &after, Some(&self.reason))?;
         }
         Ok(RetriedEvents {
-            retried: i64::try_from(ids.len()).map_err(Error::internal)?,
+            retried: i64::try_from(waiting.len()).map_err(Error::internal)?,
             more,
         })
     }

@@ -74,7 +74,7 @@ impl Change for SetPackageEnd {
         if expires_at <= work.now || expires_at - activated_at > longest {
             return Err(invalid_end());
         }
-        package_item::set_end(tx, self.id, expires_at).await?;
+        package_item::set_end(tx, item.item(), expires_at).await?;
         let package = find(tx, self.id).await?;
         let target = Target::PackageItem(self.id);
         work.changed(target, &before, &package, Some(&self.reason))?;

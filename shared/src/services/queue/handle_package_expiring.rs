@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::app::{App, FromApp, StartError};
 use crate::clock::Context;
-use crate::db::package_queue;
+use crate::db::package_queue::{self, Item};
 use crate::domain::dead_letter::Queue;
 use crate::error::Error;
 use crate::events::package_expiring::PackageExpiringEvent;
@@ -50,7 +50,13 @@ impl Processor<Batch<PackageExpiringEvent>> for HandlePackageExpiring {
 
     #[tracing::instrument(name = "handle_package_expiring", skip_all, fields(events = batch.len()))]
     async fn process(&self, batch: Batch<PackageExpiringEvent>) -> Result<Outcomes, Error> {
-        let items: Vec<i64> = batch.iter().map(|event| event.package_queue_id).collect();
+        let items: Vec<Item> = batch
+            .iter()
+            .map(|event| Item {
+                id: event.package_queue_id,
+                user_id: event.user,
+            })
+            .collect();
         let advanced = self
             .0
             .run("handle_package_expiring", async |tx, outbox| {

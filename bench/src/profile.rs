@@ -9,6 +9,8 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::database::{Database, run};
 
+const NEEDED: &str =
+    "Times of statements need shared_preload_libraries=pg_stat_statements and a superuser.";
 /// Maximum number of statements that are printed per stage.
 pub const TOP: usize = 8;
 
@@ -21,6 +23,8 @@ pub struct Work {
     pub rows: i64,
     /// Bytes of write-ahead log.
     pub wal_bytes: i64,
+    /// Pages of tables and indexes that were read, from memory or from the disk.
+    pub pages: i64,
 }
 
 /// Statements of a stage by name.
@@ -33,7 +37,7 @@ pub struct Profile {
     pub apply: Stage,
 }
 
-/// Reads and resets the server's statistics between stages.
+/// Reads and resets the statistics of a database between stages.
 #[derive(Debug)]
 pub struct Recorder {
     connection: PgConnection,
@@ -46,24 +50,39 @@ impl Recorder {
         let mut connection = database.connect().await?;
         run(
             &mut connection,
-            "create extension if not exists pg_stat_statements; select pg_stat_statements_reset()",
+            "create extension if not exists pg_stat_statements",
         )
         .await
-        .context("--profile needs shared_preload_libraries=pg_stat_statements and a superuser.")?;
-        Ok(Self {
+        .context(NEEDED)?;
+        let mut recorder = Self {
             connection,
             profile: Profile::default(),
-        })
+        };
+        recorder.reset().await.context(NEEDED)?;
+        Ok(recorder)
+    }
+
+    async fn reset(&mut self) -> Result<()> {
+        const RESET: &str = "select pg_stat_statements_reset(0, oid) from pg_database
+            where datname = current_database()";
+        run(&mut self.connection, RESET).await
     }
 
     /// Adds the statistics since the last call to a stage.
     pub async fn record(&mut self, stage: impl FnOnce(&mut Profile) -> &mut Stage) -> Result<()> {
+        add(self.take().await?, stage(&mut self.profile));
+        Ok(())
+    }
+
+    /// The statistics since the last call.
+    pub async fn take(&mut self) -> Result<Stage> {
         const SINCE: &str = "
-            select query, calls, total_exec_time as ms, rows, wal_bytes::bigint
+            select query, calls, total_exec_time as ms, rows, wal_bytes::bigint,
+                shared_blks_hit + shared_blks_read as pages
             from pg_stat_statements
             where dbid = (select oid from pg_database where datname = current_database())";
         let rows = sqlx::query(SINCE).fetch_all(&mut self.connection).await?;
-        let stage = stage(&mut self.profile);
+        let mut stage = Stage::new();
         for row in rows {
             let Some(name) = name(row.try_get("query")?) else {
                 continue;
@@ -73,8 +92,22 @@ impl Recorder {
             work.ms += row.try_get::<f64, _>("ms")?;
             work.rows += row.try_get::<i64, _>("rows")?;
             work.wal_bytes += row.try_get::<i64, _>("wal_bytes")?;
+            work.pages += row.try_get::<i64, _>("pages")?;
         }
-        run(&mut self.connection, "select pg_stat_statements_reset()").await
+        self.reset().await?;
+        Ok(stage)
+    }
+}
+
+/// Adds the statements of one stage to another.
+pub fn add(work: Stage, sum: &mut Stage) {
+    for (name, work) in work {
+        let sum = sum.entry(name).or_default();
+        sum.calls += work.calls;
+        sum.ms += work.ms;
+        sum.rows += work.rows;
+        sum.wal_bytes += work.wal_bytes;
+        sum.pages += work.pages;
     }
 }
 

@@ -1,6 +1,8 @@
 //! The pipeline and the API with a month of history present, compared with empty tables.
 
 mod fill;
+mod jobs;
+mod statements;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,8 @@ use crate::throughput::middle;
 use crate::verify::Expected;
 use crate::workload::Minute;
 pub use fill::Scale;
+use jobs::Idle;
+use statements::{Statements, Watch};
 
 /// Speed with history, as a multiple of that with empty tables.
 const WITH_HISTORY: Limit = Limit::AtLeast(0.9);
@@ -39,6 +43,8 @@ pub struct Growth {
     pub gigabytes: f64,
     pub stages: Vec<Compared>,
     pub rpcs: Vec<Compared>,
+    pub jobs: Vec<Idle>,
+    pub statements: Statements,
 }
 
 /// A rate on both databases.
@@ -84,16 +90,20 @@ pub async fn measure(
         Side::start(empty, &warm_up).await?,
         Side::start(history, &warm_up).await?,
     ];
+    let mut watch = Watch::start(databases).await?;
     let stages = step("Pipeline, minute by minute", stages(&mut sides, &minutes)).await?;
     let [first, second] = sides;
     step("Sums with empty tables", first.verify()).await?;
     step("Sums with history", second.verify()).await?;
     let rpcs = Box::pin(rpcs(cli, databases)).await?;
+    let jobs = step("Jobs, in turns", jobs::compare(databases, &mut watch)).await?;
     Ok(Growth {
         scale,
         gigabytes: gigabytes(&mut history.connect().await?).await?,
         stages,
         rpcs,
+        jobs,
+        statements: watch.compare(),
     })
 }
 
@@ -231,10 +241,12 @@ impl Growth {
         };
         format!(
             "{users} users with {raw_rows} raw rows, {hourly_rows} hourly rows and {items} \
-             consumed packages, {:.1} GB\n\n{}\n{}",
+             consumed packages, {:.1} GB\n\n{}\n{}\n{}\n{}",
             self.gigabytes,
             table("rows/s", &self.stages),
             table("calls/s", &self.rpcs),
+            jobs::table(&self.jobs).write(markdown),
+            self.statements.text(markdown),
         )
     }
 }

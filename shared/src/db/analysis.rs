@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::node::{Node, NodeStatusHour, UsuallyUsedNode};
 use crate::domain::page::Page;
@@ -18,7 +18,7 @@ pub async fn usage_by_bucket(
     user_id: Uuid,
     boundaries: &[DateTime<Utc>],
 ) -> Result<Vec<(usize, Traffic)>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* analysis.usage_by_bucket */
         select width_bucket(bucket_start, $2::timestamptz[]) - 1 as "bucket!",
@@ -33,8 +33,8 @@ pub async fn usage_by_bucket(
             boundaries,
             boundaries.first().copied(),
             boundaries.last().copied()
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     rows.into_iter()
@@ -122,7 +122,7 @@ pub async fn user_nodes(
     user_id: Uuid,
     page: Page,
 ) -> Result<(Vec<Node>, i64), Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* analysis.user_nodes */
         select c.id as "id!", c.name as "name!", c.traffic_factor::float8 as "traffic_factor!",
@@ -137,8 +137,8 @@ pub async fn user_nodes(
             user_id,
             page.limit,
             page.offset
-        )
-        .fetch_all(&mut *connection),
+        ),
+        &mut *connection,
     )
     .await?;
     let total = sqlx::query_scalar!(

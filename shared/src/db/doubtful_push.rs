@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::doubtful_push::{DoubtfulPush, Filter, PAGES, PushDecision};
 use crate::domain::page::Page;
@@ -83,7 +83,7 @@ statements! {
 
 /// Doubtful pushes by id, newest first.
 pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<DoubtfulPush>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* doubtful_push.show */
         select id, doubt::text as "doubt!", evidence, push_id, previous_push_id,
@@ -94,8 +94,8 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Doubtf
             decided_at
         from telecom.doubtful_push where id = any($1) order by id desc"#,
             ids
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let pushes = rows.into_iter().map(|row| {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::node::Metrics;
 use crate::domain::node::{
@@ -25,7 +25,7 @@ pub async fn list_servers(
     page: Page,
 ) -> Result<(Vec<NodeServerSummary>, i64), Error> {
     let status: Option<&'static str> = status.map(Into::into);
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* fleet.list_servers */
         select s.id as "id!", s.name as "name!", s.compatibility::text as "compatibility!",
@@ -52,8 +52,8 @@ pub async fn list_servers(
             page.limit,
             page.offset,
             archived
-        )
-        .fetch_all(&mut *connection),
+        ),
+        &mut *connection,
     )
     .await?;
     let total = sqlx::query_scalar!(
@@ -160,7 +160,7 @@ pub async fn list_clients(
         Clients::OfServer(id) => (Some(id), None),
         Clients::One(id) => (None, Some(id)),
     };
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* fleet.list_clients */
         select c.id as "id!", c.name as "name!", c.node_server_id as "node_server_id!",
@@ -190,8 +190,8 @@ pub async fn list_clients(
             page.limit,
             page.offset,
             archived
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let clients = rows.into_iter().map(|row| {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, statements};
 use crate::domain::node::Metrics;
 use crate::domain::traffic::Factor;
@@ -36,7 +36,7 @@ pub async fn client_factors(
     connection: &mut Connection,
     servers: &[i32],
 ) -> Result<HashMap<i32, ReportedServer>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* node.client_factors */
         select s.id as node_server_id, s.archived_at, c.id as "node_client_id?",
@@ -46,8 +46,8 @@ pub async fn client_factors(
         where s.id = any($1)
         order by s.id, c.id"#,
             servers
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let mut found: HashMap<i32, ReportedServer> = HashMap::new();
@@ -114,7 +114,7 @@ pub async fn record_heartbeats(
         Some((_, metrics)) => metrics.clone(),
         None => Metrics::default(),
     });
-    let skewed = without_span(
+    let skewed = all_rows(
         sqlx::query_file_as!(
             SkewedClock,
             "src/db/sql/node.record_heartbeats.sql",
@@ -136,8 +136,8 @@ pub async fn record_heartbeats(
             &column(heartbeats, |h| h.clock_skew_seconds) as &[Option<i32>],
             now,
             NOTABLE_SKEW_SECONDS,
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     Ok(skewed)

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, statements};
 use crate::domain::doubtful_push::PushDoubt;
 use crate::domain::node_push::{LastPush, PushRow, PushSource, RepeatedPush};
@@ -178,7 +178,7 @@ pub async fn of_content(
     connection: &mut Connection,
     wanted: &[(&ContentKey, Times)],
 ) -> Result<Vec<(ContentKey, RepeatedPush)>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* node_push.of_content */
         select p.node_access_id, p.node_client_id, k.part as "part!", p.body_hash, p.push_id,
@@ -195,8 +195,8 @@ pub async fn of_content(
             &column(wanted, |(key, _)| key.body_hash.clone()),
             &column(wanted, |(_, times)| times.after),
             &column(wanted, |(_, times)| times.before)
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let found = rows.into_iter().map(|row| {

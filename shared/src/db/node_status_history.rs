@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, statements};
 use crate::domain::server_status::{KnownTimes, StatusTimes};
 use crate::error::Error;
@@ -151,7 +151,7 @@ async fn known_times(
         Servers::One(id) => (Some(id), None),
         Servers::OfUser(user) => (None, Some(user)),
     };
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query_file!(
             "src/db/sql/node_status_history.status_times.sql",
             server,
@@ -159,8 +159,8 @@ async fn known_times(
             edges.first().copied(),
             edges.last().copied(),
             edges
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let known = rows.into_iter().map(|row| {
@@ -183,7 +183,7 @@ pub async fn user_clients(
     user_id: Uuid,
     limit: i64,
 ) -> Result<(Vec<(i32, i32)>, i64), Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* node_status_history.user_clients */
         select id as "id!", node_server_id as "node_server_id!", count(*) over () as "count!"
@@ -193,8 +193,8 @@ pub async fn user_clients(
         limit $2"#,
             user_id,
             limit
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let count = rows.first().map_or(0, |row| row.count);

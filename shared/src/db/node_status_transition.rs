@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, statements, stored};
 use crate::domain::server_status::{HeartbeatRun, ManualChange, StatusInterval, StatusTimeline};
 use crate::error::Error;
@@ -31,7 +31,7 @@ pub async fn late_heartbeats(
     from: DateTime<Utc>,
     timeout: TimeDelta,
 ) -> Result<BTreeMap<i32, LateHeartbeats>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* node_status_transition.late_heartbeats */
         with heartbeat as (
@@ -70,8 +70,8 @@ pub async fn late_heartbeats(
             arrived_from,
             from,
             timeout as TimeDelta
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let mut late: BTreeMap<i32, LateHeartbeats> = BTreeMap::new();
@@ -102,7 +102,7 @@ pub async fn timelines(
     connection: &mut Connection,
     starts: &[TimelineStart],
 ) -> Result<BTreeMap<i32, StatusTimeline>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* node_status_transition.timelines */
         select t.id as "id!", t.node_server_id as "node_server_id!", t.from_status::text,
@@ -120,8 +120,8 @@ pub async fn timelines(
         order by t.node_server_id, t.since, t.until nulls last, t.id"#,
             &column(starts, |start| start.node_server_id),
             &column(starts, |start| start.since)
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let mut timelines: BTreeMap<i32, StatusTimeline> = starts

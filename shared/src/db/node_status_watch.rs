@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, statements, stored};
 use crate::domain::server_status::{
     FleetSnapshot, OpenInterval, ServerState, StatusChange, WatchState,
@@ -74,7 +74,7 @@ pub async fn servers(
     connection: &mut Connection,
     ids: Option<&[i32]>,
 ) -> Result<Vec<ServerState>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* node_status_watch.servers */
         select s.id, s.name, s.status::text as "status!", h.last_online_at as "last_online_at?",
@@ -85,8 +85,8 @@ pub async fn servers(
         where ($1::int[] is null or s.id = any($1)) and s.archived_at is null
         order by s.id"#,
             ids
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let servers = rows.into_iter().map(|row| {

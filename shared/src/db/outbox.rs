@@ -6,7 +6,7 @@ use strum::VariantNames;
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, statements, stored};
 use crate::error::Error;
 use crate::events::outbox::{Destination, OutboxMessage};
@@ -52,7 +52,7 @@ pub async fn lease(
     lease_until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<OutboxMessage>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* outbox.lease */
         with due as (
@@ -69,8 +69,8 @@ pub async fn lease(
             lease_until,
             limit,
             Destination::VARIANTS as &[&str]
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     rows.into_iter()

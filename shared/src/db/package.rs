@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, statements};
 use crate::domain::package_version::{NewPackageVersion, PackageSeries, PackageVersion};
 use crate::domain::page::Page;
@@ -84,7 +84,7 @@ pub async fn list_series(
     )
     .fetch_one(&mut *connection)
     .await?;
-    let versions = without_span(
+    let versions = all_rows(
         sqlx::query_as!(
             PackageVersion,
             r#"/* package.list_series */
@@ -98,8 +98,8 @@ pub async fn list_series(
         order by series, version desc"#,
             page.limit,
             page.offset
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let series = versions

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, statements};
 use crate::domain::package::ActiveItem;
 use crate::error::Error;
@@ -94,7 +94,8 @@ statements! {
         where is_active or is_waiting"#
     }
 
-    /// Updates items that [`lock_active`] locked in this transaction.
+    /// Updates items that [`lock_active`] locked in this transaction. They are found by the index
+    /// that it used, which has active items only, and stays small however many items are kept.
     pub fn update_charged(items: &[ActiveItem]) -> Done {
         r#"/* package_queue.update_charged */
         update telecom.package_queue q set
@@ -107,7 +108,7 @@ statements! {
                 unnest($3::bigint[]) as download_bytes, unnest($4::smallint[]) as announced_percent,
                 unnest($5::timestamptz[]) as expiring_event_at, unnest($6::uuid[]) as user_id
         ) as c
-        where q.id = c.id and q.user_id = c.user_id"#,
+        where q.id = c.id and q.user_id = c.user_id and q.status = 'active'"#,
         &column(items, |item| item.id),
         &column(items, |item| item.upload_bytes),
         &column(items, |item| item.download_bytes),
@@ -170,7 +171,7 @@ pub async fn consume_expired(
     items: &[Item],
     now: DateTime<Utc>,
 ) -> Result<Vec<ConsumedItem>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* package_queue.consume_expired */
         with expired as (
@@ -195,8 +196,8 @@ pub async fn consume_expired(
             &column(items, |item| item.id),
             &column(items, |item| item.user_id),
             now
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let consumed = rows.into_iter().map(|row| ConsumedItem {

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, from_row, statements};
 use crate::domain::page::Page;
 use crate::domain::parked_usage::{PAGES, ParkedUsage};
@@ -82,7 +82,7 @@ pub async fn lock_due(
     now: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<ParkedEvent>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* parked_event.lock_due */
         select id, user_id, bucket_start, node_server_id, node_client_id,
@@ -94,8 +94,8 @@ pub async fn lock_due(
         for update skip locked"#,
             now,
             limit
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     Ok(rows

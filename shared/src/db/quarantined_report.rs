@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use strum::VariantNames;
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, from_row, statements, stored};
 use crate::domain::page::Page;
 use crate::domain::quarantine::{
@@ -161,7 +161,7 @@ pub async fn show(
     connection: &mut Connection,
     ids: &[i64],
 ) -> Result<Vec<QuarantinedReport>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* quarantined_report.show */
         select usage_report_seq as "id!", report_id as "report_id!",
@@ -172,8 +172,8 @@ pub async fn show(
             released_by, release_reason
         from telecom.quarantine where usage_report_seq = any($1) order by usage_report_seq desc"#,
             ids
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let reports = rows.into_iter().map(|row| {

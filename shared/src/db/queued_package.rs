@@ -1,6 +1,6 @@
 //! Package queue items as administrators see them.
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, from_row, stored};
 use crate::domain::page::Page;
 use crate::domain::queued_package::{
@@ -94,7 +94,7 @@ async fn find(
 
 /// Items with their packages, newest first.
 pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<QueuedPackage>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* queued_package.show */
         select q.id, q.user_id, q.by_order, q.package_id, p.name, p.series, p.version,
@@ -108,8 +108,8 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
         where q.id = any($1)
         order by q.id desc"#,
             ids
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let packages = rows.into_iter().map(|row| {
@@ -133,7 +133,7 @@ pub async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<Queued
 pub async fn count_by_series(
     connection: &mut Connection,
 ) -> Result<Vec<PackageSeriesCounts>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* queued_package.count_by_series */
         with counted as (
@@ -155,8 +155,8 @@ pub async fn count_by_series(
         left join counted c on c.package_id = p.id
         group by p.series
         order by 2, p.series"#
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let counts = rows.into_iter().map(|row| PackageSeriesCounts {

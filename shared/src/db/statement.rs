@@ -1,8 +1,12 @@
 //! Functions that run one statement.
 
+use sqlx::Postgres;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Map;
 use tracing::Dispatch;
 use tracing::instrument::{WithDispatch, WithSubscriber};
 
+use super::Connection;
 use crate::error::Error;
 
 /// Lets a statement with many rows run outside of the current span. sqlx enters and leaves the
@@ -11,6 +15,14 @@ use crate::error::Error;
 /// Events that happen meanwhile are not logged.
 pub(super) fn without_span<F: Future>(statement: F) -> WithDispatch<F> {
     statement.with_subscriber(Dispatch::none())
+}
+
+/// All rows of a statement, read outside of the current span.
+pub(super) async fn all_rows<O: Send + Unpin>(
+    statement: Map<'_, Postgres, impl FnMut(PgRow) -> sqlx::Result<O> + Send, PgArguments>,
+    connection: &mut Connection,
+) -> sqlx::Result<Vec<O>> {
+    without_span(statement.fetch_all(connection)).await
 }
 
 /// Defines asynchronous functions that run one statement each. A function takes a connection and
@@ -42,8 +54,8 @@ macro_rules! run {
         $crate::db::statement::run!($result $($item)?, $connection, $sql, $($computed)+)
     };
     (Rows $row:ty, $connection:ident, $($statement:tt)*) => {
-        Ok($crate::db::statement::without_span(
-            sqlx::query_as!($row, $($statement)*).fetch_all($connection)
+        Ok($crate::db::statement::all_rows(
+            sqlx::query_as!($row, $($statement)*), $connection
         )
         .await?)
     };
@@ -54,7 +66,10 @@ macro_rules! run {
         Ok(sqlx::query_as!($row, $($statement)*).fetch_optional($connection).await?)
     };
     (Values $value:ty, $connection:ident, $($statement:tt)*) => {
-        Ok(sqlx::query_scalar!($($statement)*).fetch_all($connection).await?)
+        Ok($crate::db::statement::without_span(
+            sqlx::query_scalar!($($statement)*).fetch_all($connection)
+        )
+        .await?)
     };
     (Value $value:ty, $connection:ident, $($statement:tt)*) => {
         Ok(sqlx::query_scalar!($($statement)*).fetch_one($connection).await?)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Timelike, Utc};
 use uuid::Uuid;
 
 use super::Connection;
-use super::statement::without_span;
+use super::statement::all_rows;
 use crate::domain::page::Page;
 use crate::domain::top::{TopMeasure, TopNode, TopNodeKind};
 use crate::domain::traffic_usage::{Filter, TrafficSum, UsageBucket, UsageGrouping};
@@ -51,7 +51,7 @@ pub async fn find(
     boundaries: &[DateTime<Utc>],
     page: Page,
 ) -> Result<Found, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query_file!(
             "src/db/sql/traffic_usage.find.sql",
             source(filter, grouping, boundaries),
@@ -64,8 +64,8 @@ pub async fn find(
             <&str>::from(grouping),
             page.limit,
             page.offset
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let mut found = Found {
@@ -129,5 +129,5 @@ pub async fn top_nodes(
         by == TopMeasure::Raw,
         limit
     );
-    Ok(without_span(nodes.fetch_all(connection)).await?)
+    Ok(all_rows(nodes, connection).await?)
 }

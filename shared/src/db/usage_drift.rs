@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use strum::VariantNames;
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column, from_row, statements, stored};
 use crate::domain::drift::{Drift, DriftKey, DriftKind, Keys, PAGES, UsageDrift};
 use crate::domain::page::Page;
@@ -15,14 +15,14 @@ use crate::error::Error;
 /// Returns the hours, items and runs of the oldest drifts, without duplicates. Reads at most
 /// `limit` drifts.
 pub async fn drifting(connection: &mut Connection, limit: i64) -> Result<[Keys; 3], Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* usage_drift.drifting */
         select bucket_start, package_queue_id, billing_run_id from telecom.usage_drift
         order by found_at limit $1"#,
             limit
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     Ok([
@@ -82,7 +82,7 @@ pub async fn list(
 
 /// Drifts by id, newest first.
 async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<UsageDrift>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* usage_drift.show */
         select id as "id!", kind, bucket_start, package_queue_id, user_id as "user",
@@ -91,8 +91,8 @@ async fn show(connection: &mut Connection, ids: &[i64]) -> Result<Vec<UsageDrift
             coalesce(first_found_at, found_at) as "first_found_at!", found_at
         from telecom.usage_drift where id = any($1) order by id desc"#,
             ids
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let drifts = rows.into_iter().map(|row| {
@@ -121,7 +121,7 @@ pub async fn record(
         DriftKey::Item { user, .. } => Some(user),
         _ => None,
     };
-    let changed = without_span(
+    let changed = all_rows(
         sqlx::query!(
             r#"/* usage_drift.record */
         insert into telecom.usage_drift as d (
@@ -156,8 +156,8 @@ pub async fn record(
             &column(found, |drift| drift.difference.billed_upload),
             &column(found, |drift| drift.difference.billed_download),
             now
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let changed = changed

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, from_row, statements};
 use crate::domain::page::Page;
 use crate::domain::traffic_usage::TrafficSum;
@@ -29,7 +29,7 @@ pub async fn parts(
     hour: DateTime<Utc>,
     page: Page,
 ) -> Result<Parts, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query_file!(
             "src/db/sql/usage_explanation.parts.sql",
             user,
@@ -37,8 +37,8 @@ pub async fn parts(
             page.limit,
             page.offset,
             i64::try_from(MAX_LINES).map_err(Error::internal)?
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let mut found = Parts {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::copy::Copy;
-use super::statement::without_span;
+use super::statement::all_rows;
 use super::{Connection, column};
 use crate::domain::traffic::Factor;
 use crate::error::Error;
@@ -76,7 +76,7 @@ async fn insert(
     received_at: DateTime<Utc>,
     under_new_id: bool,
 ) -> Result<HashMap<ReportKey, i64>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query_file!(
             "src/db/sql/usage_report.insert.sql",
             &column(reports, |r| r.key.report_id),
@@ -90,8 +90,8 @@ async fn insert(
             received_at,
             under_new_id,
             &column(reports, |r| r.trace.as_deref()) as &[Option<&str>]
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let key = |report_id, node_server_id| ReportKey {
@@ -109,7 +109,7 @@ pub async fn payload_hashes(
     connection: &mut Connection,
     keys: &[ReportKey],
 ) -> Result<Vec<(ReportKey, Vec<u8>)>, Error> {
-    let rows = without_span(
+    let rows = all_rows(
         sqlx::query!(
             r#"/* usage_report.payload_hashes */
         select k.report_id as "report_id!", k.node_server_id as "node_server_id!", r.payload_hash
@@ -123,8 +123,8 @@ pub async fn payload_hashes(
         ) r"#,
             &column(keys, |key| key.report_id),
             &column(keys, |key| key.node_server_id)
-        )
-        .fetch_all(connection),
+        ),
+        connection,
     )
     .await?;
     let key = |report_id, node_server_id| ReportKey {

@@ -13,7 +13,7 @@ use crate::events::facts::Fact;
 use crate::events::package_expiring::ExpiryReason;
 
 pub(super) struct Advanced {
-    /// The consumed items.
+    /// The items that were consumed.
     pub consumed: Vec<Item>,
     /// Number of activated items.
     pub activated: usize,

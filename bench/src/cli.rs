@@ -64,6 +64,10 @@ pub struct Cli {
         value_parser = clap::value_parser!(u32).range(20_000..=5_000_000),
         conflicts_with_all = ["fleet", "expiry", "nodes", "analytics"])]
     pub history: Option<u32>,
+    /// Measure only a day of usage of the fleet, minute by minute: speed, sizes of tables, and
+    /// autovacuum (takes ten minutes; needs a superuser)
+    #[arg(long, conflicts_with_all = ["fleet", "expiry", "nodes", "analytics", "history"])]
+    pub day: bool,
     /// The emulator whose queue receives what nodes push until a package is used up
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
     pub aws: String,

@@ -16,6 +16,7 @@ mod bars;
 mod cli;
 mod cost;
 mod database;
+mod day;
 mod dollars;
 mod expiry;
 mod extension;

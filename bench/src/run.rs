@@ -14,6 +14,7 @@ use crate::api;
 use crate::bars;
 use crate::cli::Cli;
 use crate::database::{Database, checkpoint};
+use crate::day;
 use crate::expiry;
 use crate::extension;
 use crate::fleet;
@@ -74,6 +75,9 @@ pub async fn run(cli: &Cli) -> Result<bool> {
     let database = step("Creating the database", Database::create(cli, "")).await?;
     if cli.fleet {
         return watch(cli, &database).await;
+    }
+    if cli.day {
+        return day(cli, &database).await;
     }
     if cli.expiry {
         return expiry(cli, &database).await;
@@ -149,6 +153,16 @@ async fn analytics(cli: &Cli, database: &Database) -> Result<bool> {
     }
     let (bars, text) = (analytics.bars(), analytics.text(cli.markdown));
     conclude(cli, &(&analytics, &bars), &bars, &text)
+}
+
+/// Measures only a day of usage.
+async fn day(cli: &Cli, database: &Database) -> Result<bool> {
+    let day = Box::pin(day::measure(database, RHYTHMS[0], SEED)).await?;
+    if !cli.keep {
+        database.drop().await?;
+    }
+    print(cli, &day, &day.text(cli.markdown))?;
+    Ok(true)
 }
 
 /// Measures only with a month of history.

@@ -72,6 +72,8 @@ pub struct Fleet {
     pub truth: BTreeMap<i32, Vec<Span>>,
     /// Number of outages after which the first reports were slow.
     slow_returns: usize,
+    /// Whether the last run of the job was missed.
+    is_run_missed: bool,
     rng: ChaCha8Rng,
     servers: Vec<Server>,
     under_way: BTreeMap<i64, Vec<Report>>,
@@ -96,6 +98,7 @@ impl Fleet {
             events,
             truth: BTreeMap::new(),
             slow_returns: 0,
+            is_run_missed: false,
             rng,
             servers,
             under_way: BTreeMap::new(),
@@ -108,10 +111,14 @@ impl Fleet {
         TIMEOUT_STEPS * self.life.step_seconds
     }
 
-    /// Whether the job runs at the end of `step`. One run in 100 is missed.
+    /// Whether the job runs at the end of `step`. One run in 100 is missed, but no two in
+    /// succession: the job takes that for a pause in which it observed no server.
     pub fn job_runs(&mut self, step: i64) -> bool {
-        !within(&self.events.database, step * self.life.step_seconds)
-            && !self.rng.random_ratio(1, 100)
+        if within(&self.events.database, step * self.life.step_seconds) {
+            return false;
+        }
+        self.is_run_missed = self.rng.random_ratio(1, 100) && !self.is_run_missed;
+        !self.is_run_missed
     }
 
     /// Simulates a step and returns the reports that arrive in it.

@@ -16,7 +16,7 @@ use crate::config::optional;
 /// Lambda sets the former two.
 ///
 /// The SDK's chain of other sources (files, STS, the metadata of servers and containers) would be a
-/// twelfth of a function's code.
+/// tenth of a function's program.
 pub async fn of_function() -> SdkConfig {
     let credentials = EnvironmentVariableCredentialsProvider::new();
     let mut config = SdkConfig::builder()

@@ -65,7 +65,7 @@ pub struct Cli {
         conflicts_with_all = ["fleet", "expiry", "nodes", "analytics"])]
     pub history: Option<u32>,
     /// Measure only a day of usage of the fleet, minute by minute: speed, sizes of tables, and
-    /// autovacuum (takes ten minutes; needs a superuser)
+    /// autovacuum (takes ten minutes, with --quick two hours in one minute; needs a superuser)
     #[arg(long, conflicts_with_all = ["fleet", "expiry", "nodes", "analytics", "history"])]
     pub day: bool,
     /// The emulator whose queue receives what nodes push until a package is used up

@@ -16,7 +16,6 @@ use crate::table::Table;
 use crate::verify::Expected;
 use crate::workload::{Collectors, Rhythm, past_hour};
 
-const HOURS: i32 = 24;
 /// The day passes about 200 times as fast as a day does, and so do the pauses of autovacuum, whose
 /// default is a minute.
 const PAUSE: &str = "alter system set autovacuum_naptime = '1s'";
@@ -36,7 +35,7 @@ order by n_tup_upd desc, relname";
 pub struct Day {
     /// Usage rows per second end to end, by hour.
     pub rows_per_second: Vec<f64>,
-    /// The tables after the first hour, and after the last.
+    /// The tables after the first hour, and after the last one.
     pub tables: [Vec<State>; 2],
 }
 
@@ -55,32 +54,33 @@ pub struct State {
     pub indexes: i64,
 }
 
-/// Processes a day of the reports of each minute.
-pub async fn measure(database: &Database, rhythm: Rhythm, seed: u64) -> Result<Day> {
+/// Processes the reports of each minute of `hours`.
+pub async fn measure(database: &Database, rhythm: Rhythm, seed: u64, hours: u8) -> Result<Day> {
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection).await?;
     set(&mut connection, PAUSE).await?;
-    let day = hours(database, &mut connection, rhythm, seed).await;
+    let day = minutes(database, &mut connection, rhythm, seed, hours).await;
     set(&mut connection, DEFAULT_PAUSE).await?;
     day
 }
 
-async fn hours(
+async fn minutes(
     database: &Database,
     connection: &mut PgConnection,
     rhythm: Rhythm,
     seed: u64,
+    hours: u8,
 ) -> Result<Day> {
     let devices = fleet::devices();
     let messaging = Messaging::start().await?;
     let mut pipeline = Pipeline::new(database, &messaging, 4, false).await?;
     let mut expected = Expected::start(connection).await?;
-    let start = past_hour(System.now()) - TimeDelta::hours(i64::from(HOURS));
+    let start = past_hour(System.now()) - TimeDelta::hours(hours.into());
     let mut collectors = Collectors::new(&devices, seed, start);
     let mut rows_per_second = Vec::new();
     let mut first = Vec::new();
-    for hour in 1..=HOURS {
-        let totals = step(&format!("Hour {hour} of {HOURS}"), async {
+    for hour in 1..=hours {
+        let totals = step(&format!("Hour {hour} of {hours}"), async {
             for _ in 0..60 {
                 let minute = collectors.minute(&rhythm)?;
                 expected.add(&minute.rows);
@@ -117,7 +117,7 @@ impl Day {
         let speeds = self.rows_per_second.iter();
         let speeds: Vec<String> = speeds.map(|speed| format!("{speed:.0}")).collect();
         let mut table = Table::new(&[
-            "after 1 hour and after 24",
+            "after the first and the last hour",
             "rows",
             "updates",
             "heap-only %",

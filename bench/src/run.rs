@@ -157,7 +157,8 @@ async fn analytics(cli: &Cli, database: &Database) -> Result<bool> {
 
 /// Measures only a day of usage.
 async fn day(cli: &Cli, database: &Database) -> Result<bool> {
-    let day = Box::pin(day::measure(database, RHYTHMS[0], SEED)).await?;
+    let hours = if cli.quick { 2 } else { 24 };
+    let day = Box::pin(day::measure(database, RHYTHMS[0], SEED, hours)).await?;
     if !cli.keep {
         database.drop().await?;
     }

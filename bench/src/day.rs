@@ -7,10 +7,10 @@ use serde::Serialize;
 use shared::clock::{Clock, System};
 use sqlx::{FromRow, PgConnection};
 
-use crate::database::{Database, run};
+use crate::database::{Database, run_all};
 use crate::fleet;
 use crate::messaging::Messaging;
-use crate::pipeline::{Pipeline, Totals};
+use crate::pipeline::Pipeline;
 use crate::progress::step;
 use crate::table::Table;
 use crate::verify::Expected;
@@ -18,9 +18,8 @@ use crate::workload::{Collectors, Rhythm, past_hour};
 
 /// The day passes about 200 times as fast as a day does, and so do the pauses of autovacuum, whose
 /// default is a minute.
-const PAUSE: &str = "alter system set autovacuum_naptime = '1s'";
-const DEFAULT_PAUSE: &str = "alter system reset autovacuum_naptime";
-const RELOAD: &str = "select pg_reload_conf()";
+const SHORTEN_PAUSE: &str = "alter system set autovacuum_naptime = '1s'; select pg_reload_conf()";
+const RESET_PAUSE: &str = "alter system reset autovacuum_naptime; select pg_reload_conf()";
 
 /// Tables whose rows are updated, and their state. A day adds an hourly row per device and hour.
 const TABLES: &str = "
@@ -58,9 +57,11 @@ pub struct State {
 pub async fn measure(database: &Database, rhythm: Rhythm, seed: u64, hours: u8) -> Result<Day> {
     let mut connection = database.connect().await?;
     fleet::seed(&mut connection).await?;
-    set(&mut connection, PAUSE).await?;
+    run_all(&mut connection, SHORTEN_PAUSE)
+        .await
+        .context("The pauses of autovacuum can only be set by a superuser.")?;
     let day = minutes(database, &mut connection, rhythm, seed, hours).await;
-    set(&mut connection, DEFAULT_PAUSE).await?;
+    run_all(&mut connection, RESET_PAUSE).await?;
     day
 }
 
@@ -89,7 +90,7 @@ async fn minutes(
             anyhow::Ok(pipeline.take_totals())
         })
         .await?;
-        rows_per_second.push(totals.rate(Totals::end_to_end(&totals)));
+        rows_per_second.push(totals.rate(totals.end_to_end()));
         if hour == 1 {
             first = states(connection).await?;
         }
@@ -99,13 +100,6 @@ async fn minutes(
         rows_per_second,
         tables: [first, states(connection).await?],
     })
-}
-
-async fn set(connection: &mut PgConnection, setting: &str) -> Result<()> {
-    run(connection, setting)
-        .await
-        .context("The pauses of autovacuum can only be set by a superuser.")?;
-    run(connection, RELOAD).await
 }
 
 async fn states(connection: &mut PgConnection) -> Result<Vec<State>> {

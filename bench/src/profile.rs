@@ -2,10 +2,11 @@
 //! leading comment.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{FromRow, PgConnection, Row as _};
 
 use crate::database::{Database, run};
 
@@ -14,7 +15,7 @@ const NEEDED: &str =
 /// Maximum number of statements that are printed per stage.
 pub const TOP: usize = 8;
 
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, FromRow)]
 pub struct Work {
     pub calls: i64,
     /// Total execution time in milliseconds.
@@ -25,6 +26,16 @@ pub struct Work {
     pub wal_bytes: i64,
     /// Pages of tables and indexes that were read, from memory or from the disk.
     pub pages: i64,
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.ms += other.ms;
+        self.rows += other.rows;
+        self.wal_bytes += other.wal_bytes;
+        self.pages += other.pages;
+    }
 }
 
 /// Statements of a stage by name.
@@ -87,12 +98,7 @@ impl Recorder {
             let Some(name) = name(row.try_get("query")?) else {
                 continue;
             };
-            let work = stage.entry(name).or_default();
-            work.calls += row.try_get::<i64, _>("calls")?;
-            work.ms += row.try_get::<f64, _>("ms")?;
-            work.rows += row.try_get::<i64, _>("rows")?;
-            work.wal_bytes += row.try_get::<i64, _>("wal_bytes")?;
-            work.pages += row.try_get::<i64, _>("pages")?;
+            *stage.entry(name).or_default() += Work::from_row(&row)?;
         }
         self.reset().await?;
         Ok(stage)
@@ -102,12 +108,7 @@ impl Recorder {
 /// Adds the statements of one stage to another.
 pub fn add(work: Stage, sum: &mut Stage) {
     for (name, work) in work {
-        let sum = sum.entry(name).or_default();
-        sum.calls += work.calls;
-        sum.ms += work.ms;
-        sum.rows += work.rows;
-        sum.wal_bytes += work.wal_bytes;
-        sum.pages += work.pages;
+        *sum.entry(name).or_default() += work;
     }
 }
 

@@ -138,7 +138,7 @@ pub async fn user_nodes(
             page.limit,
             page.offset
         ),
-        &mut *connection,
+        connection,
     )
     .await?;
     let total = sqlx::query_scalar!(

@@ -53,7 +53,7 @@ pub async fn list_servers(
             page.offset,
             archived
         ),
-        &mut *connection,
+        connection,
     )
     .await?;
     let total = sqlx::query_scalar!(

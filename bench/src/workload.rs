@@ -136,7 +136,7 @@ impl<'f> Collectors<'f> {
         }
         let report = UsageReport {
             kind: TYPE.to_owned(),
-            report_id: self.uuid(),
+            report_id: self.report_id(period)?,
             server_id,
             period_start: self.start,
             period_end: self.start + period,
@@ -146,8 +146,11 @@ impl<'f> Collectors<'f> {
         serde_json::to_string(&report).context("Cannot serialize a report.")
     }
 
-    fn uuid(&mut self) -> Uuid {
-        uuid::Builder::from_random_bytes(self.random.random()).into_uuid()
+    /// A UUID of version 7 that was made when the period ended, as `telecom-collector` makes it.
+    fn report_id(&mut self, period: Duration) -> Result<Uuid> {
+        let made_at = u64::try_from((self.start + period).timestamp_millis())?;
+        let random: [u8; 10] = self.random.random();
+        Ok(uuid::Builder::from_unix_timestamp_millis(made_at, &random).into_uuid())
     }
 }
 

@@ -83,7 +83,7 @@ from (
 order by hour, number
 ";
 
-/// Reports of a day, and their lines in the order of arrival.
+/// Reports of a day, with ids of version 7, and their lines in the order of arrival.
 const REPORTS: &str = "
 select telecom.create_traffic_usage_partitions(($1::timestamptz at time zone 'UTC')::date, 1);
 with report as (
@@ -91,7 +91,9 @@ with report as (
         report_id, node_server_id, period_start, period_end, payload_hash, line_count,
         received_at, billing_run_id
     )
-    select gen_random_uuid(), (n % 200 + 1)::integer, at - interval '1 minute', at,
+    select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7'
+            || left(md5(n::text), 3) || '8' || right(md5(n::text), 15))::uuid,
+        (n % 200 + 1)::integer, at - interval '1 minute', at,
         decode(md5(n::text) || md5(n::text), 'hex'), LINES, at, RUN
     from (
         select n, $1::timestamptz + n * interval '1 day' / REPORTS_PER_DAY as at

@@ -76,6 +76,38 @@ async fn counter_overflow_parks_one_user_and_charges_all_others(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "shared::db::MIGRATOR")]
+async fn charge_that_a_trigger_suppresses_parks_one_user_and_loses_nothing(pool: PgPool) {
+    let world = nine_users(pool).await;
+    world
+        .sql(
+            "create function telecom.suppress() returns trigger language plpgsql as
+             'begin return null; end'",
+        )
+        .await;
+    world
+        .sql(&format!(
+            "create trigger suppress before update on telecom.package_queue for each row
+             when (new.user_id = '{}') execute function telecom.suppress()",
+            user(5)
+        ))
+        .await;
+    assert_applied(&world, batch(1, &[4, 5, 6])).await;
+    for n in [4, 6] {
+        assert_eq!(world.items(user(n)).await, [("active".into(), 1, 2)]);
+    }
+    assert_eq!(
+        (world.usage(user(5)).await, parked(&world).await),
+        ([0; 4], 3)
+    );
+    world
+        .sql("drop trigger suppress on telecom.package_queue")
+        .await;
+    world.clock.set(at("2026-03-10T10:31:00Z"));
+    assert_eq!(world.bill().await.unparked, 1);
+    assert_eq!(world.items(user(5)).await, [("active".into(), 1, 2)]);
+}
+
+#[sqlx::test(migrator = "shared::db::MIGRATOR")]
 async fn parked_usage_is_charged_once_after_its_cause_is_removed(pool: PgPool) {
     let world = nine_users(pool).await;
     let set_counter = async |bytes: i64| {

@@ -96,7 +96,8 @@ statements! {
 
     /// Updates items that [`lock_active`] locked in this transaction. They are found by the index
     /// that it used, which has active items only, and stays small however many items are kept.
-    pub fn update_charged(items: &[ActiveItem]) -> Done {
+    /// Returns the number of items that were updated.
+    pub fn update_charged(items: &[ActiveItem]) -> Changed {
         r#"/* package_queue.update_charged */
         update telecom.package_queue q set
             upload_bytes = c.upload_bytes,

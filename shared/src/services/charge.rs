@@ -175,7 +175,10 @@ async fn charge_items(
     // The items are already locked, so they may be written in any order. The order of ids is the
     // cheapest, because it is the order in which the rows are stored.
     changed.sort_unstable_by_key(|item| item.id);
-    package_queue::update_charged(tx, &changed).await?;
+    let written = package_queue::update_charged(tx, &changed).await?;
+    if usize::try_from(written) != Ok(changed.len()) {
+        return Err(Error::internal("a locked item was not charged"));
+    }
     Ok(items)
 }
 

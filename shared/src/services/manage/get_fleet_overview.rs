@@ -67,19 +67,15 @@ impl Processor<GetFleetOverview> for ManageService {
 }
 
 async fn read(tx: &mut Connection, now: DateTime<Utc>) -> Result<FleetOverview, Error> {
-    let boundaries = hourly_boundaries(now, HOURS);
     let day = RecentRange::Day.period(now);
-    let (month_start, _) = RecentRange::Month.period(now);
-    let mut hours = traffic(tx, &boundaries).await?;
-    with_empty_buckets(&mut hours, &boundaries, Page::EVERYTHING)?;
-    let before = [day.0 - TimeDelta::hours(HOURS.into()), day.0];
+    let traffic = traffic(tx, now).await?;
     Ok(FleetOverview {
         as_of: now,
         counts: overview::counts(tx, online_address::counted_since(now), MAX_COUNT).await?,
-        hours: hours.buckets,
-        last_24_hours: hours.sum,
-        previous_24_hours: traffic(tx, &before).await?.sum,
-        last_30_days: traffic(tx, &[month_start, day.1]).await?.sum,
+        last_24_hours: sum(&traffic.hours)?,
+        hours: traffic.hours,
+        previous_24_hours: traffic.previous_24_hours,
+        last_30_days: traffic.last_30_days,
         top_users: top_user::list(tx, RecentRange::Day, TopMeasure::Billed, TOP).await?,
         top_nodes: top_nodes(tx, day).await?,
     })
@@ -93,17 +89,38 @@ async fn top_nodes(
     traffic_usage::top_nodes(tx, None, day, kind, by, TOP).await
 }
 
-async fn traffic(
-    tx: &mut Connection,
-    boundaries: &[DateTime<Utc>],
-) -> Result<traffic_usage::Found, Error> {
-    let filter = Filter::default();
-    traffic_usage::find(
-        tx,
-        filter,
-        UsageGrouping::None,
-        boundaries,
-        Page::EVERYTHING,
-    )
-    .await
+/// Traffic up to the end of the current hour.
+struct RecentTraffic {
+    hours: Vec<UsageBucket>,
+    previous_24_hours: TrafficSum,
+    last_30_days: TrafficSum,
+}
+
+/// Reads the month once, in buckets of different lengths: the days up to the day before `hours`,
+/// that day, and each hour.
+async fn traffic(tx: &mut Connection, now: DateTime<Utc>) -> Result<RecentTraffic, Error> {
+    let (month_start, _) = RecentRange::Month.period(now);
+    let day_start = RecentRange::Day.period(now).0;
+    let mut boundaries = vec![month_start, day_start - TimeDelta::hours(HOURS.into())];
+    boundaries.extend(hourly_boundaries(now, HOURS));
+    let all = Filter::default();
+    let (grouping, page) = (UsageGrouping::None, Page::EVERYTHING);
+    let mut found = traffic_usage::find(tx, all, grouping, &boundaries, page).await?;
+    with_empty_buckets(&mut found, &boundaries, page)?;
+    let hours = found.buckets.split_off(2);
+    let previous_day = found.buckets.pop();
+    Ok(RecentTraffic {
+        hours,
+        previous_24_hours: previous_day.map(|day| day.traffic).unwrap_or_default(),
+        last_30_days: found.sum,
+    })
+}
+
+fn sum(buckets: &[UsageBucket]) -> Result<TrafficSum, Error> {
+    buckets
+        .iter()
+        .try_fold(TrafficSum::default(), |sum, bucket| {
+            sum.checked_add(bucket.traffic)
+        })
+        .ok_or_else(Error::overflow)
 }

@@ -59,6 +59,11 @@ statements! {
             'UTC') as "bucket_start!""#
     }
 
+    /// Plans the statements of the current transaction once per connection, for any parameters.
+    fn plan_once() -> Done {
+        r#"/* billing.plan_once */ set local plan_cache_mode = force_generic_plan"#
+    }
+
     /// Time of arrival of the oldest unbilled report. `None` if all reports are billed.
     pub fn oldest_unbilled() -> FirstValue<DateTime<Utc>> {
         r#"/* billing.oldest_unbilled */
@@ -74,11 +79,15 @@ statements! {
 /// The rows are summed here because the database would spend most of a billing run on `numeric`
 /// arithmetic and sorting. Measured, summing here halves the time of a run. The rows are streamed,
 /// so only the sums are held in memory.
+///
+/// The statement is planned for any reports, within a transaction. For the given ones, PostgreSQL
+/// would read the whole partition of a day that it has not analyzed yet.
 pub async fn fold_usage(
-    connection: &mut Connection,
+    tx: &mut Connection,
     reports: &[ClaimedReport],
 ) -> Result<Vec<(UsageKey, Traffic)>, Error> {
-    without_span(fold_rows(connection, reports)).await
+    plan_once(tx).await?;
+    without_span(fold_rows(tx, reports)).await
 }
 
 async fn fold_rows(

@@ -145,7 +145,7 @@ impl Session<'_> {
         self.consume(
             "ingest-usage-report",
             &format!("{rows} usage rows, 6 MB"),
-            Bound::None,
+            Bound::Memory,
             heartbeat()?,
             vec![largest],
         )
@@ -157,7 +157,7 @@ impl Session<'_> {
         self.consume(
             "apply-user-usage-billing",
             "20,000 billing events, 5 MB",
-            Bound::None,
+            Bound::Memory,
             charge()?,
             largest,
         )

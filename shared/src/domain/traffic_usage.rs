@@ -103,6 +103,14 @@ impl TrafficSum {
             .checked_sub(other)
             .and_then(|negated| self.checked_sub(negated))
     }
+
+    /// The sum of `parts`. `None` if a field would overflow.
+    #[must_use]
+    pub fn total(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
+        parts
+            .into_iter()
+            .try_fold(Self::default(), Self::checked_add)
+    }
 }
 
 /// Traffic of a bucket, or of one node in a bucket.

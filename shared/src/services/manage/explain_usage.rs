@@ -90,9 +90,7 @@ async fn explain(
     let found = usage_explanation::parts(tx, user, hour, page).await?;
     let parked = usage_explanation::parked(tx, user, hour).await?;
     let corrections = usage_correction::of_hour(tx, user, hour, MAX_CORRECTIONS).await?;
-    let add = |sum: TrafficSum, row: &ExplainedUsage| sum.checked_add(row.traffic);
-    let sum = usage.iter().try_fold(TrafficSum::default(), add);
-    let sum = sum.ok_or_else(Error::overflow)?;
+    let sum = TrafficSum::total(usage.iter().map(|row| row.traffic)).ok_or_else(Error::overflow)?;
     let corrected = TrafficSum {
         billed_upload: sum.corrected_upload,
         billed_download: sum.corrected_download,

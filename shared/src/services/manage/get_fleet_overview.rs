@@ -69,11 +69,12 @@ impl Processor<GetFleetOverview> for ManageService {
 async fn read(tx: &mut Connection, now: DateTime<Utc>) -> Result<FleetOverview, Error> {
     let day = RecentRange::Day.period(now);
     let traffic = traffic(tx, now).await?;
+    let last_24_hours = TrafficSum::total(traffic.hours.iter().map(|hour| hour.traffic));
     Ok(FleetOverview {
         as_of: now,
         counts: overview::counts(tx, online_address::counted_since(now), MAX_COUNT).await?,
-        last_24_hours: sum(&traffic.hours)?,
         hours: traffic.hours,
+        last_24_hours: last_24_hours.ok_or_else(Error::overflow)?,
         previous_24_hours: traffic.previous_24_hours,
         last_30_days: traffic.last_30_days,
         top_users: top_user::list(tx, RecentRange::Day, TopMeasure::Billed, TOP).await?,
@@ -114,13 +115,4 @@ async fn traffic(tx: &mut Connection, now: DateTime<Utc>) -> Result<RecentTraffi
         previous_24_hours: previous_day.map(|day| day.traffic).unwrap_or_default(),
         last_30_days: found.sum,
     })
-}
-
-fn sum(buckets: &[UsageBucket]) -> Result<TrafficSum, Error> {
-    buckets
-        .iter()
-        .try_fold(TrafficSum::default(), |sum, bucket| {
-            sum.checked_add(bucket.traffic)
-        })
-        .ok_or_else(Error::overflow)
 }

@@ -106,7 +106,7 @@ fn jobs_documented_to_lock_their_work_lock_it() {
     let template = read("template.yaml");
     let documented = template
         .split("\n\n")
-        .filter(|function| function.contains("finds the work locked"))
+        .filter(|function| function.contains("skips what the first has locked"))
         .map(|function| {
             let (_, built) = function.split_once("CodeUri: target/lambda/").unwrap();
             built.split('/').next().unwrap().to_owned()
